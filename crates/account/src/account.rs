@@ -1,0 +1,147 @@
+//! The account handle: what a protocol session holds.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
+use tokio::sync::watch;
+
+use crate::{
+    Changes, CommitError, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Mutation,
+    StoreError, UidSet,
+};
+
+/// One account, wherever it lives. The two implementations, local and remote, differ in nothing that a session can see.
+///
+/// The reading methods are those of [`crate::Read`], made asynchronous. None of them blocks the async worker.
+#[async_trait]
+pub trait Account: Send + Sync {
+    /// Which account.
+    fn id(&self) -> AccountId;
+
+    /// See [`crate::Read::head`].
+    ///
+    /// # Errors
+    /// [`AccountError::Unavailable`] when the data server doesn't answer, [`AccountError::Store`] when its store can't;
+    /// the same holds for every method here.
+    async fn head(&self) -> Result<Head, AccountError>;
+
+    /// See [`crate::Read::containers`].
+    async fn containers(&self) -> Result<Vec<Container>, AccountError>;
+
+    /// See [`crate::Read::container`].
+    async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError>;
+
+    /// See [`crate::Read::item_flags`].
+    async fn item_flags(
+        &self,
+        container: ContainerId,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<ItemFlags>, AccountError>;
+
+    /// See [`crate::Read::items`].
+    async fn items(
+        &self,
+        container: ContainerId,
+        uids: &UidSet,
+        parts: ItemParts,
+        limit: usize,
+    ) -> Result<Vec<Item>, AccountError>;
+
+    /// See [`crate::Read::item_named`].
+    async fn item_named(
+        &self,
+        container: ContainerId,
+        name: &str,
+        parts: ItemParts,
+    ) -> Result<Option<Item>, AccountError>;
+
+    /// See [`crate::Read::expunged`].
+    async fn expunged(
+        &self,
+        container: ContainerId,
+        since: Modseq,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<Expunged>, AccountError>;
+
+    /// See [`crate::Read::changes`].
+    async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, AccountError>;
+
+    /// See [`crate::Read::blob`].
+    async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError>;
+
+    /// Does the mutations, whole or not at all; when this returns `Ok`, a power cut loses nothing of it. The handle
+    /// supplies the epoch, and repeats the call with the same operation id when an answer is lost.
+    ///
+    /// # Errors
+    /// [`AccountError::Refused`] says why the account refused it; nothing was done then.
+    async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError>;
+
+    /// Takes in a large blob, in pieces, durable when finished; commits then name it by [`crate::Content::Stored`].
+    async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError>;
+
+    /// The account's modseq as it grows. A receiver may miss steps in between, never the last one. When the connection
+    /// to a data server is lost and comes back, the value is brought up to date by itself.
+    fn watch(&self) -> watch::Receiver<Modseq>;
+}
+
+/// Takes in one large blob; the asynchronous sibling of [`crate::store::BlobWriter`].
+#[async_trait]
+pub trait BlobUpload: Send {
+    /// The next bytes.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), AccountError>;
+
+    /// Makes the blob durable and gives its name and length.
+    async fn finish(self: Box<Self>) -> Result<(BlobHash, u64), AccountError>;
+}
+
+/// Why an account did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// There is no such account, or it is suspended.
+    #[error("there is no account {0}")]
+    NoSuchAccount(AccountId),
+    /// Its data server can't be reached, or the account was sealed for longer than the handle waits: try later. The text
+    /// is for the operator.
+    #[error("the account is not available at present: {0}")]
+    Unavailable(String),
+    /// A commit was refused.
+    #[error(transparent)]
+    Refused(CommitError),
+    /// The store could not answer.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl AccountError {
+    /// Whether the same request may succeed later without anybody changing it: what protocols answer with 4xx.
+    pub fn is_temporary(&self) -> bool {
+        !matches!(
+            self,
+            AccountError::NoSuchAccount(_)
+                | AccountError::Store(StoreError::NoSuchBlob(_) | StoreError::NoSuchContainer(_))
+        ) && !matches!(self, AccountError::Refused(error) if !matches!(error,
+            CommitError::Store(_) | CommitError::Sealed | CommitError::WrongEpoch { .. } | CommitError::OverQuota))
+    }
+}
+
+impl From<StoreError> for AccountError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchAccount(id) => AccountError::NoSuchAccount(id),
+            error => AccountError::Store(error),
+        }
+    }
+}
+
+impl From<CommitError> for AccountError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Store(error) => error.into(),
+            error => AccountError::Refused(error),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The model everybody speaks: an account is everything one owner has, kept in one store, with one counter, and every
+//! reader asks the same question: "what changed since n?"
+//!
+//! - [`Container`] and [`Item`] are what an account holds, [`Commit`] is how it changes, [`Changes`] is what changed.
+//! - [`Read`] and [`Store`] are what an engine implements (blocking, one account each).
+//! - [`Account`] is what a protocol session holds: the same interface whether the account lives on this node or another.
+//! - [`service`] has the doors between protocols and the rest of the system: log-in, recipients, opening accounts.
+//!
+//! It names no engine, no protocol and no network.
+
+pub mod account;
+pub mod change;
+pub mod commit;
+pub mod container;
+pub mod digest;
+pub mod flags;
+pub mod item;
+pub mod service;
+pub mod store;
+pub mod uid_set;
+
+pub use account::{Account, AccountError};
+pub use change::{Change, Changes, Cursor};
+pub use commit::{Commit, CommitError, Committed, Content, FlagAction, Mutation, NewItem, Outcome};
+pub use container::{Container, ContainerKind, Counts, SpecialUse};
+pub use digest::Digest;
+pub use flags::{FlagSet, Flags, InvalidKeyword, Keyword, SystemFlag};
+pub use item::{Expunged, Item, ItemFlags, ItemParts, Retained};
+pub use store::{Engine, Head, Quota, Read, Role, Store, StoreError};
+pub use uid_set::UidSet;

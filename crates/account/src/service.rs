@@ -1,0 +1,220 @@
+//! The doors between protocol sessions and the rest of the system. Protocols know these traits; who stands behind them
+//! (directory, cluster, mail flow) is wired up by the server.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sterna_base::{AccountId, BlobHash, OperationId, Secret};
+
+use crate::{Account, AccountError};
+
+/// Opens accounts wherever they live.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// A handle to the account. Handles are shared and cheap to ask for again.
+    ///
+    /// # Errors
+    /// [`AccountError::NoSuchAccount`] when the directory has no placement for it. A data server that is down is found
+    /// out by the first call on the handle, not here.
+    async fn open(&self, account: AccountId) -> Result<Arc<dyn Account>, AccountError>;
+}
+
+/// Checks log-ins.
+#[async_trait]
+pub trait Authenticator: Send + Sync {
+    /// Whether this login and password belong together, and whose they are. Takes equally long for unknown logins.
+    ///
+    /// # Errors
+    /// [`LoginError`].
+    async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError>;
+}
+
+/// Someone wants in.
+#[derive(Clone, Debug)]
+pub struct LoginAttempt<'a> {
+    /// The name given: an address, or a login.
+    pub login: &'a str,
+    /// The password given.
+    pub password: &'a Secret,
+    /// For the log line and for throttling: "imap", "submission".
+    pub protocol: &'static str,
+    /// Where the connection comes from.
+    pub peer: IpAddr,
+}
+
+/// A successful log-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The account that belongs to it.
+    pub account: AccountId,
+    /// The account's main address, normalised.
+    pub address: String,
+}
+
+/// Why a log-in was refused. Clients are never told which of user and password was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// Unknown login, wrong password, or suspended.
+    #[error("login or password is wrong")]
+    Invalid,
+    /// Too many failures from there, or for this login; how long to wait.
+    #[error("too many failed log-ins; wait {wait_ms} ms")]
+    TooMany {
+        /// Milliseconds.
+        wait_ms: u64,
+    },
+    /// The directory can't be read at present.
+    #[error("log-in is not possible at present: {0}")]
+    Unavailable(String),
+}
+
+/// Takes mail in: what SMTP and LMTP sessions hand envelopes and messages to. The mail flow stands behind it.
+#[async_trait]
+pub trait Reception: Send + Sync {
+    /// Whether mail for this address is taken, asked at RCPT TO.
+    ///
+    /// # Errors
+    /// What to answer.
+    async fn recipient(&self, sender: &Sender, address: &str) -> Result<(), Refusal>;
+
+    /// Whether this sender may send with this MAIL FROM address (empty: the null reverse-path), asked at MAIL FROM.
+    ///
+    /// # Errors
+    /// What to answer.
+    async fn sender(&self, sender: &Sender, mail_from: &str) -> Result<(), Refusal>;
+
+    /// Delivers a message; returns when it is durable for every recipient whose answer is `Ok`. One answer for each
+    /// recipient, in their order. What one recipient's data server does has no effect on the others.
+    async fn deliver(&self, envelope: Envelope, message: Message) -> Vec<Result<(), Refusal>>;
+}
+
+/// Who hands the message in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Which way it comes in.
+    pub protocol: InboundProtocol,
+    /// Set when the session logged in.
+    pub login: Option<Login>,
+    /// Where the connection comes from.
+    pub peer: IpAddr,
+    /// The name given with EHLO, HELO or LHLO.
+    pub helo: String,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+}
+
+/// The way a message comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InboundProtocol {
+    /// SMTP from other servers.
+    Smtp,
+    /// Mail submission by users (RFC 6409).
+    Submission,
+    /// LMTP from a mail server that trusts us (RFC 2033).
+    Lmtp,
+}
+
+/// The envelope of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// Who handed it in.
+    pub sender: Sender,
+    /// The reverse-path; empty for bounces.
+    pub mail_from: String,
+    /// The recipients that [`Reception::recipient`] took.
+    pub recipients: Vec<Rcpt>,
+    /// ENVID of RFC 3461.
+    pub envelope_id: Option<String>,
+    /// Whether BODY=8BITMIME or BINARYMIME was said.
+    pub eight_bit: bool,
+    /// Whether SMTPUTF8 was said (RFC 6531).
+    pub utf8: bool,
+    /// Names this transaction; each recipient's commit derives its operation id from it.
+    pub transaction: OperationId,
+}
+
+/// One recipient with its DSN parameters (RFC 3461).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Rcpt {
+    /// The forward-path.
+    pub address: String,
+    /// ORCPT, as given.
+    pub original: Option<String>,
+    /// NOTIFY, as given ("NEVER", "SUCCESS,FAILURE").
+    pub notify: Option<String>,
+}
+
+/// A received message, complete, with its trace fields (Received) in front. Its summary was computed while it came in.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The content.
+    pub body: MessageBody,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its name.
+    pub hash: BlobHash,
+    /// The summary, in the layout that `formats::mail` gives.
+    pub summary: Bytes,
+}
+
+/// Where a received message's bytes are.
+#[derive(Clone, Debug)]
+pub enum MessageBody {
+    /// In memory: at most [`sterna_base::limits::INLINE_BLOB_BYTES_MAX`] bytes.
+    Inline(Bytes),
+    /// In a spool file that is deleted when the last clone of this is dropped.
+    Spooled(Arc<SpoolFile>),
+}
+
+/// A temporary file with a message that is too large for memory.
+#[derive(Debug)]
+pub struct SpoolFile {
+    /// Where it is.
+    pub path: std::path::PathBuf,
+}
+
+impl Drop for SpoolFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "a spool file could not be removed");
+        }
+    }
+}
+
+/// A refusal with the SMTP words for the client and the cause for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code} {} {text}", enhanced_text(*.enhanced))]
+pub struct Refusal {
+    /// The reply code (RFC 5321 section 4.2).
+    pub code: u16,
+    /// The enhanced status code (RFC 3463).
+    pub enhanced: (u8, u16, u16),
+    /// The text for the client.
+    pub text: String,
+    /// The cause for the log, when there is more to say.
+    pub cause: Option<String>,
+}
+
+fn enhanced_text((class, subject, detail): (u8, u16, u16)) -> String {
+    format!("{class}.{subject}.{detail}")
+}
+
+impl Refusal {
+    /// A refusal without a cause of its own.
+    pub fn new(code: u16, enhanced: (u8, u16, u16), text: impl Into<String>) -> Self {
+        Refusal { code, enhanced, text: text.into(), cause: None }
+    }
+
+    /// With the cause for the log.
+    pub fn because(mut self, cause: impl ToString) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Whether the client may try again with the same words (4xx).
+    pub fn is_temporary(&self) -> bool {
+        self.code < 500
+    }
+}

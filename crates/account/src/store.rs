@@ -1,0 +1,224 @@
+//! What an engine implements: one account each, blocking. Protocol sessions never see this; they hold an
+//! [`crate::Account`].
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
+
+use crate::{
+    Changes, Commit, CommitError, Committed, Container, Cursor, Digest, Expunged, Item, ItemFlags, ItemParts, UidSet,
+};
+
+/// The account as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Whose data this is.
+    pub account: AccountId,
+    /// The modseq of the last commit.
+    pub modseq: Modseq,
+    /// The epoch under which commits are taken.
+    pub epoch: Epoch,
+    /// Whether this copy may be written and read.
+    pub role: Role,
+    /// Limits and what is used of them.
+    pub quota: Quota,
+    /// Sum over the containers' rows ([`Digest::of_container`]) and the containers' tombstones.
+    pub digest: Digest,
+}
+
+/// What a copy of an account is at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Role {
+    /// Serves and takes commits.
+    Active = 1,
+    /// Takes no commits: a move is about to be committed.
+    Sealed = 2,
+}
+
+impl Role {
+    /// The role with this stored number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Role::Active, Role::Sealed].into_iter().find(|role| *role as u8 == number)
+    }
+}
+
+/// Limits of an account and what is used of them. Live items count; expunged ones in retention do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Quota {
+    /// Most bytes; `None` is no limit.
+    pub bytes_max: Option<u64>,
+    /// Most items; `None` is no limit.
+    pub items_max: Option<u64>,
+    /// Bytes of all live items.
+    pub bytes_used: u64,
+    /// Number of all live items.
+    pub items_used: u64,
+}
+
+/// Why a store could not answer. The text names the cause for the operator; clients get their protocol's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreError {
+    /// There is no store for this account here.
+    #[error("there is no store of account {0} here")]
+    NoSuchAccount(AccountId),
+    /// The disk is full; nothing was written. Free space, and it goes on by itself.
+    #[error("the disk is full: {0}")]
+    DiskFull(String),
+    /// Reading or writing failed. After a failed write or fsync the store takes nothing more until it is reopened and
+    /// checked, because nobody can say what reached the disk.
+    #[error("input/output error: {0}")]
+    Io(String),
+    /// An earlier write failed; the store must be reopened first.
+    #[error("the store stopped after a failed write: {0}")]
+    Stopped(String),
+    /// What is stored breaks an invariant.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    /// The file was written by a newer version.
+    #[error("the store has format {found}, this version reads up to {supported}; start the newer version again")]
+    NewerFormat {
+        /// In the file.
+        found: u32,
+        /// By this binary.
+        supported: u32,
+    },
+    /// No such blob.
+    #[error("the account has no blob {0}")]
+    NoSuchBlob(BlobHash),
+    /// No such container.
+    #[error("there is no container {0}")]
+    NoSuchContainer(ContainerId),
+}
+
+/// Reading an account. Every call sees one committed state; two calls may see two.
+pub trait Read: Send {
+    /// The account as a whole.
+    ///
+    /// # Errors
+    /// When the store can't be read; the same holds for every method here.
+    fn head(&self) -> Result<Head, StoreError>;
+
+    /// All live containers, by id.
+    fn containers(&self) -> Result<Vec<Container>, StoreError>;
+
+    /// One container, if it lives.
+    fn container(&self, id: ContainerId) -> Result<Option<Container>, StoreError>;
+
+    /// The narrow rows of live items with a UID greater than `after`, by UID, at most `limit`.
+    /// Fails with [`StoreError::NoSuchContainer`].
+    fn item_flags(&self, container: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, StoreError>;
+
+    /// The live items among these UIDs, by UID, at most `limit`; UIDs that don't exist are passed over.
+    fn items(
+        &self,
+        container: ContainerId,
+        uids: &UidSet,
+        parts: ItemParts,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError>;
+
+    /// The live item of this name.
+    fn item_named(&self, container: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, StoreError>;
+
+    /// Tombstones of a container with a modseq greater than `since`, by UID after `after`, at most `limit`
+    /// (VANISHED, RFC 7162 section 3.2.10).
+    fn expunged(
+        &self,
+        container: ContainerId,
+        since: Modseq,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<Expunged>, StoreError>;
+
+    /// What changed after the cursor, at most `limit` rows.
+    fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError>;
+
+    /// Bytes of a blob: the range, cut to the blob's length and to [`sterna_base::limits::BLOB_CHUNK_BYTES`].
+    /// Blobs of live items, of retained ones and staged ones can be read.
+    fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError>;
+
+    /// Every blob the account holds with its length and the number of rows (live and retained) that the store believes
+    /// refer to it, by hash after `after`, at most `limit`: what a check compares with the rows.
+    fn blobs(&self, after: Option<BlobHash>, limit: usize) -> Result<Vec<(BlobHash, u64, u64)>, StoreError>;
+}
+
+/// Writing an account: there is one of these for each open account.
+pub trait Store: Read {
+    /// Does these commits in their order, each whole or not at all, and makes all of them durable with one flush before
+    /// it returns. One that fails doesn't touch the others.
+    ///
+    /// # Errors
+    /// When the store itself failed: then none of them is acknowledged, and the store has stopped
+    /// (except for [`StoreError::DiskFull`], after which nothing was written and it goes on).
+    fn commit(&mut self, commits: &[Commit], now: Timestamp)
+    -> Result<Vec<Result<Committed, CommitError>>, StoreError>;
+
+    /// Starts to take in a large blob.
+    fn stage_blob(&self) -> Result<Box<dyn BlobWriter>, StoreError>;
+
+    /// Purges the contents of items expunged before `before`, the answers of operations older than
+    /// [`crate::commit::OPERATION_RETENTION_MS`] before `now`, and blobs that nothing refers to and that were staged
+    /// more than a day ago; in small commits, at most `limit` rows in one call. Returns how many rows it purged: call
+    /// again until zero. Takes no modseq.
+    fn purge(&mut self, before: Timestamp, now: Timestamp, limit: usize) -> Result<u64, StoreError>;
+
+    /// Sets epoch and role, durably, on the word of the directory. The epoch never goes back: a smaller one is
+    /// [`CommitError::WrongEpoch`].
+    fn set_role(&mut self, epoch: Epoch, role: Role) -> Result<(), CommitError>;
+
+    /// Another reader of the same account, for another thread; sees what is committed.
+    fn reader(&self) -> Result<Box<dyn Read>, StoreError>;
+
+    /// The engine's own check of its files (SQLite's `integrity_check`); empty when all is well. What every engine must
+    /// hold is in [`crate::check`].
+    fn check_files(&self) -> Result<Vec<String>, StoreError>;
+}
+
+/// Takes in one large blob, in pieces.
+pub trait BlobWriter: Send {
+    /// The next bytes.
+    ///
+    /// # Errors
+    /// When they can't be written; drop the writer then, and nothing stays behind.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Makes the blob durable and gives its name and length. It stays staged until a commit refers to it.
+    ///
+    /// # Errors
+    /// When it can't be made durable.
+    fn finish(self: Box<Self>) -> Result<(BlobHash, u64), StoreError>;
+}
+
+/// Opens the stores of a node.
+pub trait Engine: Send + Sync {
+    /// Makes the store of a new account, durably, with no container in it. Existing already with this epoch is success,
+    /// so that the call can be repeated.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    fn create(&self, account: AccountId, epoch: Epoch, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Opens an account's store, running the migrations of its format. The caller sees to it that an account is open
+    /// once.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], or why it can't be opened.
+    fn open(&self, account: AccountId) -> Result<Box<dyn Store>, StoreError>;
+
+    /// Deletes an account's store and all that belongs to it.
+    ///
+    /// # Errors
+    /// When it can't be deleted; there being none is success.
+    fn delete(&self, account: AccountId) -> Result<(), StoreError>;
+
+    /// The accounts that have a store here, by id.
+    ///
+    /// # Errors
+    /// When they can't be listed.
+    fn accounts(&self) -> Result<Vec<AccountId>, StoreError>;
+}

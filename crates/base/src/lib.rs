@@ -1,0 +1,13 @@
+//! What every other crate stands on: ids, time, randomness, named sizes and atomic files.
+//!
+//! Small and calm on purpose: an edit here rebuilds everything. It knows no protocol, no store and no network.
+
+pub mod atomic_file;
+pub mod clock;
+pub mod ids;
+pub mod limits;
+pub mod secret;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use ids::{AccountId, BlobHash, ContainerId, DomainId, Epoch, Modseq, NodeId, OperationId, Uid, UidValidity};
+pub use secret::Secret;
