@@ -1,1 +1,56 @@
-fn main() {}
+//! `cargo xtask TASK`: what people and CI run. CI runs `cargo xtask test` and nothing else of substance.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a command line program speaks to a person
+
+mod arrows;
+mod bench;
+mod fuzz;
+mod packages;
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "cargo xtask TASK
+
+  demo [ARGS]    start the demonstration: a main node and two data servers (cargo run --release -- demo)
+  test           everything that must hold: format, lints, tidy, licences, all tests, real clients
+  tidy           rules of the house that no lint knows; also part of `test`
+  bench [ARGS]   the same work on Sterna, Dovecot and Cyrus, in one run (installs the peers; needs root)
+  fuzz [TARGET]  fuzz one target, or each for a minute
+";
+
+fn main() -> ExitCode {
+    match run_task() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_task() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    std::env::set_current_dir(run::root())?;
+    match task.as_str() {
+        "demo" => run::cargo(&[&["run", "--release", "--", "demo"], &strs(&rest)[..]].concat()),
+        "test" => test::run(),
+        "tidy" => tidy::run(),
+        "bench" => bench::run(&rest),
+        "fuzz" => fuzz::run(rest.first().map(String::as_str)),
+        "" | "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("there is no task {other}\n\n{USAGE}"),
+    }
+}
+
+fn strs(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}

@@ -104,8 +104,8 @@ pub enum AccountError {
     /// There is no such account, or it is suspended.
     #[error("there is no account {0}")]
     NoSuchAccount(AccountId),
-    /// Its data server can't be reached, or the account was sealed for longer than the handle waits: try later. The text
-    /// is for the operator.
+    /// Its data server can't be reached, or the account was sealed for longer than the handle waits: try later. The
+    /// text is for the operator.
     #[error("the account is not available at present: {0}")]
     Unavailable(String),
     /// A commit was refused.

@@ -26,8 +26,8 @@ pub enum ContainerKind {
     Sieve = 7,
     /// Settings of the owner.
     Settings = 8,
-    /// Mailbox names that the owner subscribed to (RFC 9051 section 6.3.7): items without content. A name may stay after
-    /// its mailbox is gone, so this is not an attribute of the mailbox.
+    /// Mailbox names that the owner subscribed to (RFC 9051 section 6.3.7): items without content. A name may stay
+    /// after its mailbox is gone, so this is not an attribute of the mailbox.
     Subscriptions = 9,
 }
 
@@ -51,7 +51,8 @@ impl ContainerKind {
     }
 }
 
-/// What a mail folder is for (RFC 6154 section 2); `Inbox` is not an attribute of that RFC but the name every account has.
+/// What a mail folder is for (RFC 6154 section 2); `Inbox` is not an attribute of that RFC but the name every account
+/// has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]

@@ -3,7 +3,8 @@
 //!
 //! - [`Container`] and [`Item`] are what an account holds, [`Commit`] is how it changes, [`Changes`] is what changed.
 //! - [`Read`] and [`Store`] are what an engine implements (blocking, one account each).
-//! - [`Account`] is what a protocol session holds: the same interface whether the account lives on this node or another.
+//! - [`Account`] is what a protocol session holds: the same interface whether the account lives on this node or
+//!   another.
 //! - [`service`] has the doors between protocols and the rest of the system: log-in, recipients, opening accounts.
 //!
 //! It names no engine, no protocol and no network.

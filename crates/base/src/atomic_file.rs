@@ -6,7 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Writes a whole file so that a reader, or a power cut, sees the old content or the new one and nothing between:
-/// temporary file in the same folder, fsync, rename, fsync of the folder. `mode` is the permission bits (0o600 for keys).
+/// temporary file in the same folder, fsync, rename, fsync of the folder. `mode` is the permission bits (0o600 for
+/// keys).
 ///
 /// # Errors
 /// Whatever the file system says; the old content is then still there.

@@ -47,7 +47,8 @@ counter!(
     ContainerId(u64)
 );
 counter!(
-    /// An item's number inside its container (RFC 9051 section 2.3.1.1). Zero is not a UID; it stands for "before the first".
+    /// An item's number inside its container (RFC 9051 section 2.3.1.1). Zero is not a UID; it stands for "before the
+    /// first".
     Uid(u32)
 );
 counter!(

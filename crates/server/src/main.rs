@@ -1,1 +1,3 @@
+//! The `sterna` program.
+
 fn main() {}

@@ -1,0 +1,140 @@
+//! Debian's Cyrus IMAP, unpacked beside the installed server (Debian lets only one be installed). Cyrus flushes its
+//! index, its spool and its databases before it acknowledges; nothing has to be switched on for that.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Server, USERS, free_port, lazy_writes_library, loopback, terminate, wait_for};
+use crate::client::Imap;
+
+/// A running Cyrus.
+pub struct Cyrus {
+    folder: PathBuf,
+    programs: PathBuf,
+    imap: u16,
+    lmtp: u16,
+    process: Child,
+}
+
+impl Cyrus {
+    /// Unpacks it if need be, writes its configuration, starts it and makes the mailboxes.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let programs = unpacked(&folder.join("program"))?;
+        for part in ["conf/db", "conf/socket", "conf/proc", "conf/log", "conf/lock", "spool", "run"] {
+            fs::create_dir_all(folder.join(part))?;
+        }
+        let (imap, lmtp) = (free_port()?, free_port()?);
+        fs::write(folder.join("imapd.conf"), imapd_conf(folder))?;
+        fs::write(folder.join("cyrus.conf"), cyrus_conf(folder, &programs, imap, lmtp))?;
+        Command::new("chown").args(["-R", "cyrus"]).arg(folder).status()?;
+        Command::new("chmod").args(["755"]).arg(folder.parent().context("a parent")?).status()?;
+        let process = spawn(folder, &programs, false)?;
+        let mut cyrus = Cyrus { folder: folder.to_owned(), programs, imap, lmtp, process };
+        wait_for(loopback(imap), &mut cyrus.process)?;
+        let mut admin = Imap::login(loopback(imap), "admin", "x")?;
+        for user in 0..USERS {
+            admin.command(&format!("CREATE user/u{user}"))?;
+        }
+        Ok(cyrus)
+    }
+}
+
+/// The folder of the unpacked packages.
+fn unpacked(target: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(target)?;
+    for package in ["cyrus-common", "cyrus-imapd"] {
+        let mut download = Command::new("apt-get");
+        download.args(["-qq", "download", package]).current_dir(target).stdout(Stdio::null()).stderr(Stdio::null());
+        ensure!(download.status()?.success(), "apt-get download {package} failed");
+    }
+    for entry in fs::read_dir(target)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            ensure!(Command::new("dpkg").arg("-x").arg(&path).arg(target).status()?.success(), "dpkg -x failed");
+        }
+    }
+    Ok(target.to_owned())
+}
+
+fn spawn(folder: &Path, programs: &Path, lazy_writes: bool) -> Result<Child> {
+    let mut command = Command::new(programs.join("usr/lib/cyrus/bin/master"));
+    command.arg("-D").arg("-C").arg(folder.join("imapd.conf")).arg("-M").arg(folder.join("cyrus.conf"));
+    command.arg("-p").arg(folder.join("run/master.pid"));
+    command.env("LD_LIBRARY_PATH", programs.join("usr/lib/x86_64-linux-gnu"));
+    if lazy_writes {
+        command.env("LD_PRELOAD", lazy_writes_library()?);
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("starting Cyrus")
+}
+
+fn imapd_conf(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "configdirectory: {folder}/conf
+partition-default: {folder}/spool
+defaultpartition: default
+mboxname_lockpath: {folder}/conf/lock
+cyrus_user: cyrus
+admins: admin
+unixhierarchysep: yes
+altnamespace: yes
+allowplaintext: yes
+sasl_pwcheck_method: alwaystrue
+sasl_mech_list: PLAIN
+lmtpsocket: {folder}/conf/socket/lmtp
+idlesocket: {folder}/conf/socket/idle
+servername: localhost
+"
+    )
+}
+
+fn cyrus_conf(folder: &Path, programs: &Path, imap: u16, lmtp: u16) -> String {
+    let (folder, bin) = (folder.display(), programs.join("usr/lib/cyrus/bin"));
+    let bin = bin.display();
+    format!(
+        "START {{
+  recover cmd=\"{bin}/ctl_cyrusdb -C {folder}/imapd.conf -r\"
+  idled cmd=\"{bin}/idled -C {folder}/imapd.conf\"
+}}
+SERVICES {{
+  imap cmd=\"{bin}/imapd -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{imap}\" prefork=4 maxchild=3000
+  lmtp cmd=\"{bin}/lmtpd -C {folder}/imapd.conf -a\" listen=\"127.0.0.1:{lmtp}\" prefork=4 maxchild=200
+}}
+EVENTS {{
+}}
+"
+    )
+}
+
+impl Server for Cyrus {
+    fn name(&self) -> &'static str {
+        "cyrus"
+    }
+    fn imap(&self) -> SocketAddr {
+        loopback(self.imap)
+    }
+    fn lmtp(&self) -> SocketAddr {
+        loopback(self.lmtp)
+    }
+    fn login(&self, user: u32) -> (String, String) {
+        (format!("u{user}"), "x".to_owned())
+    }
+    fn address(&self, user: u32) -> String {
+        format!("u{user}")
+    }
+    fn restart(&mut self, lazy_writes: bool) -> Result<()> {
+        self.stop()?;
+        self.process = spawn(&self.folder, &self.programs, lazy_writes)?;
+        wait_for(loopback(self.imap), &mut self.process)
+    }
+    fn process(&self) -> u32 {
+        self.process.id()
+    }
+    fn stop(&mut self) -> Result<()> {
+        terminate(&mut self.process)
+    }
+}

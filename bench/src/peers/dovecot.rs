@@ -1,0 +1,127 @@
+//! Debian's Dovecot: Maildir, `mail_fsync = always`, so that an acknowledgement means what ours means.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use anyhow::{Context, Result};
+
+use super::{Server, free_port, lazy_writes_library, loopback, terminate, wait_for};
+
+/// A running Dovecot.
+pub struct Dovecot {
+    folder: PathBuf,
+    imap: u16,
+    lmtp: u16,
+    process: Child,
+}
+
+impl Dovecot {
+    /// Writes its configuration and starts it.
+    pub fn start(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder.join("mail"))?;
+        let (imap, lmtp) = (free_port()?, free_port()?);
+        fs::write(folder.join("dovecot.conf"), configuration(folder, imap, lmtp))?;
+        Command::new("chown").args(["-R", "dovecot"]).arg(folder).status()?;
+        Command::new("chmod").args(["755"]).arg(folder.parent().context("a parent")?).status()?;
+        let process = spawn(folder, false)?;
+        let mut dovecot = Dovecot { folder: folder.to_owned(), imap, lmtp, process };
+        wait_for(loopback(imap), &mut dovecot.process)?;
+        Ok(dovecot)
+    }
+}
+
+fn spawn(folder: &Path, lazy_writes: bool) -> Result<Child> {
+    let mut command = Command::new("dovecot");
+    command.arg("-F").arg("-c").arg(folder.join("dovecot.conf"));
+    if lazy_writes {
+        command.env("LD_PRELOAD", lazy_writes_library()?);
+    }
+    command.spawn().context("starting dovecot: is dovecot-core installed?")
+}
+
+fn configuration(folder: &Path, imap: u16, lmtp: u16) -> String {
+    let folder = folder.display();
+    format!(
+        "base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+protocols = imap lmtp
+ssl = no
+disable_plaintext_auth = no
+listen = 127.0.0.1
+import_environment = $import_environment LD_PRELOAD
+mail_location = maildir:{folder}/mail/%u/Maildir
+mail_fsync = always
+first_valid_uid = 0
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid=dovecot gid=dovecot home={folder}/mail/%u allow_all_users=yes
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+  service_count = 0
+  process_min_avail = 2
+  client_limit = 4000
+}}
+service imap {{
+  process_limit = 3000
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {lmtp}
+  }}
+}}
+service auth {{
+  client_limit = 8000
+}}
+service anvil {{
+  client_limit = 8000
+}}
+mail_max_userip_connections = 3000
+namespace inbox {{
+  inbox = yes
+}}
+"
+    )
+}
+
+impl Server for Dovecot {
+    fn name(&self) -> &'static str {
+        "dovecot"
+    }
+    fn imap(&self) -> SocketAddr {
+        loopback(self.imap)
+    }
+    fn lmtp(&self) -> SocketAddr {
+        loopback(self.lmtp)
+    }
+    fn login(&self, user: u32) -> (String, String) {
+        (format!("u{user}"), "x".to_owned())
+    }
+    fn address(&self, user: u32) -> String {
+        format!("u{user}")
+    }
+    fn restart(&mut self, lazy_writes: bool) -> Result<()> {
+        self.stop()?;
+        self.process = spawn(&self.folder, lazy_writes)?;
+        wait_for(loopback(self.imap), &mut self.process)
+    }
+    fn process(&self) -> u32 {
+        self.process.id()
+    }
+    fn stop(&mut self) -> Result<()> {
+        terminate(&mut self.process)
+    }
+}

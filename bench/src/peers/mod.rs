@@ -1,0 +1,103 @@
+//! The servers under test: each started by us, on free ports, with its data in our folder.
+
+mod cyrus;
+mod dovecot;
+mod sterna;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// How many users each server gets: `u0` to `u63`, all with the password `x`... except where a server wants better.
+pub const USERS: u32 = 64;
+
+/// A running server.
+pub trait Server {
+    /// Its name in the report.
+    fn name(&self) -> &'static str;
+    /// Where it speaks IMAP.
+    fn imap(&self) -> SocketAddr;
+    /// Where it speaks LMTP.
+    fn lmtp(&self) -> SocketAddr;
+    /// Login and password of a user.
+    fn login(&self, user: u32) -> (String, String);
+    /// The address that LMTP takes for a user.
+    fn address(&self, user: u32) -> String;
+    /// Stops and starts it; with `lazy_writes` it runs with flushes switched off, which only filling mailboxes may use.
+    fn restart(&mut self, lazy_writes: bool) -> Result<()>;
+    /// The process whose descendants are the server.
+    fn process(&self) -> u32;
+    /// Stops it.
+    fn stop(&mut self) -> Result<()>;
+}
+
+/// Starts a server by its name.
+pub fn start(name: &str, folder: &Path) -> Result<Box<dyn Server>> {
+    match name {
+        "dovecot" => Ok(Box::new(dovecot::Dovecot::start(&folder.join(name))?)),
+        "cyrus" => Ok(Box::new(cyrus::Cyrus::start(&folder.join(name))?)),
+        "sterna" => Ok(Box::new(sterna::Sterna::start(&folder.join(name))?)),
+        _ => bail!("no server is called {name}: sterna, dovecot, cyrus"),
+    }
+}
+
+/// A port that is free now.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// Waits until something listens there, or the process has ended.
+fn wait_for(address: SocketAddr, process: &mut Child) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while TcpStream::connect(address).is_err() {
+        if let Some(status) = process.try_wait()? {
+            bail!("the server ended with {status}");
+        }
+        if Instant::now() > deadline {
+            bail!("nothing listens on {address} after 30 s");
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Ends a process with SIGTERM and waits for it.
+fn terminate(process: &mut Child) -> Result<()> {
+    let status = std::process::Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
+    status.context("running kill")?;
+    process.wait()?;
+    Ok(())
+}
+
+/// The library that switches flushes off, for filling mailboxes only.
+fn lazy_writes_library() -> Result<&'static str> {
+    let path = "/usr/lib/x86_64-linux-gnu/libeatmydata.so";
+    if !Path::new(path).exists() {
+        bail!("{path} is missing: apt-get install libeatmydata1");
+    }
+    Ok(path)
+}
+
+/// Memory of a process and all its descendants that they don't share with others (PSS), in KiB.
+pub fn memory_kib(root: u32) -> Result<u64> {
+    let mut total = 0;
+    let mut pending = vec![root];
+    while let Some(process) = pending.pop() {
+        let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or("0");
+        total += pss.trim().trim_end_matches("kB").trim().parse::<u64>()?;
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+        for task in tasks {
+            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            pending.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+    }
+    Ok(total)
+}

