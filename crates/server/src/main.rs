@@ -1,3 +1,6 @@
-//! The `sterna` program.
+//! The binary: configuration, roles, wiring, command line. The only crate that knows everyone.
+
+mod admin;
+mod cli;
 
 fn main() {}

@@ -1,0 +1,131 @@
+//! What the administration API needs from the rest of the node. The wiring stands behind these traits.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sterna_base::{AccountId, Clock, Epoch, NodeId, Secret, Timestamp};
+
+/// What the handlers of the API hold.
+#[derive(Clone)]
+pub struct AdminState {
+    /// Who we are.
+    pub node: Arc<NodeInfo>,
+    /// Creates and deletes stores of accounts.
+    pub provision: Arc<dyn Provision>,
+    /// Issues join tokens.
+    pub tokens: Arc<dyn Tokens>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The node that answers.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeInfo {
+    /// Its id.
+    pub id: NodeId,
+    /// Its display name.
+    pub name: String,
+    /// "main", "data", "edge": those it runs with.
+    pub roles: Vec<String>,
+    /// The version of the program.
+    pub version: String,
+    /// When it started.
+    pub started_at: Timestamp,
+}
+
+/// Creates and deletes the stores of accounts on this and other servers.
+#[async_trait]
+pub trait Provision: Send + Sync {
+    /// Makes the store of an account on a server with its first containers. Existing already with this epoch is
+    /// success.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn create(&self, account: AccountId, server: NodeId, epoch: Epoch) -> Result<(), ProvisionError>;
+
+    /// Deletes the store of an account from a server. There being none is success.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn delete(&self, account: AccountId, server: NodeId) -> Result<(), ProvisionError>;
+}
+
+/// Why a store was not made or not deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProvisionError {
+    /// The server doesn't answer: try later. The text is for the operator.
+    #[error("server {server} can't be reached: {cause}")]
+    Unreachable {
+        /// Which.
+        server: NodeId,
+        /// What happened.
+        cause: String,
+    },
+    /// The server answered that it can't.
+    #[error("server {server} refused: {cause}")]
+    Refused {
+        /// Which.
+        server: NodeId,
+        /// What it said.
+        cause: String,
+    },
+}
+
+/// Issues and revokes one-time tokens with which new nodes join.
+#[async_trait]
+pub trait Tokens: Send + Sync {
+    /// Issues a token.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    async fn issue(&self, request: TokenRequest) -> Result<JoinToken, TokenError>;
+
+    /// The tokens that were issued and neither used nor expired, without their secrets.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    async fn list(&self) -> Result<Vec<JoinToken>, TokenError>;
+
+    /// Makes a token worthless. `false` when there is none with this id.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    async fn revoke(&self, id: &str) -> Result<bool, TokenError>;
+}
+
+/// What a token is wanted for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// The display name that the joining node gets; `None` lets it choose its own.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The roles that the joining node may take: "data", "edge".
+    pub roles: Vec<String>,
+    /// How long the token is good for, in milliseconds.
+    pub lifetime_ms: u64,
+}
+
+/// A token.
+#[derive(Clone, Debug)]
+pub struct JoinToken {
+    /// Names it in lists and for revoking; not secret.
+    pub id: String,
+    /// What the new node is given; `None` in lists, because only a hash is kept.
+    pub token: Option<Secret>,
+    /// What it was issued for.
+    pub request: TokenRequest,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Why a token was not issued or listed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Only the main node issues tokens.
+    #[error("only the main node issues join tokens")]
+    NotMain,
+    /// They could not be read or written. The text is for the operator.
+    #[error("the tokens can't be read or written: {0}")]
+    Storage(String),
+}
