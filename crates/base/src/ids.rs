@@ -162,6 +162,10 @@ bytes_id!(
     NodeId(16)
 );
 bytes_id!(
+    /// One installation: all nodes that share a directory. Random, made once at `init`; part of every node's certificate.
+    InstallationId(16)
+);
+bytes_id!(
     /// Names one commit for ever, so that a commit whose answer was lost can be repeated and is answered, not repeated.
     OperationId(16)
 );
@@ -174,6 +178,13 @@ impl OperationId {
     /// A fresh id from the system's randomness.
     pub fn random() -> Self {
         OperationId(random_bytes())
+    }
+}
+
+impl InstallationId {
+    /// A fresh id from the system's randomness.
+    pub fn random() -> Self {
+        InstallationId(random_bytes())
     }
 }
 

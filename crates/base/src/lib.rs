@@ -9,5 +9,7 @@ pub mod limits;
 pub mod secret;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use ids::{AccountId, BlobHash, ContainerId, DomainId, Epoch, Modseq, NodeId, OperationId, Uid, UidValidity};
+pub use ids::{
+    AccountId, BlobHash, ContainerId, DomainId, Epoch, InstallationId, Modseq, NodeId, OperationId, Uid, UidValidity,
+};
 pub use secret::Secret;
