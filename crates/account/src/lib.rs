@@ -16,6 +16,7 @@ pub mod container;
 pub mod digest;
 pub mod flags;
 pub mod item;
+pub mod local;
 pub mod service;
 pub mod store;
 pub mod uid_set;

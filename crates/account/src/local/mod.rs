@@ -1,0 +1,399 @@
+//! Accounts of this node: the local side of [`Account`].
+//!
+//! [`LocalAccounts`] gives handles; a handle opens its store when it is first needed and may have it closed under it
+//! when the node has too many open, so that a thousand idle sessions cost no open files. Concurrent commits of one
+//! account share a flush ([`open_store`]).
+
+mod open_store;
+mod upload;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sterna_base::{AccountId, BlobHash, Clock, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::account::BlobUpload;
+use crate::service::Accounts;
+use crate::{
+    Account, AccountError, Changes, Commit, Committed, Container, Cursor, Engine, Expunged, Head, Item, ItemFlags,
+    ItemParts, Mutation, Read, Role, StoreError, UidSet,
+};
+use open_store::OpenStore;
+
+/// How many stores a node keeps open; the one unused for longest is closed first. An open store costs a few file
+/// descriptors and some 100 KiB.
+pub const OPEN_STORES_MAX: usize = 1000;
+
+/// How long a store that failed stays closed before it is tried again.
+pub const REOPEN_WAIT: Duration = Duration::from_secs(2);
+
+/// The accounts of this node.
+pub struct LocalAccounts {
+    shared: Arc<Shared>,
+}
+
+/// What the handles share.
+struct Shared {
+    engine: Arc<dyn Engine>,
+    clock: Arc<dyn Clock>,
+    handles: Mutex<HashMap<AccountId, Arc<LocalAccount>>>,
+    /// Rises with every use of a store: which was used longest ago is a comparison of numbers.
+    uses: AtomicU64,
+    open_stores_max: usize,
+}
+
+impl LocalAccounts {
+    /// The accounts that the engine has.
+    pub fn new(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>) -> Self {
+        LocalAccounts::with_limit(engine, clock, OPEN_STORES_MAX)
+    }
+
+    /// With another number of stores kept open.
+    pub fn with_limit(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, open_stores_max: usize) -> Self {
+        let (handles, uses) = (Mutex::default(), AtomicU64::new(0));
+        LocalAccounts { shared: Arc::new(Shared { engine, clock, handles, uses, open_stores_max }) }
+    }
+
+    /// The handle of an account of this node; its store is open when this returns.
+    ///
+    /// # Errors
+    /// When there is no store of it here, or it can't be opened.
+    pub async fn get(&self, account: AccountId) -> Result<Arc<LocalAccount>, AccountError> {
+        let known = self.shared.handles.lock().get(&account).cloned();
+        if let Some(handle) = known {
+            return Ok(handle);
+        }
+        let handle = Arc::new(LocalAccount {
+            id: account,
+            shared: Arc::downgrade(&self.shared),
+            store: tokio::sync::Mutex::new(Slot::Closed),
+            last_use: AtomicU64::new(0),
+            modseq: watch::Sender::new(Modseq::ZERO),
+        });
+        handle.store().await?;
+        Ok(self.shared.handles.lock().entry(account).or_insert(handle).clone())
+    }
+
+    /// Makes the store of a new account, durably. Existing already with this epoch is success.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub async fn create(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError> {
+        let (engine, now) = (self.shared.engine.clone(), self.shared.clock.now());
+        blocking(move || engine.create(account, epoch, now)).await
+    }
+
+    /// Deletes an account's store; handles to it answer [`AccountError::NoSuchAccount`] from then on.
+    ///
+    /// # Errors
+    /// When it can't be deleted; there being none is success.
+    pub async fn delete(&self, account: AccountId) -> Result<(), StoreError> {
+        let handle = self.shared.handles.lock().remove(&account);
+        if let Some(handle) = handle {
+            *handle.store.lock().await = Slot::Deleted;
+        }
+        let engine = self.shared.engine.clone();
+        blocking(move || engine.delete(account)).await
+    }
+
+    /// The accounts that have a store on this node.
+    ///
+    /// # Errors
+    /// When they can't be listed.
+    pub async fn list(&self) -> Result<Vec<AccountId>, StoreError> {
+        let engine = self.shared.engine.clone();
+        blocking(move || engine.accounts()).await
+    }
+
+    /// Closes every store, waiting for the commits that are under way: for the end of the node.
+    pub async fn close(&self) {
+        let handles: Vec<_> = self.shared.handles.lock().drain().map(|(_, handle)| handle).collect();
+        for handle in handles {
+            let slot = std::mem::replace(&mut *handle.store.lock().await, Slot::Closed);
+            if let Slot::Open(store) = slot {
+                store.drain().await;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Accounts for LocalAccounts {
+    async fn open(&self, account: AccountId) -> Result<Arc<dyn Account>, AccountError> {
+        Ok(self.get(account).await?)
+    }
+}
+
+/// Whether an account's store is open.
+enum Slot {
+    Closed,
+    Open(Arc<OpenStore>),
+    /// It failed; nobody tries again before this instant.
+    Failed(Instant, StoreError),
+    Deleted,
+}
+
+/// One account of this node.
+pub struct LocalAccount {
+    id: AccountId,
+    shared: std::sync::Weak<Shared>,
+    store: tokio::sync::Mutex<Slot>,
+    last_use: AtomicU64,
+    modseq: watch::Sender<Modseq>,
+}
+
+impl LocalAccount {
+    /// Commits under an epoch that somebody else believes in: what the data server does for a remote handle.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn commit_at(
+        &self,
+        epoch: Epoch,
+        operation: OperationId,
+        mutations: Vec<Mutation>,
+    ) -> Result<Committed, AccountError> {
+        let store = self.store().await?;
+        let result = store.commit(Commit { operation, epoch, mutations }).await;
+        match result {
+            Ok(committed) => {
+                self.announce(committed.modseq);
+                Ok(committed)
+            }
+            Err(error) => {
+                let error = AccountError::from(error);
+                self.note_failure(&store, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Sets epoch and role on the word of the directory.
+    ///
+    /// # Errors
+    /// [`crate::CommitError::WrongEpoch`] when the epoch would go back.
+    pub async fn set_role(&self, epoch: Epoch, role: Role) -> Result<(), AccountError> {
+        let store = self.store().await?;
+        store.write(move |store| store.set_role(epoch, role)).await?;
+        store.refresh_epoch().await?;
+        Ok(())
+    }
+
+    /// Purges what was expunged before this time, a limited number of rows; see [`crate::Store::purge`].
+    ///
+    /// # Errors
+    /// When the store failed.
+    pub async fn purge(&self, before: Timestamp, limit: usize) -> Result<u64, AccountError> {
+        let (store, now) = (self.store().await?, self.shared()?.clock.now());
+        Ok(store.write(move |store| store.purge(before, now, limit)).await?)
+    }
+
+    /// Runs a reading closure on a blocking thread: what a check uses.
+    ///
+    /// # Errors
+    /// When the store can't be opened, or the closure says so.
+    pub async fn read<T, F>(&self, question: F) -> Result<T, AccountError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Read) -> Result<T, StoreError> + Send + 'static,
+    {
+        let store = self.store().await?;
+        let answer = store.read(question).await.map_err(AccountError::from);
+        if let Err(error) = &answer {
+            self.note_failure(&store, error).await;
+        }
+        answer
+    }
+
+    /// The engine's own check of its files.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn check_files(&self) -> Result<Vec<String>, AccountError> {
+        Ok(self.store().await?.write(|store| store.check_files()).await?)
+    }
+
+    fn shared(&self) -> Result<Arc<Shared>, AccountError> {
+        self.shared.upgrade().ok_or_else(|| AccountError::Unavailable("the node is ending".into()))
+    }
+
+    /// The open store, opened if need be.
+    async fn store(&self) -> Result<Arc<OpenStore>, AccountError> {
+        let shared = self.shared()?;
+        self.last_use.store(shared.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        let mut slot = self.store.lock().await;
+        let suspect = match &*slot {
+            Slot::Open(store) => return Ok(store.clone()),
+            Slot::Deleted => return Err(AccountError::NoSuchAccount(self.id)),
+            Slot::Failed(until, error) if Instant::now() < *until => return Err(error.clone().into()),
+            Slot::Failed(..) => true,
+            Slot::Closed => false,
+        };
+        let opened = OpenStore::open(shared.engine.clone(), self.id, shared.clock.clone(), suspect).await;
+        match opened {
+            Ok((store, head)) => {
+                let store = Arc::new(store);
+                *slot = Slot::Open(store.clone());
+                drop(slot);
+                self.announce(head.modseq);
+                shared.close_unused();
+                Ok(store)
+            }
+            Err(StoreError::NoSuchAccount(id)) => Err(AccountError::NoSuchAccount(id)),
+            Err(error) => {
+                tracing::error!(account = %self.id, %error, "the account's store can't be opened");
+                *slot = Slot::Failed(Instant::now() + REOPEN_WAIT, error.clone());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Takes a store out of use that can't go on; the next use reopens and checks it.
+    async fn note_failure(&self, failed: &Arc<OpenStore>, error: &AccountError) {
+        let AccountError::Store(cause @ (StoreError::Io(_) | StoreError::Stopped(_) | StoreError::Corrupt(_))) = error
+        else {
+            return;
+        };
+        let mut slot = self.store.lock().await;
+        if matches!(&*slot, Slot::Open(store) if Arc::ptr_eq(store, failed)) {
+            tracing::error!(account = %self.id, error = %cause, "the account's store stopped; it will be reopened");
+            *slot = Slot::Failed(Instant::now() + REOPEN_WAIT, cause.clone());
+        }
+    }
+
+    fn announce(&self, modseq: Modseq) {
+        self.modseq.send_if_modified(|known| {
+            let newer = modseq > *known;
+            *known = modseq.max(*known);
+            newer
+        });
+    }
+}
+
+impl Shared {
+    /// Closes the stores unused for longest until no more than the limit are open. A store in use stays. Handles that
+    /// nobody holds go with their stores.
+    fn close_unused(&self) {
+        let mut handles = self.handles.lock();
+        if handles.len() < self.open_stores_max {
+            return;
+        }
+        let is_open = |handle: &LocalAccount| handle.store.try_lock().is_ok_and(|slot| matches!(*slot, Slot::Open(_)));
+        let mut open: Vec<_> = handles.values().filter(|handle| is_open(handle)).cloned().collect();
+        // Closing one at a time would sort them all for each; an eighth at once makes that rare.
+        let excess = (open.len() + self.open_stores_max / 8).saturating_sub(self.open_stores_max);
+        if open.len() < self.open_stores_max {
+            return;
+        }
+        open.sort_unstable_by_key(|handle| handle.last_use.load(Ordering::Relaxed));
+        for handle in open.into_iter().take(excess) {
+            if let Ok(mut slot) = handle.store.try_lock()
+                && matches!(&*slot, Slot::Open(store) if Arc::strong_count(store) == 1)
+            {
+                *slot = Slot::Closed;
+            }
+        }
+        // The map holds one reference; whoever else holds one may still ask.
+        handles.retain(|_, handle| Arc::strong_count(handle) > 1 || is_open(handle));
+    }
+}
+
+#[async_trait]
+impl Account for LocalAccount {
+    fn id(&self) -> AccountId {
+        self.id
+    }
+
+    async fn head(&self) -> Result<Head, AccountError> {
+        self.read(|read| read.head()).await
+    }
+
+    async fn containers(&self) -> Result<Vec<Container>, AccountError> {
+        self.read(|read| read.containers()).await
+    }
+
+    async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
+        self.read(move |read| read.container(id)).await
+    }
+
+    async fn item_flags(
+        &self,
+        container: ContainerId,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<ItemFlags>, AccountError> {
+        self.read(move |read| read.item_flags(container, after, limit)).await
+    }
+
+    async fn items(
+        &self,
+        container: ContainerId,
+        uids: &UidSet,
+        parts: ItemParts,
+        limit: usize,
+    ) -> Result<Vec<Item>, AccountError> {
+        let uids = uids.clone();
+        self.read(move |read| read.items(container, &uids, parts, limit)).await
+    }
+
+    async fn item_named(
+        &self,
+        container: ContainerId,
+        name: &str,
+        parts: ItemParts,
+    ) -> Result<Option<Item>, AccountError> {
+        let name = name.to_owned();
+        self.read(move |read| read.item_named(container, &name, parts)).await
+    }
+
+    async fn expunged(
+        &self,
+        container: ContainerId,
+        since: Modseq,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<Expunged>, AccountError> {
+        self.read(move |read| read.expunged(container, since, after, limit)).await
+    }
+
+    async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, AccountError> {
+        self.read(move |read| read.changes(after, limit)).await
+    }
+
+    async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
+        self.read(move |read| read.blob(hash, range)).await
+    }
+
+    async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
+        let epoch = self.store().await?.epoch();
+        self.commit_at(epoch, operation, mutations).await
+    }
+
+    async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {
+        let store = self.store().await?;
+        let writer = store.write(|store| store.stage_blob()).await?;
+        Ok(Box::new(upload::Upload::new(writer)))
+    }
+
+    fn watch(&self) -> watch::Receiver<Modseq> {
+        self.modseq.subscribe()
+    }
+}
+
+/// Runs a blocking call where it blocks nobody.
+async fn blocking<T, F>(call: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, StoreError> + Send + 'static,
+{
+    let joined = tokio::task::spawn_blocking(call).await;
+    joined.unwrap_or_else(|error| Err(StoreError::Io(format!("a store's thread ended: {error}"))))
+}
