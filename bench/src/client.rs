@@ -107,7 +107,8 @@ impl Lmtp {
         Ok(lmtp)
     }
 
-    /// Delivers one message to one recipient; returns when it is acknowledged. `message` has no line starting with a dot.
+    /// Delivers one message to one recipient; returns when it is acknowledged. No line of the message starts with a
+    /// dot.
     pub fn deliver(&mut self, recipient: &str, message: &[u8]) -> Result<()> {
         self.say("MAIL FROM:<sender@bench.test>")?;
         self.say(&format!("RCPT TO:<{recipient}>"))?;
