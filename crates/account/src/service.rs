@@ -70,6 +70,75 @@ pub enum LoginError {
     Unavailable(String),
 }
 
+/// The directory's answer to "where does mail for this address go?". Asked by the mail flow for every recipient.
+#[async_trait]
+pub trait Recipients: Send + Sync {
+    /// The accounts behind an address: aliases, domain aliases and plus-addressing are resolved, groups are expanded
+    /// (loops and nesting are the directory's matter), and no account appears twice. The address is as the client gave
+    /// it: not folded, perhaps with a U-label domain (RFC 6531), perhaps `postmaster` without a domain (RFC 5321
+    /// section 4.5.1).
+    ///
+    /// # Errors
+    /// [`RouteError`].
+    async fn route(&self, address: &str) -> Result<Route, RouteError>;
+
+    /// Whether this user may put the address into the reverse-path of a message. Unless the directory knows more
+    /// (send-as rights), it must be an address of the user's own account.
+    ///
+    /// # Errors
+    /// [`RouteError::Unavailable`]; an address that doesn't exist is `false`.
+    async fn may_send_as(&self, login: &Login, address: &str) -> Result<bool, RouteError> {
+        if login.address.eq_ignore_ascii_case(address) {
+            return Ok(true);
+        }
+        match self.route(address).await {
+            Ok(Route { targets }) => Ok(matches!(&targets[..], [target] if target.account == login.account)),
+            Err(RouteError::Unavailable(cause)) => Err(RouteError::Unavailable(cause)),
+            Err(_) => Ok(false),
+        }
+    }
+}
+
+/// Where mail for one address goes.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Route {
+    /// The accounts, each once. A group without members has none: its mail is taken and goes nowhere.
+    pub targets: Vec<Target>,
+}
+
+/// One account that a message goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Which account.
+    pub account: AccountId,
+    /// What followed the `+` of the address (RFC 5233 section 4), as given; `None` when there was none, and for members
+    /// of groups.
+    pub detail: Option<String>,
+}
+
+/// Why there is no route for an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// The domain is ours, the address doesn't exist.
+    #[error("no such address")]
+    NoSuchAddress,
+    /// The domain is not one of this installation.
+    #[error("not a domain of this installation")]
+    NotLocal,
+    /// The address exists and takes no mail.
+    #[error("the address is suspended")]
+    Suspended {
+        /// Whether it will be back: senders are told to try again later.
+        temporary: bool,
+    },
+    /// The sender is not allowed to write to it (a group for its members only).
+    #[error("this sender may not write to the address")]
+    NotPermitted,
+    /// The directory can't be read at present.
+    #[error("the directory is not available at present: {0}")]
+    Unavailable(String),
+}
+
 /// Takes mail in: what SMTP and LMTP sessions hand envelopes and messages to. The mail flow stands behind it.
 #[async_trait]
 pub trait Reception: Send + Sync {
@@ -131,8 +200,11 @@ pub struct Envelope {
     pub eight_bit: bool,
     /// Whether SMTPUTF8 was said (RFC 6531).
     pub utf8: bool,
-    /// Names this transaction; each recipient's commit derives its operation id from it.
+    /// Names this transaction; each account's commit derives its operation id from it.
     pub transaction: OperationId,
+    /// BLAKE3 of the content as the client sent it, before any field of ours was added: the same when the client sends
+    /// the message again, which [`Message::hash`] is not.
+    pub received_hash: BlobHash,
 }
 
 /// One recipient with its DSN parameters (RFC 3461).
@@ -146,7 +218,7 @@ pub struct Rcpt {
     pub notify: Option<String>,
 }
 
-/// A received message, complete, with its trace fields (Received) in front. Its summary was computed while it came in.
+/// A received message, complete, with its trace fields (Return-Path, Received) in front. Its summary was computed while it came in.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The content.
