@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sterna_base::{ContainerId, Modseq};
 
 use crate::{Container, Expunged, Item};
 
@@ -38,6 +39,13 @@ impl Digest {
     pub fn of_expunged(expunged: &Expunged) -> Self {
         let mut hasher = RowHasher::new(b'x');
         hasher.number(expunged.container.0).number(u64::from(expunged.uid.0)).number(expunged.modseq.0);
+        hasher.finish()
+    }
+
+    /// The hash of a container's tombstone.
+    pub fn of_deleted_container(id: ContainerId, modseq: Modseq) -> Self {
+        let mut hasher = RowHasher::new(b'd');
+        hasher.number(id.0).number(modseq.0);
         hasher.finish()
     }
 

@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod change;
+pub mod check;
 pub mod commit;
 pub mod container;
 pub mod digest;
