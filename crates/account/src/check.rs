@@ -146,6 +146,11 @@ impl<'a> Check<'a> {
         for id in missing {
             self.broken(Some(id), None, "the container is missing from the changes");
         }
+        let known = |id: &ContainerId| self.containers.contains_key(id) || self.deleted.contains_key(id);
+        let strays: Vec<_> = self.sums.keys().filter(|id| !known(id)).copied().collect();
+        for id in strays {
+            self.broken(Some(id), None, "there are tombstones in a container that never was");
+        }
         Ok(())
     }
 
@@ -197,10 +202,6 @@ impl<'a> Check<'a> {
 
     fn expunged(&mut self, expunged: &Expunged) {
         let (id, uid) = (Some(expunged.container), Some(expunged.uid));
-        if !self.containers.contains_key(&expunged.container) && !self.deleted.contains_key(&expunged.container) {
-            // The container's tombstone has the same modseq and sorts before its items' tombstones.
-            self.broken(id, uid, "a tombstone in a container that never was");
-        }
         let sums = self.sums.entry(expunged.container).or_default();
         if sums.add(expunged.uid, expunged.modseq, Digest::of_expunged(expunged)) {
             self.broken(id, uid, "the UID is there twice");
