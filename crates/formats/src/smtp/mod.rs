@@ -1,0 +1,24 @@
+//! SMTP and LMTP on the wire: bytes to types and back, no I/O.
+//!
+//! - [`Command`] is a parsed command line (RFC 5321 section 4.1.1 and its extensions).
+//! - [`DataReceiver`] takes the content after DATA apart while it streams in; it ends on CRLF.CRLF and on nothing else.
+//! - [`Reply`] is an answer with its enhanced status code.
+//!
+//! The grammar is our own, not smtp-proto's: that one gives no difference between the malformed and the unknown, which
+//! have replies of their own, and reads a chunk size into the platform's integer. Nothing here may guess: what the
+//! grammar doesn't allow is an error, because two servers that guess differently make smuggling possible.
+
+pub mod address;
+pub mod command;
+pub mod data;
+pub mod limits;
+pub mod line;
+pub mod params;
+pub mod reply;
+
+pub use address::{AddressError, Domain, Mailbox};
+pub use command::{Command, CommandError};
+pub use data::{DataReceiver, LineEndings};
+pub use line::{Line, next_line};
+pub use params::{Body, MailParams, ParamError, RcptParams, Ret};
+pub use reply::Reply;
