@@ -1,1 +1,53 @@
-//! placeholder
+//! The directory: domains, users, groups, shared mailboxes, servers, placements and settings of an installation.
+//!
+//! It is kept like an account: rows, one counter, deletions that are rows, "changes since", a digest. The main node takes
+//! [`Request`]s; every node has a full copy in its own SQLite file and follows by [`Changes`], so that log-ins and mail
+//! acceptance go on when the main node is down.
+//!
+//! - [`Directory`] is the asynchronous face; [`Core`] and [`Reader`] are the blocking core.
+//! - [`Authentication`] checks log-ins; [`routing::resolve`] says where mail for an address goes.
+//! - [`placement_policy`] chooses the server of a new account.
+//!
+//! Nothing here loads all users or looks at all of them. It never touches an account's store.
+
+pub mod auth;
+pub mod core;
+mod directory;
+mod error;
+pub mod follow;
+mod index;
+pub mod model;
+pub mod names;
+pub mod password;
+pub mod placement_policy;
+pub mod read;
+pub mod request;
+mod requests;
+pub mod routing;
+pub mod row;
+mod schema;
+pub mod settings;
+mod write;
+
+pub use crate::core::{Core, Mode};
+pub use auth::Authentication;
+pub use directory::Directory;
+pub use error::{ApplyError, RequestError, StorageError};
+pub use follow::Applied;
+pub use model::{
+    Address, Domain, Entry, Group, Member, Membership, PasswordHash, Placement, Roles, Scope, Server, Setting,
+    SharedMailbox, User,
+};
+pub use password::PasswordCost;
+pub use read::{AnyEntry, Reader, Versioned};
+pub use request::{Created, Done, Request};
+pub use row::{Change, Changes, Cursor, Head, RowKind};
+
+/// Servers of one installation.
+pub const SERVERS_MAX: usize = 1000;
+/// Aliases of one domain.
+pub const DOMAIN_ALIASES_MAX: usize = 1000;
+/// Addresses of one entry, the main one counted.
+pub const ADDRESSES_PER_ENTRY_MAX: usize = 500;
+/// Members that one group has itself.
+pub const MEMBERS_PER_GROUP_MAX: usize = 100_000;

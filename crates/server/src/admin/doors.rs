@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sterna_base::{AccountId, Clock, Epoch, NodeId, Secret, Timestamp};
+use sterna_base::{AccountId, Epoch, NodeId, Secret, Timestamp};
+use sterna_directory::{Authentication, Directory};
 
 /// What the handlers of the API hold.
 #[derive(Clone)]
 pub struct AdminState {
+    /// The node's directory.
+    pub directory: Directory,
+    /// Hashes new passwords.
+    pub authentication: Arc<Authentication>,
     /// Who we are.
     pub node: Arc<NodeInfo>,
     /// Creates and deletes stores of accounts.
     pub provision: Arc<dyn Provision>,
     /// Issues join tokens.
     pub tokens: Arc<dyn Tokens>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
 }
 
 /// The node that answers.

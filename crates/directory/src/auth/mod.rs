@@ -1,0 +1,212 @@
+//! Checking log-ins.
+//!
+//! A log-in costs one argon2id hash on a bounded number of blocking threads. Successes are remembered for a short while
+//! by a keyed hash of the password, because mail clients open many connections; the memory is worth nothing once the
+//! user's row changes. Unknown logins are verified against a dummy hash, so that they take as long as known ones.
+
+pub(crate) mod table;
+pub mod throttle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use sterna_account::service::{Authenticator, Login, LoginAttempt, LoginError};
+use sterna_base::ids::random_bytes;
+use sterna_base::{AccountId, Modseq, Secret, Timestamp};
+use tokio::sync::Semaphore;
+
+use self::table::Table;
+use self::throttle::{LoginKey, Peer, Throttle};
+use crate::model::PasswordHash;
+use crate::password::{self, PasswordCost, PasswordError};
+use crate::{Directory, StorageError};
+
+/// How long a success is remembered, in milliseconds.
+pub const SUCCESS_MS_MAX: i64 = 5 * 60 * 1000;
+/// Longest login that is looked at, in bytes: an address (RFC 5321 section 4.5.3.1) has at most 320.
+pub const LOGIN_BYTES_MAX: usize = 320;
+/// Log-ins that wait for a hash at the same time; further ones are told to try later.
+pub const WAITING_MAX: usize = 1024;
+/// Successes remembered in one generation of the table.
+const SUCCESSES_MAX: usize = 32 * 1024;
+
+/// Checks log-ins against a directory.
+pub struct Authentication {
+    directory: Directory,
+    cost: PasswordCost,
+    dummy: PasswordHash,
+    /// Fresh for each start of the program: what is remembered means nothing outside.
+    key: [u8; 32],
+    hashing: Arc<Semaphore>,
+    waiting: Semaphore,
+    throttle: Mutex<Throttle>,
+    successes: Mutex<Table<AccountId, Success>>,
+}
+
+struct Success {
+    proof: blake3::Hash,
+    until: Timestamp,
+}
+
+/// What a log-in needs to know of a user.
+struct Known {
+    account: AccountId,
+    modseq: Modseq,
+    hash: Option<PasswordHash>,
+    address: String,
+    open: bool,
+}
+
+impl Authentication {
+    /// For this directory. `cost` is what new hashes cost; `concurrency` is how many run at once, best the number of
+    /// cores (each takes `cost.memory_kib`).
+    ///
+    /// # Errors
+    /// When the cost is not allowed.
+    pub fn new(directory: Directory, cost: PasswordCost, concurrency: usize) -> Result<Self, PasswordError> {
+        let nobody = Secret::new(blake3::Hash::from(random_bytes::<32>()).to_hex().as_str());
+        Ok(Authentication {
+            directory,
+            cost,
+            dummy: password::hash(&nobody, cost)?,
+            key: random_bytes(),
+            hashing: Arc::new(Semaphore::new(concurrency.max(1))),
+            waiting: Semaphore::new(WAITING_MAX),
+            throttle: Mutex::new(Throttle::new()),
+            successes: Mutex::new(Table::new(SUCCESSES_MAX)),
+        })
+    }
+
+    /// Hashes a new password, on a blocking thread, within the same bounds as log-ins.
+    ///
+    /// # Errors
+    /// [`PasswordError`].
+    pub async fn hash(&self, password: Secret) -> Result<PasswordHash, PasswordError> {
+        let cost = self.cost;
+        self.blocking(move || password::hash(&password, cost)).await.ok_or(PasswordError::Failed)?
+    }
+
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let permit = Arc::clone(&self.hashing).acquire_owned().await.ok()?;
+        let task = tokio::task::spawn_blocking(move || {
+            // Held by the work, not by the waiter: a session that goes away doesn't free a core that is still busy.
+            let _permit = permit;
+            work()
+        });
+        task.await.ok()
+    }
+
+    async fn look_up(&self, login: &str) -> Result<Option<Known>, StorageError> {
+        let login = login.to_owned();
+        self.directory
+            .read(move |reader| {
+                let Some(user) = reader.user_by_login(&login)? else { return Ok::<_, StorageError>(None) };
+                let Some(domain) = reader.domain(user.value.entry.address.domain)? else { return Ok(None) };
+                let entry = &user.value.entry;
+                Ok(Some(Known {
+                    account: entry.id,
+                    modseq: user.modseq,
+                    address: format!("{}@{}", entry.address.local, domain.value.name),
+                    open: !entry.suspended && !domain.value.suspended,
+                    hash: user.value.password_hash,
+                }))
+            })
+            .await
+    }
+
+    fn login_key(&self, login: &str) -> LoginKey {
+        let hash = blake3::keyed_hash(&self.key, login.as_bytes());
+        let mut key = [0; 16];
+        key.copy_from_slice(&hash.as_bytes()[..16]);
+        key
+    }
+
+    /// Binds a password to a user's row: another modseq, another proof.
+    fn proof(&self, account: AccountId, modseq: Modseq, password: &Secret) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&account.0.to_le_bytes()).update(&modseq.0.to_le_bytes()).update(password.expose().as_bytes());
+        hasher.finalize()
+    }
+
+    fn is_remembered(&self, account: AccountId, proof: &blake3::Hash, now: Timestamp) -> bool {
+        // blake3::Hash compares in constant time.
+        self.successes.lock().get(&account).is_some_and(|success| success.proof == *proof && now < success.until)
+    }
+
+    async fn fail(&self, attempt: &LoginAttempt<'_>, login: LoginKey, wrong: u64) -> LoginError {
+        let now = self.directory.now();
+        let delay_ms = self.throttle.lock().failure(login, Peer::of(attempt.peer), wrong, now);
+        tracing::info!(login = attempt.login, peer = %attempt.peer, protocol = attempt.protocol, "log-in refused");
+        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        LoginError::Invalid
+    }
+}
+
+#[async_trait]
+impl Authenticator for Authentication {
+    async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
+        let name = attempt.login.trim().to_lowercase();
+        if name.len() > LOGIN_BYTES_MAX {
+            return Err(LoginError::Invalid);
+        }
+        let (key, peer, now) = (self.login_key(&name), Peer::of(attempt.peer), self.directory.now());
+        let wait_ms = self.throttle.lock().wait_ms(key, peer, now);
+        if wait_ms > 0 {
+            return Err(LoginError::TooMany { wait_ms });
+        }
+        let known = self.look_up(&name).await.map_err(|error| LoginError::Unavailable(error.to_string()))?;
+        let (account, modseq) = known.as_ref().map_or_else(Default::default, |known| (known.account, known.modseq));
+        let proof = self.proof(account, modseq, attempt.password);
+        if let Some(known) = &known
+            && known.open
+            && self.is_remembered(account, &proof, now)
+        {
+            self.throttle.lock().success(key, peer, now);
+            return Ok(Login { account, address: known.address.clone() });
+        }
+        let mut wrong = [0; 8];
+        wrong.copy_from_slice(&proof.as_bytes()[..8]);
+        let wrong = u64::from_le_bytes(wrong);
+        if self.throttle.lock().is_known_wrong(key, peer, wrong) {
+            return Err(LoginError::Invalid);
+        }
+        let verified = self.verify(&known, attempt.password).await?;
+        match known {
+            Some(known) if verified && known.open => {
+                let success = Success { proof, until: now.plus_ms(SUCCESS_MS_MAX) };
+                self.successes.lock().insert(account, success);
+                self.throttle.lock().success(key, peer, now);
+                self.note_outdated(&known);
+                Ok(Login { account, address: known.address })
+            }
+            _ => Err(self.fail(&attempt, key, wrong).await),
+        }
+    }
+}
+
+impl Authentication {
+    /// Verifies against the user's hash, or against the dummy: then the answer is no, as late as ever.
+    async fn verify(&self, known: &Option<Known>, password: &Secret) -> Result<bool, LoginError> {
+        let _waiting = self
+            .waiting
+            .try_acquire()
+            .map_err(|_| LoginError::Unavailable("too many log-ins wait for their password check".to_owned()))?;
+        let hash = known.as_ref().and_then(|known| known.hash.clone());
+        let real = hash.is_some();
+        let (hash, password) = (hash.unwrap_or_else(|| self.dummy.clone()), password.clone());
+        let verified = self
+            .blocking(move || password::verify(&password, &hash))
+            .await
+            .ok_or_else(|| LoginError::Unavailable("the node is stopping".to_owned()))?;
+        Ok(verified && real)
+    }
+
+    /// The hash can only be made again where the directory is written, so on other nodes this is a note for the log.
+    fn note_outdated(&self, known: &Known) {
+        if known.hash.as_ref().is_some_and(|hash| password::is_outdated(hash, self.cost)) {
+            tracing::info!(address = known.address, "the password's hash has other parameters than those in use");
+        }
+    }
+}

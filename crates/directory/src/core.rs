@@ -1,0 +1,123 @@
+//! The blocking core: one connection that writes. [`crate::Directory`] puts it behind an asynchronous face.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use sterna_base::{Clock, InstallationId, Modseq};
+
+use crate::read::Reader;
+use crate::request::{Done, Request};
+use crate::write::Write;
+use crate::{RequestError, StorageError, requests, schema};
+
+/// What a node does with its directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is the main node of this installation: takes requests.
+    Main(InstallationId),
+    /// It keeps a copy: takes the main node's changes.
+    Copy,
+}
+
+/// Writes one directory.
+pub struct Core {
+    pub(crate) conn: Connection,
+    pub(crate) mode: Mode,
+    /// Set when a write failed in a way that leaves unknown what is on the disk.
+    pub(crate) stopped: bool,
+}
+
+impl Core {
+    /// Opens the file, makes it when there is none, runs its migrations.
+    ///
+    /// # Errors
+    /// When the file can't be opened, has a later format, or belongs to a node with another role or installation.
+    pub fn open(path: &Path, mode: Mode) -> Result<Self, StorageError> {
+        let mut conn = Connection::open(path)?;
+        schema::prepare(&conn)?;
+        schema::migrate(&mut conn)?;
+        let mut core = Core { conn, mode, stopped: false };
+        core.check_owner()?;
+        Ok(core)
+    }
+
+    /// A connection that only reads, for another thread.
+    ///
+    /// # Errors
+    /// When the file can't be opened.
+    pub fn open_reader(path: &Path) -> Result<Connection, StorageError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(path, flags)?;
+        schema::prepare(&conn)?;
+        Ok(conn)
+    }
+
+    /// A main node's file carries its installation; a copy's file is never opened as a main node's by mistake, because
+    /// two main nodes would both give out ids and epochs.
+    fn check_owner(&mut self) -> Result<(), StorageError> {
+        let Mode::Main(installation) = self.mode else { return Ok(()) };
+        let is_copy: bool = self.conn.query_row("SELECT is_copy FROM dir_head WHERE id = 1", [], |row| row.get(0))?;
+        match self.reader().head()?.installation {
+            _ if is_copy => Err(StorageError::IsCopy),
+            Some(found) if found != installation => Err(StorageError::OtherInstallation(found)),
+            Some(_) => Ok(()),
+            None => {
+                let sql = "UPDATE dir_head SET installation = $1 WHERE id = 1";
+                self.conn.execute(sql, [installation.to_string()])?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads through the writing connection.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader::new(&self.conn)
+    }
+
+    /// Does a request in one transaction. When this returns `Ok`, a power cut loses nothing of it. With `dry_run`
+    /// everything is checked and nothing is kept; ids in the answer are then those that the next request would get.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub fn submit(&mut self, request: &Request, clock: &dyn Clock, dry_run: bool) -> Result<Done, RequestError> {
+        if self.mode == Mode::Copy {
+            return Err(RequestError::NotMain);
+        }
+        self.check_running()?;
+        let result = self.transact(request, clock, dry_run);
+        if let Err(RequestError::Storage(error)) = &result {
+            self.stopped |= leaves_doubt(error);
+        }
+        result
+    }
+
+    fn transact(&mut self, request: &Request, clock: &dyn Clock, dry_run: bool) -> Result<Done, RequestError> {
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut write = Write::begin(&tx, clock.now())?;
+        let before: Modseq = write.before();
+        let created = requests::run(&mut write, request)?;
+        let modseq = write.finish()?;
+        if dry_run {
+            tx.rollback()?;
+        } else {
+            tx.commit()?;
+        }
+        Ok(Done { modseq, changed: modseq != before, created })
+    }
+
+    pub(crate) fn check_running(&self) -> Result<(), StorageError> {
+        if self.stopped { Err(StorageError::Stopped) } else { Ok(()) }
+    }
+}
+
+/// Whether after this error nobody knows what the disk has. A full disk and a lock held by another leave the file as it
+/// was.
+pub(crate) fn leaves_doubt(error: &StorageError) -> bool {
+    match error {
+        StorageError::Sqlite(error) => matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        ),
+        _ => false,
+    }
+}

@@ -1,0 +1,207 @@
+//! What can go wrong, with a stable code and a remedy for each thing an administrator can see.
+
+use sterna_base::{Epoch, InstallationId, Modseq};
+
+use crate::placement_policy::NoServer;
+
+/// The directory's file can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// SQLite or the file system says so.
+    #[error("the directory's file can't be read or written")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row isn't what it must be.
+    #[error("the directory's file is damaged: {0}")]
+    Damaged(String),
+    /// Written by a later version.
+    #[error("the directory's file has format {found}; this version reads up to {known}")]
+    NewerFormat {
+        /// In the file.
+        found: i64,
+        /// Of this program.
+        known: i64,
+    },
+    /// The file belongs to a node that follows another one.
+    #[error("the directory's file is a copy that follows a main node; it can't be opened for writing")]
+    IsCopy,
+    /// The file belongs to another installation.
+    #[error("the directory's file belongs to installation {0}")]
+    OtherInstallation(InstallationId),
+    /// An earlier write failed; nothing is written before the file is opened again.
+    #[error("an earlier write to the directory failed; restart the node once its disk is well")]
+    Stopped,
+    /// The thread that should have answered is gone: the node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Why a change was not made. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// This node only follows.
+    #[error("this node keeps a copy of the directory; only the main node changes it")]
+    NotMain,
+    /// A value can't be right.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// Which.
+        field: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The name belongs to something else.
+    #[error("{name} is taken")]
+    Taken {
+        /// The address, domain name, login or server name.
+        name: String,
+        /// Its owner's kind: "user", "group", "shared mailbox", "domain", "server".
+        owner: &'static str,
+        /// Its owner's id.
+        owner_id: String,
+    },
+    /// There is none.
+    #[error("there is no {what} {id}")]
+    NoSuch {
+        /// "domain", "user", "group", "shared mailbox", "server", "account", "placement".
+        what: &'static str,
+        /// What was asked for.
+        id: String,
+    },
+    /// It changed since the caller read it.
+    #[error("it was changed meanwhile: expected version {expected}, found {found}")]
+    Changed {
+        /// What the caller had read.
+        expected: Modseq,
+        /// What is there.
+        found: Modseq,
+    },
+    /// The account was moved meanwhile.
+    #[error("the account was placed elsewhere meanwhile: expected epoch {expected}, found {found}")]
+    Moved {
+        /// What the caller had read.
+        expected: Epoch,
+        /// What is there.
+        found: Epoch,
+    },
+    /// Something still needs it.
+    #[error("it is in use: {by}")]
+    InUse {
+        /// By what.
+        by: String,
+    },
+    /// A named limit would be passed.
+    #[error("there can be at most {limit} {what}")]
+    Limit {
+        /// What is counted.
+        what: &'static str,
+        /// How many.
+        limit: usize,
+    },
+    /// No server takes the account.
+    #[error(transparent)]
+    NoServer(#[from] NoServer),
+    /// The file can't be written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<rusqlite::Error> for RequestError {
+    fn from(error: rusqlite::Error) -> Self {
+        RequestError::Storage(error.into())
+    }
+}
+
+impl RequestError {
+    /// A code that stays the same between versions and languages.
+    pub fn code(&self) -> &'static str {
+        match self {
+            RequestError::NotMain => "not-main",
+            RequestError::Invalid { .. } => "invalid",
+            RequestError::Taken { .. } => "taken",
+            RequestError::NoSuch { .. } => "no-such",
+            RequestError::Changed { .. } => "changed",
+            RequestError::Moved { .. } => "moved",
+            RequestError::InUse { .. } => "in-use",
+            RequestError::Limit { .. } => "limit",
+            RequestError::NoServer(_) => "no-server",
+            RequestError::Storage(_) => "storage",
+        }
+    }
+
+    /// What to do next.
+    pub fn remedy(&self) -> String {
+        match self {
+            RequestError::NotMain => "Send the request to the main node.".to_owned(),
+            RequestError::Invalid { field, .. } => format!("Correct “{field}” and send the request again."),
+            RequestError::Taken { owner, owner_id, .. } => {
+                format!("Choose another name, or take it away from {owner} {owner_id} first.")
+            }
+            RequestError::NoSuch { what, .. } => {
+                format!("List what there is (sterna {} list) and try again.", noun(what))
+            }
+            RequestError::Changed { .. } | RequestError::Moved { .. } => {
+                "Read it again and repeat the change if it is still wanted.".to_owned()
+            }
+            RequestError::InUse { .. } => "Delete or change what uses it first.".to_owned(),
+            RequestError::Limit { .. } => "Remove some, or spread them over several.".to_owned(),
+            RequestError::NoServer(none) => none.remedy(),
+            RequestError::Storage(_) => {
+                "Look at the node's log, its disk and its free space; the change was not made.".to_owned()
+            }
+        }
+    }
+}
+
+/// The command's noun for a thing.
+fn noun(what: &str) -> &str {
+    match what {
+        "shared mailbox" | "placement" => "account",
+        "member" => "group",
+        other => other,
+    }
+}
+
+/// Why a page of changes was not taken by a follower. Nothing of the page was applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// This node is the main one: it follows nobody.
+    #[error("the main node follows nobody")]
+    IsMain,
+    /// Another installation's directory.
+    #[error("the changes are those of installation {found}, this node belongs to {expected}")]
+    WrongInstallation {
+        /// Ours.
+        expected: InstallationId,
+        /// Theirs.
+        found: InstallationId,
+    },
+    /// Rows between what we have and this page are missing: ask again from [`crate::Head::position`].
+    #[error("the changes start after {0:?}, which this copy has not reached")]
+    Gap(crate::Cursor),
+    /// The page contradicts itself: its rows are not in order or later than its head.
+    #[error("the page of changes is not in order")]
+    Disorder,
+    /// The main node is behind this copy: it was restored from an older backup.
+    #[error("the main node is at {main}, this copy at {ours}")]
+    Behind {
+        /// The main node's modseq.
+        main: Modseq,
+        /// This copy's.
+        ours: Modseq,
+    },
+    /// All rows are there and the digests differ: start the copy again.
+    #[error("at {modseq} this copy's digest differs from the main node's")]
+    Diverged {
+        /// Where.
+        modseq: Modseq,
+    },
+    /// The file can't be written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<rusqlite::Error> for ApplyError {
+    fn from(error: rusqlite::Error) -> Self {
+        ApplyError::Storage(error.into())
+    }
+}

@@ -1,0 +1,240 @@
+//! Users and shared mailboxes, and what all entries have in common.
+
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, Epoch, Modseq, NodeId};
+
+use super::found;
+use crate::model::{Address, Entry, Member, Membership, Placement, SharedMailbox, User};
+use crate::names::{self, invalid};
+use crate::read::AnyEntry;
+use crate::request::{NewShared, NewUser, SharedPatch, UserPatch};
+use crate::row::{self, ACCOUNT_COUNTER, Content, RowKind};
+use crate::write::Write;
+use crate::{ADDRESSES_PER_ENTRY_MAX, RequestError};
+
+/// The epoch of a new account.
+const FIRST_EPOCH: Epoch = Epoch(1);
+
+pub(crate) fn create_user(
+    write: &mut Write<'_>,
+    id: AccountId,
+    new: &NewUser,
+    server: NodeId,
+) -> Result<(), RequestError> {
+    let entry = new_entry(write, id, &new.address, &new.aliases, &new.display_name)?;
+    if is_repeated(write, &entry, RowKind::User)? {
+        return Ok(());
+    }
+    let user = User {
+        entry,
+        login: new.login.clone(),
+        password_hash: new.password_hash.clone(),
+        admin: new.admin,
+        quota_bytes: new.quota_bytes,
+    };
+    let user = checked_user(write, user)?;
+    write.put(&user)?;
+    place(write, id, server)
+}
+
+pub(crate) fn set_user(
+    write: &mut Write<'_>,
+    id: AccountId,
+    expect: Option<Modseq>,
+    patch: &UserPatch,
+) -> Result<(), RequestError> {
+    let mut user = found(write.reader.user(id)?, "user", id, expect)?;
+    let UserPatch { address, aliases, login, display_name, password_hash, admin, quota_bytes, suspended } =
+        patch.clone();
+    change_entry(write, &mut user.entry, address, aliases, display_name, suspended)?;
+    user.login = login.unwrap_or(user.login);
+    user.password_hash = password_hash.unwrap_or(user.password_hash);
+    user.admin = admin.unwrap_or(user.admin);
+    user.quota_bytes = quota_bytes.unwrap_or(user.quota_bytes);
+    let user = checked_user(write, user)?;
+    Ok(write.put(&user)?)
+}
+
+pub(crate) fn create_shared(
+    write: &mut Write<'_>,
+    id: AccountId,
+    new: &NewShared,
+    server: NodeId,
+) -> Result<(), RequestError> {
+    let entry = new_entry(write, id, &new.address, &new.aliases, &new.display_name)?;
+    if is_repeated(write, &entry, RowKind::Shared)? {
+        return Ok(());
+    }
+    check_addresses(write, &entry)?;
+    write.put(&SharedMailbox { entry, quota_bytes: new.quota_bytes })?;
+    place(write, id, server)
+}
+
+pub(crate) fn set_shared(
+    write: &mut Write<'_>,
+    id: AccountId,
+    expect: Option<Modseq>,
+    patch: &SharedPatch,
+) -> Result<(), RequestError> {
+    let mut shared = found(write.reader.shared(id)?, "shared mailbox", id, expect)?;
+    let SharedPatch { address, aliases, display_name, quota_bytes, suspended } = patch.clone();
+    change_entry(write, &mut shared.entry, address, aliases, display_name, suspended)?;
+    shared.quota_bytes = quota_bytes.unwrap_or(shared.quota_bytes);
+    check_addresses(write, &shared.entry)?;
+    Ok(write.put(&shared)?)
+}
+
+pub(crate) fn delete(
+    write: &mut Write<'_>,
+    id: AccountId,
+    kind: RowKind,
+    expect: Option<Modseq>,
+) -> Result<(), RequestError> {
+    let entry = found(write.reader.entry(id)?, kind_name(kind), id, expect)?;
+    if entry.kind() != kind {
+        return Err(RequestError::NoSuch { what: kind_name(kind), id: id.to_string() });
+    }
+    leave_groups(write, id)?;
+    if kind == RowKind::Group {
+        super::group::remove_all_members(write, id)?;
+    }
+    write.delete(kind, &row::account_key(id))?;
+    write.delete(RowKind::Placement, &row::account_key(id))?;
+    Ok(())
+}
+
+/// Removes an entry from every group that has it as a member itself.
+fn leave_groups(write: &mut Write<'_>, id: AccountId) -> Result<(), RequestError> {
+    loop {
+        let groups = write.reader.groups_of(id, AccountId(0), PAGE_ITEMS_MAX)?;
+        if groups.is_empty() {
+            return Ok(());
+        }
+        for group in groups {
+            write.delete(RowKind::Member, &Membership { group, member: Member::Local(id) }.key())?;
+        }
+    }
+}
+
+/// What a kind of entry is called in messages.
+pub(crate) fn kind_name(kind: RowKind) -> &'static str {
+    match kind {
+        RowKind::User => "user",
+        RowKind::Group => "group",
+        RowKind::Shared => "shared mailbox",
+        _ => "entry",
+    }
+}
+
+/// A new entry with its addresses read, not yet checked for being free.
+pub(crate) fn new_entry(
+    write: &Write<'_>,
+    id: AccountId,
+    address: &str,
+    aliases: &[String],
+    display_name: &str,
+) -> Result<Entry, RequestError> {
+    if id.0 == 0 || id.0 > write.reader.counter(ACCOUNT_COUNTER)? {
+        return Err(invalid("id", "it was not reserved"));
+    }
+    let address = read_address(write, "address", address)?;
+    let aliases = read_aliases(write, aliases, &address)?;
+    let display_name = names::display("display_name", display_name)?;
+    Ok(Entry { id, address, aliases, display_name, suspended: false, created_at: write.now })
+}
+
+pub(crate) fn change_entry(
+    write: &Write<'_>,
+    entry: &mut Entry,
+    address: Option<String>,
+    aliases: Option<Vec<String>>,
+    display_name: Option<String>,
+    suspended: Option<bool>,
+) -> Result<(), RequestError> {
+    if let Some(address) = address {
+        entry.address = read_address(write, "address", &address)?;
+        entry.aliases.retain(|alias| *alias != entry.address);
+    }
+    if let Some(aliases) = aliases {
+        entry.aliases = read_aliases(write, &aliases, &entry.address)?;
+    }
+    if let Some(display_name) = display_name {
+        entry.display_name = names::display("display_name", &display_name)?;
+    }
+    entry.suspended = suspended.unwrap_or(entry.suspended);
+    Ok(())
+}
+
+fn read_address(write: &Write<'_>, field: &'static str, text: &str) -> Result<Address, RequestError> {
+    let (local, name) = names::address(text).ok_or_else(|| invalid(field, format!("“{text}” is not an address")))?;
+    match write.reader.domain_id(&name)? {
+        Some(domain) => Ok(Address { local, domain }),
+        None => Err(RequestError::NoSuch { what: "domain", id: name }),
+    }
+}
+
+fn read_aliases(write: &Write<'_>, aliases: &[String], main: &Address) -> Result<Vec<Address>, RequestError> {
+    if aliases.len() >= ADDRESSES_PER_ENTRY_MAX {
+        return Err(RequestError::Limit { what: "addresses of one entry", limit: ADDRESSES_PER_ENTRY_MAX });
+    }
+    let mut read = aliases.iter().map(|text| read_address(write, "aliases", text)).collect::<Result<Vec<_>, _>>()?;
+    read.sort_unstable();
+    read.dedup();
+    read.retain(|alias| alias != main);
+    Ok(read)
+}
+
+/// Whether this very entry was made before: the answer to the first request was lost.
+pub(crate) fn is_repeated(write: &Write<'_>, entry: &Entry, kind: RowKind) -> Result<bool, RequestError> {
+    match write.reader.entry(entry.id)? {
+        None => Ok(false),
+        Some(old) if old.value.kind() == kind && old.value.entry().address == entry.address => Ok(true),
+        Some(old) => Err(taken(&entry.id.to_string(), &old.value)),
+    }
+}
+
+/// Every address must be free or the entry's own.
+pub(crate) fn check_addresses(write: &Write<'_>, entry: &Entry) -> Result<(), RequestError> {
+    for address in entry.addresses() {
+        if let Some((owner, kind)) = write.reader.owner(address)?
+            && owner != entry.id
+        {
+            let name = write.reader.address_text(address)?.unwrap_or_else(|| address.local.clone());
+            return Err(RequestError::Taken { name, owner: kind_name(kind), owner_id: owner.to_string() });
+        }
+    }
+    Ok(())
+}
+
+fn checked_user(write: &Write<'_>, mut user: User) -> Result<User, RequestError> {
+    check_addresses(write, &user.entry)?;
+    user.login = user.login.as_deref().map(names::login).transpose()?;
+    if let Some(login) = &user.login
+        && let Some(owner) = write.reader.login_owner(login)?
+        && owner != user.entry.id
+    {
+        return Err(RequestError::Taken { name: login.clone(), owner: "user", owner_id: owner.to_string() });
+    }
+    if let Some(hash) = &user.password_hash
+        && !crate::password::is_hash(hash)
+    {
+        return Err(invalid("password_hash", "it is not an argon2 hash in PHC form ($argon2id$...)"));
+    }
+    Ok(user)
+}
+
+fn taken(name: &str, owner: &AnyEntry) -> RequestError {
+    RequestError::Taken {
+        name: name.to_owned(),
+        owner: kind_name(owner.kind()),
+        owner_id: owner.entry().id.to_string(),
+    }
+}
+
+fn place(write: &mut Write<'_>, account: AccountId, server: NodeId) -> Result<(), RequestError> {
+    let server = found(write.reader.server(server)?, "server", server, None)?;
+    if !server.roles.data {
+        return Err(crate::placement_policy::NoServer::NotData(server.name).into());
+    }
+    Ok(write.put(&Placement { account, server: server.id, epoch: FIRST_EPOCH })?)
+}

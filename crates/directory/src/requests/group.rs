@@ -1,0 +1,129 @@
+//! Groups and their members.
+
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, Modseq};
+
+use super::entry::{change_entry, check_addresses, new_entry};
+use super::found;
+use crate::model::{Group, Member, Membership};
+use crate::names::{self, invalid};
+use crate::request::{GroupPatch, NewGroup};
+use crate::row::{Content, RowKind};
+use crate::write::Write;
+use crate::{MEMBERS_PER_GROUP_MAX, RequestError};
+
+pub(crate) fn create(write: &mut Write<'_>, new: &NewGroup) -> Result<AccountId, RequestError> {
+    let id = super::reserve(write)?;
+    let entry = new_entry(write, id, &new.address, &new.aliases, &new.display_name)?;
+    check_addresses(write, &entry)?;
+    write.put(&Group {
+        entry,
+        external_members: new.external_members,
+        internal_senders_only: new.internal_senders_only,
+    })?;
+    set_members(write, id, &new.members, &[])?;
+    Ok(id)
+}
+
+pub(crate) fn set(
+    write: &mut Write<'_>,
+    id: AccountId,
+    expect: Option<Modseq>,
+    patch: &GroupPatch,
+) -> Result<(), RequestError> {
+    let mut group = found(write.reader.group(id)?, "group", id, expect)?;
+    let GroupPatch { address, aliases, display_name, external_members, internal_senders_only, suspended } =
+        patch.clone();
+    change_entry(write, &mut group.entry, address, aliases, display_name, suspended)?;
+    check_addresses(write, &group.entry)?;
+    group.internal_senders_only = internal_senders_only.unwrap_or(group.internal_senders_only);
+    if external_members == Some(false) {
+        // Keys of external members sort after those of local ones: the last page tells.
+        let last_local = Member::Local(AccountId(u64::MAX));
+        if !write.reader.members(id, Some(&last_local), 1)?.is_empty() {
+            return Err(RequestError::InUse { by: "the group has external members".to_owned() });
+        }
+    }
+    group.external_members = external_members.unwrap_or(group.external_members);
+    Ok(write.put(&group)?)
+}
+
+pub(crate) fn set_members(
+    write: &mut Write<'_>,
+    id: AccountId,
+    add: &[Member],
+    remove: &[Member],
+) -> Result<(), RequestError> {
+    let group = found(write.reader.group(id)?, "group", id, None)?;
+    if add.len().max(remove.len()) > PAGE_ITEMS_MAX {
+        return Err(RequestError::Limit { what: "members in one request", limit: PAGE_ITEMS_MAX });
+    }
+    for member in remove {
+        let member = normalized(member)?;
+        write.delete(RowKind::Member, &Membership { group: id, member }.key())?;
+    }
+    let mut count = write.reader.member_count(id)?;
+    for member in add {
+        let row = Membership { group: id, member: normalized(member)? };
+        check_member(write, &group, &row.member)?;
+        if !write.reader.is_member(&row)? {
+            count += 1;
+            if count > MEMBERS_PER_GROUP_MAX as u64 {
+                return Err(RequestError::Limit { what: "members of a group", limit: MEMBERS_PER_GROUP_MAX });
+            }
+            write.put(&row)?;
+        }
+    }
+    Ok(())
+}
+
+/// A cycle of groups is allowed: expansion passes each group once. Refusing it here would make the order in which two
+/// groups are joined matter, and could not be kept on a path of thousands of groups without looking at all of them.
+fn check_member(write: &Write<'_>, group: &Group, member: &Member) -> Result<(), RequestError> {
+    match member {
+        Member::Local(id) if *id == group.entry.id => Err(invalid("members", "a group can't be its own member")),
+        Member::Local(id) => found(write.reader.entry(*id)?, "member", id, None).map(|_| ()),
+        Member::External(address) if !group.external_members => Err(invalid(
+            "members",
+            format!("{address} is not an address of this installation, and the group takes no external members"),
+        )),
+        Member::External(address) => {
+            let name = address.rsplit_once('@').map_or("", |(_, name)| name);
+            match write.reader.domain_id(name)? {
+                None => Ok(()),
+                Some(_) => Err(invalid(
+                    "members",
+                    format!("{address} is in a domain of this installation; name the user, group or mailbox itself"),
+                )),
+            }
+        }
+    }
+}
+
+fn normalized(member: &Member) -> Result<Member, RequestError> {
+    match member {
+        Member::Local(id) => Ok(Member::Local(*id)),
+        // The local part of somebody else's address keeps its case (RFC 5321 section 2.4).
+        Member::External(address) => {
+            let (local, domain) =
+                address.trim().rsplit_once('@').ok_or_else(|| invalid("members", "an address has an @ in it"))?;
+            let good = names::local_part(local).is_some();
+            match names::domain(domain) {
+                Some(domain) if good => Ok(Member::External(format!("{local}@{domain}"))),
+                _ => Err(invalid("members", format!("“{address}” is not an address"))),
+            }
+        }
+    }
+}
+
+pub(crate) fn remove_all_members(write: &mut Write<'_>, group: AccountId) -> Result<(), RequestError> {
+    loop {
+        let members = write.reader.members(group, None, PAGE_ITEMS_MAX)?;
+        if members.is_empty() {
+            return Ok(());
+        }
+        for member in members {
+            write.delete(RowKind::Member, &Membership { group, member }.key())?;
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What each request checks and writes.
+
+mod domain;
+mod entry;
+mod group;
+mod server;
+mod setting;
+
+use sterna_base::{AccountId, Modseq};
+
+use crate::read::Versioned;
+use crate::request::{Created, Request};
+use crate::row::ACCOUNT_COUNTER;
+use crate::write::Write;
+use crate::{RequestError, StorageError};
+
+/// Does one request inside an open transaction. On `Err` the caller rolls back.
+pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Created>, RequestError> {
+    match request {
+        Request::CreateDomain(new) => domain::create(write, new).map(|id| Some(Created::Domain(id))),
+        Request::SetDomain { id, expect, patch } => domain::set(write, *id, *expect, patch).map(|()| None),
+        Request::DeleteDomain { id, expect } => domain::delete(write, *id, *expect).map(|()| None),
+        Request::ReserveAccount => Ok(Some(Created::Account(reserve(write)?))),
+        Request::CreateUser { id, new, server } => entry::create_user(write, *id, new, *server).map(|()| None),
+        Request::SetUser { id, expect, patch } => entry::set_user(write, *id, *expect, patch).map(|()| None),
+        Request::CreateShared { id, new, server } => entry::create_shared(write, *id, new, *server).map(|()| None),
+        Request::SetShared { id, expect, patch } => entry::set_shared(write, *id, *expect, patch).map(|()| None),
+        Request::CreateGroup(new) => group::create(write, new).map(|id| Some(Created::Account(id))),
+        Request::SetGroup { id, expect, patch } => group::set(write, *id, *expect, patch).map(|()| None),
+        Request::SetMembers { id, add, remove } => group::set_members(write, *id, add, remove).map(|()| None),
+        Request::DeleteEntry { id, kind, expect } => entry::delete(write, *id, *kind, *expect).map(|()| None),
+        Request::PutServer { id, name, address, roles } => {
+            server::put(write, *id, name, address, *roles).map(|()| None)
+        }
+        Request::SetServer { id, expect, patch } => server::set(write, *id, *expect, patch).map(|()| None),
+        Request::DeleteServer { id, expect } => server::delete(write, *id, *expect).map(|()| None),
+        Request::SetPlacement { account, expect, server, epoch } => {
+            server::set_placement(write, *account, *expect, *server, *epoch).map(|()| None)
+        }
+        Request::PutSetting { scope, name, value } => {
+            setting::put(write, *scope, name, value.as_deref()).map(|()| None)
+        }
+    }
+}
+
+pub(crate) fn reserve(write: &mut Write<'_>) -> Result<AccountId, StorageError> {
+    write.next_number(ACCOUNT_COUNTER).map(AccountId)
+}
+
+/// The row that must be there, at the modseq that the caller expects.
+pub(crate) fn found<T>(
+    row: Option<Versioned<T>>,
+    what: &'static str,
+    id: impl ToString,
+    expect: Option<Modseq>,
+) -> Result<T, RequestError> {
+    let row = row.ok_or_else(|| RequestError::NoSuch { what, id: id.to_string() })?;
+    match expect {
+        Some(expected) if expected != row.modseq => Err(RequestError::Changed { expected, found: row.modseq }),
+        _ => Ok(row.value),
+    }
+}

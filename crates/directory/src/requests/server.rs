@@ -1,0 +1,148 @@
+//! Servers and placements.
+
+use sterna_base::{AccountId, Epoch, Modseq, NodeId};
+
+use super::found;
+use crate::model::{Placement, Roles, Server};
+use crate::names::{self, invalid};
+use crate::placement_policy::NoServer;
+use crate::request::ServerPatch;
+use crate::row::{self, RowKind};
+use crate::write::Write;
+use crate::{RequestError, SERVERS_MAX};
+
+/// Longest `host:port`, in bytes.
+const ADDRESS_BYTES_MAX: usize = 300;
+/// The weight of a new server.
+const DEFAULT_WEIGHT: u32 = 1;
+/// Largest weight.
+const WEIGHT_MAX: u32 = 1_000_000;
+
+pub(crate) fn put(
+    write: &mut Write<'_>,
+    id: NodeId,
+    name: &str,
+    address: &str,
+    roles: Roles,
+) -> Result<(), RequestError> {
+    let server = match write.reader.server(id)? {
+        Some(old) => Server { name: name.to_owned(), address: address.to_owned(), roles, ..old.value },
+        None => {
+            if write.reader.servers()?.len() >= SERVERS_MAX {
+                return Err(RequestError::Limit { what: "servers", limit: SERVERS_MAX });
+            }
+            Server {
+                id,
+                name: name.to_owned(),
+                address: address.to_owned(),
+                roles,
+                weight: DEFAULT_WEIGHT,
+                accepts_new_accounts: true,
+                free_bytes: None,
+                free_bytes_at: None,
+                created_at: write.now,
+            }
+        }
+    };
+    let server = checked(write, server)?;
+    Ok(write.put(&server)?)
+}
+
+pub(crate) fn set(
+    write: &mut Write<'_>,
+    id: NodeId,
+    expect: Option<Modseq>,
+    patch: &ServerPatch,
+) -> Result<(), RequestError> {
+    let mut server = found(write.reader.server(id)?, "server", id, expect)?;
+    let ServerPatch { name, address, roles, weight, accepts_new_accounts, free_bytes } = patch.clone();
+    server.name = name.unwrap_or(server.name);
+    server.address = address.unwrap_or(server.address);
+    server.roles = roles.unwrap_or(server.roles);
+    server.weight = weight.unwrap_or(server.weight);
+    server.accepts_new_accounts = accepts_new_accounts.unwrap_or(server.accepts_new_accounts);
+    if let Some(free_bytes) = free_bytes {
+        server.free_bytes = Some(free_bytes);
+        server.free_bytes_at = Some(write.now);
+    }
+    let server = checked(write, server)?;
+    Ok(write.put(&server)?)
+}
+
+pub(crate) fn delete(write: &mut Write<'_>, id: NodeId, expect: Option<Modseq>) -> Result<(), RequestError> {
+    let server = found(write.reader.server(id)?, "server", id, expect)?;
+    let accounts = write.reader.accounts_on(id)?;
+    if accounts > 0 {
+        return Err(RequestError::InUse { by: format!("{accounts} accounts live on {}", server.name) });
+    }
+    if server.roles.main {
+        return Err(RequestError::InUse { by: format!("{} is the main node", server.name) });
+    }
+    if let Some(domain) = domain_that_names(write, id)? {
+        return Err(RequestError::InUse { by: format!("domain {domain} names {}", server.name) });
+    }
+    Ok(write.delete(RowKind::Server, &row::server_key(id))?)
+}
+
+/// The first domain whose list of servers has this one. Looks at all domains: servers are deleted rarely, and an index
+/// over a handful of rows would be kept for ever.
+fn domain_that_names(write: &Write<'_>, id: NodeId) -> Result<Option<String>, RequestError> {
+    let mut after = String::new();
+    loop {
+        let page = write.reader.domains(&after, sterna_base::limits::PAGE_ITEMS_MAX)?;
+        let Some(last) = page.last() else { return Ok(None) };
+        after.clone_from(&last.value.name);
+        if let Some(domain) = page.into_iter().find(|domain| domain.value.servers.contains(&id)) {
+            return Ok(Some(domain.value.name));
+        }
+    }
+}
+
+fn checked(write: &Write<'_>, mut server: Server) -> Result<Server, RequestError> {
+    server.name = names::server_name(&server.name)?;
+    if let Some(owner) = write.reader.server_named(&server.name)?
+        && owner.value.id != server.id
+    {
+        let owner_id = owner.value.id.to_string();
+        return Err(RequestError::Taken { name: server.name, owner: "server", owner_id });
+    }
+    check_address(&server.address)?;
+    if server.weight > WEIGHT_MAX {
+        return Err(invalid("weight", "it is at most 1000000"));
+    }
+    if !server.roles.data && write.reader.accounts_on(server.id)? > 0 {
+        return Err(RequestError::InUse { by: format!("accounts live on {}", server.name) });
+    }
+    Ok(server)
+}
+
+fn check_address(address: &str) -> Result<(), RequestError> {
+    let good = address.len() <= ADDRESS_BYTES_MAX
+        && address.rsplit_once(':').is_some_and(|(host, port)| {
+            let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+            port.parse::<u16>().is_ok_and(|port| port != 0)
+                && (names::domain(host).is_some() || host.parse::<std::net::IpAddr>().is_ok())
+        });
+    if good { Ok(()) } else { Err(invalid("address", format!("“{address}” is not host:port"))) }
+}
+
+pub(crate) fn set_placement(
+    write: &mut Write<'_>,
+    account: AccountId,
+    expect: Epoch,
+    server: NodeId,
+    epoch: Epoch,
+) -> Result<(), RequestError> {
+    let old = found(write.reader.placement(account)?, "placement", account, None)?;
+    if old.epoch != expect {
+        return Err(RequestError::Moved { expected: expect, found: old.epoch });
+    }
+    if epoch <= old.epoch {
+        return Err(invalid("epoch", "it only grows"));
+    }
+    let server = found(write.reader.server(server)?, "server", server, None)?;
+    if !server.roles.data {
+        return Err(NoServer::NotData(server.name).into());
+    }
+    Ok(write.put(&Placement { account, server: server.id, epoch })?)
+}

@@ -1,0 +1,255 @@
+//! Where mail for an address goes.
+
+use std::collections::{HashSet, VecDeque};
+
+use async_trait::async_trait;
+use sterna_account::service::{Login, Recipients, Route, RouteError, Target};
+use sterna_base::AccountId;
+use sterna_base::limits::PAGE_ITEMS_MAX;
+
+use crate::model::{Address, Domain, Member};
+use crate::read::{AnyEntry, Reader};
+use crate::{Directory, StorageError, names, settings};
+
+/// Groups that one address may lead through.
+pub const GROUPS_MAX: usize = 10_000;
+/// Accounts and external addresses that one address may lead to.
+pub const RECIPIENTS_MAX: usize = 100_000;
+/// Administrators that get a postmaster's mail when nobody else was named.
+pub const POSTMASTERS_MAX: usize = 32;
+
+/// What an address stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Recipient {
+    /// The accounts, each once, in the order in which they were found.
+    pub accounts: Vec<AccountId>,
+    /// Addresses elsewhere, of groups that take external members.
+    pub external: Vec<String>,
+    /// What followed the separator of plus-addressing, as given.
+    pub detail: Option<String>,
+}
+
+/// Why an address leads nowhere.
+#[derive(Debug, thiserror::Error)]
+pub enum RoutingError {
+    /// Not one of the installation's domains, or no address at all.
+    #[error("not a domain of this installation")]
+    NotLocal,
+    /// The domain is ours, the address doesn't exist.
+    #[error("no such address")]
+    NoSuchAddress,
+    /// The entry or its domain is suspended.
+    #[error("the address is suspended")]
+    Suspended,
+    /// It is postmaster, whom every domain has, and nobody is there to read it.
+    #[error(
+        "there is no postmaster: make the address, set “postmaster” (sterna domain set DOMAIN --postmaster ADDRESS), \
+         or make a user an administrator"
+    )]
+    NoPostmaster,
+    /// Groups inside groups lead to more than [`GROUPS_MAX`] groups or [`RECIPIENTS_MAX`] recipients.
+    #[error("the group leads to too many recipients")]
+    TooMany,
+    /// The file can't be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Resolves an address as a client gave it: domain aliases, addresses, plus-addressing, groups, postmaster.
+///
+/// # Errors
+/// [`RoutingError`].
+pub fn resolve(reader: &Reader<'_>, address: &str) -> Result<Recipient, RoutingError> {
+    let (local, domain) = split(reader, address)?;
+    if domain.suspended {
+        return Err(RoutingError::Suspended);
+    }
+    if let Some((owner, detail)) = find(reader, &domain, &local)? {
+        return expand(reader, owner, detail);
+    }
+    if is_postmaster(&local) { postmaster(reader, &domain) } else { Err(RoutingError::NoSuchAddress) }
+}
+
+/// The local part as given (without quotes) and the domain.
+fn split(reader: &Reader<'_>, address: &str) -> Result<(String, Domain), RoutingError> {
+    let address = address.trim();
+    let (local, name) = match address.rsplit_once('@') {
+        Some((local, name)) => (local, name.to_owned()),
+        // RFC 5321 section 4.5.1: postmaster without a domain must be taken.
+        None if is_postmaster(address) => {
+            let name = reader.setting_for(None, settings::DEFAULT_DOMAIN)?;
+            let first = || Ok::<_, StorageError>(reader.domains("", 1)?.pop().map(|domain| domain.value.name));
+            (address, name.map_or_else(first, |name| Ok(Some(name)))?.ok_or(RoutingError::NotLocal)?)
+        }
+        None => return Err(RoutingError::NotLocal),
+    };
+    let domain = reader.domain_named(&name)?.ok_or(RoutingError::NotLocal)?.value;
+    let local = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(local);
+    Ok((local.to_owned(), domain))
+}
+
+/// Who has the local part: as it is, or without what follows the first separator that leaves somebody's address.
+fn find(
+    reader: &Reader<'_>,
+    domain: &Domain,
+    local: &str,
+) -> Result<Option<(AccountId, Option<String>)>, RoutingError> {
+    let owner = |local: &str| -> Result<Option<AccountId>, StorageError> {
+        let Some(local) = names::local_part(local) else { return Ok(None) };
+        Ok(reader.owner(&Address { local, domain: domain.id })?.map(|(id, _)| id))
+    };
+    if let Some(id) = owner(local)? {
+        return Ok(Some((id, None)));
+    }
+    let separators = reader.plus_separators(domain)?;
+    for (at, separator) in local.char_indices().filter(|(at, c)| *at > 0 && separators.contains(*c)) {
+        if let Some(id) = owner(&local[..at])? {
+            return Ok(Some((id, Some(local[at + separator.len_utf8()..].to_owned()))));
+        }
+    }
+    Ok(None)
+}
+
+fn is_postmaster(local: &str) -> bool {
+    local.eq_ignore_ascii_case("postmaster")
+}
+
+/// The address that was set for the domain or the system; all administrators when there is none, or when it leads
+/// nowhere: mail to postmaster is never refused because of a setting that went stale.
+fn postmaster(reader: &Reader<'_>, domain: &Domain) -> Result<Recipient, RoutingError> {
+    if let Some(address) = reader.setting_for(Some(domain), settings::POSTMASTER)?
+        && let Ok((local, other)) = split(reader, &address)
+        && let Some((owner, _)) = find(reader, &other, &local)?
+        && let Ok(recipient) = expand(reader, owner, None)
+    {
+        return Ok(recipient);
+    }
+    let mut accounts = Vec::new();
+    for id in reader.admins(POSTMASTERS_MAX)? {
+        if reader.user(id)?.is_some_and(|user| !user.value.entry.suspended) {
+            accounts.push(id);
+        }
+    }
+    if accounts.is_empty() {
+        return Err(RoutingError::NoPostmaster);
+    }
+    Ok(Recipient { accounts, ..Recipient::default() })
+}
+
+/// The accounts behind an entry. Each group is passed once, so that cycles end; suspended members are left out.
+fn expand(reader: &Reader<'_>, id: AccountId, detail: Option<String>) -> Result<Recipient, RoutingError> {
+    let Some(entry) = reader.entry(id)? else { return Err(RoutingError::NoSuchAddress) };
+    if entry.value.entry().suspended {
+        return Err(RoutingError::Suspended);
+    }
+    if !matches!(entry.value, AnyEntry::Group(_)) {
+        return Ok(Recipient { accounts: vec![id], detail, ..Recipient::default() });
+    }
+    let mut walk = Walk::default();
+    walk.groups.insert(id);
+    walk.queue.push_back(id);
+    while let Some(group) = walk.queue.pop_front() {
+        walk.members_of(reader, group)?;
+    }
+    Ok(walk.found)
+}
+
+#[derive(Default)]
+struct Walk {
+    queue: VecDeque<AccountId>,
+    groups: HashSet<AccountId>,
+    seen: HashSet<AccountId>,
+    seen_external: HashSet<String>,
+    found: Recipient,
+}
+
+impl Walk {
+    fn members_of(&mut self, reader: &Reader<'_>, group: AccountId) -> Result<(), RoutingError> {
+        let mut after: Option<Member> = None;
+        loop {
+            let page = reader.members(group, after.as_ref(), PAGE_ITEMS_MAX)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for member in page {
+                match member {
+                    Member::Local(id) => self.local(reader, id)?,
+                    Member::External(address) => {
+                        if self.seen_external.insert(address.clone()) {
+                            self.found.external.push(address);
+                        }
+                    }
+                }
+                if self.found.accounts.len() + self.found.external.len() > RECIPIENTS_MAX
+                    || self.groups.len() > GROUPS_MAX
+                {
+                    return Err(RoutingError::TooMany);
+                }
+            }
+        }
+    }
+
+    fn local(&mut self, reader: &Reader<'_>, id: AccountId) -> Result<(), RoutingError> {
+        if self.seen.contains(&id) || self.groups.contains(&id) {
+            return Ok(());
+        }
+        let Some(entry) = reader.entry(id)? else { return Ok(()) };
+        if entry.value.entry().suspended {
+            return Ok(());
+        }
+        if matches!(entry.value, AnyEntry::Group(_)) {
+            self.groups.insert(id);
+            self.queue.push_back(id);
+        } else {
+            self.seen.insert(id);
+            self.found.accounts.push(id);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an address (with or without a detail) is one of the account's own.
+fn is_own(reader: &Reader<'_>, account: AccountId, address: &str) -> Result<bool, RoutingError> {
+    let (local, domain) = split(reader, address)?;
+    Ok(find(reader, &domain, &local)?.is_some_and(|(owner, _)| owner == account))
+}
+
+impl From<RoutingError> for RouteError {
+    fn from(error: RoutingError) -> Self {
+        match error {
+            RoutingError::NotLocal => RouteError::NotLocal,
+            RoutingError::NoSuchAddress => RouteError::NoSuchAddress,
+            // Whoever is suspended may be back tomorrow; a refusal for good would cost the mail.
+            RoutingError::Suspended => RouteError::Suspended { temporary: true },
+            RoutingError::NoPostmaster | RoutingError::TooMany => RouteError::Unavailable(error.to_string()),
+            RoutingError::Storage(error) => RouteError::Unavailable(error.to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl Recipients for Directory {
+    async fn route(&self, address: &str) -> Result<Route, RouteError> {
+        let wanted = address.to_owned();
+        let found = self.read(move |reader| resolve(reader, &wanted)).await?;
+        if !found.external.is_empty() {
+            let count = found.external.len();
+            tracing::warn!(
+                address,
+                count,
+                "external members of the group are passed over: there is no remote delivery"
+            );
+        }
+        let detail = found.detail;
+        let targets = found.accounts.into_iter().map(|account| Target { account, detail: detail.clone() }).collect();
+        Ok(Route { targets })
+    }
+
+    async fn may_send_as(&self, login: &Login, address: &str) -> Result<bool, RouteError> {
+        let (account, address) = (login.account, address.to_owned());
+        match self.read(move |reader| is_own(reader, account, &address)).await {
+            Ok(own) => Ok(own),
+            Err(RoutingError::Storage(error)) => Err(RouteError::Unavailable(error.to_string())),
+            Err(_) => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Tables and migrations. The SQL is one text for SQLite and PostgreSQL: plain types, `ON CONFLICT`, `$1` parameters in
+//! the order of their appearance, no engine's own operators.
+//!
+//! `dir_row` is the truth, and all that is followed and summed. The other tables are indexes over it, written in the same
+//! transaction by [`crate::index`] and the same on every node; they can be made again from `dir_row` at any time.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::StorageError;
+
+/// The format that this version writes.
+pub(crate) const FORMAT: i64 = 1;
+
+/// How long a statement waits for another connection's lock, in milliseconds.
+const BUSY_TIMEOUT_MS: u64 = 5_000;
+
+/// Prepared statements kept for each connection.
+const STATEMENTS_MAX: usize = 96;
+
+/// Most memory for one connection's pages, in KiB.
+const PAGE_CACHE_KIB: i64 = 8 * 1024;
+
+const TABLES: &str = "
+CREATE TABLE dir_head (
+    id INTEGER PRIMARY KEY,
+    format INTEGER NOT NULL,
+    installation TEXT NOT NULL,
+    is_copy INTEGER NOT NULL,
+    modseq BIGINT NOT NULL,
+    digest TEXT NOT NULL,
+    position_modseq BIGINT NOT NULL,
+    position_kind INTEGER NOT NULL,
+    position_key TEXT NOT NULL
+);
+CREATE TABLE dir_row (
+    kind INTEGER NOT NULL,
+    row_key TEXT NOT NULL,
+    modseq BIGINT NOT NULL,
+    content TEXT,
+    PRIMARY KEY (kind, row_key)
+);
+CREATE UNIQUE INDEX dir_row_by_modseq ON dir_row (modseq, kind, row_key);
+CREATE TABLE dir_domain_name (
+    name TEXT NOT NULL PRIMARY KEY,
+    domain_id BIGINT NOT NULL,
+    is_main INTEGER NOT NULL
+);
+CREATE INDEX dir_domain_name_by_domain ON dir_domain_name (domain_id);
+CREATE INDEX dir_domain_name_by_name ON dir_domain_name (is_main, name);
+CREATE TABLE dir_address (
+    domain_id BIGINT NOT NULL,
+    local_part TEXT NOT NULL,
+    account_id BIGINT NOT NULL,
+    kind INTEGER NOT NULL,
+    is_main INTEGER NOT NULL,
+    PRIMARY KEY (domain_id, local_part)
+);
+CREATE INDEX dir_address_by_account ON dir_address (account_id);
+CREATE INDEX dir_address_by_kind ON dir_address (kind, is_main, domain_id, local_part);
+CREATE TABLE dir_entry (
+    account_id BIGINT NOT NULL PRIMARY KEY,
+    kind INTEGER NOT NULL
+);
+CREATE TABLE dir_login (
+    login TEXT NOT NULL PRIMARY KEY,
+    account_id BIGINT NOT NULL
+);
+CREATE INDEX dir_login_by_account ON dir_login (account_id);
+CREATE TABLE dir_admin (
+    account_id BIGINT NOT NULL PRIMARY KEY
+);
+CREATE TABLE dir_member (
+    group_id BIGINT NOT NULL,
+    member_key TEXT NOT NULL,
+    account_id BIGINT,
+    PRIMARY KEY (group_id, member_key)
+);
+CREATE INDEX dir_member_by_account ON dir_member (account_id, group_id);
+CREATE TABLE dir_placement (
+    account_id BIGINT NOT NULL PRIMARY KEY,
+    server TEXT NOT NULL
+);
+CREATE INDEX dir_placement_by_server ON dir_placement (server, account_id);
+CREATE TABLE dir_server_name (
+    name TEXT NOT NULL PRIMARY KEY,
+    server TEXT NOT NULL
+);
+CREATE INDEX dir_server_name_by_server ON dir_server_name (server);
+CREATE TABLE dir_count (
+    name TEXT NOT NULL PRIMARY KEY,
+    value BIGINT NOT NULL
+);
+";
+
+/// What every connection needs, readers and writer alike.
+pub(crate) fn prepare(conn: &Connection) -> Result<(), StorageError> {
+    conn.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
+    Ok(())
+}
+
+/// Makes the tables of a new file, or brings those of an older version up to this one.
+pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let exists: bool =
+        tx.query_row("SELECT COUNT(*) FROM sqlite_master WHERE name = 'dir_head'", [], |row| row.get(0))?;
+    if exists {
+        let format: Option<i64> =
+            tx.query_row("SELECT format FROM dir_head WHERE id = 1", [], |row| row.get(0)).optional()?;
+        match format {
+            Some(FORMAT) => {}
+            Some(found) if found > FORMAT => return Err(StorageError::NewerFormat { found, known: FORMAT }),
+            found => return Err(StorageError::Damaged(format!("the format version is {found:?}"))),
+        }
+    } else {
+        tx.execute_batch(TABLES)?;
+        tx.execute(
+            "INSERT INTO dir_head (id, format, installation, is_copy, modseq, digest,
+                 position_modseq, position_kind, position_key)
+             VALUES (1, $1, '', 0, 0, $2, 0, $3, '')",
+            rusqlite::params![FORMAT, sterna_account::Digest::default().to_string(), u16::MAX],
+        )?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+/// Every table but the head.
+pub(crate) const CONTENT_TABLES: [&str; 10] = [
+    "dir_row",
+    "dir_domain_name",
+    "dir_address",
+    "dir_entry",
+    "dir_login",
+    "dir_admin",
+    "dir_member",
+    "dir_placement",
+    "dir_server_name",
+    "dir_count",
+];

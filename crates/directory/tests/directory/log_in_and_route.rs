@@ -1,0 +1,248 @@
+//! Who gets in, and where mail goes.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use crate::common::{BETA, INSTALLATION, Main};
+use sterna_account::service::{Authenticator, Login, LoginAttempt, LoginError, Recipients};
+use sterna_base::{AccountId, Secret};
+use sterna_directory::request::{DomainPatch, GroupPatch, UserPatch};
+use sterna_directory::routing::{Recipient, RoutingError, resolve};
+use sterna_directory::{Authentication, Directory, Member, Mode, PasswordCost, Request, Scope, password, settings};
+
+fn route(main: &Main, address: &str) -> Result<Vec<AccountId>, RoutingError> {
+    resolve(&main.core.reader(), address).map(|found| found.accounts)
+}
+
+fn local(id: AccountId) -> Member {
+    Member::Local(id)
+}
+
+#[test]
+fn an_address_leads_to_its_account_in_any_spelling() {
+    let mut main = Main::new();
+    main.domain("demo.test", &["demo.example"]);
+    let ana = main.user("Ana@demo.test", &["ana.lima@demo.test"]);
+    let info = main.shared("info@demo.test");
+    for address in ["ana@demo.test", "ANA@Demo.Test", "ana.lima@demo.example", "\"ana\"@demo.test"] {
+        assert_eq!(route(&main, address).unwrap(), [ana], "{address}");
+    }
+    assert_eq!(route(&main, "info@demo.example").unwrap(), [info]);
+    assert!(matches!(route(&main, "ben@demo.test"), Err(RoutingError::NoSuchAddress)));
+    assert!(matches!(route(&main, "ana@other.test"), Err(RoutingError::NotLocal)));
+    for nonsense in ["", "@", "ana", "ana@", "@demo.test"] {
+        assert!(route(&main, nonsense).is_err(), "{nonsense}");
+    }
+}
+
+#[test]
+fn plus_addressing_gives_the_detail_and_an_own_address_goes_first() {
+    let mut main = Main::new();
+    let domain = main.domain("demo.test", &[]);
+    let ana = main.user("ana@demo.test", &[]);
+    let lists = main.user("ana+lists@demo.test", &[]);
+    let found = resolve(&main.core.reader(), "Ana+Work+2@demo.test").unwrap();
+    assert_eq!(found, Recipient { accounts: vec![ana], external: vec![], detail: Some("Work+2".into()) });
+    assert_eq!(route(&main, "ana+lists@demo.test").unwrap(), [lists]);
+    assert_eq!(resolve(&main.core.reader(), "ana+lists+x@demo.test").unwrap().accounts, [ana]);
+    let (name, value) = (settings::PLUS_SEPARATORS.to_owned(), Some("-".to_owned()));
+    main.submit(Request::PutSetting { scope: Scope::Domain(domain), name, value }).unwrap();
+    assert!(matches!(route(&main, "ana+work@demo.test"), Err(RoutingError::NoSuchAddress)));
+    assert_eq!(route(&main, "ana-work@demo.test").unwrap(), [ana]);
+}
+
+#[test]
+fn groups_are_expanded_through_cycles_of_every_length() {
+    for length in 1..=12 {
+        let mut main = Main::new();
+        main.domain("demo.test", &[]);
+        let mut groups = Vec::new();
+        let mut users = Vec::new();
+        for n in 0..length {
+            let user = main.user(&format!("u{n}@demo.test"), &[]);
+            groups.push(main.group(&format!("g{n}@demo.test"), &[local(user)]));
+            users.push(user);
+        }
+        for n in 0..length {
+            let next = groups[(n + 1) % length];
+            let added = main.add(groups[n], local(next));
+            assert_eq!(added.is_ok(), length > 1, "a group is never its own member, larger cycles may be");
+        }
+        let mut found = route(&main, "g0@demo.test").unwrap();
+        found.sort_unstable();
+        assert_eq!(found, users, "cycle of {length}");
+    }
+}
+
+#[test]
+fn a_group_gives_each_account_once_and_leaves_suspended_ones_out() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let (ana, ben) = (main.user("ana@demo.test", &[]), main.user("ben@demo.test", &[]));
+    let inner = main.group("inner@demo.test", &[local(ana), local(ben)]);
+    let outer = main.group("outer@demo.test", &[local(ana), local(inner)]);
+    assert_eq!(route(&main, "outer@demo.test").unwrap(), [ana, ben]);
+    let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
+    main.submit(Request::SetUser { id: ana, expect: None, patch }).unwrap();
+    assert_eq!(route(&main, "outer@demo.test").unwrap(), [ben]);
+    assert!(matches!(route(&main, "ana@demo.test"), Err(RoutingError::Suspended)));
+    main.submit(Request::SetMembers { id: inner, add: vec![], remove: vec![local(ben)] }).unwrap();
+    assert_eq!(route(&main, "outer@demo.test").unwrap(), [], "an empty group takes mail that goes nowhere");
+    let _ = outer;
+}
+
+#[test]
+fn external_members_need_permission() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let group = main.group("all@demo.test", &[]);
+    let outside = Member::External("Eve@Elsewhere.Example".into());
+    assert_eq!(main.add(group, outside.clone()).unwrap_err().code(), "invalid");
+    let allow = |allowed| Request::SetGroup {
+        id: group,
+        expect: None,
+        patch: GroupPatch { external_members: Some(allowed), ..GroupPatch::default() },
+    };
+    main.submit(allow(true)).unwrap();
+    main.add(group, outside).unwrap();
+    assert_eq!(resolve(&main.core.reader(), "all@demo.test").unwrap().external, ["Eve@elsewhere.example"]);
+    let inside = main.add(group, Member::External("x@demo.test".into())).unwrap_err();
+    assert_eq!(inside.code(), "invalid", "addresses of the installation are named by their entry");
+    assert_eq!(main.submit(allow(false)).unwrap_err().code(), "in-use");
+}
+
+#[test]
+fn postmaster_is_always_somebody() {
+    let mut main = Main::new();
+    let domain = main.domain("demo.test", &["demo.example"]);
+    let ana = main.user("ana@demo.test", &[]);
+    assert!(matches!(route(&main, "postmaster@demo.test"), Err(RoutingError::NoPostmaster)));
+    let patch = UserPatch { admin: Some(true), ..UserPatch::default() };
+    main.submit(Request::SetUser { id: ana, expect: None, patch }).unwrap();
+    for address in ["Postmaster@demo.test", "postmaster@demo.example", "postmaster"] {
+        assert_eq!(route(&main, address).unwrap(), [ana], "{address}");
+    }
+    let ben = main.user("ben@demo.test", &[]);
+    let (name, value) = (settings::POSTMASTER.to_owned(), Some("ben@demo.example".to_owned()));
+    main.submit(Request::PutSetting { scope: Scope::Domain(domain), name: name.clone(), value }).unwrap();
+    assert_eq!(route(&main, "postmaster@demo.test").unwrap(), [ben]);
+    main.submit(Request::DeleteEntry { id: ben, kind: sterna_directory::RowKind::User, expect: None }).unwrap();
+    assert_eq!(route(&main, "postmaster@demo.test").unwrap(), [ana], "a stale setting doesn't refuse mail");
+    let own = main.shared("postmaster@demo.test");
+    assert_eq!(route(&main, "postmaster@demo.test").unwrap(), [own]);
+}
+
+#[test]
+fn renaming_a_domain_moves_its_addresses() {
+    let mut main = Main::new();
+    let id = main.domain("demo.test", &[]);
+    let ana = main.user("ana@demo.test", &[]);
+    let patch = DomainPatch {
+        name: Some("new.test".into()),
+        aliases: Some(vec!["demo.test".into()]),
+        ..DomainPatch::default()
+    };
+    main.submit(Request::SetDomain { id, expect: None, patch }).unwrap();
+    assert_eq!(route(&main, "ana@new.test").unwrap(), [ana]);
+    assert_eq!(route(&main, "ana@demo.test").unwrap(), [ana]);
+}
+
+fn attempt<'a>(login: &'a str, password: &'a Secret, peer: u8) -> LoginAttempt<'a> {
+    LoginAttempt { login, password, protocol: "test", peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, peer)) }
+}
+
+/// The directory of a [`Main`] behind its asynchronous face, with log-ins.
+fn serve(main: Main) -> (tempfile::TempDir, Directory, Authentication) {
+    let Main { folder, core, clock } = main;
+    drop(core);
+    let path = folder.path().join("directory.db");
+    let directory = Directory::open(&path, Mode::Main(INSTALLATION), Arc::new(clock)).unwrap();
+    let authentication = Authentication::new(directory.clone(), PasswordCost::TEST, 2).unwrap();
+    (folder, directory, authentication)
+}
+
+#[tokio::test]
+async fn a_user_logs_in_by_login_and_by_every_address() {
+    let mut main = Main::new();
+    main.domain("demo.test", &["demo.example"]);
+    let mut new = crate::common::new_user("ana@demo.test", &["ana.lima@demo.test"]);
+    new.login = Some("Ana".into());
+    let ana = main.try_user(new).unwrap();
+    main.shared("info@demo.test");
+    let (_folder, _, authentication) = serve(main);
+    let right = Secret::new("sesame");
+    for login in ["ana", "ANA", "ana@demo.test", "ana.lima@demo.example", " ana "] {
+        let found = authentication.authenticate(attempt(login, &right, 1)).await;
+        assert_eq!(found, Ok(Login { account: ana, address: "ana@demo.test".into() }), "{login}");
+    }
+    for login in ["", "ben", "info@demo.test", "ana+x@demo.test", &"a".repeat(1000)] {
+        let found = authentication.authenticate(attempt(login, &right, 2)).await;
+        assert_eq!(found, Err(LoginError::Invalid), "{login}");
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_success_ends_with_the_password_and_with_suspension() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let id = main.user("ana@demo.test", &[]);
+    let (_folder, directory, authentication) = serve(main);
+    let (old, new) = (Secret::new("sesame"), Secret::new("other"));
+    for _ in 0..2 {
+        assert!(authentication.authenticate(attempt("ana@demo.test", &old, 1)).await.is_ok());
+    }
+    let hash = password::hash(&new, PasswordCost::TEST).unwrap();
+    let patch = UserPatch { password_hash: Some(Some(hash)), ..UserPatch::default() };
+    directory.submit(Request::SetUser { id, expect: None, patch }).await.unwrap();
+    let answer = authentication.authenticate(attempt("ana@demo.test", &old, 1)).await;
+    assert_eq!(answer, Err(LoginError::Invalid));
+    assert!(authentication.authenticate(attempt("ana@demo.test", &new, 1)).await.is_ok());
+    let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
+    directory.submit(Request::SetUser { id, expect: None, patch }).await.unwrap();
+    let answer = authentication.authenticate(attempt("ana@demo.test", &new, 1)).await;
+    assert_eq!(answer, Err(LoginError::Invalid));
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_where_it_comes_from() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    main.user("ana@demo.test", &[]);
+    let (_folder, _, authentication) = serve(main);
+    let mut waits = 0;
+    for n in 0..10 {
+        let guess = Secret::new(format!("guess{n}"));
+        let answer = authentication.authenticate(attempt("ana@demo.test", &guess, 1)).await;
+        waits += usize::from(matches!(answer, Err(LoginError::TooMany { .. })));
+    }
+    assert_eq!(waits, 4, "six are looked at: five are free, the sixth starts the waiting");
+    let right = Secret::new("sesame");
+    assert!(authentication.authenticate(attempt("ana@demo.test", &right, 2)).await.is_ok(), "not locked out");
+    // A telephone that repeats one old password never makes anybody wait.
+    let stale = Secret::new("stale");
+    for _ in 0..50 {
+        let answer = authentication.authenticate(attempt("ana@demo.test", &stale, 3)).await;
+        assert_eq!(answer, Err(LoginError::Invalid));
+    }
+    assert!(authentication.authenticate(attempt("ana@demo.test", &right, 3)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_user_sends_as_the_own_addresses_only() {
+    let mut main = Main::new();
+    main.domain("demo.test", &["demo.example"]);
+    let ana = main.user("ana@demo.test", &["a@demo.test"]);
+    main.user("ben@demo.test", &[]);
+    main.group("team@demo.test", &[local(ana)]);
+    let (_folder, directory, _) = serve(main);
+    let login = Login { account: ana, address: "ana@demo.test".into() };
+    for own in ["ana@demo.test", "A@demo.example", "ana+news@demo.test"] {
+        assert_eq!(directory.may_send_as(&login, own).await, Ok(true), "{own}");
+    }
+    for other in ["ben@demo.test", "team@demo.test", "x@demo.test", "ana@elsewhere.test", "postmaster@demo.test"] {
+        assert_eq!(directory.may_send_as(&login, other).await, Ok(false), "{other}");
+    }
+    let route = directory.route("team@demo.test").await.unwrap();
+    assert_eq!(route.targets.iter().map(|target| target.account).collect::<Vec<_>>(), [ana]);
+    assert_eq!(directory.placement(ana).await.unwrap().map(|p| p.server != BETA), Some(true));
+}
