@@ -93,7 +93,7 @@ impl Core {
 
     fn transact(&mut self, request: &Request, clock: &dyn Clock, dry_run: bool) -> Result<Done, RequestError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut write = Write::begin(&tx, clock.now())?;
+        let mut write = Write::begin(&tx, clock.now(), dry_run)?;
         let before: Modseq = write.before();
         let created = requests::run(&mut write, request)?;
         let modseq = write.finish()?;

@@ -34,7 +34,7 @@ pub enum Request {
     ReserveAccount,
     /// Makes a user and places the account, epoch 1. Repeating it for the same id and address is success.
     CreateUser {
-        /// A reserved id.
+        /// A reserved id. Zero when the request is only tried out.
         id: AccountId,
         /// What to make.
         new: NewUser,
@@ -52,7 +52,7 @@ pub enum Request {
     },
     /// Makes a shared mailbox and places the account, epoch 1. Repeating it for the same id and address is success.
     CreateShared {
-        /// A reserved id.
+        /// A reserved id. Zero when the request is only tried out.
         id: AccountId,
         /// What to make.
         new: NewShared,

@@ -16,16 +16,18 @@ pub(crate) struct Write<'c> {
     pub(crate) reader: Reader<'c>,
     /// The time of the request.
     pub(crate) now: Timestamp,
+    /// Whether all of this will be rolled back.
+    pub(crate) dry_run: bool,
     modseq: Modseq,
     digest: Digest,
     touched: bool,
 }
 
 impl<'c> Write<'c> {
-    pub(crate) fn begin(conn: &'c Connection, now: Timestamp) -> Result<Self, StorageError> {
+    pub(crate) fn begin(conn: &'c Connection, now: Timestamp, dry_run: bool) -> Result<Self, StorageError> {
         let reader = Reader::new(conn);
         let head = reader.head()?;
-        Ok(Write { reader, now, modseq: head.modseq.next(), digest: head.digest, touched: false })
+        Ok(Write { reader, now, dry_run, modseq: head.modseq.next(), digest: head.digest, touched: false })
     }
 
     /// The directory's modseq before this transaction.

@@ -34,7 +34,7 @@ pub(crate) fn create_user(
     };
     let user = checked_user(write, user)?;
     write.put(&user)?;
-    place(write, id, server)
+    place(write, user.entry.id, server)
 }
 
 pub(crate) fn set_user(
@@ -66,8 +66,9 @@ pub(crate) fn create_shared(
         return Ok(());
     }
     check_addresses(write, &entry)?;
-    write.put(&SharedMailbox { entry, quota_bytes: new.quota_bytes })?;
-    place(write, id, server)
+    let shared = SharedMailbox { entry, quota_bytes: new.quota_bytes };
+    write.put(&shared)?;
+    place(write, shared.entry.id, server)
 }
 
 pub(crate) fn set_shared(
@@ -128,12 +129,14 @@ pub(crate) fn kind_name(kind: RowKind) -> &'static str {
 
 /// A new entry with its addresses read, not yet checked for being free.
 pub(crate) fn new_entry(
-    write: &Write<'_>,
+    write: &mut Write<'_>,
     id: AccountId,
     address: &str,
     aliases: &[String],
     display_name: &str,
 ) -> Result<Entry, RequestError> {
+    // Whoever only tries out whether a name could be made has not reserved an id for it.
+    let id = if write.dry_run && id.0 == 0 { super::reserve(write)? } else { id };
     if id.0 == 0 || id.0 > write.reader.counter(ACCOUNT_COUNTER)? {
         return Err(invalid("id", "it was not reserved"));
     }

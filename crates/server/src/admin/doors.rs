@@ -37,7 +37,7 @@ pub struct NodeInfo {
     pub started_at: Timestamp,
 }
 
-/// Creates and deletes the stores of accounts on this and other servers.
+/// Creates, limits and deletes the stores of accounts on this and other servers.
 #[async_trait]
 pub trait Provision: Send + Sync {
     /// Makes the store of an account on a server with its first containers. Existing already with this epoch is
@@ -52,6 +52,19 @@ pub trait Provision: Send + Sync {
     /// # Errors
     /// [`ProvisionError`].
     async fn delete(&self, account: AccountId, server: NodeId) -> Result<(), ProvisionError>;
+
+    /// Sets the most bytes that an account may hold; `None` lifts the limit.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn set_quota(&self, account: AccountId, server: NodeId, bytes_max: Option<u64>)
+    -> Result<(), ProvisionError>;
+
+    /// Whether a server answers: one small request, for `sterna status`.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn ping(&self, server: NodeId) -> Result<(), ProvisionError>;
 }
 
 /// Why a store was not made or not deleted.
