@@ -218,7 +218,8 @@ pub struct Rcpt {
     pub notify: Option<String>,
 }
 
-/// A received message, complete, with its trace fields (Return-Path, Received) in front. Its summary was computed while it came in.
+/// A received message, complete, with its trace fields (Return-Path, Received) in front. Its summary was computed
+/// while it came in.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The content.

@@ -162,7 +162,8 @@ bytes_id!(
     NodeId(16)
 );
 bytes_id!(
-    /// One installation: all nodes that share a directory. Random, made once at `init`; part of every node's certificate.
+    /// One installation: all nodes that share a directory. Random, made once at `init`; part of every node's
+    /// certificate.
     InstallationId(16)
 );
 bytes_id!(

@@ -31,8 +31,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// Locked for the length of a transaction, on blocking threads only.
     core: Mutex<Core>,
-    /// Connections that nobody reads through at present; never more than [`READERS_MAX`], because `permits` bounds those
-    /// that are out.
+    /// Connections that nobody reads through at present; never more than [`READERS_MAX`], because `permits` bounds
+    /// those that are out.
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
     modseq: watch::Sender<Modseq>,
@@ -68,8 +68,8 @@ impl Directory {
         self.shared.clock.now()
     }
 
-    /// The modseq as it grows; on a copy, the one up to which it is complete. A receiver may miss steps in between, never
-    /// the last one.
+    /// The modseq as it grows; on a copy, the one up to which it is complete. A receiver may miss steps in between,
+    /// never the last one.
     pub fn watch(&self) -> watch::Receiver<Modseq> {
         self.shared.modseq.subscribe()
     }

@@ -1,8 +1,8 @@
 //! The directory: domains, users, groups, shared mailboxes, servers, placements and settings of an installation.
 //!
-//! It is kept like an account: rows, one counter, deletions that are rows, "changes since", a digest. The main node takes
-//! [`Request`]s; every node has a full copy in its own SQLite file and follows by [`Changes`], so that log-ins and mail
-//! acceptance go on when the main node is down.
+//! It is kept like an account: rows, one counter, deletions that are rows, "changes since", a digest. The main node
+//! takes [`Request`]s; every node has a full copy in its own SQLite file and follows by [`Changes`], so that log-ins
+//! and mail acceptance go on when the main node is down.
 //!
 //! - [`Directory`] is the asynchronous face; [`Core`] and [`Reader`] are the blocking core.
 //! - [`Authentication`] checks log-ins; [`routing::resolve`] says where mail for an address goes.

@@ -1,8 +1,8 @@
 //! What the directory holds, as typed rows.
 //!
-//! Users, groups and shared mailboxes share one number space, [`AccountId`], whether or not they have an account: a group
-//! can be given a mailbox later without a new identity. Addresses name domains by id, so that renaming a domain touches
-//! one row.
+//! Users, groups and shared mailboxes share one number space, [`AccountId`], whether or not they have an account: a
+//! group can be given a mailbox later without a new identity. Addresses name domains by id, so that renaming a domain
+//! touches one row.
 
 use std::fmt;
 

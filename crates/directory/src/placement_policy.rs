@@ -59,8 +59,8 @@ impl NoServer {
 ///
 /// An explicit server is taken when it holds accounts, is allowed for the domain and takes new accounts; its weight and
 /// free space don't matter then, because somebody decided. By policy, of the servers that are allowed (`allowed` empty:
-/// all), open, have a weight and [`FREE_BYTES_MIN`] free or have not said how much, the one with the fewest accounts for
-/// its weight is taken; then the one with more free space, then the smaller id. So the answer depends on the rows
+/// all), open, have a weight and [`FREE_BYTES_MIN`] free or have not said how much, the one with the fewest accounts
+/// for its weight is taken; then the one with more free space, then the smaller id. So the answer depends on the rows
 /// alone, and servers fill in the ratio of their weights.
 ///
 /// # Errors

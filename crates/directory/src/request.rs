@@ -1,5 +1,5 @@
-//! Requests: how the directory changes. Each is data, so that it can be tried without being done, logged, and later sent
-//! on from another node to the main one.
+//! Requests: how the directory changes. Each is data, so that it can be tried without being done, logged, and later
+//! sent on from another node to the main one.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use sterna_base::{AccountId, DomainId, Epoch, Modseq, NodeId};

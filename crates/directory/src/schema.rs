@@ -1,8 +1,8 @@
 //! Tables and migrations. The SQL is one text for SQLite and PostgreSQL: plain types, `ON CONFLICT`, `$1` parameters in
 //! the order of their appearance, no engine's own operators.
 //!
-//! `dir_row` is the truth, and all that is followed and summed. The other tables are indexes over it, written in the same
-//! transaction by [`crate::index`] and the same on every node; they can be made again from `dir_row` at any time.
+//! `dir_row` is the truth, and all that is followed and summed. The other tables are indexes over it, written in the
+//! same transaction by [`crate::index`] and the same on every node; they can be made again from `dir_row` at any time.
 
 use rusqlite::{Connection, OptionalExtension};
 

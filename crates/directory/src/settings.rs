@@ -5,7 +5,8 @@ use crate::names;
 use crate::read::Reader;
 use crate::{RequestError, StorageError};
 
-/// Characters that separate an address from its detail (RFC 5233); empty switches plus-addressing off. "+" when not set.
+/// Characters that separate an address from its detail (RFC 5233); empty switches plus-addressing off. "+" when not
+/// set.
 pub const PLUS_SEPARATORS: &str = "plus-separators";
 /// Where mail for postmaster goes in domains that have no such address; all administrators when not set.
 pub const POSTMASTER: &str = "postmaster";

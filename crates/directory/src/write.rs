@@ -10,8 +10,8 @@ use crate::model::Counter;
 use crate::read::Reader;
 use crate::row::{Change, Content, Cursor, RowKind};
 
-/// An open transaction of the main node. Every row written takes the same modseq; a transaction that writes nothing takes
-/// none.
+/// An open transaction of the main node. Every row written takes the same modseq; a transaction that writes nothing
+/// takes none.
 pub(crate) struct Write<'c> {
     pub(crate) reader: Reader<'c>,
     /// The time of the request.

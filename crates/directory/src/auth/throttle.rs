@@ -3,8 +3,8 @@
 //! Failures are counted for each pair of login and peer, for each peer, and for each login. A pair or a peer that fails
 //! too often is told to wait. A login alone never is: whoever guesses at it from elsewhere only makes failures at that
 //! login answer more slowly, and its owner still gets in. A pair that logged in lately is not held up by its
-//! neighbours behind the same address. The same wrong password given again counts once: it is a forgotten telephone, not
-//! a guess.
+//! neighbours behind the same address. The same wrong password given again counts once: it is a forgotten telephone,
+//! not a guess.
 
 use std::net::IpAddr;
 
@@ -150,8 +150,8 @@ impl Throttle {
         growing(login.now(now), LOGIN_FAILURES_FREE, DELAY_MS_FIRST, LOGIN_DELAY_MS_MAX)
     }
 
-    /// Forgets the failures of a pair that logged in. Those of the peer stay: one good account must not pay for guessing
-    /// at others.
+    /// Forgets the failures of a pair that logged in. Those of the peer stay: one good account must not pay for
+    /// guessing at others.
     pub(crate) fn success(&mut self, login: LoginKey, peer: Peer, now: Timestamp) {
         let pair = self.pairs.entry((login, peer));
         pair.failures = Failures::default();

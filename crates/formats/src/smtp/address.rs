@@ -24,7 +24,8 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Reads a mailbox that fills the whole text. A lone `postmaster`, in any case, is one too (RFC 5321 section 4.1.1.3).
+    /// Reads a mailbox that fills the whole text. A lone `postmaster`, in any case, is one too (RFC 5321 section
+    /// 4.1.1.3).
     ///
     /// # Errors
     /// [`AddressError`].

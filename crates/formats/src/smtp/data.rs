@@ -1,8 +1,8 @@
 //! The content after DATA, and what its line endings are like.
 //!
 //! The end is CRLF.CRLF and nothing else. A bare LF or CR never starts a line, so neither LF.LF nor LF.CRLF nor any
-//! mixture of them ends the content here, whatever it does elsewhere. Content that has one is refused when its real end has
-//! come (docs/decisions/smtp-line-endings.md): to pass it on would let the next server find another end.
+//! mixture of them ends the content here, whatever it does elsewhere. Content that has one is refused when its real
+//! end has come (docs/decisions/smtp-line-endings.md): to pass it on would let the next server find another end.
 
 /// Whether content had line endings other than CRLF (RFC 5321 section 2.3.8). Works on chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -95,8 +95,8 @@ impl DataReceiver {
         self.endings.bare
     }
 
-    /// Takes the next bytes of the stream and gives the content's own bytes to `sink`, dots unstuffed, in pieces. Stops at
-    /// the end of the content; after that it consumes nothing.
+    /// Takes the next bytes of the stream and gives the content's own bytes to `sink`, dots unstuffed, in pieces.
+    /// Stops at the end of the content; after that it consumes nothing.
     pub fn feed(&mut self, input: &[u8], mut sink: impl FnMut(&[u8])) -> Progress {
         let mut emit = |endings: &mut LineEndings, bytes: &[u8]| {
             if !bytes.is_empty() {

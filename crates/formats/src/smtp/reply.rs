@@ -19,7 +19,8 @@ impl Reply {
         Reply { code, enhanced: Some(enhanced), lines: vec![text.into()] }
     }
 
-    /// A reply without one: the greeting, EHLO, and the intermediate replies 334 and 354 have none (RFC 2034 section 4).
+    /// A reply without one: the greeting, EHLO, and the intermediate replies 334 and 354 have none (RFC 2034 section
+    /// 4).
     pub fn plain(code: u16, text: impl Into<Cow<'static, str>>) -> Self {
         Reply { code, enhanced: None, lines: vec![text.into()] }
     }

@@ -1,0 +1,15 @@
+//! What is known of a message after one pass over its bytes.
+//!
+//! [`Scanner`] reads a message while it comes in and gives its [`Summary`]: envelope, structure, and where each part
+//! lies. Nothing parses the message again: IMAP's sections are ranges, its structures are the summary's.
+
+pub mod address_list;
+pub mod header;
+pub mod media_type;
+pub mod scanner;
+pub mod summary;
+
+pub use address_list::EnvelopeAddress;
+pub use header::{Field, fields};
+pub use scanner::Scanner;
+pub use summary::{ContentType, Disposition, Envelope, Parameter, Part, PartBody, Summary, SummaryError};
