@@ -1,1 +1,5 @@
-//! placeholder
+//! The protocols that clients speak: one folder each, one file per command. They know the model and the doors of
+//! `sterna_account`, and name no engine and no directory.
+
+mod lmtp;
+pub mod smtp;

@@ -23,8 +23,8 @@ impl Field<'_> {
     }
 }
 
-/// The fields of a header. Lines that are no field (without a colon, mbox "From " lines) are passed over; the empty line
-/// ends it.
+/// The fields of a header. Lines that are no field (without a colon, mbox "From " lines) are passed over; the empty
+/// line ends it.
 pub fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     let mut rest = header;
     std::iter::from_fn(move || {

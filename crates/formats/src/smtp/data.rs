@@ -75,12 +75,11 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug)]
 pub struct DataReceiver {
     state: State,
-    endings: LineEndings,
 }
 
 impl Default for DataReceiver {
     fn default() -> Self {
-        DataReceiver { state: State::LineStart, endings: LineEndings::default() }
+        DataReceiver { state: State::LineStart }
     }
 }
 
@@ -90,17 +89,11 @@ impl DataReceiver {
         DataReceiver::default()
     }
 
-    /// Whether a bare CR or LF was seen: the content must be refused.
-    pub fn has_bare_endings(&self) -> bool {
-        self.endings.bare
-    }
-
     /// Takes the next bytes of the stream and gives the content's own bytes to `sink`, dots unstuffed, in pieces.
     /// Stops at the end of the content; after that it consumes nothing.
     pub fn feed(&mut self, input: &[u8], mut sink: impl FnMut(&[u8])) -> Progress {
-        let mut emit = |endings: &mut LineEndings, bytes: &[u8]| {
+        let mut emit = |bytes: &[u8]| {
             if !bytes.is_empty() {
-                endings.feed(bytes);
                 sink(bytes);
             }
         };
@@ -110,7 +103,7 @@ impl DataReceiver {
             let byte = input[at];
             match (self.state, byte) {
                 (State::LineStart, b'.') => {
-                    emit(&mut self.endings, &input[start..at]);
+                    emit(&input[start..at]);
                     at += 1;
                     start = at;
                     self.state = State::Dot;
@@ -127,7 +120,7 @@ impl DataReceiver {
                 }
                 // ".\r" and then no LF: the CR was content.
                 (State::DotCr, _) => {
-                    emit(&mut self.endings, b"\r");
+                    emit(b"\r");
                     self.state = if byte == b'\r' { State::Cr } else { State::Text };
                     at += usize::from(byte == b'\r');
                 }
@@ -150,7 +143,7 @@ impl DataReceiver {
                 (State::Done, _) => {}
             }
         }
-        emit(&mut self.endings, &input[start..at]);
+        emit(&input[start..at]);
         Progress { consumed: at, done: self.state == State::Done }
     }
 }
@@ -163,15 +156,19 @@ mod tests {
 
     fn receive(chunks: &[&[u8]]) -> (Vec<u8>, Option<usize>, bool) {
         let (mut receiver, mut body, mut consumed) = (DataReceiver::new(), Vec::new(), 0);
+        let mut endings = LineEndings::default();
         for chunk in chunks {
-            let progress = receiver.feed(chunk, |bytes| body.extend_from_slice(bytes));
+            let progress = receiver.feed(chunk, |bytes| {
+                endings.feed(bytes);
+                body.extend_from_slice(bytes);
+            });
             consumed += progress.consumed;
             if progress.done {
-                return (body, Some(consumed), receiver.has_bare_endings());
+                return (body, Some(consumed), endings.has_bare());
             }
             assert_eq!(progress.consumed, chunk.len());
         }
-        (body, None, receiver.has_bare_endings())
+        (body, None, endings.has_bare())
     }
 
     /// The definition, slow: the content ends at the first CRLF.CRLF of CRLF + input.

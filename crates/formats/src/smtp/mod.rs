@@ -15,6 +15,7 @@ pub mod limits;
 pub mod line;
 pub mod params;
 pub mod reply;
+pub mod trace;
 
 pub use address::{AddressError, Domain, Mailbox};
 pub use command::{Command, CommandError};

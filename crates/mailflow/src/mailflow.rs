@@ -1,0 +1,153 @@
+//! The reception behind every session.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sterna_account::service::{
+    Accounts, Envelope, InboundProtocol, Message, Reception, Recipients, Refusal, RouteError, Sender,
+};
+use sterna_base::{AccountId, BlobHash, Clock, OperationId};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::delivery::{self, Inboxes};
+use crate::limits::{DELIVERIES_AT_ONCE_MAX, DELIVERY_TIMEOUT};
+use crate::refusals;
+use crate::repeats::{self, Repeats};
+use crate::targets::{self, Delivered, Routed};
+
+/// Takes mail in and delivers it to the accounts of this installation.
+pub struct Mailflow {
+    recipients: Arc<dyn Recipients>,
+    clock: Arc<dyn Clock>,
+    repeats: Repeats,
+    deliverer: Arc<Deliverer>,
+}
+
+/// What the delivery to one account needs.
+struct Deliverer {
+    accounts: Arc<dyn Accounts>,
+    inboxes: Inboxes,
+    at_once: Semaphore,
+}
+
+impl Mailflow {
+    /// With the directory's recipients, the accounts wherever they live, and what is remembered of earlier tries.
+    pub fn new(
+        recipients: Arc<dyn Recipients>,
+        accounts: Arc<dyn Accounts>,
+        clock: Arc<dyn Clock>,
+        repeats: Repeats,
+    ) -> Self {
+        let at_once = Semaphore::new(DELIVERIES_AT_ONCE_MAX);
+        let deliverer = Arc::new(Deliverer { accounts, inboxes: Inboxes::default(), at_once });
+        Mailflow { recipients, clock, repeats, deliverer }
+    }
+
+    /// Delivers to all accounts, side by side.
+    async fn deliver_to(
+        &self,
+        accounts: BTreeMap<AccountId, OperationId>,
+        message: Arc<Message>,
+    ) -> BTreeMap<AccountId, Delivered> {
+        let mut running = JoinSet::new();
+        for (account, transaction) in accounts {
+            let (deliverer, message) = (self.deliverer.clone(), message.clone());
+            running.spawn(async move { (account, deliverer.deliver(account, transaction, &message).await) });
+        }
+        let mut delivered = BTreeMap::new();
+        while let Some(joined) = running.join_next().await {
+            match joined {
+                Ok((account, result)) => drop(delivered.insert(account, result)),
+                // It has no entry then, which counts as uncertain.
+                Err(error) => tracing::error!(%error, "a delivery broke off"),
+            }
+        }
+        delivered
+    }
+
+    /// Remembers the recipients whose sender will come again although some account may have the message, and forgets
+    /// those with a final answer.
+    async fn remember(
+        &self,
+        key: BlobHash,
+        envelope: &Envelope,
+        routed: &[Routed],
+        transactions: &BTreeMap<AccountId, OperationId>,
+        delivered: &BTreeMap<AccountId, Delivered>,
+        answers: &[Result<(), Refusal>],
+    ) {
+        let temporary = |answer: &Result<(), Refusal>| answer.as_ref().is_err_and(Refusal::is_temporary);
+        // LMTP has a reply for each recipient; with SMTP, one recipient's 451 brings the message back for all.
+        let lmtp = envelope.sender.protocol == InboundProtocol::Lmtp;
+        let any_temporary = answers.iter().any(temporary);
+        let (mut again, mut settled) = (Vec::new(), Vec::new());
+        for ((rcpt, routed), answer) in envelope.recipients.iter().zip(routed).zip(answers) {
+            let comes_again = if lmtp { temporary(answer) } else { any_temporary };
+            if !comes_again {
+                settled.push(&*rcpt.address);
+            } else if targets::is_touched(routed, delivered) {
+                let accounts = routed.iter().flatten();
+                let transaction = accounts.filter_map(|id| transactions.get(id)).next();
+                again.push((rcpt.address.clone(), transaction.copied().unwrap_or(envelope.transaction)));
+            }
+        }
+        self.repeats.settle(key, again, &settled, self.clock.now()).await;
+    }
+}
+
+impl Deliverer {
+    async fn deliver(&self, account: AccountId, transaction: OperationId, message: &Message) -> Delivered {
+        let work = async {
+            // Closed never: the semaphore lives as long as this.
+            let _permit = self.at_once.acquire().await.ok();
+            delivery::deliver(&*self.accounts, &self.inboxes, account, transaction, message).await
+        };
+        match tokio::time::timeout(DELIVERY_TIMEOUT, work).await {
+            Ok(Ok(())) => Delivered::Done,
+            Ok(Err(error)) if refusals::is_uncertain(&error) => Delivered::Uncertain(refusals::of_account(&error)),
+            Ok(Err(error)) => Delivered::Refused(refusals::of_account(&error)),
+            Err(_) => Delivered::Uncertain(refusals::of_timeout()),
+        }
+    }
+}
+
+#[async_trait]
+impl Reception for Mailflow {
+    async fn recipient(&self, sender: &Sender, address: &str) -> Result<(), Refusal> {
+        match self.recipients.route(address).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(refusals::of_route(&error, sender.protocol)),
+        }
+    }
+
+    /// Users send with their own addresses, or with none (disposition notifications, RFC 8098). Other servers'
+    /// senders are taken as they are.
+    async fn sender(&self, sender: &Sender, mail_from: &str) -> Result<(), Refusal> {
+        let login = match (&sender.login, sender.protocol) {
+            (Some(login), InboundProtocol::Submission) if !mail_from.is_empty() => login,
+            (None, InboundProtocol::Submission) => {
+                return Err(Refusal::new(530, (5, 7, 0), "Log in first"));
+            }
+            _ => return Ok(()),
+        };
+        match self.recipients.may_send_as(login, mail_from).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refusal::new(553, (5, 7, 1), "You may not send with this address")
+                .because(format!("{} wants to send as {mail_from}", login.address))),
+            Err(error) => Err(refusals::of_route(&RouteError::Unavailable(error.to_string()), sender.protocol)),
+        }
+    }
+
+    async fn deliver(&self, envelope: Envelope, message: Message) -> Vec<Result<(), Refusal>> {
+        let key = repeats::key(&envelope);
+        let now = self.clock.now();
+        let remembered = |address: &str| self.repeats.transaction(key, address, now);
+        let (routed, transactions) = targets::resolve(&*self.recipients, &envelope, remembered).await;
+        let delivered = self.deliver_to(transactions.clone(), Arc::new(message)).await;
+        let answers: Vec<_> = routed.iter().map(|routed| targets::answer(routed, &delivered)).collect();
+        self.remember(key, &envelope, &routed, &transactions, &delivered, &answers).await;
+        answers
+    }
+}

@@ -1,0 +1,57 @@
+//! What clients are told: SMTP words for the directory's and the accounts' errors.
+
+use sterna_account::service::{InboundProtocol, Refusal, RouteError};
+use sterna_account::{AccountError, CommitError, StoreError};
+
+/// For an address without a route.
+pub fn of_route(error: &RouteError, protocol: InboundProtocol) -> Refusal {
+    match error {
+        RouteError::NoSuchAddress => Refusal::new(550, (5, 1, 1), "No such address here"),
+        RouteError::NotLocal if protocol == InboundProtocol::Submission => {
+            Refusal::new(550, (5, 7, 1), "This server delivers to its own domains only")
+        }
+        RouteError::NotLocal => Refusal::new(550, (5, 7, 1), "Not one of our domains; relaying denied"),
+        RouteError::Suspended { temporary: true } => {
+            Refusal::new(450, (4, 2, 1), "The mailbox is suspended; try again later")
+        }
+        RouteError::Suspended { temporary: false } => Refusal::new(550, (5, 2, 1), "The mailbox is suspended"),
+        RouteError::NotPermitted => Refusal::new(550, (5, 7, 1), "You may not send to this address"),
+        RouteError::Unavailable(cause) => {
+            Refusal::new(451, (4, 3, 0), "Addresses can't be looked up at present; try again later").because(cause)
+        }
+    }
+}
+
+/// For an account that did not take a message. All of these are temporary: the directory has said that the address
+/// exists, so whatever is wrong is ours to mend, and the sender keeps the message until then.
+pub fn of_account(error: &AccountError) -> Refusal {
+    let store = match error {
+        AccountError::Refused(CommitError::OverQuota) => {
+            return Refusal::new(452, (4, 2, 2), "The mailbox is full; try again later").because(error);
+        }
+        AccountError::Store(store) | AccountError::Refused(CommitError::Store(store)) => Some(store),
+        _ => None,
+    };
+    match store {
+        Some(StoreError::DiskFull(_)) => Refusal::new(452, (4, 3, 1), "No space for this message now; try again later"),
+        _ => Refusal::new(451, (4, 3, 0), "The mailbox can't be reached at present; try again later"),
+    }
+    .because(error)
+}
+
+/// For an account that did not answer in time.
+pub fn of_timeout() -> Refusal {
+    Refusal::new(451, (4, 3, 0), "The mailbox can't be reached at present; try again later")
+        .because("the account did not answer in time")
+}
+
+/// Whether nobody knows if the account has the message: its answer may have been lost, or the commit may still be done.
+pub fn is_uncertain(error: &AccountError) -> bool {
+    match error {
+        AccountError::Unavailable(_) => true,
+        AccountError::Store(store) | AccountError::Refused(CommitError::Store(store)) => {
+            matches!(store, StoreError::Io(_) | StoreError::Stopped(_))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,77 @@
+//! From recipients to distinct accounts and back.
+
+use std::collections::BTreeMap;
+
+use sterna_account::service::{Envelope, Recipients, Refusal};
+use sterna_base::{AccountId, OperationId};
+
+use crate::refusals;
+
+/// Where one recipient's mail goes.
+pub type Routed = Result<Vec<AccountId>, Refusal>;
+
+/// What became of the message in one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// It is durable there.
+    Done,
+    /// It is not there.
+    Refused(Refusal),
+    /// Nobody knows.
+    Uncertain(Refusal),
+}
+
+/// The accounts of all recipients, each with the transaction under which it takes the message; and for each recipient
+/// its own accounts.
+///
+/// What followed the plus of an address has no effect on the folder: the world must not be able to file mail into
+/// people's folders, and Sieve rules see the address when they come.
+pub async fn resolve(
+    recipients: &dyn Recipients,
+    envelope: &Envelope,
+    remembered: impl Fn(&str) -> Option<OperationId>,
+) -> (Vec<Routed>, BTreeMap<AccountId, OperationId>) {
+    let mut routed = Vec::with_capacity(envelope.recipients.len());
+    let mut accounts: BTreeMap<AccountId, OperationId> = BTreeMap::new();
+    for rcpt in &envelope.recipients {
+        let route = match recipients.route(&rcpt.address).await {
+            Ok(route) => route,
+            Err(error) => {
+                routed.push(Err(refusals::of_route(&error, envelope.sender.protocol)));
+                continue;
+            }
+        };
+        let ids: Vec<AccountId> = route.targets.iter().map(|target| target.account).collect();
+        let earlier = remembered(&rcpt.address);
+        for &id in &ids {
+            let transaction = accounts.entry(id).or_insert(envelope.transaction);
+            // An account reached by two recipients takes the message once; a remembered try of either counts.
+            *transaction = earlier.unwrap_or(*transaction);
+        }
+        routed.push(Ok(ids));
+    }
+    (routed, accounts)
+}
+
+/// The answer for one recipient: the first temporary failure, else the first one, else success.
+pub fn answer(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> Result<(), Refusal> {
+    let accounts = routed.as_ref().map_err(Clone::clone)?;
+    let failures = || {
+        accounts.iter().filter_map(|id| match delivered.get(id) {
+            Some(Delivered::Refused(refusal) | Delivered::Uncertain(refusal)) => Some(refusal.clone()),
+            Some(Delivered::Done) => None,
+            None => Some(refusals::of_timeout()),
+        })
+    };
+    match failures().find(Refusal::is_temporary).or_else(|| failures().next()) {
+        Some(refusal) => Err(refusal),
+        None => Ok(()),
+    }
+}
+
+/// Whether some account of the recipient has the message, or may have it.
+pub fn is_touched(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> bool {
+    routed
+        .as_ref()
+        .is_ok_and(|accounts| accounts.iter().any(|id| !matches!(delivered.get(id), Some(Delivered::Refused(_)))))
+}

@@ -1,0 +1,128 @@
+//! AUTH (RFC 4954) with PLAIN (RFC 4616) and LOGIN.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sterna_account::service::{LoginAttempt, LoginError};
+use sterna_base::Secret;
+use sterna_formats::smtp::Reply;
+use sterna_formats::smtp::limits::AUTH_LINE_BYTES_MAX;
+
+use crate::smtp::io::{Disconnect, LineRead};
+use crate::smtp::session::{Flow, Next, Session};
+
+/// Login and password of a client.
+struct Credentials {
+    login: String,
+    password: Secret,
+}
+
+impl Session {
+    /// Whether AUTH is offered: passwords don't travel in the clear (RFC 4954 section 4).
+    pub(crate) fn may_log_in(&self) -> bool {
+        self.tls || self.shared.config.plaintext_login
+    }
+
+    /// Logs the client in.
+    pub(crate) async fn auth(&mut self, mechanism: &str, initial: Option<String>) -> Flow {
+        if self.client.as_ref().is_none_or(|client| !client.extended) {
+            return Ok(self.error(Reply::new(503, (5, 5, 1), "Send EHLO first")));
+        }
+        if self.login.is_some() || self.transaction.is_some() {
+            return Ok(self.error(Reply::new(503, (5, 5, 1), "Not now: logged in, or in a transaction")));
+        }
+        if !self.may_log_in() {
+            return Ok(self.error(Reply::new(538, (5, 7, 11), "Begin with STARTTLS; passwords need encryption")));
+        }
+        let credentials = match mechanism {
+            "PLAIN" => self.plain(initial).await?,
+            "LOGIN" => self.login_mechanism(initial).await?,
+            _ => Err(Reply::new(504, (5, 5, 4), "The mechanisms are PLAIN and LOGIN")),
+        };
+        match credentials {
+            Ok(credentials) => Ok(self.check(credentials).await),
+            Err(reply) => Ok(self.error(reply)),
+        }
+    }
+
+    async fn check(&mut self, credentials: Credentials) -> Next {
+        let attempt = LoginAttempt {
+            login: &credentials.login,
+            password: &credentials.password,
+            protocol: self.shared.config.service.name(),
+            peer: self.peer,
+        };
+        let reply = match self.shared.authenticator.authenticate(attempt).await {
+            Ok(login) => {
+                self.login = Some(login);
+                return self.ok(Reply::new(235, (2, 7, 0), "Logged in"));
+            }
+            Err(LoginError::Invalid) => Reply::new(535, (5, 7, 8), "Login or password is wrong"),
+            Err(LoginError::TooMany { wait_ms }) => {
+                let wait_s = wait_ms.div_ceil(1000);
+                Reply::new(454, (4, 7, 0), format!("Too many failed log-ins; wait {wait_s} seconds"))
+            }
+            Err(LoginError::Unavailable(cause)) => {
+                let reply = Reply::new(454, (4, 7, 0), "Log-in is not possible at present");
+                self.log_refusal(&reply, Some(&cause));
+                return self.ok(reply);
+            }
+        };
+        self.counters.failed_logins += 1;
+        self.log_refusal(&reply, Some(&format!("login {:?}", credentials.login)));
+        self.io.reply(&reply);
+        if self.counters.failed_logins >= self.shared.config.limits.failed_logins_max {
+            return self.give_up("too many failed log-ins");
+        }
+        Next::Command
+    }
+
+    /// `[authzid] NUL authcid NUL passwd`.
+    async fn plain(&mut self, initial: Option<String>) -> Result<Result<Credentials, Reply>, Disconnect> {
+        let message = match self.answer(initial, "").await? {
+            Ok(message) => message,
+            Err(reply) => return Ok(Err(reply)),
+        };
+        let parts: Vec<&str> = message.expose().split('\0').collect();
+        let [authzid, authcid, password] = parts[..] else {
+            return Ok(Err(Reply::new(501, (5, 5, 2), "Malformed PLAIN message")));
+        };
+        // Acting for somebody else is not offered.
+        if authcid.is_empty() || (!authzid.is_empty() && authzid != authcid) {
+            return Ok(Err(Reply::new(535, (5, 7, 8), "Login or password is wrong")));
+        }
+        Ok(Ok(Credentials { login: authcid.to_owned(), password: Secret::new(password) }))
+    }
+
+    async fn login_mechanism(&mut self, initial: Option<String>) -> Result<Result<Credentials, Reply>, Disconnect> {
+        let login = match self.answer(initial, "Username:").await? {
+            Ok(login) => login,
+            Err(reply) => return Ok(Err(reply)),
+        };
+        Ok(self
+            .answer(None, "Password:")
+            .await?
+            .map(|password| Credentials { login: login.expose().to_owned(), password }))
+    }
+
+    /// The client's answer to a challenge, decoded.
+    async fn answer(&mut self, initial: Option<String>, challenge: &str) -> Result<Result<Secret, Reply>, Disconnect> {
+        let encoded = match initial {
+            Some(initial) if initial == "=" => String::new(),
+            Some(initial) => initial,
+            None => {
+                self.io.reply(&Reply::plain(334, STANDARD.encode(challenge)));
+                let timeout = self.shared.config.limits.command_timeout;
+                match self.io.line(AUTH_LINE_BYTES_MAX, timeout).await? {
+                    LineRead::Text(line) => String::from_utf8_lossy(&line).into_owned(),
+                    LineRead::BareLf => return Ok(Err(Reply::new(500, (5, 5, 2), "Lines must end with CRLF"))),
+                    LineRead::TooLong => return Ok(Err(Reply::new(500, (5, 5, 6), "The line is too long"))),
+                }
+            }
+        };
+        if encoded == "*" {
+            return Ok(Err(Reply::new(501, (5, 7, 0), "Log-in cancelled")));
+        }
+        let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(decoded.map(Secret::new).ok_or_else(|| Reply::new(501, (5, 5, 2), "That is not base64 of UTF-8 text")))
+    }
+}

@@ -1,0 +1,164 @@
+//! Reading lines and content, writing replies in batches.
+//!
+//! Replies are collected and leave before the session waits for the client (RFC 2920 section 3.2): a pipelined group of
+//! commands is answered with one packet.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use sterna_formats::smtp::{Line, Reply, next_line};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+
+/// How much one read may bring.
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Replies that may wait before they are sent in any case.
+const REPLIES_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of an oversized line that are read until its end before the client is given up.
+const LONG_LINE_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a client may leave our replies unread.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How long a client may take for the TLS handshake after STARTTLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection, encrypted or not.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Why a session ends without QUIT.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Disconnect {
+    #[error("the client closed the connection")]
+    Closed,
+    #[error("the client sent nothing for too long")]
+    Timeout,
+    #[error("the client floods: a line without end")]
+    Flood,
+    #[error("the connection broke")]
+    Io(#[from] std::io::Error),
+}
+
+/// A line of the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum LineRead {
+    /// Without its CRLF.
+    Text(Bytes),
+    /// It ended with a bare LF.
+    BareLf,
+    /// It was longer than allowed and has been passed over.
+    TooLong,
+}
+
+/// Both directions of a session.
+pub(crate) struct Io {
+    stream: Box<dyn Stream>,
+    input: BytesMut,
+    output: Vec<u8>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Io {
+    /// With an acceptor when STARTTLS can be offered.
+    pub fn new(stream: Box<dyn Stream>, tls: Option<TlsAcceptor>) -> Self {
+        Io { stream, input: BytesMut::new(), output: Vec::new(), tls }
+    }
+
+    /// Whether [`Io::start_tls`] can do anything.
+    pub fn can_upgrade(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Sends what is queued, drops what was read in the clear, and encrypts.
+    pub async fn start_tls(&mut self) -> Result<(), Disconnect> {
+        self.flush().await?;
+        let Some(acceptor) = self.tls.take() else { return Ok(()) };
+        self.input.clear();
+        let clear = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(clear));
+        self.stream = Box::new(handshake.await.map_err(|_| Disconnect::Timeout)??);
+        Ok(())
+    }
+
+    /// What has been read and not consumed.
+    pub fn input(&self) -> &[u8] {
+        &self.input
+    }
+
+    pub fn consume(&mut self, bytes: usize) {
+        self.input.advance(bytes);
+    }
+
+    /// Queues a reply.
+    pub fn reply(&mut self, reply: &Reply) {
+        reply.write_to(&mut self.output);
+    }
+
+    /// Sends what is queued.
+    pub async fn flush(&mut self) -> Result<(), Disconnect> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let (stream, output) = (&mut self.stream, &self.output);
+        let write = async move {
+            stream.write_all(output).await?;
+            stream.flush().await
+        };
+        tokio::time::timeout(WRITE_TIMEOUT, write).await.map_err(|_| Disconnect::Timeout)??;
+        self.output.clear();
+        Ok(())
+    }
+
+    /// Waits for more input, after sending what is queued.
+    pub async fn fill(&mut self, deadline: Instant) -> Result<(), Disconnect> {
+        self.flush().await?;
+        self.input.reserve(READ_BYTES_MAX);
+        let mut limited = (&mut self.stream).take(READ_BYTES_MAX as u64);
+        let read = limited.read_buf(&mut self.input);
+        match tokio::time::timeout_at(deadline, read).await.map_err(|_| Disconnect::Timeout)?? {
+            0 => Err(Disconnect::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    /// The next line, of at most `bytes_max` bytes with its CRLF. The time is for the whole line: a byte a minute
+    /// doesn't prolong it.
+    pub async fn line(&mut self, bytes_max: usize, timeout: Duration) -> Result<LineRead, Disconnect> {
+        if self.output.len() > REPLIES_BYTES_MAX {
+            self.flush().await?;
+        }
+        let deadline = Instant::now() + timeout;
+        let mut passed_over = 0;
+        loop {
+            match next_line(&self.input, bytes_max) {
+                Line::Complete { len, .. } | Line::BareLf { len } if passed_over > 0 || len > bytes_max => {
+                    self.input.advance(len);
+                    return Ok(LineRead::TooLong);
+                }
+                Line::Complete { text, len } => {
+                    let mut line = self.input.split_to(len);
+                    line.truncate(text);
+                    return Ok(LineRead::Text(line.freeze()));
+                }
+                Line::BareLf { len } => {
+                    self.input.advance(len);
+                    return Ok(LineRead::BareLf);
+                }
+                Line::TooLong => {
+                    passed_over += self.input.len();
+                    // A CR at the end may be half of a CRLF; a lone LF after it ends the line all the same.
+                    self.input.clear();
+                    if passed_over > LONG_LINE_BYTES_MAX {
+                        return Err(Disconnect::Flood);
+                    }
+                }
+                Line::Incomplete => {}
+            }
+            self.fill(deadline).await?;
+        }
+    }
+}
