@@ -1,6 +1,8 @@
 //! Requests: how the directory changes. Each is data, so that it can be tried without being done, logged, and later
 //! sent on from another node to the main one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use sterna_base::{AccountId, DomainId, Epoch, Modseq, NodeId};
 
@@ -182,6 +184,9 @@ pub struct NewDomain {
     /// See [`crate::Domain::servers`].
     #[serde(default)]
     pub servers: Vec<NodeId>,
+    /// Its own settings.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// Changes of a domain; what is `None` stays.
@@ -198,6 +203,8 @@ pub struct DomainPatch {
     pub servers: Option<Vec<NodeId>>,
     /// See [`crate::Domain::suspended`].
     pub suspended: Option<bool>,
+    /// Settings to be set, or with `None` removed.
+    pub settings: BTreeMap<String, Option<String>>,
 }
 
 /// A user to be made.

@@ -5,7 +5,7 @@ use sterna_base::{DomainId, Modseq, NodeId};
 
 use super::found;
 use crate::index::number;
-use crate::model::Domain;
+use crate::model::{Domain, Scope};
 use crate::names::{self, invalid};
 use crate::request::{DomainPatch, NewDomain};
 use crate::row::{self, DOMAIN_COUNTER, RowKind};
@@ -24,6 +24,9 @@ pub(crate) fn create(write: &mut Write<'_>, new: &NewDomain) -> Result<DomainId,
     };
     let domain = checked(write, domain)?;
     write.put(&domain)?;
+    for (name, value) in &new.settings {
+        super::setting::put(write, Scope::Domain(domain.id), name, Some(value))?;
+    }
     Ok(domain.id)
 }
 
@@ -34,14 +37,18 @@ pub(crate) fn set(
     patch: &DomainPatch,
 ) -> Result<(), RequestError> {
     let mut domain = found(write.reader.domain(id)?, "domain", id, expect)?;
-    let DomainPatch { name, aliases, description, servers, suspended } = patch.clone();
+    let DomainPatch { name, aliases, description, servers, suspended, settings } = patch.clone();
     domain.name = name.unwrap_or(domain.name);
     domain.aliases = aliases.unwrap_or(domain.aliases);
     domain.description = description.unwrap_or(domain.description);
     domain.servers = servers.unwrap_or(domain.servers);
     domain.suspended = suspended.unwrap_or(domain.suspended);
     let domain = checked(write, domain)?;
-    Ok(write.put(&domain)?)
+    write.put(&domain)?;
+    for (name, value) in &settings {
+        super::setting::put(write, Scope::Domain(id), name, value.as_deref())?;
+    }
+    Ok(())
 }
 
 pub(crate) fn delete(write: &mut Write<'_>, id: DomainId, expect: Option<Modseq>) -> Result<(), RequestError> {

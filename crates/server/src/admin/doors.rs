@@ -34,6 +34,7 @@ pub struct NodeInfo {
     /// The version of the program.
     pub version: String,
     /// When it started.
+    #[serde(skip)]
     pub started_at: Timestamp,
 }
 

@@ -1,12 +1,59 @@
 //! The administration API: HTTP and JSON, on a unix socket, for the command line now and for the console later.
 //!
-//! [`router`] has every route on one page. [`doors`] has what it needs from the rest of the node.
+//! [`router`] has every route on one page. [`doors`] has what it needs from the rest of the node, [`socket`] lets in who
+//! may be there. Errors are problems ([`problem`], RFC 9457) with a code, a text and a remedy.
+//!
+//! - Reading answers from this node's copy of the directory; changes are taken by the main node only.
+//! - `ETag` is the row's modseq. `If-Match` on PATCH and DELETE refuses to change what somebody else changed meanwhile.
+//! - `?dry_run=true` on every write checks all and does nothing.
+//! - POST is not repeated by the server: a second one for the same name is answered 409 `taken` with the resource that
+//!   has it in `existing`, so that a client whose answer was lost finds what it made.
+//! - A write that changes nothing is answered 200 with `Sterna-Changed: false`.
 
+mod accounts;
+mod create;
+mod domains;
 pub mod doors;
+mod groups;
+mod input;
+pub mod problem;
+mod resolve;
+mod servers;
+pub mod socket;
+mod status;
+mod tokens;
+mod users;
+mod view;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
 
 pub use doors::{AdminState, JoinToken, NodeInfo, Provision, ProvisionError, TokenError, TokenRequest, Tokens};
 
-/// Every route of the API.
-pub fn router(_state: AdminState) -> axum::Router {
-    axum::Router::new()
+/// Largest request body, in bytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Every route of the API. It asks nobody who they are: [`socket::serve`] does.
+pub fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/api/v1/status", get(status::get))
+        .route("/api/v1/domains", get(domains::list).post(domains::create))
+        .route("/api/v1/domains/{domain}", get(domains::get).patch(domains::set).delete(domains::delete))
+        .route("/api/v1/users", get(users::list).post(users::create))
+        .route("/api/v1/users/{user}", get(users::get).patch(users::set).delete(users::delete))
+        .route("/api/v1/groups", get(groups::list).post(groups::create))
+        .route("/api/v1/groups/{group}", get(groups::get).patch(groups::set).delete(groups::delete))
+        .route("/api/v1/groups/{group}/members", get(groups::members).patch(groups::set_members))
+        .route("/api/v1/accounts", get(accounts::list).post(accounts::create))
+        .route("/api/v1/accounts/{account}", get(accounts::get).patch(accounts::set).delete(accounts::delete))
+        .route("/api/v1/accounts/{account}/where", get(accounts::place))
+        .route("/api/v1/servers", get(servers::list))
+        .route("/api/v1/servers/{server}", get(servers::get).patch(servers::set).delete(servers::delete))
+        .route("/api/v1/tokens", get(tokens::list).post(tokens::issue))
+        .route("/api/v1/tokens/{token}", axum::routing::delete(tokens::revoke))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(state)
 }

@@ -1,0 +1,159 @@
+//! `/api/v1/accounts`: everything that has a store, whoever owns it. Shared mailboxes are made and changed here; users
+//! have their own resource.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use sterna_base::{AccountId, Epoch, NodeId};
+use sterna_directory::request::{NewShared, SharedPatch};
+use sterna_directory::{Reader, Request, RowKind};
+
+use super::create::NewEntry;
+use super::domains::present;
+use super::doors::AdminState;
+use super::input::{Body, IfMatch, Params};
+use super::problem::Problem;
+use super::users::one;
+use super::view::{EntryView, Page, Resource};
+use super::{resolve, view};
+
+/// The body of POST and PATCH; in a PATCH what is not there stays, and null removes.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SharedBody {
+    address: Option<String>,
+    aliases: Option<Vec<String>>,
+    display_name: Option<String>,
+    #[serde(deserialize_with = "present")]
+    quota_bytes: Option<Option<u64>>,
+    suspended: Option<bool>,
+    server: Option<String>,
+}
+
+/// Where an account lives.
+#[derive(Serialize)]
+pub(super) struct PlaceView {
+    account: AccountId,
+    address: String,
+    server: String,
+    server_id: NodeId,
+    server_address: String,
+    epoch: Epoch,
+}
+
+/// With `server`: the accounts on it, by id. Without: the shared mailboxes, by domain and address.
+pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Page<EntryView>>, Problem> {
+    let Some(name) = params.server.clone() else {
+        return super::users::page(state, RowKind::Shared, params).await;
+    };
+    let limit = params.limit();
+    let after = params.after.as_deref().map_or(Ok(AccountId(0)), str::parse);
+    let after = after.map_err(|_| Problem::malformed("“after” is not an account id"))?;
+    let read = move |reader: &Reader<'_>| {
+        let server = resolve::server(reader, &name)?.value.id;
+        let mut items = Vec::new();
+        for id in reader.placed_on(server, after, limit + 1)? {
+            if let Some(found) = reader.entry(id)? {
+                items.push(view::entry(reader, &found.value)?);
+            }
+        }
+        Ok::<_, Problem>(items)
+    };
+    Ok(Page::cut(state.directory.read(read).await?, limit, |entry| entry.id.to_string()))
+}
+
+pub(super) async fn get(
+    State(state): State<AdminState>,
+    Path(account): Path<String>,
+) -> Result<Resource<EntryView>, Problem> {
+    let read = move |reader: &Reader<'_>| {
+        let found = resolve::entry(reader, &account, "account")?;
+        Ok(view::entry_resource(reader, &found)?)
+    };
+    state.directory.read(read).await
+}
+
+pub(super) async fn place(
+    State(state): State<AdminState>,
+    Path(account): Path<String>,
+) -> Result<Json<PlaceView>, Problem> {
+    let read = move |reader: &Reader<'_>| {
+        let found = resolve::entry(reader, &account, "account")?;
+        let entry = found.value.entry();
+        let no_place = || Problem::no_such("placement", &account);
+        let placement = reader.placement(entry.id)?.ok_or_else(no_place)?.value;
+        let server = reader.server(placement.server)?.map(|found| found.value);
+        Ok(Json(PlaceView {
+            account: entry.id,
+            address: reader.address_text(&entry.address)?.unwrap_or_default(),
+            server: server.as_ref().map_or_else(|| placement.server.to_string(), |server| server.name.clone()),
+            server_id: placement.server,
+            server_address: server.map(|server| server.address).unwrap_or_default(),
+            epoch: placement.epoch,
+        }))
+    };
+    state.directory.read(read).await
+}
+
+pub(super) async fn create(
+    State(state): State<AdminState>,
+    params: Params,
+    Body(body): Body<SharedBody>,
+) -> Result<Response, Problem> {
+    if body.suspended.is_some() {
+        return Err(Problem::malformed("a new mailbox is not suspended; change it afterwards"));
+    }
+    let new = NewShared {
+        address: body.address.ok_or_else(|| Problem::malformed("a shared mailbox needs an address"))?,
+        aliases: body.aliases.unwrap_or_default(),
+        display_name: body.display_name.unwrap_or_default(),
+        quota_bytes: body.quota_bytes.flatten(),
+    };
+    match state.create_account(NewEntry::Shared(new), body.server, params.dry_run).await? {
+        None => Ok(view::no_content()),
+        Some(id) => {
+            let made = one(&state, id.to_string(), RowKind::Shared).await?;
+            Ok(made.created(format!("/api/v1/accounts/{id}")).into_response())
+        }
+    }
+}
+
+pub(super) async fn set(
+    State(state): State<AdminState>,
+    Path(account): Path<String>,
+    params: Params,
+    IfMatch(expect): IfMatch,
+    Body(body): Body<SharedBody>,
+) -> Result<Resource<EntryView>, Problem> {
+    if body.server.is_some() {
+        return Err(Problem::malformed("an account that exists is moved, not set on another server"));
+    }
+    let found = state.directory.read(move |reader| resolve::entry_of(reader, &account, RowKind::Shared)).await?;
+    let id = found.value.entry().id;
+    let patch = SharedPatch {
+        address: body.address,
+        aliases: body.aliases,
+        display_name: body.display_name,
+        quota_bytes: body.quota_bytes,
+        suspended: body.suspended,
+    };
+    let done = state.write(Request::SetShared { id, expect, patch }, params.dry_run).await?;
+    if let Some(bytes_max) = body.quota_bytes
+        && !params.dry_run
+    {
+        state.set_quota(id, bytes_max).await?;
+    }
+    Ok(one(&state, id.to_string(), RowKind::Shared).await?.changed(done.changed))
+}
+
+pub(super) async fn delete(
+    State(state): State<AdminState>,
+    Path(account): Path<String>,
+    params: Params,
+    IfMatch(expect): IfMatch,
+) -> Result<Response, Problem> {
+    let found = state.directory.read(move |reader| resolve::entry_of(reader, &account, RowKind::Shared)).await?;
+    state.delete_entry(found.value.entry().id, RowKind::Shared, expect, params.dry_run).await?;
+    Ok(view::no_content())
+}

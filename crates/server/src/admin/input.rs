@@ -1,0 +1,101 @@
+//! What requests bring along: bodies, pages, preconditions.
+
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use sterna_base::Modseq;
+use sterna_base::limits::PAGE_ITEMS_MAX;
+
+use super::problem::Problem;
+
+/// Items of a page when the client doesn't say.
+const PAGE_ITEMS_DEFAULT: usize = 200;
+
+/// A JSON body; what can't be read is a problem document like all errors.
+pub(super) struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Json(value) =
+            Json::from_request(request, state).await.map_err(|error| Problem::malformed(error.body_text()))?;
+        Ok(Body(value))
+    }
+}
+
+/// The parameters of the query string that all resources share.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Params {
+    /// Go on after this item: the `next` of the page before.
+    pub after: Option<String>,
+    /// Most items in the page.
+    pub limit: Option<usize>,
+    /// Only what is in this domain.
+    pub domain: Option<String>,
+    /// Only what is on this server.
+    pub server: Option<String>,
+    /// Check, and do nothing.
+    pub dry_run: bool,
+}
+
+impl Params {
+    pub(super) fn limit(&self) -> usize {
+        self.limit.unwrap_or(PAGE_ITEMS_DEFAULT).clamp(1, PAGE_ITEMS_MAX - 1)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(params) =
+            Query::from_request_parts(parts, state).await.map_err(|error| Problem::malformed(error.body_text()))?;
+        Ok(params)
+    }
+}
+
+/// `If-Match` (RFC 9110 section 13.1.1): one ETag that this API gave; `*` is the same as none, because what doesn't exist
+/// is refused anyway.
+pub(super) struct IfMatch(pub Option<Modseq>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        if_match(&parts.headers).map(IfMatch)
+    }
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<Modseq>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|tag| tag.parse().ok());
+    number.map(Some).ok_or_else(|| Problem::malformed("If-Match takes one ETag that this API gave, or *"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_takes_one_tag_or_a_star() {
+        let parse = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, text.parse().unwrap());
+            if_match(&headers).ok()
+        };
+        assert_eq!(parse("\"17\""), Some(Some(Modseq(17))));
+        assert_eq!(parse("*"), Some(None));
+        for bad in ["17", "W/\"17\"", "\"a\"", "\"1\", \"2\""] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

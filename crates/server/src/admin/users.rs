@@ -1,0 +1,170 @@
+//! `/api/v1/users`
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use sterna_base::Secret;
+use sterna_directory::password::PasswordError;
+use sterna_directory::request::{NewUser, UserPatch};
+use sterna_directory::{Address, PasswordHash, Reader, Request, RowKind, names};
+
+use super::create::NewEntry;
+use super::domains::present;
+use super::doors::AdminState;
+use super::input::{Body, IfMatch, Params};
+use super::problem::Problem;
+use super::view::{EntryView, Page, Resource};
+use super::{resolve, view};
+
+/// The body of POST and PATCH; in a PATCH what is not there stays, and null removes.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct UserBody {
+    address: Option<String>,
+    aliases: Option<Vec<String>>,
+    #[serde(deserialize_with = "present")]
+    login: Option<Option<String>>,
+    display_name: Option<String>,
+    /// The password itself; null forbids log-in by password.
+    #[serde(deserialize_with = "present")]
+    password: Option<Option<String>>,
+    /// Or its hash, from another system (`$argon2id$...`).
+    password_hash: Option<String>,
+    admin: Option<bool>,
+    #[serde(deserialize_with = "present")]
+    quota_bytes: Option<Option<u64>>,
+    suspended: Option<bool>,
+    /// Where a new account is made, by name or id; by policy when it isn't there.
+    server: Option<String>,
+}
+
+impl UserBody {
+    /// The hash to be stored: `None` leaves it as it is.
+    async fn hash(&self, state: &AdminState) -> Result<Option<Option<PasswordHash>>, Problem> {
+        match (&self.password, &self.password_hash) {
+            (Some(_), Some(_)) => Err(Problem::malformed("give password or password_hash, not both")),
+            (Some(None), None) => Ok(Some(None)),
+            (Some(Some(password)), None) => {
+                let hashed = state.authentication.hash(Secret::new(password.as_str())).await;
+                Ok(Some(Some(hashed.map_err(password_problem)?)))
+            }
+            (None, Some(hash)) => Ok(Some(Some(PasswordHash(hash.clone())))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn password_problem(error: PasswordError) -> Problem {
+    let (title, remedy) = ("The password is not allowed", "Choose another password.");
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title, error.to_string(), remedy)
+}
+
+/// A page of entries of one kind, by domain and address; `after` is the last address of the page before.
+pub(super) async fn page(state: AdminState, kind: RowKind, params: Params) -> Result<Json<Page<EntryView>>, Problem> {
+    let limit = params.limit();
+    let read = move |reader: &Reader<'_>| {
+        let domain =
+            params.domain.as_deref().map(|name| resolve::domain(reader, name)).transpose()?.map(|found| found.value.id);
+        let after = params.after.as_deref().map(|text| cursor(reader, text)).transpose()?;
+        let found = reader.entries(kind, domain, after.as_ref(), limit + 1)?;
+        found.iter().map(|found| Ok(view::entry(reader, &found.value)?)).collect::<Result<Vec<_>, Problem>>()
+    };
+    Ok(Page::cut(state.directory.read(read).await?, limit, |entry| entry.address.clone()))
+}
+
+fn cursor(reader: &Reader<'_>, text: &str) -> Result<Address, Problem> {
+    let (local, name) = names::address(text).ok_or_else(|| Problem::malformed("“after” is not an address"))?;
+    Ok(Address { local, domain: resolve::domain(reader, &name)?.value.id })
+}
+
+/// One entry of a kind.
+pub(super) async fn one(state: &AdminState, text: String, kind: RowKind) -> Result<Resource<EntryView>, Problem> {
+    let read = move |reader: &Reader<'_>| {
+        let found = resolve::entry_of(reader, &text, kind)?;
+        Ok(view::entry_resource(reader, &found)?)
+    };
+    state.directory.read(read).await
+}
+
+pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Page<EntryView>>, Problem> {
+    page(state, RowKind::User, params).await
+}
+
+pub(super) async fn get(
+    State(state): State<AdminState>,
+    Path(user): Path<String>,
+) -> Result<Resource<EntryView>, Problem> {
+    one(&state, user, RowKind::User).await
+}
+
+pub(super) async fn create(
+    State(state): State<AdminState>,
+    params: Params,
+    Body(body): Body<UserBody>,
+) -> Result<Response, Problem> {
+    if body.suspended.is_some() {
+        return Err(Problem::malformed("a new user is not suspended; change it afterwards"));
+    }
+    let password_hash = body.hash(&state).await?.flatten();
+    let new = NewUser {
+        address: body.address.ok_or_else(|| Problem::malformed("a user needs an address"))?,
+        aliases: body.aliases.unwrap_or_default(),
+        login: body.login.flatten(),
+        display_name: body.display_name.unwrap_or_default(),
+        password_hash,
+        admin: body.admin.unwrap_or_default(),
+        quota_bytes: body.quota_bytes.flatten(),
+    };
+    match state.create_account(NewEntry::User(new), body.server, params.dry_run).await? {
+        None => Ok(view::no_content()),
+        Some(id) => {
+            let made = one(&state, id.to_string(), RowKind::User).await?;
+            Ok(made.created(format!("/api/v1/users/{id}")).into_response())
+        }
+    }
+}
+
+pub(super) async fn set(
+    State(state): State<AdminState>,
+    Path(user): Path<String>,
+    params: Params,
+    IfMatch(expect): IfMatch,
+    Body(body): Body<UserBody>,
+) -> Result<Resource<EntryView>, Problem> {
+    if body.server.is_some() {
+        return Err(Problem::malformed("an account that exists is moved, not set on another server"));
+    }
+    let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
+    let id = found.value.entry().id;
+    let password_hash = body.hash(&state).await?;
+    let patch = UserPatch {
+        address: body.address,
+        aliases: body.aliases,
+        login: body.login,
+        display_name: body.display_name,
+        password_hash,
+        admin: body.admin,
+        quota_bytes: body.quota_bytes,
+        suspended: body.suspended,
+    };
+    let done = state.write(Request::SetUser { id, expect, patch }, params.dry_run).await?;
+    if let Some(bytes_max) = body.quota_bytes
+        && !params.dry_run
+    {
+        state.set_quota(id, bytes_max).await?;
+    }
+    Ok(one(&state, id.to_string(), RowKind::User).await?.changed(done.changed))
+}
+
+pub(super) async fn delete(
+    State(state): State<AdminState>,
+    Path(user): Path<String>,
+    params: Params,
+    IfMatch(expect): IfMatch,
+) -> Result<Response, Problem> {
+    let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
+    state.delete_entry(found.value.entry().id, RowKind::User, expect, params.dry_run).await?;
+    Ok(view::no_content())
+}

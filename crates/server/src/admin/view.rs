@@ -1,0 +1,229 @@
+//! Resources as clients see them: names instead of ids where people read them, times in RFC 3339.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sterna_base::{AccountId, DomainId, Modseq, NodeId, Timestamp};
+use sterna_directory::{Address, AnyEntry, Domain, Entry, Reader, Server, StorageError, Versioned, settings};
+
+/// Whether a write changed anything.
+pub(super) const CHANGED: HeaderName = HeaderName::from_static("sterna-changed");
+
+/// One resource with its ETag.
+pub(super) struct Resource<T> {
+    pub status: StatusCode,
+    pub modseq: Option<Modseq>,
+    pub changed: Option<bool>,
+    pub location: Option<String>,
+    pub body: T,
+}
+
+impl<T> Resource<T> {
+    /// As it is read.
+    pub(super) fn read(body: T, modseq: Modseq) -> Self {
+        Resource { status: StatusCode::OK, modseq: Some(modseq), changed: None, location: None, body }
+    }
+
+    /// After a change.
+    pub(super) fn changed(self, changed: bool) -> Self {
+        Resource { changed: Some(changed), ..self }
+    }
+
+    /// After it was made; in a dry run nothing was.
+    pub(super) fn created(self, location: String) -> Self {
+        Resource { status: StatusCode::CREATED, changed: Some(true), location: Some(location), ..self }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Resource<T> {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        let headers = response.headers_mut();
+        if let Some(tag) = self.modseq.and_then(|modseq| HeaderValue::from_str(&format!("\"{modseq}\"")).ok()) {
+            headers.insert(header::ETAG, tag);
+        }
+        if let Some(changed) = self.changed {
+            headers.insert(CHANGED, HeaderValue::from_static(if changed { "true" } else { "false" }));
+        }
+        if let Some(location) = self.location.and_then(|path| HeaderValue::from_str(&path).ok()) {
+            headers.insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+/// A deletion, or a dry run of a creation: there is nothing to show.
+pub(super) fn no_content() -> Response {
+    (StatusCode::NO_CONTENT, [(CHANGED, HeaderValue::from_static("true"))]).into_response()
+}
+
+/// A page of a listing.
+#[derive(Serialize)]
+pub(super) struct Page<T> {
+    pub items: Vec<T>,
+    /// The `after` of the following page; `None` when this is the last.
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Cuts a page that was read with one item more than wanted.
+    pub(super) fn cut(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Json<Self> {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(cursor) } else { None };
+        Json(Page { items, next })
+    }
+}
+
+/// RFC 3339, in UTC.
+pub(super) fn time(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| time.to_string())
+}
+
+#[derive(Serialize)]
+pub(super) struct DomainView {
+    pub id: DomainId,
+    pub name: String,
+    pub aliases: Vec<String>,
+    pub description: String,
+    /// Names of the servers for new accounts; empty is all.
+    pub servers: Vec<String>,
+    pub suspended: bool,
+    pub postmaster: Option<String>,
+    pub plus_separators: String,
+    pub created_at: String,
+}
+
+pub(super) fn domain(reader: &Reader<'_>, domain: Domain) -> Result<DomainView, StorageError> {
+    let own = sterna_directory::Scope::Domain(domain.id);
+    let servers = domain
+        .servers
+        .iter()
+        .map(|id| Ok(reader.server(*id)?.map_or_else(|| id.to_string(), |server| server.value.name)))
+        .collect::<Result<_, StorageError>>()?;
+    Ok(DomainView {
+        postmaster: reader.setting(own, settings::POSTMASTER)?.map(|found| found.value.value),
+        plus_separators: reader.plus_separators(&domain)?,
+        id: domain.id,
+        name: domain.name,
+        aliases: domain.aliases,
+        description: domain.description,
+        servers,
+        suspended: domain.suspended,
+        created_at: time(domain.created_at),
+    })
+}
+
+/// What is shown of every user, group and shared mailbox. What a kind doesn't have is left out.
+#[derive(Serialize)]
+pub(super) struct EntryView {
+    pub id: AccountId,
+    pub kind: &'static str,
+    pub address: String,
+    pub aliases: Vec<String>,
+    pub display_name: String,
+    pub suspended: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_password: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_members: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internal_senders_only: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_count: Option<u64>,
+    pub created_at: String,
+}
+
+pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, StorageError> {
+    let common: &Entry = any.entry();
+    let text = |address: &Address| -> Result<String, StorageError> {
+        Ok(reader.address_text(address)?.unwrap_or_else(|| format!("{}@#{}", address.local, address.domain)))
+    };
+    let mut view = EntryView {
+        id: common.id,
+        kind: "user",
+        address: text(&common.address)?,
+        aliases: common.aliases.iter().map(text).collect::<Result<_, _>>()?,
+        display_name: common.display_name.clone(),
+        suspended: common.suspended,
+        login: None,
+        admin: None,
+        has_password: None,
+        quota_bytes: None,
+        server: server_of(reader, common.id)?,
+        external_members: None,
+        internal_senders_only: None,
+        member_count: None,
+        created_at: time(common.created_at),
+    };
+    match any {
+        AnyEntry::User(user) => {
+            view.login.clone_from(&user.login);
+            view.admin = Some(user.admin);
+            view.has_password = Some(user.password_hash.is_some());
+            view.quota_bytes = user.quota_bytes;
+        }
+        AnyEntry::Shared(shared) => {
+            view.kind = "shared";
+            view.quota_bytes = shared.quota_bytes;
+        }
+        AnyEntry::Group(group) => {
+            view.kind = "group";
+            view.external_members = Some(group.external_members);
+            view.internal_senders_only = Some(group.internal_senders_only);
+            view.member_count = Some(reader.member_count(common.id)?);
+        }
+    }
+    Ok(view)
+}
+
+fn server_of(reader: &Reader<'_>, account: AccountId) -> Result<Option<String>, StorageError> {
+    let Some(placement) = reader.placement(account)? else { return Ok(None) };
+    let id = placement.value.server;
+    Ok(Some(reader.server(id)?.map_or_else(|| id.to_string(), |server| server.value.name)))
+}
+
+pub(super) fn entry_resource(
+    reader: &Reader<'_>,
+    found: &Versioned<AnyEntry>,
+) -> Result<Resource<EntryView>, StorageError> {
+    Ok(Resource::read(entry(reader, &found.value)?, found.modseq))
+}
+
+#[derive(Serialize)]
+pub(super) struct ServerView {
+    pub id: NodeId,
+    pub name: String,
+    pub address: String,
+    pub roles: Vec<&'static str>,
+    pub weight: u32,
+    pub accepts_new_accounts: bool,
+    pub accounts: u64,
+    pub free_bytes: Option<u64>,
+    pub free_bytes_at: Option<String>,
+    pub created_at: String,
+}
+
+pub(super) fn server(reader: &Reader<'_>, server: Server) -> Result<ServerView, StorageError> {
+    Ok(ServerView {
+        accounts: reader.accounts_on(server.id)?,
+        id: server.id,
+        name: server.name,
+        address: server.address,
+        roles: server.roles.names(),
+        weight: server.weight,
+        accepts_new_accounts: server.accepts_new_accounts,
+        free_bytes: server.free_bytes,
+        free_bytes_at: server.free_bytes_at.map(time),
+        created_at: time(server.created_at),
+    })
+}
