@@ -1,1 +1,4 @@
-//! placeholder
+//! Engines: what keeps accounts. Each implements `sterna_account::{Engine, Store, Read}` and passes the same suite.
+
+pub mod names;
+pub mod sqlite;

@@ -1,0 +1,142 @@
+//! Large bodies as files named by their hash: temporary file, fsync, rename, fsync of the folder.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use sterna_account::StoreError;
+use sterna_account::store::BlobWriter;
+use sterna_base::atomic_file::sync_folder;
+use sterna_base::{BlobHash, Timestamp};
+
+use super::error::file_error;
+
+/// The large blobs of one account.
+#[derive(Debug)]
+pub struct BlobFiles {
+    folder: PathBuf,
+}
+
+impl BlobFiles {
+    /// Those in this folder; it is made with the first blob.
+    pub fn new(folder: PathBuf) -> Self {
+        BlobFiles { folder }
+    }
+
+    /// Where a blob is, if it is there: in a folder of the first byte, so that no folder grows too long.
+    pub fn path(&self, hash: BlobHash) -> PathBuf {
+        let name = hash.to_string();
+        self.folder.join(&name[..2]).join(name)
+    }
+
+    /// The blob's length, if it is there.
+    pub fn size(&self, hash: BlobHash) -> Result<Option<u64>, StoreError> {
+        match fs::metadata(self.path(hash)) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(file_error(&error)),
+        }
+    }
+
+    /// Begins to write a blob.
+    pub fn writer(self: &Arc<Self>) -> Result<Box<dyn BlobWriter>, StoreError> {
+        let begin = || {
+            fs::create_dir_all(&self.folder)?;
+            let number = u64::from_le_bytes(sterna_base::ids::random_bytes());
+            let path = self.folder.join(format!("{TEMPORARY}{number:016x}"));
+            let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+            Ok((path, file))
+        };
+        let (path, file) = begin().map_err(|error: std::io::Error| file_error(&error))?;
+        let (hasher, size) = (blake3::Hasher::new(), 0);
+        Ok(Box::new(Writer { files: self.clone(), file, path: Some(path), hasher, size }))
+    }
+
+    /// Removes a blob that nothing refers to; there being none is success.
+    pub fn remove(&self, hash: BlobHash) {
+        if let Err(error) = fs::remove_file(self.path(hash))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%hash, %error, "a blob that nothing refers to could not be removed");
+        }
+    }
+
+    /// The blobs, and the remains of unfinished ones, that were last written before this time.
+    pub fn older_than(&self, before: Timestamp) -> Vec<(PathBuf, Option<BlobHash>)> {
+        let mut old = Vec::new();
+        for folder in entries(&self.folder) {
+            if folder.is_file() {
+                old.extend(is_older(&folder, before).then_some((folder, None)));
+                continue;
+            }
+            for file in entries(&folder) {
+                let hash = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+                if is_older(&file, before) {
+                    old.push((file, hash));
+                }
+            }
+        }
+        old
+    }
+}
+
+/// How unfinished files begin.
+const TEMPORARY: &str = "new-";
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn is_older(path: &Path, before: Timestamp) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.is_some_and(|since| i64::try_from(since.as_millis()).is_ok_and(|ms| ms < before.0))
+}
+
+/// One blob on its way in.
+struct Writer {
+    files: Arc<BlobFiles>,
+    file: File,
+    path: Option<PathBuf>,
+    hasher: blake3::Hasher,
+    size: u64,
+}
+
+impl BlobWriter for Writer {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file.write_all(bytes).map_err(|error| file_error(&error))?;
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(BlobHash, u64), StoreError> {
+        let hash = BlobHash(*self.hasher.finalize().as_bytes());
+        let target = self.files.path(hash);
+        let place = || {
+            self.file.sync_all()?;
+            let folder = target.parent().unwrap_or(&self.files.folder);
+            if !folder.exists() {
+                fs::create_dir_all(folder)?;
+                sync_folder(&self.files.folder)?;
+            }
+            if let Some(path) = &self.path {
+                fs::rename(path, &target)?;
+            }
+            sync_folder(folder)
+        };
+        place().map_err(|error: std::io::Error| file_error(&error))?;
+        self.path = None;
+        Ok((hash, self.size))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Mutations of containers.
+
+use rusqlite::params;
+use sterna_account::{CommitError, Container, ContainerKind, Counts, Digest, Outcome, SpecialUse};
+use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINERS_PER_ACCOUNT_MAX};
+use sterna_base::{ContainerId, Uid, UidValidity};
+
+use super::rows::{digest_column, sql};
+use super::transaction::Transaction;
+use crate::names::is_valid_name;
+
+impl Transaction<'_> {
+    pub fn create_container(
+        &mut self,
+        parent: Option<ContainerId>,
+        kind: ContainerKind,
+        name: &str,
+        special_use: Option<SpecialUse>,
+    ) -> Result<Outcome, CommitError> {
+        self.check_place(parent, kind, name)?;
+        let count = self.count("SELECT count(*) FROM container WHERE account = ?1", [self.id()])?;
+        if count >= CONTAINERS_PER_ACCOUNT_MAX as u64 {
+            return Err(CommitError::Limit("containers of one account".into()));
+        }
+        if let Some(special_use) = special_use {
+            let statement = "SELECT count(*) FROM container WHERE account = ?1 AND special_use = ?2";
+            if self.count(statement, params![self.id(), special_use as u8])? > 0 {
+                return Err(CommitError::SpecialUseTaken);
+            }
+        }
+        let id = ContainerId(self.next_container);
+        self.next_container += 1;
+        let now = u64::try_from(self.now.seconds()).unwrap_or(0);
+        self.last_uid_validity = (self.last_uid_validity + 1).max(now);
+        let uid_validity = u32::try_from(self.last_uid_validity)
+            .map(UidValidity)
+            .map_err(|_| CommitError::Limit("UIDVALIDITY values".into()))?;
+        let statement = "INSERT INTO container (account, container, parent, kind, name, special_use, uid_validity, \
+             uid_next, modseq, highest_modseq, items, bytes, unseen, deleted, deleted_bytes, keywords, digest) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, 0, 0, 0, 0, 0, '', ?9)";
+        let values = params![
+            self.id(),
+            sql(id.0),
+            sql(parent.map_or(0, |parent| parent.0)),
+            kind as u8,
+            name,
+            special_use.map_or(0, |special_use| special_use as u8),
+            uid_validity.0,
+            sql(self.modseq.0),
+            digest_column(Digest::default()),
+        ];
+        self.reader.execute(statement, values)?;
+        self.add_container(Container {
+            id,
+            parent,
+            kind,
+            name: name.to_owned(),
+            special_use,
+            uid_validity,
+            uid_next: Uid(1),
+            modseq: self.modseq,
+            highest_modseq: self.modseq,
+            counts: Counts::default(),
+            keywords: Vec::new(),
+            digest: Digest::default(),
+        });
+        Ok(Outcome::Container { id, uid_validity })
+    }
+
+    pub fn rename_container(
+        &mut self,
+        id: ContainerId,
+        parent: Option<ContainerId>,
+        name: &str,
+    ) -> Result<Outcome, CommitError> {
+        let (kind, special_use, unchanged) = {
+            let container = self.container(id)?;
+            (container.kind, container.special_use, container.parent == parent && container.name == name)
+        };
+        if unchanged {
+            return Ok(Outcome::Done);
+        }
+        if special_use == Some(SpecialUse::Inbox) {
+            return Err(CommitError::InboxStays);
+        }
+        let mut above = parent;
+        while let Some(ancestor) = above {
+            if ancestor == id {
+                return Err(CommitError::NameTaken);
+            }
+            above = self.container(ancestor)?.parent;
+        }
+        self.check_place(parent, kind, name)?;
+        let container = self.container_mut(id)?;
+        container.parent = parent;
+        container.name = name.to_owned();
+        // The unique index must see the new place before a later mutation of this commit looks for it.
+        let statement = "UPDATE container SET parent = ?3, name = ?4 WHERE account = ?1 AND container = ?2";
+        let parent = sql(parent.map_or(0, |parent| parent.0));
+        self.reader.execute(statement, params![self.id(), sql(id.0), parent, name])?;
+        Ok(Outcome::Done)
+    }
+
+    pub fn delete_container(&mut self, id: ContainerId) -> Result<Outcome, CommitError> {
+        let (special_use, counts) = {
+            let container = self.container(id)?;
+            (container.special_use, container.counts)
+        };
+        if special_use == Some(SpecialUse::Inbox) {
+            return Err(CommitError::InboxStays);
+        }
+        let children = "SELECT count(*) FROM container WHERE account = ?1 AND parent = ?2";
+        if self.count(children, params![self.id(), sql(id.0)])? > 0 {
+            return Err(CommitError::HasChildren);
+        }
+        let tombstones = "INSERT INTO expunged (account, container, uid, modseq, expunged_at, blob, size, flags, \
+             keywords_low, keywords_high, internal_date, name) \
+             SELECT account, container, uid, ?3, ?4, blob, size, flags, keywords_low, keywords_high, internal_date, name \
+             FROM item WHERE account = ?1 AND container = ?2";
+        let at = params![self.id(), sql(id.0), sql(self.modseq.0), self.now.0];
+        self.reader.execute(tombstones, at)?;
+        let own = params![self.id(), sql(id.0)];
+        self.reader.execute("DELETE FROM item WHERE account = ?1 AND container = ?2", own)?;
+        self.reader.execute("DELETE FROM container WHERE account = ?1 AND container = ?2", own)?;
+        let deleted = "INSERT INTO container_deleted (account, container, modseq) VALUES (?1, ?2, ?3)";
+        self.reader.execute(deleted, params![self.id(), sql(id.0), sql(self.modseq.0)])?;
+        self.head.quota.bytes_used -= counts.bytes;
+        self.head.quota.items_used -= counts.items;
+        self.drop_container(id)?;
+        Ok(Outcome::Done)
+    }
+
+    /// Whether a container of this kind and name may stand there.
+    fn check_place(&mut self, parent: Option<ContainerId>, kind: ContainerKind, name: &str) -> Result<(), CommitError> {
+        if !is_valid_name(name) {
+            return Err(CommitError::InvalidName);
+        }
+        let (mut above, mut depth) = (parent, 1);
+        while let Some(ancestor) = above {
+            above = self.container(ancestor)?.parent;
+            depth += 1;
+        }
+        if depth > CONTAINER_DEPTH_MAX {
+            return Err(CommitError::Limit("nesting of containers".into()));
+        }
+        let statement = "SELECT count(*) FROM container WHERE account = ?1 AND parent = ?2 AND kind = ?3 AND name = ?4";
+        let values = params![self.id(), sql(parent.map_or(0, |parent| parent.0)), kind as u8, name];
+        if self.count(statement, values)? > 0 { Err(CommitError::NameTaken) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,243 @@
+//! Reading: every method is one statement or a few, over a connection of its own.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+use sterna_account::{
+    Change, Changes, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError, UidSet,
+};
+use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
+use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, Uid};
+
+use super::blob_files::BlobFiles;
+use super::error::{file_error, store_error};
+use super::rows::{self, sql};
+
+/// A reader of one account.
+pub struct Reader {
+    pub conn: Connection,
+    pub account: AccountId,
+    pub files: Arc<BlobFiles>,
+}
+
+impl Reader {
+    fn id(&self) -> i64 {
+        sql(self.account.0)
+    }
+
+    /// Runs a statement and maps its rows.
+    fn list<T>(
+        &self,
+        statement: &str,
+        values: impl rusqlite::Params,
+        map: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.conn.prepare_cached(statement).map_err(store_error)?;
+        let rows = statement.query_map(values, map).map_err(store_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(store_error)
+    }
+
+    /// The account's row and the numbers it gives out next.
+    pub fn head_row(&self) -> Result<(Head, [u64; 3]), StoreError> {
+        let columns = "account, modseq, epoch, role, next_container, next_blob, last_uid_validity, bytes_max, items_max, \
+             bytes_used, items_used, digest";
+        let statement = format!("SELECT {columns} FROM account WHERE account = ?1");
+        let mut statement = self.conn.prepare_cached(&statement).map_err(store_error)?;
+        let found = statement.query_row([self.id()], rows::head).optional().map_err(store_error)?;
+        found.ok_or(StoreError::NoSuchAccount(self.account))
+    }
+
+    fn must_live(&self, container: ContainerId) -> Result<(), StoreError> {
+        self.container(container)?.map(drop).ok_or(StoreError::NoSuchContainer(container))
+    }
+
+    /// Adds the parts that were asked for.
+    fn fill(&self, (mut item, blob): (Item, i64), parts: ItemParts) -> Result<Item, StoreError> {
+        if parts.summary {
+            item.summary = self.bytes("SELECT summary FROM blob WHERE account = ?1 AND blob = ?2", blob)?;
+        }
+        if parts.body && item.size <= INLINE_BLOB_BYTES_MAX as u64 {
+            let inside = self.bytes("SELECT data FROM blob_data WHERE account = ?1 AND blob = ?2", blob)?;
+            item.body = match inside {
+                Some(bytes) => Some(bytes),
+                None => Some(self.file_range(item.blob, 0..item.size)?),
+            };
+        }
+        Ok(item)
+    }
+
+    fn bytes(&self, statement: &str, blob: i64) -> Result<Option<Bytes>, StoreError> {
+        let mut statement = self.conn.prepare_cached(statement).map_err(store_error)?;
+        let found = statement.query_row(params![self.id(), blob], |row| row.get::<_, Option<Vec<u8>>>(0));
+        Ok(found.optional().map_err(store_error)?.flatten().map(Bytes::from))
+    }
+
+    fn file_range(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let file = File::open(self.files.path(hash)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => StoreError::NoSuchBlob(hash),
+            _ => file_error(&error),
+        })?;
+        let length = file.metadata().map_err(|error| file_error(&error))?.len();
+        let (start, end) = cut(range, length);
+        let mut bytes = vec![0; (end - start) as usize];
+        file.read_exact_at(&mut bytes, start).map_err(|error| file_error(&error))?;
+        Ok(bytes.into())
+    }
+}
+
+/// The range within the blob, at most one chunk.
+fn cut(range: Range<u64>, length: u64) -> (u64, u64) {
+    let start = range.start.min(length);
+    let end = range.end.min(length).max(start);
+    (start, end.min(start + BLOB_CHUNK_BYTES as u64))
+}
+
+impl Read for Reader {
+    fn head(&self) -> Result<Head, StoreError> {
+        Ok(self.head_row()?.0)
+    }
+
+    fn containers(&self) -> Result<Vec<Container>, StoreError> {
+        let statement = format!("SELECT {} FROM container WHERE account = ?1 ORDER BY container", rows::CONTAINER);
+        self.list(&statement, [self.id()], rows::container)
+    }
+
+    fn container(&self, id: ContainerId) -> Result<Option<Container>, StoreError> {
+        let statement = format!("SELECT {} FROM container WHERE account = ?1 AND container = ?2", rows::CONTAINER);
+        let mut statement = self.conn.prepare_cached(&statement).map_err(store_error)?;
+        statement.query_row(params![self.id(), sql(id.0)], rows::container).optional().map_err(store_error)
+    }
+
+    fn item_flags(&self, container: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, StoreError> {
+        self.must_live(container)?;
+        let statement = format!(
+            "SELECT {} FROM item WHERE account = ?1 AND container = ?2 AND uid > ?3 ORDER BY uid LIMIT ?4",
+            rows::ITEM_FLAGS
+        );
+        let values = params![self.id(), sql(container.0), after.0, limit as i64];
+        self.list(&statement, values, rows::item_flags)
+    }
+
+    fn items(
+        &self,
+        container: ContainerId,
+        uids: &UidSet,
+        parts: ItemParts,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError> {
+        self.must_live(container)?;
+        let statement = format!(
+            "SELECT {} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob \
+             WHERE i.account = ?1 AND i.container = ?2 AND i.uid BETWEEN ?3 AND ?4 ORDER BY i.uid LIMIT ?5",
+            rows::ITEM
+        );
+        let mut items = Vec::new();
+        for &(low, high) in uids.ranges() {
+            let room = limit - items.len();
+            if room == 0 {
+                break;
+            }
+            let values = params![self.id(), sql(container.0), low.0, high.0, room as i64];
+            for row in self.list(&statement, values, rows::item)? {
+                items.push(self.fill(row, parts)?);
+            }
+        }
+        Ok(items)
+    }
+
+    fn item_named(&self, container: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, StoreError> {
+        self.must_live(container)?;
+        let statement = format!(
+            "SELECT {} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob \
+             WHERE i.account = ?1 AND i.container = ?2 AND i.name = ?3",
+            rows::ITEM
+        );
+        let found = self.list(&statement, params![self.id(), sql(container.0), name], rows::item)?;
+        found.into_iter().next().map(|row| self.fill(row, parts)).transpose()
+    }
+
+    fn expunged(
+        &self,
+        container: ContainerId,
+        since: Modseq,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<Expunged>, StoreError> {
+        let statement = format!(
+            "SELECT {} FROM expunged e LEFT JOIN blob b ON b.account = e.account AND b.blob = e.blob \
+             WHERE e.account = ?1 AND e.container = ?2 AND e.uid > ?3 AND e.modseq > ?4 ORDER BY e.uid LIMIT ?5",
+            rows::EXPUNGED
+        );
+        let values = params![self.id(), sql(container.0), after.0, sql(since.0), limit as i64];
+        self.list(&statement, values, rows::expunged)
+    }
+
+    fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
+        // One transaction, so that the four tables are seen in one state.
+        let transaction = self.conn.unchecked_transaction().map_err(store_error)?;
+        let head = self.head()?.modseq;
+        let one_more = limit as i64 + 1;
+        let at = params![self.id(), sql(after.modseq.0), sql(after.container.0), after.uid.0, one_more];
+        let own = params![self.id(), sql(after.modseq.0), sql(after.container.0), one_more];
+        let containers = format!(
+            "SELECT {} FROM container WHERE account = ?1 AND (modseq > ?2 OR (modseq = ?2 AND container > ?3)) \
+             ORDER BY modseq, container LIMIT ?4",
+            rows::CONTAINER
+        );
+        let mut found = self.list(&containers, own, |row| rows::container(row).map(Change::Container))?;
+        let deleted = "SELECT container, modseq FROM container_deleted WHERE account = ?1 AND \
+             (modseq > ?2 OR (modseq = ?2 AND container > ?3)) ORDER BY modseq, container LIMIT ?4";
+        found.extend(self.list(deleted, own, |row| {
+            let (id, modseq): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let (id, modseq) = (ContainerId(id.cast_unsigned()), Modseq(modseq.cast_unsigned()));
+            Ok(Change::ContainerDeleted { id, modseq })
+        })?);
+        let items = format!(
+            "SELECT {} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob \
+             WHERE i.account = ?1 AND (i.modseq, i.container, i.uid) > (?2, ?3, ?4) \
+             ORDER BY i.modseq, i.container, i.uid LIMIT ?5",
+            rows::ITEM
+        );
+        found.extend(self.list(&items, at, |row| rows::item(row).map(|(item, _)| Change::Item(item)))?);
+        let tombstones = format!(
+            "SELECT {} FROM expunged e LEFT JOIN blob b ON b.account = e.account AND b.blob = e.blob \
+             WHERE e.account = ?1 AND (e.modseq, e.container, e.uid) > (?2, ?3, ?4) \
+             ORDER BY e.modseq, e.container, e.uid LIMIT ?5",
+            rows::EXPUNGED
+        );
+        found.extend(self.list(&tombstones, at, |row| rows::expunged(row).map(Change::Expunged))?);
+        transaction.finish().map_err(store_error)?;
+        found.sort_unstable_by_key(Change::cursor);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(Change::cursor);
+        Ok(Changes { rows: found, head, next })
+    }
+
+    fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let statement = "SELECT b.in_file, b.size, b.blob FROM blob b WHERE b.account = ?1 AND b.hash = ?2";
+        let found = self.list(statement, params![self.id(), hash.0.as_slice()], |row| {
+            Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        })?;
+        let Some((false, size, blob)) = found.first().copied() else { return self.file_range(hash, range) };
+        let (start, end) = cut(range, size.cast_unsigned());
+        let statement = "SELECT substr(data, ?3, ?4) FROM blob_data WHERE account = ?1 AND blob = ?2";
+        let mut statement = self.conn.prepare_cached(statement).map_err(store_error)?;
+        let values = params![self.id(), blob, sql(start) + 1, sql(end - start)];
+        let bytes: Vec<u8> = statement.query_row(values, |row| row.get(0)).map_err(store_error)?;
+        Ok(bytes.into())
+    }
+
+    fn blobs(&self, after: Option<BlobHash>, limit: usize) -> Result<Vec<(BlobHash, u64, u64)>, StoreError> {
+        let statement = "SELECT hash, size, refs FROM blob WHERE account = ?1 AND hash > ?2 ORDER BY hash LIMIT ?3";
+        let after = after.map_or_else(Vec::new, |hash| hash.0.to_vec());
+        self.list(statement, params![self.id(), after, limit as i64], |row| {
+            let (size, refs): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok((rows::hash(row, 0)?, size.cast_unsigned(), refs.cast_unsigned()))
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! The tables of an account, in SQL that PostgreSQL reads too. Every table begins with the account, so that one database
+//! can hold many.
+//!
+//! `CLUSTERED` becomes SQLite's `WITHOUT ROWID`: rows stand in the order of their primary key, so that opening a folder
+//! reads its narrow rows one after the other. Bodies are in a table of their own, so that summaries are read without
+//! passing over them.
+//!
+//! Parameters are written `?1`: SQLite takes `$1` for a name and numbers it by its first appearance. An engine for
+//! PostgreSQL turns one into the other.
+
+use rusqlite::Connection;
+use sterna_account::StoreError;
+
+use super::error::store_error;
+
+/// The format that this version writes.
+pub const FORMAT: u32 = 1;
+
+/// One step for each format: what turns a file of the format before into this one. The first makes an empty file into
+/// format 1.
+const STEPS: &[&str] = &[FORMAT_1];
+
+const FORMAT_1: &str = "
+CREATE TABLE account (
+  account BIGINT NOT NULL,
+  modseq BIGINT NOT NULL,
+  epoch BIGINT NOT NULL,
+  role INTEGER NOT NULL,
+  next_container BIGINT NOT NULL,
+  next_blob BIGINT NOT NULL,
+  last_uid_validity BIGINT NOT NULL,
+  bytes_max BIGINT,
+  items_max BIGINT,
+  bytes_used BIGINT NOT NULL,
+  items_used BIGINT NOT NULL,
+  digest BYTEA NOT NULL,
+  PRIMARY KEY (account)
+) CLUSTERED;
+CREATE TABLE container (
+  account BIGINT NOT NULL,
+  container BIGINT NOT NULL,
+  parent BIGINT NOT NULL,
+  kind INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  special_use INTEGER NOT NULL,
+  uid_validity BIGINT NOT NULL,
+  uid_next BIGINT NOT NULL,
+  modseq BIGINT NOT NULL,
+  highest_modseq BIGINT NOT NULL,
+  items BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  unseen BIGINT NOT NULL,
+  deleted BIGINT NOT NULL,
+  deleted_bytes BIGINT NOT NULL,
+  keywords TEXT NOT NULL,
+  digest BYTEA NOT NULL,
+  PRIMARY KEY (account, container)
+) CLUSTERED;
+CREATE UNIQUE INDEX container_name ON container (account, parent, kind, name);
+CREATE INDEX container_modseq ON container (account, modseq);
+CREATE TABLE container_deleted (
+  account BIGINT NOT NULL,
+  container BIGINT NOT NULL,
+  modseq BIGINT NOT NULL,
+  PRIMARY KEY (account, container)
+) CLUSTERED;
+CREATE INDEX container_deleted_modseq ON container_deleted (account, modseq);
+CREATE TABLE item (
+  account BIGINT NOT NULL,
+  container BIGINT NOT NULL,
+  uid BIGINT NOT NULL,
+  modseq BIGINT NOT NULL,
+  flags INTEGER NOT NULL,
+  keywords_low BIGINT NOT NULL,
+  keywords_high BIGINT NOT NULL,
+  blob BIGINT NOT NULL,
+  size BIGINT NOT NULL,
+  internal_date BIGINT NOT NULL,
+  saved_at BIGINT NOT NULL,
+  name TEXT,
+  PRIMARY KEY (account, container, uid)
+) CLUSTERED;
+CREATE INDEX item_modseq ON item (account, modseq, container, uid);
+CREATE UNIQUE INDEX item_name ON item (account, container, name) WHERE name IS NOT NULL;
+CREATE TABLE expunged (
+  account BIGINT NOT NULL,
+  container BIGINT NOT NULL,
+  uid BIGINT NOT NULL,
+  modseq BIGINT NOT NULL,
+  expunged_at BIGINT NOT NULL,
+  blob BIGINT,
+  size BIGINT NOT NULL,
+  flags INTEGER NOT NULL,
+  keywords_low BIGINT NOT NULL,
+  keywords_high BIGINT NOT NULL,
+  internal_date BIGINT NOT NULL,
+  name TEXT,
+  PRIMARY KEY (account, container, uid)
+) CLUSTERED;
+CREATE INDEX expunged_modseq ON expunged (account, modseq, container, uid);
+CREATE INDEX expunged_retained ON expunged (account, expunged_at) WHERE blob IS NOT NULL;
+CREATE TABLE blob (
+  account BIGINT NOT NULL,
+  blob BIGINT NOT NULL,
+  hash BYTEA NOT NULL,
+  size BIGINT NOT NULL,
+  refs BIGINT NOT NULL,
+  in_file INTEGER NOT NULL,
+  summary BYTEA,
+  PRIMARY KEY (account, blob)
+) CLUSTERED;
+CREATE UNIQUE INDEX blob_hash ON blob (account, hash);
+CREATE TABLE blob_data (
+  account BIGINT NOT NULL,
+  blob BIGINT NOT NULL,
+  data BYTEA NOT NULL,
+  PRIMARY KEY (account, blob)
+) CLUSTERED;
+CREATE TABLE operation (
+  account BIGINT NOT NULL,
+  operation BYTEA NOT NULL,
+  done_at BIGINT NOT NULL,
+  answer BYTEA NOT NULL,
+  PRIMARY KEY (account, operation)
+) CLUSTERED;
+";
+
+/// Brings a file to [`FORMAT`], each step in a transaction of its own together with its number.
+///
+/// # Errors
+/// [`StoreError::NewerFormat`] when a newer version wrote it.
+pub fn migrate(conn: &Connection) -> Result<(), StoreError> {
+    let found: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store_error)?;
+    if found > FORMAT {
+        return Err(StoreError::NewerFormat { found, supported: FORMAT });
+    }
+    for (format, step) in (1..).zip(STEPS).skip(found as usize) {
+        let step = step.replace("CLUSTERED", "WITHOUT ROWID").replace("BYTEA", "BLOB");
+        let sql = format!("BEGIN IMMEDIATE; {step} PRAGMA user_version = {format}; COMMIT;");
+        conn.execute_batch(&sql).map_err(store_error)?;
+    }
+    Ok(())
+}
+
+const _: () = assert!(STEPS.len() == FORMAT as usize);

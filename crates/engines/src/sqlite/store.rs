@@ -1,0 +1,246 @@
+//! The store of one account: the writing connection.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use sterna_account::commit::OPERATION_RETENTION_MS;
+use sterna_account::store::BlobWriter;
+use sterna_account::{
+    Changes, Commit, CommitError, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read, Role,
+    Store, StoreError, UidSet,
+};
+use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
+
+use super::blob_files::BlobFiles;
+use super::error::store_error;
+use super::read::Reader;
+use super::rows::sql;
+use super::{contents, open_connection, transaction};
+
+/// How old a blob that nothing refers to must be before it is taken for abandoned: one day.
+const STAGED_KEPT_MS: i64 = 24 * 3600 * 1000;
+
+/// One account's store.
+pub struct SqliteStore {
+    reader: Reader,
+    path: PathBuf,
+    /// Set by the first failure that leaves it unknown what reached the disk.
+    stopped: Option<String>,
+}
+
+impl SqliteStore {
+    /// Over an open connection.
+    pub fn new(conn: Connection, account: AccountId, path: PathBuf, files: Arc<BlobFiles>) -> Self {
+        SqliteStore { reader: Reader { conn, account, files }, path, stopped: None }
+    }
+
+    fn check_running(&self) -> Result<(), StoreError> {
+        self.stopped.as_ref().map_or(Ok(()), |cause| Err(StoreError::Stopped(cause.clone())))
+    }
+
+    fn sql(&self, statement: &str) -> Result<(), StoreError> {
+        self.reader.conn.execute_batch(statement).map_err(store_error)
+    }
+
+    /// Runs a change in one transaction; what fails is rolled back, and stops the store unless the disk is just full.
+    fn transact<T, E: From<StoreError>>(
+        &mut self,
+        change: impl FnOnce(&Reader) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        self.check_running()?;
+        let run = || {
+            self.sql("BEGIN IMMEDIATE")?;
+            let result = change(&self.reader);
+            self.sql(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+            Ok(result)
+        };
+        let result = run();
+        if let Err(error) = &result {
+            self.fail(error);
+        }
+        result
+    }
+
+    /// After a failed statement outside any savepoint.
+    fn fail(&mut self, error: &StoreError) {
+        let rolled_back = self.reader.conn.is_autocommit() || self.sql("ROLLBACK").is_ok();
+        if !matches!(error, StoreError::DiskFull(_)) || !rolled_back {
+            self.stopped = Some(error.to_string());
+        }
+    }
+
+    /// Removes files of blobs that no row mentions any more. Another commit of the same batch may have brought a blob
+    /// back, so each is looked up again.
+    fn remove_files(&self, hashes: Vec<BlobHash>) -> Result<(), StoreError> {
+        for hash in hashes {
+            if !self.knows(hash)? {
+                self.reader.files.remove(hash);
+            }
+        }
+        Ok(())
+    }
+
+    fn knows(&self, hash: BlobHash) -> Result<bool, StoreError> {
+        let statement = "SELECT count(*) FROM blob WHERE account = ?1 AND hash = ?2";
+        let mut statement = self.reader.conn.prepare_cached(statement).map_err(store_error)?;
+        let values = params![sql(self.reader.account.0), hash.0.as_slice()];
+        let count: i64 = statement.query_row(values, |row| row.get(0)).map_err(store_error)?;
+        Ok(count > 0)
+    }
+
+    /// One after the other, each in a savepoint: a refusal undoes only its own.
+    fn commit_all(&self, commits: &[Commit], now: Timestamp) -> Result<(Vec<Answer>, Vec<BlobHash>), StoreError> {
+        let (mut answers, mut unreferenced) = (Vec::with_capacity(commits.len()), Vec::new());
+        for commit in commits {
+            self.sql("SAVEPOINT one")?;
+            match transaction::run(&self.reader, commit, now) {
+                Ok((answer, files)) => {
+                    self.sql("RELEASE one")?;
+                    unreferenced.extend(files);
+                    answers.push(Ok(answer));
+                }
+                Err(CommitError::Store(error)) => return Err(error),
+                Err(refusal) => {
+                    self.sql("ROLLBACK TO one; RELEASE one")?;
+                    answers.push(Err(refusal));
+                }
+            }
+        }
+        Ok((answers, unreferenced))
+    }
+
+    fn purge_rows(reader: &Reader, before: Timestamp, limit: i64) -> Result<(u64, Vec<BlobHash>), CommitError> {
+        let account = sql(reader.account.0);
+        let statement = "SELECT container, uid, blob FROM expunged WHERE account = ?1 AND blob IS NOT NULL AND \
+             expunged_at < ?2 LIMIT ?3";
+        let mut statement = reader.conn.prepare_cached(statement).map_err(store_error)?;
+        let found = statement.query_map(params![account, before.0, limit], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        });
+        let found = found.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>).map_err(store_error)?;
+        let mut files = Vec::new();
+        for &(container, uid, blob) in &found {
+            let forget = "UPDATE expunged SET blob = NULL, size = 0, name = NULL \
+                 WHERE account = ?1 AND container = ?2 AND uid = ?3";
+            reader.execute(forget, params![account, container, uid])?;
+            let refer = "UPDATE blob SET refs = refs - 1 WHERE account = ?1 AND blob = ?2";
+            reader.execute(refer, params![account, blob])?;
+            files.extend(contents::drop_unreferenced(reader, blob)?);
+        }
+        Ok((found.len() as u64, files))
+    }
+}
+
+type Answer = Result<Committed, CommitError>;
+
+impl Store for SqliteStore {
+    fn commit(&mut self, commits: &[Commit], now: Timestamp) -> Result<Vec<Answer>, StoreError> {
+        self.check_running()?;
+        let result = self.sql("BEGIN IMMEDIATE").and_then(|()| {
+            let done = self.commit_all(commits, now)?;
+            self.sql("COMMIT")?;
+            Ok(done)
+        });
+        match result {
+            Ok((answers, unreferenced)) => {
+                self.remove_files(unreferenced)?;
+                Ok(answers)
+            }
+            Err(error) => {
+                self.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn stage_blob(&self) -> Result<Box<dyn BlobWriter>, StoreError> {
+        self.check_running()?;
+        self.reader.files.writer()
+    }
+
+    fn purge(&mut self, before: Timestamp, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let oldest = now.0 - OPERATION_RETENTION_MS;
+        let done = self.transact::<_, CommitError>(|reader| {
+            let (rows, files) = Self::purge_rows(reader, before, limit as i64)?;
+            let account = sql(reader.account.0);
+            let room = (limit as i64).saturating_sub(rows.cast_signed());
+            let statement = "DELETE FROM operation WHERE account = ?1 AND operation IN \
+                 (SELECT operation FROM operation WHERE account = ?1 AND done_at < ?2 LIMIT ?3)";
+            let operations = reader.execute(statement, params![account, oldest, room])?;
+            Ok((rows + operations as u64, files))
+        })?;
+        let (rows, files) = match done {
+            Ok(done) => done,
+            Err(CommitError::Store(error)) => return Err(error),
+            Err(other) => return Err(StoreError::Corrupt(other.to_string())),
+        };
+        self.remove_files(files)?;
+        if rows == 0 {
+            for (path, hash) in self.reader.files.older_than(now.plus_ms(-STAGED_KEPT_MS)) {
+                if hash.is_none_or(|hash| self.knows(hash).is_ok_and(|known| !known)) {
+                    let _ = std::fs::remove_file(path);
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    fn set_role(&mut self, epoch: Epoch, role: Role) -> Result<(), CommitError> {
+        let done = self.transact(|reader| {
+            let current = reader.head()?.epoch;
+            if epoch < current {
+                return Err(CommitError::WrongEpoch { current });
+            }
+            let statement = "UPDATE account SET epoch = ?2, role = ?3 WHERE account = ?1";
+            reader.execute(statement, params![sql(reader.account.0), sql(epoch.0), role as u8])?;
+            Ok(())
+        });
+        done.map_err(CommitError::Store)?
+    }
+
+    fn reader(&self) -> Result<Box<dyn Read>, StoreError> {
+        let conn = open_connection(&self.path, false)?;
+        Ok(Box::new(Reader { conn, account: self.reader.account, files: self.reader.files.clone() }))
+    }
+
+    fn check_files(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.reader.conn.prepare("PRAGMA integrity_check").map_err(store_error)?;
+        let lines = statement.query_map([], |row| row.get::<_, String>(0)).map_err(store_error)?;
+        let lines = lines.collect::<rusqlite::Result<Vec<_>>>().map_err(store_error)?;
+        Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    }
+}
+
+impl Read for SqliteStore {
+    fn head(&self) -> Result<Head, StoreError> {
+        self.reader.head()
+    }
+    fn containers(&self) -> Result<Vec<Container>, StoreError> {
+        self.reader.containers()
+    }
+    fn container(&self, id: ContainerId) -> Result<Option<Container>, StoreError> {
+        self.reader.container(id)
+    }
+    fn item_flags(&self, container: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, StoreError> {
+        self.reader.item_flags(container, after, limit)
+    }
+    fn items(&self, id: ContainerId, uids: &UidSet, parts: ItemParts, limit: usize) -> Result<Vec<Item>, StoreError> {
+        self.reader.items(id, uids, parts, limit)
+    }
+    fn item_named(&self, container: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, StoreError> {
+        self.reader.item_named(container, name, parts)
+    }
+    fn expunged(&self, id: ContainerId, since: Modseq, after: Uid, limit: usize) -> Result<Vec<Expunged>, StoreError> {
+        self.reader.expunged(id, since, after, limit)
+    }
+    fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
+        self.reader.changes(after, limit)
+    }
+    fn blob(&self, hash: BlobHash, range: std::ops::Range<u64>) -> Result<bytes::Bytes, StoreError> {
+        self.reader.blob(hash, range)
+    }
+    fn blobs(&self, after: Option<BlobHash>, limit: usize) -> Result<Vec<(BlobHash, u64, u64)>, StoreError> {
+        self.reader.blobs(after, limit)
+    }
+}

@@ -1,0 +1,267 @@
+//! One commit while it is being done: the account's row and the containers it touches, written once at its end.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use sterna_account::{Commit, CommitError, Committed, Container, Digest, Head, Mutation, Outcome, Role};
+use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp};
+
+use super::blob_files::BlobFiles;
+use super::error::store_error;
+use super::read::Reader;
+use super::rows::{self, sql};
+
+/// A commit in the making.
+pub struct Transaction<'a> {
+    pub reader: &'a Reader,
+    pub now: Timestamp,
+    pub head: Head,
+    /// What this commit stamps on the rows it touches.
+    pub modseq: Modseq,
+    pub next_container: u64,
+    pub next_blob: u64,
+    pub last_uid_validity: u64,
+    /// Containers as they were and as they are, read when first needed.
+    containers: BTreeMap<ContainerId, Touched>,
+    changed: bool,
+    /// Files of blobs that this commit left without references; removed after the flush.
+    pub unreferenced: Vec<BlobHash>,
+}
+
+struct Touched {
+    before: Digest,
+    container: Container,
+    dirty: bool,
+}
+
+/// Does one commit inside the SQL transaction that is open. The caller rolls its savepoint back when it fails.
+pub fn run(reader: &Reader, commit: &Commit, now: Timestamp) -> Result<(Committed, Vec<BlobHash>), CommitError> {
+    if let Some(mut answer) = earlier_answer(reader, commit.operation)? {
+        answer.repeated = true;
+        return Ok((answer, Vec::new()));
+    }
+    let (head, [next_container, next_blob, last_uid_validity]) = reader.head_row()?;
+    if head.epoch != commit.epoch {
+        return Err(CommitError::WrongEpoch { current: head.epoch });
+    }
+    if head.role == Role::Sealed {
+        return Err(CommitError::Sealed);
+    }
+    if commit.mutations.len() > sterna_account::commit::MUTATIONS_MAX {
+        return Err(CommitError::Limit("mutations in one commit".into()));
+    }
+    let modseq = head.modseq.next();
+    let (containers, unreferenced) = (BTreeMap::new(), Vec::new());
+    let mut transaction = Transaction {
+        reader,
+        now,
+        head,
+        modseq,
+        next_container,
+        next_blob,
+        last_uid_validity,
+        containers,
+        changed: false,
+        unreferenced,
+    };
+    let outcomes =
+        commit.mutations.iter().map(|mutation| transaction.apply(mutation)).collect::<Result<Vec<_>, CommitError>>()?;
+    transaction.write()?;
+    let answer = Committed { modseq: transaction.head.modseq, outcomes, repeated: false };
+    keep_answer(reader, commit.operation, &answer, now)?;
+    Ok((answer, transaction.unreferenced))
+}
+
+fn earlier_answer(reader: &Reader, operation: OperationId) -> Result<Option<Committed>, CommitError> {
+    let statement = "SELECT answer FROM operation WHERE account = ?1 AND operation = ?2";
+    let mut statement = reader.conn.prepare_cached(statement).map_err(store_error)?;
+    let values = params![sql(reader.account.0), operation.0.as_slice()];
+    let found: Option<Vec<u8>> = statement.query_row(values, |row| row.get(0)).optional().map_err(store_error)?;
+    let damaged = |_| CommitError::Store(sterna_account::StoreError::Corrupt("the answer of an operation".into()));
+    found.map(|bytes| postcard::from_bytes(&bytes).map_err(damaged)).transpose()
+}
+
+fn keep_answer(reader: &Reader, operation: OperationId, answer: &Committed, now: Timestamp) -> Result<(), CommitError> {
+    let bytes = postcard::to_stdvec(answer).map_err(|error| CommitError::Invalid(error.to_string()))?;
+    let statement = "INSERT INTO operation (account, operation, done_at, answer) VALUES (?1, ?2, ?3, ?4)";
+    reader.execute(statement, params![sql(reader.account.0), operation.0.as_slice(), now.0, bytes])?;
+    Ok(())
+}
+
+impl Reader {
+    /// Runs a writing statement; only the store's own connection may.
+    pub fn execute(&self, statement: &str, values: impl rusqlite::Params) -> Result<usize, CommitError> {
+        let mut statement = self.conn.prepare_cached(statement).map_err(store_error)?;
+        Ok(statement.execute(values).map_err(store_error)?)
+    }
+}
+
+impl<'a> Transaction<'a> {
+    pub fn conn(&self) -> &'a Connection {
+        &self.reader.conn
+    }
+
+    pub fn files(&self) -> &'a BlobFiles {
+        &self.reader.files
+    }
+
+    /// The account's number in SQL.
+    pub fn id(&self) -> i64 {
+        sql(self.head.account.0)
+    }
+
+    /// A container as it is now.
+    pub fn container(&mut self, id: ContainerId) -> Result<&Container, CommitError> {
+        Ok(&self.touched(id)?.container)
+    }
+
+    /// A container to be changed; its row takes this commit's modseq.
+    pub fn container_mut(&mut self, id: ContainerId) -> Result<&mut Container, CommitError> {
+        let modseq = self.modseq;
+        self.changed = true;
+        let touched = self.touched(id)?;
+        touched.dirty = true;
+        touched.container.modseq = modseq;
+        touched.container.highest_modseq = modseq;
+        Ok(&mut touched.container)
+    }
+
+    fn touched(&mut self, id: ContainerId) -> Result<&mut Touched, CommitError> {
+        use std::collections::btree_map::Entry;
+        match self.containers.entry(id) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let found = sterna_account::Read::container(self.reader, id)?;
+                let container = found.ok_or(CommitError::NoSuchContainer(id))?;
+                let before = Digest::of_container(&container);
+                Ok(entry.insert(Touched { before, container, dirty: false }))
+            }
+        }
+    }
+
+    /// Takes a new container in; its row exists already.
+    pub fn add_container(&mut self, container: Container) {
+        self.changed = true;
+        // Nothing of it is in the account's digest yet.
+        let touched = Touched { before: Digest::default(), container, dirty: true };
+        self.containers.insert(touched.container.id, touched);
+    }
+
+    /// Forgets a container whose row is gone, and counts its tombstone.
+    pub fn drop_container(&mut self, id: ContainerId) -> Result<(), CommitError> {
+        let before = self.touched(id)?.before;
+        self.containers.remove(&id);
+        self.changed = true;
+        self.head.digest.remove(before);
+        self.head.digest.add(Digest::of_deleted_container(id, self.modseq));
+        Ok(())
+    }
+
+    /// A change of the account's own row.
+    pub fn change_account(&mut self) {
+        self.changed = true;
+    }
+
+    fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CommitError> {
+        match mutation {
+            Mutation::CreateContainer { parent, kind, name, special_use } => {
+                self.create_container(*parent, *kind, name, *special_use)
+            }
+            Mutation::RenameContainer { container, parent, name } => self.rename_container(*container, *parent, name),
+            Mutation::DeleteContainer { container } => self.delete_container(*container),
+            Mutation::Append { container, item } => self.append(*container, item),
+            Mutation::Put { container, item, expect } => self.put(*container, item, *expect),
+            Mutation::Remove { container, name } => self.remove(*container, name),
+            Mutation::Copy { from, uids, to, expunge } => self.copy(*from, uids, *to, *expunge),
+            Mutation::StoreFlags { container, uids, action, flags, unchanged_since } => {
+                self.store_flags(*container, uids, *action, flags, *unchanged_since)
+            }
+            Mutation::Expunge { container, uids, deleted_only } => self.expunge(*container, uids, *deleted_only),
+            Mutation::SetQuota { bytes_max, items_max } => {
+                self.head.quota.bytes_max = *bytes_max;
+                self.head.quota.items_max = *items_max;
+                self.change_account();
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    /// Writes the containers that changed and the account's row. A commit that changed nothing takes no modseq.
+    fn write(&mut self) -> Result<(), CommitError> {
+        if !self.changed {
+            return Ok(());
+        }
+        let containers = std::mem::take(&mut self.containers);
+        for touched in containers.values().filter(|touched| touched.dirty) {
+            self.head.digest.remove(touched.before);
+            self.head.digest.add(Digest::of_container(&touched.container));
+            self.update_container(&touched.container)?;
+        }
+        self.head.modseq = self.modseq;
+        let (head, quota) = (&self.head, self.head.quota);
+        let statement = "UPDATE account SET modseq = ?2, next_container = ?3, next_blob = ?4, last_uid_validity = ?5, \
+             bytes_max = ?6, items_max = ?7, bytes_used = ?8, items_used = ?9, digest = ?10 WHERE account = ?1";
+        let values = params![
+            self.id(),
+            sql(head.modseq.0),
+            sql(self.next_container),
+            sql(self.next_blob),
+            sql(self.last_uid_validity),
+            quota.bytes_max.map(sql),
+            quota.items_max.map(sql),
+            sql(quota.bytes_used),
+            sql(quota.items_used),
+            rows::digest_column(head.digest),
+        ];
+        self.reader.execute(statement, values)?;
+        Ok(())
+    }
+
+    fn update_container(&self, container: &Container) -> Result<(), CommitError> {
+        let keywords: Vec<&str> = container.keywords.iter().map(|keyword| keyword.as_str()).collect();
+        let counts = container.counts;
+        let statement = "UPDATE container SET parent = ?3, name = ?4, uid_next = ?5, modseq = ?6, highest_modseq = ?7, \
+             items = ?8, bytes = ?9, unseen = ?10, deleted = ?11, deleted_bytes = ?12, keywords = ?13, digest = ?14 \
+             WHERE account = ?1 AND container = ?2";
+        let values = params![
+            self.id(),
+            sql(container.id.0),
+            sql(container.parent.map_or(0, |parent| parent.0)),
+            container.name,
+            container.uid_next.0,
+            sql(container.modseq.0),
+            sql(container.highest_modseq.0),
+            sql(counts.items),
+            sql(counts.bytes),
+            sql(counts.unseen),
+            sql(counts.deleted),
+            sql(counts.deleted_bytes),
+            keywords.join(" "),
+            rows::digest_column(container.digest),
+        ];
+        self.reader.execute(statement, values)?;
+        Ok(())
+    }
+
+    /// Reads one number.
+    pub fn count(&self, statement: &str, values: impl rusqlite::Params) -> Result<u64, CommitError> {
+        let mut statement = self.conn().prepare_cached(statement).map_err(store_error)?;
+        let count: i64 = statement.query_row(values, |row| row.get(0)).map_err(store_error)?;
+        Ok(count.cast_unsigned())
+    }
+
+    /// Rows of a statement as items, with the numbers of their blobs.
+    pub fn item_rows(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Vec<(sterna_account::Item, i64)>, CommitError> {
+        let statement = format!(
+            "SELECT {} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob WHERE {condition}",
+            rows::ITEM
+        );
+        let mut statement = self.conn().prepare_cached(&statement).map_err(store_error)?;
+        let found = statement.query_map(values, rows::item).map_err(store_error)?;
+        Ok(found.collect::<rusqlite::Result<_>>().map_err(store_error)?)
+    }
+}
