@@ -1,9 +1,12 @@
 //! What the cluster asks the directory: who belongs to the installation, and where an account lives. The server wires a
-//! directory copy behind these traits; all of them answer from memory.
+//! directory copy behind these traits.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use sterna_account::AccountError;
 use sterna_base::{AccountId, Epoch, NodeId};
 use tokio::sync::watch;
 
@@ -33,7 +36,7 @@ pub struct NodeEntry {
     pub address: String,
 }
 
-/// The nodes of the installation.
+/// The nodes of the installation. Asked on every call, so it answers from memory; there are never many nodes.
 pub trait Nodes: Send + Sync {
     /// The node of this id; `None` when the installation has none (any more), and then its calls are refused.
     fn node(&self, id: NodeId) -> Option<NodeEntry>;
@@ -52,16 +55,21 @@ pub struct Placement {
 }
 
 /// Where accounts live.
+#[async_trait]
 pub trait Placements: Send + Sync {
-    /// The placement of this account, if there is such an account.
-    fn placement(&self, account: AccountId) -> Option<Placement>;
+    /// The placement of this account, if there is such an account. Asked once for each handle and change of the
+    /// directory, and once for each call that comes from another node.
+    ///
+    /// # Errors
+    /// [`AccountError::Unavailable`] when the directory can't be read.
+    async fn placement(&self, account: AccountId) -> Result<Option<Placement>, AccountError>;
 
     /// Grows whenever a placement may have changed (the directory's modseq will do).
     fn changed(&self) -> watch::Receiver<u64>;
 }
 
 /// Why a node won't act for an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misplaced {
     /// The account is not placed on this node.
     NotHere,
@@ -70,32 +78,37 @@ pub enum Misplaced {
         /// The epoch this node knows.
         current: Epoch,
     },
+    /// This node's directory can't be read.
+    Unknown(AccountError),
 }
 
 /// Asked before every call that another node makes for an account. The store checks the epoch again inside each commit;
 /// this one keeps reads from being answered by a copy that is no longer the account.
+#[async_trait]
 pub trait PlacementCheck: Send + Sync {
     /// Whether this node serves the account under this epoch.
     ///
     /// # Errors
     /// [`Misplaced`]; the caller then looks for the new placement.
-    fn check(&self, account: AccountId, epoch: Epoch) -> Result<(), Misplaced>;
+    async fn check(&self, account: AccountId, epoch: Epoch) -> Result<(), Misplaced>;
 }
 
 /// The check against this node's own copy of the directory.
-pub struct DirectoryCheck<P> {
+pub struct DirectoryCheck {
     /// Where accounts live.
-    pub placements: P,
+    pub placements: Arc<dyn Placements>,
     /// This node.
     pub node: NodeId,
 }
 
-impl<P: std::ops::Deref<Target: Placements> + Send + Sync> PlacementCheck for DirectoryCheck<P> {
-    fn check(&self, account: AccountId, epoch: Epoch) -> Result<(), Misplaced> {
-        match self.placements.placement(account) {
-            Some(here) if here.node == self.node && here.epoch == epoch => Ok(()),
-            Some(here) if here.node == self.node => Err(Misplaced::WrongEpoch { current: here.epoch }),
-            _ => Err(Misplaced::NotHere),
+#[async_trait]
+impl PlacementCheck for DirectoryCheck {
+    async fn check(&self, account: AccountId, epoch: Epoch) -> Result<(), Misplaced> {
+        match self.placements.placement(account).await {
+            Ok(Some(here)) if here.node == self.node && here.epoch == epoch => Ok(()),
+            Ok(Some(here)) if here.node == self.node => Err(Misplaced::WrongEpoch { current: here.epoch }),
+            Ok(_) => Err(Misplaced::NotHere),
+            Err(error) => Err(Misplaced::Unknown(error)),
         }
     }
 }

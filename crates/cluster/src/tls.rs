@@ -91,6 +91,14 @@ pub fn explain(error: &Error) -> String {
     }
 }
 
+/// What an error of a TLS stream means for the administrator.
+pub fn explain_io(error: &std::io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(error) => explain(error),
+        None => error.to_string(),
+    }
+}
+
 /// The settings of the cluster listener. A client without a certificate gets through the handshake, because a joining
 /// node has none yet; every route but the joining one refuses it.
 ///

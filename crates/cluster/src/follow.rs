@@ -1,0 +1,220 @@
+//! Following the directory's log: the main node answers "what changed since n", every other node asks, applies, and asks
+//! again. Rows and cursors are opaque here; only the directory reads them. A node that can't reach the main node keeps
+//! its copy and says how old it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sterna_base::{Clock, Timestamp};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::{
+    CALL_TIMEOUT_MS, LOG_PAGE_BYTES_MAX, LOG_PAGE_ROWS_MAX, LOG_POLL_MS, RECONNECT_MAX_MS, RECONNECT_MIN_MS,
+};
+use crate::rpc::fault::{CallError, FaultKind};
+use crate::rpc::peer::Call;
+use crate::rpc::peers::Peers;
+use crate::rpc::wire;
+
+/// The main node's directory, as its followers see it.
+#[async_trait]
+pub trait DirectoryLog: Send + Sync {
+    /// One page of rows after the cursor, at most `limit` of them, as the directory writes it.
+    ///
+    /// # Errors
+    /// What the follower's operator is told.
+    async fn changes(&self, after: Value, limit: usize) -> Result<Value, String>;
+
+    /// The directory's modseq as it grows.
+    fn watch(&self) -> watch::Receiver<u64>;
+}
+
+/// A copy of the directory that takes pages in.
+#[async_trait]
+pub trait LogFollower: Send + Sync {
+    /// The cursor to ask on from, and the modseq up to which the copy is complete.
+    ///
+    /// # Errors
+    /// Why the copy can't be read.
+    async fn position(&self) -> Result<(Value, u64), String>;
+
+    /// Takes in one page, durably, and says whether the copy now has all that the main node had.
+    ///
+    /// # Errors
+    /// [`ApplyFailed`]; nothing of the page was taken in then.
+    async fn apply(&self, page: Value) -> Result<bool, ApplyFailed>;
+
+    /// Empties the copy, to be filled from the start.
+    ///
+    /// # Errors
+    /// Why it can't be.
+    async fn start_again(&self) -> Result<(), String>;
+}
+
+/// Why a page was not taken in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct ApplyFailed {
+    /// For the operator.
+    pub text: String,
+    /// Whether the copy has another history than the main node and must be filled again from the start.
+    pub diverged: bool,
+}
+
+/// A follower's question.
+#[derive(Serialize, Deserialize)]
+pub struct LogQuery {
+    /// After which cursor.
+    pub after: Value,
+    /// The modseq that the follower has: the answer may wait until there is more.
+    #[serde(default)]
+    pub known: u64,
+    /// How long it may wait, in milliseconds; cut to [`LOG_POLL_MS`].
+    #[serde(default)]
+    pub wait_ms: u64,
+    /// Most rows; cut to [`LOG_PAGE_ROWS_MAX`].
+    pub limit: usize,
+}
+
+/// The answer to a [`LogQuery`].
+#[derive(Serialize, Deserialize)]
+pub struct LogPage {
+    /// The directory's modseq.
+    pub head: u64,
+    /// What the directory wrote; `None` when nothing came while it was waited for.
+    pub page: Option<Value>,
+}
+
+/// The main node's side of a question.
+pub(crate) async fn answer(log: &dyn DirectoryLog, query: &LogQuery) -> Result<LogPage, FaultKind> {
+    let mut head = log.watch();
+    let wait = Duration::from_millis(query.wait_ms.min(LOG_POLL_MS));
+    // A head that is smaller than what the follower has is news too: the main node was restored from an older backup.
+    let news = timeout(wait, head.wait_for(|head| *head != query.known)).await.is_ok();
+    let head = *head.borrow();
+    if !news && head == query.known && query.wait_ms > 0 {
+        return Ok(LogPage { head, page: None });
+    }
+    let limit = query.limit.clamp(1, LOG_PAGE_ROWS_MAX);
+    let page = log.changes(query.after.clone(), limit).await.map_err(FaultKind::Unavailable)?;
+    Ok(LogPage { head, page: Some(page) })
+}
+
+/// How far a follower is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FollowStatus {
+    /// The modseq up to which the copy is complete.
+    pub modseq: u64,
+    /// The main node's modseq when it last answered; the difference is the lag.
+    pub head: u64,
+    /// When the copy was last known to be complete.
+    pub complete_at: Option<Timestamp>,
+    /// What the last attempt met, if it failed.
+    pub error: Option<String>,
+}
+
+/// Follows the main node's directory.
+pub struct Follower {
+    peers: Arc<Peers>,
+    copy: Arc<dyn LogFollower>,
+    clock: Arc<dyn Clock>,
+    status: watch::Sender<FollowStatus>,
+}
+
+impl Follower {
+    /// A follower that fills `copy`.
+    pub fn new(peers: Arc<Peers>, copy: Arc<dyn LogFollower>, clock: Arc<dyn Clock>) -> Self {
+        Follower { peers, copy, clock, status: watch::Sender::default() }
+    }
+
+    /// How far it is.
+    pub fn status(&self) -> watch::Receiver<FollowStatus> {
+        self.status.subscribe()
+    }
+
+    /// Follows until it is told to stop.
+    pub async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let mut pause_ms = RECONNECT_MIN_MS;
+        let mut complete = false;
+        loop {
+            match self.step(complete).await {
+                Ok(at_head) => {
+                    complete = at_head;
+                    pause_ms = RECONNECT_MIN_MS;
+                }
+                Err(error) => {
+                    self.report(&error);
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                    pause_ms = (pause_ms * 2).min(RECONNECT_MAX_MS);
+                }
+            }
+        }
+    }
+
+    /// Asks once, waiting for news when the copy is complete; says whether it is complete afterwards.
+    async fn step(&self, complete: bool) -> Result<bool, String> {
+        let (after, known) = self.copy.position().await?;
+        let wait_ms = if complete { LOG_POLL_MS } else { 0 };
+        let answer = self.ask(&LogQuery { after, known, wait_ms, limit: LOG_PAGE_ROWS_MAX }).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let at_head = match answer.page {
+            None => true,
+            Some(page) => match self.copy.apply(page).await {
+                Ok(at_head) => at_head,
+                Err(failed) if failed.diverged => {
+                    tracing::error!(error = %failed, "the directory copy is filled again from the start");
+                    self.copy.start_again().await?;
+                    false
+                }
+                Err(failed) => return Err(failed.text),
+            },
+        };
+        let (_, modseq) = self.copy.position().await?;
+        self.status.send_modify(|status| {
+            if status.error.take().is_some() {
+                tracing::info!(modseq, "following the directory again");
+            }
+            (status.modseq, status.head) = (modseq, answer.head);
+            if at_head {
+                status.complete_at = Some(self.clock.now());
+            }
+        });
+        Ok(at_head)
+    }
+
+    async fn ask(&self, query: &LogQuery) -> Result<LogPage, CallError> {
+        let peer = self.peers.main();
+        let malformed =
+            |cause: &dyn std::fmt::Display| CallError::Malformed { node: peer.name(), cause: cause.to_string() };
+        let call = Call {
+            timeout_ms: query.wait_ms + CALL_TIMEOUT_MS,
+            answer_bytes_max: LOG_PAGE_BYTES_MAX,
+            ..Call::control(Method::POST, "/v1/directory/changes")
+        };
+        let body = wire::to_json(query).map_err(|error| malformed(&error))?;
+        let answer = peer.call(&call, body).await?;
+        wire::from_json(&answer).map_err(|error| malformed(&error))
+    }
+
+    fn report(&self, error: &str) {
+        self.status.send_modify(|status| {
+            if status.error.as_deref() != Some(error) {
+                tracing::warn!(error, "the directory can't be followed; its last copy stays in use");
+            }
+            status.error = Some(error.to_owned());
+        });
+    }
+}

@@ -1,0 +1,9 @@
+//! Account handles: one interface, whether the account lives here or on another node.
+
+pub mod placed;
+pub mod remote;
+pub mod upload;
+pub mod watches;
+
+pub use placed::PlacedAccounts;
+pub use remote::RemoteAccount;

@@ -1,0 +1,146 @@
+//! Account calls, the answering side: this node's accounts for the other nodes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sterna_account::service::Accounts;
+use sterna_account::{Account, CommitError, ItemParts};
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, Epoch};
+
+use super::body::{next_piece, whole};
+use super::calls::{
+    BlobCall, ChangesCall, CommitCall, ContainerCall, ExpungedCall, ItemFlagsCall, ItemNamedCall, ItemsCall, Page,
+    Staged, path,
+};
+use super::fault::FaultKind;
+use super::wire;
+use crate::limits::{CALL_BODY_BYTES_MAX, ITEMS_WITH_BODY_MAX, ITEMS_WITH_SUMMARY_MAX, UPLOAD_BYTES_MAX};
+use crate::nodes::{Misplaced, PlacementCheck};
+
+/// The accounts that live on this node, and who may be served.
+pub struct AccountsService {
+    local: Arc<dyn Accounts>,
+    check: Arc<dyn PlacementCheck>,
+}
+
+impl AccountsService {
+    /// Serves the accounts that `local` opens, as far as `check` lets it.
+    pub fn new(local: Arc<dyn Accounts>, check: Arc<dyn PlacementCheck>) -> Arc<Self> {
+        Arc::new(AccountsService { local, check })
+    }
+
+    /// The account, if the caller's idea of its placement is right.
+    pub(crate) async fn open(&self, account: AccountId, epoch: Epoch) -> Result<Arc<dyn Account>, FaultKind> {
+        match self.check.check(account, epoch).await {
+            Ok(()) => Ok(self.local.open(account).await?),
+            Err(Misplaced::NotHere) => Err(FaultKind::NoSuchAccount(account)),
+            Err(Misplaced::WrongEpoch { current }) => Err(FaultKind::Commit(CommitError::WrongEpoch { current })),
+            Err(Misplaced::Unknown(error)) => Err(error.into()),
+        }
+    }
+
+    /// Answers one call. Blobs are answered with their bytes, everything else with MessagePack.
+    pub(crate) async fn call(
+        &self,
+        account: AccountId,
+        epoch: Epoch,
+        method: &str,
+        body: Incoming,
+    ) -> Result<Bytes, FaultKind> {
+        let account = self.open(account, epoch).await?;
+        if method == path::STAGE_BLOB {
+            return stage_blob(&*account, body).await;
+        }
+        let body = whole(body, CALL_BODY_BYTES_MAX).await?;
+        answer(&*account, method, &body).await
+    }
+}
+
+/// One method, its arguments and its answer.
+async fn answer(account: &dyn Account, method: &str, body: &[u8]) -> Result<Bytes, FaultKind> {
+    match method {
+        path::HEAD => pack(&account.head().await?),
+        path::CONTAINERS => pack(&account.containers().await?),
+        path::CONTAINER => {
+            let call: ContainerCall = unpack(body)?;
+            pack(&account.container(call.container).await?)
+        }
+        path::ITEM_FLAGS => {
+            let call: ItemFlagsCall = unpack(body)?;
+            let limit = cap(call.limit, PAGE_ITEMS_MAX);
+            page(account.item_flags(call.container, call.after, limit).await?, limit, call.limit)
+        }
+        path::ITEMS => {
+            let call: ItemsCall = unpack(body)?;
+            let limit = cap(call.limit, items_max(call.parts));
+            page(account.items(call.container, &call.uids, call.parts, limit).await?, limit, call.limit)
+        }
+        path::ITEM_NAMED => {
+            let call: ItemNamedCall = unpack(body)?;
+            pack(&account.item_named(call.container, &call.name, call.parts).await?)
+        }
+        path::EXPUNGED => {
+            let call: ExpungedCall = unpack(body)?;
+            let limit = cap(call.limit, PAGE_ITEMS_MAX);
+            page(account.expunged(call.container, call.since, call.after, limit).await?, limit, call.limit)
+        }
+        path::CHANGES => {
+            let call: ChangesCall = unpack(body)?;
+            pack(&account.changes(call.after, cap(call.limit, PAGE_ITEMS_MAX)).await?)
+        }
+        path::BLOB => {
+            let call: BlobCall = unpack(body)?;
+            Ok(account.blob(call.hash, call.start..call.end).await?)
+        }
+        path::COMMIT => {
+            let call: CommitCall = unpack(body)?;
+            pack(&account.commit(call.operation, call.mutations).await?)
+        }
+        _ => Err(FaultKind::NoRoute),
+    }
+}
+
+/// Takes in a blob as it comes; memory holds one piece. A body that breaks off leaves nothing behind.
+async fn stage_blob(account: &dyn Account, mut body: Incoming) -> Result<Bytes, FaultKind> {
+    let mut upload = account.stage_blob().await?;
+    let mut taken_bytes = 0;
+    while let Some(piece) = next_piece(&mut body).await? {
+        taken_bytes += piece.len() as u64;
+        if taken_bytes > UPLOAD_BYTES_MAX {
+            return Err(FaultKind::TooLarge { bytes_max: UPLOAD_BYTES_MAX });
+        }
+        upload.write(piece).await?;
+    }
+    let (hash, size_bytes) = upload.finish().await?;
+    pack(&Staged { hash, size_bytes })
+}
+
+/// Bodies and summaries are what makes an answer large.
+fn items_max(parts: ItemParts) -> usize {
+    match parts {
+        ItemParts { body: true, .. } => ITEMS_WITH_BODY_MAX,
+        ItemParts { summary: true, .. } => ITEMS_WITH_SUMMARY_MAX,
+        _ => PAGE_ITEMS_MAX,
+    }
+}
+
+fn cap(asked: u64, limit: usize) -> usize {
+    usize::try_from(asked).map_or(limit, |asked| asked.min(limit))
+}
+
+fn page<T: Serialize>(rows: Vec<T>, limit: usize, asked: u64) -> Result<Bytes, FaultKind> {
+    let more = rows.len() == limit && (limit as u64) < asked;
+    pack(&Page { rows, more })
+}
+
+fn pack<T: Serialize>(value: &T) -> Result<Bytes, FaultKind> {
+    wire::pack(value).map_err(|error| FaultKind::Other(error.to_string()))
+}
+
+fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FaultKind> {
+    wire::unpack(bytes).map_err(|error| FaultKind::Malformed(error.to_string()))
+}

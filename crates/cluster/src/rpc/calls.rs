@@ -1,0 +1,147 @@
+//! The account calls: one request and one answer type for each method of [`sterna_account::Account`]. Fields are only
+//! added, with a default.
+
+use serde::{Deserialize, Serialize};
+use sterna_account::{Cursor, ItemParts, Mutation, UidSet};
+use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Uid};
+
+/// The last part of each call's path.
+pub mod path {
+    #![allow(missing_docs)] // each is the name of the method it calls
+    pub const HEAD: &str = "head";
+    pub const CONTAINERS: &str = "containers";
+    pub const CONTAINER: &str = "container";
+    pub const ITEM_FLAGS: &str = "item-flags";
+    pub const ITEMS: &str = "items";
+    pub const ITEM_NAMED: &str = "item-named";
+    pub const EXPUNGED: &str = "expunged";
+    pub const CHANGES: &str = "changes";
+    pub const BLOB: &str = "blob";
+    pub const COMMIT: &str = "commit";
+    pub const STAGE_BLOB: &str = "stage-blob";
+}
+
+/// A call without arguments.
+#[derive(Serialize, Deserialize)]
+pub struct Nothing {}
+
+/// [`path::CONTAINER`]
+#[derive(Serialize, Deserialize)]
+pub struct ContainerCall {
+    /// Which.
+    pub container: ContainerId,
+}
+
+/// [`path::ITEM_FLAGS`]; answered with a [`Page`].
+#[derive(Serialize, Deserialize)]
+pub struct ItemFlagsCall {
+    /// Where.
+    pub container: ContainerId,
+    /// After which UID.
+    pub after: Uid,
+    /// At most so many; the answering node has a limit of its own.
+    pub limit: u64,
+}
+
+/// [`path::ITEMS`]; answered with a [`Page`].
+#[derive(Serialize, Deserialize)]
+pub struct ItemsCall {
+    /// Where.
+    pub container: ContainerId,
+    /// Which.
+    pub uids: UidSet,
+    /// With what.
+    pub parts: ItemParts,
+    /// At most so many; the answering node has a limit of its own.
+    pub limit: u64,
+}
+
+/// [`path::ITEM_NAMED`]
+#[derive(Serialize, Deserialize)]
+pub struct ItemNamedCall {
+    /// Where.
+    pub container: ContainerId,
+    /// Its name.
+    pub name: String,
+    /// With what.
+    pub parts: ItemParts,
+}
+
+/// [`path::EXPUNGED`]; answered with a [`Page`].
+#[derive(Serialize, Deserialize)]
+pub struct ExpungedCall {
+    /// Where.
+    pub container: ContainerId,
+    /// Since when.
+    pub since: Modseq,
+    /// After which UID.
+    pub after: Uid,
+    /// At most so many; the answering node has a limit of its own.
+    pub limit: u64,
+}
+
+/// [`path::CHANGES`]
+#[derive(Serialize, Deserialize)]
+pub struct ChangesCall {
+    /// After what.
+    pub after: Cursor,
+    /// At most so many; the answering node has a limit of its own.
+    pub limit: u64,
+}
+
+/// [`path::BLOB`]; answered with the bytes themselves.
+#[derive(Serialize, Deserialize)]
+pub struct BlobCall {
+    /// Which.
+    pub hash: BlobHash,
+    /// From this byte.
+    pub start: u64,
+    /// To before this byte.
+    pub end: u64,
+}
+
+/// [`path::COMMIT`]
+#[derive(Serialize, Deserialize)]
+pub struct CommitCall {
+    /// Names the commit for ever.
+    pub operation: OperationId,
+    /// What to do.
+    pub mutations: Vec<Mutation>,
+}
+
+/// The answer to [`path::STAGE_BLOB`].
+#[derive(Serialize, Deserialize)]
+pub struct Staged {
+    /// Its name.
+    pub hash: BlobHash,
+    /// Its length.
+    pub size_bytes: u64,
+}
+
+/// Rows, and whether the answering node stopped at its own limit and has more of what was asked for.
+#[derive(Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Ask again after the last one.
+    #[serde(default)]
+    pub more: bool,
+}
+
+/// A record from the watcher: two bytes of length (big endian), then MessagePack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchAsk {
+    /// Which account.
+    pub account: sterna_base::AccountId,
+    /// Under which placement; `None` ends the watch.
+    pub epoch: Option<sterna_base::Epoch>,
+}
+
+/// A record to the watcher.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchTell {
+    /// Which account.
+    pub account: sterna_base::AccountId,
+    /// Its modseq now; `None` when it can't be watched here (any more).
+    pub modseq: Option<Modseq>,
+}

@@ -1,0 +1,134 @@
+//! Control calls: what the main node asks of the others. JSON; every call may be repeated.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Method;
+use serde::{Deserialize, Serialize};
+use sterna_account::StoreError;
+use sterna_base::{AccountId, Epoch, NodeId, Timestamp};
+
+use super::fault::CallError;
+use super::peer::Call;
+use super::peers::Peers;
+use super::wire;
+use crate::nodes::NodeRoles;
+
+/// What a node does on the main node's word. The server wires its engine behind this.
+#[async_trait]
+pub trait NodeControl: Send + Sync {
+    /// Makes the store of a new account, durably. Existing already with this epoch is success.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    async fn create_account(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError>;
+
+    /// Deletes an account's store; there being none is success.
+    ///
+    /// # Errors
+    /// When it can't be deleted.
+    async fn delete_account(&self, account: AccountId) -> Result<(), StoreError>;
+
+    /// How the node is.
+    async fn status(&self) -> NodeStatus;
+}
+
+/// How a node is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Which.
+    pub node: NodeId,
+    /// The version of its binary.
+    pub version: String,
+    /// Its release as nodes compare it ([`wire::RELEASE`]).
+    #[serde(default)]
+    pub release: u32,
+    /// What it does.
+    #[serde(default)]
+    pub roles: NodeRoles,
+    /// Its clock when it answered.
+    pub now: Timestamp,
+    /// Free bytes where its accounts are.
+    #[serde(default)]
+    pub disk_free_bytes: u64,
+    /// All bytes where its accounts are.
+    #[serde(default)]
+    pub disk_bytes: u64,
+    /// Accounts that have a store there.
+    #[serde(default)]
+    pub accounts: u64,
+    /// The load average of the last minute, in hundredths.
+    #[serde(default)]
+    pub load_hundredths: u32,
+    /// How far its copy of the directory is.
+    #[serde(default)]
+    pub directory_modseq: u64,
+}
+
+/// The body of a call that makes an account's store.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CreateAccount {
+    pub epoch: Epoch,
+}
+
+/// Control calls from this node, which must be the main one, except for [`ControlClient::ping`].
+#[derive(Clone)]
+pub struct ControlClient {
+    peers: Arc<Peers>,
+}
+
+impl ControlClient {
+    /// Calls through this pool.
+    pub fn new(peers: Arc<Peers>) -> Self {
+        ControlClient { peers }
+    }
+
+    /// Whether the node answers.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn ping(&self, node: NodeId) -> Result<(), CallError> {
+        self.call(node, Method::GET, "/v1/ping", Bytes::new()).await.map(drop)
+    }
+
+    /// How the node is.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn status(&self, node: NodeId) -> Result<NodeStatus, CallError> {
+        let answer = self.call(node, Method::GET, "/v1/status", Bytes::new()).await?;
+        wire::from_json(&answer).map_err(|error| self.malformed(node, &error))
+    }
+
+    /// See [`NodeControl::create_account`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn create_account(&self, node: NodeId, account: AccountId, epoch: Epoch) -> Result<(), CallError> {
+        let body = wire::to_json(&CreateAccount { epoch }).map_err(|error| self.malformed(node, &error))?;
+        self.call(node, Method::PUT, &format!("/v1/stores/{account}"), body).await.map(drop)
+    }
+
+    /// See [`NodeControl::delete_account`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn delete_account(&self, node: NodeId, account: AccountId) -> Result<(), CallError> {
+        self.call(node, Method::DELETE, &format!("/v1/stores/{account}"), Bytes::new()).await.map(drop)
+    }
+
+    /// Calls, and calls again once when the answer was lost: all of these may be repeated.
+    async fn call(&self, node: NodeId, method: Method, path: &str, body: Bytes) -> Result<Bytes, CallError> {
+        let peer = self.peers.peer(node);
+        let call = Call::control(method, path);
+        match peer.call(&call, body.clone()).await {
+            Err(error) if error.is_lost() => peer.call(&call, body).await,
+            answer => answer,
+        }
+    }
+
+    fn malformed(&self, node: NodeId, cause: &dyn std::fmt::Display) -> CallError {
+        CallError::Malformed { node: self.peers.peer(node).name(), cause: cause.to_string() }
+    }
+}

@@ -1,0 +1,174 @@
+//! All routes of the cluster listener on one page, grouped by who may call them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
+use sterna_base::{AccountId, NodeId};
+
+use super::body::{Payload, whole};
+use super::calls::path;
+use super::control::CreateAccount;
+use super::fault::{Fault, FaultKind};
+use super::listener::Services;
+use super::wire::{self, RELEASE, RELEASE_HEADER};
+use super::{accounts::AccountsService, watches};
+use crate::follow::LogQuery;
+use crate::identity::Identity;
+use crate::limits::CONTROL_BODY_BYTES_MAX;
+use crate::peer_name::PeerName;
+
+/// One connection's view: the services, and who is calling.
+pub(crate) struct Caller {
+    pub services: Arc<Services>,
+    pub identity: Arc<Identity>,
+    pub name: Option<PeerName>,
+    pub address: std::net::SocketAddr,
+}
+
+/// What a route answers.
+enum Answer {
+    Json(Bytes),
+    Packed(Bytes),
+    Bytes(Bytes),
+    Stream(Payload),
+}
+
+impl Caller {
+    /// Answers a request; errors become faults, each with one log line.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<Payload> {
+        let (method, uri) = (request.method().clone(), request.uri().path().to_owned());
+        let (status, content_type, body) = match self.route(request).await {
+            Ok(Answer::Json(bytes)) => (StatusCode::OK, wire::JSON, bytes.into()),
+            Ok(Answer::Packed(bytes)) => (StatusCode::OK, wire::MESSAGE_PACK, bytes.into()),
+            Ok(Answer::Bytes(bytes)) => (StatusCode::OK, wire::BYTES, bytes.into()),
+            Ok(Answer::Stream(payload)) => (StatusCode::OK, wire::MESSAGE_PACK, payload),
+            Err(kind) => {
+                self.log(&method, &uri, &kind);
+                let (status, fault) = (kind.status(), Fault::from(kind));
+                (status, wire::JSON, wire::to_json(&fault).unwrap_or_default().into())
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+        response.headers_mut().insert(RELEASE_HEADER, HeaderValue::from(RELEASE));
+        response
+    }
+
+    fn log(&self, method: &Method, path: &str, kind: &FaultKind) {
+        let peer = self.name.map_or_else(|| self.address.to_string(), |name| name.node.to_string());
+        match kind {
+            // What users and moves do every day.
+            FaultKind::Commit(_) | FaultKind::NoSuchAccount(_) => {
+                tracing::debug!(peer, %method, path, error = %kind, "refused");
+            }
+            _ => tracing::warn!(peer, %method, path, error = %kind, "refused"),
+        }
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Result<Answer, FaultKind> {
+        let uri = request.uri().clone();
+        let parts: Vec<&str> = uri.path().strip_prefix("/v1/").unwrap_or_default().split('/').collect();
+        let method = request.method().clone();
+
+        // A machine that joins: no certificate yet.
+        if (&method, parts.as_slice()) == (&Method::POST, &["join"]) {
+            return self.join(request.into_body()).await;
+        }
+
+        // Every node of the installation.
+        let caller = self.member()?;
+        let theirs = wire::release_of(request.headers());
+        if !wire::releases_fit(theirs, RELEASE) {
+            return Err(FaultKind::Release { theirs, ours: RELEASE });
+        }
+        match (&method, parts.as_slice()) {
+            (&Method::GET, ["ping"]) => return Ok(Answer::Json(Bytes::from_static(b"{}"))),
+            (&Method::POST, ["accounts", account, call]) => return self.account(account, call, request).await,
+            (&Method::POST, ["watch"]) => {
+                return Ok(Answer::Stream(watches::serve(self.accounts()?.clone(), request.into_body())));
+            }
+            (&Method::POST, ["directory", "changes"]) => return self.changes(request.into_body()).await,
+            (&Method::POST, ["renew"]) => return self.renew(caller, request.into_body()).await,
+            _ => {}
+        }
+
+        // The main node only.
+        if caller != self.main() {
+            return Err(if matches!(parts[0], "status" | "stores") { FaultKind::NotMain } else { FaultKind::NoRoute });
+        }
+        let control = self.services.control.as_ref().ok_or(FaultKind::NoRoute)?;
+        match (&method, parts.as_slice()) {
+            (&Method::GET, ["status"]) => Ok(Answer::Json(json(&control.status().await)?)),
+            (&Method::PUT, ["stores", account]) => {
+                let body: CreateAccount = self.control_body(request.into_body()).await?;
+                control.create_account(account_id(account)?, body.epoch).await.map_err(FaultKind::Store)?;
+                Ok(Answer::Json(Bytes::from_static(b"{}")))
+            }
+            (&Method::DELETE, ["stores", account]) => {
+                control.delete_account(account_id(account)?).await.map_err(FaultKind::Store)?;
+                Ok(Answer::Json(Bytes::from_static(b"{}")))
+            }
+            _ => Err(FaultKind::NoRoute),
+        }
+    }
+
+    fn main(&self) -> NodeId {
+        self.services.nodes.main().unwrap_or(self.identity.facts().main)
+    }
+
+    /// Whether the caller belongs to the installation at present. A node's directory copy may still be empty; the main
+    /// node is known from the joining.
+    fn member(&self) -> Result<NodeId, FaultKind> {
+        let node = self.name.ok_or(FaultKind::NoCertificate)?.node;
+        let facts = self.identity.facts();
+        let known = node == facts.node || node == facts.main || self.services.nodes.node(node).is_some();
+        if known { Ok(node) } else { Err(FaultKind::UnknownNode(node)) }
+    }
+
+    fn accounts(&self) -> Result<&Arc<AccountsService>, FaultKind> {
+        self.services.accounts.as_ref().ok_or(FaultKind::NoRoute)
+    }
+
+    async fn account(&self, account: &str, call: &str, request: Request<Incoming>) -> Result<Answer, FaultKind> {
+        let account = account_id(account)?;
+        let epoch =
+            wire::epoch_of(request.headers()).ok_or_else(|| FaultKind::Malformed("the epoch is missing".to_owned()))?;
+        let bytes = self.accounts()?.call(account, epoch, call, request.into_body()).await?;
+        Ok(if call == path::BLOB { Answer::Bytes(bytes) } else { Answer::Packed(bytes) })
+    }
+
+    async fn changes(&self, body: Incoming) -> Result<Answer, FaultKind> {
+        let log = self.services.directory.as_ref().ok_or(FaultKind::NoRoute)?;
+        let query: LogQuery = self.control_body(body).await?;
+        Ok(Answer::Json(json(&crate::follow::answer(&**log, &query).await?)?))
+    }
+
+    async fn join(&self, body: Incoming) -> Result<Answer, FaultKind> {
+        let desk = self.services.joining.as_ref().ok_or(FaultKind::NoRoute)?;
+        let request = self.control_body(body).await?;
+        Ok(Answer::Json(json(&desk.join(request).await.map_err(FaultKind::Join)?)?))
+    }
+
+    async fn renew(&self, caller: NodeId, body: Incoming) -> Result<Answer, FaultKind> {
+        let desk = self.services.joining.as_ref().ok_or(FaultKind::NoRoute)?;
+        let request = self.control_body(body).await?;
+        Ok(Answer::Json(json(&desk.renew(caller, &request).map_err(|e| FaultKind::Malformed(e.to_string()))?)?))
+    }
+
+    async fn control_body<T: DeserializeOwned>(&self, body: Incoming) -> Result<T, FaultKind> {
+        let bytes = whole(body, CONTROL_BODY_BYTES_MAX).await?;
+        wire::from_json(&bytes).map_err(|error| FaultKind::Malformed(error.to_string()))
+    }
+}
+
+fn account_id(text: &str) -> Result<AccountId, FaultKind> {
+    text.parse().map_err(|_| FaultKind::Malformed(format!("{text:?} is not an account number")))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<Bytes, FaultKind> {
+    wire::to_json(value).map_err(|error| FaultKind::Other(error.to_string()))
+}
