@@ -20,6 +20,8 @@ mod fixups;
 mod io;
 pub(crate) mod session;
 mod spool;
+#[cfg(test)]
+mod tests;
 pub(crate) mod transaction;
 
 use io::Io;

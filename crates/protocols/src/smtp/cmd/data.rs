@@ -119,7 +119,7 @@ impl Session {
     }
 
     async fn deliver(
-        &self,
+        &mut self,
         transaction: &Transaction,
         message: Message,
         received_hash: BlobHash,

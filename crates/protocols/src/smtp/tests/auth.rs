@@ -1,0 +1,90 @@
+//! AUTH on submission.
+
+use super::*;
+
+fn server() -> Server {
+    Server::with(Service::Submission, |config| config.plaintext_login = true)
+}
+
+#[tokio::test]
+async fn plain_and_login() {
+    for exchange in [
+        "C: AUTH PLAIN AGFuYQBzZWNyZXQ=",
+        "C: auth plain\nS: 334\nC: AGFuYQBzZWNyZXQ=",
+        "C: AUTH PLAIN YW5hAGFuYQBzZWNyZXQ=",
+        "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: YW5h\nS: 334 UGFzc3dvcmQ6\nC: c2VjcmV0",
+        "C: AUTH LOGIN YW5h\nS: 334 UGFzc3dvcmQ6\nC: c2VjcmV0",
+    ] {
+        let script = format!(
+            "S: 220\nC: EHLO c.test\nS+ 250\n{exchange}\nS: 235 2.7.0\nC: AUTH PLAIN\nS: 503\nC: MAIL FROM:<ana@demo.test>\nS: 250"
+        );
+        server().dialog(&script).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_log_in() {
+    server()
+        .dialog(
+            "S: 220
+             C: AUTH PLAIN AGFuYQBzZWNyZXQ=
+             S: 503
+             C: EHLO c.test
+             S+ 250
+             C: MAIL FROM:<ana@demo.test>
+             S: 530 5.7.0
+             C: AUTH CRAM-MD5
+             S: 504 5.5.4
+             C: AUTH PLAIN
+             S: 334
+             C: *
+             S: 501 5.7.0
+             C: AUTH PLAIN ?
+             S: 501 5.5.2
+             C: AUTH PLAIN YW5h
+             S: 501 5.5.2
+             C: AUTH PLAIN =
+             S: 501 5.5.2
+             C: AUTH PLAIN YmVuAGFuYQBzZWNyZXQ=
+             S: 535 5.7.8
+             C: AUTH PLAIN AGJyb2tlbgB4
+             S: 454 4.7.0",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn guessing_ends_the_connection() {
+    server()
+        .dialog(
+            "S: 220
+             C: EHLO c.test
+             S+ 250
+             C: AUTH PLAIN AGFuYQB4
+             S: 535 5.7.8
+             C: AUTH PLAIN AHNsb3cAeA==
+             S: 454 4.7.0 Too many failed log-ins; wait 2 seconds
+             C: AUTH PLAIN AGFuYQB4
+             S: 535 5.7.8
+             S: 421 4.7.0
+             E",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn no_password_in_the_clear() {
+    let server = Server::new(Service::Submission);
+    let mut client = server.connect();
+    client.speak("S: 220\nC: EHLO c.test").await;
+    let lines = client.reply("250").await;
+    assert!(!lines.iter().any(|line| line.starts_with("AUTH")), "{lines:?}");
+    client
+        .speak(
+            "C: AUTH PLAIN AGFuYQBzZWNyZXQ=
+             S: 538 5.7.11
+             C: MAIL FROM:<ana@demo.test>
+             S: 530 5.7.0 Begin with STARTTLS",
+        )
+        .await;
+}
