@@ -1,10 +1,21 @@
 //! The command line. [`Cli`] is its grammar; [`run`] does the commands that talk to a running node through its
 //! administration socket. `init`, `serve`, `check` and `demo` work on the machine itself and are done by `main`.
 
+mod account;
 pub mod args;
+pub mod client;
+mod domain;
 pub mod exit;
+mod generate;
+mod group;
+pub mod output;
+mod prompt;
+mod resource;
+mod server;
+mod status;
+mod user;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -51,6 +62,11 @@ impl GlobalArgs {
     pub fn format(&self) -> Output {
         if self.json { Output::Json } else { self.output.unwrap_or(Output::Table) }
     }
+
+    /// The socket asked for, or the usual one. Whoever has read the node's configuration sets `socket` before.
+    pub fn socket_path(&self) -> PathBuf {
+        self.socket.clone().unwrap_or_else(|| Path::new(client::DEFAULT_SOCKET).to_owned())
+    }
 }
 
 /// Formats of output.
@@ -85,13 +101,51 @@ pub enum Command {
 pub enum ClientCommand {
     /// Show the state of the node and of its installation
     Status,
+    /// Manage mail domains
+    #[command(subcommand)]
+    Domain(domain::DomainCommand),
+    /// Manage users
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Manage groups
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Manage the servers of the installation
+    #[command(subcommand)]
+    Server(server::ServerCommand),
+    /// Manage shared mailboxes, and see where accounts live
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Print a completion script for a shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder
+    Man {
+        /// Where; made when it isn't there
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 /// Does a command that talks to a running node. Prints to standard output and standard error.
-pub async fn run(_global: &GlobalArgs, command: ClientCommand) -> Exit {
-    match command {
-        ClientCommand::Status => Exit::Done,
-    }
+pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
+    let session = resource::Session::new(global);
+    let result = match command {
+        ClientCommand::Status => status::run(&session, global).await,
+        ClientCommand::Domain(command) => domain::run(&session, command).await,
+        ClientCommand::User(command) => user::run(&session, command).await,
+        ClientCommand::Group(command) => group::run(&session, command).await,
+        ClientCommand::Server(command) => server::run(&session, command).await,
+        ClientCommand::Account(command) => account::run(&session, command).await,
+        ClientCommand::Completion { shell } => generate::completion(shell),
+        ClientCommand::Man { folder } => generate::man(&folder),
+    };
+    result.unwrap_or_else(|error| {
+        output::error(&error);
+        error.exit()
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,131 @@
+//! `sterna account`
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::client::CliError;
+use super::exit::Exit;
+use super::output::Column;
+use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
+
+const COLUMNS: &[Column] = &[
+    ("ID", "id"),
+    ("KIND", "kind"),
+    ("ADDRESS", "address"),
+    ("NAME", "display_name"),
+    ("SERVER", "server"),
+    ("SUSPENDED", "suspended"),
+];
+
+/// Manage shared mailboxes, and see where accounts live
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// List the shared mailboxes, or all accounts of a server
+    List {
+        /// Only those of this domain
+        #[arg(long, value_name = "DOMAIN", conflicts_with = "server")]
+        domain: Option<String>,
+        /// All accounts, of users too, that live on this server
+        #[arg(long, value_name = "SERVER")]
+        server: Option<String>,
+    },
+    /// Show an account, whoever's it is
+    Get {
+        /// Address or id
+        account: String,
+    },
+    /// Show where an account lives
+    Where {
+        /// Address or id
+        account: String,
+    },
+    /// Make a shared mailbox
+    Create {
+        /// The main address
+        address: String,
+        /// The server, by name or id; chosen by policy when not given
+        #[arg(long, value_name = "SERVER")]
+        server: Option<String>,
+        /// See [`AccountOptions`].
+        #[command(flatten)]
+        options: AccountOptions,
+        /// See [`CreateArgs`].
+        #[command(flatten)]
+        create: CreateArgs,
+    },
+    /// Change a shared mailbox
+    Set {
+        /// Address or id
+        account: String,
+        /// The new main address
+        #[arg(long, value_name = "ADDRESS")]
+        address: Option<String>,
+        /// Whether it takes no mail
+        #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
+        suspended: Option<bool>,
+        /// See [`AccountOptions`].
+        #[command(flatten)]
+        options: AccountOptions,
+        /// See [`WriteArgs`].
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+    /// Delete a shared mailbox and all that is in it
+    Delete {
+        /// Address or id
+        account: String,
+        /// See [`DeleteArgs`].
+        #[command(flatten)]
+        delete: DeleteArgs,
+    },
+}
+
+/// What a shared mailbox has.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AccountOptions {
+    /// The name for people
+    #[arg(long, visible_alias = "display-name", value_name = "TEXT")]
+    name: Option<String>,
+    /// A further address (repeatable; replaces all, '' removes all)
+    #[arg(long = "alias", value_name = "ADDRESS")]
+    aliases: Vec<String>,
+    /// The most the mailbox may hold: bytes, with k, M, G or T; or none
+    #[arg(long, value_name = "SIZE", value_parser = quota)]
+    quota: Option<Quota>,
+}
+
+/// `None` is no limit. A type of its own, because clap takes `Option<Option<T>>` for an optional value.
+type Quota = Option<u64>;
+
+impl AccountOptions {
+    fn fields(&self) -> Fields {
+        let quota = self.quota.map(|quota| quota.map_or(Value::Null, Value::from));
+        Fields::default()
+            .add("display_name", self.name.as_deref())
+            .list("aliases", &self.aliases)
+            .add("quota_bytes", quota)
+    }
+}
+
+pub(super) async fn run(session: &Session<'_>, command: AccountCommand) -> Result<Exit, CliError> {
+    match command {
+        AccountCommand::List { domain, server } => {
+            let filters = [("domain", domain.as_deref()), ("server", server.as_deref())];
+            session.list(&["accounts"], &filters, COLUMNS).await
+        }
+        AccountCommand::Get { account } => session.get(&["accounts", &account]).await,
+        AccountCommand::Where { account } => session.get(&["accounts", &account, "where"]).await,
+        AccountCommand::Create { address, server, options, create } => {
+            let fields = options.fields().add("address", Some(address)).add("server", server);
+            session.create(&["accounts"], fields.0, &create).await
+        }
+        AccountCommand::Set { account, address, suspended, options, write } => {
+            let fields = options.fields().add("address", address).add("suspended", suspended);
+            session.set(&["accounts", &account], fields.0, &write).await
+        }
+        AccountCommand::Delete { account, delete } => {
+            let question = format!("Delete mailbox {account} and everything in it?");
+            session.delete(&["accounts", &account], &question, &delete).await
+        }
+    }
+}

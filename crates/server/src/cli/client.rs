@@ -1,0 +1,225 @@
+//! Talking to a node through its administration socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::header;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use super::exit::Exit;
+use crate::admin::problem::Problem;
+
+/// Where a node's socket is unless its configuration says otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/sterna/admin.sock";
+
+/// How long an answer may take, in milliseconds: making an account waits for a data server.
+const ANSWER_TIMEOUT_MS: u64 = 60_000;
+/// Largest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Nobody listens at the socket.
+    #[error("no node answers at {socket}")]
+    Unreachable {
+        /// Where.
+        socket: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The node answered something that this program doesn't understand.
+    #[error("the node at {socket} gave an answer that can't be read: {cause}")]
+    Unreadable {
+        /// Where.
+        socket: PathBuf,
+        /// What was wrong.
+        cause: String,
+    },
+    /// The node took too long.
+    #[error("the node at {socket} did not answer within {} s", ANSWER_TIMEOUT_MS / 1000)]
+    TimedOut {
+        /// Where.
+        socket: PathBuf,
+    },
+    /// The node refused.
+    #[error("{}", .0.detail)]
+    Refused(Box<Problem>),
+    /// The command line asks for something that can't be.
+    #[error("{0}")]
+    Usage(String),
+    /// A file or the terminal can't be read or written.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl CliError {
+    /// How the program ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            CliError::Unreachable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Exit::NotAllowed
+            }
+            CliError::Unreachable { .. } => Exit::Unreachable,
+            CliError::TimedOut { .. } => Exit::TryLater,
+            CliError::Usage(_) => Exit::Usage,
+            CliError::Unreadable { .. } | CliError::Io { .. } => Exit::Failed,
+            CliError::Refused(problem) => match problem.status {
+                403 => Exit::NotAllowed,
+                503 | 429 => Exit::TryLater,
+                400 | 422 => Exit::Usage,
+                _ => Exit::Failed,
+            },
+        }
+    }
+
+    /// What to do next.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            CliError::Unreachable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("Run the command as root or as the node's user (sudo sterna ...).".to_owned())
+            }
+            CliError::Unreachable { .. } => {
+                Some("Start the node (sterna serve), or name its socket with --socket PATH.".to_owned())
+            }
+            CliError::Unreadable { .. } => Some("Use the program of the same version as the node.".to_owned()),
+            CliError::TimedOut { .. } => Some("See how the node is (sterna status), and try again.".to_owned()),
+            CliError::Refused(problem) => Some(problem.remedy.clone()),
+            CliError::Usage(_) | CliError::Io { .. } => None,
+        }
+    }
+}
+
+/// A node's answer to a request that it did.
+#[derive(Debug)]
+pub struct Answer {
+    /// The resource; null when there is nothing to show.
+    pub body: Value,
+    /// Whether a write changed anything.
+    pub changed: bool,
+}
+
+/// A node, reached through its socket.
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// For the node that listens at this socket.
+    pub fn new(socket: &Path) -> Self {
+        Client { socket: socket.to_owned() }
+    }
+
+    /// Reads a resource.
+    ///
+    /// # Errors
+    /// [`CliError`]; the same holds for the other methods.
+    pub async fn get(&self, path: &str) -> Result<Value, CliError> {
+        Ok(self.send(Method::GET, path, None).await?.body)
+    }
+
+    /// Sends a request and reads its answer, each on a connection of its own: a command makes few.
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, CliError> {
+        let timeout = Duration::from_millis(ANSWER_TIMEOUT_MS);
+        match tokio::time::timeout(timeout, self.exchange(method, path, body)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(CliError::TimedOut { socket: self.socket.clone() }),
+        }
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, CliError> {
+        let unreachable = |source| CliError::Unreachable { socket: self.socket.clone(), source };
+        let stream = UnixStream::connect(&self.socket).await.map_err(unreachable)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.unreadable(error))?;
+        tokio::spawn(connection);
+        let bytes = body.map_or_else(Bytes::new, |value| Bytes::from(value.to_string()));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(bytes))
+            .map_err(|error| CliError::Usage(error.to_string()))?;
+        let response = sender.send_request(request).await.map_err(|error| self.unreadable(error))?;
+        let status = response.status();
+        let changed = response.headers().get("sterna-changed").is_some_and(|value| value.as_bytes() == b"true");
+        let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| self.unreadable(error))?
+            .to_bytes();
+        self.answer(status, changed, &bytes)
+    }
+
+    fn answer(&self, status: StatusCode, changed: bool, bytes: &[u8]) -> Result<Answer, CliError> {
+        if !status.is_success() {
+            let problem = serde_json::from_slice(bytes).map_err(|error| self.unreadable(error))?;
+            return Err(CliError::Refused(Box::new(problem)));
+        }
+        let body = match bytes.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(bytes).map_err(|error| self.unreadable(error))?,
+        };
+        Ok(Answer { body, changed })
+    }
+
+    fn unreadable(&self, cause: impl ToString) -> CliError {
+        CliError::Unreadable { socket: self.socket.clone(), cause: cause.to_string() }
+    }
+}
+
+/// A path of the API with segments and parameters that people typed.
+pub fn path(segments: &[&str], parameters: &[(&str, Option<&str>)]) -> String {
+    let mut path = String::from("/api/v1");
+    for segment in segments {
+        path.push('/');
+        encode(&mut path, segment);
+    }
+    let mut separator = '?';
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            path.push(separator);
+            path.push_str(name);
+            path.push('=');
+            encode(&mut path, value);
+            separator = '&';
+        }
+    }
+    path
+}
+
+/// Percent-encodes all but the unreserved characters (RFC 3986 section 2.3) and `@`.
+fn encode(path: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            path.push(byte as char);
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_typed_stays_one_segment() {
+        assert_eq!(path(&["users", "a/b?c#d%@x.test"], &[]), "/api/v1/users/a%2Fb%3Fc%23d%25@x.test");
+        let parameters = [("after", Some("a+b@x.test")), ("domain", None), ("limit", Some("5"))];
+        assert_eq!(path(&["users"], &parameters), "/api/v1/users?after=a%2Bb@x.test&limit=5");
+    }
+}
