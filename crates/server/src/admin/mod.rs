@@ -21,6 +21,8 @@ mod resolve;
 mod servers;
 pub mod socket;
 mod status;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod users;
 mod view;

@@ -156,4 +156,15 @@ mod tests {
     fn the_grammar_is_consistent() {
         super::Cli::command().debug_assert();
     }
+
+    #[test]
+    fn every_command_says_what_it_does_in_its_own_words() {
+        fn walk(command: &clap::Command) {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.contains("See ["), "{}: {about}", command.get_name());
+            assert!(!about.starts_with("What "), "{}: {about}", command.get_name());
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&super::Cli::command());
+    }
 }
