@@ -1,6 +1,6 @@
-//! Following the directory's log: the main node answers "what changed since n", every other node asks, applies, and asks
-//! again. Rows and cursors are opaque here; only the directory reads them. A node that can't reach the main node keeps
-//! its copy and says how old it is.
+//! Following the directory's log: the main node answers "what changed since n", every other node asks, applies, and
+//! asks again. Rows and cursors are opaque here; only the directory reads them. A node that can't reach the main node
+//! keeps its copy and says how old it is.
 
 use std::sync::Arc;
 use std::time::Duration;

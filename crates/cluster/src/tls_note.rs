@@ -1,5 +1,5 @@
-//! Keeps the TLS error of a connection. The HTTP/2 library reduces it to its text, but an administrator is told what the
-//! peer's alert means.
+//! Keeps the TLS error of a connection. The HTTP/2 library reduces it to its text, but an administrator is told what
+//! the peer's alert means.
 
 use std::io;
 use std::pin::Pin;

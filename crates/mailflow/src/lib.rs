@@ -14,6 +14,8 @@ mod mailflow;
 mod refusals;
 mod repeats;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 pub use mailflow::Mailflow;
 pub use repeats::Repeats;

@@ -1,5 +1,5 @@
-//! Accounts wherever the directory places them. A session holds one handle for as long as it likes; the handle finds the
-//! account again after a change of placement and repeats the call, with the same operation id.
+//! Accounts wherever the directory places them. A session holds one handle for as long as it likes; the handle finds
+//! the account again after a change of placement and repeats the call, with the same operation id.
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -167,7 +167,8 @@ async fn stream(watches: &Arc<PeerWatches>) -> Result<(), String> {
     let mut sweep = tokio::time::interval(Duration::from_millis(WATCH_SWEEP_MS));
     let mut again = tokio::time::interval(Duration::from_millis(ASK_AGAIN_MS));
     loop {
-        // Asking and reading go on side by side: were asking waited for alone, two full queues could wait for each other.
+        // Asking and reading go on side by side: were asking waited for alone, two full queues could wait for each
+        // other.
         tokio::select! {
             sent = send_asks(watches, &asks) => sent?,
             ended = read(watches, &mut tells, &mut records) => return ended,

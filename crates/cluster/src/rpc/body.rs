@@ -23,7 +23,8 @@ pub enum Payload {
 pub enum Piece {
     /// More bytes.
     Data(Bytes),
-    /// This was all. A queue that closes without it resets the stream: a sender that vanished must not look like the end.
+    /// This was all. A queue that closes without it resets the stream: a sender that vanished must not look like the
+    /// end.
     End,
 }
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sterna_base::Epoch;
 
-/// The release of this binary as nodes compare it. It grows by one with every release; neighbours understand each other.
+/// The release of this binary as nodes compare it. It grows by one with every release; neighbours understand each
+/// other.
 pub const RELEASE: u32 = 1;
 
 /// The sender's release.

@@ -1,5 +1,5 @@
-//! The tables of an account, in SQL that PostgreSQL reads too. Every table begins with the account, so that one database
-//! can hold many.
+//! The tables of an account, in SQL that PostgreSQL reads too. Every table begins with the account, so that one
+//! database can hold many.
 //!
 //! `CLUSTERED` becomes SQLite's `WITHOUT ROWID`: rows stand in the order of their primary key, so that opening a folder
 //! reads its narrow rows one after the other. Bodies are in a table of their own, so that summaries are read without

@@ -2,9 +2,9 @@
 //! nothing that anybody can see.
 //!
 //! Making: an id is reserved (durable, never given again), the store is made on the data server (repeatable), and one
-//! commit makes the entry and its placement known. What is left behind by a crash in between is a store that no placement
-//! names; `sterna check` finds it. Deleting: the entry and its placement go in one commit, then the store; a server that
-//! doesn't answer keeps its store until then, and the log says so.
+//! commit makes the entry and its placement known. What is left behind by a crash in between is a store that no
+//! placement names; `sterna check` finds it. Deleting: the entry and its placement go in one commit, then the store;
+//! a server that doesn't answer keeps its store until then, and the log says so.
 
 use sterna_base::{AccountId, Epoch, NodeId};
 use sterna_directory::request::{NewShared, NewUser};

@@ -59,8 +59,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     }
 }
 
-/// `If-Match` (RFC 9110 section 13.1.1): one ETag that this API gave; `*` is the same as none, because what doesn't exist
-/// is refused anyway.
+/// `If-Match` (RFC 9110 section 13.1.1): one ETag that this API gave; `*` is the same as none, because what doesn't
+/// exist is refused anyway.
 pub(super) struct IfMatch(pub Option<Modseq>);
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {

@@ -1,7 +1,7 @@
 //! The administration API: HTTP and JSON, on a unix socket, for the command line now and for the console later.
 //!
-//! [`router`] has every route on one page. [`doors`] has what it needs from the rest of the node, [`socket`] lets in who
-//! may be there. Errors are problems ([`problem`], RFC 9457) with a code, a text and a remedy.
+//! [`router`] has every route on one page. [`doors`] has what it needs from the rest of the node, [`socket`] lets in
+//! who may be there. Errors are problems ([`problem`], RFC 9457) with a code, a text and a remedy.
 //!
 //! - Reading answers from this node's copy of the directory; changes are taken by the main node only.
 //! - `ETag` is the row's modseq. `If-Match` on PATCH and DELETE refuses to change what somebody else changed meanwhile.

@@ -38,8 +38,8 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 /// Makes the socket. A file left by a node that was killed is replaced; one that a running node listens on is not.
 ///
 /// # Errors
-/// [`io::ErrorKind::AddrInUse`] when another node listens there or something else has that name; or what the file system
-/// says.
+/// [`io::ErrorKind::AddrInUse`] when another node listens there or something else has that name; or what the file
+/// system says.
 pub async fn bind(path: &Path) -> io::Result<UnixListener> {
     if let Ok(found) = fs::symlink_metadata(path) {
         if !found.file_type().is_socket() || UnixStream::connect(path).await.is_ok() {

@@ -133,8 +133,8 @@ impl Server {
         Client { stream: BufReader::new(client) }
     }
 
-    /// Speaks a dialog: `C:` sends a line, `R:` raw text with `\r \n \0` escapes, `S:` expects a line that begins so, `S+` a
-    /// whole reply with this code, `E` the end of the connection.
+    /// Speaks a dialog: `C:` sends a line, `R:` raw text with `\r \n \0` escapes, `S:` expects a line that begins so,
+    /// `S+` a whole reply with this code, `E` the end of the connection.
     pub async fn dialog(&self, script: &str) {
         let mut client = self.connect();
         client.speak(script).await;
