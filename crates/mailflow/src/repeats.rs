@@ -4,7 +4,7 @@
 //! comes again with the same bytes for everybody. Such a message is remembered with the transaction under which the
 //! accounts took it; when it comes again, its commits get the same operation ids, and the accounts that have it
 //! already answer from memory. Messages that nobody was told to repeat are never compared with anything: the same
-//! bytes sent twice on purpose arrive twice. The reasons are in docs/decisions/smtp-partial-delivery.md.
+//! bytes sent twice on purpose arrive twice. The reasons are in docs/decisions/0004-smtp-partial-delivery.md.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;

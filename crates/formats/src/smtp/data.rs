@@ -2,7 +2,7 @@
 //!
 //! The end is CRLF.CRLF and nothing else. A bare LF or CR never starts a line, so neither LF.LF nor LF.CRLF nor any
 //! mixture of them ends the content here, whatever it does elsewhere. Content that has one is refused when its real
-//! end has come (docs/decisions/smtp-line-endings.md): to pass it on would let the next server find another end.
+//! end has come (docs/decisions/0003-smtp-line-endings.md): to pass it on would let the next server find another end.
 
 /// Whether content had line endings other than CRLF (RFC 5321 section 2.3.8). Works on chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -187,7 +187,7 @@ pub(crate) fn too_big() -> Reply {
     Reply::new(552, (5, 3, 4), "The message is larger than this server takes")
 }
 
-/// See docs/decisions/smtp-line-endings.md.
+/// See docs/decisions/0003-smtp-line-endings.md.
 fn bare_line_ending() -> Reply {
     Reply::new(554, (5, 6, 0), "The message has a bare CR or LF; lines must end with CRLF (RFC 5321 section 2.3.8)")
 }

@@ -186,7 +186,7 @@ fn failure(address: &str, refusal: &Refusal) -> String {
 
 /// The one reply of SMTP for all recipients; `None` when all have the message. A temporary failure of one is the
 /// reply for all: the client comes again, and the mail flow sees to it that nobody gets the message twice
-/// (docs/decisions/smtp-partial-delivery.md).
+/// (docs/decisions/0004-smtp-partial-delivery.md).
 fn one_reply(transaction: &Transaction, answers: Vec<Result<(), Reply>>) -> Option<Reply> {
     let mut failures: Vec<(&str, Reply)> = transaction
         .recipients
