@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sterna_account::service::Accounts;
+use sterna_account::local::{LocalAccount, LocalAccounts};
 use sterna_account::{Account, CommitError, ItemParts};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, Epoch};
@@ -23,20 +23,20 @@ use crate::nodes::{Misplaced, PlacementCheck};
 
 /// The accounts that live on this node, and who may be served.
 pub struct AccountsService {
-    local: Arc<dyn Accounts>,
+    local: Arc<LocalAccounts>,
     check: Arc<dyn PlacementCheck>,
 }
 
 impl AccountsService {
     /// Serves the accounts that `local` opens, as far as `check` lets it.
-    pub fn new(local: Arc<dyn Accounts>, check: Arc<dyn PlacementCheck>) -> Arc<Self> {
+    pub fn new(local: Arc<LocalAccounts>, check: Arc<dyn PlacementCheck>) -> Arc<Self> {
         Arc::new(AccountsService { local, check })
     }
 
     /// The account, if the caller's idea of its placement is right.
-    pub(crate) async fn open(&self, account: AccountId, epoch: Epoch) -> Result<Arc<dyn Account>, FaultKind> {
+    pub(crate) async fn open(&self, account: AccountId, epoch: Epoch) -> Result<Arc<LocalAccount>, FaultKind> {
         match self.check.check(account, epoch).await {
-            Ok(()) => Ok(self.local.open(account).await?),
+            Ok(()) => Ok(self.local.get(account).await?),
             Err(Misplaced::NotHere) => Err(FaultKind::NoSuchAccount(account)),
             Err(Misplaced::WrongEpoch { current }) => Err(FaultKind::Commit(CommitError::WrongEpoch { current })),
             Err(Misplaced::Unknown(error)) => Err(error.into()),
@@ -53,15 +53,16 @@ impl AccountsService {
     ) -> Result<Bytes, FaultKind> {
         let account = self.open(account, epoch).await?;
         if method == path::STAGE_BLOB {
-            return stage_blob(&*account, body).await;
+            return stage_blob(&account, body).await;
         }
         let body = whole(body, CALL_BODY_BYTES_MAX).await?;
-        answer(&*account, method, &body).await
+        answer(&account, epoch, method, &body).await
     }
 }
 
-/// One method, its arguments and its answer.
-async fn answer(account: &dyn Account, method: &str, body: &[u8]) -> Result<Bytes, FaultKind> {
+/// One method, its arguments and its answer. A commit goes to the store with the epoch that the caller believes in, not
+/// with the store's own: a caller who is behind must not write.
+async fn answer(account: &LocalAccount, epoch: Epoch, method: &str, body: &[u8]) -> Result<Bytes, FaultKind> {
     match method {
         path::HEAD => pack(&account.head().await?),
         path::CONTAINERS => pack(&account.containers().await?),
@@ -98,14 +99,14 @@ async fn answer(account: &dyn Account, method: &str, body: &[u8]) -> Result<Byte
         }
         path::COMMIT => {
             let call: CommitCall = unpack(body)?;
-            pack(&account.commit(call.operation, call.mutations).await?)
+            pack(&account.commit_at(epoch, call.operation, call.mutations).await?)
         }
         _ => Err(FaultKind::NoRoute),
     }
 }
 
 /// Takes in a blob as it comes; memory holds one piece. A body that breaks off leaves nothing behind.
-async fn stage_blob(account: &dyn Account, mut body: Incoming) -> Result<Bytes, FaultKind> {
+async fn stage_blob(account: &LocalAccount, mut body: Incoming) -> Result<Bytes, FaultKind> {
     let mut upload = account.stage_blob().await?;
     let mut taken_bytes = 0;
     while let Some(piece) = next_piece(&mut body).await? {

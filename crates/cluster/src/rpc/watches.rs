@@ -8,6 +8,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sterna_account::Account;
 use sterna_base::{AccountId, Epoch};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
