@@ -1,4 +1,6 @@
 //! Bytes to types and back: mail, SMTP, IMAP. No input or output happens here.
 
+pub mod imap;
 pub mod mail;
+pub mod mutf7;
 pub mod smtp;

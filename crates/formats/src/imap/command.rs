@@ -1,0 +1,308 @@
+//! Commands as types.
+
+use super::SequenceSet;
+use super::date::Date;
+
+/// One command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// Its tag.
+    pub tag: String,
+    /// What it asks.
+    pub body: Body,
+}
+
+/// What a command asks. Names of mailboxes are UTF-8.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the fields have the names of the RFC's arguments
+pub enum Body {
+    /// CAPABILITY
+    Capability,
+    /// NOOP
+    Noop,
+    /// LOGOUT
+    Logout,
+    /// STARTTLS
+    Starttls,
+    /// AUTHENTICATE with its initial response (RFC 4959), still base64
+    Authenticate { mechanism: String, initial: Option<Vec<u8>> },
+    /// LOGIN
+    Login { user: Vec<u8>, password: Vec<u8> },
+    /// ENABLE
+    Enable(Vec<String>),
+    /// ID (RFC 2971)
+    Id(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    /// SELECT or EXAMINE
+    Select { mailbox: String, read_only: bool, condstore: bool },
+    /// CREATE, with the uses of RFC 6154
+    Create { mailbox: String, special_use: Vec<String> },
+    /// DELETE
+    Delete(String),
+    /// RENAME
+    Rename { from: String, to: String },
+    /// SUBSCRIBE
+    Subscribe(String),
+    /// UNSUBSCRIBE
+    Unsubscribe(String),
+    /// LIST
+    List(List),
+    /// LSUB
+    Lsub { reference: String, pattern: String },
+    /// NAMESPACE
+    Namespace,
+    /// STATUS
+    Status { mailbox: String, items: Vec<StatusItem> },
+    /// IDLE
+    Idle,
+    /// CHECK
+    Check,
+    /// CLOSE
+    Close,
+    /// UNSELECT
+    Unselect,
+    /// EXPUNGE
+    Expunge,
+    /// UID EXPUNGE
+    UidExpunge(SequenceSet),
+    /// SEARCH
+    Search(Search),
+    /// FETCH
+    Fetch(Fetch),
+    /// STORE
+    Store(Store),
+    /// COPY or MOVE
+    Copy { set: SequenceSet, mailbox: String, uid: bool, expunge: bool },
+}
+
+/// LIST with RFC 5258, 5819 and 6154.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct List {
+    /// SUBSCRIBED as a selection
+    pub select_subscribed: bool,
+    /// RECURSIVEMATCH
+    pub recursive_match: bool,
+    /// SPECIAL-USE as a selection
+    pub select_special_use: bool,
+    /// The reference name.
+    pub reference: String,
+    /// The patterns.
+    pub patterns: Vec<String>,
+    /// Whether it was written in the extended form, which answers differently.
+    pub extended: bool,
+    /// RETURN (SUBSCRIBED)
+    pub return_subscribed: bool,
+    /// RETURN (SPECIAL-USE)
+    pub return_special_use: bool,
+    /// RETURN (STATUS (..))
+    pub return_status: Vec<StatusItem>,
+}
+
+/// `status-att`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusItem {
+    /// MESSAGES
+    Messages,
+    /// RECENT
+    Recent,
+    /// UIDNEXT
+    UidNext,
+    /// UIDVALIDITY
+    UidValidity,
+    /// UNSEEN
+    Unseen,
+    /// DELETED
+    Deleted,
+    /// SIZE
+    Size,
+    /// HIGHESTMODSEQ
+    HighestModseq,
+}
+
+/// SEARCH
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    /// UID SEARCH
+    pub uid: bool,
+    /// Which results; `None` without RETURN.
+    pub returns: Option<SearchReturn>,
+    /// The keys, all of which must match.
+    pub keys: Vec<SearchKey>,
+}
+
+/// RETURN (..) of RFC 4731 and 5182; RETURN () is ALL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchReturn {
+    /// MIN
+    pub min: bool,
+    /// MAX
+    pub max: bool,
+    /// ALL
+    pub all: bool,
+    /// COUNT
+    pub count: bool,
+    /// SAVE
+    pub save: bool,
+}
+
+/// `search-key`
+#[derive(Clone, Debug, PartialEq)]
+pub enum SearchKey {
+    /// ALL
+    All,
+    /// A system flag of this name, set or not
+    Flag(&'static str, bool),
+    /// KEYWORD, UNKEYWORD
+    Keyword(String, bool),
+    /// RECENT, OLD
+    Recent(bool),
+    /// NEW
+    New,
+    /// BCC, CC, FROM, SUBJECT, TO, HEADER
+    Header { name: Vec<u8>, text: String },
+    /// BODY
+    Body(String),
+    /// TEXT
+    Text(String),
+    /// BEFORE, ON, SINCE: by the internal date
+    Internal(DateTest, Date),
+    /// SENTBEFORE, SENTON, SENTSINCE: by the Date field
+    Sent(DateTest, Date),
+    /// LARGER
+    Larger(u64),
+    /// SMALLER
+    Smaller(u64),
+    /// UID
+    Uid(SequenceSet),
+    /// A sequence set
+    Sequence(SequenceSet),
+    /// MODSEQ (RFC 7162)
+    Modseq(u64),
+    /// NOT
+    Not(Box<SearchKey>),
+    /// OR
+    Or(Box<(SearchKey, SearchKey)>),
+    /// A list in parentheses
+    And(Vec<SearchKey>),
+}
+
+/// How a date is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateTest {
+    /// Earlier than that day
+    Before,
+    /// On that day
+    On,
+    /// On that day or later
+    Since,
+}
+
+/// FETCH
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetch {
+    /// Of which messages.
+    pub set: SequenceSet,
+    /// UID FETCH
+    pub uid: bool,
+    /// What.
+    pub items: Vec<FetchItem>,
+    /// CHANGEDSINCE (RFC 7162)
+    pub changed_since: Option<u64>,
+}
+
+/// `fetch-att`
+#[derive(Clone, Debug, PartialEq)]
+pub enum FetchItem {
+    /// ENVELOPE
+    Envelope,
+    /// FLAGS
+    Flags,
+    /// INTERNALDATE
+    InternalDate,
+    /// RFC822.SIZE
+    Size,
+    /// UID
+    Uid,
+    /// MODSEQ
+    Modseq,
+    /// BODY
+    Body,
+    /// BODYSTRUCTURE
+    BodyStructure,
+    /// BODY[..], BODY.PEEK[..], BINARY[..] and the forms of RFC 3501
+    Section(SectionFetch),
+    /// BINARY.SIZE[..]
+    BinarySize(Vec<u32>),
+}
+
+/// One piece of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SectionFetch {
+    /// How the answer is called.
+    pub form: SectionForm,
+    /// Whether `\Seen` stays as it is.
+    pub peek: bool,
+    /// The part; empty is the message.
+    pub part: Vec<u32>,
+    /// What of the part.
+    pub text: SectionText,
+    /// `<offset.length>`
+    pub partial: Option<(u64, u64)>,
+}
+
+/// The name under which a section was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SectionForm {
+    /// BODY
+    Body,
+    /// BINARY
+    Binary,
+    /// RFC822
+    Rfc822,
+    /// RFC822.HEADER
+    Rfc822Header,
+    /// RFC822.TEXT
+    Rfc822Text,
+}
+
+/// What of a part.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SectionText {
+    /// All of it.
+    All,
+    /// HEADER
+    Header,
+    /// HEADER.FIELDS, or HEADER.FIELDS.NOT when `not`
+    HeaderFields { names: Vec<Vec<u8>>, not: bool },
+    /// TEXT
+    Text,
+    /// MIME
+    Mime,
+}
+
+/// STORE
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    /// Of which messages.
+    pub set: SequenceSet,
+    /// UID STORE
+    pub uid: bool,
+    /// UNCHANGEDSINCE (RFC 7162)
+    pub unchanged_since: Option<u64>,
+    /// How.
+    pub action: StoreAction,
+    /// .SILENT
+    pub silent: bool,
+    /// The flags, as written.
+    pub flags: Vec<String>,
+}
+
+/// FLAGS, +FLAGS, -FLAGS
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreAction {
+    /// FLAGS
+    Replace,
+    /// +FLAGS
+    Add,
+    /// -FLAGS
+    Remove,
+}

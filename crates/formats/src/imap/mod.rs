@@ -1,0 +1,21 @@
+//! The grammar of IMAP (RFC 9051 section 9, RFC 3501 section 9): bytes to commands, responses to bytes.
+//!
+//! [`frame::Framer`] cuts the stream into commands, [`parse`] reads one, [`write`] and [`envelope`] write responses.
+
+pub mod command;
+pub mod date;
+pub mod envelope;
+pub mod frame;
+mod lexer;
+mod parse;
+mod parse_fetch;
+mod parse_list;
+mod parse_search;
+pub mod sequence;
+pub mod write;
+
+pub use command::{Body, Command};
+pub use frame::{AppendStart, Frame, Framer};
+pub use lexer::ParseError;
+pub use parse::{command, tag_of};
+pub use sequence::SequenceSet;

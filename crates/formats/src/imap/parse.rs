@@ -1,0 +1,201 @@
+//! `command` of RFC 9051 section 9.
+
+use super::command::{Body, Command, Store, StoreAction};
+use super::lexer::{Lexer, ParseError, Result};
+
+/// Reads a complete command, its literals inside it. `utf8`: whether mailbox names are UTF-8.
+///
+/// # Errors
+/// What was expected and where: the text of BAD.
+pub fn command(bytes: &[u8], utf8: bool) -> std::result::Result<Command, ParseError> {
+    let mut lexer = Lexer::new(bytes, utf8);
+    let tag = lexer.tag()?.to_owned();
+    lexer.sp()?;
+    let body = body(&mut lexer)?;
+    lexer.crlf()?;
+    Ok(Command { tag, body })
+}
+
+/// The tag of a command, for the answer to one that can't be read.
+pub fn tag_of(bytes: &[u8]) -> Option<&str> {
+    Lexer::new(bytes, false).tag().ok()
+}
+
+fn body(lexer: &mut Lexer<'_>) -> Result<Body> {
+    let name = lexer.atom()?.to_ascii_uppercase();
+    match name.as_str() {
+        "CAPABILITY" => Ok(Body::Capability),
+        "NOOP" => Ok(Body::Noop),
+        "LOGOUT" => Ok(Body::Logout),
+        "STARTTLS" => Ok(Body::Starttls),
+        "NAMESPACE" => Ok(Body::Namespace),
+        "IDLE" => Ok(Body::Idle),
+        "CHECK" => Ok(Body::Check),
+        "CLOSE" => Ok(Body::Close),
+        "UNSELECT" => Ok(Body::Unselect),
+        "EXPUNGE" => Ok(Body::Expunge),
+        _ => {
+            lexer.sp()?;
+            with_arguments(lexer, &name)
+        }
+    }
+}
+
+fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
+    match name {
+        "AUTHENTICATE" => authenticate(lexer),
+        "LOGIN" => {
+            let user = lexer.astring()?;
+            lexer.sp()?;
+            Ok(Body::Login { user, password: lexer.astring()? })
+        }
+        "ENABLE" => enable(lexer),
+        "ID" => id(lexer),
+        "SELECT" => select(lexer, false),
+        "EXAMINE" => select(lexer, true),
+        "CREATE" => create(lexer),
+        "DELETE" => Ok(Body::Delete(lexer.mailbox()?)),
+        "RENAME" => {
+            let from = lexer.mailbox()?;
+            lexer.sp()?;
+            Ok(Body::Rename { from, to: lexer.mailbox()? })
+        }
+        "SUBSCRIBE" => Ok(Body::Subscribe(lexer.mailbox()?)),
+        "UNSUBSCRIBE" => Ok(Body::Unsubscribe(lexer.mailbox()?)),
+        "LIST" => lexer.parse_list().map(Body::List),
+        "LSUB" => {
+            let reference = lexer.mailbox()?;
+            lexer.sp()?;
+            Ok(Body::Lsub { reference, pattern: lexer.list_mailbox()? })
+        }
+        "STATUS" => {
+            let mailbox = lexer.mailbox()?;
+            lexer.sp()?;
+            Ok(Body::Status { mailbox, items: lexer.list(Lexer::status_att)? })
+        }
+        "UID" => {
+            let name = lexer.atom()?.to_ascii_uppercase();
+            lexer.sp()?;
+            match name.as_str() {
+                "EXPUNGE" => Ok(Body::UidExpunge(lexer.sequence_set()?)),
+                name => message_command(lexer, name, true),
+            }
+        }
+        name => message_command(lexer, name, false),
+    }
+}
+
+fn message_command(lexer: &mut Lexer<'_>, name: &str, uid: bool) -> Result<Body> {
+    match name {
+        "SEARCH" => lexer.parse_search(uid).map(Body::Search),
+        "FETCH" => lexer.parse_fetch(uid).map(Body::Fetch),
+        "STORE" => store(lexer, uid),
+        "COPY" | "MOVE" => {
+            let set = lexer.sequence_set()?;
+            lexer.sp()?;
+            Ok(Body::Copy { set, mailbox: lexer.mailbox()?, uid, expunge: name == "MOVE" })
+        }
+        _ => lexer.error("a command"),
+    }
+}
+
+fn authenticate(lexer: &mut Lexer<'_>) -> Result<Body> {
+    let mechanism = lexer.atom()?.to_ascii_uppercase();
+    let initial = if lexer.take(b' ') {
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+        Some(lexer.take_while(is_base64).to_vec())
+    } else {
+        None
+    };
+    Ok(Body::Authenticate { mechanism, initial })
+}
+
+fn enable(lexer: &mut Lexer<'_>) -> Result<Body> {
+    let mut names = vec![lexer.atom()?.to_ascii_uppercase()];
+    while lexer.take(b' ') {
+        names.push(lexer.atom()?.to_ascii_uppercase());
+    }
+    Ok(Body::Enable(names))
+}
+
+fn id(lexer: &mut Lexer<'_>) -> Result<Body> {
+    if lexer.keyword("NIL") {
+        return Ok(Body::Id(Vec::new()));
+    }
+    let pairs = lexer.list(|lexer| {
+        let name = lexer.string()?;
+        lexer.sp()?;
+        Ok((name, lexer.nstring()?))
+    })?;
+    Ok(Body::Id(pairs))
+}
+
+fn select(lexer: &mut Lexer<'_>, read_only: bool) -> Result<Body> {
+    let mailbox = lexer.mailbox()?;
+    let mut condstore = false;
+    if lexer.take(b' ') {
+        lexer.list(|lexer| match lexer.keyword("CONDSTORE") {
+            true => {
+                condstore = true;
+                Ok(())
+            }
+            false => lexer.error("CONDSTORE"),
+        })?;
+    }
+    Ok(Body::Select { mailbox, read_only, condstore })
+}
+
+fn create(lexer: &mut Lexer<'_>) -> Result<Body> {
+    let mailbox = lexer.mailbox()?;
+    let mut special_use = Vec::new();
+    if lexer.take(b' ') {
+        lexer.byte(b'(', "an opening parenthesis")?;
+        if !lexer.keyword("USE") {
+            return lexer.error("USE");
+        }
+        lexer.sp()?;
+        special_use = lexer.flag_list()?;
+        lexer.byte(b')', "a closing parenthesis")?;
+    }
+    Ok(Body::Create { mailbox, special_use })
+}
+
+fn store(lexer: &mut Lexer<'_>, uid: bool) -> Result<Body> {
+    let set = lexer.sequence_set()?;
+    lexer.sp()?;
+    let mut unchanged_since = None;
+    if lexer.take(b'(') {
+        if !lexer.keyword("UNCHANGEDSINCE") {
+            return lexer.error("UNCHANGEDSINCE");
+        }
+        lexer.sp()?;
+        unchanged_since = Some(lexer.number64()?);
+        lexer.byte(b')', "a closing parenthesis")?;
+        lexer.sp()?;
+    }
+    let action = match lexer.peek() {
+        Some(b'+') => StoreAction::Add,
+        Some(b'-') => StoreAction::Remove,
+        _ => StoreAction::Replace,
+    };
+    if action != StoreAction::Replace {
+        lexer.take_while(|byte| matches!(byte, b'+' | b'-'));
+    }
+    let name = lexer.take_while(|byte| byte.is_ascii_alphabetic() || byte == b'.').to_ascii_uppercase();
+    let silent = match name.as_slice() {
+        b"FLAGS" => false,
+        b"FLAGS.SILENT" => true,
+        _ => return lexer.error("FLAGS or FLAGS.SILENT"),
+    };
+    lexer.sp()?;
+    let flags = if lexer.peek() == Some(b'(') {
+        lexer.flag_list()?
+    } else {
+        let mut flags = vec![lexer.flag()?];
+        while lexer.take(b' ') {
+            flags.push(lexer.flag()?);
+        }
+        flags
+    };
+    Ok(Body::Store(Store { set, uid, unchanged_since, action, silent, flags }))
+}

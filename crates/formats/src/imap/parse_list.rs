@@ -1,0 +1,79 @@
+//! LIST with its extensions (RFC 5258, 5819, 6154), and the items of STATUS.
+
+use super::command::{List, StatusItem};
+use super::lexer::{Lexer, Result};
+
+/// Most patterns in one LIST.
+const PATTERNS_MAX: usize = 64;
+
+impl Lexer<'_> {
+    pub fn parse_list(&mut self) -> Result<List> {
+        let mut list = List::default();
+        if self.peek() == Some(b'(') {
+            list.extended = true;
+            self.list(|lexer| lexer.list_select_opt(&mut list))?;
+            self.sp()?;
+        }
+        list.reference = self.mailbox()?;
+        self.sp()?;
+        if self.peek() == Some(b'(') {
+            list.extended = true;
+            list.patterns = self.list(Lexer::list_mailbox)?;
+            if list.patterns.len() > PATTERNS_MAX {
+                return self.error("fewer patterns");
+            }
+        } else {
+            list.patterns = vec![self.list_mailbox()?];
+        }
+        if self.take(b' ') {
+            list.extended = true;
+            if !self.keyword("RETURN") {
+                return self.error("RETURN");
+            }
+            self.sp()?;
+            self.list(|lexer| lexer.list_return_opt(&mut list))?;
+        }
+        Ok(list)
+    }
+
+    fn list_select_opt(&mut self, list: &mut List) -> Result<()> {
+        let name = self.atom()?.to_ascii_uppercase();
+        match name.as_str() {
+            "SUBSCRIBED" => list.select_subscribed = true,
+            "RECURSIVEMATCH" => list.recursive_match = true,
+            "SPECIAL-USE" => list.select_special_use = true,
+            "REMOTE" => {}
+            _ => return self.error("a selection option"),
+        }
+        Ok(())
+    }
+
+    fn list_return_opt(&mut self, list: &mut List) -> Result<()> {
+        let name = self.atom()?.to_ascii_uppercase();
+        match name.as_str() {
+            "SUBSCRIBED" => list.return_subscribed = true,
+            "CHILDREN" => {}
+            "SPECIAL-USE" => list.return_special_use = true,
+            "STATUS" => {
+                self.sp()?;
+                list.return_status = self.list(Lexer::status_att)?;
+            }
+            _ => return self.error("a return option"),
+        }
+        Ok(())
+    }
+
+    pub fn status_att(&mut self) -> Result<StatusItem> {
+        match self.atom()?.to_ascii_uppercase().as_str() {
+            "MESSAGES" => Ok(StatusItem::Messages),
+            "RECENT" => Ok(StatusItem::Recent),
+            "UIDNEXT" => Ok(StatusItem::UidNext),
+            "UIDVALIDITY" => Ok(StatusItem::UidValidity),
+            "UNSEEN" => Ok(StatusItem::Unseen),
+            "DELETED" => Ok(StatusItem::Deleted),
+            "SIZE" => Ok(StatusItem::Size),
+            "HIGHESTMODSEQ" => Ok(StatusItem::HighestModseq),
+            _ => self.error("a status item"),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! SEARCH: keys, charset and results.
+
+use super::command::{DateTest, Search, SearchKey, SearchReturn};
+use super::date::parse_date;
+use super::lexer::{DEPTH_MAX, Lexer, Result};
+
+/// Most keys in one SEARCH.
+const KEYS_MAX: usize = 1000;
+
+impl Lexer<'_> {
+    pub fn parse_search(&mut self, uid: bool) -> Result<Search> {
+        let mut returns = None;
+        if self.keyword("RETURN") {
+            self.sp()?;
+            returns = Some(self.search_return()?);
+            self.sp()?;
+        }
+        if self.keyword("CHARSET") {
+            self.sp()?;
+            let charset = self.astring()?;
+            if ![&b"UTF-8"[..], b"US-ASCII"].iter().any(|known| charset.eq_ignore_ascii_case(known)) {
+                return self.error("the charset UTF-8 or US-ASCII");
+            }
+            self.sp()?;
+        }
+        let mut keys = Vec::new();
+        let mut count = 0;
+        loop {
+            keys.push(self.search_key(0, &mut count)?);
+            if !self.take(b' ') {
+                return Ok(Search { uid, returns, keys });
+            }
+        }
+    }
+
+    fn search_return(&mut self) -> Result<SearchReturn> {
+        let mut returns = SearchReturn::default();
+        self.list(|lexer| {
+            match lexer.atom()?.to_ascii_uppercase().as_str() {
+                "MIN" => returns.min = true,
+                "MAX" => returns.max = true,
+                "ALL" => returns.all = true,
+                "COUNT" => returns.count = true,
+                "SAVE" => returns.save = true,
+                _ => return lexer.error("a result option"),
+            }
+            Ok(())
+        })?;
+        if returns == SearchReturn::default() {
+            returns.all = true;
+        }
+        Ok(returns)
+    }
+
+    fn search_key(&mut self, depth: usize, count: &mut usize) -> Result<SearchKey> {
+        *count += 1;
+        if depth > DEPTH_MAX || *count > KEYS_MAX {
+            return self.error("fewer search keys");
+        }
+        if self.peek() == Some(b'(') {
+            let keys = self.list(|lexer| lexer.search_key(depth + 1, count))?;
+            return if keys.is_empty() { self.error("a search key") } else { Ok(SearchKey::And(keys)) };
+        }
+        if self.peek().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'*' | b'$')) {
+            return self.sequence_set().map(SearchKey::Sequence);
+        }
+        let name = self.atom()?.to_ascii_uppercase();
+        if let Some(key) = simple_key(&name) {
+            return Ok(key);
+        }
+        self.sp()?;
+        self.key_with_argument(&name, depth, count)
+    }
+
+    fn key_with_argument(&mut self, name: &str, depth: usize, count: &mut usize) -> Result<SearchKey> {
+        match name {
+            "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => {
+                Ok(SearchKey::Header { name: name.as_bytes().to_vec(), text: self.search_text()? })
+            }
+            "HEADER" => {
+                let name = self.astring()?;
+                self.sp()?;
+                Ok(SearchKey::Header { name, text: self.search_text()? })
+            }
+            "BODY" => self.search_text().map(SearchKey::Body),
+            "TEXT" => self.search_text().map(SearchKey::Text),
+            "KEYWORD" => Ok(SearchKey::Keyword(self.flag()?, true)),
+            "UNKEYWORD" => Ok(SearchKey::Keyword(self.flag()?, false)),
+            "BEFORE" => Ok(SearchKey::Internal(DateTest::Before, self.search_date()?)),
+            "ON" => Ok(SearchKey::Internal(DateTest::On, self.search_date()?)),
+            "SINCE" => Ok(SearchKey::Internal(DateTest::Since, self.search_date()?)),
+            "SENTBEFORE" => Ok(SearchKey::Sent(DateTest::Before, self.search_date()?)),
+            "SENTON" => Ok(SearchKey::Sent(DateTest::On, self.search_date()?)),
+            "SENTSINCE" => Ok(SearchKey::Sent(DateTest::Since, self.search_date()?)),
+            "LARGER" => self.number64().map(SearchKey::Larger),
+            "SMALLER" => self.number64().map(SearchKey::Smaller),
+            "UID" => self.sequence_set().map(SearchKey::Uid),
+            "MODSEQ" => self.search_modseq(),
+            "NOT" => Ok(SearchKey::Not(Box::new(self.search_key(depth + 1, count)?))),
+            "OR" => {
+                let first = self.search_key(depth + 1, count)?;
+                self.sp()?;
+                Ok(SearchKey::Or(Box::new((first, self.search_key(depth + 1, count)?))))
+            }
+            _ => self.error("a search key"),
+        }
+    }
+
+    fn search_text(&mut self) -> Result<String> {
+        let bytes = self.astring()?;
+        String::from_utf8(bytes).or_else(|_| self.error("text in UTF-8"))
+    }
+
+    fn search_date(&mut self) -> Result<super::date::Date> {
+        let text = self.astring()?;
+        let date = std::str::from_utf8(&text).ok().and_then(parse_date);
+        date.map_or_else(|| self.error("a date like 1-Feb-2026"), Ok)
+    }
+
+    /// `MODSEQ [entry-name entry-type] number`: the entry is allowed and has no effect here, because one modseq counts
+    /// all changes of a message (RFC 7162 section 3.1.5).
+    fn search_modseq(&mut self) -> Result<SearchKey> {
+        if self.peek() == Some(b'"') {
+            self.string()?;
+            self.sp()?;
+            self.atom()?;
+            self.sp()?;
+        }
+        self.number64().map(SearchKey::Modseq)
+    }
+}
+
+fn simple_key(name: &str) -> Option<SearchKey> {
+    Some(match name {
+        "ALL" => SearchKey::All,
+        "ANSWERED" => SearchKey::Flag("\\Answered", true),
+        "DELETED" => SearchKey::Flag("\\Deleted", true),
+        "DRAFT" => SearchKey::Flag("\\Draft", true),
+        "FLAGGED" => SearchKey::Flag("\\Flagged", true),
+        "SEEN" => SearchKey::Flag("\\Seen", true),
+        "UNANSWERED" => SearchKey::Flag("\\Answered", false),
+        "UNDELETED" => SearchKey::Flag("\\Deleted", false),
+        "UNDRAFT" => SearchKey::Flag("\\Draft", false),
+        "UNFLAGGED" => SearchKey::Flag("\\Flagged", false),
+        "UNSEEN" => SearchKey::Flag("\\Seen", false),
+        "RECENT" => SearchKey::Recent(true),
+        "OLD" => SearchKey::Recent(false),
+        "NEW" => SearchKey::New,
+        _ => return None,
+    })
+}
