@@ -2,6 +2,7 @@
 
 use sterna_account::service::{Authenticator, LoginAttempt, LoginError};
 use sterna_formats::mail::Summary;
+use sterna_protocols::listener::{Connection, Protocol};
 use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -22,7 +23,7 @@ async fn talk(world: &World, service: Service, input: &[u8]) -> String {
     let config = SmtpConfig::new(service, "mx.demo.test", world.folder.path());
     let protocol = SmtpProtocol::new(config, world.flow.clone(), Arc::new(Nobody), Arc::new(world.clock.clone()));
     let (mut client, server) = tokio::io::duplex(4 << 20);
-    let session = protocol.serve(server, "192.0.2.7".parse().unwrap(), false, None);
+    let session = protocol.serve(Connection::new(server, "192.0.2.7".parse().unwrap(), None));
     let mut replies = String::new();
     let dialog = async {
         client.write_all(input).await.unwrap();

@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use sterna_formats::smtp::{Line, Reply, next_line};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
-/// How much one read may bring.
-const READ_BYTES_MAX: usize = 64 * 1024;
+use crate::listener::{Connection, HandshakeError};
+
+/// How much one read of content may bring.
+const CONTENT_READ_BYTES_MAX: usize = 64 * 1024;
+
+/// How much one read of commands may bring. Small, because an idle session holds on to it.
+const COMMAND_READ_BYTES_MAX: usize = 4 * 1024;
 
 /// Replies that may wait before they are sent in any case.
 const REPLIES_BYTES_MAX: usize = 16 * 1024;
@@ -23,13 +27,6 @@ const LONG_LINE_BYTES_MAX: usize = 256 * 1024;
 /// How long a client may leave our replies unread.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How long a client may take for the TLS handshake after STARTTLS.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A connection, encrypted or not.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
 /// Why a session ends without QUIT.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Disconnect {
@@ -39,7 +36,11 @@ pub(crate) enum Disconnect {
     Timeout,
     #[error("the client floods: a line without end")]
     Flood,
-    #[error("the connection broke")]
+    #[error("this server is stopping")]
+    Shutdown,
+    #[error("{0}")]
+    Handshake(#[from] HandshakeError),
+    #[error("the connection broke: {0}")]
     Io(#[from] std::io::Error),
 }
 
@@ -56,32 +57,26 @@ pub(crate) enum LineRead {
 
 /// Both directions of a session.
 pub(crate) struct Io {
-    stream: Box<dyn Stream>,
+    connection: Connection,
     input: BytesMut,
     output: Vec<u8>,
-    tls: Option<TlsAcceptor>,
 }
 
 impl Io {
-    /// With an acceptor when STARTTLS can be offered.
-    pub fn new(stream: Box<dyn Stream>, tls: Option<TlsAcceptor>) -> Self {
-        Io { stream, input: BytesMut::new(), output: Vec::new(), tls }
+    pub fn new(connection: Connection) -> Self {
+        Io { connection, input: BytesMut::new(), output: Vec::new() }
     }
 
-    /// Whether [`Io::start_tls`] can do anything.
-    pub fn can_upgrade(&self) -> bool {
-        self.tls.is_some()
+    /// The connection, for what is not about bytes.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Sends what is queued, drops what was read in the clear, and encrypts.
     pub async fn start_tls(&mut self) -> Result<(), Disconnect> {
         self.flush().await?;
-        let Some(acceptor) = self.tls.take() else { return Ok(()) };
         self.input.clear();
-        let clear = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
-        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(clear));
-        self.stream = Box::new(handshake.await.map_err(|_| Disconnect::Timeout)??);
-        Ok(())
+        Ok(self.connection.start_tls().await?)
     }
 
     /// What has been read and not consumed.
@@ -103,7 +98,7 @@ impl Io {
         if self.output.is_empty() {
             return Ok(());
         }
-        let (stream, output) = (&mut self.stream, &self.output);
+        let (stream, output) = (&mut self.connection, &self.output);
         let write = async move {
             stream.write_all(output).await?;
             stream.flush().await
@@ -113,11 +108,15 @@ impl Io {
         Ok(())
     }
 
-    /// Waits for more input, after sending what is queued.
+    /// Waits for more content, after sending what is queued.
     pub async fn fill(&mut self, deadline: Instant) -> Result<(), Disconnect> {
+        self.fill_some(CONTENT_READ_BYTES_MAX, deadline).await
+    }
+
+    async fn fill_some(&mut self, bytes_max: usize, deadline: Instant) -> Result<(), Disconnect> {
         self.flush().await?;
-        self.input.reserve(READ_BYTES_MAX);
-        let mut limited = (&mut self.stream).take(READ_BYTES_MAX as u64);
+        self.input.reserve(bytes_max);
+        let mut limited = (&mut self.connection).take(bytes_max as u64);
         let read = limited.read_buf(&mut self.input);
         match tokio::time::timeout_at(deadline, read).await.map_err(|_| Disconnect::Timeout)?? {
             0 => Err(Disconnect::Closed),
@@ -158,7 +157,15 @@ impl Io {
                 }
                 Line::Incomplete => {}
             }
-            self.fill(deadline).await?;
+            // Between commands a session can end at any time; a client that is told so loses nothing.
+            // Replies are sent before: a write that is broken off would be repeated by the good-bye.
+            self.flush().await?;
+            let shutdown = self.connection.shutdown().clone();
+            tokio::select! {
+                biased;
+                filled = self.fill_some(COMMAND_READ_BYTES_MAX, deadline) => filled?,
+                () = shutdown.cancelled() => return Err(Disconnect::Shutdown),
+            }
         }
     }
 }

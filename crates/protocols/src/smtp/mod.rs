@@ -5,13 +5,11 @@
 //! [`Reception`]. It knows no directory and no account: whether an address exists and when a message is durable is the
 //! reception's word, and there is no `250` without it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use sterna_account::service::{Authenticator, InboundProtocol, Reception};
 use sterna_base::Clock;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsAcceptor;
 
 pub(crate) mod cmd;
 mod config;
@@ -24,10 +22,12 @@ mod spool;
 mod tests;
 pub(crate) mod transaction;
 
+use crate::listener::{Connection, Protocol};
 use io::Io;
 use session::Session;
 
 pub use config::{Limits, Service, SmtpConfig};
+pub use spool::prepare_spool;
 
 /// The protocol of one listener. Cheap to clone.
 #[derive(Clone)]
@@ -53,14 +53,20 @@ impl SmtpProtocol {
     ) -> Self {
         SmtpProtocol { shared: Arc::new(Shared { config, reception, authenticator, clock }) }
     }
+}
 
-    /// Serves one connection until it ends. `tls` says whether it is encrypted already; the acceptor is for STARTTLS.
-    pub async fn serve<S>(&self, stream: S, peer: IpAddr, tls: bool, acceptor: Option<TlsAcceptor>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let io = Io::new(Box::new(stream), acceptor);
-        Session::new(io, self.shared.clone(), peer, tls).run().await;
+#[async_trait]
+impl Protocol for SmtpProtocol {
+    fn name(&self) -> &'static str {
+        self.shared.config.service.name()
+    }
+
+    fn busy(&self) -> String {
+        format!("421 4.3.2 {} Too many connections; try again later\r\n", self.shared.config.hostname)
+    }
+
+    async fn serve(&self, connection: Connection) {
+        Session::new(Io::new(connection), self.shared.clone()).run().await;
     }
 }
 

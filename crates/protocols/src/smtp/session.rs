@@ -56,7 +56,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub fn new(io: Io, shared: Arc<Shared>, peer: IpAddr, tls: bool) -> Self {
+    pub fn new(io: Io, shared: Arc<Shared>) -> Self {
+        let (peer, tls) = (io.connection().peer(), io.connection().is_encrypted());
         let (client, login, transaction, counters) = (None, None, None, Counters::default());
         Session { io, shared, peer, tls, client, login, transaction, counters }
     }
@@ -68,8 +69,8 @@ impl Session {
             Ok(()) => tracing::debug!(service, peer = %self.peer, "session ended"),
             Err(cause) => {
                 let in_transaction = self.transaction.is_some();
-                if matches!(cause, Disconnect::Timeout | Disconnect::Flood) {
-                    self.io.reply(&Reply::new(421, (4, 4, 2), format!("Closing: {cause}")));
+                if let Some(enhanced) = farewell(&cause) {
+                    self.io.reply(&Reply::new(421, enhanced, format!("Closing: {cause}")));
                     let _ = self.io.flush().await; // the client may be gone
                 }
                 tracing::info!(service, peer = %self.peer, in_transaction, %cause, "session broken off");
@@ -191,6 +192,15 @@ impl Session {
             helo: self.client.as_ref().map(|client| client.helo.clone()).unwrap_or_default(),
             tls: self.tls,
         }
+    }
+}
+
+/// The status code of the last reply, for a client that may still be listening.
+fn farewell(cause: &Disconnect) -> Option<(u8, u16, u16)> {
+    match cause {
+        Disconnect::Timeout | Disconnect::Flood => Some((4, 4, 2)),
+        Disconnect::Shutdown => Some((4, 3, 2)),
+        Disconnect::Closed | Disconnect::Handshake(_) | Disconnect::Io(_) => None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::smtp::session::{Flow, Next, Session};
 impl Session {
     /// Whether STARTTLS is offered.
     pub(crate) fn may_start_tls(&self) -> bool {
-        !self.tls && self.io.can_upgrade()
+        self.io.connection().can_start_tls()
     }
 
     /// Encrypts the connection. Nothing that was said before counts afterwards (RFC 3207 section 4.2): not the
@@ -17,7 +17,7 @@ impl Session {
         if self.tls {
             return Ok(self.error(Reply::new(503, (5, 5, 1), "The connection is encrypted already")));
         }
-        if !self.io.can_upgrade() {
+        if !self.may_start_tls() {
             return Ok(self.error(Reply::new(502, (5, 5, 1), "TLS is not set up here")));
         }
         self.io.reply(&Reply::new(220, (2, 0, 0), "Go ahead"));

@@ -23,10 +23,7 @@ async fn a_large_message_is_spooled_and_the_file_goes_away() {
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_nothing() {
     let server = Server::new(Service::Mx);
-    let (client, stream) = tokio::io::duplex(1 << 20);
-    let protocol = server.protocol.clone();
-    let session = tokio::spawn(async move { protocol.serve(stream, "192.0.2.7".parse().unwrap(), false, None).await });
-    let mut client = Client { stream: BufReader::new(client) };
+    let (mut client, session) = server.connect_and_watch();
     client.speak(BEGIN).await;
     client.send(&b"x".repeat(3 * INLINE_BLOB_BYTES_MAX)).await;
     drop(client);

@@ -82,3 +82,19 @@ async fn a_dripping_client_has_one_time_for_all() {
     }
     client.speak("S: 421 4.4.2\nE").await;
 }
+
+#[tokio::test]
+async fn the_end_of_the_node_comes_between_commands() {
+    let server = Server::new(Service::Mx);
+    let mut idle = server.connect();
+    idle.speak("S: 220").await;
+    let mut busy = server.connect();
+    busy.speak(
+        "S: 220\nC: EHLO c.test\nS+ 250\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<a@demo.test>\nS: 250\nC: DATA\nS: 354",
+    )
+    .await;
+    server.shutdown.cancel();
+    idle.speak("S: 421 4.3.2\nE").await;
+    busy.speak("C: x\nC: .\nS: 250\nS: 421 4.3.2\nE").await;
+    assert_eq!(server.taken().len(), 1);
+}

@@ -19,7 +19,9 @@ use sterna_account::service::{
 use sterna_base::{AccountId, BlobHash, ManualClock, Timestamp};
 use sterna_formats::mail::Summary;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
-use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::listener::{Connection, Protocol};
 
 use super::{Limits, Service, SmtpConfig, SmtpProtocol};
 
@@ -102,7 +104,8 @@ pub struct Server {
     pub protocol: SmtpProtocol,
     pub reception: Arc<FakeReception>,
     pub spool: tempfile::TempDir,
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub shutdown: CancellationToken,
 }
 
 impl Server {
@@ -118,7 +121,7 @@ impl Server {
         let reception = Arc::new(FakeReception::default());
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_000_000_000)));
         let protocol = SmtpProtocol::new(config, reception.clone(), Arc::new(FakeAuthenticator), clock);
-        Server { protocol, reception, spool, tls: None }
+        Server { protocol, reception, spool, tls: None, shutdown: CancellationToken::new() }
     }
 
     pub fn limited(service: Service, change: impl FnOnce(&mut Limits)) -> Self {
@@ -127,10 +130,16 @@ impl Server {
 
     /// A connection to it.
     pub fn connect(&self) -> Client {
+        self.connect_and_watch().0
+    }
+
+    /// A connection, and its session's end.
+    pub fn connect_and_watch(&self) -> (Client, tokio::task::JoinHandle<()>) {
         let (client, server) = tokio::io::duplex(1 << 20);
-        let (protocol, tls) = (self.protocol.clone(), self.tls.clone());
-        tokio::spawn(async move { protocol.serve(server, "192.0.2.7".parse().unwrap(), false, tls).await });
-        Client { stream: BufReader::new(client) }
+        let connection = Connection::new(server, "192.0.2.7".parse().unwrap(), self.tls.clone());
+        let (protocol, connection) = (self.protocol.clone(), connection.with_shutdown(self.shutdown.clone()));
+        let session = tokio::spawn(async move { protocol.serve(connection).await });
+        (Client { stream: BufReader::new(client) }, session)
     }
 
     /// Speaks a dialog: `C:` sends a line, `R:` raw text with `\r \n \0` escapes, `S:` expects a line that begins so,

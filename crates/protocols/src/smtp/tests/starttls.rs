@@ -17,7 +17,7 @@ fn server(service: Service) -> (Server, TlsConnector) {
     let config = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
     let config = config.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
     let mut server = Server::new(service);
-    server.tls = Some(TlsAcceptor::from(Arc::new(config)));
+    server.tls = Some(Arc::new(config));
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).unwrap();
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();

@@ -1,0 +1,131 @@
+//! One connection, encrypted or not.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::limits::HANDSHAKE_TIMEOUT;
+use super::peers::PeerPermit;
+
+/// What bytes come from and go to.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for T {}
+
+/// Why a connection could not be encrypted.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// The client took too long.
+    #[error("the TLS handshake took too long")]
+    Timeout,
+    /// The client and the server did not agree, or the connection broke.
+    #[error("the TLS handshake failed")]
+    Failed(#[source] io::Error),
+    /// TLS is not set up, or on already.
+    #[error("TLS can't be started")]
+    NotOffered,
+}
+
+/// A client's connection. Reads and writes like a socket; buffering is the session's matter.
+pub struct Connection {
+    /// Given back when the connection is dropped; the first field, so that the place is free before the client sees the end.
+    _permit: Option<PeerPermit>,
+    stream: Box<dyn Stream>,
+    peer: IpAddr,
+    encrypted: bool,
+    start_tls: Option<Arc<rustls::ServerConfig>>,
+    shutdown: CancellationToken,
+}
+
+impl Connection {
+    /// A plain connection; with a configuration when it can be encrypted later.
+    pub fn new(stream: impl Stream + 'static, peer: IpAddr, start_tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        let (stream, shutdown) = (Box::new(stream), CancellationToken::new());
+        Connection { _permit: None, stream, peer: peer.to_canonical(), encrypted: false, start_tls, shutdown }
+    }
+
+    /// With the token that is cancelled when the node ends.
+    pub fn with_shutdown(mut self, shutdown: CancellationToken) -> Self {
+        self.shutdown = shutdown;
+        self
+    }
+
+    pub(super) fn with_permit(mut self, permit: PeerPermit) -> Self {
+        self._permit = Some(permit);
+        self
+    }
+
+    /// Where it comes from; IPv4 addresses are never in their IPv6 form.
+    pub fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// Whether it is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// Whether [`Connection::start_tls`] can be offered.
+    pub fn can_start_tls(&self) -> bool {
+        !self.encrypted && self.start_tls.is_some()
+    }
+
+    /// Cancelled when the node ends.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
+    }
+
+    /// Encrypts the connection. Before this, the session must have sent its answer and dropped every byte that it has read:
+    /// what was sent along in the clear may be somebody else's.
+    ///
+    /// # Errors
+    /// [`HandshakeError`]; the connection is of no use then.
+    pub async fn start_tls(&mut self) -> Result<(), HandshakeError> {
+        let Some(config) = self.start_tls.take().filter(|_| !self.encrypted) else {
+            return Err(HandshakeError::NotOffered);
+        };
+        let clear = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(clear));
+        let encrypted = handshake.await.map_err(|_| HandshakeError::Timeout)?.map_err(HandshakeError::Failed)?;
+        self.stream = Box::new(encrypted);
+        self.encrypted = true;
+        Ok(())
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,88 @@
+//! What every protocol's connections have in common: accepting, TLS, limits, the end of the node.
+//!
+//! A [`Listener`] accepts connections for one [`Protocol`] and hands each over as a [`Connection`], which is read and written
+//! like a socket and can be encrypted later on. It knows nothing of what is said on it.
+
+mod accept;
+mod connection;
+mod peers;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use accept::Listener;
+pub use connection::{Connection, HandshakeError, Stream};
+
+/// A protocol that serves connections.
+#[async_trait]
+pub trait Protocol: Send + Sync + 'static {
+    /// For log lines: "imap", "lmtp".
+    fn name(&self) -> &'static str;
+
+    /// What a client is told when there are too many connections already, in the protocol's words, with its line ending.
+    fn busy(&self) -> String;
+
+    /// Serves a connection until it ends. When [`Connection::shutdown`] says that the node ends, a session should finish what
+    /// it is doing, say good-bye and return; after [`limits::SHUTDOWN_GRACE`] it is dropped where it stands.
+    async fn serve(&self, connection: Connection);
+}
+
+/// Settings of a listener.
+#[derive(Clone)]
+pub struct ListenerConfig {
+    /// Whether and when connections are encrypted.
+    pub tls: Tls,
+    /// Connections at the same time.
+    pub connections_max: usize,
+    /// Connections at the same time from one address (of IPv6: from one /64 network). Loopback is free: proxies and webmail
+    /// are there.
+    pub connections_per_peer_max: usize,
+}
+
+impl ListenerConfig {
+    /// The usual limits.
+    pub fn new(tls: Tls) -> Self {
+        ListenerConfig {
+            tls,
+            connections_max: limits::CONNECTIONS_MAX,
+            connections_per_peer_max: limits::CONNECTIONS_PER_PEER_MAX,
+        }
+    }
+}
+
+/// Encryption of a listener's connections.
+#[derive(Clone)]
+pub enum Tls {
+    /// None: loopback and private sockets.
+    None,
+    /// When the client asks for it.
+    StartTls(Arc<rustls::ServerConfig>),
+    /// From the first byte.
+    Implicit(Arc<rustls::ServerConfig>),
+}
+
+/// Limits of listeners.
+pub mod limits {
+    use std::time::Duration;
+
+    /// Connections of one listener.
+    pub const CONNECTIONS_MAX: usize = 10_000;
+
+    /// Connections from one address: a household or an office behind one address has many clients with several each.
+    pub const CONNECTIONS_PER_PEER_MAX: usize = 200;
+
+    /// For a TLS handshake.
+    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// How long sessions may go on once the node ends.
+    pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
+
+    /// How long accepting waits after the system refused it (no file descriptors left): it would fail again at once.
+    pub const ACCEPT_RETRY_WAIT: Duration = Duration::from_millis(100);
+
+    /// For telling a client that there are too many.
+    pub const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+}

@@ -1,0 +1,83 @@
+//! A listener on a real port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+/// Says hello, sends back what it hears, and says bye at the end of the node.
+struct Echo;
+
+#[async_trait]
+impl Protocol for Echo {
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+
+    fn busy(&self) -> String {
+        "busy\n".into()
+    }
+
+    async fn serve(&self, mut connection: Connection) {
+        connection.write_all(b"hello\n").await.unwrap();
+        let (shutdown, mut buffer) = (connection.shutdown().clone(), [0; 16]);
+        loop {
+            let read = tokio::select! {
+                () = shutdown.cancelled() => break,
+                read = connection.read(&mut buffer) => read.unwrap(),
+            };
+            match read {
+                0 => return,
+                read => connection.write_all(&buffer[..read]).await.unwrap(),
+            }
+        }
+        connection.write_all(b"bye\n").await.unwrap();
+    }
+}
+
+async fn start(connections_max: usize) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+    let mut config = ListenerConfig::new(Tls::None);
+    config.connections_max = connections_max;
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), config, Arc::new(Echo)).await.unwrap();
+    let (address, shutdown) = (listener.local_address().unwrap(), CancellationToken::new());
+    let running = tokio::spawn(listener.run(shutdown.clone()));
+    (address, shutdown, running)
+}
+
+async fn hear(stream: &mut TcpStream, expected: &str) {
+    let mut heard = vec![0; expected.len()];
+    stream.read_exact(&mut heard).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&heard), expected);
+}
+
+#[tokio::test]
+async fn serves_and_says_good_bye() {
+    let (address, shutdown, running) = start(10).await;
+    let mut client = TcpStream::connect(address).await.unwrap();
+    hear(&mut client, "hello\n").await;
+    client.write_all(b"x").await.unwrap();
+    hear(&mut client, "x").await;
+    shutdown.cancel();
+    hear(&mut client, "bye\n").await;
+    running.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn too_many_are_told_and_places_come_free() {
+    let (address, _shutdown, _running) = start(1).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    hear(&mut first, "hello\n").await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    hear(&mut second, "busy\n").await;
+    first.shutdown().await.unwrap();
+    // The end of the first connection is seen from outside when the server closes its side.
+    assert_eq!(first.read(&mut [0; 1]).await.unwrap(), 0);
+    let mut third = TcpStream::connect(address).await.unwrap();
+    hear(&mut third, "hello\n").await;
+}
