@@ -187,6 +187,11 @@ impl Directory {
         task.await.map_err(|_| StorageError::Stopping)?
     }
 
+    /// Verifies every invariant of the directory; empty when all is well. See [`Reader::check`].
+    pub async fn check(&self) -> Result<Vec<String>, StorageError> {
+        self.read(|reader| reader.check()).await
+    }
+
     /// Where an account lives.
     pub async fn placement(&self, account: AccountId) -> Result<Option<Placement>, StorageError> {
         self.read(move |reader| Ok(reader.placement(account)?.map(|found| found.value))).await

@@ -47,14 +47,19 @@ impl Core {
         {
             return Err(ApplyError::WrongInstallation { expected, found: page.installation });
         }
-        let ours = if head.position > head_position(&head) { head.position.clone() } else { head_position(&head) };
-        if page.head < head.modseq {
-            return Err(ApplyError::Behind { main: page.head, ours: head.modseq });
-        }
+        let ours = head.position.clone();
         if page.after > ours {
             return Err(ApplyError::Gap(page.after.clone()));
         }
+        if page.after == ours && page.head < ours.modseq {
+            return Err(ApplyError::Behind { main: page.head, ours: ours.modseq });
+        }
         check_order(page)?;
+        let reached = page.next.clone().unwrap_or_else(|| Cursor::since(page.head));
+        if reached < ours {
+            // A page that was asked for long ago: all of it is here, or has been replaced since.
+            return Ok(Applied { position: ours, modseq: head.modseq, at_head: false });
+        }
         let mut digest = head.digest;
         for change in &page.rows {
             // A repeated or late page must not put an older state of a row in the place of a newer one.
@@ -63,16 +68,14 @@ impl Core {
                 write::store(&tx, &mut digest, change)?;
             }
         }
-        let reached = page.next.clone().unwrap_or_else(|| Cursor::since(page.head));
-        let position = reached.max(ours);
-        let at_head = position >= Cursor::since(page.head);
+        let at_head = page.next.is_none();
         let modseq = if at_head { page.head } else { head.modseq };
         if at_head && digest != page.digest {
             return Err(ApplyError::Diverged { modseq: page.head });
         }
-        write::set_position(&tx, page.installation, modseq, digest, &position)?;
+        write::set_position(&tx, page.installation, modseq, digest, &reached)?;
         tx.commit()?;
-        Ok(Applied { position, modseq, at_head })
+        Ok(Applied { position: reached, modseq, at_head })
     }
 
     /// Empties a copy, to be filled from the start: after it diverged, or when the main node was restored from an older
@@ -95,11 +98,6 @@ impl Core {
         tx.commit()?;
         Ok(())
     }
-}
-
-/// A copy that is complete up to its modseq needs nothing before it.
-fn head_position(head: &crate::row::Head) -> Cursor {
-    Cursor::since(head.modseq)
 }
 
 /// Rows rise, start after what was asked for, and none is later than the head.

@@ -11,6 +11,7 @@
 //! Nothing here loads all users or looks at all of them. It never touches an account's store.
 
 pub mod auth;
+pub mod check;
 pub mod core;
 mod directory;
 mod error;

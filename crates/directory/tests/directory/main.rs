@@ -1,4 +1,7 @@
 //! Tests of the directory from outside.
 
 mod common;
+mod follow;
 mod log_in_and_route;
+mod many;
+mod names;

@@ -1,0 +1,134 @@
+//! Verifying every invariant of a directory: the digest, the indexes, and what rows say of each other.
+//!
+//! The rows are read once, in one snapshot, and written into a temporary database of the same form; its digest and its
+//! indexes must then be those of the file. So the check is done online as well as offline, needs no memory that grows
+//! with the installation, and knows nothing that the writing code doesn't.
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use sterna_account::Digest;
+use sterna_base::AccountId;
+use sterna_base::limits::PAGE_ITEMS_MAX;
+
+use crate::model::Member;
+use crate::read::{AnyEntry, Reader};
+use crate::row::{Change, Cursor, RowKind};
+use crate::{StorageError, index, schema, write};
+
+/// Most problems that one check reports.
+pub const PROBLEMS_MAX: usize = 1000;
+
+impl Reader<'_> {
+    /// Verifies every invariant; empty when all is well. Takes time in proportion to the directory. On a copy that is
+    /// catching up, rows may name others that have not come yet.
+    ///
+    /// # Errors
+    /// When the file or the temporary database can't be read or written.
+    pub fn check(&self) -> Result<Vec<String>, StorageError> {
+        let mut problems = Vec::new();
+        // An empty name is a temporary file that SQLite deletes by itself.
+        let mut copy = Connection::open("")?;
+        schema::migrate(&mut copy)?;
+        copy.execute_batch("BEGIN")?;
+        let mut digest = Digest::default();
+        let mut addresses = 0;
+        let mut after = Cursor::start();
+        loop {
+            let page = self.changes_page(&after, PAGE_ITEMS_MAX)?;
+            for change in &page.rows {
+                write::store(&copy, &mut digest, change)?;
+                addresses += self.check_row(change, &mut problems)?;
+            }
+            match page.next {
+                Some(next) => after = next,
+                None => break,
+            }
+            problems.truncate(PROBLEMS_MAX);
+        }
+        let head = self.head()?;
+        if digest != head.digest {
+            problems.push(format!("the digest is {}, its rows add up to {digest}", head.digest));
+        }
+        for table in schema::CONTENT_TABLES {
+            let (ours, expected) = (sum(self.conn, table)?, sum(&copy, table)?);
+            if ours != expected {
+                problems.push(format!("{table} differs from what the rows say"));
+            }
+        }
+        let distinct: i64 = copy.query_row("SELECT COUNT(*) FROM dir_address", [], |row| row.get(0))?;
+        if distinct != addresses {
+            problems.push(format!("{addresses} addresses are given out, {distinct} of them different"));
+        }
+        problems.truncate(PROBLEMS_MAX);
+        Ok(problems)
+    }
+
+    /// What a row says of others; gives how many addresses it has.
+    fn check_row(&self, change: &Change, problems: &mut Vec<String>) -> Result<i64, StorageError> {
+        let (Some(kind), Some(content)) = (RowKind::from_number(change.kind), &change.content) else { return Ok(0) };
+        let mut expect = |holds: bool, what: &str| {
+            if !holds {
+                problems.push(format!("{kind:?} {}: {what}", change.key));
+            }
+        };
+        match kind {
+            RowKind::Member => {
+                let row: crate::Membership = index::read(kind, &change.key, content)?;
+                expect(self.group(row.group)?.is_some(), "there is no such group");
+                if let Member::Local(id) = row.member {
+                    expect(self.entry(id)?.is_some(), "there is no such member");
+                }
+            }
+            RowKind::Placement => {
+                let row: crate::Placement = index::read(kind, &change.key, content)?;
+                expect(self.entry(row.account)?.is_some(), "nobody has this account");
+                expect(
+                    self.server(row.server)?.is_some_and(|server| server.value.roles.data),
+                    "its server holds no accounts",
+                );
+            }
+            kind if kind.is_entry() => {
+                let id = u64::from_str_radix(&change.key, 16).map(AccountId).unwrap_or_default();
+                let Some(found) = self.entry(id)? else {
+                    expect(false, "it is in no index");
+                    return Ok(0);
+                };
+                let placed = self.placement(id)?.is_some();
+                expect(placed != matches!(found.value, AnyEntry::Group(_)), "its placement is missing or too much");
+                let mut count = 0;
+                for address in found.value.entry().addresses() {
+                    count += 1;
+                    expect(self.domain(address.domain)?.is_some(), "the domain of an address doesn't exist");
+                }
+                return Ok(count);
+            }
+            _ => {}
+        }
+        Ok(0)
+    }
+}
+
+/// An order-free sum over a table's rows.
+fn sum(conn: &Connection, table: &str) -> Result<Digest, StorageError> {
+    let mut statement = conn.prepare(&format!("SELECT * FROM {table}"))?;
+    let columns = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut sum = Digest::default();
+    while let Some(row) = rows.next()? {
+        let mut hasher = blake3::Hasher::new();
+        for at in 0..columns {
+            match row.get_ref(at)? {
+                ValueRef::Null => hasher.update(&[0]),
+                ValueRef::Integer(number) => hasher.update(&[1]).update(&number.to_le_bytes()),
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                    hasher.update(&[2]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes)
+                }
+                ValueRef::Real(number) => hasher.update(&[3]).update(&number.to_le_bytes()),
+            };
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        sum.add(Digest(u128::from_le_bytes(bytes)));
+    }
+    Ok(sum)
+}
