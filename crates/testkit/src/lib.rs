@@ -1,1 +1,5 @@
-//! placeholder
+//! What tests share: awkward messages.
+//!
+//! Nothing here is part of a release.
+
+pub mod zoo;
