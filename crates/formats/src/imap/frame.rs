@@ -1,7 +1,7 @@
 //! Cuts what a client sends into commands: lines with the literals inside them.
 //!
-//! Sans-I/O: the session feeds bytes and is told what to do next. The literal of an APPEND is not collected; the session
-//! streams it and then goes on here. Each byte is looked at once, however the client cuts its packets.
+//! Sans-I/O: the session feeds bytes and is told what to do next. The literal of an APPEND is not collected; the
+//! session streams it and then goes on here. Each byte is looked at once, however the client cuts its packets.
 
 use bytes::{Bytes, BytesMut};
 use sterna_base::Timestamp;

@@ -98,6 +98,24 @@ impl Domain {
         if valid { Ok(Domain(text.to_owned())) } else { Err(AddressError::Syntax) }
     }
 
+    /// Reads the name that a client gives itself. Laptops call themselves what they like, and nothing depends on it
+    /// (RFC 5321 section 4.1.4): any name of letters, digits, hyphens, underscores and dots will do, and an IPv6
+    /// address without its tag gets it. Nothing else, because the name goes into a Received field.
+    ///
+    /// # Errors
+    /// [`AddressError`].
+    pub fn parse_client_name(text: &str) -> Result<Self, AddressError> {
+        let name_char = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if (1..=DOMAIN_BYTES_MAX).contains(&text.len()) && text.bytes().all(name_char) {
+            return Ok(Domain(text.to_owned()));
+        }
+        let untagged = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        match untagged.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
+            Some(address) => Ok(Domain(format!("[IPv6:{address}]"))),
+            None => Domain::parse(text),
+        }
+    }
+
     /// As given.
     pub fn as_str(&self) -> &str {
         &self.0

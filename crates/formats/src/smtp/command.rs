@@ -123,7 +123,7 @@ fn argument(rest: &str, form: &'static str) -> Result<String, CommandError> {
 }
 
 fn client_name(rest: &str, form: &'static str) -> Result<Domain, CommandError> {
-    Domain::parse(rest).map_err(|_| CommandError::Syntax(form))
+    Domain::parse_client_name(rest).map_err(|_| CommandError::Syntax(form))
 }
 
 fn mail(rest: &str) -> Result<Command, CommandError> {
@@ -248,15 +248,39 @@ mod tests {
         for line in ["RCPT TO:<>", "RCPT TO:<a>", "RCPT TO:<@x,y:a@b>"] {
             assert!(matches!(parse(line), Err(CommandError::Address(_))), "{line}");
         }
-        for line in
-            ["BDAT", "BDAT x", "BDAT -1", "BDAT 1 FIRST", "DATA x", "EHLO", "EHLO a b", "AUTH", "AUTH PLAIN a b"]
-        {
+        for line in [
+            "BDAT",
+            "BDAT x",
+            "BDAT -1",
+            "BDAT 1 FIRST",
+            "DATA x",
+            "EHLO",
+            "EHLO a b",
+            "EHLO a(b)",
+            "AUTH",
+            "AUTH PLAIN a b",
+        ] {
             assert!(matches!(parse(line), Err(CommandError::Syntax(_))), "{line}");
         }
         assert_eq!(parse("FROB"), Err(CommandError::Unrecognized));
         assert_eq!(parse(""), Err(CommandError::Unrecognized));
         assert_eq!(parse("NOOP\r"), Err(CommandError::Characters));
         assert_eq!(Command::parse(b"RCPT TO:<\xe9@b>"), Err(CommandError::Characters));
+    }
+
+    #[test]
+    fn client_names_as_they_really_come() {
+        for (given, name) in [
+            ("client.test", "client.test"),
+            ("client.test.", "client.test."),
+            ("-Anas_Laptop", "-Anas_Laptop"),
+            ("[192.0.2.1]", "[192.0.2.1]"),
+            ("[IPv6:::1]", "[IPv6:::1]"),
+            ("[::1]", "[IPv6:::1]"),
+        ] {
+            let Ok(Command::Ehlo(domain)) = parse(&format!("EHLO {given}")) else { panic!("{given}") };
+            assert_eq!(domain.as_str(), name);
+        }
     }
 
     #[test]

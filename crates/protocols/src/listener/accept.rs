@@ -40,8 +40,8 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves until the token is cancelled; then accepts nothing more, and returns when the sessions have ended or their time
-    /// ([`SHUTDOWN_GRACE`]) is over.
+    /// Serves until the token is cancelled; then accepts nothing more, and returns when the sessions have ended or
+    /// their time ([`SHUTDOWN_GRACE`]) is over.
     pub async fn run(self, shutdown: CancellationToken) {
         let Listener { socket, config, protocol } = self;
         let peers = Peers::new(config.connections_max, config.connections_per_peer_max);

@@ -33,7 +33,8 @@ pub enum HandshakeError {
 
 /// A client's connection. Reads and writes like a socket; buffering is the session's matter.
 pub struct Connection {
-    /// Given back when the connection is dropped; the first field, so that the place is free before the client sees the end.
+    /// Given back when the connection is dropped; the first field, so that the place is free before the client sees
+    /// the end.
     _permit: Option<PeerPermit>,
     stream: Box<dyn Stream>,
     peer: IpAddr,
@@ -80,8 +81,8 @@ impl Connection {
         &self.shutdown
     }
 
-    /// Encrypts the connection. Before this, the session must have sent its answer and dropped every byte that it has read:
-    /// what was sent along in the clear may be somebody else's.
+    /// Encrypts the connection. Before this, the session must have sent its answer and dropped every byte that it has
+    /// read: what was sent along in the clear may be somebody else's.
     ///
     /// # Errors
     /// [`HandshakeError`]; the connection is of no use then.

@@ -1,7 +1,7 @@
 //! What every protocol's connections have in common: accepting, TLS, limits, the end of the node.
 //!
-//! A [`Listener`] accepts connections for one [`Protocol`] and hands each over as a [`Connection`], which is read and written
-//! like a socket and can be encrypted later on. It knows nothing of what is said on it.
+//! A [`Listener`] accepts connections for one [`Protocol`] and hands each over as a [`Connection`], which is read and
+//! written like a socket and can be encrypted later on. It knows nothing of what is said on it.
 
 mod accept;
 mod connection;
@@ -22,11 +22,13 @@ pub trait Protocol: Send + Sync + 'static {
     /// For log lines: "imap", "lmtp".
     fn name(&self) -> &'static str;
 
-    /// What a client is told when there are too many connections already, in the protocol's words, with its line ending.
+    /// What a client is told when there are too many connections already, in the protocol's words, with its line
+    /// ending.
     fn busy(&self) -> String;
 
-    /// Serves a connection until it ends. When [`Connection::shutdown`] says that the node ends, a session should finish what
-    /// it is doing, say good-bye and return; after [`limits::SHUTDOWN_GRACE`] it is dropped where it stands.
+    /// Serves a connection until it ends. When [`Connection::shutdown`] says that the node ends, a session should
+    /// finish what it is doing, say good-bye and return; after [`limits::SHUTDOWN_GRACE`] it is dropped where it
+    /// stands.
     async fn serve(&self, connection: Connection);
 }
 
@@ -37,8 +39,8 @@ pub struct ListenerConfig {
     pub tls: Tls,
     /// Connections at the same time.
     pub connections_max: usize,
-    /// Connections at the same time from one address (of IPv6: from one /64 network). Loopback is free: proxies and webmail
-    /// are there.
+    /// Connections at the same time from one address (of IPv6: from one /64 network). Loopback is free: proxies and
+    /// webmail are there.
     pub connections_per_peer_max: usize,
 }
 

@@ -51,7 +51,7 @@ impl SmtpConfig {
             hostname: hostname.into(),
             spool_folder: spool_folder.into(),
             plaintext_login: false,
-            limits: Limits::default(),
+            limits: Limits::of(service),
         }
     }
 }
@@ -86,13 +86,16 @@ pub struct Limits {
     pub content_total_timeout: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// The usual limits of a service. A mail server in front of us keeps its LMTP connections for as long as it has
+    /// mail.
+    pub fn of(service: Service) -> Self {
+        let transactions_max = if service == Service::Lmtp { 1_000_000 } else { 1000 };
         Limits {
             message_bytes_max: MESSAGE_BYTES_MAX,
             swallow_bytes_max: MESSAGE_BYTES_MAX,
             recipients_max: RECIPIENTS_MAX,
-            transactions_max: 1000,
+            transactions_max,
             chunks_max: 10_000,
             errors_max: 20,
             refused_recipients_max: 100,
