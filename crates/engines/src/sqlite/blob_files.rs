@@ -1,28 +1,43 @@
 //! Large bodies as files named by their hash: temporary file, fsync, rename, fsync of the folder.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::collections::HashSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use parking_lot::Mutex;
+
 use sterna_account::StoreError;
 use sterna_account::store::BlobWriter;
-use sterna_base::atomic_file::sync_folder;
 use sterna_base::{BlobHash, Timestamp};
 
 use super::error::file_error;
+use crate::disk::{Disk, DiskFile};
 
 /// The large blobs of one account.
 #[derive(Debug)]
 pub struct BlobFiles {
     folder: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// Folders that are durable for certain: found so or made by this process.
+    folders: Mutex<HashSet<PathBuf>>,
 }
 
 impl BlobFiles {
     /// Those in this folder; it is made with the first blob.
-    pub fn new(folder: PathBuf) -> Self {
-        BlobFiles { folder }
+    pub fn new(folder: PathBuf, disk: Arc<dyn Disk>) -> Self {
+        BlobFiles { folder, disk, folders: Mutex::default() }
+    }
+
+    /// Makes a folder durable once in the life of a store. That it exists is not enough: its maker's flush may have
+    /// failed.
+    fn ensure_folder(&self, folder: &Path) -> std::io::Result<()> {
+        if !self.folders.lock().contains(folder) {
+            self.disk.create_folder(folder)?;
+            self.folders.lock().insert(folder.to_owned());
+        }
+        Ok(())
     }
 
     /// Where a blob is, if it is there: in a folder of the first byte, so that no folder grows too long.
@@ -43,10 +58,10 @@ impl BlobFiles {
     /// Begins to write a blob.
     pub fn writer(self: &Arc<Self>) -> Result<Box<dyn BlobWriter>, StoreError> {
         let begin = || {
-            fs::create_dir_all(&self.folder)?;
+            self.ensure_folder(&self.folder)?;
             let number = u64::from_le_bytes(sterna_base::ids::random_bytes());
             let path = self.folder.join(format!("{TEMPORARY}{number:016x}"));
-            let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+            let file = self.disk.create_file(&path)?;
             Ok((path, file))
         };
         let (path, file) = begin().map_err(|error: std::io::Error| file_error(&error))?;
@@ -56,10 +71,17 @@ impl BlobFiles {
 
     /// Removes a blob that nothing refers to; there being none is success.
     pub fn remove(&self, hash: BlobHash) {
-        if let Err(error) = fs::remove_file(self.path(hash))
+        if let Err(error) = self.disk.remove_file(&self.path(hash))
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(%hash, %error, "a blob that nothing refers to could not be removed");
+        }
+    }
+
+    /// Removes an abandoned file.
+    pub fn remove_path(&self, path: &Path) {
+        if let Err(error) = self.disk.remove_file(path) {
+            tracing::warn!(path = %path.display(), %error, "an abandoned file could not be removed");
         }
     }
 
@@ -98,7 +120,7 @@ fn is_older(path: &Path, before: Timestamp) -> bool {
 /// One blob on its way in.
 struct Writer {
     files: Arc<BlobFiles>,
-    file: File,
+    file: Box<dyn DiskFile>,
     path: Option<PathBuf>,
     hasher: blake3::Hasher,
     size: u64,
@@ -115,20 +137,17 @@ impl BlobWriter for Writer {
     fn finish(mut self: Box<Self>) -> Result<(BlobHash, u64), StoreError> {
         let hash = BlobHash(*self.hasher.finalize().as_bytes());
         let target = self.files.path(hash);
-        let place = || {
-            self.file.sync_all()?;
+        let mut place = || {
+            self.file.sync()?;
             let folder = target.parent().unwrap_or(&self.files.folder);
-            if !folder.exists() {
-                fs::create_dir_all(folder)?;
-                sync_folder(&self.files.folder)?;
-            }
+            self.files.ensure_folder(folder)?;
             if let Some(path) = &self.path {
-                fs::rename(path, &target)?;
+                self.files.disk.rename(path, &target)?;
+                self.path = None;
             }
-            sync_folder(folder)
+            self.files.disk.sync_folder(folder)
         };
         place().map_err(|error: std::io::Error| file_error(&error))?;
-        self.path = None;
         Ok((hash, self.size))
     }
 }
@@ -136,7 +155,7 @@ impl BlobWriter for Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            let _ = fs::remove_file(path);
+            let _ = self.files.disk.remove_file(path);
         }
     }
 }

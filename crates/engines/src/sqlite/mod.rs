@@ -5,6 +5,7 @@
 //! before the transaction that refers to them.
 
 mod blob_files;
+mod connection;
 mod containers;
 mod contents;
 mod error;
@@ -13,18 +14,21 @@ mod read;
 mod rows;
 mod schema;
 mod store;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::params;
 use sterna_account::{Digest, Engine, Role, Store, StoreError};
-use sterna_base::atomic_file::sync_folder;
 use sterna_base::{AccountId, Epoch, Timestamp};
 
+use crate::disk::{Disk, RealDisk};
 use blob_files::BlobFiles;
+use connection::Purpose;
 use error::{file_error, store_error};
 use rows::sql;
 use store::SqliteStore;
@@ -35,28 +39,38 @@ const FILE_NAME: &str = "account.sqlite";
 /// Folders between the root and the accounts, so that a million accounts don't share one folder.
 const SHARDS: u64 = 256;
 
-/// Page cache of one connection. Small: a node has a thousand accounts open, and the system's cache is behind it.
-const CACHE_KIB: i64 = 512;
-
-/// How large the write-ahead log may stay after a checkpoint.
-const LOG_BYTES_MAX: i64 = 4 * 1024 * 1024;
-
-/// How long a statement waits for another connection's lock. Only a checkpoint or another program can hold one.
-const BUSY_MS: u64 = 10_000;
-
-/// Prepared statements kept by a connection.
-const STATEMENTS_KEPT: usize = 64;
-
 /// SQLite files below one folder.
 #[derive(Debug)]
 pub struct SqliteEngine {
     root: PathBuf,
+    disk: Arc<dyn Disk>,
+    log_pages_per_checkpoint: i64,
 }
 
 impl SqliteEngine {
     /// The accounts below this folder.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        SqliteEngine { root: root.into() }
+        SqliteEngine::on_disk(root, Arc::new(RealDisk))
+    }
+
+    /// The same on another disk: tests give one that fails.
+    pub fn on_disk(root: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Self {
+        SqliteEngine { root: root.into(), disk, log_pages_per_checkpoint: connection::LOG_PAGES_PER_CHECKPOINT }
+    }
+
+    /// With checkpoints after another number of pages: tests want to see many.
+    pub fn with_log_pages_per_checkpoint(self, pages: u32) -> Self {
+        SqliteEngine { log_pages_per_checkpoint: i64::from(pages), ..self }
+    }
+
+    /// Makes a folder and those above it. Also existing ones are flushed: their maker's flush may have failed.
+    fn create_folders(&self, folder: &Path) -> std::io::Result<()> {
+        match self.root.parent() {
+            Some(above) if folder == self.root && !above.exists() => fs::create_dir_all(above)?,
+            _ if folder != self.root => self.create_folders(folder.parent().unwrap_or(&self.root))?,
+            _ => {}
+        }
+        self.disk.create_folder(folder)
     }
 
     fn folder(&self, account: AccountId) -> PathBuf {
@@ -64,47 +78,52 @@ impl SqliteEngine {
     }
 }
 
-/// Opens a connection; the writing one makes the file if it isn't there.
-fn open_connection(path: &Path, create: bool) -> Result<Connection, StoreError> {
-    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if create {
-        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+impl SqliteEngine {
+    /// Makes an account's file under another name and renames it, so that a file of that name is always whole.
+    fn create_file(&self, account: AccountId, epoch: Epoch, path: &Path) -> Result<(), StoreError> {
+        let new = path.with_extension("new");
+        for leftover in [new.clone(), connection::log_path(&new)] {
+            match self.disk.remove_file(&leftover) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file_error(&error)),
+                _ => {}
+            }
+        }
+        let conn = connection::open(self.disk.as_ref(), &new, Purpose::Create)?;
+        schema::migrate(&conn)?;
+        let statement = "INSERT INTO account (account, modseq, epoch, role, next_container, next_blob, \
+             last_uid_validity, bytes_max, items_max, bytes_used, items_used, digest) \
+             VALUES (?1, 0, ?2, ?3, 1, 1, 0, NULL, NULL, 0, 0, ?4)";
+        let digest = Digest::default().0.to_le_bytes();
+        let values = params![sql(account.0), sql(epoch.0), Role::Active as u8, digest.as_slice()];
+        conn.execute(statement, values).map_err(store_error)?;
+        connection::checkpoint(&conn)?;
+        drop(conn);
+        let place = || {
+            self.disk.rewrite(&new)?;
+            self.disk.rename(&new, path)
+        };
+        place().map_err(|error| file_error(&error))
     }
-    let open = || {
-        let conn = Connection::open_with_flags(path, flags)?;
-        conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
-        conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-        conn.pragma_update(None, "journal_mode", "WAL")?;
-        conn.pragma_update(None, "synchronous", "FULL")?;
-        conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        conn.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-        conn.pragma_update(None, "temp_store", "MEMORY")?;
-        Ok(conn)
-    };
-    open().map_err(store_error)
 }
 
 impl Engine for SqliteEngine {
     fn create(&self, account: AccountId, epoch: Epoch, _now: Timestamp) -> Result<(), StoreError> {
         let folder = self.folder(account);
-        fs::create_dir_all(&folder).map_err(|error| file_error(&error))?;
-        let conn = open_connection(&folder.join(FILE_NAME), true)?;
-        schema::migrate(&conn)?;
-        let statement = "INSERT INTO account (account, modseq, epoch, role, next_container, next_blob, \
-             last_uid_validity, bytes_max, items_max, bytes_used, items_used, digest) \
-             VALUES (?1, 0, ?2, ?3, 1, 1, 0, NULL, NULL, 0, 0, ?4) ON CONFLICT (account) DO NOTHING";
-        let digest = Digest::default().0.to_le_bytes();
-        let values = params![sql(account.0), sql(epoch.0), Role::Active as u8, digest.as_slice()];
-        conn.execute(statement, values).map_err(store_error)?;
-        let found: i64 = conn.query_row("SELECT epoch FROM account", [], |row| row.get(0)).map_err(store_error)?;
-        if found != sql(epoch.0) {
-            return Err(StoreError::Corrupt(format!("account {account} exists with epoch {found}")));
-        }
-        drop(conn);
-        for folder in folder.ancestors().take(3) {
-            sync_folder(folder).map_err(|error| file_error(&error))?;
-        }
-        Ok(())
+        let path = folder.join(FILE_NAME);
+        let disk = self.disk.as_ref();
+        connection::opening(disk, &path, || {
+            self.create_folders(&folder).map_err(|error| file_error(&error))?;
+            if !path.exists() {
+                self.create_file(account, epoch, &path)?;
+            }
+            disk.sync_folder(&folder).map_err(|error| file_error(&error))?;
+            let conn = connection::open(disk, &path, Purpose::Read)?;
+            let found = conn.query_row("SELECT epoch FROM account", [], |row| row.get::<_, i64>(0));
+            if found.map_err(store_error)? != sql(epoch.0) {
+                return Err(StoreError::Corrupt(format!("account {account} exists with another epoch")));
+            }
+            Ok(())
+        })
     }
 
     fn open(&self, account: AccountId) -> Result<Box<dyn Store>, StoreError> {
@@ -113,20 +132,28 @@ impl Engine for SqliteEngine {
         if !path.exists() {
             return Err(StoreError::NoSuchAccount(account));
         }
-        let conn = open_connection(&path, false)?;
-        schema::migrate(&conn)?;
-        let files = Arc::new(BlobFiles::new(folder.join("blobs")));
-        Ok(Box::new(SqliteStore::new(conn, account, path, files)))
+        connection::opening(self.disk.as_ref(), &path, || {
+            let unclean = connection::adopt_log(self.disk.as_ref(), &path)?;
+            let conn = connection::open(self.disk.as_ref(), &path, Purpose::Write)?;
+            schema::migrate(&conn)?;
+            let files = Arc::new(BlobFiles::new(folder.join("blobs"), self.disk.clone()));
+            let (disk, path) = (self.disk.clone(), path.clone());
+            let store = SqliteStore::new(conn, account, path, files, disk, self.log_pages_per_checkpoint);
+            if unclean {
+                store.check_sums()?;
+            }
+            Ok(Box::new(store) as Box<dyn Store>)
+        })
     }
 
     fn delete(&self, account: AccountId) -> Result<(), StoreError> {
         let folder = self.folder(account);
-        match fs::remove_dir_all(&folder) {
+        match self.disk.remove_folder(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(file_error(&error)),
             Ok(()) => {
                 let parent = folder.parent().unwrap_or(&self.root);
-                sync_folder(parent).map_err(|error| file_error(&error))
+                self.disk.sync_folder(parent).map_err(|error| file_error(&error))
             }
         }
     }

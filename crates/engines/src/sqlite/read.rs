@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use sterna_account::{
-    Change, Changes, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError, UidSet,
+    Change, Changes, Container, Cursor, Digest, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError, UidSet,
 };
 use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, Uid};
@@ -49,6 +49,21 @@ impl Reader {
         let mut statement = self.conn.prepare_cached(&statement).map_err(store_error)?;
         let found = statement.query_row([self.id()], rows::head).optional().map_err(store_error)?;
         found.ok_or(StoreError::NoSuchAccount(self.account))
+    }
+
+    /// What the account's digest must be by the rows of its containers and their tombstones.
+    pub fn digest_of_containers(&self) -> Result<Digest, StoreError> {
+        let mut digest = Digest::default();
+        for container in self.containers()? {
+            digest.add(Digest::of_container(&container));
+        }
+        let deleted = "SELECT container, modseq FROM container_deleted WHERE account = ?1";
+        let rows = self.list(deleted, [self.id()], |row| {
+            let (id, modseq): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok(Digest::of_deleted_container(ContainerId(id.cast_unsigned()), Modseq(modseq.cast_unsigned())))
+        })?;
+        rows.into_iter().for_each(|row| digest.add(row));
+        Ok(digest)
     }
 
     fn must_live(&self, container: ContainerId) -> Result<(), StoreError> {

@@ -130,14 +130,25 @@ CREATE TABLE operation (
 /// # Errors
 /// [`StoreError::NewerFormat`] when a newer version wrote it.
 pub fn migrate(conn: &Connection) -> Result<(), StoreError> {
+    migrate_through(conn, STEPS)
+}
+
+/// The same with other steps: tests have formats of their own.
+pub fn migrate_through(conn: &Connection, steps: &[&str]) -> Result<(), StoreError> {
     let found: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store_error)?;
-    if found > FORMAT {
-        return Err(StoreError::NewerFormat { found, supported: FORMAT });
+    if found as usize > steps.len() {
+        return Err(StoreError::NewerFormat { found, supported: steps.len() as u32 });
     }
-    for (format, step) in (1..).zip(STEPS).skip(found as usize) {
+    for (format, step) in (1u32..).zip(steps).skip(found as usize) {
         let step = step.replace("CLUSTERED", "WITHOUT ROWID").replace("BYTEA", "BLOB");
-        let sql = format!("BEGIN IMMEDIATE; {step} PRAGMA user_version = {format}; COMMIT;");
-        conn.execute_batch(&sql).map_err(store_error)?;
+        let run = || {
+            // Rolls back when it is dropped before the commit.
+            let transaction = conn.unchecked_transaction()?;
+            transaction.execute_batch(&step)?;
+            transaction.pragma_update(None, "user_version", format)?;
+            transaction.commit()
+        };
+        run().map_err(store_error)?;
     }
     Ok(())
 }

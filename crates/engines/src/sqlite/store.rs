@@ -13,10 +13,12 @@ use sterna_account::{
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
 use super::blob_files::BlobFiles;
+use super::connection::{self, Purpose};
 use super::error::store_error;
 use super::read::Reader;
 use super::rows::sql;
-use super::{contents, open_connection, transaction};
+use super::{contents, transaction};
+use crate::disk::Disk;
 
 /// How old a blob that nothing refers to must be before it is taken for abandoned: one day.
 const STAGED_KEPT_MS: i64 = 24 * 3600 * 1000;
@@ -25,14 +27,64 @@ const STAGED_KEPT_MS: i64 = 24 * 3600 * 1000;
 pub struct SqliteStore {
     reader: Reader,
     path: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// Pages in the log after which a checkpoint follows a commit.
+    pages_per_checkpoint: i64,
+    /// Pages in the log at which the next checkpoint is due.
+    checkpoint_at: i64,
     /// Set by the first failure that leaves it unknown what reached the disk.
     stopped: Option<String>,
 }
 
 impl SqliteStore {
     /// Over an open connection.
-    pub fn new(conn: Connection, account: AccountId, path: PathBuf, files: Arc<BlobFiles>) -> Self {
-        SqliteStore { reader: Reader { conn, account, files }, path, stopped: None }
+    pub fn new(
+        conn: Connection,
+        account: AccountId,
+        path: PathBuf,
+        files: Arc<BlobFiles>,
+        disk: Arc<dyn Disk>,
+        pages_per_checkpoint: i64,
+    ) -> Self {
+        let (checkpoint_at, stopped) = (pages_per_checkpoint, None);
+        let reader = Reader { conn, account, files };
+        SqliteStore { reader, path, disk, pages_per_checkpoint, checkpoint_at, stopped }
+    }
+
+    /// The cheap part of a check, for stores that were not closed in peace: the account's row belongs to its
+    /// containers.
+    pub fn check_sums(&self) -> Result<(), StoreError> {
+        let stored = self.reader.head()?.digest;
+        if stored != self.reader.digest_of_containers()? {
+            return Err(StoreError::Corrupt("the account's digest is not that of its containers".into()));
+        }
+        Ok(())
+    }
+
+    /// What follows a durable change: a checkpoint when the log is long. Its failure doesn't take back what was
+    /// acknowledged, but the store takes nothing more.
+    fn keep_log_short(&mut self) {
+        let run = || {
+            let pages = connection::log_pages(&self.reader.conn)?;
+            if pages < self.checkpoint_at {
+                // A log that began anew is due at the first mark again.
+                let is_new = pages < self.checkpoint_at - self.pages_per_checkpoint;
+                return Ok(if is_new { self.pages_per_checkpoint } else { self.checkpoint_at });
+            }
+            connection::checkpoint(&self.reader.conn)?;
+            Ok(pages + self.pages_per_checkpoint)
+        };
+        match run() {
+            Ok(due) => self.checkpoint_at = due,
+            // The log stays, and is checkpointed when there is room.
+            Err(StoreError::DiskFull(_)) => self.checkpoint_at += self.pages_per_checkpoint,
+            Err(error) => self.stop(&error),
+        }
+    }
+
+    fn stop(&mut self, error: &StoreError) {
+        tracing::error!(account = %self.reader.account, %error, "the store takes no more changes until it is reopened");
+        self.stopped = Some(error.to_string());
     }
 
     fn check_running(&self) -> Result<(), StoreError> {
@@ -56,8 +108,9 @@ impl SqliteStore {
             Ok(result)
         };
         let result = run();
-        if let Err(error) = &result {
-            self.fail(error);
+        match &result {
+            Ok(_) => self.keep_log_short(),
+            Err(error) => self.fail(error),
         }
         result
     }
@@ -66,19 +119,18 @@ impl SqliteStore {
     fn fail(&mut self, error: &StoreError) {
         let rolled_back = self.reader.conn.is_autocommit() || self.sql("ROLLBACK").is_ok();
         if !matches!(error, StoreError::DiskFull(_)) || !rolled_back {
-            self.stopped = Some(error.to_string());
+            self.stop(error);
         }
     }
 
     /// Removes files of blobs that no row mentions any more. Another commit of the same batch may have brought a blob
-    /// back, so each is looked up again.
-    fn remove_files(&self, hashes: Vec<BlobHash>) -> Result<(), StoreError> {
+    /// back, so each is looked up again; one that stays for an error is found by a later purge.
+    fn remove_files(&self, hashes: Vec<BlobHash>) {
         for hash in hashes {
-            if !self.knows(hash)? {
+            if self.knows(hash).is_ok_and(|known| !known) {
                 self.reader.files.remove(hash);
             }
         }
-        Ok(())
     }
 
     fn knows(&self, hash: BlobHash) -> Result<bool, StoreError> {
@@ -144,7 +196,8 @@ impl Store for SqliteStore {
         });
         match result {
             Ok((answers, unreferenced)) => {
-                self.remove_files(unreferenced)?;
+                self.remove_files(unreferenced);
+                self.keep_log_short();
                 Ok(answers)
             }
             Err(error) => {
@@ -175,11 +228,11 @@ impl Store for SqliteStore {
             Err(CommitError::Store(error)) => return Err(error),
             Err(other) => return Err(StoreError::Corrupt(other.to_string())),
         };
-        self.remove_files(files)?;
+        self.remove_files(files);
         if rows == 0 {
             for (path, hash) in self.reader.files.older_than(now.plus_ms(-STAGED_KEPT_MS)) {
                 if hash.is_none_or(|hash| self.knows(hash).is_ok_and(|known| !known)) {
-                    let _ = std::fs::remove_file(path);
+                    self.reader.files.remove_path(&path);
                 }
             }
         }
@@ -200,7 +253,8 @@ impl Store for SqliteStore {
     }
 
     fn reader(&self) -> Result<Box<dyn Read>, StoreError> {
-        let conn = open_connection(&self.path, false)?;
+        let disk = self.disk.as_ref();
+        let conn = connection::opening(disk, &self.path, || connection::open(disk, &self.path, Purpose::Read))?;
         Ok(Box::new(Reader { conn, account: self.reader.account, files: self.reader.files.clone() }))
     }
 

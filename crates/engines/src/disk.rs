@@ -1,0 +1,109 @@
+//! The few things that stores do with files beside SQLite's own, behind a narrow trait, so that tests can cut the power
+//! and fill the disk between any two of them.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Changes of files and folders. Reading needs no trait: it can't lose anything.
+pub trait Disk: Debug + Send + Sync {
+    /// The SQLite VFS through which databases on this disk are opened; `None` is SQLite's own.
+    fn vfs(&self) -> Option<&str> {
+        None
+    }
+
+    /// Makes a folder in one that exists, durably; existing already is success.
+    ///
+    /// # Errors
+    /// Whatever the file system says; the same holds for every method here.
+    fn create_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a new file, open for writing.
+    fn create_file(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Writes a file's content over itself and flushes it: what was read from the system's cache is then on the disk.
+    fn rewrite(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives a file its final name; durable after [`Disk::sync_folder`] of the folder that it goes to.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a folder and all that is in it.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a folder's entries durable.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+}
+
+/// A file being written from its beginning.
+pub trait DiskFile: Send {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes all bytes durable (not the file's name: that is its folder's matter).
+    ///
+    /// # Errors
+    /// Whatever the file system says; nobody knows then what reached the disk.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// The machine's file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            done => done?,
+        }
+        path.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
+    }
+
+    fn create_file(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        Ok(Box::new(RealFile(file)))
+    }
+
+    fn rewrite(&self, path: &Path) -> io::Result<()> {
+        let content = fs::read(path)?;
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.write_all_at(&content, 0)?;
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        sterna_base::atomic_file::sync_folder(path)
+    }
+}
+
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}

@@ -1,0 +1,9 @@
+//! What only this engine can be asked: power cuts, failed flushes, full disks, formats and costs. What every engine must
+//! do is in the conformance suite.
+
+mod cost;
+mod failed_sync;
+mod formats;
+mod full_disk;
+mod history;
+mod power_cut;
