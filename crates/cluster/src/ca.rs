@@ -13,6 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use sterna_base::{BlobHash, Clock, InstallationId, NodeId, Timestamp, atomic_file};
 use x509_parser::time::ASN1Time;
 
+use crate::identity::CLUSTER_FOLDER;
 use crate::limits::{AUTHORITY_LIFETIME_MS, CERTIFICATE_BACKDATE_MS, CERTIFICATE_LIFETIME_MS};
 use crate::peer_name::PeerName;
 
@@ -69,7 +70,11 @@ impl Authority {
     ///
     /// # Errors
     /// [`CertificateError::Exists`] when there is one.
-    pub fn create(folder: &Path, installation: InstallationId, clock: &dyn Clock) -> Result<Self, CertificateError> {
+    pub(crate) fn create(
+        folder: &Path,
+        installation: InstallationId,
+        clock: &dyn Clock,
+    ) -> Result<Self, CertificateError> {
         let path = folder.join(AUTHORITY_FILE);
         if path.exists() {
             return Err(CertificateError::Exists(path));
@@ -83,12 +88,12 @@ impl Authority {
         Ok(Authority { installation, issuer: Issuer::new(params, key), certificate })
     }
 
-    /// Reads the authority that [`Authority::create`] stored. Blocking.
+    /// Reads the authority of the main node with this data directory. Blocking.
     ///
     /// # Errors
     /// When the file can't be read or is damaged.
-    pub fn load(folder: &Path, installation: InstallationId) -> Result<Self, CertificateError> {
-        let path = folder.join(AUTHORITY_FILE);
+    pub fn load(data_dir: &Path, installation: InstallationId) -> Result<Self, CertificateError> {
+        let path = data_dir.join(CLUSTER_FOLDER).join(AUTHORITY_FILE);
         let text =
             std::fs::read_to_string(&path).map_err(|cause| CertificateError::File { path: path.clone(), cause })?;
         let damaged = |cause: String| CertificateError::Damaged { path: path.clone(), cause };

@@ -22,6 +22,7 @@ pub const CLUSTER_FOLDER: &str = "cluster";
 const NODE_FILE: &str = "node.json";
 const KEY_FILE: &str = "node.pem";
 const TRUST_FILE: &str = "ca.pem";
+const JOINING_FILE: &str = "joining.json";
 
 /// A key that has no certificate yet, and the request to get one.
 pub struct PendingKey {
@@ -31,6 +32,27 @@ pub struct PendingKey {
 }
 
 impl PendingKey {
+    /// The key of an earlier attempt to join below `data_dir`, or a fresh one that is stored for the next attempt: the
+    /// main node answers a repeated request, so an interrupted `join` is simply run again. Blocking.
+    ///
+    /// # Errors
+    /// When the file can't be read or written.
+    pub fn for_joining(data_dir: &Path) -> Result<(NodeId, Self), CertificateError> {
+        let path = cluster_folder(data_dir)?.join(JOINING_FILE);
+        let damaged = |cause: String| CertificateError::Damaged { path: path.clone(), cause };
+        if path.exists() {
+            let file: JoiningFile = serde_json::from_slice(&read(&path)?).map_err(|e| damaged(e.to_string()))?;
+            let key = KeyPair::from_pem(&file.key).map_err(|e| damaged(e.to_string()))?;
+            return Ok((file.node, PendingKey { key, request: file.request }));
+        }
+        let node = NodeId::random();
+        let pending = PendingKey::generate(node)?;
+        let file = JoiningFile { node, key: pending.key.serialize_pem(), request: pending.request.clone() };
+        let text = serde_json::to_vec(&file).map_err(|e| damaged(e.to_string()))?;
+        write(&path, &text, 0o600)?;
+        Ok((node, pending))
+    }
+
     /// A fresh key and its request.
     ///
     /// # Errors
@@ -42,6 +64,16 @@ impl PendingKey {
         let request = params.serialize_request(&key)?.der().to_vec();
         Ok(PendingKey { key, request })
     }
+}
+
+/// A join under way.
+#[derive(Serialize, Deserialize)]
+struct JoiningFile {
+    node: NodeId,
+    /// PEM.
+    key: String,
+    /// PKCS #10, DER: kept, because signing again gives other bytes.
+    request: Vec<u8>,
 }
 
 /// The part of an identity that never changes, as stored.
@@ -105,6 +137,8 @@ impl Identity {
         write(&folder.join(KEY_FILE), key_text(&pending, &certificate).as_bytes(), 0o600)?;
         let text = serde_json::to_vec_pretty(&facts).map_err(|error| CertificateError::Crypto(error.to_string()))?;
         write(&folder.join(NODE_FILE), &text, 0o644)?;
+        // The key is in its own file now. Left behind after a crash, this one is never looked at again.
+        let _ = fs::remove_file(folder.join(JOINING_FILE));
         Identity::load(data_dir)
     }
 

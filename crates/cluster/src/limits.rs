@@ -25,6 +25,10 @@ pub const HOLD_PAUSE_MAX_MS: u64 = 100;
 
 /// Connections that the listener serves at a time.
 pub const CONNECTIONS_MAX: usize = 1_024;
+/// Connections without a certificate at a time: machines that join.
+pub const STRANGERS_MAX: usize = 32;
+/// How long a connection without a certificate may last.
+pub const STRANGER_CONNECTION_MS: u64 = 60_000;
 /// Streams (calls, uploads, watches) on one connection at a time.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
 /// How long a TLS handshake may take before the listener hangs up.
@@ -33,8 +37,8 @@ pub const HANDSHAKE_TIMEOUT_MS: u64 = 5_000;
 pub const SHUTDOWN_GRACE_MS: u64 = 3_000;
 /// Flow-control window of one stream, in bytes: four chunks of a blob.
 pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-/// Flow-control window of one connection, in bytes.
-pub const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+/// Flow-control window of one connection, in bytes: so many streams may stand still before they stop the others.
+pub const CONNECTION_WINDOW_BYTES: u32 = 32 * STREAM_WINDOW_BYTES;
 /// Largest HTTP/2 frame, in bytes.
 pub const FRAME_BYTES_MAX: u32 = 64 * 1024;
 /// All header fields of one request or answer, in bytes.
@@ -46,6 +50,9 @@ pub const CONTROL_BODY_BYTES_MAX: usize = 64 * 1024;
 pub const CALL_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a body that was announced may stand still before it is given up.
 pub const BODY_STALL_MS: u64 = 10_000;
+/// How long an upload may stand still: as long as the slowest protocol session that feeds it may (the data block of
+/// RFC 5321 section 4.5.3.2.5, with room). A dead peer is found by pings long before.
+pub const UPLOAD_STALL_MS: u64 = 10 * 60 * 1000;
 /// One staged blob, in bytes. Four times the largest message, so that files have room.
 pub const UPLOAD_BYTES_MAX: u64 = 4 * sterna_base::limits::MESSAGE_BYTES_MAX;
 /// Pieces of an upload that wait for the network.
@@ -61,6 +68,8 @@ pub const WATCHES_PER_PEER_MAX: usize = 100_000;
 pub const WATCH_QUEUE_MAX: usize = 256;
 /// One record in a stream of watches, in bytes.
 pub const WATCH_RECORD_BYTES_MAX: usize = 1_024;
+/// Placements that a node remembers between two changes of the directory.
+pub const PLACEMENTS_REMEMBERED_MAX: usize = 100_000;
 /// How often a node looks for watches that nobody reads any more.
 pub const WATCH_SWEEP_MS: u64 = 30_000;
 

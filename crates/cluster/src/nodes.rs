@@ -1,14 +1,17 @@
 //! What the cluster asks the directory: who belongs to the installation, and where an account lives. The server wires a
 //! directory copy behind these traits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sterna_account::AccountError;
 use sterna_base::{AccountId, Epoch, NodeId};
 use tokio::sync::watch;
+
+use crate::limits::PLACEMENTS_REMEMBERED_MAX;
 
 /// What a node does; a node has one or more of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,18 +96,51 @@ pub trait PlacementCheck: Send + Sync {
     async fn check(&self, account: AccountId, epoch: Epoch) -> Result<(), Misplaced>;
 }
 
-/// The check against this node's own copy of the directory.
+/// The check against this node's own copy of the directory. It remembers placements until the directory changes, because
+/// it is asked on every call.
 pub struct DirectoryCheck {
-    /// Where accounts live.
-    pub placements: Arc<dyn Placements>,
-    /// This node.
-    pub node: NodeId,
+    placements: Arc<dyn Placements>,
+    node: NodeId,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    /// The directory's state when these were looked up.
+    seen: u64,
+    placements: HashMap<AccountId, Option<Placement>>,
+}
+
+impl DirectoryCheck {
+    /// The check of this node.
+    pub fn new(placements: Arc<dyn Placements>, node: NodeId) -> Arc<Self> {
+        Arc::new(DirectoryCheck { placements, node, remembered: Mutex::default() })
+    }
+
+    async fn placement(&self, account: AccountId) -> Result<Option<Placement>, AccountError> {
+        let seen = *self.placements.changed().borrow();
+        {
+            let mut remembered = self.remembered.lock();
+            if remembered.seen != seen || remembered.placements.len() >= PLACEMENTS_REMEMBERED_MAX {
+                *remembered = Remembered { seen, placements: HashMap::new() };
+            }
+            if let Some(placement) = remembered.placements.get(&account) {
+                return Ok(*placement);
+            }
+        }
+        let placement = self.placements.placement(account).await?;
+        let mut remembered = self.remembered.lock();
+        if remembered.seen == seen {
+            remembered.placements.insert(account, placement);
+        }
+        Ok(placement)
+    }
 }
 
 #[async_trait]
 impl PlacementCheck for DirectoryCheck {
     async fn check(&self, account: AccountId, epoch: Epoch) -> Result<(), Misplaced> {
-        match self.placements.placement(account).await {
+        match self.placement(account).await {
             Ok(Some(here)) if here.node == self.node && here.epoch == epoch => Ok(()),
             Ok(Some(here)) if here.node == self.node => Err(Misplaced::WrongEpoch { current: here.epoch }),
             Ok(_) => Err(Misplaced::NotHere),

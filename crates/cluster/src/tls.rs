@@ -17,7 +17,7 @@ use rustls::{
     CertificateError as TlsCertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
     RootCertStore, ServerConfig, SignatureScheme,
 };
-use sterna_base::{BlobHash, Clock, NodeId};
+use sterna_base::{BlobHash, Clock, NodeId, Timestamp};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::ca::fingerprint;
@@ -80,7 +80,7 @@ pub fn explain(error: &Error) -> String {
             | TlsCertificateError::ExpiredContext { .. }
             | TlsCertificateError::NotValidYet
             | TlsCertificateError::NotValidYetContext { .. },
-        ) => format!("{error}: check the clocks of both machines; a node that was off for months must join again"),
+        ) => format!("{error}: check the clocks of both machines"),
         Error::AlertReceived(
             Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown | Alert::DecryptError,
         ) => "the peer refused this node's certificate: it is not of the peer's installation; join it again".into(),
@@ -240,7 +240,16 @@ impl ClientCertVerifier for NodeClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        let verified = match self.chain.verify_client_cert(end_entity, intermediates, now) {
+            // An expired certificate may still do one thing, get itself renewed; the routes see to that.
+            Err(Error::InvalidCertificate(
+                TlsCertificateError::Expired | TlsCertificateError::ExpiredContext { .. },
+            )) => {
+                let at = issued_at(end_entity).ok_or_else(|| refuse(PeerRefused::NotANode))?;
+                self.chain.verify_client_cert(end_entity, intermediates, at)?
+            }
+            verified => verified?,
+        };
         let name = PeerName::of_certificate(end_entity).map_err(|_| refuse(PeerRefused::NotANode))?;
         if name.installation != self.own.installation {
             return Err(refuse(PeerRefused::OtherInstallation(name)));
@@ -386,6 +395,12 @@ fn verify_chain(
 ) -> Result<(), Error> {
     let certificate = ParsedCertificate::try_from(end_entity)?;
     rustls::client::verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms.all)
+}
+
+/// Whether a certificate's validity is over.
+pub fn is_expired(certificate: &CertificateDer<'_>, now: Timestamp) -> bool {
+    X509Certificate::from_der(certificate)
+        .is_ok_and(|(_, parsed)| parsed.validity().not_after.timestamp() < now.seconds())
 }
 
 /// The first second of a certificate's validity: the time at which it is judged when the clock can't be trusted.

@@ -70,15 +70,15 @@ impl RemoteAccount {
 
     /// Asks for page after page until the limit is reached or there is no more. `next` is told how many are still
     /// wanted and the last row there is.
-    async fn pages<A: Serialize, R: DeserializeOwned>(
+    async fn pages<A, R>(
         &self,
         method: &str,
         limit: usize,
         next: impl Fn(u64, Option<&R>) -> A + Send + Sync,
     ) -> Result<Vec<R>, AccountError>
     where
-        A: Send + Sync,
-        R: Send + Sync,
+        A: Serialize + Send + Sync,
+        R: DeserializeOwned + Send + Sync,
     {
         let mut rows: Vec<R> = Vec::new();
         loop {

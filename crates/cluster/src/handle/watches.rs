@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use sterna_base::{AccountId, Epoch, Modseq};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
 
 use crate::limits::{RECONNECT_MAX_MS, RECONNECT_MIN_MS, WATCH_QUEUE_MAX, WATCH_SWEEP_MS};
 use crate::rpc::body::{Payload, Piece};
@@ -135,7 +136,13 @@ async fn run(weak: Weak<PeerWatches>) {
     let mut pause_ms = RECONNECT_MIN_MS;
     loop {
         let Some(watches) = weak.upgrade() else { return };
-        watches.peer.wait_up().await;
+        let up = timeout(Duration::from_millis(WATCH_SWEEP_MS), watches.peer.wait_up()).await;
+        if up.is_err() {
+            if !watches.sweep() {
+                return;
+            }
+            continue;
+        }
         watches.begin_stream();
         match stream(&watches).await {
             Ok(()) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{Method, Request};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::CertificateDer;
-use sterna_base::{Clock, NodeId, OperationId};
+use sterna_base::{Clock, OperationId};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -86,8 +86,8 @@ pub enum JoinError {
     Certificate(#[from] CertificateError),
 }
 
-/// Joins the installation and stores the new identity below `data_dir`. Interrupted, it can be called again with the
-/// same token as long as the process lives; a new process needs a new token if the old one was crossed out.
+/// Joins the installation and stores the new identity below `data_dir`. Interrupted anywhere, it can be called again with
+/// the same token.
 ///
 /// # Errors
 /// [`JoinError`]
@@ -95,8 +95,10 @@ pub async fn join(data_dir: &Path, options: &JoinOptions, clock: Arc<dyn Clock>)
     if Identity::exists(data_dir) {
         return Err(JoinError::AlreadyJoined);
     }
-    let node = NodeId::random();
-    let pending = PendingKey::generate(node)?;
+    let folder = data_dir.to_owned();
+    let (node, pending) = tokio::task::spawn_blocking(move || PendingKey::for_joining(&folder))
+        .await
+        .map_err(|error| JoinError::Answer(error.to_string()))??;
     let probe = match options.listen {
         Some(listen) => ProbeAnswer::listen(listen).await,
         None => None,

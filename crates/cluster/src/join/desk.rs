@@ -15,6 +15,7 @@ use super::{
     TokenEntry, from_base64, to_base64,
 };
 use crate::ca::{Authority, CertificateError};
+use crate::identity::{Identity, PendingKey};
 use crate::limits::{CLOCK_SKEW_MS_MAX, JOINS_MAX, NODE_NAME_BYTES_MAX, PROBE_TIMEOUT_MS};
 use crate::nodes::NodeRoles;
 use crate::rpc::wire::{RELEASE, releases_fit};
@@ -175,6 +176,21 @@ impl JoinDesk {
         Ok(())
     }
 
+    /// Renews the main node's own certificate if more than half of its life time is over: to be called at every start, so
+    /// that a main node that was off for months comes back by itself. Blocking.
+    ///
+    /// # Errors
+    /// When the certificate can't be made or stored.
+    pub fn renew_own(&self, identity: &Identity) -> Result<bool, CertificateError> {
+        if self.clock.now() < identity.renewal_due() {
+            return Ok(false);
+        }
+        let pending = PendingKey::generate(identity.node())?;
+        let certificate = self.authority.sign(&pending.request, identity.node(), &*self.clock)?;
+        identity.renew(pending, certificate)?;
+        Ok(true)
+    }
+
     /// Signs the next certificate of a node that came with a valid one.
     pub(crate) fn renew(&self, node: NodeId, request: &RenewalRequest) -> Result<RenewalAnswer, CertificateError> {
         let signing =
@@ -220,7 +236,7 @@ async fn probe(request: &JoinRequest) -> Result<(), String> {
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()

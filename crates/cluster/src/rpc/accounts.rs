@@ -18,7 +18,9 @@ use super::calls::{
 };
 use super::fault::FaultKind;
 use super::wire;
-use crate::limits::{CALL_BODY_BYTES_MAX, ITEMS_WITH_BODY_MAX, ITEMS_WITH_SUMMARY_MAX, UPLOAD_BYTES_MAX};
+use crate::limits::{
+    CALL_BODY_BYTES_MAX, ITEMS_WITH_BODY_MAX, ITEMS_WITH_SUMMARY_MAX, UPLOAD_BYTES_MAX, UPLOAD_STALL_MS,
+};
 use crate::nodes::{Misplaced, PlacementCheck};
 
 /// The accounts that live on this node, and who may be served.
@@ -109,7 +111,7 @@ async fn answer(account: &LocalAccount, epoch: Epoch, method: &str, body: &[u8])
 async fn stage_blob(account: &LocalAccount, mut body: Incoming) -> Result<Bytes, FaultKind> {
     let mut upload = account.stage_blob().await?;
     let mut taken_bytes = 0;
-    while let Some(piece) = next_piece(&mut body).await? {
+    while let Some(piece) = next_piece(&mut body, UPLOAD_STALL_MS).await? {
         taken_bytes += piece.len() as u64;
         if taken_bytes > UPLOAD_BYTES_MAX {
             return Err(FaultKind::TooLarge { bytes_max: UPLOAD_BYTES_MAX });

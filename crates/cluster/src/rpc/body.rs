@@ -79,23 +79,23 @@ pub enum BodyError {
     /// It is longer than allowed.
     #[error("the body is longer than {0} bytes")]
     TooLarge(u64),
-    /// Nothing came for [`BODY_STALL_MS`].
-    #[error("the body stood still for {BODY_STALL_MS} ms")]
-    Stalled,
+    /// Nothing came for so many milliseconds.
+    #[error("the body stood still for {0} ms")]
+    Stalled(u64),
     /// The connection or the stream broke.
     #[error("the body broke off: {0}")]
     Broken(hyper::Error),
 }
 
-/// The next bytes of a body; `None` at its end.
+/// The next bytes of a body; `None` at its end. They may take `stall_ms`.
 ///
 /// # Errors
 /// [`BodyError::Stalled`] and [`BodyError::Broken`].
-pub async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
-    let stall = Duration::from_millis(BODY_STALL_MS);
+pub async fn next_piece(body: &mut Incoming, stall_ms: u64) -> Result<Option<Bytes>, BodyError> {
+    let stall = Duration::from_millis(stall_ms);
     loop {
         match tokio::time::timeout(stall, body.frame()).await {
-            Err(_) => return Err(BodyError::Stalled),
+            Err(_) => return Err(BodyError::Stalled(stall_ms)),
             Ok(None) => return Ok(None),
             Ok(Some(Err(error))) => return Err(BodyError::Broken(error)),
             Ok(Some(Ok(frame))) => {
@@ -116,7 +116,7 @@ pub async fn whole(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyEr
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large());
     }
-    let Some(first) = next_piece(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(first) = next_piece(&mut body, BODY_STALL_MS).await? else { return Ok(Bytes::new()) };
     if first.len() > bytes_max {
         return Err(too_large());
     }
@@ -124,7 +124,7 @@ pub async fn whole(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyEr
         return Ok(first);
     }
     let mut all = BytesMut::from(first);
-    while let Some(piece) = next_piece(&mut body).await? {
+    while let Some(piece) = next_piece(&mut body, BODY_STALL_MS).await? {
         if all.len() + piece.len() > bytes_max {
             return Err(too_large());
         }

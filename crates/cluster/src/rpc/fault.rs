@@ -24,6 +24,9 @@ pub enum FaultKind {
     /// The caller showed no certificate.
     #[error("this needs a node's certificate: join this machine to the installation first")]
     NoCertificate,
+    /// The caller's certificate has expired; all it can be used for is its renewal.
+    #[error("this node's certificate has expired; the main node renews it as soon as it can be reached")]
+    Expired,
     /// The caller's node is not in the directory (any more).
     #[error("node {0} is not in the directory: it was removed, or the change has not arrived yet")]
     UnknownNode(NodeId),
@@ -90,7 +93,7 @@ impl FaultKind {
     pub fn status(&self) -> http::StatusCode {
         use http::StatusCode;
         match self {
-            FaultKind::NoCertificate => StatusCode::UNAUTHORIZED,
+            FaultKind::NoCertificate | FaultKind::Expired => StatusCode::UNAUTHORIZED,
             FaultKind::UnknownNode(_) | FaultKind::NotMain | FaultKind::Join(_) => StatusCode::FORBIDDEN,
             FaultKind::Release { .. } => StatusCode::UPGRADE_REQUIRED,
             FaultKind::NoRoute | FaultKind::NoSuchAccount(_) => StatusCode::NOT_FOUND,
@@ -119,7 +122,7 @@ impl From<BodyError> for FaultKind {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge(bytes_max) => FaultKind::TooLarge { bytes_max },
-            BodyError::Stalled => FaultKind::Stalled,
+            BodyError::Stalled(_) => FaultKind::Stalled,
             BodyError::Broken(error) => FaultKind::Malformed(error.to_string()),
         }
     }

@@ -24,7 +24,8 @@ use crate::identity::Identity;
 use crate::join::JoinDesk;
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, CONNECTIONS_MAX, FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, HEADER_BYTES_MAX,
-    PING_INTERVAL_MS, PING_TIMEOUT_MS, SHUTDOWN_GRACE_MS, STREAM_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
+    PING_INTERVAL_MS, PING_TIMEOUT_MS, SHUTDOWN_GRACE_MS, STRANGER_CONNECTION_MS, STRANGERS_MAX, STREAM_WINDOW_BYTES,
+    STREAMS_PER_CONNECTION_MAX,
 };
 use crate::nodes::Nodes;
 use crate::peer_name::PeerName;
@@ -72,9 +73,11 @@ struct Listening {
     services: Arc<Services>,
     identity: Arc<Identity>,
     acceptor: TlsAcceptor,
+    clock: Arc<dyn Clock>,
     stop: CancellationToken,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
+    strangers: Semaphore,
 }
 
 impl ClusterNode {
@@ -90,15 +93,17 @@ impl ClusterNode {
     ) -> Result<Self, BindError> {
         let listener = TcpListener::bind(address).await.map_err(|cause| BindError::Listen { address, cause })?;
         let address = listener.local_addr().map_err(|cause| BindError::Listen { address, cause })?;
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(&identity, clock)?));
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(&identity, clock.clone())?));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let listening = Listening {
             services: Arc::new(services),
             identity,
             acceptor,
+            clock,
             stop: stop.clone(),
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            strangers: Semaphore::new(STRANGERS_MAX),
         };
         tasks.spawn(accept(listener, Arc::new(listening)));
         Ok(ClusterNode { address, stop, tasks })
@@ -165,9 +170,24 @@ async fn serve(tcp: TcpStream, address: SocketAddr, listening: Arc<Listening>) {
         },
     };
     let certificates = stream.get_ref().1.peer_certificates();
-    let name = certificates.and_then(|chain| PeerName::of_certificate(chain.first()?).ok());
-    let caller =
-        Arc::new(Caller { services: listening.services.clone(), identity: listening.identity.clone(), name, address });
+    let certificate = certificates.and_then(|chain| chain.first());
+    let name = certificate.and_then(|certificate| PeerName::of_certificate(certificate).ok());
+    let expired = certificate.is_some_and(|certificate| tls::is_expired(certificate, listening.clock.now()));
+    let stranger = match name {
+        Some(_) => None,
+        None => match listening.strangers.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => return tracing::warn!(%address, "too many connections without a certificate"),
+        },
+    };
+    let caller = Arc::new(Caller {
+        services: listening.services.clone(),
+        identity: listening.identity.clone(),
+        name,
+        expired,
+        address,
+        stop: listening.stop.clone(),
+    });
     let service = service_fn(move |request| {
         let caller = caller.clone();
         async move { Ok::<_, Infallible>(caller.answer(request).await) }
@@ -176,6 +196,7 @@ async fn serve(tcp: TcpStream, address: SocketAddr, listening: Arc<Listening>) {
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = tokio::time::sleep(Duration::from_millis(STRANGER_CONNECTION_MS)), if stranger.is_some() => return,
         () = listening.stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             match timeout(Duration::from_millis(SHUTDOWN_GRACE_MS), connection).await {

@@ -49,7 +49,8 @@ impl Peers {
         let mut entries = self.entries.lock();
         // Nodes that were removed from the directory give their place back; there are never many nodes.
         if !entries.contains_key(&node) {
-            entries.retain(|known, _| self.context.nodes.node(*known).is_some());
+            let main = self.context.identity.facts().main;
+            entries.retain(|known, _| *known == main || self.context.nodes.node(*known).is_some());
         }
         let make = || {
             let peer = Peer::new(node, self.context.clone());

@@ -7,6 +7,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use sterna_base::{AccountId, NodeId};
+use tokio_util::sync::CancellationToken;
 
 use super::body::{Payload, whole};
 use super::calls::path;
@@ -25,7 +26,11 @@ pub(crate) struct Caller {
     pub services: Arc<Services>,
     pub identity: Arc<Identity>,
     pub name: Option<PeerName>,
+    /// Whether its certificate had expired when it connected.
+    pub expired: bool,
     pub address: std::net::SocketAddr,
+    /// Ends what would last for ever when the listener closes.
+    pub stop: CancellationToken,
 }
 
 /// What a route answers.
@@ -81,6 +86,9 @@ impl Caller {
 
         // Every node of the installation.
         let caller = self.member()?;
+        if self.expired && parts.as_slice() != ["renew"] {
+            return Err(FaultKind::Expired);
+        }
         let theirs = wire::release_of(request.headers());
         if !wire::releases_fit(theirs, RELEASE) {
             return Err(FaultKind::Release { theirs, ours: RELEASE });
@@ -89,7 +97,11 @@ impl Caller {
             (&Method::GET, ["ping"]) => return Ok(Answer::Json(Bytes::from_static(b"{}"))),
             (&Method::POST, ["accounts", account, call]) => return self.account(account, call, request).await,
             (&Method::POST, ["watch"]) => {
-                return Ok(Answer::Stream(watches::serve(self.accounts()?.clone(), request.into_body())));
+                return Ok(Answer::Stream(watches::serve(
+                    self.accounts()?.clone(),
+                    request.into_body(),
+                    self.stop.clone(),
+                )));
             }
             (&Method::POST, ["directory", "changes"]) => return self.changes(request.into_body()).await,
             (&Method::POST, ["renew"]) => return self.renew(caller, request.into_body()).await,
@@ -144,7 +156,10 @@ impl Caller {
     async fn changes(&self, body: Incoming) -> Result<Answer, FaultKind> {
         let log = self.services.directory.as_ref().ok_or(FaultKind::NoRoute)?;
         let query: LogQuery = self.control_body(body).await?;
-        Ok(Answer::Json(json(&crate::follow::answer(&**log, &query).await?)?))
+        tokio::select! {
+            page = crate::follow::answer(&**log, &query) => Ok(Answer::Json(json(&page?)?)),
+            () = self.stop.cancelled() => Err(FaultKind::Unavailable("the node is stopping".to_owned())),
+        }
     }
 
     async fn join(&self, body: Incoming) -> Result<Answer, FaultKind> {

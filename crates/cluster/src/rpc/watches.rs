@@ -12,6 +12,7 @@ use sterna_account::Account;
 use sterna_base::{AccountId, Epoch};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::accounts::AccountsService;
 use super::body::{Payload, Piece};
@@ -58,7 +59,7 @@ impl Records {
 }
 
 /// Starts a stream of watches: asks come in with the request's body, the answer's body is returned.
-pub(crate) fn serve(accounts: Arc<AccountsService>, asks: Incoming) -> Payload {
+pub(crate) fn serve(accounts: Arc<AccountsService>, asks: Incoming, stop: CancellationToken) -> Payload {
     let (tells, queue) = mpsc::channel(WATCH_QUEUE_MAX);
     tokio::spawn(async move {
         let reader = tells.clone();
@@ -68,6 +69,7 @@ pub(crate) fn serve(accounts: Arc<AccountsService>, asks: Incoming) -> Payload {
                 tracing::debug!(%error, "a stream of watches ended");
             },
             () = reader.closed() => {}
+            () = stop.cancelled() => {}
         }
     });
     Payload::Pieces(queue)

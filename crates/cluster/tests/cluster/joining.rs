@@ -185,3 +185,49 @@ async fn a_certificate_is_renewed_in_its_second_half_and_used_at_once() {
     );
     ControlClient::new(fresh).ping(node.id()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_node_that_was_off_for_months_gets_its_certificate_renewed_and_nothing_else_before() {
+    let installation = Installation::new().await;
+    let node = installation.add_node("alpha").await;
+    installation.clock.advance_ms(3 * CERTIFICATE_LIFETIME_MS);
+    let own = installation.main.identity.clone();
+    assert!(installation.desk.renew_own(&own).unwrap());
+    assert!(!installation.desk.renew_own(&own).unwrap());
+    let error = ControlClient::new(node.peers.clone()).ping(installation.main.id()).await.unwrap_err();
+    assert!(error.to_string().contains("has expired"), "{error}");
+    assert!(renew_if_due(&node.peers, &installation.clock).await.unwrap());
+    let fresh = sterna_cluster::Peers::new(
+        node.identity.clone(),
+        installation.world.clone(),
+        Arc::new(installation.clock.clone()),
+    );
+    ControlClient::new(fresh).ping(installation.main.id()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_removed_node_can_not_renew() {
+    let installation = Installation::new().await;
+    let node = installation.add_node("alpha").await;
+    installation.world.nodes.lock().remove(&node.id());
+    installation.clock.advance_ms(CERTIFICATE_LIFETIME_MS * 6 / 10);
+    let error = renew_if_due(&node.peers, &installation.clock).await.unwrap_err();
+    assert!(error.to_string().contains("not in the directory"), "{error}");
+}
+
+#[tokio::test]
+async fn an_interrupted_join_goes_on_with_the_same_token() {
+    let installation = Installation::new().await;
+    let options = installation.options(installation.token().await, "alpha");
+    let folder = folder();
+    let files = folder.path().join("cluster");
+    sterna_cluster::identity::PendingKey::for_joining(folder.path()).unwrap();
+    let pending = std::fs::read(files.join("joining.json")).unwrap();
+    let first = installation.try_join(folder.path().to_owned(), &options).await.unwrap();
+    assert!(!files.join("joining.json").exists());
+    // As if the machine had gone down before the answer arrived.
+    std::fs::remove_file(files.join("node.json")).unwrap();
+    std::fs::write(files.join("joining.json"), pending).unwrap();
+    let second = installation.try_join(folder.path().to_owned(), &options).await.unwrap();
+    assert_eq!(second.identity.node(), first.identity.node());
+}

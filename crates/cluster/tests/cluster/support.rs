@@ -162,7 +162,7 @@ async fn start(
     let peers = Peers::new(identity.clone(), world.clone(), Arc::new(clock.clone()));
     let engine = Arc::new(SqliteEngine::new(folder.path().join("accounts")));
     let local = Arc::new(LocalAccounts::new(engine, Arc::new(clock.clone())));
-    let check = Arc::new(DirectoryCheck { placements: world.clone(), node });
+    let check = DirectoryCheck::new(world.clone(), node);
     let services = Services {
         nodes: world.clone(),
         accounts: Some(AccountsService::new(local.clone(), check)),
@@ -199,8 +199,7 @@ impl Installation {
         let path = self.main.folder.path().to_owned();
         let folder = std::mem::replace(&mut self.main.folder, folder());
         let identity = Identity::load(&path).unwrap();
-        let authority =
-            sterna_cluster::ca::Authority::load(&path.join("cluster"), identity.name().installation).unwrap();
+        let authority = sterna_cluster::ca::Authority::load(&path, identity.name().installation).unwrap();
         let clock = Arc::new(self.clock.clone());
         let book = TokenBook::open(&path, clock.clone()).unwrap();
         self.desk = JoinDesk::new(authority, identity.node(), book, self.world.clone(), clock, "0.1.0");
