@@ -1,5 +1,8 @@
 //! Commands as types.
 
+use std::fmt;
+use std::ops::Deref;
+
 use super::SequenceSet;
 use super::date::Date;
 
@@ -25,9 +28,9 @@ pub enum Body {
     /// STARTTLS
     Starttls,
     /// AUTHENTICATE with its initial response (RFC 4959), still base64
-    Authenticate { mechanism: String, initial: Option<Vec<u8>> },
+    Authenticate { mechanism: String, initial: Option<Credential> },
     /// LOGIN
-    Login { user: Vec<u8>, password: Vec<u8> },
+    Login { user: Vec<u8>, password: Credential },
     /// ENABLE
     Enable(Vec<String>),
     /// ID (RFC 2971)
@@ -74,6 +77,23 @@ pub enum Body {
     Copy { set: SequenceSet, mailbox: String, uid: bool, expunge: bool },
 }
 
+/// A password, or what stands for one, as it came; prints as redacted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential(pub Vec<u8>);
+
+impl Deref for Credential {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(redacted)")
+    }
+}
+
 /// LIST with RFC 5258, 5819 and 6154.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct List {
@@ -91,6 +111,8 @@ pub struct List {
     pub extended: bool,
     /// RETURN (SUBSCRIBED)
     pub return_subscribed: bool,
+    /// RETURN (CHILDREN)
+    pub return_children: bool,
     /// RETURN (SPECIAL-USE)
     pub return_special_use: bool,
     /// RETURN (STATUS (..))
@@ -125,6 +147,8 @@ pub struct Search {
     pub uid: bool,
     /// Which results; `None` without RETURN.
     pub returns: Option<SearchReturn>,
+    /// A CHARSET that is neither UTF-8 nor US-ASCII: answer `NO [BADCHARSET (UTF-8)]`; there are no keys then.
+    pub unknown_charset: bool,
     /// The keys, all of which must match.
     pub keys: Vec<SearchKey>,
 }
@@ -158,6 +182,7 @@ pub enum SearchKey {
     /// NEW
     New,
     /// BCC, CC, FROM, SUBJECT, TO, HEADER
+    #[allow(missing_docs)] // the arguments of HEADER
     Header { name: Vec<u8>, text: String },
     /// BODY
     Body(String),
@@ -272,6 +297,7 @@ pub enum SectionText {
     /// HEADER
     Header,
     /// HEADER.FIELDS, or HEADER.FIELDS.NOT when `not`
+    #[allow(missing_docs)] // said above
     HeaderFields { names: Vec<Vec<u8>>, not: bool },
     /// TEXT
     Text,

@@ -18,6 +18,10 @@ pub const LITERAL_BYTES_MAX: u64 = 256 * 1024;
 /// Most literals of one command.
 pub const LITERALS_MAX: usize = 256;
 
+/// Longest announcement of a literal that is looked for at the end of a line that is passed over: `~{n+}` and the line
+/// end, with room for leading zeros.
+const ANNOUNCEMENT_BYTES_MAX: usize = 64;
+
 /// What comes next.
 #[derive(Debug, PartialEq)]
 pub enum Frame {
@@ -50,6 +54,8 @@ pub struct AppendStart {
     pub size: u64,
     /// Whether the client waits for a continuation before it sends.
     pub synchronising: bool,
+    /// Whether it is a literal8, which may contain NUL (RFC 9051 section 4.3).
+    pub binary: bool,
 }
 
 /// What an APPEND says before its message.
@@ -79,6 +85,8 @@ pub struct Framer {
     skip: u64,
     skipping_line: bool,
     skipped_tag: Option<String>,
+    /// More than the line's end came after the message of an APPEND.
+    append_failed: bool,
     /// Whether mailbox names are UTF-8.
     pub utf8: bool,
 }
@@ -87,6 +95,7 @@ pub struct Framer {
 struct Announcement {
     length: u64,
     synchronising: bool,
+    binary: bool,
     start: usize,
 }
 
@@ -114,7 +123,8 @@ impl Framer {
                 self.line_bytes += input.len() - self.seen;
                 self.seen = input.len();
                 if self.line_bytes > LINE_BYTES_MAX {
-                    self.skip_line(input);
+                    let end = input.len();
+                    self.skip_line(input, end);
                     continue;
                 }
                 return Frame::More;
@@ -122,9 +132,8 @@ impl Framer {
             let end = self.seen + at + 1;
             self.line_bytes += at + 1;
             if self.line_bytes > LINE_BYTES_MAX {
-                self.skipped_tag = super::tag_of(input).map(str::to_owned);
-                let _ = input.split_to(end);
-                return self.too_long(false);
+                self.skip_line(input, end);
+                continue;
             }
             self.seen = end;
             let Some(literal) = announcement(&input[self.line_start..end]) else {
@@ -138,12 +147,33 @@ impl Framer {
         }
     }
 
-    /// After the message of an APPEND: whether the rest of its line has come, and whether it was empty.
+    /// After the message of an APPEND: whether the rest of its line has come, and whether it was empty. What else stands
+    /// there, further literals too, is passed over first, so that none of it is taken for a command.
     pub fn append_end(&mut self, input: &mut BytesMut) -> Option<bool> {
-        let at = memchr::memchr(b'\n', input)?;
-        let rest = input.split_to(at + 1);
-        self.reset();
-        Some(matches!(&rest[..], b"\r\n" | b"\n"))
+        loop {
+            if !self.skip_bytes(input) {
+                return None;
+            }
+            let Some(at) = memchr::memchr(b'\n', input) else {
+                if input.len() > LINE_BYTES_MAX {
+                    self.append_failed = true;
+                    let _ = input.split_to(input.len() - ANNOUNCEMENT_BYTES_MAX);
+                }
+                return None;
+            };
+            let rest = input.split_to(at + 1);
+            match announcement(&rest) {
+                Some(literal) if !literal.synchronising => {
+                    self.append_failed = true;
+                    self.skip = literal.length;
+                }
+                _ => {
+                    let empty = !self.append_failed && matches!(&rest[..], b"\r\n" | b"\n");
+                    self.reset();
+                    return Some(empty);
+                }
+            }
+        }
     }
 
     fn literal(&mut self, input: &mut BytesMut, literal: &Announcement) -> Option<Frame> {
@@ -151,8 +181,8 @@ impl Framer {
         if let Some((tag, arguments)) = self.append(&input[..text_end]) {
             let _ = input.split_to(self.seen);
             self.reset();
-            let (size, synchronising) = (literal.length, literal.synchronising);
-            return Some(Frame::Append(AppendStart { tag, arguments, size, synchronising }));
+            let &Announcement { length: size, synchronising, binary, .. } = literal;
+            return Some(Frame::Append(AppendStart { tag, arguments, size, synchronising, binary }));
         }
         self.literals += 1;
         self.literal_bytes = self.literal_bytes.saturating_add(literal.length);
@@ -207,23 +237,31 @@ impl Framer {
         Some((tag, read().map_err(|error: super::ParseError| error.to_string())))
     }
 
-    fn skip_line(&mut self, input: &mut BytesMut) {
+    /// Begins to pass over a command whose text is too long; `end` is how much of the input belongs to it. The tail
+    /// stays, because it may be the announcement of a literal.
+    fn skip_line(&mut self, input: &mut BytesMut, end: usize) {
         self.skipped_tag = super::tag_of(input).map(str::to_owned);
-        input.clear();
+        let tail = self.line_start.max(end.saturating_sub(ANNOUNCEMENT_BYTES_MAX));
+        let _ = input.split_to(tail);
         self.seen = 0;
         self.skipping_line = true;
     }
 
+    /// Passes over the bytes of a literal; whether all of them have come.
+    fn skip_bytes(&mut self, input: &mut BytesMut) -> bool {
+        let taken = self.skip.min(input.len() as u64);
+        let _ = input.split_to(taken as usize);
+        self.skip -= taken;
+        self.skip == 0
+    }
+
     /// Passes over the rest of a command beyond the limits.
     fn pass_over(&mut self, input: &mut BytesMut) -> Option<Frame> {
-        if self.skip > 0 {
-            let taken = self.skip.min(input.len() as u64);
-            let _ = input.split_to(taken as usize);
-            self.skip -= taken;
-            return (self.skip > 0).then_some(Frame::More);
+        if !self.skip_bytes(input) {
+            return Some(Frame::More);
         }
         let Some(at) = memchr::memchr(b'\n', input) else {
-            input.clear();
+            let _ = input.split_to(input.len().saturating_sub(ANNOUNCEMENT_BYTES_MAX));
             return Some(Frame::More);
         };
         let line = input.split_to(at + 1);
@@ -256,10 +294,14 @@ fn announcement(line: &[u8]) -> Option<Announcement> {
     let open = memchr::memrchr(b'{', line)?;
     let digits = &line[open + 1..];
     let (digits, synchronising) = digits.strip_suffix(b"+").map_or((digits, true), |digits| (digits, false));
-    let length =
-        std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // More than 64 bits is still an announcement, of more than anybody takes.
+    let digit = |length: u64, digit: &u8| length.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    let length = digits.iter().fold(0, digit);
     let binary = open > 0 && line[open - 1] == b'~';
-    Some(Announcement { length, synchronising, start: open - usize::from(binary) })
+    Some(Announcement { length, synchronising, binary, start: open - usize::from(binary) })
 }
 
 #[cfg(test)]

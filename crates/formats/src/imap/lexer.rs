@@ -60,6 +60,11 @@ impl<'a> Lexer<'a> {
         self.byte(b' ', "a space")
     }
 
+    /// Passes over everything up to the end of the command.
+    pub fn take_rest(&mut self) {
+        self.at = self.bytes.len();
+    }
+
     /// The end of the command.
     pub fn crlf(&mut self) -> Result<()> {
         if matches!(self.rest(), b"\r\n" | b"\n" | b"") { Ok(()) } else { self.error("the end of the line") }

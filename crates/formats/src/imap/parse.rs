@@ -1,6 +1,6 @@
 //! `command` of RFC 9051 section 9.
 
-use super::command::{Body, Command, Store, StoreAction};
+use super::command::{Body, Command, Credential, Store, StoreAction};
 use super::lexer::{Lexer, ParseError, Result};
 
 /// Reads a complete command, its literals inside it. `utf8`: whether mailbox names are UTF-8.
@@ -47,7 +47,7 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
         "LOGIN" => {
             let user = lexer.astring()?;
             lexer.sp()?;
-            Ok(Body::Login { user, password: lexer.astring()? })
+            Ok(Body::Login { user, password: Credential(lexer.astring()?) })
         }
         "ENABLE" => enable(lexer),
         "ID" => id(lexer),
@@ -71,8 +71,10 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
         "STATUS" => {
             let mailbox = lexer.mailbox()?;
             lexer.sp()?;
-            Ok(Body::Status { mailbox, items: lexer.list(Lexer::status_att)? })
+            Ok(Body::Status { mailbox, items: lexer.status_att_list()? })
         }
+        // The framer gives an APPEND with a message to the session itself.
+        "APPEND" => lexer.error("a message as a literal"),
         "UID" => {
             let name = lexer.atom()?.to_ascii_uppercase();
             lexer.sp()?;
@@ -103,7 +105,7 @@ fn authenticate(lexer: &mut Lexer<'_>) -> Result<Body> {
     let mechanism = lexer.atom()?.to_ascii_uppercase();
     let initial = if lexer.take(b' ') {
         let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-        Some(lexer.take_while(is_base64).to_vec())
+        Some(Credential(lexer.take_while(is_base64).to_vec()))
     } else {
         None
     };
@@ -173,14 +175,13 @@ fn store(lexer: &mut Lexer<'_>, uid: bool) -> Result<Body> {
         lexer.byte(b')', "a closing parenthesis")?;
         lexer.sp()?;
     }
-    let action = match lexer.peek() {
-        Some(b'+') => StoreAction::Add,
-        Some(b'-') => StoreAction::Remove,
-        _ => StoreAction::Replace,
+    let action = if lexer.take(b'+') {
+        StoreAction::Add
+    } else if lexer.take(b'-') {
+        StoreAction::Remove
+    } else {
+        StoreAction::Replace
     };
-    if action != StoreAction::Replace {
-        lexer.take_while(|byte| matches!(byte, b'+' | b'-'));
-    }
     let name = lexer.take_while(|byte| byte.is_ascii_alphabetic() || byte == b'.').to_ascii_uppercase();
     let silent = match name.as_slice() {
         b"FLAGS" => false,

@@ -12,6 +12,9 @@ impl Lexer<'_> {
         if self.peek() == Some(b'(') {
             list.extended = true;
             self.list(|lexer| lexer.list_select_opt(&mut list))?;
+            if list.recursive_match && !list.select_subscribed {
+                return self.error("SUBSCRIBED with RECURSIVEMATCH");
+            }
             self.sp()?;
         }
         list.reference = self.mailbox()?;
@@ -19,8 +22,8 @@ impl Lexer<'_> {
         if self.peek() == Some(b'(') {
             list.extended = true;
             list.patterns = self.list(Lexer::list_mailbox)?;
-            if list.patterns.len() > PATTERNS_MAX {
-                return self.error("fewer patterns");
+            if list.patterns.is_empty() || list.patterns.len() > PATTERNS_MAX {
+                return self.error("1 to 64 patterns");
             }
         } else {
             list.patterns = vec![self.list_mailbox()?];
@@ -52,15 +55,28 @@ impl Lexer<'_> {
         let name = self.atom()?.to_ascii_uppercase();
         match name.as_str() {
             "SUBSCRIBED" => list.return_subscribed = true,
-            "CHILDREN" => {}
+            "CHILDREN" => list.return_children = true,
             "SPECIAL-USE" => list.return_special_use = true,
             "STATUS" => {
                 self.sp()?;
-                list.return_status = self.list(Lexer::status_att)?;
+                list.return_status = self.status_att_list()?;
             }
             _ => return self.error("a return option"),
         }
         Ok(())
+    }
+
+    /// The items of a STATUS, at least one; one that is named twice is kept once.
+    pub fn status_att_list(&mut self) -> Result<Vec<StatusItem>> {
+        let mut items = Vec::new();
+        let named = self.list(|lexer| {
+            let item = lexer.status_att()?;
+            if !items.contains(&item) {
+                items.push(item);
+            }
+            Ok(())
+        })?;
+        if named.is_empty() { self.error("a status item") } else { Ok(items) }
     }
 
     pub fn status_att(&mut self) -> Result<StatusItem> {

@@ -18,17 +18,19 @@ impl Lexer<'_> {
         if self.keyword("CHARSET") {
             self.sp()?;
             let charset = self.astring()?;
-            if ![&b"UTF-8"[..], b"US-ASCII"].iter().any(|known| charset.eq_ignore_ascii_case(known)) {
-                return self.error("the charset UTF-8 or US-ASCII");
-            }
             self.sp()?;
+            if ![&b"UTF-8"[..], b"US-ASCII"].iter().any(|known| charset.eq_ignore_ascii_case(known)) {
+                // The keys can't be read then; the answer is NO and not BAD (RFC 9051 section 6.4.4).
+                self.take_rest();
+                return Ok(Search { uid, returns, unknown_charset: true, keys: Vec::new() });
+            }
         }
         let mut keys = Vec::new();
         let mut count = 0;
         loop {
             keys.push(self.search_key(0, &mut count)?);
             if !self.take(b' ') {
-                return Ok(Search { uid, returns, keys });
+                return Ok(Search { uid, returns, unknown_charset: false, keys });
             }
         }
     }
@@ -84,8 +86,8 @@ impl Lexer<'_> {
             }
             "BODY" => self.search_text().map(SearchKey::Body),
             "TEXT" => self.search_text().map(SearchKey::Text),
-            "KEYWORD" => Ok(SearchKey::Keyword(self.flag()?, true)),
-            "UNKEYWORD" => Ok(SearchKey::Keyword(self.flag()?, false)),
+            "KEYWORD" => Ok(SearchKey::Keyword(self.atom()?.to_owned(), true)),
+            "UNKEYWORD" => Ok(SearchKey::Keyword(self.atom()?.to_owned(), false)),
             "BEFORE" => Ok(SearchKey::Internal(DateTest::Before, self.search_date()?)),
             "ON" => Ok(SearchKey::Internal(DateTest::On, self.search_date()?)),
             "SINCE" => Ok(SearchKey::Internal(DateTest::Since, self.search_date()?)),
