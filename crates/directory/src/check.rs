@@ -87,6 +87,10 @@ impl Reader<'_> {
                     "its server holds no accounts",
                 );
             }
+            RowKind::PendingStore => {
+                let row: crate::PendingStore = index::read(kind, &change.key, content)?;
+                expect(self.placement(row.account)?.is_none(), "its account is placed and in use");
+            }
             kind if kind.is_entry() => {
                 let id = u64::from_str_radix(&change.key, 16).map(AccountId).unwrap_or_default();
                 let Some(found) = self.entry(id)? else {

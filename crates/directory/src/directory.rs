@@ -123,12 +123,12 @@ impl Directory {
         task.await.map_err(|_| StorageError::Stopping)?
     }
 
-    /// Takes an account id that nobody else will get: the first step of making an account.
+    /// Takes an account id that nobody else will get: the first step of making an account on this server.
     ///
     /// # Errors
     /// When this is a copy or the file can't be written.
-    pub async fn reserve_account(&self) -> Result<AccountId, RequestError> {
-        match self.submit(Request::ReserveAccount).await?.created {
+    pub async fn reserve_account(&self, server: NodeId) -> Result<AccountId, RequestError> {
+        match self.submit(Request::ReserveAccount { server }).await?.created {
             Some(Created::Account(id)) => Ok(id),
             _ => Err(StorageError::Damaged("a reserved account has no id".to_owned()).into()),
         }

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, params};
 
 use crate::StorageError;
-use crate::model::{Domain, Entry, Group, Member, Membership, Placement, Server, SharedMailbox, User};
+use crate::model::{Domain, Entry, Group, Member, Membership, PendingStore, Placement, Server, SharedMailbox, User};
 use crate::row::RowKind;
 
 /// Brings the indexes from a row's old content to its new one.
@@ -58,6 +58,10 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
             let row: Placement = read(kind, key, content)?;
             execute(conn, "DELETE FROM dir_placement WHERE account_id = $1", params![number(row.account.0)])?;
             count(conn, &format!("server/{}", row.server), -1)?;
+        }
+        RowKind::PendingStore => {
+            let row: PendingStore = read(kind, key, content)?;
+            execute(conn, "DELETE FROM dir_pending_store WHERE account_id = $1", params![number(row.account.0)])?;
         }
         RowKind::Server => {
             let row: Server = read(kind, key, content)?;
@@ -113,6 +117,11 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
                 ON CONFLICT (account_id) DO UPDATE SET server = excluded.server";
             execute(conn, sql, params![number(row.account.0), row.server.to_string()])?;
             count(conn, &format!("server/{}", row.server), 1)?;
+        }
+        RowKind::PendingStore => {
+            let row: PendingStore = read(kind, key, content)?;
+            let sql = "INSERT INTO dir_pending_store (account_id) VALUES ($1) ON CONFLICT (account_id) DO NOTHING";
+            execute(conn, sql, params![number(row.account.0)])?;
         }
         RowKind::Server => {
             let row: Server = read(kind, key, content)?;

@@ -36,8 +36,8 @@ pub use directory::Directory;
 pub use error::{ApplyError, RequestError, StorageError};
 pub use follow::Applied;
 pub use model::{
-    Address, Domain, Entry, Group, Member, Membership, PasswordHash, Placement, Roles, Scope, Server, Setting,
-    SharedMailbox, User,
+    Address, Domain, Entry, Group, Member, Membership, PasswordHash, PendingStore, Placement, Roles, Scope, Server,
+    Setting, SharedMailbox, User,
 };
 pub use password::PasswordCost;
 pub use read::{AnyEntry, Reader, Versioned};

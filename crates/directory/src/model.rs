@@ -225,6 +225,21 @@ pub struct Placement {
     pub epoch: Epoch,
 }
 
+/// A store that may be on a server without a placement that names it: one that is being made, or one that is to be
+/// deleted. Whatever crashes or doesn't answer in between, this row is what the rest is cleaned up from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingStore {
+    /// The account.
+    pub account: AccountId,
+    /// The server that has the store, or is about to.
+    pub server: NodeId,
+    /// When the id was reserved, or the entry deleted.
+    pub since: Timestamp,
+    /// Whether it is to be deleted; there is no way back from that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deleting: bool,
+}
+
 /// What a setting is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -7,7 +7,8 @@ use sterna_base::{AccountId, DomainId, InstallationId, Modseq, NodeId};
 
 use crate::index::{self, number};
 use crate::model::{
-    Address, Counter, Domain, Entry, Group, Member, Membership, Placement, Scope, Server, Setting, SharedMailbox, User,
+    Address, Counter, Domain, Entry, Group, Member, Membership, PendingStore, Placement, Scope, Server, Setting,
+    SharedMailbox, User,
 };
 use crate::placement_policy::Candidate;
 use crate::row::{Change, Changes, Content, Cursor, Head, RowKind};
@@ -324,6 +325,18 @@ impl<'c> Reader<'c> {
     /// Where an account lives.
     pub fn placement(&self, account: AccountId) -> Result<Option<Versioned<Placement>>, StorageError> {
         self.row(&row::account_key(account))
+    }
+
+    /// The store that is being made or deleted for an account.
+    pub fn pending_store(&self, account: AccountId) -> Result<Option<Versioned<PendingStore>>, StorageError> {
+        self.row(&row::account_key(account))
+    }
+
+    /// Stores that are being made or deleted, by account after `after`, at most `limit`.
+    pub fn pending_stores(&self, after: AccountId, limit: usize) -> Result<Vec<PendingStore>, StorageError> {
+        let sql = "SELECT account_id FROM dir_pending_store WHERE account_id > $1 ORDER BY account_id LIMIT $2";
+        let ids = self.ids(sql, params![number(after.0), page(limit)])?;
+        self.collect(ids, |id| Ok(self.pending_store(AccountId(id))?.map(|found| found.value)))
     }
 
     /// The accounts placed on a server, by id after `after`, at most `limit`.

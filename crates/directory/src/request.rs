@@ -31,16 +31,30 @@ pub enum Request {
         /// Only if it is still at this modseq.
         expect: Option<Modseq>,
     },
-    /// Takes an account id that nobody else will get. First step of making an account: its store is made next, then
-    /// [`Request::CreateUser`] or [`Request::CreateShared`] makes it known.
-    ReserveAccount,
+    /// Takes an account id that nobody else will get, and notes that its store is about to be made
+    /// ([`crate::PendingStore`]). First step of making an account: its store is made next, then [`Request::CreateUser`]
+    /// or [`Request::CreateShared`] makes it known.
+    ReserveAccount {
+        /// Where its store will be made.
+        server: NodeId,
+    },
+    /// Gives a reserved account up: its store, if it was made, is to be deleted.
+    GiveUpAccount {
+        /// Which.
+        account: AccountId,
+    },
+    /// The store of an account that was given up or deleted is gone.
+    StoreGone {
+        /// Which.
+        account: AccountId,
+    },
     /// Makes a user and places the account, epoch 1. Repeating it for the same id and address is success.
     CreateUser {
         /// A reserved id. Zero when the request is only tried out.
         id: AccountId,
         /// What to make.
         new: NewUser,
-        /// Where its store was made.
+        /// Where its store was made; the server that it was reserved for.
         server: NodeId,
     },
     /// Changes a user.
@@ -58,7 +72,7 @@ pub enum Request {
         id: AccountId,
         /// What to make.
         new: NewShared,
-        /// Where its store was made.
+        /// Where its store was made; the server that it was reserved for.
         server: NodeId,
     },
     /// Changes a shared mailbox.
@@ -90,7 +104,8 @@ pub enum Request {
         /// To remove.
         remove: Vec<Member>,
     },
-    /// Deletes a user, group or shared mailbox, with its placement and memberships. The caller deletes the store.
+    /// Deletes a user, group or shared mailbox, with its placement and memberships, and notes that its store is to be
+    /// deleted; the caller deletes it and says so with [`Request::StoreGone`].
     DeleteEntry {
         /// Which.
         id: AccountId,

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use sterna_account::Digest;
 use sterna_base::{AccountId, DomainId, InstallationId, Modseq, NodeId};
 
-use crate::model::{Domain, Group, Member, Membership, Placement, Scope, Server, Setting, SharedMailbox, User};
+use crate::model::{
+    Domain, Group, Member, Membership, PendingStore, Placement, Scope, Server, Setting, SharedMailbox, User,
+};
 
 /// The kinds of rows. The numbers are stored and travel between versions: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,11 +36,13 @@ pub enum RowKind {
     Placement = 8,
     /// [`Membership`]
     Member = 9,
+    /// [`PendingStore`]
+    PendingStore = 10,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 9] = [
+    pub const ALL: [RowKind; 10] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -48,6 +52,7 @@ impl RowKind {
         RowKind::Shared,
         RowKind::Placement,
         RowKind::Member,
+        RowKind::PendingStore,
     ];
 
     /// The kind with this number; `None` for one of a later version.
@@ -135,6 +140,13 @@ impl Content for SharedMailbox {
 
 impl Content for Placement {
     const KIND: RowKind = RowKind::Placement;
+    fn key(&self) -> String {
+        account_key(self.account)
+    }
+}
+
+impl Content for PendingStore {
+    const KIND: RowKind = RowKind::PendingStore;
     fn key(&self) -> String {
         account_key(self.account)
     }

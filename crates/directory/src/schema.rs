@@ -81,6 +81,9 @@ CREATE TABLE dir_placement (
     server TEXT NOT NULL
 );
 CREATE INDEX dir_placement_by_server ON dir_placement (server, account_id);
+CREATE TABLE dir_pending_store (
+    account_id BIGINT NOT NULL PRIMARY KEY
+);
 CREATE TABLE dir_server_name (
     name TEXT NOT NULL PRIMARY KEY,
     server TEXT NOT NULL
@@ -129,7 +132,7 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
 }
 
 /// Every table but the head.
-pub(crate) const CONTENT_TABLES: [&str; 10] = [
+pub(crate) const CONTENT_TABLES: [&str; 11] = [
     "dir_row",
     "dir_domain_name",
     "dir_address",
@@ -138,6 +141,7 @@ pub(crate) const CONTENT_TABLES: [&str; 10] = [
     "dir_admin",
     "dir_member",
     "dir_placement",
+    "dir_pending_store",
     "dir_server_name",
     "dir_count",
 ];

@@ -8,7 +8,7 @@ use crate::model::{Address, Entry, Member, Membership, Placement, SharedMailbox,
 use crate::names::{self, invalid};
 use crate::read::AnyEntry;
 use crate::request::{NewShared, NewUser, SharedPatch, UserPatch};
-use crate::row::{self, ACCOUNT_COUNTER, Content, RowKind};
+use crate::row::{self, Content, RowKind};
 use crate::write::Write;
 use crate::{ADDRESSES_PER_ENTRY_MAX, RequestError};
 
@@ -21,6 +21,7 @@ pub(crate) fn create_user(
     new: &NewUser,
     server: NodeId,
 ) -> Result<(), RequestError> {
+    let id = reserved(write, id, server)?;
     let entry = new_entry(write, id, &new.address, &new.aliases, &new.display_name)?;
     if is_repeated(write, &entry, RowKind::User)? {
         return Ok(());
@@ -61,6 +62,7 @@ pub(crate) fn create_shared(
     new: &NewShared,
     server: NodeId,
 ) -> Result<(), RequestError> {
+    let id = reserved(write, id, server)?;
     let entry = new_entry(write, id, &new.address, &new.aliases, &new.display_name)?;
     if is_repeated(write, &entry, RowKind::Shared)? {
         return Ok(());
@@ -96,6 +98,7 @@ pub(crate) fn delete(
         return Err(RequestError::NoSuch { what: kind_name(kind), id: id.to_string() });
     }
     leave_groups(write, id)?;
+    super::pending::abandon(write, id)?;
     if kind == RowKind::Group {
         super::group::remove_all_members(write, id)?;
     }
@@ -127,19 +130,19 @@ pub(crate) fn kind_name(kind: RowKind) -> &'static str {
     }
 }
 
+/// Whoever only tries out whether an account could be made has not reserved an id for it.
+fn reserved(write: &mut Write<'_>, id: AccountId, server: NodeId) -> Result<AccountId, RequestError> {
+    if write.dry_run && id.0 == 0 { super::pending::reserve(write, server) } else { Ok(id) }
+}
+
 /// A new entry with its addresses read, not yet checked for being free.
 pub(crate) fn new_entry(
-    write: &mut Write<'_>,
+    write: &Write<'_>,
     id: AccountId,
     address: &str,
     aliases: &[String],
     display_name: &str,
 ) -> Result<Entry, RequestError> {
-    // Whoever only tries out whether a name could be made has not reserved an id for it.
-    let id = if write.dry_run && id.0 == 0 { super::reserve(write)? } else { id };
-    if id.0 == 0 || id.0 > write.reader.counter(ACCOUNT_COUNTER)? {
-        return Err(invalid("id", "it was not reserved"));
-    }
     let address = read_address(write, "address", address)?;
     let aliases = read_aliases(write, aliases, &address)?;
     let display_name = names::display("display_name", display_name)?;
@@ -235,6 +238,7 @@ fn taken(name: &str, owner: &AnyEntry) -> RequestError {
 }
 
 fn place(write: &mut Write<'_>, account: AccountId, server: NodeId) -> Result<(), RequestError> {
+    super::pending::claim(write, account, server)?;
     let server = found(write.reader.server(server)?, "server", server, None)?;
     if !server.roles.data {
         return Err(crate::placement_policy::NoServer::NotData(server.name).into());

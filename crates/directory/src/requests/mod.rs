@@ -3,6 +3,7 @@
 mod domain;
 mod entry;
 mod group;
+mod pending;
 mod server;
 mod setting;
 
@@ -20,7 +21,9 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::CreateDomain(new) => domain::create(write, new).map(|id| Some(Created::Domain(id))),
         Request::SetDomain { id, expect, patch } => domain::set(write, *id, *expect, patch).map(|()| None),
         Request::DeleteDomain { id, expect } => domain::delete(write, *id, *expect).map(|()| None),
-        Request::ReserveAccount => Ok(Some(Created::Account(reserve(write)?))),
+        Request::ReserveAccount { server } => pending::reserve(write, *server).map(|id| Some(Created::Account(id))),
+        Request::GiveUpAccount { account } => pending::give_up(write, *account).map(|()| None),
+        Request::StoreGone { account } => pending::gone(write, *account).map(|()| None),
         Request::CreateUser { id, new, server } => entry::create_user(write, *id, new, *server).map(|()| None),
         Request::SetUser { id, expect, patch } => entry::set_user(write, *id, *expect, patch).map(|()| None),
         Request::CreateShared { id, new, server } => entry::create_shared(write, *id, new, *server).map(|()| None),

@@ -46,15 +46,15 @@ impl Main {
         }
     }
 
-    pub fn reserve(&mut self) -> AccountId {
-        match self.submit(Request::ReserveAccount).unwrap().created {
+    pub fn reserve(&mut self, server: NodeId) -> AccountId {
+        match self.submit(Request::ReserveAccount { server }).unwrap().created {
             Some(Created::Account(id)) => id,
             other => panic!("{other:?}"),
         }
     }
 
     pub fn try_user(&mut self, new: NewUser) -> Result<AccountId, RequestError> {
-        let id = self.reserve();
+        let id = self.reserve(ALPHA);
         self.submit(Request::CreateUser { id, new, server: ALPHA }).map(|_| id)
     }
 
@@ -63,7 +63,7 @@ impl Main {
     }
 
     pub fn shared(&mut self, address: &str) -> AccountId {
-        let id = self.reserve();
+        let id = self.reserve(BETA);
         let new = NewShared { address: address.into(), ..NewShared::default() };
         self.submit(Request::CreateShared { id, new, server: BETA }).unwrap();
         id

@@ -72,6 +72,7 @@ enum Step {
     Group { local: u8, domain: u8 },
     Members { group: u8, add: u8, remove: u8 },
     Delete { id: u8 },
+    Cleanup { id: u8 },
     Weight { server: bool, weight: u8 },
     Move { id: u8, server: bool },
     Setting { domain: Option<u8>, value: Option<u8> },
@@ -98,6 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (n.clone(), n.clone()).prop_map(|(local, domain)| Step::Group { local, domain }),
         3 => (id.clone(), id.clone(), id.clone()).prop_map(|(group, add, remove)| Step::Members { group, add, remove }),
         3 => id.clone().prop_map(|id| Step::Delete { id }),
+        2 => id.clone().prop_map(|id| Step::Cleanup { id }),
         1 => (any::<bool>(), n.clone()).prop_map(|(server, weight)| Step::Weight { server, weight }),
         1 => (id.clone(), any::<bool>()).prop_map(|(id, server)| Step::Move { id, server }),
         1 => (maybe(), maybe()).prop_map(|(domain, value)| Step::Setting { domain, value }),
@@ -133,7 +135,7 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
         },
         Step::DeleteDomain { id } => Request::DeleteDomain { id: DomainId(u64::from(id % 4) + 1), expect: None },
         Step::User { local, domain, alias, login } => Request::CreateUser {
-            id: main.reserve(),
+            id: main.reserve(server(local % 2 == 0)),
             new: NewUser {
                 address: address(local, domain),
                 aliases: alias.map(|alias| address(alias, domain)).into_iter().collect(),
@@ -155,7 +157,7 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
         },
         Step::Shared { local, domain } => {
             let new = NewShared { address: address(local, domain), ..NewShared::default() };
-            Request::CreateShared { id: main.reserve(), new, server: BETA }
+            Request::CreateShared { id: main.reserve(BETA), new, server: BETA }
         }
         Step::Group { local, domain } => {
             Request::CreateGroup(NewGroup { address: address(local, domain), ..NewGroup::default() })
@@ -168,6 +170,11 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
         Step::Delete { id } => {
             let kind = main.core.reader().entry(account(id)).unwrap()?.value.kind();
             Request::DeleteEntry { id: account(id), kind, expect: None }
+        }
+        Step::Cleanup { id } => {
+            let account = account(id);
+            let pending = main.core.reader().pending_store(account).unwrap()?.value;
+            if pending.deleting { Request::StoreGone { account } } else { Request::GiveUpAccount { account } }
         }
         Step::Weight { server: alpha, weight } => Request::SetServer {
             id: server(alpha),
@@ -274,7 +281,7 @@ fn a_copy_takes_no_requests_and_does_not_become_the_main_node_by_mistake() {
     main.domain("demo.test", &[]);
     copy.catch_up(&main, 1);
     let clock = main.clock.clone();
-    let refused = copy.core.submit(&Request::ReserveAccount, &clock, false).unwrap_err();
+    let refused = copy.core.submit(&Request::ReserveAccount { server: ALPHA }, &clock, false).unwrap_err();
     assert_eq!(refused.code(), "not-main");
     let installation = main.core.reader().head().unwrap().installation.unwrap();
     let path = copy.folder.path().join("directory.db");

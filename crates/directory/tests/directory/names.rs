@@ -28,7 +28,7 @@ fn an_address_has_one_owner_among_all_kinds() {
         assert_eq!(code(main.try_user(new_user("new@demo.test", &[taken]))), "taken", "{taken} as an alias");
         let group = NewGroup { address: taken.into(), ..NewGroup::default() };
         assert_eq!(code(main.submit(Request::CreateGroup(group))), "taken", "{taken} as a group");
-        let (id, new) = (main.reserve(), NewShared { address: taken.into(), ..NewShared::default() });
+        let (id, new) = (main.reserve(ALPHA), NewShared { address: taken.into(), ..NewShared::default() });
         assert_eq!(code(main.submit(Request::CreateShared { id, new, server: ALPHA })), "taken", "{taken} shared");
     }
     let Err(RequestError::Taken { name, owner, .. }) = main.try_user(new_user("team@demo.example", &[])) else {
@@ -155,12 +155,35 @@ fn making_an_account_can_be_repeated_and_its_id_must_be_reserved() {
     main.domain("demo.test", &[]);
     let create = |id, address: &str| Request::CreateUser { id, new: new_user(address, &[]), server: ALPHA };
     assert_eq!(code(main.submit(create(AccountId(1), "ana@demo.test"))), "invalid");
-    let id = main.reserve();
+    let id = main.reserve(ALPHA);
     main.submit(create(id, "ana@demo.test")).unwrap();
     assert!(!main.submit(create(id, "ana@demo.test")).unwrap().changed, "the answer was lost");
     assert_eq!(code(main.submit(create(id, "ben@demo.test"))), "taken");
     let placement = main.core.reader().placement(id).unwrap().unwrap().value;
     assert_eq!((placement.server, placement.epoch), (ALPHA, Epoch(1)));
+}
+
+#[test]
+fn a_store_without_a_placement_is_remembered_until_it_is_gone() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let create = |id, server| Request::CreateUser { id, new: new_user("ana@demo.test", &[]), server };
+    let given_up = main.reserve(ALPHA);
+    assert_eq!(code(main.submit(Request::StoreGone { account: given_up })), "invalid", "it may still be wanted");
+    main.submit(Request::GiveUpAccount { account: given_up }).unwrap();
+    assert_eq!(code(main.submit(create(given_up, ALPHA))), "invalid", "its store may be gone any moment");
+    let id = main.reserve(ALPHA);
+    assert_eq!(code(main.submit(create(id, BETA))), "invalid", "its store was made elsewhere");
+    main.submit(create(id, ALPHA)).unwrap();
+    let pending = |main: &Main| main.core.reader().pending_stores(AccountId(0), 10).unwrap();
+    assert_eq!(pending(&main).iter().map(|store| store.account).collect::<Vec<_>>(), [given_up]);
+    delete(&mut main, id, RowKind::User).unwrap();
+    let found = pending(&main);
+    assert_eq!((found.len(), found[1].account, found[1].server, found[1].deleting), (2, id, ALPHA, true));
+    for account in [given_up, id, id] {
+        main.submit(Request::StoreGone { account }).unwrap();
+    }
+    assert_eq!(pending(&main), []);
 }
 
 #[test]
@@ -200,7 +223,7 @@ fn everything_is_there_after_opening_again() {
     main.reopen();
     assert_eq!(main.core.reader().head().unwrap(), head);
     assert_eq!(main.core.reader().entry_at("ana@demo.test").unwrap().unwrap().value.entry().id, id);
-    assert!(main.reserve() > id);
+    assert!(main.reserve(ALPHA) > id);
     assert!(main.core.reader().head().unwrap().modseq > Modseq(head.modseq.0));
 }
 

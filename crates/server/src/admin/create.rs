@@ -1,18 +1,26 @@
 //! Making and deleting accounts: the directory and the data server, in an order in which a crash at any point leaves
 //! nothing that anybody can see.
 //!
-//! Making: an id is reserved (durable, never given again), the store is made on the data server (repeatable), and one
-//! commit makes the entry and its placement known. What is left behind by a crash in between is a store that no
-//! placement names; `sterna check` finds it. Deleting: the entry and its placement go in one commit, then the store;
-//! a server that doesn't answer keeps its store until then, and the log says so.
+//! Making: an id is reserved with a note of where its store will be (durable, never given again), the store is made on the
+//! data server (repeatable), and one commit turns the note into the entry and its placement. Deleting: one commit turns
+//! entry and placement into a note, then the store is deleted, then the note. [`sweep`] finishes what was interrupted.
+
+use std::time::Duration;
 
 use sterna_base::{AccountId, Epoch, NodeId};
 use sterna_directory::request::{NewShared, NewUser};
-use sterna_directory::{Done, Request, RequestError, RowKind};
+use sterna_directory::{Done, PendingStore, Reader, Request, RequestError, RowKind};
 
 use super::doors::AdminState;
 use super::problem::Problem;
 use super::resolve;
+
+/// How often stores that nobody names are looked for, in milliseconds.
+const SWEEP_INTERVAL_MS: u64 = 60_000;
+/// How old a reservation is before it counts as forgotten, in milliseconds: far longer than making an account takes.
+const RESERVATION_MS_MAX: i64 = 15 * 60 * 1000;
+/// Stores looked at in one sweep.
+const SWEEP_MAX: usize = 1000;
 
 /// The epoch of a new account.
 const FIRST_EPOCH: Epoch = Epoch(1);
@@ -87,18 +95,23 @@ impl AdminState {
         if dry_run {
             return Ok(None);
         }
-        let id = self.directory.reserve_account().await?;
-        self.provision.create(id, server, FIRST_EPOCH).await?;
-        if let Some(bytes_max) = new.quota_bytes() {
-            self.provision.set_quota(id, server, Some(bytes_max)).await?;
-        }
-        match self.write(new.request(id, server), false).await {
-            Ok(_) => Ok(Some(id)),
+        let id = self.directory.reserve_account(server).await?;
+        match self.make_known(&new, id, server).await {
+            Ok(()) => Ok(Some(id)),
             Err(problem) => {
+                self.directory.submit(Request::GiveUpAccount { account: id }).await?;
                 self.delete_store(id, server).await;
                 Err(problem)
             }
         }
+    }
+
+    async fn make_known(&self, new: &NewEntry, id: AccountId, server: NodeId) -> Result<(), Problem> {
+        self.provision.create(id, server, FIRST_EPOCH).await?;
+        if let Some(bytes_max) = new.quota_bytes() {
+            self.provision.set_quota(id, server, Some(bytes_max)).await?;
+        }
+        self.write(new.request(id, server), false).await.map(|_| ())
     }
 
     async fn choose(&self, new: &NewEntry, server: Option<String>) -> Result<NodeId, Problem> {
@@ -136,9 +149,14 @@ impl AdminState {
         Ok(())
     }
 
-    async fn delete_store(&self, id: AccountId, server: NodeId) {
-        if let Err(error) = self.provision.delete(id, server).await {
-            tracing::warn!(account = %id, %error, "a store that nobody uses is left behind; “sterna check” finds it");
+    /// Deletes a store that a note is there for, and then the note; what fails is left to [`sweep`].
+    async fn delete_store(&self, account: AccountId, server: NodeId) {
+        if let Err(error) = self.provision.delete(account, server).await {
+            tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
+            return;
+        }
+        if let Err(error) = self.directory.submit(Request::StoreGone { account }).await {
+            tracing::warn!(%account, %error, "a deleted store could not be noted; it will be tried again");
         }
     }
 
@@ -149,4 +167,46 @@ impl AdminState {
             None => Ok(()),
         }
     }
+}
+
+/// Deletes stores that were left behind by a crash or by a server that didn't answer, for as long as the node runs. Only
+/// the main node has anything to do.
+pub async fn sweep_forever(state: AdminState) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(SWEEP_INTERVAL_MS));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if state.directory.is_main()
+            && let Err(problem) = sweep(&state).await
+        {
+            tracing::warn!(cause = problem.detail, "stores that nobody uses could not be looked for");
+        }
+    }
+}
+
+/// One round of [`sweep_forever`].
+pub(super) async fn sweep(state: &AdminState) -> Result<(), Problem> {
+    let read = |reader: &Reader<'_>| {
+        let pending = reader.pending_stores(AccountId(0), SWEEP_MAX)?;
+        let known = |store: PendingStore| Ok((store, reader.server(store.server)?.is_some()));
+        pending.into_iter().map(known).collect::<Result<Vec<_>, Problem>>()
+    };
+    let now = state.directory.now();
+    for (store, server_exists) in state.directory.read(read).await? {
+        let account = store.account;
+        if !store.deleting {
+            if now.0 - store.since.0 < RESERVATION_MS_MAX {
+                continue;
+            }
+            // From here on nobody can turn the reservation into an entry, so the store is nobody's.
+            state.directory.submit(Request::GiveUpAccount { account }).await?;
+        }
+        if server_exists {
+            state.delete_store(account, store.server).await;
+        } else {
+            // The server was removed from the installation and its stores with it.
+            state.directory.submit(Request::StoreGone { account }).await?;
+        }
+    }
+    Ok(())
 }

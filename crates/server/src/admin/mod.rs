@@ -31,6 +31,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 
+pub use create::sweep_forever;
 pub use doors::{AdminState, JoinToken, NodeInfo, Provision, ProvisionError, TokenError, TokenRequest, Tokens};
 
 /// Largest request body, in bytes.

@@ -12,7 +12,7 @@ use sterna_directory::{Authentication, Directory, Mode, PasswordCost, Request, R
 use tempfile::TempDir;
 
 use super::doors::{AdminState, JoinToken, NodeInfo, Provision, ProvisionError, TokenError, TokenRequest, Tokens};
-use super::{router, socket};
+use super::{create, router, socket};
 use crate::cli::client::{Answer, CliError, Client, path};
 use crate::cli::{Cli, Command, Exit};
 
@@ -79,6 +79,7 @@ impl Tokens for NoTokens {
 
 struct Node {
     folder: TempDir,
+    clock: ManualClock,
     state: AdminState,
     servers: Arc<Servers>,
     client: Client,
@@ -87,8 +88,9 @@ struct Node {
 impl Node {
     async fn start(mode: Mode) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::at(Timestamp(1_000_000)));
-        let directory = Directory::open(&folder.path().join("directory.db"), mode, clock).unwrap();
+        let clock = ManualClock::at(Timestamp(1_000_000));
+        let path = folder.path().join("directory.db");
+        let directory = Directory::open(&path, mode, Arc::new(clock.clone())).unwrap();
         let authentication = Authentication::new(directory.clone(), PasswordCost::TEST, 1).unwrap();
         let servers = Arc::new(Servers::default());
         let node = NodeInfo {
@@ -108,7 +110,7 @@ impl Node {
         let at = folder.path().join("admin.sock");
         let listener = socket::bind(&at).await.unwrap();
         tokio::spawn(socket::serve(listener, router(state.clone()), std::future::pending()));
-        Node { client: Client::new(&at), folder, state, servers }
+        Node { client: Client::new(&at), folder, clock, state, servers }
     }
 
     /// A main node that knows two servers and one domain.
@@ -197,6 +199,27 @@ async fn a_server_that_is_down_gets_no_account_and_leaves_no_entry() {
     assert_eq!(status["servers"][1]["reachable"], false);
     assert_eq!(status["problems"].as_array().map(Vec::len), Some(1));
     assert_eq!(node.run(&["status"]).await, Exit::Failed);
+}
+
+#[tokio::test]
+async fn stores_that_are_left_behind_are_swept() {
+    let node = Node::main().await;
+    let forgotten = node.state.directory.reserve_account(BETA).await.unwrap();
+    node.post("users", json!({"address": "ana@demo.test", "server": "beta"})).await.unwrap();
+    let ana = node.get(&["users", "ana@demo.test"]).await.unwrap()["id"].as_u64().unwrap();
+    *node.servers.beta_is_down.lock().unwrap() = true;
+    assert_eq!(node.run(&["user", "delete", "ana@demo.test", "--yes"]).await, Exit::Done);
+    create::sweep(&node.state).await.unwrap();
+    *node.servers.beta_is_down.lock().unwrap() = false;
+    node.log();
+    create::sweep(&node.state).await.unwrap();
+    assert_eq!(node.log(), [format!("delete {ana} on beta")], "the reservation is young");
+    node.clock.advance_ms(3_600_000);
+    create::sweep(&node.state).await.unwrap();
+    assert_eq!(node.log(), [format!("delete {forgotten} on beta")]);
+    create::sweep(&node.state).await.unwrap();
+    assert_eq!(node.log(), [""; 0]);
+    assert_eq!(node.state.directory.check().await.unwrap(), [""; 0]);
 }
 
 #[tokio::test]
