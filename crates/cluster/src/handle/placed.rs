@@ -150,7 +150,8 @@ struct Hold<'a> {
     changed: watch::Receiver<u64>,
     until: Instant,
     pause_ms: u64,
-    /// Where the last attempt went, and whether that node was known to be down before.
+    /// Where the attempts go, and whether that node was known to be down before the first of them: a call that finds out
+    /// waits for the node's return, one that could have known doesn't.
     tried: Option<(Placement, bool)>,
 }
 
@@ -163,9 +164,10 @@ impl<'a> Hold<'a> {
     }
 
     async fn attempt(&mut self) -> Result<Arc<dyn Account>, AccountError> {
-        self.tried = None;
         let current = self.account.current().await?;
-        self.tried = Some((current.placement, self.account.world.is_down(current.placement.node)));
+        if self.tried.is_none_or(|(placement, _)| placement != current.placement) {
+            self.tried = Some((current.placement, self.account.world.is_down(current.placement.node)));
+        }
         Ok(current.handle)
     }
 

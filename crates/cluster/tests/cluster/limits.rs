@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use sterna_base::{AccountId, Epoch, OperationId};
 use sterna_cluster::limits::CONTROL_BODY_BYTES_MAX;
+use sterna_cluster::rpc::body::{Payload, Piece};
 use sterna_cluster::rpc::peer::Call;
 use sterna_cluster::rpc::{CallError, FaultKind};
 use tokio::time::timeout;
@@ -81,4 +82,32 @@ async fn calls_side_by_side_share_one_connection_and_are_cheap() {
         call.await.unwrap().unwrap();
     }
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn silence_is_hung_up_on() {
+    use tokio::io::AsyncReadExt;
+    let installation = Installation::new().await;
+    let mut silent = tokio::net::TcpStream::connect(installation.main.address).await.unwrap();
+    let limit = Duration::from_millis(sterna_cluster::limits::HANDSHAKE_TIMEOUT_MS + 5_000);
+    let mut byte = [0];
+    let read = timeout(limit, silent.read(&mut byte)).await.unwrap();
+    assert!(matches!(read, Ok(0) | Err(_)));
+}
+
+#[tokio::test]
+async fn a_request_that_stands_still_is_given_up_and_the_connection_goes_on() {
+    let installation = Installation::new().await;
+    let node = installation.add_node("alpha").await;
+    installation.add_account(AccountId(1), &node).await;
+    let peer = installation.main.peers.peer(node.id());
+    let (pieces, queue) = tokio::sync::mpsc::channel(1);
+    pieces.send(Piece::Data(Bytes::from_static(b"half"))).await.unwrap();
+    let call = Call::account("/v1/accounts/1/commit".to_owned(), Epoch(1));
+    let error = peer.open(&call, Payload::Pieces(queue)).await.unwrap_err();
+    let CallError::Refused { fault, .. } = error else { panic!("{error:?}") };
+    assert_eq!(fault.kind, FaultKind::Stalled);
+    drop(pieces);
+    let remote = installation.main.open(&installation.world, AccountId(1)).await;
+    remote.head().await.unwrap();
 }

@@ -202,3 +202,45 @@ async fn the_directory_is_followed_across_outages_and_histories() {
     stop.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_call_that_finds_a_node_gone_waits_for_its_return() {
+    let installation = Installation::new().await;
+    let node = installation.add_node("alpha").await;
+    let account = AccountId(1);
+    installation.add_account(account, &node).await;
+    let nobody = std::net::TcpListener::bind(ANYWHERE).unwrap().local_addr().unwrap();
+    installation.world.set_address(node.id(), "alpha", nobody);
+    let remote = installation.main.open(&installation.world, account).await;
+    let peer = installation.main.peers.peer(node.id());
+    let calling = tokio::spawn(async move { (remote.head().await, remote) });
+    while !peer.is_down() {
+        tokio::task::yield_now().await;
+    }
+    installation.world.set_address(node.id(), "alpha", node.address);
+    let (answer, remote) = calling.await.unwrap();
+    assert_eq!(answer.unwrap().account, account);
+    remote.commit(OperationId::random(), append("x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_listener_closes_at_once_although_others_watch_and_follow() {
+    let log = Log::new();
+    let mut installation = Installation::with_log(Some(log.clone())).await;
+    let node = installation.add_node("alpha").await;
+    let account = AccountId(1);
+    installation.add_account(account, &installation.main).await;
+    let remote = node.open(&installation.world, account).await;
+    let head = remote.head().await.unwrap().modseq;
+    remote.watch().wait_for(|modseq| *modseq == head).await.unwrap();
+    let follower = Follower::new(node.peers.clone(), Arc::new(Copy::default()), Arc::new(installation.clock.clone()));
+    let mut status = follower.status();
+    log.push(1);
+    tokio::spawn(follower.run(CancellationToken::new()));
+    status.wait_for(|status| status.complete_at.is_some()).await.unwrap();
+    let began = Instant::now();
+    installation.main.listener.take().unwrap().shutdown().await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let failed = status.wait_for(|status| status.error.is_some()).await.unwrap();
+    assert_eq!(failed.modseq, 1);
+}
