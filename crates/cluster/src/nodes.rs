@@ -96,8 +96,8 @@ pub trait PlacementCheck: Send + Sync {
     async fn check(&self, account: AccountId, epoch: Epoch) -> Result<(), Misplaced>;
 }
 
-/// The check against this node's own copy of the directory. It remembers placements until the directory changes, because
-/// it is asked on every call.
+/// The check against this node's own copy of the directory. It remembers placements until the directory changes,
+/// because it is asked on every call.
 pub struct DirectoryCheck {
     placements: Arc<dyn Placements>,
     node: NodeId,

@@ -86,8 +86,8 @@ pub enum JoinError {
     Certificate(#[from] CertificateError),
 }
 
-/// Joins the installation and stores the new identity below `data_dir`. Interrupted anywhere, it can be called again with
-/// the same token.
+/// Joins the installation and stores the new identity below `data_dir`. Interrupted anywhere, it can be called again
+/// with the same token.
 ///
 /// # Errors
 /// [`JoinError`]

@@ -176,8 +176,8 @@ impl JoinDesk {
         Ok(())
     }
 
-    /// Renews the main node's own certificate if more than half of its life time is over: to be called at every start, so
-    /// that a main node that was off for months comes back by itself. Blocking.
+    /// Renews the main node's own certificate if more than half of its life time is over: to be called at every
+    /// start, so that a main node that was off for months comes back by itself. Blocking.
     ///
     /// # Errors
     /// When the certificate can't be made or stored.

@@ -1,8 +1,8 @@
 //! What a power cut leaves.
 //!
 //! Files are apart from their names: a flush of a file makes its bytes durable, a flush of a folder its entries. What
-//! was not flushed reaches the disk in any selection and any order that the order of overlapping writes allows, sector by
-//! sector. That is harsher than any one file system, and what POSIX promises.
+//! was not flushed reaches the disk in any selection and any order that the order of overlapping writes allows,
+//! sector by sector. That is harsher than any one file system, and what POSIX promises.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -2,9 +2,9 @@
 //! instant?
 //!
 //! [`FaultyDisk`] is both the [`Disk`](crate::disk::Disk) of the files beside a database and an SQLite VFS (a shim over
-//! SQLite's own). Everything really happens, in real files below one folder, and is logged; flushes are only logged. From
-//! the log [`FaultyDisk::crash_copy`] makes what a power cut after any event may have left: what was not flushed is
-//! kept, dropped or torn at the choice of a seed.
+//! SQLite's own). Everything really happens, in real files below one folder, and is logged; flushes are only logged.
+//! From the log [`FaultyDisk::crash_copy`] makes what a power cut after any event may have left: what was not flushed
+//! is kept, dropped or torn at the choice of a seed.
 //!
 //! Compiled for tests only (feature `faults`). The only unsafe code of the workspace is in [`vfs`].
 

@@ -97,8 +97,8 @@ pub fn log_path(path: &Path) -> PathBuf {
 /// Makes the log that an unclean end left durable, before SQLite reads it; whether there was one.
 ///
 /// After a failed flush Linux holds pages for clean that never reached the disk. SQLite would believe such a log, build
-/// on it, and lose with the next power cut what it acknowledged since. Writing the log over itself makes the pages dirty
-/// again, and the flush an honest one.
+/// on it, and lose with the next power cut what it acknowledged since. Writing the log over itself makes the pages
+/// dirty again, and the flush an honest one.
 pub fn adopt_log(disk: &dyn Disk, path: &Path) -> Result<bool, StoreError> {
     let path = log_path(path);
     match std::fs::metadata(&path) {

@@ -147,8 +147,8 @@ impl Framer {
         }
     }
 
-    /// After the message of an APPEND: whether the rest of its line has come, and whether it was empty. What else stands
-    /// there, further literals too, is passed over first, so that none of it is taken for a command.
+    /// After the message of an APPEND: whether the rest of its line has come, and whether it was empty. What else
+    /// stands there, further literals too, is passed over first, so that none of it is taken for a command.
     pub fn append_end(&mut self, input: &mut BytesMut) -> Option<bool> {
         loop {
             if !self.skip_bytes(input) {

@@ -96,7 +96,10 @@ fn session(
         }
         let Some(permit) = permit else {
             tracing::info!(protocol = name, %peer, "refused: too many connections");
-            return if implicit { () } else { tell_busy(stream, &protocol.busy()).await };
+            if !implicit {
+                tell_busy(stream, &protocol.busy()).await;
+            }
+            return;
         };
         let mut connection = Connection::new(stream, peer, config).with_shutdown(shutdown).with_permit(permit);
         if implicit && let Err(error) = connection.start_tls().await {

@@ -7,7 +7,7 @@ mod accept;
 mod connection;
 mod peers;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

@@ -4,11 +4,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+
+/// A certificate for `mx.demo.test`, and a client that trusts it.
+pub(crate) fn certificate() -> (Arc<ServerConfig>, TlsConnector) {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["mx.demo.test".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let server = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let server = server.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let client = client.with_root_certificates(roots).with_no_client_auth();
+    (Arc::new(server), TlsConnector::from(Arc::new(client)))
+}
 
 /// Says hello, sends back what it hears, and says bye at the end of the node.
 struct Echo;
@@ -41,7 +59,11 @@ impl Protocol for Echo {
 }
 
 async fn start(connections_max: usize) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
-    let mut config = ListenerConfig::new(Tls::None);
+    start_with(Tls::None, connections_max).await
+}
+
+async fn start_with(tls: Tls, connections_max: usize) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+    let mut config = ListenerConfig::new(tls);
     config.connections_max = connections_max;
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), config, Arc::new(Echo)).await.unwrap();
     let (address, shutdown) = (listener.local_address().unwrap(), CancellationToken::new());
@@ -80,4 +102,20 @@ async fn too_many_are_told_and_places_come_free() {
     assert_eq!(first.read(&mut [0; 1]).await.unwrap(), 0);
     let mut third = TcpStream::connect(address).await.unwrap();
     hear(&mut third, "hello\n").await;
+}
+
+#[tokio::test]
+async fn encrypted_from_the_first_byte_or_not_at_all() {
+    let (tls, connector) = certificate();
+    let (address, _shutdown, _running) = start_with(Tls::Implicit(tls), 10).await;
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    plain.write_all(b"EHLO plain\r\n").await.unwrap();
+    let mut heard = Vec::new();
+    let _ = plain.read_to_end(&mut heard).await; // an alert, or a reset
+    assert!(!heard.starts_with(b"hello"));
+    let name = ServerName::try_from("mx.demo.test").unwrap();
+    let mut client = connector.connect(name, TcpStream::connect(address).await.unwrap()).await.unwrap();
+    let mut heard = [0; 6];
+    client.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"hello\n");
 }

@@ -1,9 +1,10 @@
 //! Making and deleting accounts: the directory and the data server, in an order in which a crash at any point leaves
 //! nothing that anybody can see.
 //!
-//! Making: an id is reserved with a note of where its store will be (durable, never given again), the store is made on the
-//! data server (repeatable), and one commit turns the note into the entry and its placement. Deleting: one commit turns
-//! entry and placement into a note, then the store is deleted, then the note. [`sweep`] finishes what was interrupted.
+//! Making: an id is reserved with a note of where its store will be (durable, never given again), the store is made
+//! on the data server (repeatable), and one commit turns the note into the entry and its placement. Deleting: one
+//! commit turns entry and placement into a note, then the store is deleted, then the note. [`sweep`] finishes what
+//! was interrupted.
 
 use std::time::Duration;
 
@@ -169,8 +170,8 @@ impl AdminState {
     }
 }
 
-/// Deletes stores that were left behind by a crash or by a server that didn't answer, for as long as the node runs. Only
-/// the main node has anything to do.
+/// Deletes stores that were left behind by a crash or by a server that didn't answer, for as long as the node runs.
+/// Only the main node has anything to do.
 pub async fn sweep_forever(state: AdminState) {
     let mut ticks = tokio::time::interval(Duration::from_millis(SWEEP_INTERVAL_MS));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,5 +1,5 @@
-//! What only this engine can be asked: power cuts, failed flushes, full disks, formats and costs. What every engine must
-//! do is in the conformance suite.
+//! What only this engine can be asked: power cuts, failed flushes, full disks, formats and costs. What every engine
+//! must do is in the conformance suite.
 
 mod cost;
 mod failed_sync;
