@@ -16,7 +16,8 @@ async fn plain_and_login() {
         "C: AUTH LOGIN YW5h\nS: 334 UGFzc3dvcmQ6\nC: c2VjcmV0",
     ] {
         let script = format!(
-            "S: 220\nC: EHLO c.test\nS+ 250\n{exchange}\nS: 235 2.7.0\nC: AUTH PLAIN\nS: 503\nC: MAIL FROM:<ana@demo.test>\nS: 250"
+            "S: 220\nC: EHLO c.test\nS+ 250\n{exchange}\nS: 235 2.7.0\nC: AUTH PLAIN\nS: 503\n\
+             C: MAIL FROM:<ana@demo.test>\nS: 250"
         );
         server().dialog(&script).await;
     }

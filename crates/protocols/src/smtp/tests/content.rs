@@ -3,7 +3,8 @@
 use super::*;
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
 
-const BEGIN: &str = "S: 220\nC: EHLO c.test\nS+ 250\nC: MAIL FROM:<a@b.test>\nS: 250\nC: RCPT TO:<ana@demo.test>\nS: 250\nC: DATA\nS: 354\n";
+const BEGIN: &str = "S: 220\nC: EHLO c.test\nS+ 250\nC: MAIL FROM:<a@b.test>\nS: 250\n\
+    C: RCPT TO:<ana@demo.test>\nS: 250\nC: DATA\nS: 354\n";
 
 #[tokio::test]
 async fn a_large_message_is_spooled_and_the_file_goes_away() {

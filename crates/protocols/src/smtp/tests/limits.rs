@@ -73,7 +73,10 @@ async fn a_dripping_client_has_one_time_for_all() {
     let server = Server::limited(Service::Mx, |limits| limits.content_total_timeout = Duration::from_secs(10));
     let mut client = server.connect();
     client
-        .speak("S: 220\nC: EHLO c.test\nS+ 250\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<a@demo.test>\nS: 250\nC: DATA\nS: 354")
+        .speak(
+            "S: 220\nC: EHLO c.test\nS+ 250\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<a@demo.test>\nS: 250\n\
+            C: DATA\nS: 354",
+        )
         .await;
     for _ in 0..12 {
         // The connection may be closed already; that is what is waited for.

@@ -31,7 +31,8 @@ async fn a_message_arrives() {
     assert_eq!(rcpt.notify.as_deref(), Some("SUCCESS,DELAY"));
     assert_eq!(rcpt.original.as_deref(), Some("rfc822;ana+40demo.test"));
     let expected = format!(
-        "Return-Path: <ben@other.test>\r\nReceived: from client.test ([192.0.2.7])\r\n\tby mx.demo.test with ESMTP id {}\
+        "Return-Path: <ben@other.test>\r\nReceived: from client.test ([192.0.2.7])\r\n\
+         \tby mx.demo.test with ESMTP id {}\
          \r\n\tfor <ana@demo.test>;\r\n\tSun, 09 Sep 2001 01:46:40 +0000\r\nSubject: x\r\n\r\n.dot\r\n",
         envelope.transaction
     );
@@ -137,7 +138,8 @@ async fn a_pipelined_group_is_answered_in_order() {
     client
         .send(
             b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<unknown@demo.test>\r\nRCPT TO:<ana@demo.test>\r\nDATA\r\n\
-              one\r\n.\r\nMAIL FROM:<spoofed@b.test>\r\nRSET\r\nMAIL FROM:<>\r\nRCPT TO:<ben@demo.test>\r\nDATA\r\n.\r\nQUIT\r\n",
+              one\r\n.\r\nMAIL FROM:<spoofed@b.test>\r\nRSET\r\nMAIL FROM:<>\r\nRCPT TO:<ben@demo.test>\r\n\
+                  DATA\r\n.\r\nQUIT\r\n",
         )
         .await;
     client

@@ -59,7 +59,8 @@ async fn in_whatever_pieces_it_comes() {
 async fn chunks_are_held_to_the_same_unless_they_are_binary() {
     let script = |body: &str| {
         format!(
-            "S: 220\nC: EHLO c.test\nS+ 250\nC: MAIL FROM:<a@b.test>{body}\nS: 250\nC: RCPT TO:<ana@demo.test>\nS: 250\n\
+            "S: 220\nC: EHLO c.test\nS+ 250\nC: MAIL FROM:<a@b.test>{body}\nS: 250\nC: RCPT TO:<ana@demo.test>\n\
+             S: 250\n\
              R: BDAT 9 LAST\\r\\na\\n.\\n\\0b\\rc\\n"
         )
     };
