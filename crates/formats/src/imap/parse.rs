@@ -3,6 +3,9 @@
 use super::command::{Body, Command, Credential, Store, StoreAction};
 use super::lexer::{Lexer, ParseError, Result};
 
+/// Longest tag that is repeated in the answer to a command that can't be read.
+const TAG_BYTES_MAX: usize = 256;
+
 /// Reads a complete command, its literals inside it. `utf8`: whether mailbox names are UTF-8.
 ///
 /// # Errors
@@ -18,7 +21,9 @@ pub fn command(bytes: &[u8], utf8: bool) -> std::result::Result<Command, ParseEr
 
 /// The tag of a command, for the answer to one that can't be read.
 pub fn tag_of(bytes: &[u8]) -> Option<&str> {
-    Lexer::new(bytes, false).tag().ok()
+    let mut lexer = Lexer::new(bytes, false);
+    // Where the bytes end inside the tag, it is not the whole tag.
+    lexer.tag().ok().filter(|tag| tag.len() <= TAG_BYTES_MAX && lexer.peek().is_some())
 }
 
 fn body(lexer: &mut Lexer<'_>) -> Result<Body> {
