@@ -11,9 +11,10 @@ pub fn envelope(envelope: &Envelope, utf8: bool, out: &mut BytesMut) {
     nstring(envelope.date.as_deref(), utf8, out);
     out.put_u8(b' ');
     nstring(envelope.subject.as_deref(), utf8, out);
-    let or_from = |list: &[EnvelopeAddress]| if list.is_empty() { envelope.from.clone() } else { list.to_vec() };
+    let or_from = |list| if <[EnvelopeAddress]>::is_empty(list) { envelope.from.as_slice() } else { list };
     let (sender, reply_to) = (or_from(&envelope.sender), or_from(&envelope.reply_to));
-    for field in [&envelope.from, &sender, &reply_to, &envelope.to, &envelope.cc, &envelope.bcc] {
+    let lists: [&[EnvelopeAddress]; 6] = [&envelope.from, sender, reply_to, &envelope.to, &envelope.cc, &envelope.bcc];
+    for field in lists {
         out.put_u8(b' ');
         addresses(field, utf8, out);
     }
