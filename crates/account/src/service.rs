@@ -82,6 +82,15 @@ pub trait Recipients: Send + Sync {
     /// [`RouteError`].
     async fn route(&self, address: &str) -> Result<Route, RouteError>;
 
+    /// Whether whoever sends may write to the address: groups can be closed to senders who did not log in. Asked before
+    /// [`Recipients::route`] is used for their mail; unless the directory knows more, everybody may.
+    ///
+    /// # Errors
+    /// [`RouteError::Unavailable`]; an address that doesn't exist is `true`, because the route says so better.
+    async fn may_write_to(&self, _login: Option<&Login>, _address: &str) -> Result<bool, RouteError> {
+        Ok(true)
+    }
+
     /// Whether this user may put the address into the reverse-path of a message. Unless the directory knows more
     /// (send-as rights), it must be an address of the user's own account.
     ///

@@ -213,6 +213,14 @@ fn is_own(reader: &Reader<'_>, account: AccountId, address: &str) -> Result<bool
     Ok(find(reader, &domain, &local)?.is_some_and(|(owner, _)| owner == account))
 }
 
+/// Whether anybody may write to an address. A group that is closed to strangers is closed under its own addresses; as a
+/// member of an open group it gets what that one lets in.
+fn is_open(reader: &Reader<'_>, address: &str) -> Result<bool, RoutingError> {
+    let (local, domain) = split(reader, address)?;
+    let Some((owner, _)) = find(reader, &domain, &local)? else { return Ok(true) };
+    Ok(reader.group(owner)?.is_none_or(|group| !group.value.internal_senders_only))
+}
+
 impl From<RoutingError> for RouteError {
     fn from(error: RoutingError) -> Self {
         match error {
@@ -242,6 +250,18 @@ impl Recipients for Directory {
         let detail = found.detail;
         let targets = found.accounts.into_iter().map(|account| Target { account, detail: detail.clone() }).collect();
         Ok(Route { targets })
+    }
+
+    async fn may_write_to(&self, login: Option<&Login>, address: &str) -> Result<bool, RouteError> {
+        if login.is_some() {
+            return Ok(true);
+        }
+        let address = address.to_owned();
+        match self.read(move |reader| is_open(reader, &address)).await {
+            Ok(open) => Ok(open),
+            Err(RoutingError::Storage(error)) => Err(RouteError::Unavailable(error.to_string())),
+            Err(_) => Ok(true),
+        }
     }
 
     async fn may_send_as(&self, login: &Login, address: &str) -> Result<bool, RouteError> {

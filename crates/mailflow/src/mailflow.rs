@@ -116,10 +116,15 @@ impl Deliverer {
 #[async_trait]
 impl Reception for Mailflow {
     async fn recipient(&self, sender: &Sender, address: &str) -> Result<(), Refusal> {
-        match self.recipients.route(address).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(refusals::of_route(&error, sender.protocol)),
+        let refused = |error| refusals::of_route(&error, sender.protocol);
+        self.recipients.route(address).await.map_err(refused)?;
+        // Who hands mail in by LMTP has decided about its sender already.
+        if sender.protocol != InboundProtocol::Lmtp
+            && !self.recipients.may_write_to(sender.login.as_ref(), address).await.map_err(refused)?
+        {
+            return Err(refused(RouteError::NotPermitted));
         }
+        Ok(())
     }
 
     /// Users send with their own addresses, or with none (disposition notifications, RFC 8098). Other servers'

@@ -242,6 +242,12 @@ async fn a_user_sends_as_the_own_addresses_only() {
     for other in ["ben@demo.test", "team@demo.test", "x@demo.test", "ana@elsewhere.test", "postmaster@demo.test"] {
         assert_eq!(directory.may_send_as(&login, other).await, Ok(false), "{other}");
     }
+    let patch = GroupPatch { internal_senders_only: Some(true), ..GroupPatch::default() };
+    let id = directory.read(|reader| reader.entry_at("team@demo.test")).await.unwrap().unwrap().value.entry().id;
+    directory.submit(Request::SetGroup { id, expect: None, patch }).await.unwrap();
+    assert_eq!(directory.may_write_to(None, "Team@demo.example").await, Ok(false), "strangers stay outside");
+    assert_eq!(directory.may_write_to(Some(&login), "team@demo.test").await, Ok(true));
+    assert_eq!(directory.may_write_to(None, "ana@demo.test").await, Ok(true));
     let route = directory.route("team@demo.test").await.unwrap();
     assert_eq!(route.targets.iter().map(|target| target.account).collect::<Vec<_>>(), [ana]);
     assert_eq!(directory.placement(ana).await.unwrap().map(|p| p.server != BETA), Some(true));
