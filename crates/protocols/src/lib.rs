@@ -1,6 +1,7 @@
 //! The protocols that clients speak: one folder each, one file per command. They know the model and the doors of
 //! `sterna_account`, and name no engine and no directory.
 
+pub mod imap;
 pub mod listener;
 mod lmtp;
 pub mod smtp;

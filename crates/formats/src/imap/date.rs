@@ -11,6 +11,12 @@ pub struct Date(pub civil::Date);
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 impl Date {
+    /// A day by its numbers, if there is one.
+    pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
+        let (year, month, day) = (i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+        civil::Date::new(year, month, day).ok().map(Date)
+    }
+
     /// The day of a time in UTC: RFC 3501 section 6.4.4 disregards time and zone.
     pub fn of(time: Timestamp) -> Self {
         Date(zoned(time).date())

@@ -8,6 +8,7 @@ pub mod header;
 pub mod media_type;
 pub mod scanner;
 pub mod summary;
+pub mod text;
 
 pub use address_list::EnvelopeAddress;
 pub use header::{Field, fields};

@@ -1,0 +1,69 @@
+//! AUTHENTICATE (RFC 9051 section 6.2.2) with PLAIN (RFC 4616) and LOGIN.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::login;
+use crate::imap::limits::{EXCHANGE_BYTES_MAX, LOGIN_WAIT};
+use crate::imap::reply::{Fail, Outcome, Reply};
+use crate::imap::session::Session;
+
+pub async fn run(session: &mut Session, mechanism: &str, initial: Option<Vec<u8>>) -> Outcome {
+    if session.user.is_some() {
+        return Ok(Reply::bad("You are logged in already"));
+    }
+    if session.login_disabled() {
+        return Ok(Reply::no("Encrypt the connection first").code("PRIVACYREQUIRED"));
+    }
+    match mechanism {
+        "PLAIN" => plain(session, initial).await,
+        "LOGIN" => login_mechanism(session, initial).await,
+        _ => Ok(Reply::no("There is no such mechanism").code("CANNOT")),
+    }
+}
+
+async fn plain(session: &mut Session, initial: Option<Vec<u8>>) -> Outcome {
+    let message = match initial {
+        Some(initial) => decode(&initial)?,
+        None => ask(session, "").await?,
+    };
+    // [authzid] NUL authcid NUL passwd
+    let parts: Vec<&[u8]> = message.split(|byte| *byte == 0).collect();
+    let [authorize, login, password] = parts[..] else { return Ok(Reply::bad("Not a PLAIN message")) };
+    match (std::str::from_utf8(login), std::str::from_utf8(password)) {
+        (Ok(login), Ok(password)) if authorize.is_empty() || authorize == login.as_bytes() => {
+            login::check(session, login, password).await
+        }
+        _ => login::failed(session),
+    }
+}
+
+async fn login_mechanism(session: &mut Session, initial: Option<Vec<u8>>) -> Outcome {
+    let user = match initial {
+        Some(initial) => decode(&initial)?,
+        None => ask(session, "VXNlcm5hbWU6").await?,
+    };
+    let password = ask(session, "UGFzc3dvcmQ6").await?;
+    match (std::str::from_utf8(&user), std::str::from_utf8(&password)) {
+        (Ok(user), Ok(password)) => login::check(session, user, password).await,
+        _ => login::failed(session),
+    }
+}
+
+/// Sends a challenge and reads the answer; `*` cancels.
+async fn ask(session: &mut Session, challenge: &str) -> Result<Vec<u8>, Fail> {
+    session.io.output.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
+    let line = session.io.line(EXCHANGE_BYTES_MAX, LOGIN_WAIT).await?;
+    match line {
+        None => Err(Reply::bad("The answer is too long").into()),
+        Some(line) if line == b"*" => Err(Reply::bad("Cancelled").into()),
+        Some(line) => decode(&line),
+    }
+}
+
+fn decode(base64: &[u8]) -> Result<Vec<u8>, Fail> {
+    if base64 == b"=" {
+        return Ok(Vec::new());
+    }
+    STANDARD.decode(base64).map_err(|_| Reply::bad("Not base64").into())
+}

@@ -1,0 +1,24 @@
+//! ENABLE (RFC 5161).
+
+use crate::imap::reply::{Outcome, Reply};
+use crate::imap::session::Session;
+
+pub fn run(session: &mut Session, names: &[String]) -> Outcome {
+    let mut done = String::new();
+    for name in names {
+        let enabled = &mut session.enabled;
+        match name.as_str() {
+            "CONDSTORE" => enabled.condstore = true,
+            "UTF8=ACCEPT" => enabled.utf8 = true,
+            "IMAP4REV2" => {
+                enabled.rev2 = true;
+                enabled.utf8 = true;
+            }
+            _ => continue,
+        }
+        done.push(' ');
+        done.push_str(if name == "IMAP4REV2" { "IMAP4rev2" } else { name });
+    }
+    session.io.output.extend_from_slice(format!("* ENABLED{done}\r\n").as_bytes());
+    Ok(Reply::ok("Done"))
+}

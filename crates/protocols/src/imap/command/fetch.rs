@@ -1,0 +1,218 @@
+//! FETCH (RFC 9051 section 6.4.5).
+//!
+//! Flags, UIDs and modseqs come from the view; nothing else is read for them. What needs more is read in steps, and goes
+//! out while the next is read.
+
+use std::collections::HashMap;
+
+use bytes::{BufMut, BytesMut};
+use sterna_account::{FlagAction, FlagSet, Item, ItemParts, Keyword, Mutation, SystemFlag, UidSet};
+use sterna_base::{Modseq, OperationId, Uid};
+use sterna_formats::imap::command::{Fetch, FetchItem, SectionFetch};
+use sterna_formats::imap::date::write_date_time;
+use sterna_formats::imap::envelope;
+use sterna_formats::imap::write::number;
+use sterna_formats::mail::Summary;
+
+use super::section;
+use super::sets::Wanted;
+use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
+use crate::imap::picture::Picked;
+use crate::imap::reply::{Fail, Outcome, Reply};
+use crate::imap::session::Session;
+use crate::imap::updates;
+
+/// What a FETCH needs of each message.
+#[derive(Clone, Copy, Debug, Default)]
+struct Needs {
+    row: bool,
+    summary: bool,
+    body: bool,
+    sets_seen: bool,
+}
+
+impl Needs {
+    fn of(items: &[FetchItem]) -> Self {
+        let mut needs = Needs::default();
+        for item in items {
+            match item {
+                FetchItem::Flags | FetchItem::Uid | FetchItem::Modseq => {}
+                FetchItem::InternalDate | FetchItem::Size => needs.row = true,
+                FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => needs.summary = true,
+                FetchItem::BinarySize(_) => needs.body = true,
+                FetchItem::Section(SectionFetch { peek, .. }) => {
+                    needs.body = true;
+                    needs.sets_seen |= !peek;
+                }
+            }
+        }
+        needs.summary |= needs.body;
+        needs.row |= needs.summary;
+        needs
+    }
+}
+
+pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
+    let Fetch { set, uid, mut items, changed_since } = fetch;
+    let selected = session.selected()?;
+    let mut wanted = Wanted::new(selected, &set, uid)?;
+    let read_only = selected.read_only;
+    session.enabled.condstore |= changed_since.is_some() || items.contains(&FetchItem::Modseq);
+    if uid && !items.contains(&FetchItem::Uid) {
+        items.insert(0, FetchItem::Uid);
+    }
+    if (changed_since.is_some() || session.enabled.condstore && items.contains(&FetchItem::Flags))
+        && !items.contains(&FetchItem::Modseq)
+    {
+        items.push(FetchItem::Modseq);
+    }
+    let needs = Needs::of(&items);
+    let step = if needs.body { STEP_BODIES } else { STEP_MESSAGES };
+    loop {
+        let mut picked = wanted.next(session.selected()?, step);
+        if picked.is_empty() {
+            return Ok(Reply::ok("Done"));
+        }
+        if let Some(since) = changed_since {
+            picked.retain(|picked| picked.modseq > Modseq(since));
+        }
+        if needs.sets_seen && !read_only {
+            set_seen(session, &picked).await?;
+        }
+        messages(session, &picked, &items, needs).await?;
+    }
+}
+
+/// One commit for a step; the change of flags is told after the command like everybody's.
+async fn set_seen(session: &mut Session, picked: &[Picked]) -> Result<(), Fail> {
+    let unseen = picked.iter().filter(|picked| !picked.flags.has(SystemFlag::Seen));
+    let uids: UidSet = unseen.map(|picked| picked.uid).collect();
+    if uids.is_empty() {
+        return Ok(());
+    }
+    let container = session.selected()?.id;
+    let (action, flags) = (FlagAction::Add, FlagSet::default().with(SystemFlag::Seen));
+    let step = Mutation::StoreFlags { container, uids, action, flags, unchanged_since: None };
+    session.account()?.commit(OperationId::random(), vec![step]).await?;
+    Ok(())
+}
+
+async fn messages(session: &mut Session, picked: &[Picked], items: &[FetchItem], needs: Needs) -> Result<(), Fail> {
+    let selected = session.selected()?;
+    let (container, recent_from) = (selected.id, selected.recent_from);
+    let keywords: Vec<Keyword> = selected.view.picture().container.keywords.clone();
+    let mut rows: HashMap<Uid, Item> = HashMap::new();
+    if needs.row {
+        let uids: UidSet = picked.iter().map(|picked| picked.uid).collect();
+        let parts = ItemParts { summary: needs.summary, body: needs.body };
+        let found = session.account()?.items(container, &uids, parts, picked.len()).await?;
+        rows.extend(found.into_iter().map(|item| (item.uid, item)));
+    }
+    for message in picked {
+        let row = rows.remove(&message.uid);
+        if needs.row && row.is_none() {
+            continue; // expunged by somebody else meanwhile; the client will be told (RFC 2180 section 4.1.3)
+        }
+        let recent = message.uid >= recent_from && !session.enabled.rev2;
+        one(session, message, row.as_ref(), items, &keywords, recent, needs).await?;
+        session.io.flush_if_full().await?;
+    }
+    Ok(())
+}
+
+async fn one(
+    session: &mut Session,
+    message: &Picked,
+    row: Option<&Item>,
+    items: &[FetchItem],
+    keywords: &[Keyword],
+    recent: bool,
+    needs: Needs,
+) -> Result<(), Fail> {
+    let summary = match row {
+        Some(row) if needs.summary => Some(section::summary(session.account()?.as_ref(), row).await?),
+        _ => None,
+    };
+    let start = session.io.output.len();
+    let out = &mut session.io.output;
+    out.extend_from_slice(b"* ");
+    number(u64::from(message.sequence), out);
+    out.extend_from_slice(b" FETCH (");
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            session.io.output.put_u8(b' ');
+        }
+        match (item, row, &summary) {
+            (FetchItem::Section(fetch), Some(row), Some(summary)) => {
+                let sent = section::send(session, row, summary, fetch).await;
+                if let Err(Fail::Account(_)) = &sent {
+                    // Nothing of this message went out yet unless the buffer was sent, which only a literal does.
+                    session.io.output.truncate(start.min(session.io.output.len()));
+                }
+                sent?;
+            }
+            (FetchItem::BinarySize(part), Some(row), Some(summary)) => {
+                let account = session.account()?;
+                let size = section::binary_size(account.as_ref(), row, summary, part).await?;
+                let numbers: Vec<String> = part.iter().map(u32::to_string).collect();
+                let text = format!("BINARY.SIZE[{}] {}", numbers.join("."), size.unwrap_or(0));
+                session.io.output.extend_from_slice(text.as_bytes());
+            }
+            _ => {
+                let utf8 = session.enabled.utf8;
+                simple(item, message, row, summary.as_ref(), keywords, recent, utf8, &mut session.io.output);
+            }
+        }
+    }
+    session.io.output.extend_from_slice(b")\r\n");
+    Ok(())
+}
+
+/// Items that need no reading.
+fn simple(
+    item: &FetchItem,
+    message: &Picked,
+    row: Option<&Item>,
+    summary: Option<&Summary>,
+    keywords: &[Keyword],
+    recent: bool,
+    utf8: bool,
+    out: &mut BytesMut,
+) {
+    match (item, row, summary) {
+        (FetchItem::Uid, ..) => {
+            out.extend_from_slice(b"UID ");
+            number(u64::from(message.uid.0), out);
+        }
+        (FetchItem::Flags, ..) => {
+            out.extend_from_slice(b"FLAGS ");
+            updates::flags(message.flags, keywords, recent, out);
+        }
+        (FetchItem::Modseq, ..) => {
+            out.extend_from_slice(b"MODSEQ (");
+            number(message.modseq.0, out);
+            out.put_u8(b')');
+        }
+        (FetchItem::InternalDate, Some(row), _) => {
+            out.extend_from_slice(b"INTERNALDATE ");
+            write_date_time(row.internal_date, out);
+        }
+        (FetchItem::Size, Some(row), _) => {
+            out.extend_from_slice(b"RFC822.SIZE ");
+            number(row.size, out);
+        }
+        (FetchItem::Envelope, _, Some(summary)) => {
+            out.extend_from_slice(b"ENVELOPE ");
+            envelope::envelope(&summary.envelope, utf8, out);
+        }
+        (FetchItem::Body, _, Some(summary)) => {
+            out.extend_from_slice(b"BODY ");
+            envelope::body(&summary.root, false, utf8, out);
+        }
+        (FetchItem::BodyStructure, _, Some(summary)) => {
+            out.extend_from_slice(b"BODYSTRUCTURE ");
+            envelope::body(&summary.root, true, utf8, out);
+        }
+        _ => {}
+    }
+}

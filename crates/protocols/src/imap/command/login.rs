@@ -1,0 +1,59 @@
+//! LOGIN (RFC 9051 section 6.2.3), and what AUTHENTICATE has in common with it.
+
+use sterna_account::service::{LoginAttempt, LoginError};
+use sterna_base::Secret;
+
+use super::capability;
+use crate::imap::io::Disconnect;
+use crate::imap::limits::FAILED_LOGINS_MAX;
+use crate::imap::reply::{Fail, Outcome, Reply};
+use crate::imap::session::{Session, User};
+
+pub async fn run(session: &mut Session, user: &[u8], password: &[u8]) -> Outcome {
+    if session.user.is_some() {
+        return Ok(Reply::bad("You are logged in already"));
+    }
+    if session.login_disabled() {
+        return Ok(Reply::no("Encrypt the connection first").code("PRIVACYREQUIRED"));
+    }
+    match (std::str::from_utf8(user), std::str::from_utf8(password)) {
+        (Ok(user), Ok(password)) => check(session, user, password).await,
+        _ => failed(session),
+    }
+}
+
+/// Checks login and password, and opens the account.
+pub async fn check(session: &mut Session, login: &str, password: &str) -> Outcome {
+    let password = Secret::new(password);
+    let attempt = LoginAttempt { login, password: &password, protocol: "imap", peer: session.peer };
+    match session.shared.authenticator.authenticate(attempt).await {
+        Ok(login) => {
+            let account = session.shared.accounts.open(login.account).await?;
+            tracing::info!(peer = %session.peer, user = login.address, tls = session.io.is_encrypted(), "IMAP log-in");
+            session.user = Some(User { account, address: login.address });
+            let code = format!("CAPABILITY {}", capability::list(session));
+            Ok(Reply::ok("Logged in").code(code))
+        }
+        Err(error @ LoginError::Invalid) => {
+            tracing::info!(peer = %session.peer, login, %error, "IMAP log-in refused");
+            failed(session)
+        }
+        Err(error @ LoginError::TooMany { .. }) => {
+            tracing::info!(peer = %session.peer, login, %error, "IMAP log-in refused");
+            Ok(Reply::no("Too many failed log-ins, please wait").code("UNAVAILABLE"))
+        }
+        Err(error @ LoginError::Unavailable(_)) => {
+            tracing::warn!(peer = %session.peer, login, %error, "IMAP log-in not possible");
+            Ok(Reply::no("Log-in is not possible at the moment").code("UNAVAILABLE"))
+        }
+    }
+}
+
+/// The authenticator has delayed the answer; after some failures the session ends.
+pub fn failed(session: &mut Session) -> Outcome {
+    session.failed_logins += 1;
+    if session.failed_logins >= FAILED_LOGINS_MAX {
+        return Err(Fail::Disconnect(Disconnect::Hopeless("Too many failed log-ins")));
+    }
+    Ok(Reply::no("Login or password is wrong").code("AUTHENTICATIONFAILED"))
+}

@@ -1,0 +1,309 @@
+//! SEARCH (RFC 9051 section 6.4.4, RFC 4731, 5182, 7162).
+//!
+//! Keys are tried in the order of what they cost: first with the view alone, then with the item's row and summary, and
+//! only for messages that are still undecided with the message itself.
+
+use std::collections::HashMap;
+
+use bytes::BytesMut;
+use sterna_account::{Account, Item, ItemParts, Keyword, SystemFlag, UidSet};
+use sterna_base::Uid;
+use sterna_formats::imap::command::{DateTest, Search, SearchKey, SearchReturn};
+use sterna_formats::imap::date::Date;
+use sterna_formats::imap::write;
+use sterna_formats::mail::text::{body_texts, header_text, sent_day};
+use sterna_formats::mail::{Summary, fields};
+
+use super::section;
+use super::sets::{self, Wanted};
+use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
+use crate::imap::picture::Picked;
+use crate::imap::reply::{Fail, Outcome, Reply};
+use crate::imap::session::Session;
+
+/// What is known of a message so far.
+struct Known<'a> {
+    picked: &'a Picked,
+    recent: bool,
+    keywords: &'a [Keyword],
+    item: Option<&'a Item>,
+    summary: Option<&'a Summary>,
+    message: Option<&'a Decoded>,
+}
+
+/// A message's texts in lower case.
+struct Decoded {
+    header: Vec<(Vec<u8>, String)>,
+    body: Vec<String>,
+}
+
+/// Sets in keys, as UIDs.
+type Sets = Vec<UidSet>;
+
+pub async fn run(session: &mut Session, search: Search) -> Outcome {
+    let Search { uid, returns, mut keys, unknown_charset } = search;
+    if unknown_charset {
+        return Ok(Reply::no("The charset must be UTF-8").code("BADCHARSET (UTF-8)"));
+    }
+    let mut sets = Sets::new();
+    let has_modseq = keys.iter().any(|key| contains(key, &|key| matches!(key, SearchKey::Modseq(_))));
+    let selected = session.selected()?;
+    for key in &mut keys {
+        lower(key);
+        collect_sets(selected, key, &mut sets)?;
+    }
+    session.enabled.condstore |= has_modseq;
+    let key = SearchKey::And(keys);
+    let found = find(session, &key, &sets).await?;
+    let selected = session.selected()?;
+    if returns.is_some_and(|returns| returns.save) {
+        selected.saved = saved(returns, &found);
+    }
+    let highest = found.iter().map(|picked| picked.modseq).max().filter(|_| has_modseq);
+    let numbers: Vec<u32> = found.iter().map(|p| if uid { p.uid.0 } else { p.sequence }).collect();
+    respond(session, uid, returns, &numbers, highest.map(|modseq| modseq.0));
+    Ok(Reply::ok("Done"))
+}
+
+async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec<Picked>, Fail> {
+    let account = session.account()?;
+    let selected = session.selected()?;
+    let (container, recent_from) = (selected.id, selected.recent_from);
+    let keywords = selected.view.picture().container.keywords.clone();
+    let mut wanted = Wanted::all();
+    let mut found = Vec::new();
+    loop {
+        let step = wanted.next(session.selected()?, STEP_MESSAGES);
+        if step.is_empty() {
+            return Ok(found);
+        }
+        let known = |picked| Known {
+            picked,
+            recent: picked.uid >= recent_from,
+            keywords: &keywords,
+            item: None,
+            summary: None,
+            message: None,
+        };
+        let mut decided: HashMap<Uid, bool> = HashMap::new();
+        let mut open = Vec::new();
+        for picked in &step {
+            match test(key, &known(picked), sets, &mut 0) {
+                Some(answer) => drop(decided.insert(picked.uid, answer)),
+                None => open.push(*picked),
+            }
+        }
+        for part in open.chunks(STEP_BODIES) {
+            let uids: UidSet = part.iter().map(|picked| picked.uid).collect();
+            let parts = ItemParts { summary: true, body: false };
+            let items = account.items(container, &uids, parts, part.len()).await?;
+            for item in items {
+                let Some(picked) = part.iter().find(|picked| picked.uid == item.uid) else { continue };
+                let answer = look_inside(account.as_ref(), key, known(picked), &item, sets).await?;
+                decided.insert(item.uid, answer);
+            }
+        }
+        found.extend(step.into_iter().filter(|picked| decided.get(&picked.uid) == Some(&true)));
+    }
+}
+
+/// With the row and the summary, and if that is not enough, with the message.
+async fn look_inside(
+    account: &dyn Account,
+    key: &SearchKey,
+    known: Known<'_>,
+    item: &Item,
+    sets: &Sets,
+) -> Result<bool, Fail> {
+    let summary = section::summary(account, item).await?;
+    let known = Known { item: Some(item), summary: Some(&summary), ..known };
+    if let Some(answer) = test(key, &known, sets, &mut 0) {
+        return Ok(answer);
+    }
+    let bytes = section::message(account, item).await?;
+    let (body_start, needs_body) = (summary.root.body_start as usize, contains(key, &is_body_key));
+    let decode = move || Decoded {
+        header: fields(&bytes[..body_start])
+            .map(|field| (field.name.to_ascii_lowercase(), header_text(field.value).to_lowercase()))
+            .collect(),
+        body: if needs_body { body_texts(&bytes).iter().map(|text| text.to_lowercase()).collect() } else { Vec::new() },
+    };
+    let decoded = tokio::task::spawn_blocking(decode).await;
+    let decoded = decoded.map_err(|_| Fail::Reply(Reply::no("A message can't be searched").code("SERVERBUG")))?;
+    let known = Known { message: Some(&decoded), ..known };
+    Ok(test(key, &known, sets, &mut 0).unwrap_or(false))
+}
+
+fn is_body_key(key: &SearchKey) -> bool {
+    matches!(key, SearchKey::Body(_) | SearchKey::Text(_))
+}
+
+/// Whether the key or one inside it is such a one.
+fn contains(key: &SearchKey, such: &dyn Fn(&SearchKey) -> bool) -> bool {
+    such(key)
+        || match key {
+            SearchKey::Not(inner) => contains(inner, such),
+            SearchKey::Or(pair) => contains(&pair.0, such) || contains(&pair.1, such),
+            SearchKey::And(keys) => keys.iter().any(|key| contains(key, such)),
+            _ => false,
+        }
+}
+
+/// Texts are compared in lower case.
+fn lower(key: &mut SearchKey) {
+    match key {
+        SearchKey::Header { name, text } => {
+            name.make_ascii_lowercase();
+            *text = text.to_lowercase();
+        }
+        SearchKey::Body(text) | SearchKey::Text(text) => *text = text.to_lowercase(),
+        SearchKey::Not(inner) => lower(inner),
+        SearchKey::Or(pair) => {
+            lower(&mut pair.0);
+            lower(&mut pair.1);
+        }
+        SearchKey::And(keys) => keys.iter_mut().for_each(lower),
+        _ => {}
+    }
+}
+
+/// The UIDs of each set, in the order in which [`test`] meets them.
+fn collect_sets(selected: &crate::imap::selected::Selected, key: &SearchKey, sets: &mut Sets) -> Result<(), Fail> {
+    match key {
+        SearchKey::Uid(set) => sets.push(sets::uids(selected, set, true)?),
+        SearchKey::Sequence(set) => sets.push(sets::uids(selected, set, false)?),
+        SearchKey::Not(inner) => collect_sets(selected, inner, sets)?,
+        SearchKey::Or(pair) => {
+            collect_sets(selected, &pair.0, sets)?;
+            collect_sets(selected, &pair.1, sets)?;
+        }
+        SearchKey::And(keys) => keys.iter().try_for_each(|key| collect_sets(selected, key, sets))?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether a message matches; `None` when more must be known. `set` counts the sets met so far, so every key is visited.
+fn test(key: &SearchKey, known: &Known<'_>, sets: &Sets, set: &mut usize) -> Option<bool> {
+    let flags = known.picked.flags;
+    match key {
+        SearchKey::All => Some(true),
+        SearchKey::Flag(name, wanted) => SystemFlag::parse(name).map(|flag| flags.has(flag) == *wanted),
+        SearchKey::Keyword(name, wanted) => {
+            let bit = known.keywords.iter().position(|keyword| keyword.as_str().eq_ignore_ascii_case(name));
+            Some(bit.is_some_and(|bit| flags.keywords & 1 << bit != 0) == *wanted)
+        }
+        SearchKey::Recent(wanted) => Some(known.recent == *wanted),
+        SearchKey::New => Some(known.recent && !flags.has(SystemFlag::Seen)),
+        SearchKey::Modseq(since) => Some(known.picked.modseq.0 >= *since),
+        SearchKey::Uid(_) | SearchKey::Sequence(_) => {
+            *set += 1;
+            Some(sets.get(*set - 1).is_some_and(|uids| uids.contains(known.picked.uid)))
+        }
+        SearchKey::Not(inner) => test(inner, known, sets, set).map(|answer| !answer),
+        SearchKey::Or(pair) => {
+            let (first, second) = (test(&pair.0, known, sets, set), test(&pair.1, known, sets, set));
+            if first == Some(true) || second == Some(true) { Some(true) } else { first.and(second) }
+        }
+        SearchKey::And(keys) => {
+            let answers: Vec<Option<bool>> = keys.iter().map(|key| test(key, known, sets, set)).collect();
+            if answers.contains(&Some(false)) { Some(false) } else { (!answers.contains(&None)).then_some(true) }
+        }
+        SearchKey::Larger(size) => known.item.map(|item| item.size > *size),
+        SearchKey::Smaller(size) => known.item.map(|item| item.size < *size),
+        SearchKey::Internal(how, date) => known.item.map(|item| compare(*how, Date::of(item.internal_date), *date)),
+        SearchKey::Sent(how, date) => known.summary.map(|summary| sent(summary, *how, *date)),
+        SearchKey::Header { name, text } => header(known, name, text),
+        SearchKey::Body(text) => known.message.map(|message| message.body.iter().any(|part| part.contains(text))),
+        SearchKey::Text(text) => known.message.map(|message| {
+            message.body.iter().any(|part| part.contains(text))
+                || message.header.iter().any(|(name, value)| {
+                    value.contains(text) || format!("{}: {value}", String::from_utf8_lossy(name)).contains(text)
+                })
+        }),
+    }
+}
+
+fn compare(how: DateTest, found: Date, wanted: Date) -> bool {
+    match how {
+        DateTest::Before => found < wanted,
+        DateTest::On => found == wanted,
+        DateTest::Since => found >= wanted,
+    }
+}
+
+fn sent(summary: &Summary, how: DateTest, wanted: Date) -> bool {
+    let day = summary.envelope.date.as_deref().and_then(sent_day);
+    day.and_then(|(year, month, day)| Date::new(year, month, day)).is_some_and(|date| compare(how, date, wanted))
+}
+
+/// Subject is in the summary; other fields are looked up in the header.
+fn header(known: &Known<'_>, name: &[u8], text: &str) -> Option<bool> {
+    if name == b"subject" {
+        let subject = known.summary?.envelope.subject.as_deref();
+        return Some(subject.is_some_and(|subject| header_text(subject).to_lowercase().contains(text)));
+    }
+    let message = known.message?;
+    Some(message.header.iter().any(|(field, value)| field == name && value.contains(text)))
+}
+
+fn saved(returns: Option<SearchReturn>, found: &[Picked]) -> Vec<Uid> {
+    let uids = || found.iter().map(|picked| picked.uid);
+    match returns {
+        // RFC 5182 section 2.1: MIN and MAX alone save only those.
+        Some(SearchReturn { all: false, count: false, min, max, .. }) if min || max => {
+            let mut kept: Vec<Uid> = uids().min().filter(|_| min).into_iter().collect();
+            kept.extend(uids().max().filter(|_| max));
+            kept.dedup();
+            kept
+        }
+        _ => uids().collect(),
+    }
+}
+
+fn respond(session: &mut Session, uid: bool, returns: Option<SearchReturn>, numbers: &[u32], modseq: Option<u64>) {
+    let rev2 = session.enabled.rev2;
+    let mut out = BytesMut::new();
+    match returns {
+        None if !rev2 => {
+            out.extend_from_slice(b"* SEARCH");
+            for number in numbers {
+                out.extend_from_slice(b" ");
+                write::number(u64::from(*number), &mut out);
+            }
+            if let Some(modseq) = modseq {
+                out.extend_from_slice(format!(" (MODSEQ {modseq})").as_bytes());
+            }
+        }
+        returns => {
+            let returns = returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
+            if returns == (SearchReturn { save: true, ..SearchReturn::default() }) {
+                return;
+            }
+            out.extend_from_slice(b"* ESEARCH");
+            out.extend_from_slice(format!(" (TAG \"{}\")", session.tag).as_bytes());
+            if uid {
+                out.extend_from_slice(b" UID");
+            }
+            let end = |name: &str, number: Option<&u32>, out: &mut BytesMut| {
+                if let Some(number) = number {
+                    out.extend_from_slice(format!(" {name} {number}").as_bytes());
+                }
+            };
+            end("MIN", numbers.iter().min().filter(|_| returns.min), &mut out);
+            end("MAX", numbers.iter().max().filter(|_| returns.max), &mut out);
+            if returns.count {
+                out.extend_from_slice(format!(" COUNT {}", numbers.len()).as_bytes());
+            }
+            if returns.all && !numbers.is_empty() {
+                out.extend_from_slice(b" ALL ");
+                write::sequence_set(numbers.iter().copied(), &mut out);
+            }
+            if let Some(modseq) = modseq {
+                out.extend_from_slice(format!(" MODSEQ {modseq}").as_bytes());
+            }
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    session.io.output.extend_from_slice(&out);
+}

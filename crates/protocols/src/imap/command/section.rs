@@ -1,0 +1,237 @@
+//! Sections of messages (RFC 9051 section 6.4.5.1): which bytes they are, and sending them.
+
+use std::ops::Range;
+
+use base64::Engine as _;
+use bytes::{BufMut, Bytes, BytesMut};
+use sterna_account::{Account, AccountError, Item, StoreError};
+use sterna_base::limits::BLOB_CHUNK_BYTES;
+use sterna_formats::imap::command::{SectionFetch, SectionForm, SectionText};
+use sterna_formats::imap::write::{self, number};
+use sterna_formats::mail::{Part, PartBody, Scanner, Summary, fields};
+
+use crate::imap::reply::Fail;
+use crate::imap::session::Session;
+
+/// The summary that was stored, or one made again from the message.
+pub async fn summary(account: &dyn Account, item: &Item) -> Result<Summary, AccountError> {
+    let stored = item.summary.as_deref().map(Summary::decode);
+    if let Some(Ok(summary)) = stored {
+        return Ok(summary);
+    }
+    let mut scanner = Scanner::new();
+    let mut offset = 0;
+    while offset < item.size {
+        let piece = read(account, item, offset..item.size).await?;
+        offset += piece.len() as u64;
+        scanner.push(&piece);
+    }
+    Ok(scanner.finish())
+}
+
+/// Some bytes of a message, at most one chunk; at least one of a range that is not empty.
+async fn read(account: &dyn Account, item: &Item, range: Range<u64>) -> Result<Bytes, AccountError> {
+    let end = range.end.min(range.start + BLOB_CHUNK_BYTES as u64);
+    let piece = match &item.body {
+        Some(body) => body.slice(range.start as usize..end as usize),
+        None => account.blob(item.blob, range.start..end).await?,
+    };
+    if piece.is_empty() && !range.is_empty() {
+        return Err(AccountError::Store(StoreError::Corrupt(format!("blob {} is shorter than its item", item.blob))));
+    }
+    Ok(piece)
+}
+
+/// All bytes of a range that is known to be small.
+async fn read_all(account: &dyn Account, item: &Item, range: Range<u64>) -> Result<BytesMut, AccountError> {
+    let mut bytes = BytesMut::new();
+    let mut offset = range.start;
+    while offset < range.end {
+        let piece = read(account, item, offset..range.end).await?;
+        offset += piece.len() as u64;
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+/// A whole message.
+pub async fn message(account: &dyn Account, item: &Item) -> Result<BytesMut, AccountError> {
+    read_all(account, item, 0..item.size).await
+}
+
+/// Writes one section as `BODY[..] {n} ..`; large ones go out while they are read.
+pub async fn send(session: &mut Session, item: &Item, summary: &Summary, fetch: &SectionFetch) -> Result<(), Fail> {
+    let account = session.account()?;
+    label(fetch, &mut session.io.output);
+    let part = summary.section(&fetch.part);
+    match (part, &fetch.text, fetch.form) {
+        (Some(part), SectionText::All, SectionForm::Binary) => {
+            let range = if fetch.part.is_empty() { 0..summary.size } else { part.body_start..part.end };
+            let encoded = read_all(account.as_ref(), item, range).await?;
+            let decoded = decode(part, &encoded, fetch.part.is_empty());
+            let Some(decoded) = decoded else {
+                session.io.output.extend_from_slice(b" NIL");
+                return Ok(());
+            };
+            let cut = cut(0..decoded.len() as u64, fetch.partial);
+            let bytes = &decoded[cut.start as usize..cut.end as usize];
+            session.io.output.put_u8(b' ');
+            write::literal_header(bytes.len() as u64, bytes.contains(&0), &mut session.io.output);
+            session.io.output.extend_from_slice(bytes);
+            Ok(())
+        }
+        (Some(part), SectionText::HeaderFields { names, not }, _) => {
+            let Some(inner) = header_owner(part, &fetch.part, summary) else { return nil(session) };
+            let header = read_all(account.as_ref(), item, inner.header_start..inner.body_start).await?;
+            let kept = select_fields(&header, names, *not);
+            let cut = cut(0..kept.len() as u64, fetch.partial);
+            session.io.output.put_u8(b' ');
+            literal(&kept[cut.start as usize..cut.end as usize], &mut session.io.output);
+            Ok(())
+        }
+        (Some(part), text, _) => match range(part, text, &fetch.part, summary) {
+            Some(range) => stream(session, account.as_ref(), item, cut(range, fetch.partial)).await,
+            None => nil(session),
+        },
+        (None, ..) => nil(session),
+    }
+}
+
+fn nil(session: &mut Session) -> Result<(), Fail> {
+    session.io.output.extend_from_slice(b" NIL");
+    Ok(())
+}
+
+/// A message with NUL in it can't be a literal of RFC 3501; clients get the bytes all the same, as from every server.
+fn literal(bytes: &[u8], out: &mut BytesMut) {
+    write::literal_header(bytes.len() as u64, false, out);
+    out.extend_from_slice(bytes);
+}
+
+async fn stream(session: &mut Session, account: &dyn Account, item: &Item, range: Range<u64>) -> Result<(), Fail> {
+    // The first piece before the announcement: an error then still is an answer and not a broken literal.
+    let mut piece = if range.is_empty() { Bytes::new() } else { read(account, item, range.clone()).await? };
+    session.io.output.put_u8(b' ');
+    write::literal_header(range.end - range.start, false, &mut session.io.output);
+    let mut offset = range.start;
+    loop {
+        session.io.output.extend_from_slice(&piece);
+        offset += piece.len() as u64;
+        session.io.flush_if_full().await?;
+        if offset >= range.end {
+            return Ok(());
+        }
+        piece = match read(account, item, offset..range.end).await {
+            Ok(piece) => piece,
+            Err(error) => {
+                tracing::warn!(account = %account.id(), blob = %item.blob, %error, "a message broke off while it was sent");
+                return Err(crate::imap::io::Disconnect::Hopeless("The message can't be read to its end").into());
+            }
+        };
+    }
+}
+
+/// The bytes that a section is.
+fn range(part: &Part, text: &SectionText, numbers: &[u32], summary: &Summary) -> Option<Range<u64>> {
+    match text {
+        SectionText::All if numbers.is_empty() => Some(0..summary.size),
+        SectionText::All => Some(part.body_start..part.end),
+        SectionText::Mime => Some(part.header_start..part.body_start),
+        SectionText::Header => header_owner(part, numbers, summary).map(|inner| inner.header_start..inner.body_start),
+        SectionText::Text => header_owner(part, numbers, summary).map(|inner| inner.body_start..inner.end),
+        SectionText::HeaderFields { .. } => None,
+    }
+}
+
+/// HEADER and TEXT are of the message itself, or of the message inside a part.
+fn header_owner<'a>(part: &'a Part, numbers: &[u32], summary: &'a Summary) -> Option<&'a Part> {
+    match &part.body {
+        _ if numbers.is_empty() => Some(&summary.root),
+        PartBody::Message(inner) => Some(&inner.1),
+        _ => None,
+    }
+}
+
+fn cut(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> {
+    let Some((offset, length)) = partial else { return range };
+    let start = range.start.saturating_add(offset).min(range.end);
+    start..start.saturating_add(length).min(range.end)
+}
+
+fn select_fields(header: &[u8], names: &[Vec<u8>], not: bool) -> Vec<u8> {
+    let named = |field: &[u8]| names.iter().any(|name| name.eq_ignore_ascii_case(field));
+    let mut kept: Vec<u8> =
+        fields(header).filter(|field| named(field.name) != not).flat_map(|f| f.raw).copied().collect();
+    kept.extend_from_slice(b"\r\n");
+    kept
+}
+
+/// The content of a part without its transfer encoding (RFC 3516); `None` when the encoding is unknown or broken.
+pub fn decode(part: &Part, encoded: &[u8], whole: bool) -> Option<Vec<u8>> {
+    let encoding = part.encoding.as_deref().unwrap_or(b"7bit").to_ascii_lowercase();
+    match encoding.as_slice() {
+        _ if whole => Some(encoded.to_vec()),
+        b"7bit" | b"8bit" | b"binary" => Some(encoded.to_vec()),
+        b"base64" => {
+            let clean: Vec<u8> = encoded.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            base64::engine::general_purpose::STANDARD.decode(clean).ok()
+        }
+        b"quoted-printable" => Some(sterna_formats::mail::text::quoted_printable(encoded)),
+        _ => None,
+    }
+}
+
+/// Bytes of a decoded part, for BINARY.SIZE.
+pub async fn binary_size(
+    account: &dyn Account,
+    item: &Item,
+    summary: &Summary,
+    numbers: &[u32],
+) -> Result<Option<u64>, AccountError> {
+    let Some(part) = summary.section(numbers) else { return Ok(None) };
+    let range = if numbers.is_empty() { 0..summary.size } else { part.body_start..part.end };
+    let encoded = read_all(account, item, range).await?;
+    Ok(decode(part, &encoded, numbers.is_empty()).map(|decoded| decoded.len() as u64))
+}
+
+/// The name of the data item in the response.
+fn label(fetch: &SectionFetch, out: &mut BytesMut) {
+    let name: &[u8] = match fetch.form {
+        SectionForm::Rfc822 => return out.extend_from_slice(b"RFC822"),
+        SectionForm::Rfc822Header => return out.extend_from_slice(b"RFC822.HEADER"),
+        SectionForm::Rfc822Text => return out.extend_from_slice(b"RFC822.TEXT"),
+        SectionForm::Body => b"BODY[",
+        SectionForm::Binary => b"BINARY[",
+    };
+    out.extend_from_slice(name);
+    for (at, part) in fetch.part.iter().enumerate() {
+        if at > 0 {
+            out.put_u8(b'.');
+        }
+        number(u64::from(*part), out);
+    }
+    let text: &[u8] = match &fetch.text {
+        SectionText::All => b"",
+        SectionText::Header => b"HEADER",
+        SectionText::Text => b"TEXT",
+        SectionText::Mime => b"MIME",
+        SectionText::HeaderFields { not: false, .. } => b"HEADER.FIELDS ",
+        SectionText::HeaderFields { not: true, .. } => b"HEADER.FIELDS.NOT ",
+    };
+    if !text.is_empty() && !fetch.part.is_empty() {
+        out.put_u8(b'.');
+    }
+    out.extend_from_slice(text);
+    if let SectionText::HeaderFields { names, .. } = &fetch.text {
+        write::list(names, out, |name, out| {
+            let atom = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+            if atom { out.extend_from_slice(name) } else { write::string(name, false, out) }
+        });
+    }
+    out.put_u8(b']');
+    if let Some((offset, _)) = fetch.partial {
+        out.put_u8(b'<');
+        number(offset, out);
+        out.put_u8(b'>');
+    }
+}

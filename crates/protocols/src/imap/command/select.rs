@@ -1,0 +1,63 @@
+//! SELECT and EXAMINE (RFC 9051 sections 6.3.2 and 6.3.3, RFC 3501 section 6.3.1).
+
+use std::fmt::Write as _;
+
+use sterna_formats::imap::write;
+
+use crate::imap::names::Names;
+use crate::imap::reply::{Outcome, Reply};
+use crate::imap::selected::Selected;
+use crate::imap::session::Session;
+use crate::imap::updates;
+
+pub async fn run(session: &mut Session, mailbox: &str, read_only: bool, condstore: bool) -> Outcome {
+    let account = session.account()?;
+    // A failed SELECT leaves no mailbox selected.
+    let closed = session.selected.take().is_some();
+    if closed && session.enabled.rev2 {
+        session.io.output.extend_from_slice(b"* OK [CLOSED] The mailbox before is closed\r\n");
+    }
+    session.enabled.condstore |= condstore;
+    let id = Names::load(account.as_ref()).await?.get(mailbox)?.id;
+    let view = session.shared.registry.view(&account, id).await?;
+    let mut selected = Selected::new(view, read_only);
+    let next = selected.position.next;
+    selected.recent_from = session.shared.registry.recent((account.id(), id), next, !read_only);
+    describe(session, &selected, mailbox);
+    session.selected = Some(selected);
+    let (code, text) = if read_only { ("READ-ONLY", "Opened read-only") } else { ("READ-WRITE", "Opened") };
+    Ok(Reply::ok(text).code(code))
+}
+
+fn describe(session: &mut Session, selected: &Selected, mailbox: &str) {
+    let picture = selected.view.picture();
+    let (container, out) = (&picture.container, &mut session.io.output);
+    updates::flags_response(&container.keywords, out);
+    out.extend_from_slice(b"* OK [PERMANENTFLAGS ");
+    if selected.read_only {
+        out.extend_from_slice(b"()");
+    } else {
+        updates::all_flags(&container.keywords, " \\*", out);
+    }
+    let count = picture.count(selected.position);
+    let mut text = format!("] Flags that stay\r\n* {count} EXISTS\r\n");
+    if session.enabled.rev2 {
+        text.push_str("* LIST () \"/\" ");
+        out.extend_from_slice(text.as_bytes());
+        write::mailbox(mailbox, true, out);
+        text = "\r\n".to_owned();
+    } else {
+        let ranges = [(selected.recent_from.0, u32::MAX)];
+        let recent = picture.pick(selected.position, &ranges, true, sterna_base::Uid(0), usize::MAX).len();
+        let _ = write!(text, "* {recent} RECENT\r\n");
+        if let Some(unseen) = picture.first_unseen(selected.position) {
+            let _ = write!(text, "* OK [UNSEEN {unseen}] First unseen message\r\n");
+        }
+    }
+    let _ = write!(
+        text,
+        "* OK [UIDVALIDITY {}] UIDs are valid\r\n* OK [UIDNEXT {}] Next UID\r\n* OK [HIGHESTMODSEQ {}] Last change\r\n",
+        container.uid_validity, container.uid_next, container.highest_modseq
+    );
+    out.extend_from_slice(text.as_bytes());
+}

@@ -1,0 +1,67 @@
+//! SUBSCRIBE and UNSUBSCRIBE (RFC 9051 sections 6.3.7 and 6.3.8): names kept as items, because a name may stay when its
+//! mailbox goes.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use sterna_account::commit::Expect;
+use sterna_account::{Account, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, Outcome as Done, UidSet};
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{ContainerId, OperationId, Uid};
+
+use crate::imap::names::Names;
+use crate::imap::reply::{Fail, Outcome, Reply};
+use crate::imap::session::Session;
+
+pub async fn run(session: &mut Session, mailbox: &str, subscribe: bool) -> Outcome {
+    let account = session.account()?;
+    let name = mailbox.to_owned();
+    let known = container(account.as_ref()).await?;
+    let step = match (subscribe, known) {
+        (true, known) => {
+            Names::load(account.as_ref()).await?.get(mailbox)?;
+            let container = match known {
+                Some(container) => container,
+                None => create(account.as_ref()).await?,
+            };
+            let content = Content::Inline(Bytes::new());
+            let (summary, internal_date, flags, name) = (None, None, FlagSet::default(), Some(name));
+            let item = NewItem { content, summary, internal_date, flags, name };
+            Mutation::Put { container, item, expect: Expect::Any }
+        }
+        (false, Some(container)) => Mutation::Remove { container, name },
+        (false, None) => return Ok(Reply::ok("Done")),
+    };
+    account.commit(OperationId::random(), vec![step]).await?;
+    Ok(Reply::ok("Done"))
+}
+
+async fn container(account: &dyn Account) -> Result<Option<ContainerId>, Fail> {
+    let containers = account.containers().await?;
+    let found = containers.iter().find(|container| container.kind == ContainerKind::Subscriptions);
+    Ok(found.map(|container| container.id))
+}
+
+async fn create(account: &dyn Account) -> Result<ContainerId, Fail> {
+    let (kind, name) = (ContainerKind::Subscriptions, "subscriptions".to_owned());
+    let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
+    let committed = account.commit(OperationId::random(), vec![step]).await?;
+    match committed.outcomes.first() {
+        Some(Done::Container { id, .. }) => Ok(*id),
+        _ => Err(Reply::no("The server could not do that").code("SERVERBUG").into()),
+    }
+}
+
+/// The names that the user subscribed to.
+pub async fn names(account: &dyn Account) -> Result<BTreeSet<String>, Fail> {
+    let mut names = BTreeSet::new();
+    let Some(container) = container(account).await? else { return Ok(names) };
+    let mut after = Uid(0);
+    loop {
+        let uids = UidSet::range(after.next(), Uid::MAX);
+        let page = account.items(container, &uids, ItemParts::default(), PAGE_ITEMS_MAX).await?;
+        let Some(last) = page.last() else { return Ok(names) };
+        after = last.uid;
+        names.extend(page.into_iter().filter_map(|item| item.name));
+    }
+}

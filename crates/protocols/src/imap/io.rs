@@ -1,0 +1,155 @@
+//! Reading and writing of one connection. Buffers are given back while the client is silent: an idle session holds a
+//! few hundred bytes.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::limits::{OUTPUT_BYTES, WRITE_WAIT};
+use crate::listener::Connection;
+
+/// How much is read while nothing is expected.
+const READ_BYTES_MIN: usize = 512;
+
+/// How much is read while the client sends a lot.
+const READ_BYTES_MAX: usize = 32 * 1024;
+
+/// Why a session ends without LOGOUT.
+#[derive(Debug, thiserror::Error)]
+pub enum Disconnect {
+    /// It just went.
+    #[error("the client closed the connection")]
+    Closed,
+    /// It was silent, or read nothing, for too long.
+    #[error("the client waited too long")]
+    Timeout,
+    /// The node is ending.
+    #[error("the server is ending")]
+    Stopping,
+    /// The session is hopeless; the text went out with BYE.
+    #[error("{0}")]
+    Hopeless(&'static str),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Both directions.
+pub struct Io {
+    stream: Connection,
+    /// What came and was not yet used.
+    pub input: BytesMut,
+    /// What is to be sent.
+    pub output: BytesMut,
+    next_read: usize,
+}
+
+impl Io {
+    /// Over this connection.
+    pub fn new(stream: Connection) -> Self {
+        let (input, output) = (BytesMut::new(), BytesMut::new());
+        Io { stream, input, output, next_read: READ_BYTES_MIN }
+    }
+
+    /// Where the client is.
+    pub fn peer(&self) -> IpAddr {
+        self.stream.peer()
+    }
+
+    /// Whether nobody can listen.
+    pub fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
+    }
+
+    /// Whether STARTTLS can be offered.
+    pub fn can_upgrade(&self) -> bool {
+        self.stream.can_start_tls()
+    }
+
+    /// Sends everything.
+    pub async fn flush(&mut self) -> Result<(), Disconnect> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let (stream, output) = (&mut self.stream, &self.output);
+        let write = async move {
+            stream.write_all(output).await?;
+            stream.flush().await
+        };
+        timeout(WRITE_WAIT, write).await.map_err(|_| Disconnect::Timeout)??;
+        self.output.clear();
+        if self.output.capacity() > OUTPUT_BYTES * 2 {
+            self.output = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    /// Sends if much is waiting; called between messages of a long answer.
+    pub async fn flush_if_full(&mut self) -> Result<(), Disconnect> {
+        if self.output.len() >= OUTPUT_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    /// Sends everything and waits for more input.
+    pub async fn fill(&mut self, wait: Duration) -> Result<(), Disconnect> {
+        self.fill_or(wait, std::future::pending::<()>()).await.map(drop)
+    }
+
+    /// The same, or until something else happens: true then.
+    pub async fn fill_or(&mut self, wait: Duration, other: impl Future<Output = ()>) -> Result<bool, Disconnect> {
+        self.flush().await?;
+        if self.input.is_empty() && self.next_read == READ_BYTES_MIN {
+            self.input = BytesMut::new();
+            self.output = BytesMut::new();
+        }
+        self.input.reserve(self.next_read);
+        let shutdown = self.stream.shutdown().clone();
+        let read = self.stream.read_buf(&mut self.input);
+        let count = tokio::select! {
+            biased;
+            count = timeout(wait, read) => count.map_err(|_| Disconnect::Timeout)??,
+            () = other => return Ok(true),
+            () = shutdown.cancelled() => return Err(Disconnect::Stopping),
+        };
+        if count == 0 {
+            return Err(Disconnect::Closed);
+        }
+        self.next_read = if count >= self.next_read { READ_BYTES_MAX } else { READ_BYTES_MIN };
+        Ok(false)
+    }
+
+    /// The next line without its end, of an exchange outside commands; `None` when it is too long.
+    pub async fn line(&mut self, bytes_max: usize, wait: Duration) -> Result<Option<Vec<u8>>, Disconnect> {
+        loop {
+            if let Some(at) = memchr::memchr(b'\n', &self.input) {
+                let line = self.input.split_to(at + 1);
+                let line = line.strip_suffix(b"\n").unwrap_or(&line);
+                return Ok(Some(line.strip_suffix(b"\r").unwrap_or(line).to_vec()));
+            }
+            if self.input.len() > bytes_max {
+                return Ok(None);
+            }
+            self.fill(wait).await?;
+        }
+    }
+
+    /// Takes up to that many bytes of a literal; waits for some if there are none.
+    pub async fn literal_piece(&mut self, left: u64, wait: Duration) -> Result<bytes::Bytes, Disconnect> {
+        if self.input.is_empty() {
+            self.next_read = READ_BYTES_MAX;
+            self.fill(wait).await?;
+        }
+        let length = left.min(self.input.remaining() as u64) as usize;
+        Ok(self.input.split_to(length).freeze())
+    }
+
+    /// Encrypts. What came before the handshake was sent in the clear and is dropped: it could be anybody's.
+    pub async fn start_tls(&mut self) -> Result<(), Disconnect> {
+        self.flush().await?;
+        self.input.clear();
+        self.stream.start_tls().await.map_err(|error| Disconnect::Io(std::io::Error::other(error)))
+    }
+}

@@ -1,0 +1,78 @@
+//! IMAP4rev1 (RFC 3501) and IMAP4rev2 (RFC 9051): sessions over account handles.
+//!
+//! [`ImapProtocol`] is what the server starts. [`session`] reads commands and answers them, one file each in
+//! [`command`]; [`view`] is the mailbox that several sessions share; [`updates`] is what a session tells its client of
+//! what others did.
+
+mod command;
+mod io;
+mod limits;
+mod names;
+mod picture;
+mod registry;
+mod reply;
+mod selected;
+mod session;
+mod updates;
+mod view;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sterna_account::service::{Accounts, Authenticator};
+
+use crate::listener::{Connection, Protocol};
+use io::Io;
+use registry::Registry;
+use session::Session;
+
+/// Settings of a listener.
+#[derive(Clone, Debug, Default)]
+pub struct ImapConfig {
+    /// Whether users may log in without TLS.
+    pub plaintext_login: bool,
+}
+
+/// The protocol of one listener. Cheap to clone.
+#[derive(Clone)]
+pub struct ImapProtocol {
+    shared: Arc<Shared>,
+}
+
+/// What all sessions have in common.
+struct Shared {
+    config: ImapConfig,
+    accounts: Arc<dyn Accounts>,
+    authenticator: Arc<dyn Authenticator>,
+    registry: Registry,
+}
+
+impl ImapProtocol {
+    /// With these settings, over these accounts.
+    pub fn new(config: ImapConfig, accounts: Arc<dyn Accounts>, authenticator: Arc<dyn Authenticator>) -> Self {
+        let registry = Registry::default();
+        ImapProtocol { shared: Arc::new(Shared { config, accounts, authenticator, registry }) }
+    }
+
+    /// The same accounts and open mailboxes with other settings: for a second listener.
+    pub fn with_config(&self, config: ImapConfig) -> Self {
+        let Shared { accounts, authenticator, registry, .. } = &*self.shared;
+        let (accounts, authenticator, registry) = (accounts.clone(), authenticator.clone(), registry.clone());
+        ImapProtocol { shared: Arc::new(Shared { config, accounts, authenticator, registry }) }
+    }
+}
+
+#[async_trait]
+impl Protocol for ImapProtocol {
+    fn name(&self) -> &'static str {
+        "imap"
+    }
+
+    fn busy(&self) -> String {
+        "* BYE [UNAVAILABLE] Too many connections, please try again later\r\n".to_owned()
+    }
+
+    async fn serve(&self, connection: Connection) {
+        Session::new(Io::new(connection), self.shared.clone()).run().await;
+    }
+}

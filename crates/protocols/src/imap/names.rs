@@ -1,0 +1,130 @@
+//! Mailbox names: the tree of containers as paths.
+
+use std::collections::HashMap;
+
+use sterna_account::{Account, Container, ContainerKind, SpecialUse};
+use sterna_base::ContainerId;
+
+use super::reply::{Fail, no_mailbox};
+
+/// The hierarchy separator.
+pub const SEPARATOR: char = '/';
+
+/// The mail folders of an account with their full names, ordered by name, INBOX first.
+pub struct Names {
+    folders: Vec<(String, Container)>,
+}
+
+impl Names {
+    /// Reads them.
+    pub async fn load(account: &dyn Account) -> Result<Self, Fail> {
+        let containers = account.containers().await?;
+        let by_id: HashMap<ContainerId, &Container> = containers.iter().map(|c| (c.id, c)).collect();
+        let mail = containers.iter().filter(|container| container.kind == ContainerKind::Mail);
+        let mut folders: Vec<_> = mail.map(|container| (path(container, &by_id), container.clone())).collect();
+        folders.sort_by(|a, b| order(a).cmp(&order(b)));
+        Ok(Names { folders })
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Container)> {
+        self.folders.iter().map(|(name, container)| (name.as_str(), container))
+    }
+
+    /// The folder of this name.
+    pub fn find(&self, name: &str) -> Option<&Container> {
+        self.folders.iter().find(|(known, _)| known == name).map(|(_, container)| container)
+    }
+
+    /// The folder of this name, or the answer that there is none.
+    pub fn get(&self, name: &str) -> Result<&Container, Fail> {
+        self.find(name).ok_or_else(|| no_mailbox().into())
+    }
+
+    /// Whether folders hang under this one.
+    pub fn has_children(&self, id: ContainerId) -> bool {
+        self.folders.iter().any(|(_, container)| container.parent == Some(id))
+    }
+}
+
+fn order((name, container): &(String, Container)) -> (bool, String) {
+    (container.special_use != Some(SpecialUse::Inbox), name.to_lowercase())
+}
+
+fn path(container: &Container, by_id: &HashMap<ContainerId, &Container>) -> String {
+    let mut parts = vec![container.name.as_str()];
+    let mut above = container.parent;
+    while let Some(parent) = above.and_then(|id| by_id.get(&id)) {
+        parts.push(&parent.name);
+        above = parent.parent;
+        if parts.len() > by_id.len() {
+            break; // a tree that is none is `sterna check`'s business
+        }
+    }
+    parts.reverse();
+    parts.join("/")
+}
+
+/// The special-use attribute of RFC 6154; INBOX has none.
+pub fn use_attribute(special_use: SpecialUse) -> Option<&'static str> {
+    match special_use {
+        SpecialUse::Inbox => None,
+        SpecialUse::Archive => Some("\\Archive"),
+        SpecialUse::Drafts => Some("\\Drafts"),
+        SpecialUse::Junk => Some("\\Junk"),
+        SpecialUse::Sent => Some("\\Sent"),
+        SpecialUse::Trash => Some("\\Trash"),
+    }
+}
+
+/// The use of this attribute.
+pub fn use_of_attribute(attribute: &str) -> Option<SpecialUse> {
+    SpecialUse::ALL
+        .into_iter()
+        .find(|special_use| use_attribute(*special_use).is_some_and(|name| name.eq_ignore_ascii_case(attribute)))
+}
+
+/// Whether a name matches a pattern of LIST: `*` is anything, `%` anything without the separator. Takes time in
+/// proportion to name times pattern, whatever the pattern.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let mut reached = vec![false; name.len() + 1];
+    reached[0] = true;
+    for p in pattern {
+        if matches!(p, '*' | '%') {
+            for at in 0..name.len() {
+                reached[at + 1] |= reached[at] && (p == '*' || name[at] != SEPARATOR);
+            }
+        } else {
+            for at in (0..name.len()).rev() {
+                reached[at + 1] = reached[at] && name[at] == p;
+            }
+            reached[0] = false;
+        }
+    }
+    reached[name.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_the_rfc() {
+        for (pattern, name, expected) in [
+            ("*", "a/b", true),
+            ("%", "a/b", false),
+            ("%", "a", true),
+            ("a/%", "a/b", true),
+            ("a/%", "a/b/c", false),
+            ("a*c", "a/b/c", true),
+            ("", "", true),
+            ("", "a", false),
+            ("%/%", "a/b", true),
+            ("INBOX", "INBOX", true),
+            ("*a*a*a*b", &"a".repeat(200), false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The mailbox that a session has selected.
+
+use std::sync::Arc;
+
+use sterna_base::{ContainerId, Modseq, Uid};
+
+use super::picture::Position;
+use super::view::View;
+
+/// A selected mailbox.
+pub struct Selected {
+    pub view: Arc<View>,
+    pub id: ContainerId,
+    pub read_only: bool,
+    pub position: Position,
+    /// Messages from this UID on are recent in this session.
+    pub recent_from: Uid,
+    /// The result of the last SEARCH with SAVE (RFC 5182).
+    pub saved: Vec<Uid>,
+    /// How many keywords the client was told of.
+    pub keywords_told: usize,
+    /// Commits of this session whose changes of flags need not be told (.SILENT).
+    pub silent: Vec<Modseq>,
+    session: u64,
+}
+
+impl Selected {
+    /// Everything that the view has now is known to the session.
+    pub fn new(view: Arc<View>, read_only: bool) -> Self {
+        let (position, id, keywords_told) = {
+            let picture = view.picture();
+            let (next, synced) = (picture.container.uid_next, picture.synced);
+            let position = Position { next, expunges: synced, flags: synced };
+            (position, picture.container.id, picture.container.keywords.len())
+        };
+        let session = view.enter(position.expunges);
+        let (saved, silent) = (Vec::new(), Vec::new());
+        Selected { view, id, read_only, position, recent_from: position.next, saved, keywords_told, silent, session }
+    }
+
+    /// The session was told of expunges up to there.
+    pub fn told_expunges(&mut self, modseq: Modseq) {
+        self.position.expunges = modseq;
+        self.view.told(self.session, modseq);
+    }
+}
+
+impl Drop for Selected {
+    fn drop(&mut self) {
+        self.view.leave(self.session);
+    }
+}

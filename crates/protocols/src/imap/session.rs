@@ -1,0 +1,286 @@
+//! One session: its states, and the loop that reads commands and answers them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::BufMut;
+use sterna_account::Account;
+use sterna_formats::imap::{Body, Frame, Framer, command, tag_of};
+
+use super::Shared;
+use super::command as commands;
+use super::io::{Disconnect, Io};
+use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT, LOGIN_WAIT};
+use super::reply::{Fail, Outcome, Reply, account_reply};
+use super::selected::Selected;
+use super::updates;
+
+/// A logged-in user.
+pub struct User {
+    pub account: Arc<dyn Account>,
+    pub address: String,
+}
+
+/// Extensions that a client switched on (RFC 5161).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Enabled {
+    /// CONDSTORE: MODSEQ is told with every change.
+    pub condstore: bool,
+    /// UTF8=ACCEPT, or IMAP4rev2: names and strings are UTF-8.
+    pub utf8: bool,
+    /// IMAP4rev2: no RECENT, ESEARCH instead of SEARCH.
+    pub rev2: bool,
+}
+
+/// A session.
+pub struct Session {
+    pub io: Io,
+    pub(super) shared: Arc<Shared>,
+    pub peer: IpAddr,
+    pub framer: Framer,
+    pub enabled: Enabled,
+    /// Set by log-in.
+    pub user: Option<User>,
+    /// Set by SELECT and EXAMINE.
+    pub selected: Option<Selected>,
+    pub failed_logins: u32,
+    /// Of the command that is being done.
+    pub tag: String,
+    /// Set by STARTTLS; the handshake follows its answer.
+    pub upgrading: bool,
+    bad_commands: u32,
+    ended: bool,
+}
+
+impl Session {
+    pub(super) fn new(io: Io, shared: Arc<Shared>) -> Self {
+        Session {
+            peer: io.peer(),
+            io,
+            shared,
+            framer: Framer::default(),
+            enabled: Enabled::default(),
+            user: None,
+            selected: None,
+            failed_logins: 0,
+            tag: String::new(),
+            upgrading: false,
+            bad_commands: 0,
+            ended: false,
+        }
+    }
+
+    /// Greets, and serves until the client goes.
+    pub async fn run(mut self) {
+        let greeting = format!("* OK [CAPABILITY {}] Sterna ready\r\n", commands::capability::list(&self));
+        self.io.output.extend_from_slice(greeting.as_bytes());
+        let end = self.serve().await;
+        let bye = match &end {
+            Ok(()) | Err(Disconnect::Closed | Disconnect::Io(_)) => None,
+            Err(Disconnect::Timeout) => Some("* BYE You were silent for too long\r\n".to_owned()),
+            Err(Disconnect::Stopping) => Some("* BYE [UNAVAILABLE] The server is ending\r\n".to_owned()),
+            Err(Disconnect::Hopeless(why)) => Some(format!("* BYE {why}\r\n")),
+        };
+        if let Some(bye) = bye {
+            self.io.output.extend_from_slice(bye.as_bytes());
+            let _ = self.io.flush().await;
+        }
+        let user = self.user.as_ref().map(|user| user.address.as_str()).unwrap_or_default();
+        match end {
+            Err(why @ (Disconnect::Hopeless(_) | Disconnect::Timeout)) => {
+                tracing::info!(peer = %self.peer, user, %why, "IMAP session ended");
+            }
+            _ => tracing::debug!(peer = %self.peer, user, "IMAP session ended"),
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), Disconnect> {
+        while !self.ended {
+            self.framer.utf8 = self.enabled.utf8;
+            match self.framer.next(&mut self.io.input) {
+                Frame::More => self.wait().await?,
+                Frame::Continue => self.io.output.extend_from_slice(b"+ Ready\r\n"),
+                Frame::Command(bytes) => self.command(&bytes).await?,
+                Frame::Append(start) => {
+                    let tag = start.tag.clone();
+                    let outcome = commands::append::run(self, start).await;
+                    self.finish(&tag, outcome, true).await?;
+                }
+                Frame::TooLong { tag, hopeless } => {
+                    let tag = tag.unwrap_or_else(|| "*".to_owned());
+                    self.answer(&tag, &Reply::bad("The command is too long").code("TOOBIG"));
+                    if hopeless {
+                        return Err(Disconnect::Hopeless("The literal is too long"));
+                    }
+                    self.count_bad()?;
+                }
+            }
+        }
+        self.io.flush().await
+    }
+
+    async fn wait(&mut self) -> Result<(), Disconnect> {
+        let wait = match (&self.user, self.io.input.is_empty()) {
+            (None, _) => LOGIN_WAIT,
+            (Some(_), true) => IDLE_WAIT,
+            (Some(_), false) => LITERAL_WAIT,
+        };
+        self.io.fill(wait).await
+    }
+
+    async fn command(&mut self, bytes: &[u8]) -> Result<(), Disconnect> {
+        let parsed = match command(bytes, self.enabled.utf8) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let tag = tag_of(bytes).unwrap_or("*").to_owned();
+                tracing::debug!(peer = %self.peer, %error, "IMAP syntax error");
+                self.answer(&tag, &Reply::bad(format!("Syntax error: {error}")));
+                return self.count_bad();
+            }
+        };
+        let expunge_allowed = !matches!(&parsed.body, Body::Fetch(f) if !f.uid)
+            && !matches!(&parsed.body, Body::Store(s) if !s.uid)
+            && !matches!(&parsed.body, Body::Search(s) if !s.uid);
+        self.tag.clone_from(&parsed.tag);
+        let outcome = self.dispatch(parsed.body).await;
+        self.finish(&parsed.tag, outcome, expunge_allowed).await
+    }
+
+    async fn dispatch(&mut self, body: Body) -> Outcome {
+        match body {
+            Body::Capability => commands::capability::run(self),
+            Body::Noop | Body::Check => Ok(Reply::ok("Done")),
+            Body::Logout => {
+                self.ended = true;
+                self.selected = None;
+                self.io.output.extend_from_slice(b"* BYE Good-bye\r\n");
+                Ok(Reply::ok("Logged out"))
+            }
+            Body::Id(fields) => commands::id::run(self, &fields),
+            Body::Starttls => commands::starttls::run(self),
+            Body::Login { user, password } => commands::login::run(self, &user, &password).await,
+            Body::Authenticate { mechanism, initial } => {
+                commands::authenticate::run(self, &mechanism, initial.map(|initial| initial.0)).await
+            }
+            body if self.user.is_some() => self.dispatch_authenticated(body).await,
+            _ => Ok(Reply::bad("Log in first")),
+        }
+    }
+
+    async fn dispatch_authenticated(&mut self, body: Body) -> Outcome {
+        match body {
+            Body::Enable(names) => commands::enable::run(self, &names),
+            Body::Namespace => commands::namespace::run(self),
+            Body::Select { mailbox, read_only, condstore } => {
+                commands::select::run(self, &mailbox, read_only, condstore).await
+            }
+            Body::Create { mailbox, special_use } => commands::create::run(self, &mailbox, &special_use).await,
+            Body::Delete(mailbox) => commands::delete::run(self, &mailbox).await,
+            Body::Rename { from, to } => commands::rename::run(self, &from, &to).await,
+            Body::Subscribe(mailbox) => commands::subscribe::run(self, &mailbox, true).await,
+            Body::Unsubscribe(mailbox) => commands::subscribe::run(self, &mailbox, false).await,
+            Body::List(list) => commands::list::run(self, list).await,
+            Body::Lsub { reference, pattern } => commands::lsub::run(self, &reference, &pattern).await,
+            Body::Status { mailbox, items } => commands::status::run(self, &mailbox, &items).await,
+            Body::Idle => commands::idle::run(self).await,
+            body if self.selected.is_some() => self.dispatch_selected(body).await,
+            _ => Ok(Reply::bad("Select a mailbox first")),
+        }
+    }
+
+    async fn dispatch_selected(&mut self, body: Body) -> Outcome {
+        match body {
+            Body::Close => commands::close::run(self, true).await,
+            Body::Unselect => commands::close::run(self, false).await,
+            Body::Expunge => commands::expunge::run(self, None).await,
+            Body::UidExpunge(set) => commands::expunge::run(self, Some(set)).await,
+            Body::Search(search) => commands::search::run(self, search).await,
+            Body::Fetch(fetch) => commands::fetch::run(self, fetch).await,
+            Body::Store(store) => commands::store::run(self, store).await,
+            Body::Copy { set, mailbox, uid, expunge } => commands::copy::run(self, &set, &mailbox, uid, expunge).await,
+            _ => Ok(Reply::bad("Unknown command")),
+        }
+    }
+
+    /// Tells what others did, then the tagged answer.
+    async fn finish(&mut self, tag: &str, outcome: Outcome, expunge: bool) -> Result<(), Disconnect> {
+        let reply = match outcome {
+            Ok(reply) => reply,
+            Err(Fail::Disconnect(disconnect)) => return Err(disconnect),
+            Err(Fail::Reply(reply)) => reply,
+            Err(Fail::Account(error)) => {
+                let user = self.user.as_ref().map(|user| user.address.as_str()).unwrap_or_default();
+                if error.is_temporary() {
+                    tracing::warn!(peer = %self.peer, user, %error, "an IMAP command could not be done");
+                }
+                account_reply(&error)
+            }
+        };
+        if let Err(error) = self.tell(expunge).await {
+            tracing::debug!(peer = %self.peer, %error, "a view could not be refreshed");
+        }
+        let bad = reply.status == "BAD";
+        self.answer(tag, &reply);
+        if bad {
+            return self.count_bad();
+        }
+        self.bad_commands = 0;
+        if std::mem::take(&mut self.upgrading) {
+            self.io.start_tls().await?;
+            self.framer = Framer::default();
+        }
+        self.io.flush_if_full().await
+    }
+
+    /// Refreshes the selected mailbox and writes what the client doesn't know.
+    pub async fn tell(&mut self, expunge: bool) -> Result<(), sterna_account::AccountError> {
+        let Some(selected) = &mut self.selected else { return Ok(()) };
+        selected.view.refresh().await?;
+        updates::write(selected, self.enabled, expunge, &mut self.io.output);
+        Ok(())
+    }
+
+    fn answer(&mut self, tag: &str, reply: &Reply) {
+        let out = &mut self.io.output;
+        out.extend_from_slice(tag.as_bytes());
+        out.put_u8(b' ');
+        out.extend_from_slice(reply.status.as_bytes());
+        if let Some(code) = &reply.code {
+            out.extend_from_slice(b" [");
+            out.extend_from_slice(code.as_bytes());
+            out.put_u8(b']');
+        }
+        out.put_u8(b' ');
+        out.extend_from_slice(reply.text.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn count_bad(&mut self) -> Result<(), Disconnect> {
+        self.bad_commands += 1;
+        if self.bad_commands >= BAD_COMMANDS_MAX {
+            return Err(Disconnect::Hopeless("Too many bad commands"));
+        }
+        Ok(())
+    }
+
+    /// The user's account; commands that need it run after log-in only.
+    pub fn account(&self) -> Result<Arc<dyn Account>, Fail> {
+        self.user.as_ref().map(|user| user.account.clone()).ok_or_else(|| Reply::bad("Log in first").into())
+    }
+
+    /// The selected mailbox; commands that need it run after SELECT only.
+    pub fn selected(&mut self) -> Result<&mut Selected, Fail> {
+        self.selected.as_mut().ok_or_else(|| Reply::bad("Select a mailbox first").into())
+    }
+
+    /// The selected mailbox, if it may be written.
+    pub fn writable(&mut self) -> Result<&mut Selected, Fail> {
+        let selected = self.selected()?;
+        if selected.read_only { Err(Reply::no("The mailbox is open read-only").into()) } else { Ok(selected) }
+    }
+
+    /// Whether log-in is refused because anybody could listen.
+    pub fn login_disabled(&self) -> bool {
+        !self.io.is_encrypted() && !self.shared.config.plaintext_login
+    }
+}

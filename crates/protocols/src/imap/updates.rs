@@ -1,0 +1,129 @@
+//! What a session tells its client of what others did (RFC 9051 section 7, RFC 3501 section 5.2).
+
+use bytes::{BufMut, BytesMut};
+use sterna_account::{Flags, Keyword, SystemFlag};
+use sterna_base::Modseq;
+use sterna_formats::imap::write::number;
+
+use super::picture::Picked;
+use super::selected::Selected;
+use super::session::Enabled;
+
+/// Writes everything that the view knows and the client doesn't. Expunges only where `expunge` allows: not during
+/// FETCH, STORE and SEARCH, whose sequence numbers they would change (RFC 9051 section 7.5.1).
+pub fn write(selected: &mut Selected, enabled: Enabled, expunge: bool, out: &mut BytesMut) {
+    let view = selected.view.clone();
+    let picture = view.picture();
+    if picture.synced <= selected.position.flags && picture.synced <= selected.position.expunges {
+        return;
+    }
+    if picture.container.keywords.len() > selected.keywords_told {
+        selected.keywords_told = picture.container.keywords.len();
+        flags_response(&picture.container.keywords, out);
+    }
+    for uid in picture.changed(selected.position) {
+        if let Some(picked) = picture.find(uid, selected.position)
+            && !selected.silent.contains(&picked.modseq)
+        {
+            let recent = uid >= selected.recent_from;
+            fetch_flags(&picked, &picture.container.keywords, recent, enabled, enabled.condstore, out);
+        }
+    }
+    selected.position.flags = picture.synced;
+    selected.silent.clear();
+    if expunge {
+        for sequence in picture.expunged(selected.position) {
+            out.extend_from_slice(b"* ");
+            number(u64::from(sequence), out);
+            out.extend_from_slice(b" EXPUNGE\r\n");
+        }
+        selected.told_expunges(picture.synced);
+    }
+    let uid_next = picture.container.uid_next;
+    if uid_next > selected.position.next {
+        let before = picture.count(selected.position);
+        selected.position.next = uid_next;
+        let count = picture.count(selected.position);
+        if count != before {
+            out.extend_from_slice(b"* ");
+            number(u64::from(count), out);
+            out.extend_from_slice(b" EXISTS\r\n");
+        }
+    }
+}
+
+/// `* n FETCH (UID u FLAGS (..) MODSEQ (m))`
+pub fn fetch_flags(
+    picked: &Picked,
+    keywords: &[Keyword],
+    recent: bool,
+    enabled: Enabled,
+    modseq: bool,
+    out: &mut BytesMut,
+) {
+    out.extend_from_slice(b"* ");
+    number(u64::from(picked.sequence), out);
+    out.extend_from_slice(b" FETCH (UID ");
+    number(u64::from(picked.uid.0), out);
+    out.extend_from_slice(b" FLAGS ");
+    flags(picked.flags, keywords, recent && !enabled.rev2, out);
+    if modseq {
+        write_modseq(picked.modseq, out);
+    }
+    out.extend_from_slice(b")\r\n");
+}
+
+/// ` MODSEQ (m)`
+pub fn write_modseq(modseq: Modseq, out: &mut BytesMut) {
+    out.extend_from_slice(b" MODSEQ (");
+    number(modseq.0, out);
+    out.put_u8(b')');
+}
+
+/// `(\Seen $Forwarded)`
+pub fn flags(flags: Flags, keywords: &[Keyword], recent: bool, out: &mut BytesMut) {
+    out.put_u8(b'(');
+    let start = out.len();
+    let word = |word: &str, out: &mut BytesMut| {
+        if out.len() > start {
+            out.put_u8(b' ');
+        }
+        out.extend_from_slice(word.as_bytes());
+    };
+    if flags.system != 0 {
+        for flag in SystemFlag::ALL {
+            if flags.has(flag) {
+                word(flag.name(), out);
+            }
+        }
+    }
+    for bit in flags.keyword_bits() {
+        if let Some(keyword) = keywords.get(bit) {
+            word(keyword.as_str(), out);
+        }
+    }
+    if recent {
+        word("\\Recent", out);
+    }
+    out.put_u8(b')');
+}
+
+/// `* FLAGS (..)`
+pub fn flags_response(keywords: &[Keyword], out: &mut BytesMut) {
+    out.extend_from_slice(b"* FLAGS ");
+    all_flags(keywords, "", out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Every flag that a message can have, and `more`.
+pub fn all_flags(keywords: &[Keyword], more: &str, out: &mut BytesMut) {
+    let every = Flags { system: SystemFlag::ALL.into_iter().fold(0, |all, flag| all | flag as u8), keywords: 0 };
+    flags(every, &[], false, out);
+    out.truncate(out.len() - 1);
+    for keyword in keywords {
+        out.put_u8(b' ');
+        out.extend_from_slice(keyword.as_str().as_bytes());
+    }
+    out.extend_from_slice(more.as_bytes());
+    out.put_u8(b')');
+}

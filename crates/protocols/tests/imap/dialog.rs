@@ -1,0 +1,158 @@
+//! Runs dialogs: `C:` lines are sent, `S:` lines must come back, in this order. `*` in an `S:` line matches anything;
+//! `S: ...` skips lines up to the next one that is expected.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sterna_account::first_containers;
+use sterna_account::local::LocalAccounts;
+use sterna_account::service::{Accounts, Authenticator, Login, LoginAttempt, LoginError};
+use sterna_base::{AccountId, Epoch, OperationId, SystemClock};
+use sterna_engines::sqlite::SqliteEngine;
+use sterna_protocols::imap::{ImapConfig, ImapProtocol};
+use sterna_protocols::listener::{Connection, Protocol};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
+
+/// A server with one account, ana, password "pw".
+pub struct Server {
+    protocol: Arc<ImapProtocol>,
+    pub accounts: Arc<LocalAccounts>,
+    _folder: TempDir,
+}
+
+pub const ANA: AccountId = AccountId(1);
+
+struct OnlyAna;
+
+#[async_trait]
+impl Authenticator for OnlyAna {
+    async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
+        let right = attempt.login == "ana" && attempt.password.expose() == "pw";
+        if right { Ok(Login { account: ANA, address: "ana@x.test".into() }) } else { Err(LoginError::Invalid) }
+    }
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Arc::new(LocalAccounts::new(Arc::new(SqliteEngine::new(folder.path())), Arc::new(SystemClock)));
+        accounts.create(ANA, Epoch(1)).await.unwrap();
+        let account = accounts.open(ANA).await.unwrap();
+        account.commit(OperationId::random(), first_containers::mutations()).await.unwrap();
+        let config = ImapConfig { plaintext_login: true };
+        let protocol = Arc::new(ImapProtocol::new(config, accounts.clone(), Arc::new(OnlyAna)));
+        Server { protocol, accounts, _folder: folder }
+    }
+
+    /// A connection that was greeted.
+    pub async fn connect(&self) -> Client {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let protocol = self.protocol.clone();
+        let connection = Connection::new(theirs, [127, 0, 0, 1].into(), None);
+        tokio::spawn(async move { protocol.serve(connection).await });
+        let mut client = Client { stream: BufReader::new(ours) };
+        assert!(client.line().await.starts_with("* OK"));
+        client
+    }
+
+    /// A session that is logged in.
+    pub async fn login(&self) -> Client {
+        let mut client = self.connect().await;
+        client.say("C: l LOGIN ana pw\nS: l OK *").await;
+        client
+    }
+
+    /// Runs one dialog in a session of its own, and checks the account at its end.
+    pub async fn dialog(&self, dialog: &str) {
+        self.login().await.say(dialog).await;
+        self.check().await;
+    }
+
+    /// Every invariant of the account.
+    pub async fn check(&self) {
+        use sterna_account::check::{Depth, check};
+        let account = self.accounts.get(ANA).await.unwrap();
+        let findings = account.read(|read| check(read, Depth { contents: true })).await.unwrap();
+        assert!(findings.is_empty(), "{findings:?}");
+    }
+}
+
+pub struct Client {
+    stream: BufReader<DuplexStream>,
+}
+
+impl Client {
+    /// Plays a dialog.
+    pub async fn say(&mut self, dialog: &str) {
+        let mut skipping = false;
+        for step in dialog.lines().map(str::trim).filter(|step| !step.is_empty()) {
+            if let Some(line) = step.strip_prefix("C: ") {
+                self.send(format!("{}\r\n", unescape(line)).as_bytes()).await;
+            } else if let Some(text) = step.strip_prefix("C+ ") {
+                self.send(unescape(text).as_bytes()).await;
+            } else if step == "S: ..." {
+                skipping = true;
+            } else if let Some(expected) = step.strip_prefix("S: ") {
+                loop {
+                    let line = self.line().await;
+                    if matches(expected, &line) {
+                        break;
+                    }
+                    assert!(skipping, "expected {expected:?}, got {line:?}");
+                }
+                skipping = false;
+            } else {
+                panic!("not a step: {step}");
+            }
+        }
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// The next line without its end; a literal is shown as `{n}` and its text behind it.
+    pub async fn line(&mut self) -> String {
+        let mut text = String::new();
+        loop {
+            let mut line = Vec::new();
+            let read =
+                tokio::time::timeout(std::time::Duration::from_secs(20), self.stream.read_until(b'\n', &mut line));
+            assert!(read.await.expect("an answer in time").unwrap() > 0, "the connection ended after {text:?}");
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            text.push_str(&line);
+            let length = line.strip_suffix('}').and_then(|l| l.rsplit_once('{')).and_then(|(_, n)| n.parse().ok());
+            let Some(length) = length else { return text };
+            let mut literal = vec![0; length];
+            self.stream.read_exact(&mut literal).await.unwrap();
+            text.push_str(&String::from_utf8_lossy(&literal).escape_debug().to_string());
+        }
+    }
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("\\r", "\r").replace("\\n", "\n").replace("\\0", "\0")
+}
+
+fn matches(pattern: &str, line: &str) -> bool {
+    let mut parts = pattern.split('*');
+    // A leading `* ` is IMAP's own star.
+    let (first, mut rest) = match pattern.strip_prefix("* ") {
+        Some(after) => {
+            let Some(line) = line.strip_prefix("* ") else { return false };
+            parts = after.split('*');
+            (parts.next().unwrap_or_default(), line)
+        }
+        None => (parts.next().unwrap_or_default(), line),
+    };
+    let Some(after) = rest.strip_prefix(first) else { return false };
+    rest = after;
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
