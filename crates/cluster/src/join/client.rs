@@ -49,6 +49,8 @@ pub struct JoinOptions {
 pub struct Joined {
     /// Its identity, stored.
     pub identity: Identity,
+    /// What people call it: the name of the token, if that has one.
+    pub name: String,
     /// What the administrator should look at.
     pub warnings: Vec<String>,
 }
@@ -135,7 +137,7 @@ pub async fn join(data_dir: &Path, options: &JoinOptions, clock: Arc<dyn Clock>)
         Identity::store(&data_dir, facts, pending, CertificateDer::from(certificate), authority)
     });
     let identity = stored.await.map_err(|error| JoinError::Answer(error.to_string()))??;
-    Ok(Joined { identity, warnings: answer.warnings })
+    Ok(Joined { identity, name: answer.name, warnings: answer.warnings })
 }
 
 async fn ask(options: &JoinOptions, request: &JoinRequest, clock: Arc<dyn Clock>) -> Result<JoinAnswer, JoinError> {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     JoinAnswer, JoinRefused, JoinRequest, JoinToken, RenewalAnswer, RenewalRequest, TokenBook, TokenBookError,
-    TokenEntry, from_base64, to_base64,
+    TokenEntry, TokenGrant, from_base64, to_base64,
 };
 use crate::ca::{Authority, CertificateError};
 use crate::identity::{Identity, PendingKey};
@@ -101,10 +101,28 @@ impl JoinDesk {
     ///
     /// # Errors
     /// When it can't be stored.
-    pub async fn issue_token(&self, lifetime_ms: i64) -> Result<(JoinToken, TokenEntry), TokenBookError> {
+    pub async fn issue_token(&self, grant: TokenGrant) -> Result<(JoinToken, TokenEntry), TokenBookError> {
         let (book, authority, main) = (self.book.clone(), self.authority.fingerprint(), self.main);
-        let task = tokio::task::spawn_blocking(move || book.issue(authority, main, lifetime_ms));
-        task.await.unwrap_or(Err(TokenBookError::TooMany))
+        let task = tokio::task::spawn_blocking(move || book.issue(authority, main, grant));
+        task.await.unwrap_or(Err(TokenBookError::Stopping))
+    }
+
+    /// Makes an open token worthless; says whether there was one of this id.
+    ///
+    /// # Errors
+    /// When it can't be written down.
+    pub async fn revoke_token(&self, id: &str) -> Result<bool, TokenBookError> {
+        let (book, id) = (self.book.clone(), id.to_owned());
+        let task = tokio::task::spawn_blocking(move || book.revoke(&id));
+        task.await.unwrap_or(Err(TokenBookError::Stopping))
+    }
+
+    /// The tokens that can still be used.
+    pub fn open_tokens(&self) -> Vec<TokenEntry> {
+        let now = self.clock.now();
+        let mut tokens = self.book.list();
+        tokens.retain(|token| token.used.is_none() && token.expires_at > now);
+        tokens
     }
 
     /// The tokens that are remembered, used and expired ones too.
@@ -117,14 +135,17 @@ impl JoinDesk {
     ///
     /// # Errors
     /// [`JoinRefused`]
-    pub(crate) async fn join(&self, request: JoinRequest) -> Result<JoinAnswer, JoinRefused> {
+    pub(crate) async fn join(&self, mut request: JoinRequest) -> Result<JoinAnswer, JoinRefused> {
         let _place = self.places.acquire().await.map_err(|error| JoinRefused::Failed(error.to_string()))?;
         let secret = decode_hex(&request.secret).ok_or(JoinRefused::WrongToken)?;
         let signing = from_base64(&request.request)
             .ok_or_else(|| JoinRefused::Invalid("the signing request is not base64".to_owned()))?;
         let signing_hash = BlobHash::of(&signing);
-        self.book.check(&secret, request.node, signing_hash)?;
-        self.check_request(&request)?;
+        let grant = self.book.check(&secret, request.node, signing_hash)?;
+        if let Some(name) = grant.name {
+            request.name = name;
+        }
+        self.check_request(&request, &grant.roles)?;
         let repetition = self.book.is_repetition(&secret, request.node, signing_hash);
         let node = NewNode {
             id: request.node,
@@ -152,11 +173,12 @@ impl JoinDesk {
             authority: to_base64(self.authority.certificate()),
             installation: self.authority.installation(),
             main: self.main,
+            name: node.name,
             warnings,
         })
     }
 
-    fn check_request(&self, request: &JoinRequest) -> Result<(), JoinRefused> {
+    fn check_request(&self, request: &JoinRequest, roles: &NodeRoles) -> Result<(), JoinRefused> {
         let ahead_ms = request.now.0.saturating_sub(self.clock.now().0);
         if ahead_ms.saturating_abs() > CLOCK_SKEW_MS_MAX {
             return Err(JoinRefused::Clock { ahead_ms });
@@ -172,6 +194,9 @@ impl JoinDesk {
         }
         if request.roles.is_empty() || request.roles.contains(&crate::nodes::NodeRole::Main) {
             return Err(JoinRefused::Invalid("a joining server is data, edge or both".to_owned()));
+        }
+        if !request.roles.is_subset(roles) {
+            return Err(JoinRefused::Roles);
         }
         Ok(())
     }

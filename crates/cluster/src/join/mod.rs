@@ -13,7 +13,7 @@ pub use client::{JoinError, JoinOptions, Joined, join};
 pub use desk::{Admission, AdmitRefused, JoinDesk, NewNode};
 pub use refusal::JoinRefused;
 pub use token::{JoinToken, TokenFormatError};
-pub use token_book::{TokenBook, TokenBookError, TokenEntry};
+pub use token_book::{TokenBook, TokenBookError, TokenEntry, TokenGrant};
 
 use serde::{Deserialize, Serialize};
 use sterna_base::{InstallationId, NodeId, Timestamp};
@@ -57,6 +57,9 @@ pub struct JoinAnswer {
     pub installation: InstallationId,
     /// The main node.
     pub main: NodeId,
+    /// What people call the new node: its own wish, unless the token has a name.
+    #[serde(default)]
+    pub name: String,
     /// What the administrator should look at although the node was let in.
     #[serde(default)]
     pub warnings: Vec<String>,

@@ -8,18 +8,18 @@ use sterna_base::NodeId;
 #[serde(rename_all = "kebab-case")]
 pub enum JoinRefused {
     /// No token has this secret.
-    #[error("the token is not one of this installation; make a new one on the main node: sterna server token")]
+    #[error("the token is not one of this installation; make a new one on the main node: sterna server invite")]
     WrongToken,
     /// Another node has used it.
     #[error(
-        "the token was used by node {by}; a token lets one node in: make a new one on the main node: sterna server token"
+        "the token was used by node {by}; a token lets one node in: make a new one on the main node: sterna server invite"
     )]
     TokenUsed {
         /// Which.
         by: NodeId,
     },
     /// It is too old.
-    #[error("the token expired {} ago; make a new one on the main node: sterna server token", span(*.ago_ms))]
+    #[error("the token expired {} ago; make a new one on the main node: sterna server invite", span(*.ago_ms))]
     TokenExpired {
         /// Milliseconds.
         ago_ms: i64,
@@ -52,6 +52,11 @@ pub enum JoinRefused {
     /// The name is taken.
     #[error("a server of the name {0:?} exists; choose another with --name, then join again with the same token")]
     NameTaken(String),
+    /// The token doesn't allow the roles that were asked for.
+    #[error(
+        "the token doesn't allow these roles; ask for others with --roles, or invite with them: sterna server invite --roles"
+    )]
+    Roles,
     /// The request makes no sense.
     #[error("the join request is not valid: {0}")]
     Invalid(String),

@@ -11,12 +11,31 @@ use sterna_base::{BlobHash, Clock, NodeId, Timestamp, atomic_file};
 use super::{JoinRefused, JoinToken};
 use crate::identity::CLUSTER_FOLDER;
 use crate::limits::{TOKEN_MEMORY_MS, TOKENS_MAX};
+use crate::nodes::NodeRoles;
 
 const TOKENS_FILE: &str = "tokens.json";
+/// Hexadecimal digits of a token's id: the beginning of its hash.
+const TOKEN_ID_DIGITS: usize = 12;
+
+/// What a token lets a machine become.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenGrant {
+    /// The name that the new node gets; `None` lets it choose its own.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The roles that it may take.
+    pub roles: NodeRoles,
+    /// How long the token holds, in milliseconds.
+    pub lifetime_ms: i64,
+}
 
 /// One token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenEntry {
+    /// Names it in lists and for revoking; not secret.
+    pub id: String,
+    /// What it is for.
+    pub grant: TokenGrant,
     /// BLAKE3 of the secret.
     pub hash: BlobHash,
     /// When it was made.
@@ -60,6 +79,9 @@ pub enum TokenBookError {
         /// What is wrong.
         cause: String,
     },
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
     /// Too many tokens are open.
     #[error("{TOKENS_MAX} join tokens are open; wait until some expire")]
     TooMany,
@@ -88,7 +110,7 @@ impl TokenBook {
         Ok(TokenBook { path, clock, entries: Mutex::new(entries) })
     }
 
-    /// Makes a token that holds for `lifetime_ms`.
+    /// Makes a token.
     ///
     /// # Errors
     /// When it can't be stored; then there is none.
@@ -96,14 +118,17 @@ impl TokenBook {
         &self,
         authority: BlobHash,
         main: NodeId,
-        lifetime_ms: i64,
+        grant: TokenGrant,
     ) -> Result<(JoinToken, TokenEntry), TokenBookError> {
         let now = self.clock.now();
         let token = JoinToken::generate(authority, main);
+        let hash = JoinToken::hash_of(&token.secret);
         let entry = TokenEntry {
-            hash: JoinToken::hash_of(&token.secret),
+            id: hash.to_string()[..TOKEN_ID_DIGITS].to_owned(),
+            expires_at: now.plus_ms(grant.lifetime_ms),
+            grant,
+            hash,
             made_at: now,
-            expires_at: now.plus_ms(lifetime_ms),
             used: None,
         };
         let mut entries = self.entries.lock();
@@ -123,12 +148,30 @@ impl TokenBook {
         self.entries.lock().clone()
     }
 
-    /// Whether the secret could be used now by this node with this request; changes nothing.
+    /// Makes an open token worthless, durably; says whether there was one of this id. A used one stays on record.
+    ///
+    /// # Errors
+    /// When it can't be written down; the token holds then.
+    pub fn revoke(&self, id: &str) -> Result<bool, TokenBookError> {
+        let mut entries = self.entries.lock();
+        let mut next = entries.clone();
+        next.retain(|entry| entry.id != id || entry.used.is_some());
+        let found = next.len() < entries.len();
+        if found {
+            self.write(&next)?;
+            *entries = next;
+        }
+        Ok(found)
+    }
+
+    /// Whether the secret could be used now by this node with this request, and for what; changes nothing.
     ///
     /// # Errors
     /// [`JoinRefused::WrongToken`], [`JoinRefused::TokenUsed`], [`JoinRefused::TokenExpired`].
-    pub fn check(&self, secret: &[u8], node: NodeId, request: BlobHash) -> Result<(), JoinRefused> {
-        self.find(&self.entries.lock(), secret, node, request).map(drop)
+    pub fn check(&self, secret: &[u8], node: NodeId, request: BlobHash) -> Result<TokenGrant, JoinRefused> {
+        let entries = self.entries.lock();
+        let at = self.find(&entries, secret, node, request)?;
+        Ok(entries[at].grant.clone())
     }
 
     /// Whether this node has used the token before with the same request: then its answer was lost.

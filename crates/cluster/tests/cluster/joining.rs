@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sterna_base::{Clock, ManualClock};
-use sterna_cluster::join::{JoinError, JoinRefused, JoinToken, join};
+use sterna_cluster::join::{JoinError, JoinRefused, JoinToken, TokenGrant, join};
 use sterna_cluster::limits::{CERTIFICATE_LIFETIME_MS, TOKEN_LIFETIME_MS};
 use sterna_cluster::renew::renew_if_due;
 use sterna_cluster::{ControlClient, Identity, NodeRole};
@@ -230,4 +230,28 @@ async fn an_interrupted_join_goes_on_with_the_same_token() {
     std::fs::write(files.join("joining.json"), pending).unwrap();
     let second = installation.try_join(folder.path().to_owned(), &options).await.unwrap();
     assert_eq!(second.identity.node(), first.identity.node());
+}
+
+#[tokio::test]
+async fn a_token_gives_a_name_and_limits_roles_and_can_be_revoked() {
+    let installation = Installation::new().await;
+    let roles = [NodeRole::Edge].into();
+    let grant = TokenGrant { name: Some("gate".to_owned()), roles, lifetime_ms: TOKEN_LIFETIME_MS };
+    let (token, _) = installation.desk.issue_token(grant.clone()).await.unwrap();
+    let mut options = installation.options(token, "alpha");
+    let folder = folder();
+    let refused = installation.try_join(folder.path().to_owned(), &options).await.err().unwrap();
+    assert!(matches!(refused, JoinError::Refused(JoinRefused::Roles)), "{refused}");
+    options.roles = [NodeRole::Edge].into();
+    let joined = installation.try_join(folder.path().to_owned(), &options).await.unwrap();
+    assert_eq!(joined.name, "gate");
+    assert_eq!(installation.world.nodes.lock()[&joined.identity.node()].name, "gate");
+
+    let (token, entry) = installation.desk.issue_token(grant).await.unwrap();
+    assert_eq!(installation.desk.open_tokens(), [entry.clone()]);
+    assert!(installation.desk.revoke_token(&entry.id).await.unwrap());
+    assert!(!installation.desk.revoke_token(&entry.id).await.unwrap());
+    assert_eq!(refusal(&installation, token, installation.clock.clone()).await, JoinRefused::WrongToken);
+    let used = installation.desk.tokens();
+    assert!(!installation.desk.revoke_token(&used[0].id).await.unwrap());
 }

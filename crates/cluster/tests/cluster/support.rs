@@ -208,7 +208,9 @@ impl Installation {
     }
 
     pub async fn token(&self) -> join::JoinToken {
-        self.desk.issue_token(limits::TOKEN_LIFETIME_MS).await.unwrap().0
+        let roles = [NodeRole::Data].into();
+        let grant = join::TokenGrant { name: None, roles, lifetime_ms: limits::TOKEN_LIFETIME_MS };
+        self.desk.issue_token(grant).await.unwrap().0
     }
 
     pub fn options(&self, token: join::JoinToken, name: &str) -> JoinOptions {
