@@ -2,6 +2,7 @@
 
 use super::command::{Body, Command, Credential, Store, StoreAction};
 use super::lexer::{Lexer, ParseError, Result};
+use super::parse_list::PATTERN_BYTES_MAX;
 
 /// Longest tag that is repeated in the answer to a command that can't be read.
 const TAG_BYTES_MAX: usize = 256;
@@ -71,7 +72,11 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
         "LSUB" => {
             let reference = lexer.mailbox()?;
             lexer.sp()?;
-            Ok(Body::Lsub { reference, pattern: lexer.list_mailbox()? })
+            let pattern = lexer.list_mailbox()?;
+            if reference.len() + pattern.len() > PATTERN_BYTES_MAX {
+                return lexer.error("a shorter pattern");
+            }
+            Ok(Body::Lsub { reference, pattern })
         }
         "STATUS" => {
             let mailbox = lexer.mailbox()?;

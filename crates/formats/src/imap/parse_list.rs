@@ -1,10 +1,16 @@
 //! LIST with its extensions (RFC 5258, 5819, 6154), and the items of STATUS.
 
+use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINER_NAME_BYTES_MAX};
+
 use super::command::{List, StatusItem};
 use super::lexer::{Lexer, Result};
 
 /// Most patterns in one LIST.
 const PATTERNS_MAX: usize = 64;
+
+/// Most bytes of the patterns of one LIST together, because each is held against every name: room for two of the longest
+/// paths there can be.
+pub const PATTERN_BYTES_MAX: usize = 2 * CONTAINER_DEPTH_MAX * (CONTAINER_NAME_BYTES_MAX + 1);
 
 impl Lexer<'_> {
     pub fn parse_list(&mut self) -> Result<List> {
@@ -27,6 +33,10 @@ impl Lexer<'_> {
             }
         } else {
             list.patterns = vec![self.list_mailbox()?];
+        }
+        let pattern_bytes = |pattern: &String| list.reference.len() + pattern.len();
+        if list.patterns.iter().map(pattern_bytes).sum::<usize>() > PATTERN_BYTES_MAX {
+            return self.error("shorter patterns");
         }
         if self.take(b' ') {
             list.extended = true;

@@ -151,6 +151,18 @@ fn depth_and_number_of_search_keys_are_limited() {
 }
 
 #[test]
+fn number_and_length_of_patterns_are_limited() {
+    let patterns = |count: usize, bytes: usize| {
+        let patterns = vec!["x".repeat(bytes); count].join(" ");
+        command(format!("a LIST \"\" ({patterns})\r\n").as_bytes(), false).map_err(|error| error.expected)
+    };
+    assert!(patterns(2, 8192).is_ok() && patterns(64, 100).is_ok());
+    assert_eq!(patterns(65, 1).unwrap_err(), "1 to 64 patterns");
+    assert_eq!(patterns(3, 8192).unwrap_err(), "shorter patterns");
+    assert!(command(format!("a LSUB \"\" {}\r\n", "x".repeat(20_000)).as_bytes(), false).is_err());
+}
+
+#[test]
 fn credentials_are_never_shown() {
     for line in ["a LOGIN ana hunter2", "a AUTHENTICATE PLAIN hunter2"] {
         let shown = format!("{:?}", read(line));
