@@ -31,6 +31,25 @@ pub enum Event {
     SyncFolder(PathBuf),
 }
 
+impl Event {
+    /// The same event in a copy of the folder.
+    pub fn moved(&self, root: &Path, into: &Path) -> Event {
+        let moved = |path: &Path| path.strip_prefix(root).map_or_else(|_| path.to_owned(), |rest| into.join(rest));
+        let mut event = self.clone();
+        match &mut event {
+            Event::Write { path, .. } | Event::Truncate { path, .. } => *path = moved(path),
+            Event::Rename { from, to } => (*from, *to) = (moved(from), moved(to)),
+            Event::CreateFolder(path)
+            | Event::CreateFile(path)
+            | Event::Remove(path)
+            | Event::Sync(path)
+            | Event::SyncFailed(path)
+            | Event::SyncFolder(path) => *path = moved(path),
+        }
+        event
+    }
+}
+
 /// EIO: what a broken disk says.
 const EIO: i32 = 5;
 

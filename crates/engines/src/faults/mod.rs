@@ -84,6 +84,34 @@ impl FaultyDisk {
     }
 }
 
+impl FaultyDisk {
+    /// A disk as it is after the process was killed: the copy `into` has what programs see, flushed or not, and what is
+    /// durable of it is remembered. Shared memory is gone.
+    ///
+    /// # Errors
+    /// When the copy can't be written.
+    pub fn killed_copy(&self, into: &Path) -> io::Result<Arc<Self>> {
+        copy_files(&self.root, into)?;
+        let copy = FaultyDisk::new(into);
+        let events = self.log.lock().events.iter().map(|event| event.moved(&self.root, into)).collect();
+        copy.log.lock().events = events;
+        Ok(copy)
+    }
+}
+
+fn copy_files(from: &Path, into: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(into)?;
+    for entry in std::fs::read_dir(from)? {
+        let (path, target) = entry.map(|entry| (entry.path(), into.join(entry.file_name())))?;
+        if path.is_dir() {
+            copy_files(&path, &target)?;
+        } else if !path.to_string_lossy().ends_with("-shm") {
+            std::fs::copy(&path, &target)?;
+        }
+    }
+    Ok(())
+}
+
 impl Disk for FaultyDisk {
     fn vfs(&self) -> Option<&str> {
         Some(&self.vfs_name)

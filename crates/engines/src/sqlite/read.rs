@@ -70,11 +70,42 @@ impl Reader {
         self.container(container)?.map(drop).ok_or(StoreError::NoSuchContainer(container))
     }
 
-    /// Adds the parts that were asked for.
-    fn fill(&self, (mut item, blob): (Item, i64), parts: ItemParts) -> Result<Item, StoreError> {
-        if parts.summary {
-            item.summary = self.bytes("SELECT summary FROM blob WHERE account = ?1 AND blob = ?2", blob)?;
+    /// Asks several questions of one committed state.
+    fn snapshot<T>(&self, ask: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        // The writing connection asks inside its own transaction, too.
+        if !self.conn.is_autocommit() {
+            return ask();
         }
+        let transaction = self.conn.unchecked_transaction().map_err(store_error)?;
+        let answer = ask()?;
+        transaction.finish().map_err(store_error)?;
+        Ok(answer)
+    }
+
+    /// Live items that satisfy a condition, with the parts that were asked for. The summary comes with the row: both
+    /// tables are read in their own order then.
+    fn list_items(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+        parts: ItemParts,
+    ) -> Result<Vec<Item>, StoreError> {
+        let summary = if parts.summary { ", b.summary" } else { "" };
+        let statement = format!(
+            "SELECT {}{summary} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob WHERE {condition}",
+            rows::ITEM
+        );
+        let found = self.list(&statement, values, |row| {
+            let (mut item, blob) = rows::item(row)?;
+            if parts.summary {
+                item.summary = row.get::<_, Option<Vec<u8>>>(rows::ITEM_COLUMNS)?.map(Bytes::from);
+            }
+            Ok((item, blob))
+        })?;
+        found.into_iter().map(|row| self.fill_body(row, parts)).collect()
+    }
+
+    fn fill_body(&self, (mut item, blob): (Item, i64), parts: ItemParts) -> Result<Item, StoreError> {
         if parts.body && item.size <= INLINE_BLOB_BYTES_MAX as u64 {
             let inside = self.bytes("SELECT data FROM blob_data WHERE account = ?1 AND blob = ?2", blob)?;
             item.body = match inside {
@@ -104,6 +135,11 @@ impl Reader {
     }
 }
 
+/// A limit in SQL; `usize::MAX` is none.
+fn sql_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// The range within the blob, at most one chunk.
 fn cut(range: Range<u64>, length: u64) -> (u64, u64) {
     let start = range.start.min(length);
@@ -128,13 +164,15 @@ impl Read for Reader {
     }
 
     fn item_flags(&self, container: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, StoreError> {
-        self.must_live(container)?;
         let statement = format!(
             "SELECT {} FROM item WHERE account = ?1 AND container = ?2 AND uid > ?3 ORDER BY uid LIMIT ?4",
             rows::ITEM_FLAGS
         );
-        let values = params![self.id(), sql(container.0), after.0, limit as i64];
-        self.list(&statement, values, rows::item_flags)
+        let values = params![self.id(), sql(container.0), after.0, sql_limit(limit)];
+        self.snapshot(|| {
+            self.must_live(container)?;
+            self.list(&statement, values, rows::item_flags)
+        })
     }
 
     fn items(
@@ -144,35 +182,29 @@ impl Read for Reader {
         parts: ItemParts,
         limit: usize,
     ) -> Result<Vec<Item>, StoreError> {
-        self.must_live(container)?;
-        let statement = format!(
-            "SELECT {} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob \
-             WHERE i.account = ?1 AND i.container = ?2 AND i.uid BETWEEN ?3 AND ?4 ORDER BY i.uid LIMIT ?5",
-            rows::ITEM
-        );
-        let mut items = Vec::new();
-        for &(low, high) in uids.ranges() {
-            let room = limit - items.len();
-            if room == 0 {
-                break;
+        let condition = "i.account = ?1 AND i.container = ?2 AND i.uid BETWEEN ?3 AND ?4 ORDER BY i.uid LIMIT ?5";
+        self.snapshot(|| {
+            self.must_live(container)?;
+            let mut items = Vec::new();
+            for &(low, high) in uids.ranges() {
+                let room = limit - items.len();
+                if room == 0 {
+                    break;
+                }
+                let values = params![self.id(), sql(container.0), low.0, high.0, sql_limit(room)];
+                items.extend(self.list_items(condition, values, parts)?);
             }
-            let values = params![self.id(), sql(container.0), low.0, high.0, room as i64];
-            for row in self.list(&statement, values, rows::item)? {
-                items.push(self.fill(row, parts)?);
-            }
-        }
-        Ok(items)
+            Ok(items)
+        })
     }
 
     fn item_named(&self, container: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, StoreError> {
-        self.must_live(container)?;
-        let statement = format!(
-            "SELECT {} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob \
-             WHERE i.account = ?1 AND i.container = ?2 AND i.name = ?3",
-            rows::ITEM
-        );
-        let found = self.list(&statement, params![self.id(), sql(container.0), name], rows::item)?;
-        found.into_iter().next().map(|row| self.fill(row, parts)).transpose()
+        let condition = "i.account = ?1 AND i.container = ?2 AND i.name = ?3";
+        self.snapshot(|| {
+            self.must_live(container)?;
+            let found = self.list_items(condition, params![self.id(), sql(container.0), name], parts)?;
+            Ok(found.into_iter().next())
+        })
     }
 
     fn expunged(
@@ -187,7 +219,7 @@ impl Read for Reader {
              WHERE e.account = ?1 AND e.container = ?2 AND e.uid > ?3 AND e.modseq > ?4 ORDER BY e.uid LIMIT ?5",
             rows::EXPUNGED
         );
-        let values = params![self.id(), sql(container.0), after.0, sql(since.0), limit as i64];
+        let values = params![self.id(), sql(container.0), after.0, sql(since.0), sql_limit(limit)];
         self.list(&statement, values, rows::expunged)
     }
 
@@ -195,7 +227,7 @@ impl Read for Reader {
         // One transaction, so that the four tables are seen in one state.
         let transaction = self.conn.unchecked_transaction().map_err(store_error)?;
         let head = self.head()?.modseq;
-        let one_more = limit as i64 + 1;
+        let one_more = sql_limit(limit).saturating_add(1);
         let at = params![self.id(), sql(after.modseq.0), sql(after.container.0), after.uid.0, one_more];
         let own = params![self.id(), sql(after.modseq.0), sql(after.container.0), one_more];
         let containers = format!(
@@ -243,14 +275,15 @@ impl Read for Reader {
         let statement = "SELECT substr(data, ?3, ?4) FROM blob_data WHERE account = ?1 AND blob = ?2";
         let mut statement = self.conn.prepare_cached(statement).map_err(store_error)?;
         let values = params![self.id(), blob, sql(start) + 1, sql(end - start)];
-        let bytes: Vec<u8> = statement.query_row(values, |row| row.get(0)).map_err(store_error)?;
-        Ok(bytes.into())
+        // It may have been purged since the question before.
+        let found: Option<Vec<u8>> = statement.query_row(values, |row| row.get(0)).optional().map_err(store_error)?;
+        found.map(Bytes::from).ok_or(StoreError::NoSuchBlob(hash))
     }
 
     fn blobs(&self, after: Option<BlobHash>, limit: usize) -> Result<Vec<(BlobHash, u64, u64)>, StoreError> {
         let statement = "SELECT hash, size, refs FROM blob WHERE account = ?1 AND hash > ?2 ORDER BY hash LIMIT ?3";
         let after = after.map_or_else(Vec::new, |hash| hash.0.to_vec());
-        self.list(statement, params![self.id(), after, limit as i64], |row| {
+        self.list(statement, params![self.id(), after, sql_limit(limit)], |row| {
             let (size, refs): (i64, i64) = (row.get(1)?, row.get(2)?);
             Ok((rows::hash(row, 0)?, size.cast_unsigned(), refs.cast_unsigned()))
         })

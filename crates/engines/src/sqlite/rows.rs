@@ -18,6 +18,9 @@ pub const ITEM_FLAGS: &str = "uid, modseq, flags, keywords_low, keywords_high";
 pub const ITEM: &str = "i.container, i.uid, i.modseq, i.flags, i.keywords_low, i.keywords_high, i.size, \
      i.internal_date, i.saved_at, i.name, i.blob, b.hash";
 
+/// How many they are.
+pub const ITEM_COLUMNS: usize = 12;
+
 /// Columns of [`expunged`]; `e` is the tombstone, `b` the blob that is retained.
 pub const EXPUNGED: &str = "e.container, e.uid, e.modseq, e.expunged_at, e.size, e.flags, e.keywords_low, \
      e.keywords_high, e.internal_date, e.name, b.hash";

@@ -12,10 +12,19 @@ const STEPS: usize = 12;
 /// Steps after reopening.
 const STEPS_AFTER: usize = 4;
 
+/// How the process ends that saw the failure.
+#[derive(Clone, Copy)]
+enum End {
+    /// It closes the store, as far as that goes.
+    Closed,
+    /// It gets no chance to.
+    Killed,
+}
+
 /// Lives until the planned failure, reopens, lives on, and cuts the power at some instants since. False when the
 /// history ended before the failure.
-fn survive(fault: Fault) -> bool {
-    let folder = tempfile::tempdir().unwrap();
+fn survive(fault: Fault, end: End) -> bool {
+    let (folder, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut history = History::new(folder.path(), 7);
     history.disk.plan(fault);
     let mut run = || {
@@ -31,7 +40,11 @@ fn survive(fault: Fault) -> bool {
         history.create().unwrap_or_else(|error| panic!("{fault:?}: {error}"));
     } else {
         let (_, modseq, digest) = *history.acknowledged.last().unwrap();
-        history.reopen().unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        let reopened = match end {
+            End::Closed => history.reopen(),
+            End::Killed => history.kill(killed.path()),
+        };
+        reopened.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         let head = history.store().head().unwrap();
         assert!(head.modseq > modseq || (head.modseq, head.digest) == (modseq, digest), "{fault:?} lost something");
         history.acknowledge();
@@ -54,13 +67,19 @@ fn survive(fault: Fault) -> bool {
 
 #[test]
 fn every_flush_may_fail() {
-    let count = (0..).take_while(|n| survive(Fault::SyncFails(*n))).count();
+    let count = (0..).take_while(|n| survive(Fault::SyncFails(*n), End::Closed)).count();
+    assert!(count > 20, "only {count} flushes");
+}
+
+#[test]
+fn every_flush_may_fail_and_the_process_may_die_of_it() {
+    let count = (0..).take_while(|n| survive(Fault::SyncFails(*n), End::Killed)).count();
     assert!(count > 20, "only {count} flushes");
 }
 
 #[test]
 fn writes_may_fail() {
-    let count = (0..).take_while(|n| survive(Fault::WriteFails(n * 7))).count();
+    let count = (0..).take_while(|n| survive(Fault::WriteFails(n * 7), End::Closed)).count();
     assert!(count > 10, "only {count} writes");
 }
 

@@ -60,6 +60,16 @@ impl History {
         self.store.as_mut().unwrap().as_mut()
     }
 
+    /// Kills the process and starts another: what was written is still in the system's cache. The account lives on in
+    /// the folder `into`.
+    pub fn kill(&mut self, into: &Path) -> Result<(), StoreError> {
+        let disk = self.disk.killed_copy(into).unwrap();
+        self.store = None;
+        let engine = SqliteEngine::on_disk(into, disk.clone()).with_log_pages_per_checkpoint(PAGES_PER_CHECKPOINT);
+        (self.disk, self.engine) = (disk, engine);
+        self.reopen()
+    }
+
     /// Closes the store and opens it again.
     pub fn reopen(&mut self) -> Result<(), StoreError> {
         self.store = None;
