@@ -266,3 +266,53 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nodes::NodeRole;
+    use sterna_base::{InstallationId, ManualClock, Timestamp};
+
+    struct Nobody;
+
+    #[async_trait]
+    impl Admission for Nobody {
+        async fn check(&self, _: &NewNode) -> Result<(), AdmitRefused> {
+            Ok(())
+        }
+
+        async fn admit(&self, _: &NewNode) -> Result<(), AdmitRefused> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_release_that_is_no_neighbour_is_refused_and_the_next_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("cluster")).unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+        let authority = Authority::create(&folder.path().join("cluster"), InstallationId::random(), &*clock).unwrap();
+        let book = TokenBook::open(folder.path(), clock.clone()).unwrap();
+        let desk = JoinDesk::new(authority, NodeId::random(), book, Arc::new(Nobody), clock.clone(), "1.0.0");
+        let roles: NodeRoles = [NodeRole::Data].into();
+        let grant = TokenGrant { name: None, roles: roles.clone(), lifetime_ms: 60_000 };
+        let (token, _) = desk.issue_token(grant).await.unwrap();
+        let node = NodeId::random();
+        let mut request = JoinRequest {
+            secret: token.secret_text(),
+            node,
+            request: to_base64(&PendingKey::generate(node).unwrap().request),
+            name: "alpha".to_owned(),
+            roles,
+            address: "127.0.0.1:1".to_owned(),
+            probe: String::new(),
+            version: "3.0.0".to_owned(),
+            release: RELEASE + 2,
+            now: clock.now(),
+        };
+        let refused = desk.join(request.clone()).await.unwrap_err();
+        assert_eq!(refused, JoinRefused::Version { theirs: "3.0.0".to_owned(), ours: "1.0.0".to_owned() });
+        request.release = RELEASE + 1;
+        assert_eq!(desk.join(request).await.unwrap().name, "alpha");
+    }
+}

@@ -255,3 +255,14 @@ async fn a_token_gives_a_name_and_limits_roles_and_can_be_revoked() {
     let used = installation.desk.tokens();
     assert!(!installation.desk.revoke_token(&used[0].id).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_node_id_that_is_known_is_refused() {
+    let installation = Installation::new().await;
+    let folder = folder();
+    let (node, _) = sterna_cluster::identity::PendingKey::for_joining(folder.path()).unwrap();
+    installation.world.set_address(node, "before", "127.0.0.1:1");
+    let options = installation.options(installation.token().await, "alpha");
+    let refused = installation.try_join(folder.path().to_owned(), &options).await.err().unwrap();
+    assert!(matches!(refused, JoinError::Refused(JoinRefused::NodeKnown(known)) if known == node), "{refused}");
+}
