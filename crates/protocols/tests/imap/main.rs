@@ -1,5 +1,6 @@
 //! Dialogs of IMAP: what a client says and what it must hear, over the real engine.
 
+mod awkward;
 mod dialog;
 mod mailboxes;
 mod messages;
