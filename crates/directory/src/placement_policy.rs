@@ -47,8 +47,8 @@ impl NoServer {
             }
             NoServer::Closed(_) => "Name another server, or open this one (sterna server set NAME --accept-new yes).",
             NoServer::None(_) => {
-                "Open one of the servers, free space on it, give it a weight, allow another one for the domain, or add a \
-                 server (sterna server create)."
+                "Open one of the servers, free space on it, give it a weight, allow another one for the domain, or \
+                 add a server (sterna server create)."
             }
         }
         .to_owned()

@@ -20,8 +20,8 @@ use super::resolve;
 const SWEEP_INTERVAL_MS: u64 = 60_000;
 /// How old a reservation is before it counts as forgotten, in milliseconds: far longer than making an account takes.
 const RESERVATION_MS_MAX: i64 = 15 * 60 * 1000;
-/// Stores looked at in one sweep.
-const SWEEP_MAX: usize = 1000;
+/// Stores read at once.
+const SWEEP_PAGE: usize = 1000;
 
 /// The epoch of a new account.
 const FIRST_EPOCH: Epoch = Epoch(1);
@@ -185,15 +185,26 @@ pub async fn sweep_forever(state: AdminState) {
     }
 }
 
-/// One round of [`sweep_forever`].
+/// One round of [`sweep_forever`], page by page: a server that is down for long must not keep others from their turn.
 pub(super) async fn sweep(state: &AdminState) -> Result<(), Problem> {
-    let read = |reader: &Reader<'_>| {
-        let pending = reader.pending_stores(AccountId(0), SWEEP_MAX)?;
-        let known = |store: PendingStore| Ok((store, reader.server(store.server)?.is_some()));
-        pending.into_iter().map(known).collect::<Result<Vec<_>, Problem>>()
-    };
+    let mut after = AccountId(0);
+    loop {
+        let page = state.directory.read(move |reader| pending_stores(reader, after)).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = last.account;
+        sweep_page(state, page).await?;
+    }
+}
+
+/// Stores that are being made or deleted, and whether their servers still exist.
+fn pending_stores(reader: &Reader<'_>, after: AccountId) -> Result<Vec<(PendingStore, bool)>, Problem> {
+    let pending = reader.pending_stores(after, SWEEP_PAGE)?;
+    pending.into_iter().map(|store| Ok((store, reader.server(store.server)?.is_some()))).collect()
+}
+
+async fn sweep_page(state: &AdminState, page: Vec<(PendingStore, bool)>) -> Result<(), Problem> {
     let now = state.directory.now();
-    for (store, server_exists) in state.directory.read(read).await? {
+    for (store, server_exists) in page {
         let account = store.account;
         if !store.deleting {
             if now.0 - store.since.0 < RESERVATION_MS_MAX {

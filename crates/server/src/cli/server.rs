@@ -37,7 +37,7 @@ pub enum ServerCommand {
         #[arg(long, value_name = "ROLE", value_delimiter = ',', default_value = "data")]
         roles: Vec<String>,
         /// How long the token is good for, in minutes
-        #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+        #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = minutes_parser())]
         minutes: u64,
         /// See [`CreateArgs`].
         #[command(flatten)]
@@ -72,6 +72,11 @@ pub enum ServerCommand {
         #[command(flatten)]
         delete: DeleteArgs,
     },
+}
+
+/// Up to a week, the longest that the node takes.
+fn minutes_parser() -> clap::builder::RangedU64ValueParser {
+    clap::builder::RangedU64ValueParser::new().range(1..=7 * 24 * 60)
 }
 
 /// What a server has.
