@@ -107,7 +107,9 @@ impl Picture {
 
     /// Forgets expunged messages that every session knows to be gone. Rare enough to cost each expunge little.
     pub fn compact(&mut self, told_everywhere: Modseq) {
-        if self.ghosts.len() < 64.max(self.entries.len() / 8) {
+        // Counts only what can go: one session that lags must not make every change cost a walk through the folder.
+        let forgettable = self.ghosts.iter().filter(|(_, gone)| *gone <= told_everywhere).count();
+        if forgettable < 64.max(self.entries.len() / 8) {
             return;
         }
         self.entries.retain(|entry| entry.gone == Modseq::ZERO || entry.gone > told_everywhere);
@@ -222,11 +224,20 @@ impl Picture {
         uids
     }
 
-    /// Sequence numbers to announce as expunged, one after the other, each in the numbering after the one before.
+    /// Sequence numbers to announce as expunged, one after the other, each in the numbering after the one before. One
+    /// walk through the expunged: a whole folder may go at once.
     pub fn expunged(&self, position: Position) -> Vec<u32> {
-        let news = self.ghosts.iter().filter(|(uid, gone)| *uid < position.next && *gone > position.expunges);
-        let sequence = |uid: Uid| self.find(uid, position).map(|picked| picked.sequence);
-        news.filter_map(|(uid, _)| sequence(*uid)).zip(0..).map(|(sequence, before)| sequence - before).collect()
+        let mut not_counted = 0;
+        let mut sequences = Vec::new();
+        for (uid, gone) in self.ghosts.iter().take_while(|(uid, _)| *uid < position.next) {
+            if *gone > position.expunges
+                && let Ok(index) = self.index(*uid)
+            {
+                sequences.push((index - not_counted) as u32 + 1);
+            }
+            not_counted += 1;
+        }
+        sequences
     }
 
     /// The first message without `\Seen`.

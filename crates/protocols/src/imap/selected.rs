@@ -27,13 +27,13 @@ pub struct Selected {
 impl Selected {
     /// Everything that the view has now is known to the session.
     pub fn new(view: Arc<View>, read_only: bool) -> Self {
-        let (position, id, keywords_told) = {
+        let (position, id, keywords_told, session) = {
             let picture = view.picture();
             let (next, synced) = (picture.container.uid_next, picture.synced);
             let position = Position { next, expunges: synced, flags: synced };
-            (position, picture.container.id, picture.container.keywords.len())
+            // Entered before anybody can move the picture on: what this session counts must not be forgotten.
+            (position, picture.container.id, picture.container.keywords.len(), view.enter(synced))
         };
-        let session = view.enter(position.expunges);
         let (saved, silent) = (Vec::new(), Vec::new());
         Selected { view, id, read_only, position, recent_from: position.next, saved, keywords_told, silent, session }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-use sterna_account::{Account, AccountError, Cursor, StoreError};
+use sterna_account::{Account, AccountError, Change, Cursor, StoreError};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{ContainerId, Modseq, Uid};
 
@@ -64,22 +64,26 @@ impl View {
         if newest <= synced {
             return Ok(());
         }
+        let id = self.picture.read().container.id;
         let mut cursor = Cursor::since(synced);
-        loop {
+        let mut changes = Vec::new();
+        // All pages are taken in at once. A session that saw half of them would count messages or tell of expunges that
+        // are newer than `synced`, and would tell of them again.
+        let head = loop {
             let page = self.account.changes(cursor, PAGE_ITEMS_MAX).await?;
-            let mut picture = self.picture.write();
-            page.rows.iter().for_each(|change| picture.apply(change));
+            changes.extend(page.rows.into_iter().filter(|change| is_of(change, id)));
             match page.next {
                 Some(next) => cursor = next,
-                None => {
-                    picture.synced = picture.synced.max(page.head);
-                    let told = self.told.lock().values().min().copied();
-                    let synced = picture.synced;
-                    picture.compact(told.unwrap_or(synced));
-                    return Ok(());
-                }
+                None => break page.head,
             }
-        }
+        };
+        let mut picture = self.picture.write();
+        changes.iter().for_each(|change| picture.apply(change));
+        picture.synced = picture.synced.max(head);
+        let told = self.told.lock().values().min().copied();
+        let synced = picture.synced;
+        picture.compact(told.unwrap_or(synced));
+        Ok(())
     }
 
     /// A new session that knows of expunges up to there.
@@ -97,5 +101,15 @@ impl View {
     /// A session left.
     pub fn leave(&self, session: u64) {
         self.told.lock().remove(&session);
+    }
+}
+
+/// Whether a row belongs to this mailbox.
+fn is_of(change: &Change, mailbox: ContainerId) -> bool {
+    match change {
+        Change::Container(container) => container.id == mailbox,
+        Change::ContainerDeleted { id, .. } => *id == mailbox,
+        Change::Item(item) => item.container == mailbox,
+        Change::Expunged(expunged) => expunged.container == mailbox,
     }
 }

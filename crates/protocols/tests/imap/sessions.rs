@@ -103,3 +103,24 @@ async fn pipelined_commands_are_answered_in_order() {
         .say("S: ...\nS: a OK *\nS: * 1 EXISTS\nS: b OK *\nS: * 1 FETCH (UID 1)\nS: c OK *\nS: * BYE *\nS: d OK *")
         .await;
 }
+
+#[tokio::test]
+async fn several_expunges_are_numbered_one_after_the_other() {
+    let server = Server::start().await;
+    let (mut one, mut two) = (server.login().await, server.login().await);
+    for _ in 0..5 {
+        one.say("C: a APPEND INBOX {3+}\nC: abc\nS: a OK *").await;
+    }
+    for client in [&mut one, &mut two] {
+        client.say("C: s SELECT INBOX\nS: ...\nS: s OK *").await;
+    }
+    one.say("C: b UID STORE 2 +FLAGS.SILENT (\\Deleted)\nS: b OK *\nC: c EXPUNGE\nS: * 2 EXPUNGE\nS: c OK *").await;
+    two.say("C: n NOOP\nS: ...\nS: * 2 EXPUNGE\nS: n OK *").await;
+    one.say("C: d UID STORE 1,4 +FLAGS.SILENT (\\Deleted)\nS: d OK *").await;
+    one.say("C: e EXPUNGE\nS: * 1 EXPUNGE\nS: * 2 EXPUNGE\nS: e OK *").await;
+    two.say("C: n NOOP\nS: ...\nS: * 1 EXPUNGE\nS: * 2 EXPUNGE\nS: n OK *").await;
+    for client in [&mut one, &mut two] {
+        client.say("C: f FETCH 1:* UID\nS: * 1 FETCH (UID 3)\nS: * 2 FETCH (UID 5)\nS: f OK *").await;
+    }
+    server.check().await;
+}
