@@ -46,13 +46,15 @@ pub struct Io {
     /// What is to be sent.
     pub output: BytesMut,
     next_read: usize,
+    /// How often output was sent: who writes something whole can tell whether its beginning is still here.
+    pub flushes: u64,
 }
 
 impl Io {
     /// Over this connection.
     pub fn new(stream: Connection) -> Self {
         let (input, output) = (BytesMut::new(), BytesMut::new());
-        Io { stream, input, output, next_read: READ_BYTES_MIN }
+        Io { stream, input, output, next_read: READ_BYTES_MIN, flushes: 0 }
     }
 
     /// Where the client is.
@@ -80,6 +82,7 @@ impl Io {
             stream.write_all(output).await?;
             stream.flush().await
         };
+        self.flushes += 1;
         timeout(WRITE_WAIT, write).await.map_err(|_| Disconnect::Timeout)??;
         self.output.clear();
         if self.output.capacity() > OUTPUT_BYTES * 2 {

@@ -16,6 +16,7 @@ use sterna_formats::mail::Summary;
 
 use super::section;
 use super::sets::Wanted;
+use crate::imap::io::Disconnect;
 use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
 use crate::imap::picture::Picked;
 use crate::imap::reply::{Fail, Outcome, Reply};
@@ -133,7 +134,32 @@ async fn one(
         Some(row) if needs.summary => Some(section::summary(session.account()?.as_ref(), row).await?),
         _ => None,
     };
-    let start = session.io.output.len();
+    let (start, flushes) = (session.io.output.len(), session.io.flushes);
+    match write_one(session, message, row, summary.as_ref(), items, keywords, recent).await {
+        // Nothing of this message went out yet: the answer to the command is the error.
+        Err(fail @ Fail::Account(_)) if session.io.flushes == flushes => {
+            session.io.output.truncate(start);
+            Err(fail)
+        }
+        // A response that stops in its middle would be read together with whatever follows it.
+        Err(Fail::Account(error)) => {
+            tracing::warn!(peer = %session.peer, %error, "a message broke off while it was sent");
+            Err(Disconnect::Hopeless("The message can't be read to its end").into())
+        }
+        done => done,
+    }
+}
+
+/// `* n FETCH (..)`
+async fn write_one(
+    session: &mut Session,
+    message: &Picked,
+    row: Option<&Item>,
+    summary: Option<&Summary>,
+    items: &[FetchItem],
+    keywords: &[Keyword],
+    recent: bool,
+) -> Result<(), Fail> {
     let out = &mut session.io.output;
     out.extend_from_slice(b"* ");
     number(u64::from(message.sequence), out);
@@ -142,14 +168,9 @@ async fn one(
         if at > 0 {
             session.io.output.put_u8(b' ');
         }
-        match (item, row, &summary) {
+        match (item, row, summary) {
             (FetchItem::Section(fetch), Some(row), Some(summary)) => {
-                let sent = section::send(session, row, summary, fetch).await;
-                if let Err(Fail::Account(_)) = &sent {
-                    // Nothing of this message went out yet unless the buffer was sent, which only a literal does.
-                    session.io.output.truncate(start.min(session.io.output.len()));
-                }
-                sent?;
+                section::send(session, row, summary, fetch).await?;
             }
             (FetchItem::BinarySize(part), Some(row), Some(summary)) => {
                 let account = session.account()?;
@@ -160,7 +181,7 @@ async fn one(
             }
             _ => {
                 let utf8 = session.enabled.utf8;
-                simple(item, message, row, summary.as_ref(), keywords, recent, utf8, &mut session.io.output);
+                simple(item, message, row, summary, keywords, recent, utf8, &mut session.io.output);
             }
         }
     }
