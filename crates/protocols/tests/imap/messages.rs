@@ -118,3 +118,23 @@ async fn what_can_not_be_appended_leaves_the_session_in_step() {
         )
         .await;
 }
+
+#[tokio::test]
+async fn an_unknown_transfer_encoding_is_not_decoded() {
+    let dialog = r"
+        C: a APPEND INBOX {39+}
+        C: Content-Transfer-Encoding: x-foo\r\n\r\nabc
+        S: a OK *
+        C: s SELECT INBOX
+        S: ...
+        S: s OK *
+        C: b FETCH 1 (UID BINARY.PEEK[1])
+        S: b NO [UNKNOWN-CTE] *
+        C: c FETCH 1 BINARY.SIZE[1]
+        S: c NO [UNKNOWN-CTE] *
+        C: d FETCH 1 BODY.PEEK[1]
+        S: * 1 FETCH (BODY[1] {3}abc)
+        S: d OK *
+    ";
+    Server::start().await.dialog(dialog).await;
+}

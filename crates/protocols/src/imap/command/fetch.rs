@@ -134,6 +134,10 @@ async fn one(
         Some(row) if needs.summary => Some(section::summary(session.account()?.as_ref(), row).await?),
         _ => None,
     };
+    if summary.as_ref().is_some_and(|summary| items.iter().any(|item| section::is_undecodable(item, summary))) {
+        // RFC 9051 section 6.4.5 asks to fail the command; before anything of this message is written.
+        return Err(Reply::no("The part has an unknown transfer encoding").code("UNKNOWN-CTE").into());
+    }
     let (start, flushes) = (session.io.output.len(), session.io.flushes);
     match write_one(session, message, row, summary.as_ref(), items, keywords, recent).await {
         // Nothing of this message went out yet: the answer to the command is the error.

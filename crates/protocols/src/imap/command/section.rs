@@ -6,7 +6,7 @@ use base64::Engine as _;
 use bytes::{BufMut, Bytes, BytesMut};
 use sterna_account::{Account, AccountError, Item, StoreError};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
-use sterna_formats::imap::command::{SectionFetch, SectionForm, SectionText};
+use sterna_formats::imap::command::{FetchItem, SectionFetch, SectionForm, SectionText};
 use sterna_formats::imap::write::{self, number};
 use sterna_formats::mail::{Part, PartBody, Scanner, Summary, fields};
 
@@ -181,6 +181,18 @@ pub fn decode(part: &Part, encoded: &[u8], whole: bool) -> Option<Vec<u8>> {
         b"quoted-printable" => Some(sterna_formats::mail::text::quoted_printable(encoded)),
         _ => None,
     }
+}
+
+/// Whether this item asks for the content of a part whose transfer encoding nobody here knows.
+pub fn is_undecodable(item: &FetchItem, summary: &Summary) -> bool {
+    let numbers = match item {
+        FetchItem::BinarySize(numbers) => numbers,
+        FetchItem::Section(SectionFetch { form: SectionForm::Binary, part, .. }) => part,
+        _ => return false,
+    };
+    // An empty content decodes whenever the encoding is known.
+    let known = |part: &Part| decode(part, b"", numbers.is_empty()).is_some();
+    summary.section(numbers).is_some_and(|part| !known(part))
 }
 
 /// Bytes of a decoded part, for BINARY.SIZE.
