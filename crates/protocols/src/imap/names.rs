@@ -22,7 +22,7 @@ impl Names {
         let by_id: HashMap<ContainerId, &Container> = containers.iter().map(|c| (c.id, c)).collect();
         let mail = containers.iter().filter(|container| container.kind == ContainerKind::Mail);
         let mut folders: Vec<_> = mail.map(|container| (path(container, &by_id), container.clone())).collect();
-        folders.sort_by(|a, b| order(a).cmp(&order(b)));
+        folders.sort_by_cached_key(order);
         Ok(Names { folders })
     }
 

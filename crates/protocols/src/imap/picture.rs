@@ -227,15 +227,14 @@ impl Picture {
     /// Sequence numbers to announce as expunged, one after the other, each in the numbering after the one before. One
     /// walk through the expunged: a whole folder may go at once.
     pub fn expunged(&self, position: Position) -> Vec<u32> {
-        let mut not_counted = 0;
         let mut sequences = Vec::new();
-        for (uid, gone) in self.ghosts.iter().take_while(|(uid, _)| *uid < position.next) {
+        let ghosts = self.ghosts.iter().take_while(|(uid, _)| *uid < position.next);
+        for (not_counted, (uid, gone)) in ghosts.enumerate() {
             if *gone > position.expunges
                 && let Ok(index) = self.index(*uid)
             {
                 sequences.push((index - not_counted) as u32 + 1);
             }
-            not_counted += 1;
         }
         sequences
     }
