@@ -1,5 +1,9 @@
-//! What tests share: awkward messages.
+//! What tests share: the built program, running installations, small clients that show every byte, awkward messages.
 //!
 //! Nothing here is part of a release.
 
+pub mod binary;
+pub mod demo;
+pub mod imap;
+pub mod smtp;
 pub mod zoo;

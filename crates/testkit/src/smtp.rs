@@ -1,0 +1,71 @@
+//! A small SMTP and LMTP client that sends exactly the bytes it is given.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// How long an answer may take before the test fails.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One connection.
+pub struct Smtp {
+    stream: BufReader<TcpStream>,
+}
+
+impl Smtp {
+    /// Connects, reads the greeting, and says LHLO or EHLO.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub fn connect(host: &str, port: u16, hello: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect((host, port))?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        let mut smtp = Smtp { stream: BufReader::new(stream) };
+        smtp.reply()?;
+        smtp.command(&format!("{hello} client.test"))?;
+        Ok(smtp)
+    }
+
+    /// Sends one line and reads its reply, with all its lines.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub fn command(&mut self, line: &str) -> io::Result<String> {
+        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes())?;
+        self.reply()
+    }
+
+    /// Sends a message by BDAT, so that not one byte of it is changed on the way, and returns one reply for each of
+    /// `replies`: LMTP gives one for each recipient, SMTP one.
+    ///
+    /// # Errors
+    /// When the connection ends or the envelope is refused.
+    pub fn send(&mut self, recipients: &[&str], message: &[u8], replies: usize) -> io::Result<Vec<String>> {
+        self.expect("MAIL FROM:<sender@client.test>")?;
+        for recipient in recipients {
+            self.expect(&format!("RCPT TO:<{recipient}>"))?;
+        }
+        let stream = self.stream.get_mut();
+        stream.write_all(format!("BDAT {} LAST\r\n", message.len()).as_bytes())?;
+        stream.write_all(message)?;
+        (0..replies).map(|_| self.reply()).collect()
+    }
+
+    fn expect(&mut self, line: &str) -> io::Result<()> {
+        let reply = self.command(line)?;
+        if reply.starts_with('2') { Ok(()) } else { Err(io::Error::other(format!("{line}: {reply}"))) }
+    }
+
+    fn reply(&mut self) -> io::Result<String> {
+        let mut reply = String::new();
+        loop {
+            let start = reply.len();
+            if self.stream.read_line(&mut reply)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if reply.as_bytes().get(start + 3) != Some(&b'-') {
+                return Ok(reply);
+            }
+        }
+    }
+}

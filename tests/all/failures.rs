@@ -1,0 +1,91 @@
+//! What breaks, and what must not break with it.
+
+use std::process::Command;
+
+use sterna_testkit::demo::{Demo, User};
+use sterna_testkit::imap::Imap;
+use sterna_testkit::smtp::Smtp;
+
+const MESSAGE: &[u8] = b"Subject: one of many\r\n\r\nThe terns are back.\r\n";
+
+/// The process that serves this node's folder.
+fn process_of(demo: &Demo, node: &str) -> String {
+    let pattern = format!("serve --dir {}", demo.folder().join(node).display());
+    let output = Command::new("pgrep").args(["-f", &pattern]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().next().unwrap_or_else(|| panic!("no {pattern}")).to_owned()
+}
+
+fn signal(process: &str, name: &str) {
+    assert!(Command::new("kill").args([name, process]).status().unwrap().success());
+}
+
+fn login(demo: &Demo, user: &User) -> std::io::Result<Imap> {
+    Imap::login(&demo.at.imap.host, demo.at.imap.port, &user.address, &user.password)
+}
+
+fn messages(imap: &mut Imap) -> usize {
+    let answer = imap.command("STATUS INBOX (MESSAGES)").unwrap();
+    let line = answer.lines.iter().find(|line| line.contains("MESSAGES")).unwrap_or_else(|| panic!("{answer:?}"));
+    line.trim_end_matches(')').rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+}
+
+#[test]
+fn a_data_server_that_hangs_hurts_its_own_users_only() {
+    let demo = Demo::start();
+    let (ana, ben) = (demo.user('a'), demo.user('b'));
+    let beta = process_of(&demo, &ben.server);
+    signal(&beta, "-STOP");
+    let mut lmtp = Smtp::connect(&demo.at.lmtp.host, demo.at.lmtp.port, "LHLO").unwrap();
+    let replies = lmtp.send(&[&ana.address, &ben.address], MESSAGE, 2).unwrap();
+    assert!(replies[0].starts_with("250"), "{replies:?}");
+    assert!(replies[1].starts_with("4"), "{replies:?}");
+    assert!(login(&demo, ana).unwrap().command("SELECT INBOX").unwrap().ok());
+    let refused = login(&demo, ben).and_then(|mut imap| imap.command("SELECT INBOX"));
+    assert!(refused.is_ok_and(|answer| answer.status.starts_with("NO [UNAVAILABLE]")), "ben is told it is temporary");
+    signal(&beta, "-CONT");
+    wait_until_served(&demo, ben);
+}
+
+/// Waits until the account answers again: each try is a real log-in, bounded by the number of tries.
+fn wait_until_served(demo: &Demo, user: &User) {
+    const TRIES: usize = 200;
+    for _ in 0..TRIES {
+        let answer = login(demo, user).and_then(|mut imap| imap.command("SELECT INBOX"));
+        if answer.is_ok_and(|answer| answer.ok()) {
+            return;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    panic!("{} is not served again", user.address);
+}
+
+#[test]
+fn what_was_acknowledged_survives_the_kill_of_every_process() {
+    let mut demo = Demo::start();
+    let mut acknowledged = Vec::new();
+    for initial in ['a', 'b'] {
+        let user = demo.user(initial);
+        let before = messages(&mut login(&demo, user).unwrap());
+        let mut lmtp = Smtp::connect(&demo.at.lmtp.host, demo.at.lmtp.port, "LHLO").unwrap();
+        for _ in 0..20 {
+            assert!(lmtp.send(&[&user.address], MESSAGE, 1).unwrap()[0].starts_with("250"));
+        }
+        acknowledged.push((initial, before + 20));
+    }
+    for node in ["main", "alpha", "beta"] {
+        signal(&process_of(&demo, node), "-KILL");
+    }
+    demo.restart();
+    for (initial, count) in acknowledged {
+        assert_eq!(messages(&mut login(&demo, demo.user(initial)).unwrap()), count);
+    }
+}
+
+#[test]
+fn kept_data_is_there_again_after_ctrl_c() {
+    let mut demo = Demo::start();
+    let before = messages(&mut login(&demo, demo.user('a')).unwrap());
+    demo.restart();
+    assert_eq!(messages(&mut login(&demo, demo.user('a')).unwrap()), before);
+    assert!(demo.admin(&["account", "where", "ben@demo.test"]).contains("beta"));
+}

@@ -1,0 +1,5 @@
+//! The program as its users see it.
+
+mod clients;
+mod corpus;
+mod failures;
