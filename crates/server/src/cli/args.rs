@@ -4,34 +4,67 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+/// Where a node keeps everything unless told otherwise.
+pub const NODE_FOLDER: &str = "/var/lib/sterna";
+
+/// Which node of this machine a command is about.
+#[derive(Clone, Debug, Args)]
+pub struct NodeFolder {
+    /// Where the node keeps its configuration and its data
+    #[arg(long, value_name = "DIR", env = "STERNA_DIR", default_value = NODE_FOLDER)]
+    pub dir: PathBuf,
+}
+
 /// Arguments of `sterna init`.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct InitArgs {
-    /// Join an installation with this one-time token; without it, this machine becomes the first node of a new one
-    #[arg(long, value_name = "TOKEN", env = "STERNA_JOIN_TOKEN", hide_env_values = true)]
-    pub join: Option<String>,
-    /// What this node is called
+    /// Where the node will keep its configuration and its data
+    #[command(flatten)]
+    pub node: NodeFolder,
+    /// What this node is called; the machine's own name when left out
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Where the node keeps its data
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// The main node's address: join its installation. Without it, this machine becomes the first node of a new one
+    #[arg(long, value_name = "HOST:PORT", requires = "token")]
+    pub join: Option<String>,
+    /// The one-time token from `sterna server invite`; @FILE reads it from a file
+    #[arg(long, value_name = "TOKEN", env = "STERNA_JOIN_TOKEN", hide_env_values = true, requires = "join")]
+    pub token: Option<String>,
+    /// What this node does: main, data, edge. All three for a new installation, data for a joining node
+    #[arg(long, value_name = "ROLES", value_delimiter = ',')]
+    pub roles: Vec<String>,
+    /// Where other nodes reach this one; NAME:7700 when left out
+    #[arg(long, value_name = "HOST:PORT")]
+    pub address: Option<String>,
+    /// Where this node listens for other nodes
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:7700")]
+    pub cluster_listen: std::net::SocketAddr,
 }
 
 /// Arguments of `sterna serve`.
-#[derive(Clone, Debug, Default, Args)]
-pub struct ServeArgs {}
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// The node
+    #[command(flatten)]
+    pub node: NodeFolder,
+}
 
 /// Arguments of `sterna check`.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The accounts to verify, by address or id; all of this node when none is given
+    /// The node
+    #[command(flatten)]
+    pub node: NodeFolder,
+    /// The ids of the accounts to verify; all of this node when none is given
     #[arg(value_name = "ACCOUNT")]
-    pub accounts: Vec<String>,
+    pub accounts: Vec<u64>,
+    /// Also read every body and compare it with its name
+    #[arg(long)]
+    pub deep: bool,
 }
 
 /// Arguments of `sterna demo`.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
     /// Keep the data in this folder and start again from it
     #[arg(long, value_name = "DIR")]
