@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sterna_base::{NodeId, atomic_file};
+use sterna_base::atomic_file;
 
 /// The file's name in the node's folder.
 pub const FILE_NAME: &str = "sterna.toml";
@@ -48,8 +48,6 @@ impl FromStr for Role {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The node's id: made once, never changed.
-    pub id: NodeId,
     /// What it is called.
     pub name: String,
     /// What it does.
@@ -80,19 +78,6 @@ pub struct Cluster {
     /// Where it listens.
     pub listen: SocketAddr,
     /// Where others reach it.
-    pub address: String,
-    /// The main node's id and address; absent on the main node itself.
-    #[serde(default)]
-    pub main: Option<MainNode>,
-}
-
-/// The main node, as a joined node knows it before it has a directory.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MainNode {
-    /// Its id.
-    pub id: NodeId,
-    /// Where it was when this node joined; the directory has the present address.
     pub address: String,
 }
 
@@ -224,10 +209,9 @@ mod tests {
 
     fn config() -> Config {
         Config {
-            id: NodeId::random(),
             name: "mail1".into(),
             roles: [Role::Main, Role::Data].into(),
-            cluster: Cluster { listen: ([0, 0, 0, 0], 7700).into(), address: "mail1:7700".into(), main: None },
+            cluster: Cluster { listen: ([0, 0, 0, 0], 7700).into(), address: "mail1:7700".into() },
             listen: Listen::default(),
             plaintext_login: PlaintextLogin::Never,
             tls: None,

@@ -1,0 +1,80 @@
+//! The certificate that mail clients see: the administrator's, or one of our own until there is a better one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sterna_base::atomic_file;
+
+use crate::config::Config;
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateFileError {
+    /// A file can't be read or written.
+    #[error("{path}: {cause}. Name a readable PEM file in [tls] of sterna.toml, or remove that section")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        cause: String,
+    },
+    /// The two don't belong together, or are of a kind that TLS doesn't take.
+    #[error("certificate {certificate} and key {key} can't be used: {cause}")]
+    Unusable {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What the library says.
+        cause: String,
+    },
+}
+
+/// The TLS configuration of the listeners for clients. Blocking.
+///
+/// # Errors
+/// [`CertificateFileError`].
+pub fn load(folder: &Path, config: &Config) -> Result<Arc<ServerConfig>, CertificateFileError> {
+    let (certificate, key) = match &config.tls {
+        Some(tls) => (tls.certificate.clone(), tls.key.clone()),
+        None => own(folder, config.hostname())?,
+    };
+    let chain = CertificateDer::pem_file_iter(&certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|cause| file_error(&certificate, cause))?;
+    let secret = PrivateKeyDer::from_pem_file(&key).map_err(|cause| file_error(&key, cause))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let built = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret));
+    match built {
+        Ok(config) => Ok(Arc::new(config)),
+        Err(cause) => Err(CertificateFileError::Unusable { certificate, key, cause: cause.to_string() }),
+    }
+}
+
+/// The files of a self-signed certificate, made at the first start. Clients will warn; that is the truth.
+fn own(folder: &Path, hostname: &str) -> Result<(PathBuf, PathBuf), CertificateFileError> {
+    let (certificate, key) = (folder.join("client-tls.crt"), folder.join("client-tls.key"));
+    if !certificate.exists() || !key.exists() {
+        let made = rcgen::generate_simple_self_signed(vec![hostname.to_owned(), "localhost".to_owned()]);
+        let made = made.map_err(|cause| file_error(&certificate, cause))?;
+        write(&key, made.signing_key.serialize_pem().as_bytes(), 0o600)?;
+        write(&certificate, made.cert.pem().as_bytes(), 0o644)?;
+        tracing::info!(certificate = %certificate.display(), "made a self-signed certificate for mail clients");
+    }
+    Ok((certificate, key))
+}
+
+fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), CertificateFileError> {
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(|cause| file_error(path, cause))?;
+    atomic_file::write(path, content, mode).map_err(|cause| file_error(path, cause))
+}
+
+fn file_error(path: &Path, cause: impl ToString) -> CertificateFileError {
+    CertificateFileError::File { path: path.to_owned(), cause: cause.to_string() }
+}
