@@ -1,6 +1,63 @@
-//! The binary: configuration, roles, wiring, command line. The only crate that knows everyone.
+//! The `sterna` program: configuration, roles, wiring, command line. The only crate that knows everyone.
 
 mod admin;
 mod cli;
+mod config;
+mod demo;
+mod node;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command, Exit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the program can't start its threads: {error}")),
+    };
+    if matches!(cli.command, Command::Serve(_)) {
+        prepare_service(cli.global.verbose);
+    }
+    let exit: Exit = runtime.block_on(async {
+        match cli.command {
+            Command::Init(arguments) => node::init::run(arguments).await,
+            Command::Serve(arguments) => node::serve(arguments).await,
+            Command::Check(arguments) => node::check::run(&cli.global, arguments).await,
+            Command::Demo(arguments) => demo::run(&cli.global, arguments).await,
+            Command::Client(command) => cli::run(&cli.global, command).await,
+        }
+    });
+    // Reads of standard input can't be cancelled; nobody waits for them.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+/// What a service sets up that other commands need not: its log, its open files, and its end.
+fn prepare_service(verbose: u8) {
+    let usual = match verbose {
+        0 => "info",
+        1 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("STERNA_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+    // A demonstration that is killed must not leave its nodes behind.
+    if std::env::var_os("STERNA_END_WITH_PARENT").is_some() {
+        let _ = set_parent_process_death_signal(Some(Signal::TERM));
+    }
+}
+
+#[allow(clippy::print_stderr)]
+fn fail(message: &str) -> ExitCode {
+    eprintln!("sterna: {message}");
+    ExitCode::FAILURE
+}

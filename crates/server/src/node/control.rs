@@ -1,0 +1,146 @@
+//! What this node does on the main node's word, and whom the main node lets in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sterna_account::local::LocalAccounts;
+use sterna_account::{Account, AccountError, StoreError, first_containers};
+use sterna_base::{AccountId, Clock, Epoch, NodeId, OperationId};
+use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
+use sterna_cluster::rpc::wire::RELEASE;
+use sterna_cluster::{NodeControl, NodeRole, NodeRoles, NodeStatus};
+use sterna_directory::{Directory, Request, RequestError, Roles};
+
+use super::{Parts, accounts_folder};
+use crate::config::Role;
+
+/// This node's own part.
+pub struct Control {
+    node: NodeId,
+    roles: NodeRoles,
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    local: Option<Arc<LocalAccounts>>,
+    directory: Directory,
+}
+
+impl Control {
+    /// Of the node with these parts.
+    pub fn new(parts: &Parts) -> Self {
+        let role = |role: &Role| match role {
+            Role::Main => NodeRole::Main,
+            Role::Data => NodeRole::Data,
+            Role::Edge => NodeRole::Edge,
+        };
+        Control {
+            node: parts.identity.node(),
+            roles: parts.config.roles.iter().map(role).collect(),
+            folder: accounts_folder(&parts.folder),
+            clock: parts.clock.clone(),
+            local: parts.local.clone(),
+            directory: parts.directory.clone(),
+        }
+    }
+
+    fn local(&self) -> Result<&LocalAccounts, StoreError> {
+        let refused = || StoreError::Io("this node holds no accounts: it has not the role data".to_owned());
+        self.local.as_deref().ok_or_else(refused)
+    }
+
+    /// Free and all bytes of the disk with the accounts.
+    fn disk(&self) -> (u64, u64) {
+        let folder = if self.folder.exists() { self.folder.as_path() } else { self.folder.parent().unwrap_or(&self.folder) };
+        rustix::fs::statvfs(folder).map_or((0, 0), |disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
+    }
+}
+
+#[async_trait]
+impl NodeControl for Control {
+    /// The folders that every account begins with are part of making it; a store that has some was made before.
+    async fn create_account(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError> {
+        let local = self.local()?;
+        local.create(account, epoch).await?;
+        let made = async {
+            let handle = local.get(account).await?;
+            if handle.containers().await?.is_empty() {
+                handle.commit(OperationId::random(), first_containers::mutations()).await?;
+            }
+            Ok::<(), AccountError>(())
+        };
+        made.await.map_err(|error| match error {
+            AccountError::Store(error) => error,
+            other => StoreError::Io(other.to_string()),
+        })
+    }
+
+    async fn delete_account(&self, account: AccountId) -> Result<(), StoreError> {
+        self.local()?.delete(account).await
+    }
+
+    async fn status(&self) -> NodeStatus {
+        let accounts = match &self.local {
+            Some(local) => local.list().await.map_or(0, |list| list.len() as u64),
+            None => 0,
+        };
+        let (disk_free_bytes, disk_bytes) = self.disk();
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
+        NodeStatus {
+            node: self.node,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            release: RELEASE,
+            roles: self.roles.clone(),
+            now: self.clock.now(),
+            disk_free_bytes,
+            disk_bytes,
+            accounts,
+            load_hundredths: (load * 100.0) as u32,
+            directory_modseq: self.directory.watch().borrow().0,
+        }
+    }
+}
+
+/// Writes joining nodes into the directory.
+pub struct Gate {
+    directory: Directory,
+}
+
+impl Gate {
+    /// Of the main node's directory.
+    pub fn new(directory: Directory) -> Self {
+        Gate { directory }
+    }
+
+    fn request(node: &NewNode) -> Request {
+        let has = |role: NodeRole| node.roles.contains(&role);
+        let roles = Roles { main: has(NodeRole::Main), data: has(NodeRole::Data), edge: has(NodeRole::Edge) };
+        let (id, name, address) = (node.id, node.name.clone(), node.address.clone());
+        Request::PutServer { id, name, address, roles }
+    }
+}
+
+fn refused(error: &RequestError) -> AdmitRefused {
+    match error {
+        RequestError::Taken { .. } => AdmitRefused::NameTaken,
+        other => AdmitRefused::Other(other.to_string()),
+    }
+}
+
+#[async_trait]
+impl Admission for Gate {
+    async fn check(&self, node: &NewNode) -> Result<(), AdmitRefused> {
+        if node.roles.contains(&NodeRole::Main) {
+            return Err(AdmitRefused::Other("an installation has one main node; join with data or edge".to_owned()));
+        }
+        let known = self.directory.server(node.id).await;
+        if known.map_err(|error| AdmitRefused::Other(error.to_string()))?.is_some() {
+            return Err(AdmitRefused::NodeKnown);
+        }
+        self.directory.try_out(Self::request(node)).await.map(drop).map_err(|error| refused(&error))
+    }
+
+    async fn admit(&self, node: &NewNode) -> Result<(), AdmitRefused> {
+        self.directory.submit(Self::request(node)).await.map(drop).map_err(|error| refused(&error))
+    }
+}

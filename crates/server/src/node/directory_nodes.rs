@@ -1,0 +1,124 @@
+//! What the cluster asks the directory: nodes from memory, placements from this node's copy.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::RwLock;
+use sterna_account::AccountError;
+use sterna_base::{AccountId, NodeId};
+use sterna_cluster::{Identity, NodeEntry, Nodes, Placement, Placements};
+use sterna_directory::{Directory, StorageError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The nodes of the installation, kept in memory and read again when the directory changes.
+pub struct DirectoryNodes {
+    directory: Directory,
+    known: RwLock<HashMap<NodeId, NodeEntry>>,
+    main: NodeId,
+    /// Where the main node was when this one joined: all that a node knows before it has a directory.
+    first: NodeEntry,
+}
+
+impl DirectoryNodes {
+    /// Reads them, and keeps them fresh.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub async fn start(
+        directory: Directory,
+        identity: &Identity,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Result<Arc<Self>, StorageError> {
+        let facts = identity.facts();
+        let first = NodeEntry { id: facts.main, name: "main".to_owned(), address: facts.main_address.clone() };
+        let nodes = DirectoryNodes { directory: directory.clone(), known: RwLock::default(), main: facts.main, first };
+        let nodes = Arc::new(nodes);
+        nodes.reload().await?;
+        let (refreshed, stop, mut changed) = (nodes.clone(), stop.clone(), directory.watch());
+        tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    change = changed.changed() => if change.is_err() { return },
+                }
+                if let Err(error) = refreshed.reload().await {
+                    tracing::warn!(%error, "the servers could not be read from the directory");
+                }
+            }
+        });
+        Ok(nodes)
+    }
+
+    /// Reads the servers again.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub async fn reload(&self) -> Result<(), StorageError> {
+        let servers = self.directory.servers().await?.into_iter().map(|found| found.value);
+        let entry = |server: sterna_directory::Server| {
+            (server.id, NodeEntry { id: server.id, name: server.name, address: server.address })
+        };
+        let mut known: HashMap<_, _> = servers.map(entry).collect();
+        known.entry(self.first.id).or_insert_with(|| self.first.clone());
+        *self.known.write() = known;
+        Ok(())
+    }
+}
+
+impl Nodes for DirectoryNodes {
+    fn node(&self, id: NodeId) -> Option<NodeEntry> {
+        self.known.read().get(&id).cloned()
+    }
+
+    fn main(&self) -> Option<NodeId> {
+        Some(self.main)
+    }
+}
+
+/// Placements from this node's copy of the directory.
+pub struct DirectoryPlacements {
+    directory: Directory,
+    changed: watch::Receiver<u64>,
+}
+
+impl DirectoryPlacements {
+    /// Over this copy.
+    pub fn start(directory: Directory, stop: &CancellationToken, tasks: &TaskTracker) -> Arc<Self> {
+        let changed = numbers(&directory, stop, tasks);
+        Arc::new(DirectoryPlacements { directory, changed })
+    }
+}
+
+/// The directory's modseq as a plain number, as the cluster knows it.
+pub fn numbers(directory: &Directory, stop: &CancellationToken, tasks: &TaskTracker) -> watch::Receiver<u64> {
+    let mut modseq = directory.watch();
+    let (sender, receiver) = watch::channel(modseq.borrow().0);
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                change = modseq.changed() => if change.is_err() { return },
+            }
+            sender.send_replace(modseq.borrow_and_update().0);
+        }
+    });
+    receiver
+}
+
+#[async_trait]
+impl Placements for DirectoryPlacements {
+    async fn placement(&self, account: AccountId) -> Result<Option<Placement>, AccountError> {
+        let found = self.directory.placement(account).await;
+        let found = found.map_err(|error| AccountError::Unavailable(format!("the directory: {error}")))?;
+        Ok(found.map(|found| Placement { node: found.server, epoch: found.epoch }))
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+}

@@ -1,0 +1,128 @@
+//! `sterna init`: the first node of an installation, or one that joins it.
+
+use std::net::ToSocketAddrs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use sterna_base::{Clock, NodeId, SystemClock};
+use sterna_cluster::join::{JoinOptions, join};
+use sterna_cluster::{Identity, NodeRole};
+use sterna_directory::request::ServerPatch;
+use sterna_directory::{Directory, Mode, Request, Roles};
+
+use super::directory_file;
+use crate::cli::{Exit, InitArgs};
+use crate::config::{Cluster, Config, FILE_NAME, Listen, PlaintextLogin, Role};
+
+/// Sets the folder up.
+#[allow(clippy::print_stderr, clippy::print_stdout)]
+pub async fn run(arguments: InitArgs) -> Exit {
+    match set_up(&arguments).await {
+        Ok(message) => {
+            println!("{message}");
+            Exit::Done
+        }
+        Err(error) => {
+            eprintln!("sterna init: {error:#}");
+            Exit::Failed
+        }
+    }
+}
+
+async fn set_up(arguments: &InitArgs) -> Result<String> {
+    let folder = &arguments.node.dir;
+    if folder.join(FILE_NAME).exists() || Identity::exists(folder) {
+        bail!("there is a node in {} already; start it with `sterna serve`, or choose another --dir", folder.display());
+    }
+    let config = config(arguments)?;
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    match (&arguments.join, &arguments.token) {
+        (Some(main), Some(token)) => join_installation(folder, config, main, token).await,
+        _ => found_installation(folder, config).await,
+    }
+}
+
+/// What the command line says, and what follows from it.
+fn config(arguments: &InitArgs) -> Result<Config> {
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = arguments.name.clone().unwrap_or(machine);
+    let given: Vec<&str> = arguments.roles.iter().map(|role| role.trim()).collect();
+    let usual: &[&str] = if arguments.join.is_some() { &["data"] } else { &["main", "data", "edge"] };
+    let roles = if given.is_empty() { usual } else { &given[..] };
+    let roles = roles.iter().map(|role| role.parse::<Role>()).collect::<Result<_, _>>()?;
+    let listen = arguments.cluster_listen;
+    let address = arguments.address.clone().unwrap_or_else(|| format!("{name}:{}", listen.port()));
+    Ok(Config {
+        name,
+        roles,
+        cluster: Cluster { listen, address },
+        listen: Listen::default(),
+        plaintext_login: PlaintextLogin::Never,
+        tls: None,
+        hostname: None,
+        admin_socket: None,
+    })
+}
+
+async fn found_installation(folder: &Path, config: Config) -> Result<String> {
+    if !config.has(Role::Main) {
+        bail!("the first node of an installation has the role main; to join one, give --join and --token");
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (identity, _) = Identity::init_main(folder, &config.cluster.address, clock.as_ref())?;
+    let directory = Directory::open(&directory_file(folder), Mode::Main(identity.facts().installation), clock)?;
+    announce(&directory, identity.node(), &config).await?;
+    // The configuration last: without it there is no node.
+    config.write(folder)?;
+    Ok(format!("{} is the main node of a new installation. Start it: sterna serve --dir {}", config.name, folder.display()))
+}
+
+async fn join_installation(folder: &Path, config: Config, main: &str, token: &str) -> Result<String> {
+    let token = match token.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading the token from {path}"))?,
+        None => token.to_owned(),
+    };
+    let token = token.trim().parse().map_err(|error| anyhow::anyhow!("this is no join token: {error}"))?;
+    let role = |role: &Role| match role {
+        Role::Main => NodeRole::Main,
+        Role::Data => NodeRole::Data,
+        Role::Edge => NodeRole::Edge,
+    };
+    if main.to_socket_addrs().is_err() {
+        bail!("{main} is not an address; give the main node as HOST:PORT, for example mail1:7700");
+    }
+    let options = JoinOptions {
+        main_address: main.to_owned(),
+        token,
+        name: config.name.clone(),
+        roles: config.roles.iter().map(role).collect(),
+        address: config.cluster.address.clone(),
+        listen: Some(config.cluster.listen),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let joined = join(folder, &options, Arc::new(SystemClock)).await?;
+    config.write(folder)?;
+    let mut message = format!("{} has joined. Start it: sterna serve --dir {}", config.name, folder.display());
+    for warning in joined.warnings {
+        message.push_str(&format!("\nnote: {warning}"));
+    }
+    Ok(message)
+}
+
+/// Writes the main node into its own directory, or mends its row when the configuration changed.
+pub async fn announce(directory: &Directory, node: NodeId, config: &Config) -> Result<()> {
+    let roles = Roles { main: config.has(Role::Main), data: config.has(Role::Data), edge: config.has(Role::Edge) };
+    let (name, address) = (config.name.clone(), config.cluster.address.clone());
+    match directory.server(node).await? {
+        None => {
+            directory.submit(Request::PutServer { id: node, name, address, roles }).await?;
+        }
+        Some(known) if known.address != address || known.roles != roles => {
+            let patch = ServerPatch { address: Some(address), roles: Some(roles), ..ServerPatch::default() };
+            directory.submit(Request::SetServer { id: node, expect: None, patch }).await?;
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,296 @@
+//! A running node: which parts it starts for its roles, and how they are tied together.
+
+pub mod certificate;
+pub mod check;
+mod control;
+mod directory_log;
+mod directory_nodes;
+pub mod init;
+mod listeners;
+mod notify;
+mod provision;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sterna_account::local::LocalAccounts;
+use sterna_account::retention;
+use sterna_account::service::Accounts;
+use sterna_base::{Clock, SystemClock};
+use sterna_cluster::ca::Authority;
+use sterna_cluster::join::{JoinDesk, TokenBook};
+use sterna_cluster::nodes::DirectoryCheck;
+use sterna_cluster::{
+    AccountsService, ClusterNode, ControlClient, Follower, Identity, Nodes, Peers, PlacedAccounts, Placements,
+    Services, renew,
+};
+use sterna_directory::password::PasswordCost;
+use sterna_directory::{Authentication, Directory, Mode};
+use sterna_engines::sqlite::SqliteEngine;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, AdminState, NodeInfo};
+use crate::cli::{Exit, ServeArgs};
+use crate::config::{Config, Role};
+use control::{Control, Gate};
+use directory_log::{Copy, Log};
+use directory_nodes::{DirectoryNodes, DirectoryPlacements};
+use provision::{Invitations, Stores};
+
+/// How often expunged items are looked for whose time is over.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(6 * 3600);
+
+/// Passwords hashed at the same time.
+const HASHING_MAX: usize = 2;
+
+/// Where a node keeps its accounts, in its folder.
+pub fn accounts_folder(folder: &Path) -> PathBuf {
+    folder.join("accounts")
+}
+
+/// Where a node keeps its directory, in its folder.
+pub fn directory_file(folder: &Path) -> PathBuf {
+    folder.join("directory.sqlite")
+}
+
+/// Runs the node of this folder until it is told to end.
+#[allow(clippy::print_stderr)]
+pub async fn serve(arguments: ServeArgs) -> Exit {
+    match run(&arguments.node.dir).await {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            eprintln!("sterna serve: {error:#}");
+            Exit::Config
+        }
+    }
+}
+
+async fn run(folder: &Path) -> Result<()> {
+    let config = Config::read(folder)?;
+    let node = Node::start(folder, config).await?;
+    notify::ready("serving");
+    ended().await?;
+    notify::stopping();
+    tracing::info!("the node is ending");
+    node.stop().await;
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn ended() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// A running node.
+struct Node {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    cluster: ClusterNode,
+    local: Option<Arc<LocalAccounts>>,
+}
+
+/// What the parts of a node share.
+struct Parts {
+    config: Config,
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    identity: Arc<Identity>,
+    directory: Directory,
+    nodes: Arc<DirectoryNodes>,
+    placements: Arc<DirectoryPlacements>,
+    peers: Arc<Peers>,
+    local: Option<Arc<LocalAccounts>>,
+    accounts: Arc<PlacedAccounts>,
+    authentication: Arc<Authentication>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Node {
+    async fn start(folder: &Path, config: Config) -> Result<Self> {
+        let parts = Parts::open(folder, config).await?;
+        let desk = parts.desk()?;
+        let control = Arc::new(Control::new(&parts));
+        let services = Services {
+            nodes: parts.nodes.clone(),
+            accounts: parts.local.clone().map(|local| {
+                let placements: Arc<dyn Placements> = parts.placements.clone();
+                AccountsService::new(local, DirectoryCheck::new(placements, parts.identity.node()))
+            }),
+            control: Some(control.clone()),
+            directory: parts.directory.is_main().then(|| Log::new(parts.directory.clone(), &parts.tasks) as _),
+            joining: desk.clone(),
+        };
+        let listen = parts.config.cluster.listen;
+        let bound = ClusterNode::bind(listen, parts.identity.clone(), services, parts.clock.clone()).await;
+        let cluster = bound.with_context(|| format!("the address for other nodes ({listen}) can't be used"))?;
+        parts.announce().await?;
+        parts.follow();
+        parts.keep_house(desk.clone());
+        parts.serve_admin(desk, control).await?;
+        if parts.config.has(Role::Edge) {
+            listeners::start(&parts).await?;
+        }
+        tracing::info!(name = parts.config.name, id = %parts.identity.node(), "the node serves");
+        Ok(Node { stop: parts.stop, tasks: parts.tasks, cluster, local: parts.local })
+    }
+
+    /// Lets sessions say good-bye, then closes the stores.
+    async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.cluster.shutdown().await;
+        if let Some(local) = self.local {
+            local.close().await;
+        }
+    }
+}
+
+impl Parts {
+    async fn open(folder: &Path, config: Config) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let identity = Arc::new(Identity::load(folder).context("this node's identity can't be read")?);
+        let main = config.has(Role::Main);
+        let mode = if main { Mode::Main(identity.facts().installation) } else { Mode::Copy };
+        let path = directory_file(folder);
+        let directory = Directory::open(&path, mode, clock.clone());
+        let directory = directory.with_context(|| format!("the directory {} can't be opened", path.display()))?;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let nodes = DirectoryNodes::start(directory.clone(), &identity, &stop, &tasks).await?;
+        let placements = DirectoryPlacements::start(directory.clone(), &stop, &tasks);
+        let peers = Peers::new(identity.clone(), nodes.clone() as Arc<dyn Nodes>, clock.clone());
+        let engine = SqliteEngine::new(accounts_folder(folder));
+        let local = config.has(Role::Data).then(|| Arc::new(LocalAccounts::new(Arc::new(engine), clock.clone())));
+        let local_accounts = local.clone().map(|local| local as Arc<dyn Accounts>);
+        let accounts = PlacedAccounts::new(peers.clone(), placements.clone(), local_accounts);
+        let authentication = Authentication::new(directory.clone(), PasswordCost::DEFAULT, HASHING_MAX)?;
+        Ok(Parts {
+            config,
+            folder: folder.to_owned(),
+            clock,
+            identity,
+            directory,
+            nodes,
+            placements,
+            peers,
+            local,
+            accounts,
+            authentication: Arc::new(authentication),
+            stop,
+            tasks,
+        })
+    }
+
+    /// On the main node: who lets others in.
+    fn desk(&self) -> Result<Option<Arc<JoinDesk>>> {
+        if !self.directory.is_main() {
+            return Ok(None);
+        }
+        let authority = Authority::load(&self.folder, self.identity.facts().installation)?;
+        let book = TokenBook::open(&self.folder, self.clock.clone())?;
+        let (gate, clock) = (Arc::new(Gate::new(self.directory.clone())), self.clock.clone());
+        Ok(Some(JoinDesk::new(authority, self.identity.node(), book, gate, clock, env!("CARGO_PKG_VERSION"))))
+    }
+
+    /// The main node writes itself into its directory; its address may have changed in the configuration.
+    async fn announce(&self) -> Result<()> {
+        if self.directory.is_main() {
+            init::announce(&self.directory, self.identity.node(), &self.config).await?;
+            self.nodes.reload().await?;
+        }
+        Ok(())
+    }
+
+    /// The others follow the main node's directory.
+    fn follow(&self) {
+        if self.directory.is_main() {
+            return;
+        }
+        let copy = Arc::new(Copy::new(self.directory.clone()));
+        let follower = Follower::new(self.peers.clone(), copy, self.clock.clone());
+        self.tasks.spawn(follower.run(self.stop.clone()));
+    }
+
+    /// Work that goes on by itself: certificates, and what was expunged long ago.
+    fn keep_house(&self, desk: Option<Arc<JoinDesk>>) {
+        match desk {
+            None => {
+                let renewing = renew::keep_renewed(self.peers.clone(), self.clock.clone(), self.stop.clone());
+                self.tasks.spawn(renewing);
+            }
+            Some(desk) => {
+                if let Err(error) = desk.renew_own(&self.identity) {
+                    tracing::warn!(%error, "the node's own certificate could not be renewed");
+                }
+            }
+        }
+        if let Some(local) = self.local.clone() {
+            let (clock, stop) = (self.clock.clone(), self.stop.clone());
+            self.tasks.spawn(async move {
+                let stop = stop.cancelled_owned();
+                let (sender, receiver) = tokio::sync::watch::channel(false);
+                let purging = retention::run(
+                    &local,
+                    clock.as_ref(),
+                    retention::RETENTION_DEFAULT_MS,
+                    RETENTION_INTERVAL,
+                    receiver,
+                );
+                tokio::select! {
+                    () = purging => {}
+                    () = stop => drop(sender),
+                }
+            });
+        }
+    }
+
+    /// The administration socket.
+    async fn serve_admin(&self, desk: Option<Arc<JoinDesk>>, control: Arc<Control>) -> Result<()> {
+        let roles = self.config.roles.iter().map(|role| role.name().to_owned()).collect();
+        let node = NodeInfo {
+            id: self.identity.node(),
+            name: self.config.name.clone(),
+            roles,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.clock.now(),
+        };
+        let client = ControlClient::new(self.peers.clone());
+        let accounts: Arc<dyn Accounts> = self.accounts.clone();
+        let stores = Stores::new(self.identity.node(), control, client, accounts, self.directory.clone());
+        let state = AdminState {
+            directory: self.directory.clone(),
+            authentication: self.authentication.clone(),
+            node: Arc::new(node),
+            provision: Arc::new(stores),
+            tokens: Arc::new(Invitations::new(desk)),
+        };
+        let path = self.config.admin_socket(&self.folder);
+        let socket = admin::socket::bind(&path).await;
+        let socket = socket.with_context(|| format!("the administration socket {}", path.display()))?;
+        let (router, stop) = (admin::router(state.clone()), self.stop.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = admin::socket::serve(socket, router, stop.cancelled_owned()).await {
+                tracing::error!(%error, "the administration socket failed");
+            }
+        });
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = admin::sweep_forever(state) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(())
+    }
+}

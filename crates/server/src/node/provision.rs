@@ -1,0 +1,154 @@
+//! What the administration API needs of the node: stores on any server, and invitations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sterna_account::Mutation;
+use sterna_account::service::Accounts;
+use sterna_base::{AccountId, Epoch, NodeId, OperationId, Secret};
+use sterna_cluster::join::JoinDesk;
+use sterna_cluster::{CallError, ControlClient, NodeControl};
+use sterna_directory::Directory;
+
+use super::control::Control;
+use crate::admin::{JoinToken, Provision, ProvisionError, TokenError, TokenRequest, Tokens};
+
+/// How often the quota of an account is tried to be set before that is left to the next change of it.
+const QUOTA_TRIES_MAX: u32 = 30;
+
+/// How long a try waits for the one before.
+const QUOTA_WAIT: Duration = Duration::from_secs(1);
+
+/// Stores of accounts, here and on other servers.
+pub struct Stores {
+    node: NodeId,
+    own: Arc<Control>,
+    others: ControlClient,
+    accounts: Arc<dyn Accounts>,
+    directory: Directory,
+}
+
+impl Stores {
+    /// Of this node and those it can call.
+    pub fn new(
+        node: NodeId,
+        own: Arc<Control>,
+        others: ControlClient,
+        accounts: Arc<dyn Accounts>,
+        directory: Directory,
+    ) -> Self {
+        Stores { node, own, others, accounts, directory }
+    }
+}
+
+fn call_error(server: NodeId, error: &CallError) -> ProvisionError {
+    let cause = error.to_string();
+    match error {
+        CallError::Refused { .. } => ProvisionError::Refused { server, cause },
+        _ => ProvisionError::Unreachable { server, cause },
+    }
+}
+
+#[async_trait]
+impl Provision for Stores {
+    async fn create(&self, account: AccountId, server: NodeId, epoch: Epoch) -> Result<(), ProvisionError> {
+        if server == self.node {
+            let made = self.own.create_account(account, epoch).await;
+            return made.map_err(|error| ProvisionError::Refused { server, cause: error.to_string() });
+        }
+        self.others.create_account(server, account, epoch).await.map_err(|error| call_error(server, &error))
+    }
+
+    async fn delete(&self, account: AccountId, server: NodeId) -> Result<(), ProvisionError> {
+        if server == self.node {
+            let gone = self.own.delete_account(account).await;
+            return gone.map_err(|error| ProvisionError::Refused { server, cause: error.to_string() });
+        }
+        self.others.delete_account(server, account).await.map_err(|error| call_error(server, &error))
+    }
+
+    /// The store takes it through its ordinary handle, which a new account has only once its placement is known
+    /// everywhere: so this goes on by itself.
+    async fn set_quota(
+        &self,
+        account: AccountId,
+        _server: NodeId,
+        bytes_max: Option<u64>,
+    ) -> Result<(), ProvisionError> {
+        let (accounts, directory) = (self.accounts.clone(), self.directory.clone());
+        tokio::spawn(async move {
+            let mut changed = directory.watch();
+            for _ in 0..QUOTA_TRIES_MAX {
+                let step = vec![Mutation::SetQuota { bytes_max, items_max: None }];
+                let set = match accounts.open(account).await {
+                    Ok(handle) => handle.commit(OperationId::random(), step).await.map(drop),
+                    Err(error) => Err(error),
+                };
+                match set {
+                    Ok(()) => return,
+                    Err(error) => tracing::debug!(%account, %error, "the quota is not set yet"),
+                }
+                let _ = tokio::time::timeout(QUOTA_WAIT, changed.changed()).await;
+            }
+            tracing::warn!(%account, "the quota could not be set; set it again with sterna user set --quota");
+        });
+        Ok(())
+    }
+
+    async fn ping(&self, server: NodeId) -> Result<(), ProvisionError> {
+        if server == self.node {
+            return Ok(());
+        }
+        self.others.ping(server).await.map_err(|error| call_error(server, &error))
+    }
+}
+
+/// Invitations of the main node.
+pub struct Invitations {
+    desk: Option<Arc<JoinDesk>>,
+}
+
+impl Invitations {
+    /// Without a desk every call says that this is not the main node.
+    pub fn new(desk: Option<Arc<JoinDesk>>) -> Self {
+        Invitations { desk }
+    }
+
+    fn desk(&self) -> Result<&Arc<JoinDesk>, TokenError> {
+        self.desk.as_ref().ok_or(TokenError::NotMain)
+    }
+}
+
+#[async_trait]
+impl Tokens for Invitations {
+    async fn issue(&self, request: TokenRequest) -> Result<JoinToken, TokenError> {
+        let lifetime_ms = i64::try_from(request.lifetime_ms).unwrap_or(i64::MAX);
+        let issued = self.desk()?.issue_token(lifetime_ms).await;
+        let (token, entry) = issued.map_err(|error| TokenError::Storage(error.to_string()))?;
+        let (id, expires_at) = (entry.hash.to_string()[..16].to_owned(), entry.expires_at);
+        Ok(JoinToken { id, token: Some(Secret::new(token.to_string())), request, expires_at })
+    }
+
+    async fn list(&self) -> Result<Vec<JoinToken>, TokenError> {
+        let unused = self.desk()?.tokens().into_iter().filter(|entry| entry.used.is_none());
+        let token = |entry: sterna_cluster::join::TokenEntry| {
+            let lifetime_ms = u64::try_from(entry.expires_at.0 - entry.made_at.0).unwrap_or(0);
+            let request = TokenRequest { name: None, roles: Vec::new(), lifetime_ms };
+            let id = entry.hash.to_string()[..16].to_owned();
+            JoinToken { id, token: None, request, expires_at: entry.expires_at }
+        };
+        Ok(unused.map(token).collect())
+    }
+
+    async fn revoke(&self, id: &str) -> Result<bool, TokenError> {
+        let desk = self.desk()?.clone();
+        let id = id.to_owned();
+        let revoked = tokio::task::spawn_blocking(move || desk.revoke_token(&id)).await;
+        match revoked {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => Err(TokenError::Storage(error.to_string())),
+            Err(error) => Err(TokenError::Storage(error.to_string())),
+        }
+    }
+}
