@@ -182,7 +182,8 @@ impl Config {
     pub fn write(&self, folder: &Path) -> Result<(), ConfigError> {
         let path = folder.join(FILE_NAME);
         let text = toml::to_string(self).unwrap_or_default();
-        let header = "# This node. Settings of the whole installation are in its directory: see `sterna domain set`.\n\n";
+        let header =
+            "# This node. Settings of the whole installation are in its directory: see `sterna domain set`.\n\n";
         let written = atomic_file::write(&path, format!("{header}{text}").as_bytes(), 0o640);
         written.map_err(|cause| ConfigError::File { path, cause })
     }

@@ -150,8 +150,8 @@ struct Hold<'a> {
     changed: watch::Receiver<u64>,
     until: Instant,
     pause_ms: u64,
-    /// Where the attempts go, and whether that node was known to be down before the first of them: a call that finds out
-    /// waits for the node's return, one that could have known doesn't.
+    /// Where the attempts go, and whether that node was known to be down before the first of them: a call that finds
+    /// out waits for the node's return, one that could have known doesn't.
     tried: Option<(Placement, bool)>,
 }
 

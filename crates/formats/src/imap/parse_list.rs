@@ -8,8 +8,8 @@ use super::lexer::{Lexer, Result};
 /// Most patterns in one LIST.
 const PATTERNS_MAX: usize = 64;
 
-/// Most bytes of the patterns of one LIST together, because each is held against every name: room for two of the longest
-/// paths there can be.
+/// Most bytes of the patterns of one LIST together, because each is held against every name: room for two of the
+/// longest paths there can be.
 pub const PATTERN_BYTES_MAX: usize = 2 * CONTAINER_DEPTH_MAX * (CONTAINER_NAME_BYTES_MAX + 1);
 
 impl Lexer<'_> {

@@ -59,11 +59,8 @@ async fn look(arguments: &CheckArgs) -> Result<(usize, Vec<Finding>)> {
 }
 
 async fn check_directory(folder: &Path, config: &Config) -> Result<Vec<Finding>> {
-    let mode = if config.has(Role::Main) {
-        Mode::Main(Identity::load(folder)?.facts().installation)
-    } else {
-        Mode::Copy
-    };
+    let mode =
+        if config.has(Role::Main) { Mode::Main(Identity::load(folder)?.facts().installation) } else { Mode::Copy };
     let directory = Directory::open(&directory_file(folder), mode, Arc::new(SystemClock)).context("the directory")?;
     let found = directory.check().await.context("the directory")?;
     Ok(found.into_iter().map(|what| Finding { place: "directory".to_owned(), what }).collect())

@@ -50,8 +50,10 @@ impl Control {
 
     /// Free and all bytes of the disk with the accounts.
     fn disk(&self) -> (u64, u64) {
-        let folder = if self.folder.exists() { self.folder.as_path() } else { self.folder.parent().unwrap_or(&self.folder) };
-        rustix::fs::statvfs(folder).map_or((0, 0), |disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
+        let folder =
+            if self.folder.exists() { self.folder.as_path() } else { self.folder.parent().unwrap_or(&self.folder) };
+        rustix::fs::statvfs(folder)
+            .map_or((0, 0), |disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
     }
 }
 

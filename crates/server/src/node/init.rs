@@ -75,7 +75,11 @@ async fn found_installation(folder: &Path, config: Config) -> Result<String> {
     announce(&directory, identity.node(), &config).await?;
     // The configuration last: without it there is no node.
     config.write(folder)?;
-    Ok(format!("{} is the main node of a new installation. Start it: sterna serve --dir {}", config.name, folder.display()))
+    Ok(format!(
+        "{} is the main node of a new installation. Start it: sterna serve --dir {}",
+        config.name,
+        folder.display()
+    ))
 }
 
 async fn join_installation(folder: &Path, config: Config, main: &str, token: &str) -> Result<String> {

@@ -64,7 +64,7 @@ pub async fn serve(arguments: ServeArgs) -> Exit {
         Err(error) => {
             tracing::error!("{error:#}");
             eprintln!("sterna serve: {error:#}");
-            Exit::Config
+            Exit::BadConfig
         }
     }
 }

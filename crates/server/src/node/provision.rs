@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use sterna_account::Mutation;
 use sterna_account::service::Accounts;
 use sterna_base::{AccountId, Epoch, NodeId, OperationId, Secret};
-use sterna_cluster::join::JoinDesk;
-use sterna_cluster::{CallError, ControlClient, NodeControl};
+use sterna_cluster::join::{JoinDesk, TokenEntry, TokenGrant};
+use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole};
 use sterna_directory::Directory;
 
 use super::control::Control;
@@ -123,32 +123,39 @@ impl Invitations {
 #[async_trait]
 impl Tokens for Invitations {
     async fn issue(&self, request: TokenRequest) -> Result<JoinToken, TokenError> {
+        let roles = request.roles.iter().filter_map(|name| node_role(name)).collect();
         let lifetime_ms = i64::try_from(request.lifetime_ms).unwrap_or(i64::MAX);
-        let issued = self.desk()?.issue_token(lifetime_ms).await;
+        let grant = TokenGrant { name: request.name, roles, lifetime_ms };
+        let issued = self.desk()?.issue_token(grant).await;
         let (token, entry) = issued.map_err(|error| TokenError::Storage(error.to_string()))?;
-        let (id, expires_at) = (entry.hash.to_string()[..16].to_owned(), entry.expires_at);
-        Ok(JoinToken { id, token: Some(Secret::new(token.to_string())), request, expires_at })
+        Ok(JoinToken { token: Some(Secret::new(token.to_string())), ..listed(entry) })
     }
 
     async fn list(&self) -> Result<Vec<JoinToken>, TokenError> {
-        let unused = self.desk()?.tokens().into_iter().filter(|entry| entry.used.is_none());
-        let token = |entry: sterna_cluster::join::TokenEntry| {
-            let lifetime_ms = u64::try_from(entry.expires_at.0 - entry.made_at.0).unwrap_or(0);
-            let request = TokenRequest { name: None, roles: Vec::new(), lifetime_ms };
-            let id = entry.hash.to_string()[..16].to_owned();
-            JoinToken { id, token: None, request, expires_at: entry.expires_at }
-        };
-        Ok(unused.map(token).collect())
+        Ok(self.desk()?.open_tokens().into_iter().map(listed).collect())
     }
 
     async fn revoke(&self, id: &str) -> Result<bool, TokenError> {
-        let desk = self.desk()?.clone();
-        let id = id.to_owned();
-        let revoked = tokio::task::spawn_blocking(move || desk.revoke_token(&id)).await;
-        match revoked {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => Err(TokenError::Storage(error.to_string())),
-            Err(error) => Err(TokenError::Storage(error.to_string())),
-        }
+        self.desk()?.revoke_token(id).await.map_err(|error| TokenError::Storage(error.to_string()))
+    }
+}
+
+/// A token without its secret.
+fn listed(entry: TokenEntry) -> JoinToken {
+    let roles = entry.grant.roles.iter().map(|role| role_name(*role).to_owned()).collect();
+    let lifetime_ms = entry.grant.lifetime_ms.unsigned_abs();
+    let request = TokenRequest { name: entry.grant.name, roles, lifetime_ms };
+    JoinToken { id: entry.id, token: None, request, expires_at: entry.expires_at }
+}
+
+fn node_role(name: &str) -> Option<NodeRole> {
+    [NodeRole::Main, NodeRole::Data, NodeRole::Edge].into_iter().find(|role| role_name(*role) == name)
+}
+
+fn role_name(role: NodeRole) -> &'static str {
+    match role {
+        NodeRole::Main => "main",
+        NodeRole::Data => "data",
+        NodeRole::Edge => "edge",
     }
 }

@@ -1,7 +1,7 @@
 //! FETCH (RFC 9051 section 6.4.5).
 //!
-//! Flags, UIDs and modseqs come from the view; nothing else is read for them. What needs more is read in steps, and goes
-//! out while the next is read.
+//! Flags, UIDs and modseqs come from the view; nothing else is read for them. What needs more is read in steps, and
+//! goes out while the next is read.
 
 use std::collections::HashMap;
 

@@ -183,7 +183,8 @@ fn collect_sets(selected: &crate::imap::selected::Selected, key: &SearchKey, set
     Ok(())
 }
 
-/// Whether a message matches; `None` when more must be known. `set` counts the sets met so far, so every key is visited.
+/// Whether a message matches; `None` when more must be known. `set` counts the sets met so far, so every key is
+/// visited.
 fn test(key: &SearchKey, known: &Known<'_>, sets: &Sets, set: &mut usize) -> Option<bool> {
     let flags = known.picked.flags;
     match key {
