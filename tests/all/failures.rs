@@ -72,9 +72,8 @@ fn what_was_acknowledged_survives_the_kill_of_every_process() {
         }
         acknowledged.push((initial, before + 20));
     }
-    for node in ["main", "alpha", "beta"] {
-        signal(&process_of(&demo, node), "-KILL");
-    }
+    let processes = ["main", "alpha", "beta"].map(|node| process_of(&demo, node));
+    processes.iter().for_each(|process| signal(process, "-KILL"));
     demo.restart();
     for (initial, count) in acknowledged {
         assert_eq!(messages(&mut login(&demo, demo.user(initial)).unwrap()), count);

@@ -76,6 +76,23 @@ impl Accounts for PlacedAccounts {
     }
 }
 
+/// Makes a call on the handle of now, and again for as long as [`Hold`] says.
+macro_rules! held {
+    ($self:ident, $handle:ident, $call:expr) => {{
+        let mut hold = Hold::new($self);
+        loop {
+            let result = match hold.attempt().await {
+                Ok($handle) => $call.await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(value) => return Ok(value),
+                Err(error) => hold.after(error).await?,
+            }
+        }
+    }};
+}
+
 /// One account, wherever it is at present.
 struct PlacedAccount {
     account: AccountId,
@@ -115,6 +132,21 @@ impl PlacedAccount {
         let current = Current { placement, seen, handle };
         *self.current.lock() = Some(current.clone());
         Ok(current)
+    }
+
+    async fn commit_held(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
+        held!(self, handle, handle.commit(operation, mutations.clone()))
+    }
+
+    /// Who committed here knows at once, without waiting for the data server's notification.
+    fn announce(&self, modseq: Modseq) {
+        if let Some(sender) = self.modseq.lock().upgrade() {
+            sender.send_if_modified(|known| {
+                let newer = modseq > *known;
+                *known = modseq.max(*known);
+                newer
+            });
+        }
     }
 
     /// Forgets a local handle that failed: the next attempt opens the account anew.
@@ -208,23 +240,6 @@ impl<'a> Hold<'a> {
     }
 }
 
-/// Makes a call on the handle of now, and again for as long as [`Hold`] says.
-macro_rules! held {
-    ($self:ident, $handle:ident, $call:expr) => {{
-        let mut hold = Hold::new($self);
-        loop {
-            let result = match hold.attempt().await {
-                Ok($handle) => $call.await,
-                Err(error) => Err(error),
-            };
-            match result {
-                Ok(value) => return Ok(value),
-                Err(error) => hold.after(error).await?,
-            }
-        }
-    }};
-}
-
 #[async_trait]
 impl Account for PlacedAccount {
     fn id(&self) -> AccountId {
@@ -290,7 +305,9 @@ impl Account for PlacedAccount {
     }
 
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
-        held!(self, handle, handle.commit(operation, mutations.clone()))
+        let committed = self.commit_held(operation, mutations).await?;
+        self.announce(committed.modseq);
+        Ok(committed)
     }
 
     async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {

@@ -9,11 +9,15 @@ use sterna_account::{Account, AccountError, Change, Cursor, StoreError};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{ContainerId, Modseq, Uid};
 
+use tokio::sync::watch;
+
 use super::picture::Picture;
 
 /// A shared view.
 pub struct View {
     account: Arc<dyn Account>,
+    /// Held as long as the view lives: news come to those who listen.
+    news: watch::Receiver<Modseq>,
     picture: RwLock<Picture>,
     /// One session at a time asks what changed; the others find it done.
     refreshing: tokio::sync::Mutex<()>,
@@ -25,6 +29,7 @@ pub struct View {
 impl View {
     /// Reads the narrow rows of a mailbox.
     pub async fn load(account: Arc<dyn Account>, id: ContainerId) -> Result<Self, AccountError> {
+        let news = account.watch();
         // The modseq first: what is committed while the pages are read is applied again by the next refresh.
         let synced = account.head().await?.modseq;
         let container = account.container(id).await?.ok_or(AccountError::Store(StoreError::NoSuchContainer(id)))?;
@@ -41,6 +46,7 @@ impl View {
         }
         Ok(View {
             account,
+            news,
             picture: RwLock::new(Picture::new(synced, container, rows)),
             refreshing: tokio::sync::Mutex::default(),
             told: Mutex::default(),
@@ -55,7 +61,7 @@ impl View {
 
     /// Asks what changed since the last time; cheap when nothing did.
     pub async fn refresh(&self) -> Result<(), AccountError> {
-        let newest = *self.account.watch().borrow();
+        let newest = *self.news.borrow();
         if newest <= self.picture.read().synced {
             return Ok(());
         }

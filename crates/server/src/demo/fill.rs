@@ -12,6 +12,10 @@ use super::corpus;
 /// How many APPENDs are on their way before answers are read: the server commits what waits in groups.
 const PIPELINE: usize = 32;
 
+/// How often it is asked whether an account is served, and how long it waits in between.
+const SERVED_TRIES_MAX: u32 = 300;
+const SERVED_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Logs in and appends everything that the corpus has for this user.
 pub async fn fill(imap: std::net::SocketAddr, user: &User, domain: &str, seed: u64) -> Result<usize> {
     let local_part = user.address.split('@').next().unwrap_or_default();
@@ -42,6 +46,25 @@ pub async fn fill(imap: std::net::SocketAddr, user: &User, domain: &str, seed: u
     session.answers(waiting).await?;
     session.send("LOGOUT").await?;
     Ok(count)
+}
+
+/// Logs in again and again until the user's INBOX answers: a data server that has just started is found by the next try.
+pub async fn wait_until_served(imap: std::net::SocketAddr, user: &User) -> Result<()> {
+    let mut last = Ok(());
+    for _ in 0..SERVED_TRIES_MAX {
+        let answer = async {
+            let mut session = Session::open(imap).await?;
+            session.send(&format!("LOGIN \"{}\" \"{}\"", user.address, user.password)).await?;
+            session.send("STATUS INBOX (MESSAGES)").await?;
+            session.answers(2).await
+        };
+        last = answer.await;
+        if last.is_ok() {
+            return last;
+        }
+        tokio::time::sleep(SERVED_WAIT).await;
+    }
+    last.with_context(|| format!("{} is not served", user.address))
 }
 
 /// `date-time` of RFC 9051 section 9, in UTC.

@@ -122,6 +122,9 @@ async fn stand(
             state.users
         }
     };
+    for user in &users {
+        fill::wait_until_served(ports.at(Service::Imap as u16), user).await?;
+    }
     announce(global, ports, &socket, &users);
     let ended = futures_of(nodes).await;
     anyhow::bail!("{ended}; its log is in {}", folder.display())
