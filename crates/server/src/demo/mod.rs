@@ -25,6 +25,8 @@ const DOMAIN: &str = "demo.test";
 /// What a demonstration keeps in its folder to start again.
 #[derive(Serialize, Deserialize)]
 struct State {
+    /// The ports: the nodes know each other by id, but a node that is down can't be asked for its new address.
+    port_base: u16,
     users: Vec<User>,
 }
 
@@ -64,12 +66,16 @@ pub async fn run(global: &GlobalArgs, arguments: DemoArgs) -> Exit {
 
 async fn demonstrate(global: &GlobalArgs, arguments: DemoArgs) -> Result<()> {
     let (folder, _temporary) = folder(arguments.dir)?;
-    let ports = match arguments.port_base {
-        Some(base) => Ports::fixed(base),
-        None => Ports::free()?,
-    };
     let state_file = folder.join("demo.json");
     let kept: Option<State> = std::fs::read(&state_file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let ports = match (arguments.port_base, &kept) {
+        (Some(base), Some(kept)) if base != kept.port_base => {
+            anyhow::bail!("the nodes in {} have the ports from {} on", folder.display(), kept.port_base)
+        }
+        (Some(base), _) => Ports::fixed(base),
+        (None, Some(kept)) => Ports::again(kept.port_base)?,
+        (None, None) => Ports::free()?,
+    };
     let interrupted = tokio::signal::ctrl_c();
     let mut nodes = Vec::new();
     let result = tokio::select! {
@@ -117,7 +123,7 @@ async fn stand(
                 progress(&format!("writing mail for {}", user.address));
                 fill::fill(ports.at(Service::Imap as u16), user, DOMAIN, seed as u64).await?;
             }
-            let state = State { users };
+            let state = State { port_base: ports.base(), users };
             sterna_base::atomic_file::write(state_file, &serde_json::to_vec(&state)?, 0o600)?;
             state.users
         }

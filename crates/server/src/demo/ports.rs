@@ -24,6 +24,20 @@ impl Ports {
         Ports { base, _lock: None }
     }
 
+    /// The ports of an earlier run: the nodes know each other's addresses.
+    ///
+    /// # Errors
+    /// When another demonstration has them.
+    pub fn again(base: u16) -> std::io::Result<Self> {
+        let taken = || std::io::Error::other(format!("another demonstration has the ports from {base} on"));
+        Ok(Ports { base, _lock: Some(lock(base)?.ok_or_else(taken)?) })
+    }
+
+    /// The number of the first port.
+    pub fn base(&self) -> u16 {
+        self.base
+    }
+
     /// The first run of free ports from a random place on. A lock file keeps other demonstrations away from it.
     ///
     /// # Errors
