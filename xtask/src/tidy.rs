@@ -9,7 +9,7 @@ use crate::{arrows, run};
 /// Longest source file before somebody must look for the seam.
 const LINES_MAX: usize = 800;
 
-/// Longest line of code or text.
+/// Longest line of a comment; rustfmt keeps code within the same.
 const COLUMNS_MAX: usize = 120;
 
 /// Words that mean unfinished work. Assembled, so that this file passes itself.
@@ -44,7 +44,8 @@ fn check_file(path: &str, text: &str, findings: &mut Vec<String>) {
     }
     for (number, line) in text.lines().enumerate() {
         let place = || format!("{path}:{}", number + 1);
-        if rust && line.chars().count() > COLUMNS_MAX {
+        // rustfmt sees to code; texts, SQL and dialogs are broken where they read well, not where a column ends.
+        if rust && line.trim_start().starts_with("//") && line.chars().count() > COLUMNS_MAX {
             findings.push(format!("{}: longer than {COLUMNS_MAX} columns", place()));
         }
         if rust && leftovers().iter().any(|word| line.contains(word)) {

@@ -248,7 +248,7 @@ async fn a_token_gives_a_name_and_limits_roles_and_can_be_revoked() {
     assert_eq!(installation.world.nodes.lock()[&joined.identity.node()].name, "gate");
 
     let (token, entry) = installation.desk.issue_token(grant).await.unwrap();
-    assert_eq!(installation.desk.open_tokens(), [entry.clone()]);
+    assert_eq!(installation.desk.open_tokens(), std::slice::from_ref(&entry));
     assert!(installation.desk.revoke_token(&entry.id).await.unwrap());
     assert!(!installation.desk.revoke_token(&entry.id).await.unwrap());
     assert_eq!(refusal(&installation, token, installation.clock.clone()).await, JoinRefused::WrongToken);

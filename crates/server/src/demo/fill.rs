@@ -48,7 +48,8 @@ pub async fn fill(imap: std::net::SocketAddr, user: &User, domain: &str, seed: u
     Ok(count)
 }
 
-/// Logs in again and again until the user's INBOX answers: a data server that has just started is found by the next try.
+/// Logs in again and again until the user's INBOX answers: a data server that has just started is found by the next
+/// try.
 pub async fn wait_until_served(imap: std::net::SocketAddr, user: &User) -> Result<()> {
     let mut last = Ok(());
     for _ in 0..SERVED_TRIES_MAX {
