@@ -74,7 +74,7 @@ fn what_was_acknowledged_survives_the_kill_of_every_process() {
     }
     let processes = ["main", "alpha", "beta"].map(|node| process_of(&demo, node));
     processes.iter().for_each(|process| signal(process, "-KILL"));
-    demo.restart();
+    assert!(!demo.restart(), "the demonstration ends badly without its nodes");
     for (initial, count) in acknowledged {
         assert_eq!(messages(&mut login(&demo, demo.user(initial)).unwrap()), count);
     }
@@ -84,7 +84,7 @@ fn what_was_acknowledged_survives_the_kill_of_every_process() {
 fn kept_data_is_there_again_after_ctrl_c() {
     let mut demo = Demo::start();
     let before = messages(&mut login(&demo, demo.user('a')).unwrap());
-    demo.restart();
+    assert!(demo.restart(), "nobody had to be killed");
     assert_eq!(messages(&mut login(&demo, demo.user('a')).unwrap()), before);
     assert!(demo.admin(&["account", "where", "ben@demo.test"]).contains("beta"));
 }

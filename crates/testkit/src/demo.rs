@@ -76,13 +76,14 @@ impl Demo {
         Demo { at, folder, process }
     }
 
-    /// Ends it as Ctrl-C does and starts it again from the same folder.
+    /// Ends it as Ctrl-C does and starts it again from the same folder; whether all nodes had ended by themselves.
     ///
     /// # Panics
     /// When it doesn't come up again.
-    pub fn restart(&mut self) {
-        self.end();
+    pub fn restart(&mut self) -> bool {
+        let ended = self.end();
         (self.process, self.at) = launch(self.folder.path());
+        ended
     }
 
     /// The folder with the nodes' data.
@@ -111,10 +112,11 @@ impl Demo {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn end(&mut self) {
+    /// Ends it as Ctrl-C does; whether all nodes ended by themselves.
+    fn end(&mut self) -> bool {
         let id = self.process.id().to_string();
         let _ = Command::new("kill").args(["-INT", &id]).status();
-        let _ = self.process.wait();
+        self.process.wait().is_ok_and(|status| status.success())
     }
 }
 
@@ -135,10 +137,11 @@ fn launch(folder: &Path) -> (Child, Addresses) {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        self.end();
+        let ended = self.end();
         if std::thread::panicking() {
             return;
         }
+        assert!(ended, "every node ends when it is told to");
         for server in &self.at.servers {
             let data = self.folder.path().join(server);
             let output = binary::run(&["check", "--dir", &data.to_string_lossy()]);

@@ -83,10 +83,11 @@ async fn demonstrate(global: &GlobalArgs, arguments: DemoArgs) -> Result<()> {
         _ = interrupted => Ok(()),
         result = stand(global, &folder, &ports, kept, &state_file, &mut nodes) => result,
     };
+    let mut stopped = Vec::new();
     for node in nodes.into_iter().rev() {
-        node.stop().await?;
+        stopped.push(node.stop().await);
     }
-    result
+    result.and(stopped.into_iter().collect())
 }
 
 /// Brings everything up, says so, and stays until a node ends.

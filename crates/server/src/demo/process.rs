@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
@@ -13,8 +13,8 @@ use tokio::time::timeout;
 /// How long a node may take to answer.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a node may take to end before it is killed.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a node may take to end before it is killed: longer than it gives its own sessions.
+const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A running node.
 pub struct Node {
@@ -64,14 +64,20 @@ impl Node {
     }
 
     /// Ends it as systemd would.
+    ///
+    /// # Errors
+    /// When it had to be killed, or didn't end well.
     pub async fn stop(mut self) -> Result<()> {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(id) = id {
             let _ = kill_process(id, Signal::TERM);
         }
-        if timeout(STOP_TIMEOUT, self.child.wait()).await.is_err() {
+        let Ok(ended) = timeout(STOP_TIMEOUT, self.child.wait()).await else {
             self.child.kill().await.with_context(|| format!("ending {}", self.name))?;
-        }
+            bail!("{} did not end within {STOP_TIMEOUT:?} and was killed", self.name);
+        };
+        let status = ended?;
+        ensure!(status.success(), "{} ended with {status}", self.name);
         Ok(())
     }
 

@@ -20,9 +20,9 @@ pub struct Log {
 }
 
 impl Log {
-    /// Of this directory.
-    pub fn new(directory: Directory, tasks: &TaskTracker) -> Arc<Self> {
-        let modseq = numbers(&directory, &CancellationToken::new(), &TaskTracker::clone(tasks));
+    /// Of this directory, watched until `stop`.
+    pub fn new(directory: Directory, stop: &CancellationToken, tasks: &TaskTracker) -> Arc<Self> {
+        let modseq = numbers(&directory, stop, tasks);
         Arc::new(Log { directory, modseq })
     }
 }

@@ -23,12 +23,13 @@ use sterna_cluster::ca::Authority;
 use sterna_cluster::join::{JoinDesk, TokenBook};
 use sterna_cluster::nodes::DirectoryCheck;
 use sterna_cluster::{
-    AccountsService, ClusterNode, ControlClient, Follower, Identity, Nodes, Peers, PlacedAccounts, Placements,
-    Services, renew,
+    AccountsService, ClusterNode, ControlClient, DirectoryLog, Follower, Identity, Nodes, Peers, PlacedAccounts,
+    Placements, Services, renew,
 };
 use sterna_directory::password::PasswordCost;
 use sterna_directory::{Authentication, Directory, Mode};
 use sterna_engines::sqlite::SqliteEngine;
+use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,6 +43,10 @@ use provision::{Invitations, Stores};
 
 /// How often expunged items are looked for whose time is over.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(6 * 3600);
+
+/// How long the end of a node waits for its parts: sessions have [`SHUTDOWN_GRACE`], and what goes on longer is
+/// dropped where it stands, because the stores must be closed before the service manager loses its patience.
+const ENDING_WAIT_MAX: Duration = SHUTDOWN_GRACE.saturating_add(Duration::from_secs(10));
 
 /// Passwords hashed at the same time.
 const HASHING_MAX: usize = 2;
@@ -128,7 +133,7 @@ impl Node {
                 AccountsService::new(local, DirectoryCheck::new(placements, parts.identity.node()))
             }),
             control: Some(control.clone()),
-            directory: parts.directory.is_main().then(|| Log::new(parts.directory.clone(), &parts.tasks) as _),
+            directory: parts.directory_log(),
             joining: desk.clone(),
         };
         let listen = parts.config.cluster.listen;
@@ -149,7 +154,9 @@ impl Node {
     async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(ENDING_WAIT_MAX, self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "some work did not end in time and is left where it stands");
+        }
         self.cluster.shutdown().await;
         if let Some(local) = self.local {
             local.close().await;
@@ -190,6 +197,11 @@ impl Parts {
             stop,
             tasks,
         })
+    }
+
+    /// On the main node: what the others follow.
+    fn directory_log(&self) -> Option<Arc<dyn DirectoryLog>> {
+        self.directory.is_main().then(|| Log::new(self.directory.clone(), &self.stop, &self.tasks) as _)
     }
 
     /// On the main node: who lets others in.
