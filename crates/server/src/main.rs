@@ -14,8 +14,8 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_de
 use tracing_subscriber::EnvFilter;
 
 /// A log-in takes 19 MiB for a moment on whichever thread hashes its password. The C library keeps such blocks in one
-/// heap per thread, between small allocations that outlive them: with fifty users' log-ins a node grew by 200 to 800 MiB.
-/// This allocator gives large blocks back at once.
+/// heap per thread, between small allocations that outlive them: with fifty users' log-ins a node grew by 200 to 800
+/// MiB. This allocator gives large blocks back at once.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
