@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::run;
 
 /// Clients that the tests read and write with.
-pub const CLIENTS: &[&str] = &["isync", "swaks", "curl", "python3", "mutt", "fetchmail"];
+pub const CLIENTS: &[&str] = &["isync", "swaks", "curl", "python3", "offlineimap3", "fetchmail"];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the
 /// libraries that it needs are here, the benchmark unpacks the rest.
