@@ -81,9 +81,10 @@ pub struct Cluster {
     pub address: String,
 }
 
-/// Where an edge listens; a service without an address is off.
+/// Where an edge listens; a service without an address is off. Only where the whole table is left out do the usual ports
+/// hold: TOML has no null, and there must be a way to turn a service off.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Listen {
     /// IMAP with STARTTLS.
     pub imap: Option<SocketAddr>,
@@ -228,6 +229,16 @@ mod tests {
         config.write(folder.path()).unwrap();
         let read = Config::read(folder.path()).unwrap();
         assert_eq!(format!("{config:?}"), format!("{read:?}"));
+    }
+
+    #[test]
+    fn a_service_without_an_address_is_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config();
+        config.listen.submissions = None;
+        config.write(folder.path()).unwrap();
+        let listen = Config::read(folder.path()).unwrap().listen;
+        assert_eq!((listen.submissions, listen.imap.map(|at| at.port())), (None, Some(143)));
     }
 
     #[test]
