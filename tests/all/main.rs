@@ -3,4 +3,5 @@
 mod clients;
 mod corpus;
 mod failures;
+mod ledger;
 mod nodes;

@@ -5,5 +5,7 @@
 pub mod binary;
 pub mod demo;
 pub mod imap;
+pub mod installation;
 pub mod smtp;
+pub mod wait;
 pub mod zoo;

@@ -1,0 +1,383 @@
+//! An installation of real processes, put together as an administrator does it: each node can be killed, frozen, put
+//! behind another program (a network namespace, a false clock) and started again.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::binary;
+use crate::imap::Imap;
+use crate::smtp::Smtp;
+use crate::wait::until;
+
+/// How long a node may take to say that it serves.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a node may take to end: longer than it gives its own sessions.
+const END_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse";
+
+/// A few nodes in a folder of their own. When it is dropped, all nodes are ended, and everything they hold is checked.
+pub struct Installation {
+    folder: TempDir,
+    host: IpAddr,
+    nodes: Vec<Node>,
+}
+
+/// One node, running or not.
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Where it listens.
+    pub at: Doors,
+    wrapper: Vec<String>,
+    process: Option<Child>,
+}
+
+/// Where a node listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Doors {
+    /// Its address.
+    pub host: IpAddr,
+    /// Its ports.
+    pub ports: Ports,
+}
+
+/// The ports of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// For other nodes.
+    pub cluster: u16,
+    /// IMAP with STARTTLS.
+    pub imap: u16,
+    /// IMAP with TLS.
+    pub imaps: u16,
+    /// SMTP.
+    pub smtp: u16,
+    /// Submission with STARTTLS.
+    pub submission: u16,
+    /// LMTP.
+    pub lmtp: u16,
+}
+
+impl Ports {
+    /// Ports that nobody has on this address.
+    fn free(host: IpAddr) -> Self {
+        // All are held until all are known, so that none comes twice.
+        let held: Vec<TcpListener> = (0..6).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
+        let ports: Vec<u16> = held.iter().filter_map(|one| Some(one.local_addr().ok()?.port())).collect();
+        let [cluster, imap, imaps, smtp, submission, lmtp] = ports[..] else { panic!("no free ports on {host}") };
+        Ports { cluster, imap, imaps, smtp, submission, lmtp }
+    }
+
+    /// The same for every node: for those that have an address of their own.
+    pub const FIXED: Ports = Ports { cluster: 7700, imap: 1143, imaps: 1993, smtp: 1025, submission: 1587, lmtp: 1024 };
+}
+
+/// Where a node is to run, if not simply here.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Its address and ports; free ones of this machine when left out.
+    pub at: Option<Doors>,
+    /// The program that starts it, with its arguments: `ip netns exec NAME`.
+    pub wrapper: Vec<String>,
+    /// Its folder; one beside the others when left out.
+    pub dir: Option<PathBuf>,
+}
+
+impl Default for Installation {
+    fn default() -> Self {
+        Installation::new()
+    }
+}
+
+impl Installation {
+    /// An empty one, with a loopback address of its own: so nobody else takes a port between its choice and its use.
+    ///
+    /// # Panics
+    /// When there is no folder to be had.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a folder: {error}"));
+        let [a, b, c]: [u8; 3] = sterna_base::ids::random_bytes();
+        let host = IpAddr::V4(Ipv4Addr::new(127, a | 1, b, c.clamp(1, 254)));
+        Installation { folder, host, nodes: Vec::new() }
+    }
+
+    /// A main node that is an edge too, the data servers alpha and beta, and ana on alpha, ben on beta.
+    pub fn standard() -> Self {
+        let mut installation = Installation::new();
+        installation.start_main("main,edge");
+        installation.join_and_serve("alpha", "data", Place::default());
+        installation.join_and_serve("beta", "data", Place::default());
+        installation.admin_ok("main", &["domain", "create", "tern.test"]);
+        installation.create_user("ana@tern.test", "alpha");
+        installation.create_user("ben@tern.test", "beta");
+        installation
+    }
+
+    /// The folder with the nodes' folders.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A node by its name.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn node(&self, name: &str) -> &Node {
+        self.nodes.iter().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
+    }
+
+    fn node_mut(&mut self, name: &str) -> &mut Node {
+        self.nodes.iter_mut().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
+    }
+
+    /// Runs `sterna init` for a node, and gives it free ports if that went well.
+    pub fn init(&mut self, name: &str, roles: &str, place: Place, more: &[&str]) -> Output {
+        let dir = place.dir.unwrap_or_else(|| self.folder.path().join(name));
+        let at = place.at.unwrap_or_else(|| Doors { host: self.host, ports: Ports::free(self.host) });
+        let (text, address) = (dir.to_string_lossy().into_owned(), at.cluster_address());
+        let arguments = ["init", "--dir", &text, "--name", name, "--roles", roles];
+        let addresses = ["--address", &address, "--cluster-listen", &address];
+        let arguments = [&arguments[..], &addresses, more].concat();
+        let node = Node { name: name.to_owned(), dir, at, wrapper: place.wrapper, process: None };
+        let output = node.command(&arguments).output().unwrap_or_else(|error| panic!("sterna init: {error}"));
+        if output.status.success() {
+            node.listen();
+            self.nodes.retain(|other| other.name != name);
+            self.nodes.push(node);
+        }
+        output
+    }
+
+    /// Sets up the main node and starts it.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    pub fn start_main(&mut self, roles: &str) {
+        succeeded("sterna init", &self.init("main", roles, Place::default(), &[]));
+        self.serve("main");
+    }
+
+    /// A node joins with a token of its own and is started.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    pub fn join_and_serve(&mut self, name: &str, roles: &str, place: Place) {
+        let (main, token) = (self.node("main").at.cluster_address(), self.token(&["--roles", roles]));
+        let joined = self.init(name, roles, place, &["--join", &main, "--token", &token]);
+        succeeded("sterna init", &joined);
+        self.serve(name);
+    }
+
+    /// Starts a node and waits until it says that it serves. It ends with the thread that calls this.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    pub fn serve(&mut self, name: &str) {
+        let node = self.node_mut(name);
+        let socket = node.dir.join("notify.sock");
+        let _ = fs::remove_file(&socket);
+        let ready = UnixDatagram::bind(&socket).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
+        let log = fs::OpenOptions::new().create(true).append(true).open(node.log_file());
+        let log = log.unwrap_or_else(|error| panic!("{}: {error}", node.log_file().display()));
+        let dir = node.dir.to_string_lossy().into_owned();
+        let mut command = node.command(&["serve", "--dir", &dir]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.env("STERNA_END_WITH_PARENT", "1").env("NOTIFY_SOCKET", &socket);
+        node.process = Some(command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}")));
+        let _ = ready.set_read_timeout(Some(READY_TIMEOUT));
+        let mut state = [0; 256];
+        let told = ready.recv(&mut state).map(|length| state[..length].starts_with(b"READY=1"));
+        assert!(told.is_ok_and(|ready| ready), "{name} does not serve: {}", node.log());
+    }
+
+    /// kill -9.
+    ///
+    /// # Panics
+    /// When it doesn't run.
+    pub fn kill(&mut self, name: &str) {
+        let node = self.node_mut(name);
+        let process = node.process.take();
+        let killed = process.map(|mut process| process.kill().and_then(|()| process.wait()));
+        assert!(killed.is_some_and(|killed| killed.is_ok()), "{name} does not run");
+    }
+
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Panics
+    /// When it ends badly, or not in time.
+    pub fn stop(&mut self, name: &str) {
+        let node = self.node_mut(name);
+        node.signal("-TERM");
+        let Some(mut process) = node.process.take() else { panic!("{name} does not run") };
+        let ended = until(&format!("{name} ends"), END_TIMEOUT, || process.try_wait().ok().flatten()).0;
+        assert!(ended.success(), "{name} ended with {ended}: {}", node.log());
+    }
+
+    /// SIGSTOP: it does nothing, and its connections stay open.
+    pub fn freeze(&self, name: &str) {
+        self.node(name).signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self, name: &str) {
+        self.node(name).signal("-CONT");
+    }
+
+    /// Runs an administration command at a node.
+    pub fn admin(&self, node: &str, arguments: &[&str]) -> Output {
+        let socket = self.node(node).dir.join("admin.sock").to_string_lossy().into_owned();
+        binary::run(&[&["--socket", &socket], arguments].concat())
+    }
+
+    /// The same, and returns what it printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn admin_ok(&self, node: &str, arguments: &[&str]) -> String {
+        succeeded(&format!("{arguments:?}"), &self.admin(node, arguments))
+    }
+
+    /// A token from the main node.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn token(&self, more: &[&str]) -> String {
+        let text = self.admin_ok("main", &[&["--json", "server", "invite"], more].concat());
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        value["token"].as_str().unwrap_or_else(|| panic!("no token in {text}")).to_owned()
+    }
+
+    /// A user with [`PASSWORD`] and an account on this server.
+    ///
+    /// # Panics
+    /// When it can't be created.
+    pub fn create_user(&self, address: &str, server: &str) {
+        let path = self.folder.path().join("password");
+        fs::write(&path, PASSWORD).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let path = path.to_string_lossy();
+        self.admin_ok("main", &["user", "create", address, "--server", server, "--password-file", &path]);
+    }
+}
+
+impl Doors {
+    /// Where other nodes reach it.
+    pub fn cluster_address(self) -> String {
+        format!("{}:{}", self.host, self.ports.cluster)
+    }
+
+    /// Logs in at this edge.
+    ///
+    /// # Errors
+    /// When it can't be reached or refuses.
+    pub fn login(self, user: &str) -> std::io::Result<Imap> {
+        Imap::login(&self.host.to_string(), self.ports.imap, user, PASSWORD)
+    }
+
+    /// An LMTP connection that was greeted.
+    ///
+    /// # Errors
+    /// When it can't be reached.
+    pub fn lmtp(self) -> std::io::Result<Smtp> {
+        Smtp::connect(&self.host.to_string(), self.ports.lmtp, "LHLO")
+    }
+}
+
+impl Node {
+    /// What it logged since it was set up.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Beside its folder, which may be on a disk that is full.
+    fn log_file(&self) -> PathBuf {
+        self.dir.with_extension("log")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let binary = binary::sterna();
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(binary),
+            Some((program, first)) => {
+                let mut command = Command::new(program);
+                command.args(first).arg(binary);
+                command
+            }
+        };
+        command.args(arguments);
+        command
+    }
+
+    fn signal(&self, name: &str) {
+        let Some(process) = &self.process else { panic!("{} does not run", self.name) };
+        let sent = Command::new("kill").args([name, &process.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {name} {}", self.name);
+    }
+
+    /// Writes where it listens into its configuration.
+    fn listen(&self) {
+        let path = self.dir.join("sterna.toml");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let mut table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let Doors { host, ports } = self.at;
+        let services = [
+            ("imap", ports.imap),
+            ("imaps", ports.imaps),
+            ("smtp", ports.smtp),
+            ("submission", ports.submission),
+            ("lmtp", ports.lmtp),
+        ];
+        let listen = services
+            .iter()
+            .map(|(service, port)| ((*service).to_owned(), toml::Value::String(format!("{host}:{port}"))));
+        table.insert("listen".into(), toml::Value::Table(listen.collect()));
+        table.insert("plaintext_login".into(), "loopback".into());
+        fs::write(&path, table.to_string()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        let running: Vec<String> = self.nodes.iter().filter(|n| n.process.is_some()).map(|n| n.name.clone()).collect();
+        if std::thread::panicking() {
+            for node in &mut self.nodes {
+                if let Some(process) = &mut node.process {
+                    let _ = process.kill().and_then(|()| process.wait().map(drop));
+                }
+            }
+            return;
+        }
+        running.iter().for_each(|name| self.thaw(name));
+        // Edges first: the others would make their sessions wait.
+        running.iter().rev().for_each(|name| self.stop(name));
+        for node in &self.nodes {
+            let output = binary::run(&["check", "--deep", "--dir", &node.dir.to_string_lossy()]);
+            succeeded(&format!("sterna check of {}", node.name), &output);
+        }
+    }
+}
+
+/// What it printed.
+///
+/// # Panics
+/// When it failed.
+pub fn succeeded(what: &str, output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{what}: {text}{}", errors(output));
+    text
+}
+
+/// What it said on standard error.
+pub fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
