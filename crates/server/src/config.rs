@@ -81,8 +81,8 @@ pub struct Cluster {
     pub address: String,
 }
 
-/// Where an edge listens; a service without an address is off. Only where the whole table is left out do the usual ports
-/// hold: TOML has no null, and there must be a way to turn a service off.
+/// Where an edge listens; a service without an address is off. Only where the whole table is left out do the usual
+/// ports hold: TOML has no null, and there must be a way to turn a service off.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
