@@ -68,9 +68,12 @@ pub enum CommandError {
     /// The arguments are not what the grammar says: 501. The text is the form they should have.
     #[error("the form is: {0}")]
     Syntax(&'static str),
-    /// The path is not an address: 501 (RFC 3463: 5.1.3 or 5.1.7).
-    #[error(transparent)]
-    Address(#[from] AddressError),
+    /// The reverse-path is not an address: 501 5.1.7 (RFC 3463 section 3.2).
+    #[error("the sender: {0}")]
+    ReversePath(AddressError),
+    /// The forward-path is not an address: 501 5.1.3 (RFC 3463 section 3.2).
+    #[error("the recipient: {0}")]
+    ForwardPath(AddressError),
     /// A parameter is wrong.
     #[error(transparent)]
     Param(#[from] ParamError),
@@ -129,14 +132,15 @@ fn client_name(rest: &str, form: &'static str) -> Result<Domain, CommandError> {
 fn mail(rest: &str) -> Result<Command, CommandError> {
     const FORM: &str = "MAIL FROM:<address> [parameters]";
     let (path, params) = path(rest, "FROM:").ok_or(CommandError::Syntax(FORM))?;
-    let reverse_path = if path.is_empty() { None } else { Some(mailbox(path)?) };
+    let reverse_path = if path.is_empty() { None } else { Some(mailbox(path).map_err(CommandError::ReversePath)?) };
     Ok(Command::Mail { reverse_path, params: MailParams::parse(params)? })
 }
 
 fn rcpt(rest: &str) -> Result<Command, CommandError> {
     const FORM: &str = "RCPT TO:<address> [parameters]";
     let (path, params) = path(rest, "TO:").ok_or(CommandError::Syntax(FORM))?;
-    Ok(Command::Rcpt { forward_path: mailbox(path)?, params: RcptParams::parse(params)? })
+    let forward_path = mailbox(path).map_err(CommandError::ForwardPath)?;
+    Ok(Command::Rcpt { forward_path, params: RcptParams::parse(params)? })
 }
 
 /// What is between the angle brackets, and what follows them. Spaces after the colon are not in the grammar; so many
@@ -164,7 +168,7 @@ fn path<'a>(rest: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
 }
 
 /// A mailbox after an obsolete source route, which is taken and passed over (RFC 5321 appendix C).
-fn mailbox(path: &str) -> Result<Mailbox, CommandError> {
+fn mailbox(path: &str) -> Result<Mailbox, AddressError> {
     let mailbox = match path.strip_prefix('@') {
         Some(route) => {
             let (hops, mailbox) = route.split_once(':').ok_or(AddressError::Syntax)?;
@@ -178,9 +182,9 @@ fn mailbox(path: &str) -> Result<Mailbox, CommandError> {
     };
     // Twice the limit: quoting may double a local-part's length.
     if mailbox.len() > 2 * PATH_BYTES_MAX {
-        return Err(AddressError::TooLong.into());
+        return Err(AddressError::TooLong);
     }
-    Ok(Mailbox::parse(mailbox)?)
+    Mailbox::parse(mailbox)
 }
 
 fn bdat(rest: &str) -> Result<Command, CommandError> {
@@ -246,7 +250,7 @@ mod tests {
             assert!(matches!(parse(line), Err(CommandError::Syntax(_))), "{line}");
         }
         for line in ["RCPT TO:<>", "RCPT TO:<a>", "RCPT TO:<@x,y:a@b>"] {
-            assert!(matches!(parse(line), Err(CommandError::Address(_))), "{line}");
+            assert!(matches!(parse(line), Err(CommandError::ForwardPath(_))), "{line}");
         }
         for line in [
             "BDAT",

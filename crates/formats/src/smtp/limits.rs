@@ -23,5 +23,8 @@ pub const ENVID_BYTES_MAX: usize = 100;
 /// ORCPT before decoding (RFC 3461 section 4.2).
 pub const ORCPT_BYTES_MAX: usize = 500;
 
+/// Received fields of a message; more are a loop (RFC 5321 section 6.3: at least 100).
+pub const HOPS_MAX: u32 = 100;
+
 /// Parameters of one MAIL or RCPT command.
 pub const PARAMS_MAX: usize = 16;

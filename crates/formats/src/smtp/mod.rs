@@ -11,6 +11,7 @@
 pub mod address;
 pub mod command;
 pub mod data;
+pub mod hops;
 pub mod limits;
 pub mod line;
 pub mod params;
@@ -20,6 +21,7 @@ pub mod trace;
 pub use address::{AddressError, Domain, Mailbox};
 pub use command::{Command, CommandError};
 pub use data::{DataReceiver, LineEndings};
+pub use hops::HopCounter;
 pub use line::{Line, next_line};
 pub use params::{Body, MailParams, ParamError, RcptParams, Ret};
 pub use reply::Reply;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sterna_base::limits::{MESSAGE_BYTES_MAX, RECIPIENTS_MAX};
+use sterna_formats::smtp::limits::HOPS_MAX;
 
 /// Which of the three services a listener is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct Limits {
     pub recipients_max: usize,
     /// Transactions of a connection (MAILMAX): 421.
     pub transactions_max: u32,
+    /// Received fields that a content may have; with more it goes in a loop: 554 5.4.6.
+    pub hops_max: u32,
     /// Chunks of a content (BDAT): 421. Enough for the largest message in small pieces.
     pub chunks_max: u32,
     /// Commands refused for their form or order: 421. Half of it is what a confused client needs.
@@ -96,6 +99,7 @@ impl Limits {
             swallow_bytes_max: MESSAGE_BYTES_MAX,
             recipients_max: RECIPIENTS_MAX,
             transactions_max,
+            hops_max: HOPS_MAX,
             chunks_max: 10_000,
             errors_max: 20,
             refused_recipients_max: 100,

@@ -7,7 +7,7 @@ use sterna_account::service::{Message, MessageBody};
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
 use sterna_base::{BlobHash, OperationId, Timestamp};
 use sterna_formats::mail::Scanner;
-use sterna_formats::smtp::{LineEndings, Reply};
+use sterna_formats::smtp::{HopCounter, LineEndings, Reply};
 
 use super::fixups::Fixups;
 use super::spool::Spool;
@@ -20,6 +20,8 @@ pub(crate) struct ContentStart {
     pub trace: String,
     /// Largest content of the client.
     pub bytes_max: u64,
+    /// Most Received fields of the client's.
+    pub hops_max: u32,
     /// Where large ones go.
     pub spool_folder: PathBuf,
     /// Whether missing fields are added.
@@ -44,6 +46,7 @@ pub(crate) struct Content {
     spool: Option<Spool>,
     fixups: Option<Fixups>,
     endings: LineEndings,
+    hops: HopCounter,
     refused: Option<Reply>,
 }
 
@@ -59,6 +62,7 @@ impl Content {
             spool: None,
             fixups: start.fixups.then(Fixups::default),
             endings: LineEndings::default(),
+            hops: HopCounter::default(),
             refused: None,
             start,
         };
@@ -101,6 +105,10 @@ impl Content {
         }
         if !self.start.binary {
             self.endings.feed(bytes);
+        }
+        self.hops.feed(bytes);
+        if self.hops.hops() > self.start.hops_max {
+            return self.refuse(mail_loop());
         }
         self.received.update(bytes);
         match &mut self.fixups {
@@ -185,6 +193,11 @@ impl Content {
 /// The content is over the limit (RFC 1870 section 6.1).
 pub(crate) fn too_big() -> Reply {
     Reply::new(552, (5, 3, 4), "The message is larger than this server takes")
+}
+
+/// A message that comes by again and again must end somewhere: its sender gets it back (RFC 5321 section 6.3).
+fn mail_loop() -> Reply {
+    Reply::new(554, (5, 4, 6), "The message has passed too many servers; it goes in a loop")
 }
 
 /// See docs/decisions/0003-smtp-line-endings.md.

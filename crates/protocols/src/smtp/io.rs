@@ -49,8 +49,8 @@ pub(crate) enum Disconnect {
 pub(crate) enum LineRead {
     /// Without its CRLF.
     Text(Bytes),
-    /// It ended with a bare LF.
-    BareLf,
+    /// It ended with a bare LF; without it.
+    BareLf(Bytes),
     /// It was longer than allowed and has been passed over.
     TooLong,
 }
@@ -144,8 +144,9 @@ impl Io {
                     return Ok(LineRead::Text(line.freeze()));
                 }
                 Line::BareLf { len } => {
-                    self.input.advance(len);
-                    return Ok(LineRead::BareLf);
+                    let mut line = self.input.split_to(len);
+                    line.truncate(len - 1);
+                    return Ok(LineRead::BareLf(line.freeze()));
                 }
                 Line::TooLong => {
                     passed_over += self.input.len();

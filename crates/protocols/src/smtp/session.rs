@@ -95,9 +95,11 @@ impl Session {
         let command = match line {
             LineRead::Text(line) => match Command::parse(&line) {
                 Ok(command) => command,
-                Err(error) => return Ok(self.error(error_reply(&error))),
+                Err(error) => return Ok(self.unreadable(&line, error_reply(&error))),
             },
-            LineRead::BareLf => return Ok(self.error(Reply::new(500, (5, 5, 2), "Lines must end with CRLF"))),
+            LineRead::BareLf(line) => {
+                return Ok(self.unreadable(&line, Reply::new(500, (5, 5, 2), "Lines must end with CRLF")));
+            }
             LineRead::TooLong => return Ok(self.error(Reply::new(500, (5, 5, 6), "The line is too long"))),
         };
         if !self.is_known(&command) {
@@ -156,6 +158,15 @@ impl Session {
         Next::Command
     }
 
+    /// Refuses a line that is no command. Behind a BDAT that can't be read comes content of unknown length, which must
+    /// not be taken for commands: there the session ends.
+    fn unreadable(&mut self, line: &[u8], reply: Reply) -> Next {
+        match self.error(reply) {
+            Next::Command if is_chunk(line) => self.give_up("a chunk of unknown length"),
+            next => next,
+        }
+    }
+
     /// Answers a command that brings no message nearer.
     pub fn idle(&mut self, reply: Reply) -> Next {
         self.counters.idle_commands += 1;
@@ -210,9 +221,22 @@ fn error_reply(error: &CommandError) -> Reply {
         CommandError::Unrecognized => Reply::new(500, (5, 5, 1), "Unknown command"),
         CommandError::Characters => Reply::new(500, (5, 5, 2), "The line has invalid characters"),
         CommandError::Syntax(form) => Reply::new(501, (5, 5, 4), format!("The form is: {form}")),
-        CommandError::Address(AddressError::Syntax) => Reply::new(501, (5, 1, 3), "That is not an address"),
-        CommandError::Address(AddressError::TooLong) => Reply::new(501, (5, 1, 3), "The address is too long"),
+        CommandError::ReversePath(error) => Reply::new(501, (5, 1, 7), address_text(*error)),
+        CommandError::ForwardPath(error) => Reply::new(501, (5, 1, 3), address_text(*error)),
         CommandError::Param(error @ ParamError::Unknown(_)) => Reply::new(555, (5, 5, 4), error.to_string()),
         CommandError::Param(error) => Reply::new(501, (5, 5, 4), error.to_string()),
     }
+}
+
+fn address_text(error: AddressError) -> &'static str {
+    match error {
+        AddressError::Syntax => "That is not an address",
+        AddressError::TooLong => "The address is too long",
+    }
+}
+
+/// Whether a line was meant to be BDAT.
+fn is_chunk(line: &[u8]) -> bool {
+    let verb = line.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    verb.eq_ignore_ascii_case(b"BDAT")
 }

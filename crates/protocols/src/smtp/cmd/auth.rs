@@ -114,7 +114,7 @@ impl Session {
                 let timeout = self.shared.config.limits.command_timeout;
                 match self.io.line(AUTH_LINE_BYTES_MAX, timeout).await? {
                     LineRead::Text(line) => String::from_utf8_lossy(&line).into_owned(),
-                    LineRead::BareLf => return Ok(Err(Reply::new(500, (5, 5, 2), "Lines must end with CRLF"))),
+                    LineRead::BareLf(_) => return Ok(Err(Reply::new(500, (5, 5, 2), "Lines must end with CRLF"))),
                     LineRead::TooLong => return Ok(Err(Reply::new(500, (5, 5, 6), "The line is too long"))),
                 }
             }

@@ -45,11 +45,12 @@ impl Session {
 
     /// The content that the chunk belongs to.
     fn chunk_content(&mut self) -> Result<Content, Reply> {
+        let no_recipients = self.no_recipients();
         let Some(transaction) = &mut self.transaction else {
             return Err(Reply::new(503, (5, 5, 1), "Send MAIL first"));
         };
         if transaction.recipients.is_empty() {
-            return Err(Reply::new(554, (5, 5, 1), "No valid recipients"));
+            return Err(no_recipients);
         }
         if let Some(content) = transaction.chunks.take() {
             return Ok(content);

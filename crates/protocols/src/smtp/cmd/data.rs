@@ -25,7 +25,7 @@ impl Session {
             return Ok(self.error(Reply::new(503, (5, 5, 1), "BINARYMIME needs BDAT")));
         }
         if transaction.recipients.is_empty() {
-            return Ok(self.refuse(Reply::new(554, (5, 5, 1), "No valid recipients")));
+            return Ok(self.refuse(self.no_recipients()));
         }
         let mut content = self.begin_content(transaction);
         self.io.reply(&Reply::plain(354, "Go on; end with a dot on a line of its own"));
@@ -36,6 +36,13 @@ impl Session {
             return Ok(Next::Close);
         }
         self.finish_transaction(content).await
+    }
+
+    /// For content without anybody to go to: SMTP may say 554 (RFC 5321 section 3.3), LMTP must say 503 (RFC 2033
+    /// section 4.2).
+    pub(crate) fn no_recipients(&self) -> Reply {
+        let code = if self.shared.config.service == Service::Lmtp { 503 } else { 554 };
+        Reply::new(code, (5, 5, 1), "No valid recipients")
     }
 
     /// Reads up to CRLF.CRLF; `Close` when the client goes on for too long over the limit.
@@ -84,6 +91,7 @@ impl Session {
             id: transaction.id,
             trace,
             bytes_max: config.limits.message_bytes_max,
+            hops_max: config.limits.hops_max,
             spool_folder: config.spool_folder.clone(),
             fixups: config.service == Service::Submission,
             binary: transaction.params.body == Body::BinaryMime,

@@ -34,7 +34,11 @@ async fn one_reply_for_each_recipient() {
              C: RCPT TO:<unknown@demo.test>
              S: 550
              C: DATA
-             S: 554 5.5.1",
+             S: 503 5.5.1
+             R: BDAT 6 LAST\\r\\nQUIT\\r\\n
+             S: 503 5.5.1
+             C: NOOP
+             S: 250",
         )
         .await;
     let taken = server.taken();

@@ -3,6 +3,8 @@
 mod auth;
 mod bdat;
 mod content;
+mod dsn;
+mod loops;
 mod limits;
 mod lmtp;
 mod order;

@@ -122,7 +122,7 @@ async fn the_small_commands() {
              C: MAIL FROM:<ben@other.test> SIZE=1
              S: 555 5.5.4
              C: MAIL FROM:<ben@>
-             S: 501 5.1.3
+             S: 501 5.1.7
              R: NOOP\\n
              S: 500 5.5.2
              C: quit
