@@ -237,6 +237,6 @@ fn address_text(error: AddressError) -> &'static str {
 
 /// Whether a line was meant to be BDAT.
 fn is_chunk(line: &[u8]) -> bool {
-    let verb = line.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-    verb.eq_ignore_ascii_case(b"BDAT")
+    let verb_end = line.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(line.len());
+    line[..verb_end].eq_ignore_ascii_case(b"BDAT")
 }

@@ -89,3 +89,81 @@ async fn no_password_in_the_clear() {
         )
         .await;
 }
+
+#[tokio::test]
+async fn log_in_has_its_place() {
+    server()
+        .dialog(
+            "S: 220
+             C: HELO c.test
+             S: 250
+             C: AUTH PLAIN AGFuYQBzZWNyZXQ=
+             S: 503 5.5.1 Send EHLO first
+             C: EHLO c.test
+             S+ 250
+             C: AUTH
+             S: 501 5.5.4
+             C: AUTH PLAIN AGFuYQBzZWNyZXQ= more
+             S: 501 5.5.4
+             C: AUTH PLAIN AGFuYQBzZWNyZXQ=
+             S: 235
+             C: MAIL FROM:<ana@demo.test>
+             S: 250
+             C: AUTH PLAIN AGFuYQBzZWNyZXQ=
+             S: 503 5.5.1
+             C: RSET
+             S: 250
+             C: EHLO c.test
+             S+ 250
+             C: MAIL FROM:<ana@demo.test>
+             S: 250",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_log_in_can_be_cancelled_at_any_step() {
+    server()
+        .dialog(
+            "S: 220
+             C: EHLO c.test
+             S+ 250
+             C: AUTH LOGIN
+             S: 334
+             C: *
+             S: 501 5.7.0
+             C: AUTH LOGIN YW5h
+             S: 334
+             C: *
+             S: 501 5.7.0
+             C: AUTH LOGIN YW5h
+             S: 334
+             C: d3Jvbmc=
+             S: 535 5.7.8
+             C: AUTH PLAIN
+             S: 334
+             R: AGFuYQBzZWNyZXQ=\\n
+             S: 500 5.5.2
+             C: MAIL FROM:<ana@demo.test>
+             S: 530 5.7.0",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn what_stands_behind_a_log_in_is_not_its_answer() {
+    // AUTH ends a pipelined group (RFC 4954 section 4), but what is sent along must not be lost or taken for base64.
+    let server = server();
+    let mut client = server.connect();
+    client.send(b"EHLO c.test\r\nAUTH PLAIN AGFuYQBzZWNyZXQ=\r\nMAIL FROM:<ana@demo.test>\r\nQUIT\r\n").await;
+    client.speak("S: 220\nS+ 250\nS: 235\nS: 250 2.1.0\nS: 221\nE").await;
+}
+
+#[tokio::test]
+async fn a_password_has_a_longest_length() {
+    let server = server();
+    let mut client = server.connect();
+    client.speak("S: 220\nC: EHLO c.test\nS+ 250\nC: AUTH PLAIN\nS: 334").await;
+    client.send(&[&b"A".repeat(12_287)[..], b"\r\n"].concat()).await;
+    client.speak("S: 500 5.5.6\nC: NOOP\nS: 250").await;
+}

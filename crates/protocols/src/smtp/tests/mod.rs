@@ -4,9 +4,9 @@ mod auth;
 mod bdat;
 mod content;
 mod dsn;
-mod loops;
 mod limits;
 mod lmtp;
+mod loops;
 mod order;
 mod smuggling;
 mod starttls;
@@ -190,10 +190,15 @@ impl Client {
         }
     }
 
+    /// Everything up to the end of the connection.
+    pub async fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.stream.read_to_string(&mut rest).await.unwrap();
+        rest
+    }
+
     pub async fn end(&mut self) {
-        let mut rest = Vec::new();
-        self.stream.read_to_end(&mut rest).await.unwrap();
-        assert_eq!(String::from_utf8_lossy(&rest), "");
+        assert_eq!(self.rest().await, "");
     }
 
     pub async fn speak(&mut self, script: &str) {

@@ -223,3 +223,48 @@ async fn one_refused_recipient_of_two_is_named() {
         server.dialog(&script).await;
     }
 }
+
+#[tokio::test]
+async fn half_commands_and_strange_ones() {
+    let server = Server::limited(Service::Mx, |limits| limits.errors_max = 100);
+    let mut client = server.connect();
+    client.speak("S: 220").await;
+    for (line, expected) in [
+        ("", "500 5.5.1"),
+        ("MAI", "500 5.5.1"),
+        ("MAILFROM:<a@b.test>", "500 5.5.1"),
+        ("GET / HTTP/1.1", "500 5.5.1"),
+        ("EHLO", "501 5.5.4"),
+        ("EHLO a b", "501 5.5.4"),
+        ("NOOP\\0", "500 5.5.2"),
+        ("NOOP\\rQUIT", "500 5.5.2"),
+        ("MAIL", "501 5.5.4"),
+        ("MAIL FROM", "501 5.5.4"),
+        ("MAIL FROM:", "501 5.5.4"),
+        ("MAIL FROM:<a@b.test", "501 5.5.4"),
+        ("MAIL FROM:<a@b.test>>", "501 5.5.4"),
+        ("MAIL FROM:<a@b@c.test>", "501 5.1.7"),
+        ("RCPT TO:<>", "501 5.1.3"),
+        ("RCPT TO:<ana@>", "501 5.1.3"),
+        ("DATA now", "501 5.5.4"),
+        ("QUIT now", "501 5.5.4"),
+        ("RSET now", "501 5.5.4"),
+        ("STARTTLS now", "501 5.5.4"),
+        ("VRFY", "501 5.5.4"),
+    ] {
+        client.speak(&format!("R: {line}\\r\\n\nS: {expected}")).await;
+    }
+    let long = "x".repeat(300);
+    client.speak(&format!("C: RCPT TO:<a@{long}.test>\nS: 501 5.1.3\nC: NOOP\nS: 250")).await;
+}
+
+#[tokio::test]
+async fn a_command_cut_off_by_the_end_is_not_obeyed() {
+    let server = Server::new(Service::Mx);
+    let (mut client, session) = server.connect_and_watch();
+    client.speak("S: 220\nC: EHLO c.test\nS+ 250\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<a@demo.test>\nS: 250").await;
+    client.send(b"DATA\r\nSubject: half\r\n\r\ntext\r\n.").await;
+    drop(client);
+    session.await.unwrap();
+    assert!(server.taken().is_empty());
+}

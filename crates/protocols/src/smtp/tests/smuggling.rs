@@ -6,7 +6,11 @@ use super::*;
 const ENVELOPE: &str = "MAIL FROM:<a@b.test>\r\nRCPT TO:<ana@demo.test>\r\nDATA\r\n";
 
 /// All known ways to write an end that is not one.
-const FALSE_ENDS: [&str; 12] = [
+const FALSE_ENDS: [&str; 16] = [
+    "\n\n.\n\n",
+    "\r\r.\r\r",
+    "\r\n\n.\n\r\n",
+    "\n\r.\n\r",
     "\n.\n",
     "\n.\r\n",
     "\r.\r",
@@ -37,6 +41,19 @@ async fn nothing_but_crlf_dot_crlf_ends_the_content() {
         // Straight on to NOOP: the hidden commands were not obeyed.
         client.speak("S: 250 2.0.0 OK\nC: QUIT\nS: 221\nE").await;
         assert_eq!(server.taken().len(), usize::from(end.contains('\0')), "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn lines_of_other_alphabets_are_text() {
+    // Separators of Unicode and of terminals end no line here, and blanks around the dot make it text.
+    for end in ["\u{b}.\u{b}", "\u{85}.\u{85}", "\u{2028}.\u{2028}", "\r\n. \r\n", "\r\n.\t\r\n", "\r\n .\r\n"] {
+        let server = Server::new(Service::Mx);
+        let mut client = server.connect();
+        let hidden = format!("{ENVELOPE}x{end}{ENVELOPE}y\r\n.\r\nNOOP\r\n");
+        client.send(format!("EHLO c.test\r\n{hidden}").as_bytes()).await;
+        client.speak("S: 220\nS+ 250\nS: 250\nS: 250\nS: 354\nS: 250 2.0.0\nS: 250\nC: QUIT\nS: 221\nE").await;
+        assert_eq!(server.taken().len(), 1, "{end:?}");
     }
 }
 

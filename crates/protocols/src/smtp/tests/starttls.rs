@@ -93,3 +93,29 @@ async fn a_broken_handshake_ends_the_connection() {
     let _ = client.stream.read_to_end(&mut rest).await;
     assert!(!rest.starts_with(b"250"));
 }
+
+#[tokio::test]
+async fn a_log_in_before_encryption_is_refused_and_its_password_not_asked_for() {
+    let (server, connector) = server(Service::Submission);
+    let mut client = server.connect();
+    client.speak("S: 220\nC: EHLO c.test\nS+ 250\nC: AUTH PLAIN AGFuYQBzZWNyZXQ=\nS: 538 5.7.11").await;
+    client.speak("C: AUTH LOGIN\nS: 538 5.7.11\nC: STARTTLS\nS: 220").await;
+    let mut stream = encrypt(client, &connector).await;
+    // EHLO is needed again before anything.
+    assert!(say(&mut stream, "AUTH PLAIN AGFuYQBzZWNyZXQ=").await.starts_with("503 5.5.1 Send EHLO first"));
+}
+
+#[tokio::test]
+async fn lmtp_can_be_encrypted_too() {
+    let (server, connector) = server(Service::Lmtp);
+    let mut client = server.connect();
+    client.speak("S: 220\nC: LHLO c.test").await;
+    assert!(client.reply("250").await.contains(&"STARTTLS".to_owned()));
+    client.speak("C: STARTTLS\nS: 220").await;
+    let mut stream = encrypt(client, &connector).await;
+    assert!(say(&mut stream, "LHLO c.test").await.starts_with("250"));
+    assert!(say(&mut stream, "MAIL FROM:<>").await.starts_with("250"));
+    assert!(say(&mut stream, "RCPT TO:<ana@demo.test>").await.starts_with("250"));
+    assert!(say(&mut stream, "BDAT 0 LAST").await.starts_with("250"));
+    assert!(String::from_utf8_lossy(&server.taken()[0].body).contains("with LMTPS id"));
+}
