@@ -3,5 +3,6 @@
 mod clients;
 mod corpus;
 mod failures;
+mod frozen;
 mod ledger;
 mod nodes;

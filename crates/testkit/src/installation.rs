@@ -284,6 +284,14 @@ impl Doors {
         Imap::login(&self.host.to_string(), self.ports.imap, user, PASSWORD)
     }
 
+    /// An SMTP connection that was greeted.
+    ///
+    /// # Errors
+    /// When it can't be reached.
+    pub fn smtp(self) -> std::io::Result<Smtp> {
+        Smtp::connect(&self.host.to_string(), self.ports.smtp, "EHLO")
+    }
+
     /// An LMTP connection that was greeted.
     ///
     /// # Errors
