@@ -54,7 +54,7 @@ pub fn run(server: &mut dyn Server, user: u32, count: u32, options: &Options, re
         // The mailbox is cold, not the programs: somebody else's open session keeps their code in memory.
         let mut other = open(server, WRITER)?;
         other.command("SELECT INBOX")?;
-        other.command("FETCH 1:* (FLAGS)")?;
+        other.command("UID FETCH 1:* (FLAGS)")?;
         drop_caches()?;
         let mut imap = open(server, user)?;
         cold.push(time_ms(|| {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-use sterna_account::{Account, AccountError, Change, Cursor, StoreError};
+use sterna_account::{Account, AccountError, Change, Container, Cursor, ItemFlags, StoreError};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{ContainerId, Modseq, Uid};
 
 use tokio::sync::watch;
 
 use super::picture::Picture;
+
+/// Spans of a large mailbox that are read at the same time; an account has as many readers.
+const SPANS_MAX: usize = 4;
 
 /// A shared view.
 pub struct View {
@@ -33,17 +36,7 @@ impl View {
         // The modseq first: what is committed while the pages are read is applied again by the next refresh.
         let synced = account.head().await?.modseq;
         let container = account.container(id).await?.ok_or(AccountError::Store(StoreError::NoSuchContainer(id)))?;
-        let mut rows = Vec::with_capacity(container.counts.items as usize);
-        let mut after = Uid(0);
-        loop {
-            let page = account.item_flags(id, after, PAGE_ITEMS_MAX).await?;
-            let complete = page.len() < PAGE_ITEMS_MAX;
-            after = page.last().map_or(after, |row| row.uid);
-            rows.extend(page);
-            if complete {
-                break;
-            }
-        }
+        let rows = rows(&account, &container).await?;
         Ok(View {
             account,
             news,
@@ -108,6 +101,54 @@ impl View {
     pub fn leave(&self, session: u64) {
         self.told.lock().remove(&session);
     }
+}
+
+/// The narrow rows of a mailbox. The pages of a cold one lie all over the disk: a large mailbox is read in spans of
+/// UIDs at the same time, so that the disk, the processors and the way to another node don't wait for one another.
+async fn rows(account: &Arc<dyn Account>, container: &Container) -> Result<Vec<ItemFlags>, AccountError> {
+    let count = container.counts.items as usize;
+    let spans = (count / PAGE_ITEMS_MAX + 1).min(SPANS_MAX) as u32;
+    // What was delivered since the container was read belongs to the next refresh.
+    let last = container.uid_next.0.saturating_sub(1);
+    let bound = |span: u32| Uid((u64::from(last) * u64::from(span) / u64::from(spans)) as u32);
+    let mut reading = tokio::task::JoinSet::new();
+    for span in 0..spans {
+        let (account, id, after, end) = (account.clone(), container.id, bound(span), bound(span + 1));
+        reading.spawn(async move { Ok::<_, AccountError>((span, span_rows(account.as_ref(), id, after, end).await?)) });
+    }
+    let mut read: Vec<Vec<ItemFlags>> = Vec::new();
+    read.resize_with(spans as usize, Vec::new);
+    while let Some(joined) = reading.join_next().await {
+        let ended = |error| AccountError::Store(StoreError::Io(format!("a mailbox could not be read: {error}")));
+        let (span, rows) = joined.map_err(ended)??;
+        read[span as usize] = rows;
+    }
+    let mut all = Vec::with_capacity(count);
+    all.extend(read.into_iter().flatten());
+    Ok(all)
+}
+
+/// The rows with UIDs after `after` and up to `end`, page by page.
+async fn span_rows(
+    account: &dyn Account,
+    id: ContainerId,
+    mut after: Uid,
+    end: Uid,
+) -> Result<Vec<ItemFlags>, AccountError> {
+    let mut rows = Vec::new();
+    while after < end {
+        // No more rows than UIDs: the last page doesn't read what the next span reads.
+        let limit = PAGE_ITEMS_MAX.min((end.0 - after.0) as usize);
+        let mut page = account.item_flags(id, after, limit).await?;
+        let complete = page.len() < limit;
+        after = page.last().map_or(end, |row| row.uid);
+        page.retain(|row| row.uid <= end);
+        rows.append(&mut page);
+        if complete {
+            break;
+        }
+    }
+    Ok(rows)
 }
 
 /// Whether a row belongs to this mailbox.
