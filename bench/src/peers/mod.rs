@@ -7,6 +7,7 @@ mod sterna;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Child;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -44,9 +45,15 @@ pub fn start(name: &str, folder: &Path) -> Result<Box<dyn Server>> {
     }
 }
 
-/// A port that is free now.
+/// Ports that the kernel doesn't give to outgoing connections: a server that is restarted finds its own still free.
+const PORTS: std::ops::Range<u16> = 21_000..30_000;
+
+/// A port that is free now and was not given before.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU16 = AtomicU16::new(PORTS.start);
+    let next = || NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut ports = std::iter::repeat_with(next).take_while(|port| PORTS.contains(port));
+    ports.find(|&port| TcpListener::bind(loopback(port)).is_ok()).context("no port is free")
 }
 
 fn loopback(port: u16) -> SocketAddr {

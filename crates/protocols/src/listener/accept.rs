@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::limits::{ACCEPT_RETRY_WAIT, BUSY_TIMEOUT, SHUTDOWN_GRACE};
 use super::peers::Peers;
+use super::prompt::PromptTcp;
 use super::{Connection, ListenerConfig, Protocol, Tls};
 
 /// A port that a protocol is served on.
@@ -101,7 +102,8 @@ fn session(
             }
             return;
         };
-        let mut connection = Connection::new(stream, peer, config).with_shutdown(shutdown).with_permit(permit);
+        let mut connection =
+            Connection::new(PromptTcp::new(stream), peer, config).with_shutdown(shutdown).with_permit(permit);
         if implicit && let Err(error) = connection.start_tls().await {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             tracing::info!(protocol = name, %peer, %error, cause, "no TLS");

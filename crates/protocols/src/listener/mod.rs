@@ -6,6 +6,7 @@
 mod accept;
 mod connection;
 mod peers;
+mod prompt;
 #[cfg(test)]
 pub(crate) mod tests;
 
