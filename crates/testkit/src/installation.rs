@@ -2,7 +2,7 @@
 //! behind another program (a network namespace, a false clock) and started again.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -46,17 +46,17 @@ pub struct Node {
 /// Where a node listens.
 #[derive(Clone, Copy, Debug)]
 pub struct Doors {
-    /// Its address.
+    /// Its address for clients.
     pub host: IpAddr,
-    /// Its ports.
+    /// Its ports there.
     pub ports: Ports,
+    /// Where other nodes reach it.
+    pub cluster: SocketAddr,
 }
 
 /// The ports of a node.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
-    /// For other nodes.
-    pub cluster: u16,
     /// IMAP with STARTTLS.
     pub imap: u16,
     /// IMAP with TLS.
@@ -69,24 +69,22 @@ pub struct Ports {
     pub lmtp: u16,
 }
 
-impl Ports {
+impl Doors {
     /// Ports that nobody has on this address.
     fn free(host: IpAddr) -> Self {
         // All are held until all are known, so that none comes twice.
         let held: Vec<TcpListener> = (0..6).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
         let ports: Vec<u16> = held.iter().filter_map(|one| Some(one.local_addr().ok()?.port())).collect();
         let [cluster, imap, imaps, smtp, submission, lmtp] = ports[..] else { panic!("no free ports on {host}") };
-        Ports { cluster, imap, imaps, smtp, submission, lmtp }
+        let ports = Ports { imap, imaps, smtp, submission, lmtp };
+        Doors { host, ports, cluster: (host, cluster).into() }
     }
-
-    /// The same for every node: for those that have an address of their own.
-    pub const FIXED: Ports = Ports { cluster: 7700, imap: 1143, imaps: 1993, smtp: 1025, submission: 1587, lmtp: 1024 };
 }
 
 /// Where a node is to run, if not simply here.
 #[derive(Clone, Debug, Default)]
 pub struct Place {
-    /// Its address and ports; free ones of this machine when left out.
+    /// Where it listens; free ports of this machine when left out.
     pub at: Option<Doors>,
     /// The program that starts it, with its arguments: `ip netns exec NAME`.
     pub wrapper: Vec<String>,
@@ -115,7 +113,7 @@ impl Installation {
     /// A main node that is an edge too, the data servers alpha and beta, and ana on alpha, ben on beta.
     pub fn standard() -> Self {
         let mut installation = Installation::new();
-        installation.start_main("main,edge");
+        installation.start_main("main,edge", Place::default());
         installation.join_and_serve("alpha", "data", Place::default());
         installation.join_and_serve("beta", "data", Place::default());
         installation.admin_ok("main", &["domain", "create", "tern.test"]);
@@ -144,8 +142,8 @@ impl Installation {
     /// Runs `sterna init` for a node, and gives it free ports if that went well.
     pub fn init(&mut self, name: &str, roles: &str, place: Place, more: &[&str]) -> Output {
         let dir = place.dir.unwrap_or_else(|| self.folder.path().join(name));
-        let at = place.at.unwrap_or_else(|| Doors { host: self.host, ports: Ports::free(self.host) });
-        let (text, address) = (dir.to_string_lossy().into_owned(), at.cluster_address());
+        let at = place.at.unwrap_or_else(|| Doors::free(self.host));
+        let (text, address) = (dir.to_string_lossy().into_owned(), at.cluster.to_string());
         let arguments = ["init", "--dir", &text, "--name", name, "--roles", roles];
         let addresses = ["--address", &address, "--cluster-listen", &address];
         let arguments = [&arguments[..], &addresses, more].concat();
@@ -163,8 +161,8 @@ impl Installation {
     ///
     /// # Panics
     /// When it doesn't come up.
-    pub fn start_main(&mut self, roles: &str) {
-        succeeded("sterna init", &self.init("main", roles, Place::default(), &[]));
+    pub fn start_main(&mut self, roles: &str, place: Place) {
+        succeeded("sterna init", &self.init("main", roles, place, &[]));
         self.serve("main");
     }
 
@@ -173,7 +171,7 @@ impl Installation {
     /// # Panics
     /// When it doesn't come up.
     pub fn join_and_serve(&mut self, name: &str, roles: &str, place: Place) {
-        let (main, token) = (self.node("main").at.cluster_address(), self.token(&["--roles", roles]));
+        let (main, token) = (self.node("main").at.cluster.to_string(), self.token(&["--roles", roles]));
         let joined = self.init(name, roles, place, &["--join", &main, "--token", &token]);
         succeeded("sterna init", &joined);
         self.serve(name);
@@ -271,11 +269,6 @@ impl Installation {
 }
 
 impl Doors {
-    /// Where other nodes reach it.
-    pub fn cluster_address(self) -> String {
-        format!("{}:{}", self.host, self.ports.cluster)
-    }
-
     /// Logs in at this edge.
     ///
     /// # Errors
@@ -337,7 +330,7 @@ impl Node {
         let path = self.dir.join("sterna.toml");
         let text = fs::read_to_string(&path).unwrap_or_default();
         let mut table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let Doors { host, ports } = self.at;
+        let Doors { host, ports, .. } = self.at;
         let services = [
             ("imap", ports.imap),
             ("imaps", ports.imaps),

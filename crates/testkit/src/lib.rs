@@ -6,6 +6,8 @@ pub mod binary;
 pub mod demo;
 pub mod imap;
 pub mod installation;
+pub mod ledger;
+pub mod network;
 pub mod smtp;
 pub mod wait;
 pub mod zoo;

@@ -1,0 +1,176 @@
+//! A ledger of acknowledged messages, kept by senders while something breaks, and compared at the end with what is
+//! there.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::imap::{Answer, Imap};
+use crate::smtp::Smtp;
+use crate::wait::until;
+
+/// How long one message may take until it is acknowledged, and a ledger until it has grown.
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How one message went.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Entry {
+    /// Tries that ended with a temporary refusal.
+    refused: usize,
+    /// The UID that APPEND promised.
+    uid: Option<u32>,
+}
+
+/// What the senders know.
+#[derive(Default)]
+pub struct Ledger {
+    /// Messages that were acknowledged, by subject.
+    acknowledged: Mutex<BTreeMap<String, Entry>>,
+    count: AtomicUsize,
+    refused: AtomicUsize,
+    ended: AtomicBool,
+}
+
+impl Ledger {
+    /// Sends numbered messages as a mail server does, until the ledger ends: what is not acknowledged comes again.
+    ///
+    /// # Panics
+    /// When a message is refused for good, or not acknowledged in time.
+    pub fn send_by_lmtp(&self, lmtp: &mut Smtp, recipient: &str, sender: usize) {
+        self.write(&format!("lmtp-{recipient}-{sender}"), |message| {
+            let replies = answered(lmtp.send(&[recipient], message, 1));
+            if replies[0].starts_with("250") {
+                return Some(None);
+            }
+            assert!(replies[0].starts_with('4'), "{replies:?}");
+            None
+        });
+    }
+
+    /// Appends numbered messages in one session that outlives its data server; the UIDs promised must grow.
+    ///
+    /// # Panics
+    /// When a message is refused for good, or not acknowledged in time.
+    pub fn append_by_imap(&self, imap: &mut Imap, mailbox: &str, appender: usize) {
+        let mut last = 0;
+        self.write(&format!("append-{mailbox}-{appender}"), |message| {
+            let answer = answered(imap.append(mailbox, message));
+            if !answer.ok() {
+                assert!(answer.status.starts_with("NO [UNAVAILABLE]"), "{answer:?}");
+                return None;
+            }
+            let uid = appended_uid(&answer);
+            assert!(uid > last, "UID {uid} was promised after {last}");
+            last = uid;
+            Some(Some(uid))
+        });
+    }
+
+    fn write(&self, name: &str, mut attempt: impl FnMut(&[u8]) -> Option<Option<u32>>) {
+        for number in 0.. {
+            if self.ended.load(Ordering::SeqCst) {
+                return;
+            }
+            let subject = format!("{name}-{number}");
+            let message = format!("Subject: {subject}\r\n\r\nWritten once, read once.\r\n");
+            let mut refused = 0;
+            let (uid, _) = until(&subject, PROGRESS_TIMEOUT, || {
+                let acknowledged = attempt(message.as_bytes());
+                if acknowledged.is_none() {
+                    refused += 1;
+                    self.refused.fetch_add(1, Ordering::SeqCst);
+                }
+                acknowledged
+            });
+            let mut acknowledged = self.acknowledged.lock().unwrap_or_else(|error| panic!("{error}"));
+            acknowledged.insert(subject, Entry { refused, uid });
+            self.count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Ends the senders when it is dropped, also when their test fails.
+    pub fn end_later(&self) -> impl Drop + '_ {
+        End(self)
+    }
+
+    /// Waits until this many more messages were acknowledged.
+    pub fn grows_by(&self, messages: usize) {
+        let goal = self.count.load(Ordering::SeqCst) + messages;
+        until("the ledger grows", PROGRESS_TIMEOUT, || (self.count.load(Ordering::SeqCst) >= goal).then_some(()));
+    }
+
+    /// Waits until one more try was refused.
+    pub fn is_refused(&self) {
+        let before = self.refused.load(Ordering::SeqCst);
+        until("somebody is refused", PROGRESS_TIMEOUT, || (self.refused.load(Ordering::SeqCst) > before).then_some(()));
+    }
+
+    /// Compares a mailbox with what was written to it under `name`: every acknowledged message is there, once, under
+    /// the UID that was promised, and nothing else is; UIDs grow; UIDVALIDITY is the one given.
+    ///
+    /// # Panics
+    /// When anything differs.
+    pub fn compare(&self, imap: &mut Imap, mailbox: &str, name: &str, uid_validity: u32) {
+        let now = uid_status(imap, mailbox).unwrap_or_else(|| panic!("no status of {mailbox}"));
+        assert_eq!(now.0, uid_validity, "UIDVALIDITY of {mailbox}");
+        let found = subjects(imap, mailbox);
+        assert!(found.windows(2).all(|pair| pair[0].0 < pair[1].0), "UIDs of {mailbox} grow");
+        let mut uids: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        found.iter().for_each(|(uid, subject)| uids.entry(subject).or_default().push(*uid));
+        let entries = self.acknowledged.lock().unwrap_or_else(|error| panic!("{error}"));
+        let written: Vec<_> = entries.iter().filter(|(subject, _)| subject.starts_with(name)).collect();
+        assert!(!written.is_empty(), "nobody wrote {name}");
+        for (subject, entry) in &written {
+            let there = uids.remove(subject.as_str()).unwrap_or_default();
+            // A refused APPEND may have got through before the server was gone, and is another message when it comes
+            // again. A message that comes again by LMTP is known by the edge, and stays one.
+            let most = if entry.uid.is_some() { 1 + entry.refused } else { 1 };
+            assert!((1..=most).contains(&there.len()), "{subject}: {entry:?}, {there:?}");
+            assert!(entry.uid.is_none_or(|uid| there.contains(&uid)), "{subject}: {entry:?}, {there:?}");
+        }
+        assert!(uids.is_empty(), "nobody wrote {uids:?}");
+    }
+}
+
+struct End<'a>(&'a Ledger);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::SeqCst);
+    }
+}
+
+fn answered<T>(answer: std::io::Result<T>) -> T {
+    answer.unwrap_or_else(|error| panic!("the edge's connection ended: {error}"))
+}
+
+/// From "OK [APPENDUID validity uid] ..".
+fn appended_uid(answer: &Answer) -> u32 {
+    let code = answer.status.split(']').next().unwrap_or_default();
+    code.rsplit(' ').next().and_then(|uid| uid.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"))
+}
+
+/// UIDVALIDITY and UIDNEXT, or nothing while the mailbox can't be asked.
+pub fn uid_status(imap: &mut Imap, mailbox: &str) -> Option<(u32, u32)> {
+    let answer = imap.command(&format!("STATUS {mailbox} (UIDVALIDITY UIDNEXT)")).ok().filter(Answer::ok)?;
+    let line = answer.lines.iter().find(|line| line.contains("UIDVALIDITY"))?;
+    let value = |name: &str| line.split_once(name)?.1.split([' ', ')']).find(|word| !word.is_empty())?.parse().ok();
+    Some((value("UIDVALIDITY")?, value("UIDNEXT")?))
+}
+
+/// Every message of a mailbox: UID and subject, in the order of the mailbox.
+fn subjects(imap: &mut Imap, mailbox: &str) -> Vec<(u32, String)> {
+    assert!(answered(imap.command(&format!("EXAMINE {mailbox}"))).ok());
+    let answer = answered(imap.command("FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])"));
+    assert!(answer.ok(), "{}", answer.status);
+    let uids = answer.lines.iter().filter(|line| line.contains(" FETCH ")).map(|line| {
+        let after = line.split_once("UID ").unwrap_or_else(|| panic!("{line}")).1;
+        after.split(' ').next().and_then(|uid| uid.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+    });
+    let subjects = answer.literals.iter().map(|header| {
+        let header = String::from_utf8_lossy(header);
+        header.trim().strip_prefix("Subject: ").unwrap_or_else(|| panic!("{header}")).to_owned()
+    });
+    uids.zip(subjects).collect()
+}

@@ -1,0 +1,119 @@
+//! Nodes in networks of their own (network namespaces on one switch), whose cables can be pulled.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::AsFd;
+use std::process::Command;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::binary;
+use crate::installation::{Doors, Place, Ports};
+
+/// The switch's end is called like its node; the node's end like this.
+const INTERFACE: &str = "eth0";
+
+/// The ports of every node: each has its network for itself.
+const PORTS: Ports = Ports { imap: 1143, imaps: 1993, smtp: 1025, submission: 1587, lmtp: 1024 };
+
+/// The port for other nodes.
+const CLUSTER_PORT: u16 = 7700;
+
+/// A switch with a node at each cable. Gone when it is dropped.
+pub struct Network {
+    prefix: String,
+    nodes: Vec<String>,
+}
+
+impl Network {
+    /// A network with a cable for each of these nodes, or `None` with a printed reason where we may not make one.
+    ///
+    /// # Panics
+    /// In CI, when it can't be made: CI skips nothing.
+    pub fn new(nodes: &[&str]) -> Option<Self> {
+        if !binary::have_root() || !binary::have(&["ip"]) {
+            return None;
+        }
+        let number: [u8; 4] = sterna_base::ids::random_bytes();
+        let prefix = format!("sterna{:08x}", u32::from_be_bytes(number));
+        let network = Network { prefix, nodes: nodes.iter().map(|&name| name.to_owned()).collect() };
+        let switch = network.space("switch");
+        ip(&["netns", "add", &switch]);
+        ip(&["-n", &switch, "link", "add", "switch", "type", "bridge"]);
+        ip(&["-n", &switch, "link", "set", "switch", "up"]);
+        for name in nodes {
+            let space = network.space(name);
+            ip(&["netns", "add", &space]);
+            ip(&["-n", &switch, "link", "add", name, "type", "veth", "peer", "name", INTERFACE, "netns", &space]);
+            ip(&["-n", &space, "link", "set", "lo", "up"]);
+            ip(&["-n", &space, "address", "add", &format!("{}/24", network.address(name)), "dev", INTERFACE]);
+            ip(&["-n", &space, "link", "set", INTERFACE, "up"]);
+            ip(&["-n", &switch, "link", "set", name, "up"]);
+            network.heal(name);
+        }
+        Some(network)
+    }
+
+    /// Where to run a node: other nodes reach it over its cable, its own clients over loopback.
+    pub fn place(&self, name: &str) -> Place {
+        let wrapper = ["ip", "netns", "exec", &self.space(name)].map(str::to_owned).into();
+        let cluster = (self.address(name), CLUSTER_PORT).into();
+        let at = Doors { host: Ipv4Addr::LOCALHOST.into(), ports: PORTS, cluster };
+        Place { at: Some(at), wrapper, dir: None }
+    }
+
+    /// Does this in the node's network. Connections made there stay there.
+    ///
+    /// # Panics
+    /// When it can't be entered, or the work panics.
+    pub fn inside<T: Send>(&self, name: &str, work: impl FnOnce() -> T + Send) -> T {
+        let path = format!("/run/netns/{}", self.space(name));
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let space = File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+                let moved = move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network));
+                moved.unwrap_or_else(|error| panic!("{path}: {error}"));
+                work()
+            });
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// The switch loses every packet of this node; nobody's link goes down.
+    pub fn cut(&self, name: &str) {
+        ip(&["-n", &self.space("switch"), "link", "set", name, "nomaster"]);
+    }
+
+    /// The cable is pulled, and the node sees it.
+    pub fn unplug(&self, name: &str) {
+        ip(&["-n", &self.space("switch"), "link", "set", name, "down"]);
+    }
+
+    /// As it was.
+    pub fn heal(&self, name: &str) {
+        ip(&["-n", &self.space("switch"), "link", "set", name, "up", "master", "switch"]);
+    }
+
+    fn space(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
+    fn address(&self, name: &str) -> IpAddr {
+        let place = self.nodes.iter().position(|node| node == name).unwrap_or_else(|| panic!("no node {name}"));
+        let number = u8::try_from(place + 1).unwrap_or_else(|_| panic!("so many nodes"));
+        Ipv4Addr::new(10, 77, 0, number).into()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for name in self.nodes.iter().map(String::as_str).chain(["switch"]) {
+            let _ = Command::new("ip").args(["netns", "delete", &self.space(name)]).status();
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) {
+    let output = Command::new("ip").args(arguments).output().unwrap_or_else(|error| panic!("ip: {error}"));
+    assert!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
