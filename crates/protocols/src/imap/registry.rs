@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use sterna_account::{Account, AccountError};
-use sterna_base::{AccountId, ContainerId, Uid};
+use sterna_base::{AccountId, ContainerId, Modseq, Uid};
 
 use super::view::View;
 
@@ -34,7 +34,7 @@ impl Registry {
         let key = (account.id(), id);
         let known = self.shared.lock().views.get(&key).and_then(Weak::upgrade);
         if let Some(view) = known {
-            view.refresh().await?;
+            view.refresh(Modseq::ZERO).await?;
             return Ok(view);
         }
         let view = Arc::new(View::load(account.clone(), id).await?);

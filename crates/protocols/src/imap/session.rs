@@ -4,14 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::BufMut;
-use sterna_account::Account;
+use sterna_account::{Account, AccountError, Committed, Mutation};
+use sterna_base::{Modseq, OperationId};
 use sterna_formats::imap::{Body, Frame, Framer, command, tag_of};
 
 use super::Shared;
 use super::command as commands;
 use super::io::{Disconnect, Io};
 use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT, LOGIN_WAIT};
-use super::reply::{Fail, Outcome, Reply, account_reply};
+use super::reply::{Fail, Outcome, Reply, account_reply, no_mailbox};
 use super::selected::Selected;
 use super::updates;
 
@@ -43,6 +44,10 @@ pub struct Session {
     pub user: Option<User>,
     /// Set by SELECT and EXAMINE.
     pub selected: Option<Selected>,
+    /// The mailbox that was selected was deleted: commands on messages say so until another one is selected.
+    pub mailbox_gone: bool,
+    /// The newest commit of this session: the account's news of it may come later than its answer.
+    committed: Modseq,
     pub failed_logins: u32,
     /// Of the command that is being done.
     pub tag: String,
@@ -62,6 +67,8 @@ impl Session {
             enabled: Enabled::default(),
             user: None,
             selected: None,
+            mailbox_gone: false,
+            committed: Modseq::ZERO,
             failed_logins: 0,
             tag: String::new(),
             upgrading: false,
@@ -149,10 +156,11 @@ impl Session {
     async fn dispatch(&mut self, body: Body) -> Outcome {
         match body {
             Body::Capability => commands::capability::run(self),
-            Body::Noop | Body::Check => Ok(Reply::ok("Done")),
+            Body::Noop => Ok(Reply::ok("Done")),
             Body::Logout => {
                 self.ended = true;
                 self.selected = None;
+                self.mailbox_gone = false;
                 self.io.output.extend_from_slice(b"* BYE Good-bye\r\n");
                 Ok(Reply::ok("Logged out"))
             }
@@ -183,13 +191,23 @@ impl Session {
             Body::Lsub { reference, pattern } => commands::lsub::run(self, &reference, &pattern).await,
             Body::Status { mailbox, items } => commands::status::run(self, &mailbox, &items).await,
             Body::Idle => commands::idle::run(self).await,
-            body if self.selected.is_some() => self.dispatch_selected(body).await,
+            body if self.selected.is_some() || self.mailbox_gone => self.dispatch_selected(body).await,
             _ => Ok(Reply::bad("Select a mailbox first")),
         }
     }
 
     async fn dispatch_selected(&mut self, body: Body) -> Outcome {
+        // Without its news a mailbox is still answered for as far as it is known: what the account can't do, it says.
+        if let Err(error) = self.refresh_selected().await {
+            tracing::debug!(peer = %self.peer, %error, "a view could not be refreshed");
+        }
+        if self.selected.is_none() {
+            let leaving = matches!(body, Body::Close | Body::Unselect);
+            self.mailbox_gone &= !leaving;
+            return Ok(if leaving { Reply::ok("It was deleted already") } else { no_mailbox() });
+        }
         match body {
+            Body::Check => Ok(Reply::ok("Done")),
             Body::Close => commands::close::run(self, true).await,
             Body::Unselect => commands::close::run(self, false).await,
             Body::Expunge => commands::expunge::run(self, None).await,
@@ -233,11 +251,44 @@ impl Session {
     }
 
     /// Refreshes the selected mailbox and writes what the client doesn't know.
-    pub async fn tell(&mut self, expunge: bool) -> Result<(), sterna_account::AccountError> {
-        let Some(selected) = &mut self.selected else { return Ok(()) };
-        selected.view.refresh().await?;
-        updates::write(selected, self.enabled, expunge, &mut self.io.output);
+    pub async fn tell(&mut self, expunge: bool) -> Result<(), AccountError> {
+        self.refresh_selected().await?;
+        if let Some(selected) = &mut self.selected {
+            updates::write(selected, self.enabled, expunge, &mut self.io.output);
+        }
         Ok(())
+    }
+
+    /// Takes in what is new in the selected mailbox, and leaves it when it was deleted.
+    async fn refresh_selected(&mut self) -> Result<(), AccountError> {
+        let Some(selected) = &self.selected else { return Ok(()) };
+        selected.view.refresh(self.committed).await?;
+        let deleted = selected.view.picture().deleted;
+        if deleted {
+            self.leave_deleted();
+        }
+        Ok(())
+    }
+
+    /// Leaves the selected mailbox because it was deleted. The client is told by CLOSED (RFC 9051 section 7.1), not by
+    /// BYE, which RFC 2180 section 3.3 would allow: the other mailboxes are none the worse.
+    pub fn leave_deleted(&mut self) {
+        self.selected = None;
+        self.mailbox_gone = true;
+        self.io.output.extend_from_slice(b"* OK [CLOSED] The mailbox was deleted\r\n");
+    }
+
+    /// Commits to the user's account.
+    pub async fn commit(&mut self, mutations: Vec<Mutation>) -> Result<Committed, Fail> {
+        let committed = self.account()?.commit(OperationId::random(), mutations).await?;
+        self.committed = self.committed.max(committed.modseq);
+        Ok(committed)
+    }
+
+    /// Takes in what this session has just committed.
+    pub async fn see_commit(&mut self) -> Result<(), Fail> {
+        let committed = self.committed;
+        Ok(self.selected()?.view.refresh(committed).await?)
     }
 
     fn answer(&mut self, tag: &str, reply: &Reply) {

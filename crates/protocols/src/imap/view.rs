@@ -52,9 +52,10 @@ impl View {
         self.picture.read()
     }
 
-    /// Asks what changed since the last time; cheap when nothing did.
-    pub async fn refresh(&self) -> Result<(), AccountError> {
-        let newest = *self.news.borrow();
+    /// Asks what changed since the last time; cheap when nothing did. `known` is a modseq that the account is known to
+    /// have reached, from a commit or otherwise.
+    pub async fn refresh(&self, known: Modseq) -> Result<(), AccountError> {
+        let newest = known.max(*self.news.borrow());
         if newest <= self.picture.read().synced {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 mod awkward;
 mod dialog;
+mod gone;
 mod mailboxes;
 mod messages;
 mod sessions;

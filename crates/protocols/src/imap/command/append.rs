@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use sterna_account::account::BlobUpload;
 use sterna_account::{Account, Content, Mutation, NewItem, Outcome as Done};
+use sterna_base::ContainerId;
 use sterna_base::limits::{INLINE_BLOB_BYTES_MAX, MESSAGE_BYTES_MAX};
-use sterna_base::{ContainerId, OperationId};
 use sterna_formats::imap::AppendStart;
 use sterna_formats::mail::Scanner;
 
@@ -71,7 +71,7 @@ async fn receive(session: &mut Session, start: &AppendStart, container: Containe
         return Ok(Reply::bad("Expected the end of the line after the message"));
     }
     item.summary = Some(scanner.finish().encode().into());
-    let committed = account.commit(OperationId::random(), vec![Mutation::Append { container, item }]).await?;
+    let committed = session.commit(vec![Mutation::Append { container, item }]).await?;
     match committed.outcomes.first() {
         Some(Done::Appended { uid_validity, uid }) => {
             Ok(Reply::ok("Appended").code(format!("APPENDUID {uid_validity} {uid}")))

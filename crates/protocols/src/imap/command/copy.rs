@@ -2,7 +2,6 @@
 
 use bytes::BytesMut;
 use sterna_account::{Mutation, Outcome as Done};
-use sterna_base::OperationId;
 use sterna_formats::imap::{SequenceSet, write};
 
 use super::sets;
@@ -19,7 +18,7 @@ pub async fn run(session: &mut Session, set: &SequenceSet, mailbox: &str, uid: b
     let Some(to) = names.find(mailbox).map(|container| container.id) else {
         return Ok(Reply::no("There is no such mailbox").code("TRYCREATE"));
     };
-    let committed = account.commit(OperationId::random(), vec![Mutation::Copy { from, uids, to, expunge }]).await?;
+    let committed = session.commit(vec![Mutation::Copy { from, uids, to, expunge }]).await?;
     let Some(Done::Copied { uid_validity, pairs }) = committed.outcomes.into_iter().next() else {
         return Ok(Reply::no("The server could not do that").code("SERVERBUG"));
     };

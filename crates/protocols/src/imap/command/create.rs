@@ -1,7 +1,7 @@
 //! CREATE (RFC 9051 section 6.3.4) with special uses (RFC 6154).
 
 use sterna_account::{ContainerKind, Mutation, Outcome as Done, SpecialUse};
-use sterna_base::{ContainerId, OperationId};
+use sterna_base::ContainerId;
 
 use crate::imap::names::{Names, SEPARATOR, use_of_attribute};
 use crate::imap::reply::{Outcome, Reply};
@@ -39,7 +39,7 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
         let (name, kind) = (part.to_owned(), ContainerKind::Mail);
         let special_use = special_use.filter(|_| last);
         let step = Mutation::CreateContainer { parent, kind, name, special_use };
-        let committed = account.commit(OperationId::random(), vec![step]).await?;
+        let committed = session.commit(vec![step]).await?;
         if let Some(Done::Container { id, .. }) = committed.outcomes.first() {
             parent = Some(*id);
         }

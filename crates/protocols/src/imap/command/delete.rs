@@ -1,7 +1,6 @@
 //! DELETE (RFC 9051 section 6.3.5).
 
 use sterna_account::Mutation;
-use sterna_base::OperationId;
 
 use crate::imap::names::Names;
 use crate::imap::reply::{Outcome, Reply};
@@ -11,9 +10,9 @@ use crate::imap::session::Session;
 pub async fn run(session: &mut Session, mailbox: &str) -> Outcome {
     let account = session.account()?;
     let container = Names::load(account.as_ref()).await?.get(mailbox)?.id;
-    account.commit(OperationId::random(), vec![Mutation::DeleteContainer { container }]).await?;
+    session.commit(vec![Mutation::DeleteContainer { container }]).await?;
     if session.selected.as_ref().is_some_and(|selected| selected.id == container) {
-        session.selected = None;
+        session.leave_deleted();
     }
     Ok(Reply::ok("Deleted"))
 }

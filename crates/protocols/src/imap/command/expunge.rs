@@ -1,7 +1,6 @@
 //! EXPUNGE (RFC 9051 section 6.4.3) and UID EXPUNGE (section 6.4.9).
 
 use sterna_account::{Mutation, UidSet};
-use sterna_base::OperationId;
 use sterna_formats::imap::SequenceSet;
 
 use super::sets;
@@ -10,14 +9,13 @@ use crate::imap::session::Session;
 
 /// The expunges are told by whatever tells everything else.
 pub async fn run(session: &mut Session, set: Option<SequenceSet>) -> Outcome {
-    let account = session.account()?;
     let selected = session.writable()?;
     let uids = match set {
         None => UidSet::all(),
         Some(set) => sets::uids(selected, &set, true)?,
     };
     let step = Mutation::Expunge { container: selected.id, uids, deleted_only: true };
-    let committed = account.commit(OperationId::random(), vec![step]).await?;
+    let committed = session.commit(vec![step]).await?;
     let reply = Reply::ok("Expunged");
     Ok(if session.enabled.condstore { reply.code(format!("HIGHESTMODSEQ {}", committed.modseq)) } else { reply })
 }

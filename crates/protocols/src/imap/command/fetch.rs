@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bytes::{BufMut, BytesMut};
 use sterna_account::{FlagAction, FlagSet, Item, ItemParts, Keyword, Mutation, SystemFlag, UidSet};
-use sterna_base::{Modseq, OperationId, Uid};
+use sterna_base::{Modseq, Uid};
 use sterna_formats::imap::command::{Fetch, FetchItem, SectionFetch};
 use sterna_formats::imap::date::write_date_time;
 use sterna_formats::imap::envelope;
@@ -94,7 +94,7 @@ async fn set_seen(session: &mut Session, picked: &[Picked]) -> Result<(), Fail> 
     let container = session.selected()?.id;
     let (action, flags) = (FlagAction::Add, FlagSet::default().with(SystemFlag::Seen));
     let step = Mutation::StoreFlags { container, uids, action, flags, unchanged_since: None };
-    session.account()?.commit(OperationId::random(), vec![step]).await?;
+    session.commit(vec![step]).await?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! RENAME (RFC 9051 section 6.3.6).
 
 use sterna_account::{ContainerKind, Mutation, Outcome as Done, SpecialUse, UidSet};
-use sterna_base::{ContainerId, OperationId};
+use sterna_base::ContainerId;
 
 use crate::imap::names::{Names, SEPARATOR};
 use crate::imap::reply::{Fail, Outcome, Reply};
@@ -22,20 +22,19 @@ pub async fn run(session: &mut Session, from: &str, to: &str) -> Outcome {
         return rename_inbox(session, source.id, parent, name).await;
     }
     let step = Mutation::RenameContainer { container: source.id, parent, name };
-    account.commit(OperationId::random(), vec![step]).await?;
+    session.commit(vec![step]).await?;
     Ok(Reply::ok("Renamed"))
 }
 
 /// INBOX stays; its messages move to a new mailbox, and its inferiors stay where they are.
 async fn rename_inbox(session: &mut Session, inbox: ContainerId, parent: Option<ContainerId>, name: String) -> Outcome {
-    let account = session.account()?;
     let create = Mutation::CreateContainer { parent, kind: ContainerKind::Mail, name, special_use: None };
-    let created = account.commit(OperationId::random(), vec![create]).await?;
+    let created = session.commit(vec![create]).await?;
     let Some(Done::Container { id: to, .. }) = created.outcomes.first() else {
         return Ok(Reply::no("The server could not do that").code("SERVERBUG"));
     };
     let step = Mutation::Copy { from: inbox, uids: UidSet::all(), to: *to, expunge: true };
-    account.commit(OperationId::random(), vec![step]).await?;
+    session.commit(vec![step]).await?;
     Ok(Reply::ok("Renamed"))
 }
 

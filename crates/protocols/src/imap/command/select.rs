@@ -5,21 +5,25 @@ use std::fmt::Write as _;
 use sterna_formats::imap::write;
 
 use crate::imap::names::Names;
-use crate::imap::reply::{Outcome, Reply};
+use crate::imap::reply::{Outcome, Reply, no_mailbox};
 use crate::imap::selected::Selected;
 use crate::imap::session::Session;
 use crate::imap::updates;
 
 pub async fn run(session: &mut Session, mailbox: &str, read_only: bool, condstore: bool) -> Outcome {
     let account = session.account()?;
-    // A failed SELECT leaves no mailbox selected.
-    let closed = session.selected.take().is_some();
-    if closed && session.enabled.rev2 {
+    // A failed SELECT leaves no mailbox selected. CLOSED is due in every version (RFC 7162 section 3.2.11, RFC 9051
+    // section 6.3.2).
+    session.mailbox_gone = false;
+    if session.selected.take().is_some() {
         session.io.output.extend_from_slice(b"* OK [CLOSED] The mailbox before is closed\r\n");
     }
     session.enabled.condstore |= condstore;
     let id = Names::load(account.as_ref()).await?.get(mailbox)?.id;
     let view = session.shared.registry.view(&account, id).await?;
+    if view.picture().deleted {
+        return Ok(no_mailbox());
+    }
     let mut selected = Selected::new(view, read_only);
     let next = selected.position.next;
     selected.recent_from = session.shared.registry.recent((account.id(), id), next, !read_only);

@@ -1,7 +1,7 @@
 //! STORE (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3).
 
 use sterna_account::{FlagAction, FlagSet, Keyword, Mutation, Outcome as Done, SystemFlag, UidSet};
-use sterna_base::{Modseq, OperationId, Uid};
+use sterna_base::{Modseq, Uid};
 use sterna_formats::imap::command::{Store, StoreAction};
 use sterna_formats::imap::write;
 
@@ -13,7 +13,6 @@ use crate::imap::session::Session;
 use crate::imap::updates;
 
 pub async fn run(session: &mut Session, store: Store) -> Outcome {
-    let account = session.account()?;
     session.enabled.condstore |= store.unchanged_since.is_some();
     let flags = flag_set(&store.flags)?;
     let selected = session.writable()?;
@@ -25,15 +24,17 @@ pub async fn run(session: &mut Session, store: Store) -> Outcome {
     };
     let (container, unchanged_since) = (selected.id, store.unchanged_since.map(Modseq));
     let step = Mutation::StoreFlags { container, uids: uids.clone(), action, flags, unchanged_since };
-    let committed = account.commit(OperationId::random(), vec![step]).await?;
-    let view = selected.view.clone();
-    view.refresh().await?;
+    let committed = session.commit(vec![step]).await?;
+    session.see_commit().await?;
     let Some(Done::Flagged { changed, modified }) = committed.outcomes.into_iter().next() else {
         return Ok(Reply::no("The server could not do that").code("SERVERBUG"));
     };
     let own = session.selected()?;
-    // Everything of this commit is told here, or need not be told.
-    own.silent.push(committed.modseq);
+    if !changed.is_empty() {
+        // Everything of this commit is told here, or need not be told. One that changed nothing took no modseq of its
+        // own: the one it names is of somebody else's commit.
+        own.silent.push(committed.modseq);
+    }
     if !store.silent {
         show(session, &uids, &modified, false).await?;
     } else if session.enabled.condstore {
