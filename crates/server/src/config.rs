@@ -13,6 +13,9 @@ use sterna_base::atomic_file;
 /// The file's name in the node's folder.
 pub const FILE_NAME: &str = "sterna.toml";
 
+/// The administration socket's usual name in the node's folder.
+pub const ADMIN_SOCKET: &str = "admin.sock";
+
 /// What a node does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -201,7 +204,7 @@ impl Config {
 
     /// Where the administration socket is.
     pub fn admin_socket(&self, folder: &Path) -> PathBuf {
-        self.admin_socket.clone().unwrap_or_else(|| folder.join("admin.sock"))
+        self.admin_socket.clone().unwrap_or_else(|| folder.join(ADMIN_SOCKET))
     }
 }
 

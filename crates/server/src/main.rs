@@ -25,13 +25,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the program can't start its threads: {error}")),
     };
-    if matches!(cli.command, Command::Serve(_)) {
+    if matches!(cli.command, Command::Serve) {
         prepare_service(cli.global.verbose);
     }
     let exit: Exit = runtime.block_on(async {
         match cli.command {
-            Command::Init(arguments) => node::init::run(arguments).await,
-            Command::Serve(arguments) => node::serve(arguments).await,
+            Command::Init(arguments) => node::init::run(&cli.global, arguments).await,
+            Command::Serve => node::serve(&cli.global).await,
             Command::Check(arguments) => node::check::run(&cli.global, arguments).await,
             Command::Demo(arguments) => demo::run(&cli.global, arguments).await,
             Command::Client(command) => cli::run(&cli.global, command).await,

@@ -7,20 +7,9 @@ use clap::Args;
 /// Where a node keeps everything unless told otherwise.
 pub const NODE_FOLDER: &str = "/var/lib/sterna";
 
-/// Which node of this machine a command is about.
-#[derive(Clone, Debug, Args)]
-pub struct NodeFolder {
-    /// Where the node keeps its configuration and its data
-    #[arg(long, value_name = "DIR", env = "STERNA_DIR", default_value = NODE_FOLDER)]
-    pub dir: PathBuf,
-}
-
 /// Arguments of `sterna init`.
 #[derive(Clone, Debug, Args)]
 pub struct InitArgs {
-    /// Where the node will keep its configuration and its data
-    #[command(flatten)]
-    pub node: NodeFolder,
     /// What this node is called; the machine's own name when left out
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -41,23 +30,12 @@ pub struct InitArgs {
     pub cluster_listen: std::net::SocketAddr,
 }
 
-/// Arguments of `sterna serve`.
-#[derive(Clone, Debug, Args)]
-pub struct ServeArgs {
-    /// The node
-    #[command(flatten)]
-    pub node: NodeFolder,
-}
-
 /// Arguments of `sterna check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The node
-    #[command(flatten)]
-    pub node: NodeFolder,
-    /// The ids of the accounts to verify; all of this node when none is given
+    /// The accounts to verify, by address or id; all of this node when none is given
     #[arg(value_name = "ACCOUNT")]
-    pub accounts: Vec<u64>,
+    pub accounts: Vec<String>,
     /// Also read every body and compare it with its name
     #[arg(long)]
     pub deep: bool,

@@ -16,9 +16,6 @@ use tokio::net::UnixStream;
 use super::exit::Exit;
 use crate::admin::problem::Problem;
 
-/// Where a node's socket is unless its configuration says otherwise.
-pub const DEFAULT_SOCKET: &str = "/run/sterna/admin.sock";
-
 /// How long an answer may take, in milliseconds: making an account waits for a data server.
 const ANSWER_TIMEOUT_MS: u64 = 60_000;
 /// Largest answer that is read, in bytes.
@@ -92,7 +89,9 @@ impl CliError {
                 Some("Run the command as root or as the node's user (sudo sterna ...).".to_owned())
             }
             CliError::Unreachable { .. } => {
-                Some("Start the node (sterna serve), or name its socket with --socket PATH.".to_owned())
+                let usual =
+                    "Start the node (sterna serve, systemctl start sterna), or say which one is meant: --dir DIR of";
+                Some(format!("{usual} a node on this machine, or --socket PATH."))
             }
             CliError::Unreadable { .. } => Some("Use the program of the same version as the node.".to_owned()),
             CliError::TimedOut { .. } => Some("See how the node is (sterna status), and try again.".to_owned()),

@@ -2,6 +2,20 @@
 
 use std::process::ExitCode;
 
+/// What the exit codes mean, for the help text and the man page.
+pub const HELP: &str = "\
+Exit codes:
+  0   done
+  1   failed, or something was found (status, check)
+  2   the command line is wrong, or what it asks for can't be
+  3   it was already so; nothing to do
+  69  the node does not answer
+  75  it may work later
+  77  not allowed
+  78  the configuration is wrong
+
+JSON (--json) goes to standard output, whatever is said to people to standard error.";
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -15,16 +15,18 @@ mod server;
 mod status;
 mod user;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use args::{CheckArgs, DemoArgs, InitArgs, ServeArgs};
+pub use args::{CheckArgs, DemoArgs, InitArgs};
 pub use exit::Exit;
+
+use crate::config::{ADMIN_SOCKET, Config};
 
 /// Mail, calendars, contacts and files for an organisation, on one machine or on many.
 #[derive(Debug, Parser)]
-#[command(name = "sterna", version, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "sterna", version, max_term_width = 100, propagate_version = true, after_long_help = exit::HELP)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -37,10 +39,11 @@ pub struct Cli {
 /// Options that every command takes.
 #[derive(Clone, Debug, Args)]
 pub struct GlobalArgs {
-    /// The node's configuration file
-    #[arg(long, value_name = "FILE", global = true, env = "STERNA_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// The administration socket of the node to talk to
+    /// Where the node keeps its configuration and its data [env: STERNA_DIR] [default: /var/lib/sterna]
+    // The environment is read in `folder`: clap would also give it to `sterna demo --dir`, which is another folder.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub dir: Option<PathBuf>,
+    /// The administration socket of the node to talk to; the one of the node in --dir when not given
     #[arg(long, value_name = "PATH", global = true, env = "STERNA_SOCKET")]
     pub socket: Option<PathBuf>,
     /// How to print: a table for people, JSON for programs, one JSON object a line for streams
@@ -63,9 +66,20 @@ impl GlobalArgs {
         if self.json { Output::Json } else { self.output.unwrap_or(Output::Table) }
     }
 
-    /// The socket asked for, or the usual one. Whoever has read the node's configuration sets `socket` before.
+    /// The folder of the node that a command is about.
+    pub fn folder(&self) -> PathBuf {
+        let environment = || std::env::var_os("STERNA_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        self.dir.clone().or_else(environment).unwrap_or_else(|| PathBuf::from(args::NODE_FOLDER))
+    }
+
+    /// The socket asked for, or the one of the node in the folder. Who may not read its configuration may not use its
+    /// socket either, and is told so when it is tried.
     pub fn socket_path(&self) -> PathBuf {
-        self.socket.clone().unwrap_or_else(|| Path::new(client::DEFAULT_SOCKET).to_owned())
+        let of_node = || {
+            let folder = self.folder();
+            Config::read(&folder).map_or_else(|_| folder.join(ADMIN_SOCKET), |config| config.admin_socket(&folder))
+        };
+        self.socket.clone().unwrap_or_else(of_node)
     }
 }
 
@@ -86,7 +100,7 @@ pub enum Command {
     /// Set up this machine: the first node of an installation, or one that joins it with a token
     Init(InitArgs),
     /// Run the node
-    Serve(ServeArgs),
+    Serve,
     /// Verify every invariant of accounts and directory
     Check(CheckArgs),
     /// Start a playground with three nodes on this machine

@@ -1,5 +1,6 @@
 //! `sterna check`: every invariant of the accounts and of the directory of a node, whether it runs or not.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,14 +8,17 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use sterna_account::Engine;
 use sterna_account::check::{Depth, check};
-use sterna_base::{AccountId, SystemClock};
+use sterna_base::{AccountId, NodeId, SystemClock};
 use sterna_cluster::Identity;
-use sterna_directory::{Directory, Mode};
+use sterna_directory::{Directory, Mode, Reader, StorageError};
 use sterna_engines::sqlite::SqliteEngine;
 
 use super::{accounts_folder, directory_file};
 use crate::cli::{CheckArgs, Exit, GlobalArgs, Output};
 use crate::config::{Config, Role};
+
+/// Placements read at once.
+const PLACEMENTS_PAGE: usize = 1000;
 
 /// One thing that is not as it must be.
 struct Finding {
@@ -25,7 +29,15 @@ struct Finding {
 /// Prints what was found and ends with 1 if anything was.
 #[allow(clippy::print_stderr, clippy::print_stdout)]
 pub async fn run(global: &GlobalArgs, arguments: CheckArgs) -> Exit {
-    let (count, findings) = match look(&arguments).await {
+    let folder = global.folder();
+    let config = match Config::read(&folder) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("sterna check: {error}");
+            return Exit::BadConfig;
+        }
+    };
+    let (count, findings) = match look(&folder, &config, &arguments).await {
         Ok(found) => found,
         Err(error) => {
             eprintln!("sterna check: {error:#}");
@@ -47,30 +59,73 @@ pub async fn run(global: &GlobalArgs, arguments: CheckArgs) -> Exit {
     if findings.is_empty() { Exit::Done } else { Exit::Failed }
 }
 
-async fn look(arguments: &CheckArgs) -> Result<(usize, Vec<Finding>)> {
-    let folder = &arguments.node.dir;
-    let config = Config::read(folder)?;
-    let mut findings = check_directory(folder, &config).await?;
-    let root = accounts_folder(folder);
-    let (accounts, depth) = (arguments.accounts.clone(), Depth { contents: arguments.deep });
+async fn look(folder: &Path, config: &Config, arguments: &CheckArgs) -> Result<(usize, Vec<Finding>)> {
+    let directory = open_directory(folder, config)?;
+    let found = directory.check().await.context("the directory")?;
+    let mut findings: Vec<_> = found.into_iter().map(|what| Finding { place: "directory".to_owned(), what }).collect();
+    let mut accounts = Vec::new();
+    for account in &arguments.accounts {
+        accounts.push(resolve(&directory, account).await?);
+    }
+    findings.extend(check_placements(folder, config, &directory, &accounts).await?);
+    let (root, depth) = (accounts_folder(folder), Depth { contents: arguments.deep });
     let checked = tokio::task::spawn_blocking(move || check_accounts(&root, &accounts, depth)).await??;
     findings.extend(checked.1);
     Ok((checked.0, findings))
 }
 
-async fn check_directory(folder: &Path, config: &Config) -> Result<Vec<Finding>> {
+fn open_directory(folder: &Path, config: &Config) -> Result<Directory> {
     let mode =
         if config.has(Role::Main) { Mode::Main(Identity::load(folder)?.facts().installation) } else { Mode::Copy };
-    let directory = Directory::open(&directory_file(folder), mode, Arc::new(SystemClock)).context("the directory")?;
-    let found = directory.check().await.context("the directory")?;
-    Ok(found.into_iter().map(|what| Finding { place: "directory".to_owned(), what }).collect())
+    Directory::open(&directory_file(folder), mode, Arc::new(SystemClock)).context("the directory")
 }
 
-fn check_accounts(root: &Path, wanted: &[u64], depth: Depth) -> Result<(usize, Vec<Finding>)> {
+/// An account by id or address.
+async fn resolve(directory: &Directory, text: &str) -> Result<AccountId> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let address = text.to_owned();
+    let found = directory.read(move |reader| reader.entry_at(&address)).await?;
+    found.map(|found| found.value.entry().id).with_context(|| format!("there is no account {text}"))
+}
+
+/// Accounts that the directory places here and that have no store: their owners are told that nothing is there.
+async fn check_placements(
+    folder: &Path,
+    config: &Config,
+    directory: &Directory,
+    wanted: &[AccountId],
+) -> Result<Vec<Finding>> {
+    if !config.has(Role::Data) {
+        return Ok(Vec::new());
+    }
+    let node = Identity::load(folder)?.node();
+    let placed = directory.read(move |reader| placed_on(reader, node)).await.context("the directory")?;
+    let root = accounts_folder(folder);
+    let stored = tokio::task::spawn_blocking(move || SqliteEngine::new(&root).accounts()).await?;
+    let stored: HashSet<AccountId> = stored.context("listing the accounts")?.into_iter().collect();
+    let missing = placed.into_iter().filter(|id| !stored.contains(id));
+    let what = "the directory places it on this server, and there is no store of it".to_owned();
+    let finding = |id: AccountId| Finding { place: format!("account {id}"), what: what.clone() };
+    Ok(missing.filter(|id| wanted.is_empty() || wanted.contains(id)).map(finding).collect())
+}
+
+fn placed_on(reader: &Reader<'_>, node: NodeId) -> Result<Vec<AccountId>, StorageError> {
+    let (mut all, mut after) = (Vec::new(), AccountId(0));
+    loop {
+        let page = reader.placed_on(node, after, PLACEMENTS_PAGE)?;
+        let Some(last) = page.last() else { return Ok(all) };
+        after = *last;
+        all.extend(page);
+    }
+}
+
+fn check_accounts(root: &Path, wanted: &[AccountId], depth: Depth) -> Result<(usize, Vec<Finding>)> {
     let engine = SqliteEngine::new(root);
     let mut accounts = engine.accounts().context("listing the accounts")?;
     if !wanted.is_empty() {
-        accounts = wanted.iter().map(|id| AccountId(*id)).collect();
+        accounts.retain(|id| wanted.contains(id));
     }
     let mut findings = Vec::new();
     for account in &accounts {

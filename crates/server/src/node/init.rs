@@ -11,14 +11,14 @@ use sterna_cluster::{Identity, NodeRole};
 use sterna_directory::request::ServerPatch;
 use sterna_directory::{Directory, Mode, Request, Roles};
 
-use super::directory_file;
-use crate::cli::{Exit, InitArgs};
+use super::{directory_file, owner};
+use crate::cli::{Exit, GlobalArgs, InitArgs};
 use crate::config::{Cluster, Config, FILE_NAME, Listen, PlaintextLogin, Role};
 
 /// Sets the folder up.
 #[allow(clippy::print_stderr, clippy::print_stdout)]
-pub async fn run(arguments: InitArgs) -> Exit {
-    match set_up(&arguments).await {
+pub async fn run(global: &GlobalArgs, arguments: InitArgs) -> Exit {
+    match set_up(&global.folder(), &arguments).await {
         Ok(message) => {
             println!("{message}");
             Exit::Done
@@ -30,13 +30,18 @@ pub async fn run(arguments: InitArgs) -> Exit {
     }
 }
 
-async fn set_up(arguments: &InitArgs) -> Result<String> {
-    let folder = &arguments.node.dir;
+async fn set_up(folder: &Path, arguments: &InitArgs) -> Result<String> {
     if folder.join(FILE_NAME).exists() || Identity::exists(folder) {
         bail!("there is a node in {} already; start it with `sterna serve`, or choose another --dir", folder.display());
     }
     let config = config(arguments)?;
-    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| {
+        format!(
+            "{} can't be made; run this as a user who may, or make the folder for this user first",
+            folder.display()
+        )
+    })?;
+    owner::is_ours(folder)?;
     match (&arguments.join, &arguments.token) {
         (Some(main), Some(token)) => join_installation(folder, config, main, token).await,
         _ => found_installation(folder, config).await,

@@ -8,6 +8,7 @@ mod directory_nodes;
 pub mod init;
 mod listeners;
 mod notify;
+mod owner;
 mod provision;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, AdminState, NodeInfo};
-use crate::cli::{Exit, ServeArgs};
+use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
@@ -63,19 +64,29 @@ pub fn directory_file(folder: &Path) -> PathBuf {
 
 /// Runs the node of this folder until it is told to end.
 #[allow(clippy::print_stderr)]
-pub async fn serve(arguments: ServeArgs) -> Exit {
-    match run(&arguments.node.dir).await {
+pub async fn serve(global: &GlobalArgs) -> Exit {
+    let folder = global.folder();
+    let mut config = match Config::read(&folder) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("sterna serve: {error}");
+            return Exit::BadConfig;
+        }
+    };
+    if let Some(socket) = &global.socket {
+        config.admin_socket = Some(socket.clone());
+    }
+    match run(&folder, config).await {
         Ok(()) => Exit::Done,
         Err(error) => {
-            tracing::error!("{error:#}");
             eprintln!("sterna serve: {error:#}");
-            Exit::BadConfig
+            Exit::Failed
         }
     }
 }
 
-async fn run(folder: &Path) -> Result<()> {
-    let config = Config::read(folder)?;
+async fn run(folder: &Path, config: Config) -> Result<()> {
+    owner::is_ours(folder)?;
     let node = Node::start(folder, config).await?;
     notify::ready("serving");
     ended().await?;
