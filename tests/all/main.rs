@@ -4,6 +4,7 @@ mod clients;
 mod corpus;
 mod failures;
 mod frozen;
+mod full_disk;
 mod ledger;
 mod nodes;
 mod partition;

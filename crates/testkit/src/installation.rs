@@ -39,6 +39,8 @@ pub struct Node {
     pub dir: PathBuf,
     /// Where it listens.
     pub at: Doors,
+    /// Not in its folder, which may be on a disk that is full.
+    log: PathBuf,
     wrapper: Vec<String>,
     process: Option<Child>,
 }
@@ -147,7 +149,8 @@ impl Installation {
         let arguments = ["init", "--dir", &text, "--name", name, "--roles", roles];
         let addresses = ["--address", &address, "--cluster-listen", &address];
         let arguments = [&arguments[..], &addresses, more].concat();
-        let node = Node { name: name.to_owned(), dir, at, wrapper: place.wrapper, process: None };
+        let log = self.folder.path().join(format!("{name}.log"));
+        let node = Node { name: name.to_owned(), log, dir, at, wrapper: place.wrapper, process: None };
         let output = node.command(&arguments).output().unwrap_or_else(|error| panic!("sterna init: {error}"));
         if output.status.success() {
             node.listen();
@@ -186,8 +189,8 @@ impl Installation {
         let socket = node.dir.join("notify.sock");
         let _ = fs::remove_file(&socket);
         let ready = UnixDatagram::bind(&socket).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
-        let log = fs::OpenOptions::new().create(true).append(true).open(node.log_file());
-        let log = log.unwrap_or_else(|error| panic!("{}: {error}", node.log_file().display()));
+        let log = fs::OpenOptions::new().create(true).append(true).open(&node.log);
+        let log = log.unwrap_or_else(|error| panic!("{}: {error}", node.log.display()));
         let dir = node.dir.to_string_lossy().into_owned();
         let mut command = node.command(&["serve", "--dir", &dir]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -297,12 +300,7 @@ impl Doors {
 impl Node {
     /// What it logged since it was set up.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.log_file()).unwrap_or_default()
-    }
-
-    /// Beside its folder, which may be on a disk that is full.
-    fn log_file(&self) -> PathBuf {
-        self.dir.with_extension("log")
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

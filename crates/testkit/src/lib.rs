@@ -4,6 +4,7 @@
 
 pub mod binary;
 pub mod demo;
+pub mod disk;
 pub mod imap;
 pub mod installation;
 pub mod ledger;
