@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Most addresses kept of one field.
+/// Most addresses kept of one field; a group that is open there still gets its end.
 pub const ADDRESSES_MAX: usize = 2000;
 
 /// One `address` of IMAP's envelope (RFC 9051 section 7.5.2). The start of a group has a mailbox and no host, its end
@@ -72,6 +72,7 @@ impl Reader<'_> {
                     if std::mem::take(&mut self.in_group) {
                         self.list.push(EnvelopeAddress::default());
                     }
+                    break;
                 }
                 Some(Token::Special(other)) => words.special(other),
             }

@@ -4,11 +4,14 @@
 //! lies. Nothing parses the message again: IMAP's sections are ranges, its structures are the summary's.
 
 pub mod address_list;
+pub mod charset;
+pub mod encoded_word;
 pub mod header;
 pub mod media_type;
 pub mod scanner;
 pub mod summary;
 pub mod text;
+pub mod transfer;
 
 pub use address_list::EnvelopeAddress;
 pub use header::{Field, fields};

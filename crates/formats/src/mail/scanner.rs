@@ -3,7 +3,7 @@
 //! It works by lines. Bytes of headers are kept up to a limit, bytes of bodies never: of them only line ends and lines
 //! that begin with `--` matter. Any bytes are a message; what goes beyond a limit is text of the part it stands in.
 
-use super::address_list::address_list;
+use super::address_list::{ADDRESSES_MAX, EnvelopeAddress, address_list};
 use super::header::{Field, fields};
 use super::media_type;
 use super::{ContentType, Envelope, Part, PartBody, Summary};
@@ -204,10 +204,13 @@ impl Scanner {
         if kind == BoundaryKind::Next && self.parts >= PARTS_MAX {
             return false;
         }
-        // The line end before the boundary belongs to it.
-        let end = start - self.last_line_end;
-        let newlines = self.newlines - u64::from(self.last_line_end > 0);
         self.end_header(start);
+        // The line end before the boundary belongs to it, unless it is the one that ends a header: a part's body can't
+        // begin behind the end of the part above.
+        let body_begins_here = self.stack.last().is_some_and(|frame| frame.part.body_start == start);
+        let line_end = if body_begins_here { 0 } else { self.last_line_end };
+        let end = start - line_end;
+        let newlines = self.newlines - u64::from(line_end > 0);
         while self.stack.len() > depth + 1 {
             self.close(end, newlines);
         }
@@ -358,41 +361,37 @@ fn keep_first(place: &mut Option<Vec<u8>>, field: &Field<'_>) {
 fn envelope(header: &[u8]) -> Envelope {
     let mut envelope = Envelope::default();
     for field in fields(header) {
-        let text = match field.name.to_ascii_lowercase().as_slice() {
+        let name = field.name.to_ascii_lowercase();
+        if let Some(list) = addresses_of(&mut envelope, &name) {
+            // A field that comes again goes on with the list, within its limit.
+            if list.len() < ADDRESSES_MAX {
+                list.extend(address_list(field.value));
+            }
+            continue;
+        }
+        let text = match name.as_slice() {
             b"date" => &mut envelope.date,
             b"subject" => &mut envelope.subject,
             b"in-reply-to" => &mut envelope.in_reply_to,
             b"message-id" => &mut envelope.message_id,
             b"references" => &mut envelope.references,
-            b"from" => {
-                envelope.from.extend(address_list(field.value));
-                continue;
-            }
-            b"sender" => {
-                envelope.sender.extend(address_list(field.value));
-                continue;
-            }
-            b"reply-to" => {
-                envelope.reply_to.extend(address_list(field.value));
-                continue;
-            }
-            b"to" => {
-                envelope.to.extend(address_list(field.value));
-                continue;
-            }
-            b"cc" => {
-                envelope.cc.extend(address_list(field.value));
-                continue;
-            }
-            b"bcc" => {
-                envelope.bcc.extend(address_list(field.value));
-                continue;
-            }
             _ => continue,
         };
         keep_first(text, &field);
     }
     envelope
+}
+
+fn addresses_of<'a>(envelope: &'a mut Envelope, name: &[u8]) -> Option<&'a mut Vec<EnvelopeAddress>> {
+    match name {
+        b"from" => Some(&mut envelope.from),
+        b"sender" => Some(&mut envelope.sender),
+        b"reply-to" => Some(&mut envelope.reply_to),
+        b"to" => Some(&mut envelope.to),
+        b"cc" => Some(&mut envelope.cc),
+        b"bcc" => Some(&mut envelope.bcc),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

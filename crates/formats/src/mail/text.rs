@@ -1,72 +1,90 @@
-//! Decoded text, for searching: the only place that knows mail-parser.
+//! Decoded text, for searching.
 
-use mail_parser::parsers::MessageStream;
-use mail_parser::{HeaderValue, MessageParser, PartType};
+use super::header::{fields, unfold};
+use super::{Part, PartBody, Scanner, charset, encoded_word, transfer};
+
+/// Deepest nesting of encoded messages in messages that is looked into. (Those that are not encoded are parts like any
+/// other.)
+const ENCODED_DEPTH_MAX: usize = 3;
 
 /// The text of a header field's value, with the encoded words of RFC 2047 decoded.
 pub fn header_text(value: &[u8]) -> String {
-    let mut line = Vec::with_capacity(value.len() + 3);
-    line.push(b' ');
-    line.extend_from_slice(value);
-    line.extend_from_slice(b"\r\n");
-    match MessageStream::new(&line).parse_unstructured() {
-        HeaderValue::Text(text) => text.into_owned(),
-        _ => String::from_utf8_lossy(value).into_owned(),
-    }
+    encoded_word::decode(value)
 }
 
-/// The texts in a message's body: every text part, and those of messages inside, decoded. Blocking and in proportion to
-/// the message.
+/// The texts in a message's body, decoded: every text part, and header fields and texts of messages inside. Blocking
+/// and in proportion to the message.
 pub fn body_texts(message: &[u8]) -> Vec<String> {
-    let Some(parsed) = MessageParser::default().parse(message) else { return Vec::new() };
     let mut texts = Vec::new();
-    collect(&parsed, &mut texts, 0);
+    texts_inside(message, ENCODED_DEPTH_MAX, &mut texts);
     texts
 }
 
-/// Decodes quoted-printable (RFC 2045 section 6.7); what is no encoding stays as it is.
-pub fn quoted_printable(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'=' {
-            decoded.push(byte);
-            continue;
-        }
-        let hex = |at: usize| rest.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-        if let (Some(high), Some(low)) = (hex(0), hex(1)) {
-            decoded.push((high * 16 + low) as u8);
-            rest = &rest[2..];
-        } else if let Some(after) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
-            rest = after;
-        } else {
-            decoded.push(byte);
-        }
-    }
-    decoded
+fn texts_inside(message: &[u8], depth: usize, texts: &mut Vec<String>) {
+    let mut scanner = Scanner::new();
+    scanner.push(message);
+    collect(message, &scanner.finish().root, depth, texts);
 }
 
-/// Deepest nesting of messages in messages that is looked into.
-const DEPTH_MAX: usize = 20;
-
-fn collect(message: &mail_parser::Message<'_>, texts: &mut Vec<String>, depth: usize) {
-    for part in &message.parts {
-        match &part.body {
-            PartType::Text(text) | PartType::Html(text) => texts.push(text.to_string()),
-            PartType::Message(inner) if depth < DEPTH_MAX => collect(inner, texts, depth + 1),
-            _ => {}
+/// Nesting is limited by the scanner (its `DEPTH_MAX`).
+fn collect(message: &[u8], part: &Part, depth: usize, texts: &mut Vec<String>) {
+    match &part.body {
+        PartBody::Multipart(parts) => parts.iter().for_each(|part| collect(message, part, depth, texts)),
+        PartBody::Message(inner) => {
+            header_texts(range(message, inner.1.header_start, inner.1.body_start), texts);
+            collect(message, &inner.1, depth, texts);
+        }
+        PartBody::Single => {
+            let kind = &part.content_type;
+            let body = range(message, part.body_start, part.end);
+            let decoded = match part.encoding.as_deref().map(<[u8]>::to_ascii_lowercase).as_deref() {
+                Some(b"base64") => transfer::base64(body),
+                Some(b"quoted-printable") => transfer::quoted_printable(body),
+                _ => body.to_vec(),
+            };
+            if kind.media_type.eq_ignore_ascii_case(b"text") {
+                texts.push(charset::decode(kind.parameter("charset"), &decoded));
+            } else if kind.is("message", "rfc822") || kind.is("message", "global") {
+                // Encoded, though RFC 2046 section 5.2.1 forbids it.
+                if depth > 0 {
+                    texts_inside(&decoded, depth - 1, texts);
+                }
+            }
         }
     }
 }
+
+fn header_texts(header: &[u8], texts: &mut Vec<String>) {
+    texts.extend(fields(header).map(|field| header_text(field.value)));
+}
+
+/// A range that the scanner found in this message.
+fn range(message: &[u8], from: u64, to: u64) -> &[u8] {
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    message.get(at(from)..at(to)).unwrap_or_default()
+}
+
+/// Month names of RFC 5322 section 3.3.
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// The date of a Date field (RFC 5322 section 3.3, obsolete forms included), as the day that it names where it was
-/// written.
+/// written: year, month, day.
 pub fn sent_day(value: &[u8]) -> Option<(u16, u8, u8)> {
-    let mut line = value.to_vec();
-    line.extend_from_slice(b"\r\n");
-    let date = MessageStream::new(&line).parse_date().into_datetime()?;
-    Some((date.year, date.month, date.day))
+    let text = String::from_utf8(unfold(value)).ok()?;
+    let words: Vec<&str> = text.split([' ', '\t', ',', '-']).filter(|word| !word.is_empty()).take(4).collect();
+    // The weekday may be missing.
+    let [day, month, year] = *words.windows(3).find(|words| words[0].bytes().all(|b| b.is_ascii_digit()))? else {
+        return None;
+    };
+    let month = MONTHS.iter().position(|name| month.get(..3).is_some_and(|m| m.eq_ignore_ascii_case(name)))?;
+    let (day, month) = (day.parse::<u8>().ok()?, u8::try_from(month + 1).ok()?);
+    let year = match (year.len(), year.parse::<u16>().ok()?) {
+        // RFC 5322 section 4.3.
+        (2, year @ 0..50) => 2000 + year,
+        (2 | 3, year) => 1900 + year,
+        (_, year) => year,
+    };
+    (1..=31).contains(&day).then_some((year, month, day))
 }
 
 #[cfg(test)]
@@ -74,16 +92,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_bodies_are_decoded() {
-        assert_eq!(
-            header_text(b"=?utf-8?q?Gr=C3=BC=C3=9Fe?= aus =?iso-8859-1?b?S/ZsbiA=?="),
-            "Gr\u{fc}\u{df}e aus K\u{f6}ln "
-        );
-        let message =
-            b"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\
-            \r\nK=F6ln\r\n";
-        assert!(body_texts(message).iter().any(|text| text.contains("K\u{f6}ln")));
-        assert_eq!(sent_day(b"Mon, 16 Nov 2026 23:30:00 -0500"), Some((2026, 11, 16)));
-        assert_eq!(sent_day(b"no date"), None);
+    fn bodies_are_decoded() {
+        let message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
+            Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nK=F6ln\r\n\
+            --b\r\nContent-Type: text/html; charset=iso-2022-jp\r\n\r\n\x1b$BF|K\\\x1b(B\r\n\
+            --b\r\nContent-Type: text/csv\r\nContent-Transfer-Encoding: BASE64\r\n\r\nR3LDvMOf\r\nZQ==\r\n\
+            --b\r\nContent-Type: image/png\r\n\r\nno text\r\n\
+            --b\r\nContent-Type: message/rfc822\r\n\r\nSubject: =?utf-8?q?=C3=A9t=C3=A9?=\r\n\r\ninside\r\n\
+            --b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogcwoKaGlkZGVu\r\n\
+            --b--\r\n";
+        assert_eq!(body_texts(message), ["Köln", "日本", "Grüße", "été", "inside", "hidden"]);
+    }
+
+    #[test]
+    fn days_are_read_as_people_write_them() {
+        for (value, expected) in [
+            ("Mon, 16 Nov 2026 23:30:00 -0500", Some((2026, 11, 16))),
+            ("16 nov 2026 23:30 EST", Some((2026, 11, 16))),
+            ("Mon,  6 November 26\r\n 23:30:00 GMT (a comment)", Some((2026, 11, 6))),
+            ("Fri, 21-Nov-97 09:55:06 -0600", Some((1997, 11, 21))),
+            ("1 Jan 102 00:00:00 +0000", Some((2002, 1, 1))),
+            ("32 Jan 2026", None),
+            ("0 Jan 2026", None),
+            ("1 Foo 2026", None),
+            ("no date", None),
+            ("16", None),
+            ("", None),
+        ] {
+            assert_eq!(sent_day(value.as_bytes()), expected, "{value}");
+        }
     }
 }

@@ -178,7 +178,7 @@ pub fn decode(part: &Part, encoded: &[u8], whole: bool) -> Option<Vec<u8>> {
             let clean: Vec<u8> = encoded.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
             base64::engine::general_purpose::STANDARD.decode(clean).ok()
         }
-        b"quoted-printable" => Some(sterna_formats::mail::text::quoted_printable(encoded)),
+        b"quoted-printable" => Some(sterna_formats::mail::transfer::quoted_printable(encoded)),
         _ => None,
     }
 }

@@ -1,0 +1,84 @@
+//! Transfer encodings (RFC 2045 section 6), read with patience: what is no encoding is passed over or stays.
+
+/// Decodes quoted-printable (RFC 2045 section 6.7); what is no encoding stays as it is.
+pub fn quoted_printable(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'=' {
+            decoded.push(byte);
+            continue;
+        }
+        let hex = |at: usize| rest.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        if let (Some(high), Some(low)) = (hex(0), hex(1)) {
+            decoded.push((high * 16 + low) as u8);
+            rest = &rest[2..];
+        } else if let Some(after) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
+            rest = after;
+        } else {
+            decoded.push(byte);
+        }
+    }
+    decoded
+}
+
+/// Decodes base64 (RFC 2045 section 6.8): what is not of its alphabet is passed over, as that section wants, and
+/// padding in the middle begins anew.
+pub fn base64(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for &byte in text {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' => {
+                count = 0;
+                continue;
+            }
+            _ => continue,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            decoded.push((bits >> count) as u8);
+        }
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_printable_as_it_comes() {
+        for (text, expected) in [
+            (&b"K=F6ln =3D=\r\n K=c3=b6ln"[..], &b"K\xf6ln = K\xc3\xb6ln"[..]),
+            (b"a=", b"a="),
+            (b"a=4", b"a=4"),
+            (b"a=zz=\nb", b"a=zzb"),
+        ] {
+            assert_eq!(quoted_printable(text), expected, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn base64_as_it_comes() {
+        for (text, expected) in [
+            (&b"YW5h"[..], &b"ana"[..]),
+            (b"YW\r\n5h IQ==", b"ana!"),
+            (b"YQ==Yg==", b"ab"),
+            (b"YW5hIQ", b"ana!"),
+            (b"Y*W-5h", b"ana"),
+            (b"Y", b""),
+            (b"====", b""),
+        ] {
+            assert_eq!(base64(text), expected, "{}", text.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Any bytes are a message: nothing panics, how they are cut changes nothing, and every part lies in the one above it.
+
+use proptest::prelude::*;
+use sterna_formats::mail::{Part, PartBody, Summary, text, transfer};
+
+use super::structure::scan_cut;
+
+/// Pieces that bring a message into interesting states.
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        6 => prop::sample::select(vec![
+            &b"\r\n"[..], b"\n", b"\r", b"\r\n\r\n", b"--", b"--a", b"--a\r\n", b"--a--\r\n", b"--b\n", b"--b--\n",
+            b"--a \t\r\n", b"--a--", b"Content-Type: multipart/mixed; boundary=a\r\n", b"\0", b": ", b" ",
+            b"Content-Type: multipart/digest; boundary=\"b\"\r\n\r\n", b"Content-Type: multipart/mixed; boundary=b\n\n",
+            b"Content-Type: message/rfc822\r\n\r\n", b"Content-Type: message/rfc822\r\n", b"Subject: s\r\n",
+            b"Content-Transfer-Encoding: base64\r\n", b"To: a@b, c: d@e;\r\n", b"text text\r\n",
+        ]).prop_map(<[u8]>::to_vec),
+        1 => prop::collection::vec(any::<u8>(), 0..12),
+        1 => (200usize..400).prop_map(|length| [&b"--a"[..], &b" ".repeat(length)].concat()),
+    ];
+    // A message inside a multipart inside a multipart, so that what follows meets open parts of all kinds.
+    let starts = [
+        "",
+        "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n",
+        "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n",
+        "Content-Type: multipart/digest; boundary=a\r\n\r\n--a\r\n\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n",
+    ];
+    let pieces = prop::collection::vec(piece, 0..24);
+    (prop::sample::select(starts.to_vec()), pieces)
+        .prop_map(|(start, pieces)| [start.as_bytes(), &pieces.concat()].concat())
+}
+
+/// Fails when a part doesn't lie where it can.
+fn check(message: &[u8], part: &Part, from: u64, to: u64) -> Result<(), TestCaseError> {
+    prop_assert!(from <= part.header_start, "begins before the part above");
+    prop_assert!(part.header_start <= part.body_start && part.body_start <= part.end, "its own places");
+    prop_assert!(part.end <= to, "ends behind the part above");
+    let body = &message[part.body_start as usize..part.end as usize];
+    prop_assert_eq!(part.lines, body.iter().filter(|&&byte| byte == b'\n').count() as u64, "lines");
+    match &part.body {
+        PartBody::Single => {}
+        PartBody::Multipart(parts) => {
+            let mut from = part.body_start;
+            for child in parts {
+                check(message, child, from, part.end)?;
+                from = child.end;
+            }
+        }
+        PartBody::Message(inner) => {
+            prop_assert_eq!(inner.1.header_start, part.body_start);
+            check(message, &inner.1, part.body_start, part.end)?;
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn parts_lie_inside_each_other_however_the_message_is_cut(
+        message in message(),
+        cuts in prop::collection::vec(any::<usize>(), 0..12),
+    ) {
+        let summary = scan_cut(&message, &[]);
+        prop_assert_eq!(&scan_cut(&message, &cuts), &summary);
+        let every_byte: Vec<usize> = (0..message.len()).collect();
+        prop_assert_eq!(&scan_cut(&message, &every_byte), &summary);
+        prop_assert_eq!((summary.size, summary.root.end), (message.len() as u64, message.len() as u64));
+        check(&message, &summary.root, 0, summary.size)?;
+        prop_assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
+    }
+
+    #[test]
+    fn stored_bytes_of_any_kind_are_answered(bytes: Vec<u8>, version in 0u8..3) {
+        let _ = Summary::decode(&[&[version], &bytes[..]].concat());
+    }
+
+    #[test]
+    fn every_text_is_decoded_to_something(message in message(), bytes: Vec<u8>) {
+        let _ = text::body_texts(&message);
+        let _ = text::header_text(&bytes);
+        let _ = text::sent_day(&bytes);
+        prop_assert!(transfer::quoted_printable(&bytes).len() <= bytes.len());
+        prop_assert!(transfer::base64(&bytes).len() <= bytes.len());
+    }
+}
