@@ -1,7 +1,8 @@
 //! What is known of a message after one pass over its bytes.
 //!
 //! [`Scanner`] reads a message while it comes in and gives its [`Summary`]: envelope, structure, and where each part
-//! lies. Nothing parses the message again: IMAP's sections are ranges, its structures are the summary's.
+//! lies. Nothing parses the message again: IMAP's sections are ranges, its structures are the summary's. Only a search
+//! in bodies ([`text`]) reads them once more.
 
 pub mod address_list;
 pub mod charset;

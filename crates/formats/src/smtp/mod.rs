@@ -4,9 +4,8 @@
 //! - [`DataReceiver`] takes the content after DATA apart while it streams in; it ends on CRLF.CRLF and on nothing else.
 //! - [`Reply`] is an answer with its enhanced status code.
 //!
-//! The grammar is our own, not smtp-proto's: that one gives no difference between the malformed and the unknown, which
-//! have replies of their own, and reads a chunk size into the platform's integer. Nothing here may guess: what the
-//! grammar doesn't allow is an error, because two servers that guess differently make smuggling possible.
+//! The grammar is our own (docs/decisions/0014-our-own-smtp-grammar.md). Nothing here may guess: what it doesn't allow
+//! is an error, because two servers that guess differently make smuggling possible.
 
 pub mod address;
 pub mod command;
