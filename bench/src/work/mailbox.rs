@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::process::Command;
-use std::thread;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::{WRITER, message, open, rounds, time_ms};
 use crate::Options;
@@ -13,28 +12,17 @@ use crate::report::{Report, Unit};
 
 /// Puts `count` different messages into a user's INBOX, with flushes switched off meanwhile.
 pub fn fill(server: &mut dyn Server, user: u32, count: u32) -> Result<()> {
-    const CLIENTS: u32 = 4;
     crate::eprint_progress(&format!("{}: filling a mailbox with {count} messages", server.name()));
     server.restart(true)?;
     let shared: &dyn Server = server;
     let (login, password) = shared.login(user);
     let address = shared.imap();
-    let results = thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|client| {
-                let (login, password) = (&login, &password);
-                scope.spawn(move || -> Result<()> {
-                    let mut imap = crate::client::Imap::login(address, login, password)?;
-                    for number in (client..count).step_by(CLIENTS as usize) {
-                        imap.append("INBOX", &message(u64::from(user) << 32 | u64::from(number)))?;
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        clients.into_iter().map(|c| c.join().map_err(|_| anyhow!("a client panicked"))?).collect::<Result<Vec<()>>>()
-    });
-    results?;
+    // One client: several would wait for each other's locks on the peers.
+    let mut imap = crate::client::Imap::login(address, &login, &password)?;
+    for number in 0..count {
+        imap.append("INBOX", &message(u64::from(user) << 32 | u64::from(number)))?;
+    }
+    drop(imap);
     server.restart(false)?;
     Command::new("sync").status()?;
     Ok(())
