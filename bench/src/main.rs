@@ -49,7 +49,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
         rounds: 5,
         large: 100_000,
         only: None,
-        servers: ["dovecot", "cyrus", "sterna"].map(String::from).to_vec(),
+        servers: ["dovecot", "cyrus", "sterna", "sterna-two"].map(String::from).to_vec(),
     };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));

@@ -40,14 +40,15 @@ impl Report {
     /// The table.
     pub fn print(&self) {
         println!(
-            "\n{:<44} {:>22} {:>22} {:>22}  Sterna : better peer",
-            "work (median, lowest-highest)", "sterna", "dovecot", "cyrus"
+            "\n{:<44} {:>22} {:>22} {:>22} {:>22}  Sterna : better peer",
+            "work (median, lowest-highest)", "sterna", "sterna, two nodes", "dovecot", "cyrus"
         );
         for work in &self.order {
             let cell =
                 |server: &str| self.figures(work, server).map_or("-".to_owned(), |f| format_median(&f.rounds, f.unit));
             let ratio = self.ratio(work).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
-            println!("{work:<44} {:>22} {:>22} {:>22}  {ratio:>6}", cell("sterna"), cell("dovecot"), cell("cyrus"));
+            let cells = ["sterna", "sterna-two", "dovecot", "cyrus"].map(|server| format!(" {:>22}", cell(server)));
+            println!("{work:<44}{}  {ratio:>6}", cells.concat());
         }
         println!("\nA ratio above 1 means that Sterna is better.");
     }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Server, USERS, free_port, lazy_writes_library, loopback, terminate, wait_for};
+use super::{Server, USERS, free_port, lazy_writes_library, loopback, terminate, wait_for, wait_until_free};
 use crate::client::Imap;
 
 /// A running Cyrus.
@@ -131,10 +131,11 @@ impl Server for Cyrus {
         self.process = spawn(&self.folder, &self.programs, lazy_writes)?;
         wait_for(loopback(self.imap), &mut self.process)
     }
-    fn process(&self) -> u32 {
-        self.process.id()
+    fn processes(&self) -> Vec<u32> {
+        vec![self.process.id()]
     }
     fn stop(&mut self) -> Result<()> {
-        terminate(&mut self.process)
+        terminate(&mut self.process)?;
+        [self.imap, self.lmtp].into_iter().try_for_each(wait_until_free)
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 
 use anyhow::{Context, Result};
 
-use super::{Server, free_port, lazy_writes_library, loopback, terminate, wait_for};
+use super::{Server, free_port, lazy_writes_library, loopback, terminate, wait_for, wait_until_free};
 
 /// A running Dovecot.
 pub struct Dovecot {
@@ -118,10 +118,11 @@ impl Server for Dovecot {
         self.process = spawn(&self.folder, lazy_writes)?;
         wait_for(loopback(self.imap), &mut self.process)
     }
-    fn process(&self) -> u32 {
-        self.process.id()
+    fn processes(&self) -> Vec<u32> {
+        vec![self.process.id()]
     }
     fn stop(&mut self) -> Result<()> {
-        terminate(&mut self.process)
+        terminate(&mut self.process)?;
+        [self.imap, self.lmtp].into_iter().try_for_each(wait_until_free)
     }
 }

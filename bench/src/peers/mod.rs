@@ -29,8 +29,8 @@ pub trait Server {
     fn address(&self, user: u32) -> String;
     /// Stops and starts it; with `lazy_writes` it runs with flushes switched off, which only filling mailboxes may use.
     fn restart(&mut self, lazy_writes: bool) -> Result<()>;
-    /// The process whose descendants are the server.
-    fn process(&self) -> u32;
+    /// The processes that, with their descendants, are the server.
+    fn processes(&self) -> Vec<u32>;
     /// Stops it.
     fn stop(&mut self) -> Result<()>;
 }
@@ -40,8 +40,9 @@ pub fn start(name: &str, folder: &Path) -> Result<Box<dyn Server>> {
     match name {
         "dovecot" => Ok(Box::new(dovecot::Dovecot::start(&folder.join(name))?)),
         "cyrus" => Ok(Box::new(cyrus::Cyrus::start(&folder.join(name))?)),
-        "sterna" => Ok(Box::new(sterna::Sterna::start(&folder.join(name))?)),
-        _ => bail!("no server is called {name}: sterna, dovecot, cyrus"),
+        "sterna" => Ok(Box::new(sterna::Sterna::start(&folder.join(name), sterna::Layout::OneNode)?)),
+        "sterna-two" => Ok(Box::new(sterna::Sterna::start(&folder.join(name), sterna::Layout::TwoNodes)?)),
+        _ => bail!("no server is called {name}: sterna, sterna-two, dovecot, cyrus"),
     }
 }
 
@@ -92,10 +93,22 @@ fn lazy_writes_library() -> Result<&'static str> {
     Ok(path)
 }
 
-/// Memory of a process and all its descendants that they don't share with others (PSS), in KiB.
-pub fn memory_kib(root: u32) -> Result<u64> {
+/// Waits until nobody listens there any more: a peer's children outlive its first process for a moment.
+fn wait_until_free(port: u16) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while TcpListener::bind(loopback(port)).is_err() {
+        if Instant::now() > deadline {
+            bail!("something still listens on port {port}");
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Memory of processes and all their descendants that they don't share with others (PSS), in KiB.
+pub fn memory_kib(roots: Vec<u32>) -> Result<u64> {
     let mut total = 0;
-    let mut pending = vec![root];
+    let mut pending = roots;
     while let Some(process) = pending.pop() {
         let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
         let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or("0");

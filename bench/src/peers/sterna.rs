@@ -1,4 +1,4 @@
-//! Sterna itself: one node with all roles, as an administrator would set it up on one machine.
+//! Sterna itself, as an administrator would set it up: on one machine, or with a data server of its own.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,32 +12,54 @@ use super::{Server, USERS, free_port, lazy_writes_library, loopback, terminate, 
 const DOMAIN: &str = "bench.test";
 const PASSWORD: &str = "correct horse";
 
+/// How many nodes do the work.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Layout {
+    /// One with all roles, as the peers are measured.
+    OneNode,
+    /// Sessions on one node, accounts on another.
+    TwoNodes,
+}
+
 /// A running Sterna.
 pub struct Sterna {
-    folder: PathBuf,
+    layout: Layout,
+    /// Folder of each node and where it listens; the main node's first.
+    nodes: Vec<(PathBuf, u16)>,
+    processes: Vec<Child>,
     imap: u16,
     lmtp: u16,
-    process: Child,
 }
 
 impl Sterna {
-    /// Sets up a node, starts it, and makes the users.
-    pub fn start(folder: &Path) -> Result<Self> {
+    /// Sets up the nodes, starts them, and makes the users.
+    pub fn start(folder: &Path, layout: Layout) -> Result<Self> {
+        fs::create_dir_all(folder)?;
         let (imap, lmtp, cluster) = (free_port()?, free_port()?, free_port()?);
+        let main = folder.join("main");
         let address = format!("127.0.0.1:{cluster}");
-        let init = ["init", "--name", "bench", "--address", &address, "--cluster-listen", &address, "--dir"];
-        run(Command::new(program()?).args(init).arg(folder))?;
-        configure(&folder.join("sterna.toml"), imap, lmtp)?;
-        let mut process = spawn(folder, false)?;
-        wait_for(loopback(imap), &mut process)?;
-        let sterna = Sterna { folder: folder.to_owned(), imap, lmtp, process };
+        let roles = if layout == Layout::OneNode { "main,data,edge" } else { "main,edge" };
+        init(&main, roles, &address, &[])?;
+        configure(&main.join("sterna.toml"), imap, lmtp)?;
+        let mut sterna = Sterna { layout, nodes: vec![(main, imap)], processes: Vec::new(), imap, lmtp };
+        sterna.spawn(false)?;
+        if layout == Layout::TwoNodes {
+            let token = sterna.admin(&["server", "invite", "--roles", "data", "--json"])?;
+            let token: serde_json::Value = serde_json::from_str(&token)?;
+            let token = token["token"].as_str().context("a token")?;
+            let data = folder.join("data");
+            let port = free_port()?;
+            init(&data, "data", &format!("127.0.0.1:{port}"), &["--join", &address, "--token", token])?;
+            sterna.nodes.push((data, port));
+            sterna.restart(false)?;
+        }
         sterna.people()?;
         Ok(sterna)
     }
 
     fn people(&self) -> Result<()> {
         self.admin(&["domain", "create", DOMAIN])?;
-        let password_file = self.folder.join("bench-password");
+        let password_file = self.nodes[0].0.join("bench-password");
         fs::write(&password_file, PASSWORD)?;
         let password_file = password_file.to_string_lossy();
         for user in 0..USERS {
@@ -46,10 +68,27 @@ impl Sterna {
         Ok(())
     }
 
-    fn admin(&self, arguments: &[&str]) -> Result<()> {
-        let socket = self.folder.join("admin.sock");
+    fn admin(&self, arguments: &[&str]) -> Result<String> {
+        let socket = self.nodes[0].0.join("admin.sock");
         run(Command::new(program()?).arg("--socket").arg(socket).args(arguments))
     }
+
+    /// Starts all nodes, the main node last: it finds its data servers there.
+    fn spawn(&mut self, lazy_writes: bool) -> Result<()> {
+        for (folder, port) in self.nodes.iter().rev() {
+            let mut process = spawn(folder, lazy_writes)?;
+            wait_for(loopback(*port), &mut process)?;
+            self.processes.push(process);
+        }
+        Ok(())
+    }
+}
+
+fn init(folder: &Path, roles: &str, address: &str, more: &[&str]) -> Result<()> {
+    let name = folder.file_name().unwrap_or_default();
+    let mut command = Command::new(program()?);
+    command.args(["init", "--roles", roles, "--address", address, "--cluster-listen", address, "--name"]).arg(name);
+    run(command.arg("--dir").arg(folder).args(more)).map(drop)
 }
 
 /// The release build beside this program.
@@ -60,10 +99,11 @@ fn program() -> Result<PathBuf> {
     Ok(path)
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a command to its end; what it printed.
+fn run(command: &mut Command) -> Result<String> {
     let output = command.output()?;
     ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Replaces the section on listeners; everything else stays as an installation has it, except that log-ins without TLS
@@ -89,7 +129,10 @@ fn spawn(folder: &Path, lazy_writes: bool) -> Result<Child> {
 
 impl Server for Sterna {
     fn name(&self) -> &'static str {
-        "sterna"
+        match self.layout {
+            Layout::OneNode => "sterna",
+            Layout::TwoNodes => "sterna-two",
+        }
     }
     fn imap(&self) -> SocketAddr {
         loopback(self.imap)
@@ -105,13 +148,15 @@ impl Server for Sterna {
     }
     fn restart(&mut self, lazy_writes: bool) -> Result<()> {
         self.stop()?;
-        self.process = spawn(&self.folder, lazy_writes)?;
-        wait_for(loopback(self.imap), &mut self.process)
+        self.spawn(lazy_writes)
     }
-    fn process(&self) -> u32 {
-        self.process.id()
+    fn processes(&self) -> Vec<u32> {
+        self.processes.iter().map(Child::id).collect()
     }
     fn stop(&mut self) -> Result<()> {
-        terminate(&mut self.process)
+        while let Some(mut process) = self.processes.pop() {
+            terminate(&mut process)?;
+        }
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ const SESSIONS: u32 = 1000;
 /// A thousand sessions over the first fifty users, each logged in, INBOX selected, in IDLE.
 pub fn run(server: &dyn Server, report: &mut Report) -> Result<()> {
     drop(open(server, 0)?);
-    let before = memory_kib(server.process())?;
+    let before = memory_kib(server.processes())?;
     let mut sessions = Vec::new();
     for number in 0..SESSIONS {
         let mut session = open(server, number % 50)?;
@@ -19,7 +19,7 @@ pub fn run(server: &dyn Server, report: &mut Report) -> Result<()> {
         session.idle()?;
         sessions.push(session);
     }
-    let after = memory_kib(server.process())?;
+    let after = memory_kib(server.processes())?;
     let each = after.saturating_sub(before) as f64 / f64::from(SESSIONS);
     report.add("memory of 1,000 idle sessions, each", server.name(), Unit::KibPerSession, vec![each]);
     Ok(())
