@@ -22,12 +22,15 @@ pub struct BlobFiles {
     disk: Arc<dyn Disk>,
     /// Folders that are durable for certain: found so or made by this process.
     folders: Mutex<HashSet<PathBuf>>,
+    /// Blobs that were taken in and wait for the commit that refers to them. The same content may be an older item's,
+    /// whose last row goes meanwhile: then the file must stay.
+    staged: Mutex<HashSet<BlobHash>>,
 }
 
 impl BlobFiles {
     /// Those in this folder; it is made with the first blob.
     pub fn new(folder: PathBuf, disk: Arc<dyn Disk>) -> Self {
-        BlobFiles { folder, disk, folders: Mutex::default() }
+        BlobFiles { folder, disk, folders: Mutex::default(), staged: Mutex::default() }
     }
 
     /// Makes a folder durable once in the life of a store. That it exists is not enough: its maker's flush may have
@@ -69,8 +72,19 @@ impl BlobFiles {
         Ok(Box::new(Writer { files: self.clone(), file, path: Some(path), hasher, size }))
     }
 
-    /// Removes a blob that nothing refers to; there being none is success.
+    /// A commit refers to this blob now: it goes with its last row.
+    pub fn adopted(&self, hash: BlobHash) {
+        self.staged.lock().remove(&hash);
+    }
+
+    /// Removes a blob that no row refers to; there being none is success. One that is staged stays: its commit is on
+    /// the way, or it is abandoned and found by a later purge.
     pub fn remove(&self, hash: BlobHash) {
+        // Held until the file is gone, so that nobody stages it in between.
+        let staged = self.staged.lock();
+        if staged.contains(&hash) {
+            return;
+        }
         if let Err(error) = self.disk.remove_file(&self.path(hash))
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -79,7 +93,11 @@ impl BlobFiles {
     }
 
     /// Removes an abandoned file.
-    pub fn remove_path(&self, path: &Path) {
+    pub fn remove_abandoned(&self, path: &Path, hash: Option<BlobHash>) {
+        let mut staged = self.staged.lock();
+        if let Some(hash) = hash {
+            staged.remove(&hash);
+        }
         if let Err(error) = self.disk.remove_file(path) {
             tracing::warn!(path = %path.display(), %error, "an abandoned file could not be removed");
         }
@@ -137,6 +155,7 @@ impl BlobWriter for Writer {
     fn finish(mut self: Box<Self>) -> Result<(BlobHash, u64), StoreError> {
         let hash = BlobHash(*self.hasher.finalize().as_bytes());
         let target = self.files.path(hash);
+        self.files.staged.lock().insert(hash);
         let mut place = || {
             self.file.sync()?;
             let folder = target.parent().unwrap_or(&self.files.folder);

@@ -5,6 +5,7 @@ use sterna_account::{CommitError, Container, ContainerKind, Counts, Digest, Outc
 use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINERS_PER_ACCOUNT_MAX};
 use sterna_base::{ContainerId, Uid, UidValidity};
 
+use super::error::store_error;
 use super::rows::{digest_column, sql};
 use super::transaction::Transaction;
 use crate::names::is_valid_name;
@@ -17,7 +18,7 @@ impl Transaction<'_> {
         name: &str,
         special_use: Option<SpecialUse>,
     ) -> Result<Outcome, CommitError> {
-        self.check_place(parent, kind, name)?;
+        self.check_place(parent, kind, name, 1)?;
         let count = self.count("SELECT count(*) FROM container WHERE account = ?1", [self.id()])?;
         if count >= CONTAINERS_PER_ACCOUNT_MAX as u64 {
             return Err(CommitError::Limit("containers of one account".into()));
@@ -90,7 +91,8 @@ impl Transaction<'_> {
             }
             above = self.container(ancestor)?.parent;
         }
-        self.check_place(parent, kind, name)?;
+        let height = self.height(id)?;
+        self.check_place(parent, kind, name, height)?;
         let container = self.container_mut(id)?;
         container.parent = parent;
         container.name = name.to_owned();
@@ -130,12 +132,18 @@ impl Transaction<'_> {
         Ok(Outcome::Done)
     }
 
-    /// Whether a container of this kind and name may stand there.
-    fn check_place(&mut self, parent: Option<ContainerId>, kind: ContainerKind, name: &str) -> Result<(), CommitError> {
+    /// Whether a container of this kind and name, with so many levels from itself down, may stand there.
+    fn check_place(
+        &mut self,
+        parent: Option<ContainerId>,
+        kind: ContainerKind,
+        name: &str,
+        height: usize,
+    ) -> Result<(), CommitError> {
         if !is_valid_name(name) {
             return Err(CommitError::InvalidName);
         }
-        let (mut above, mut depth) = (parent, 1);
+        let (mut above, mut depth) = (parent, height);
         while let Some(ancestor) = above {
             above = self.container(ancestor)?.parent;
             depth += 1;
@@ -146,5 +154,23 @@ impl Transaction<'_> {
         let statement = "SELECT count(*) FROM container WHERE account = ?1 AND parent = ?2 AND kind = ?3 AND name = ?4";
         let values = params![self.id(), sql(parent.map_or(0, |parent| parent.0)), kind as u8, name];
         if self.count(statement, values)? > 0 { Err(CommitError::NameTaken) } else { Ok(()) }
+    }
+
+    /// Levels from a container down to its deepest descendant, itself included: walked level by level.
+    fn height(&self, id: ContainerId) -> Result<usize, CommitError> {
+        let statement = "SELECT container FROM container WHERE account = ?1 AND parent = ?2";
+        let mut statement = self.conn().prepare_cached(statement).map_err(store_error)?;
+        let (mut level, mut height) = (vec![sql(id.0)], 0);
+        while !level.is_empty() {
+            height += 1;
+            let mut below = Vec::new();
+            for parent in level {
+                let found = statement.query_map(params![self.id(), parent], |row| row.get::<_, i64>(0));
+                let found = found.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>).map_err(store_error)?;
+                below.extend(found);
+            }
+            level = below;
+        }
+        Ok(height)
     }
 }

@@ -99,13 +99,14 @@ impl Transaction<'_> {
         let mut pairs = Vec::new();
         self.each_page(from, uids, end, |this, page| {
             for (item, blob) in page {
-                if item.name.is_some() && !this.named(to, item.name.as_deref().unwrap_or_default())?.is_empty() {
-                    return Err(CommitError::NameTaken);
-                }
+                // First, because a named item that moves within its container must not be in its own way.
                 if expunge {
                     this.bury(&item, blob)?;
                 } else {
                     this.check_quota(item.size, 1)?;
+                }
+                if item.name.is_some() && !this.named(to, item.name.as_deref().unwrap_or_default())?.is_empty() {
+                    return Err(CommitError::NameTaken);
                 }
                 let keywords = item.flags.keyword_bits().filter_map(|bit| source.get(bit).cloned()).collect();
                 let flags = this.flag_bits(to, &FlagSet { system: item.flags.system, keywords })?;

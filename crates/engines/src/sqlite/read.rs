@@ -140,6 +140,12 @@ fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
+/// A number that rows are compared with. Askers may name more than any row holds: [`Cursor::since`] names the largest
+/// container there could be.
+fn sql_bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// The range within the blob, at most one chunk.
 fn cut(range: Range<u64>, length: u64) -> (u64, u64) {
     let start = range.start.min(length);
@@ -219,7 +225,7 @@ impl Read for Reader {
              WHERE e.account = ?1 AND e.container = ?2 AND e.uid > ?3 AND e.modseq > ?4 ORDER BY e.uid LIMIT ?5",
             rows::EXPUNGED
         );
-        let values = params![self.id(), sql(container.0), after.0, sql(since.0), sql_limit(limit)];
+        let values = params![self.id(), sql(container.0), after.0, sql_bound(since.0), sql_limit(limit)];
         self.list(&statement, values, rows::expunged)
     }
 
@@ -228,8 +234,9 @@ impl Read for Reader {
         let transaction = self.conn.unchecked_transaction().map_err(store_error)?;
         let head = self.head()?.modseq;
         let one_more = sql_limit(limit).saturating_add(1);
-        let at = params![self.id(), sql(after.modseq.0), sql(after.container.0), after.uid.0, one_more];
-        let own = params![self.id(), sql(after.modseq.0), sql(after.container.0), one_more];
+        let (modseq, container) = (sql_bound(after.modseq.0), sql_bound(after.container.0));
+        let at = params![self.id(), modseq, container, after.uid.0, one_more];
+        let own = params![self.id(), modseq, container, one_more];
         let containers = format!(
             "SELECT {} FROM container WHERE account = ?1 AND (modseq > ?2 OR (modseq = ?2 AND container > ?3)) \
              ORDER BY modseq, container LIMIT ?4",

@@ -7,8 +7,8 @@ use rusqlite::{Connection, params};
 use sterna_account::commit::OPERATION_RETENTION_MS;
 use sterna_account::store::BlobWriter;
 use sterna_account::{
-    Changes, Commit, CommitError, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read, Role,
-    Store, StoreError, UidSet,
+    Changes, Commit, CommitError, Committed, Container, Content, Cursor, Expunged, Head, Item, ItemFlags, ItemParts,
+    Mutation, Read, Role, Store, StoreError, UidSet,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
@@ -165,7 +165,7 @@ impl SqliteStore {
     fn purge_rows(reader: &Reader, before: Timestamp, limit: i64) -> Result<(u64, Vec<BlobHash>), CommitError> {
         let account = sql(reader.account.0);
         let statement = "SELECT container, uid, blob FROM expunged WHERE account = ?1 AND blob IS NOT NULL AND \
-             expunged_at < ?2 LIMIT ?3";
+             expunged_at < ?2 ORDER BY expunged_at, container, uid LIMIT ?3";
         let mut statement = reader.conn.prepare_cached(statement).map_err(store_error)?;
         let found = statement.query_map(params![account, before.0, limit], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
@@ -186,6 +186,17 @@ impl SqliteStore {
 
 type Answer = Result<Committed, CommitError>;
 
+/// The blobs that a commit names.
+fn stored(commit: &Commit) -> impl Iterator<Item = BlobHash> + '_ {
+    commit.mutations.iter().filter_map(|mutation| match mutation {
+        Mutation::Append { item, .. } | Mutation::Put { item, .. } => match item.content {
+            Content::Stored(hash) => Some(hash),
+            Content::Inline(_) => None,
+        },
+        _ => None,
+    })
+}
+
 impl Store for SqliteStore {
     fn commit(&mut self, commits: &[Commit], now: Timestamp) -> Result<Vec<Answer>, StoreError> {
         self.check_running()?;
@@ -196,6 +207,10 @@ impl Store for SqliteStore {
         });
         match result {
             Ok((answers, unreferenced)) => {
+                let done = commits.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
+                for hash in done.flat_map(|(commit, _)| stored(commit)) {
+                    self.reader.files.adopted(hash);
+                }
                 self.remove_files(unreferenced);
                 self.keep_log_short();
                 Ok(answers)
@@ -219,7 +234,7 @@ impl Store for SqliteStore {
             let account = sql(reader.account.0);
             let room = (limit as i64).saturating_sub(rows.cast_signed());
             let statement = "DELETE FROM operation WHERE account = ?1 AND operation IN \
-                 (SELECT operation FROM operation WHERE account = ?1 AND done_at < ?2 LIMIT ?3)";
+                 (SELECT operation FROM operation WHERE account = ?1 AND done_at < ?2 ORDER BY operation LIMIT ?3)";
             let operations = reader.execute(statement, params![account, oldest, room])?;
             Ok((rows + operations as u64, files))
         })?;
@@ -232,7 +247,7 @@ impl Store for SqliteStore {
         if rows == 0 {
             for (path, hash) in self.reader.files.older_than(now.plus_ms(-STAGED_KEPT_MS)) {
                 if hash.is_none_or(|hash| self.knows(hash).is_ok_and(|known| !known)) {
-                    self.reader.files.remove_path(&path);
+                    self.reader.files.remove_abandoned(&path, hash);
                 }
             }
         }
