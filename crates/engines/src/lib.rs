@@ -3,5 +3,6 @@
 pub mod disk;
 #[cfg(any(test, feature = "faults"))]
 pub mod faults;
+pub mod memory;
 pub mod names;
 pub mod sqlite;

@@ -1,0 +1,125 @@
+//! Mutations of containers.
+
+use sterna_account::{CommitError, Container, ContainerKind, Counts, Digest, Outcome, SpecialUse};
+use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINERS_PER_ACCOUNT_MAX};
+use sterna_base::{ContainerId, Uid, UidValidity};
+
+use super::store::Transaction;
+use crate::names::is_valid_name;
+
+impl Transaction {
+    pub fn create_container(
+        &mut self,
+        parent: Option<ContainerId>,
+        kind: ContainerKind,
+        name: &str,
+        special_use: Option<SpecialUse>,
+    ) -> Result<Outcome, CommitError> {
+        self.check_place(parent, kind, name, 1)?;
+        if self.state.containers.len() >= CONTAINERS_PER_ACCOUNT_MAX {
+            return Err(CommitError::Limit("containers of one account".into()));
+        }
+        let is_taken = |other: &Container| special_use.is_some() && other.special_use == special_use;
+        if self.state.containers.values().any(is_taken) {
+            return Err(CommitError::SpecialUseTaken);
+        }
+        let id = ContainerId(self.state.next_container);
+        self.state.next_container += 1;
+        let now = u64::try_from(self.now.seconds()).unwrap_or(0);
+        self.state.last_uid_validity = (self.state.last_uid_validity + 1).max(now);
+        let uid_validity = u32::try_from(self.state.last_uid_validity)
+            .map(UidValidity)
+            .map_err(|_| CommitError::Limit("UIDVALIDITY values".into()))?;
+        let container = Container {
+            id,
+            parent,
+            kind,
+            name: name.to_owned(),
+            special_use,
+            uid_validity,
+            uid_next: Uid(1),
+            modseq: self.modseq,
+            highest_modseq: self.modseq,
+            counts: Counts::default(),
+            keywords: Vec::new(),
+            digest: Digest::default(),
+        };
+        self.state.containers.insert(id, container);
+        self.changed = true;
+        Ok(Outcome::Container { id, uid_validity })
+    }
+
+    pub fn rename_container(
+        &mut self,
+        id: ContainerId,
+        parent: Option<ContainerId>,
+        name: &str,
+    ) -> Result<Outcome, CommitError> {
+        let container = self.container(id)?.clone();
+        if container.parent == parent && container.name == name {
+            return Ok(Outcome::Done);
+        }
+        if container.special_use == Some(SpecialUse::Inbox) {
+            return Err(CommitError::InboxStays);
+        }
+        if self.path_to(parent)?.contains(&id) {
+            return Err(CommitError::NameTaken);
+        }
+        self.check_place(parent, container.kind, name, self.height(id))?;
+        let container = self.touch(id)?;
+        container.parent = parent;
+        container.name = name.to_owned();
+        Ok(Outcome::Done)
+    }
+
+    pub fn delete_container(&mut self, id: ContainerId) -> Result<Outcome, CommitError> {
+        if self.container(id)?.special_use == Some(SpecialUse::Inbox) {
+            return Err(CommitError::InboxStays);
+        }
+        if self.state.containers.values().any(|other| other.parent == Some(id)) {
+            return Err(CommitError::HasChildren);
+        }
+        let uids: Vec<Uid> = self.state.items_of(id).map(|item| item.uid).collect();
+        for uid in uids {
+            self.bury(id, uid)?;
+        }
+        self.state.containers.remove(&id);
+        self.state.deleted_containers.insert(id, self.modseq);
+        self.changed = true;
+        Ok(Outcome::Done)
+    }
+
+    /// Whether a container of this kind and name, with so many levels from itself down, may stand there.
+    fn check_place(
+        &self,
+        parent: Option<ContainerId>,
+        kind: ContainerKind,
+        name: &str,
+        height: usize,
+    ) -> Result<(), CommitError> {
+        if !is_valid_name(name) {
+            return Err(CommitError::InvalidName);
+        }
+        if self.path_to(parent)?.len() + height > CONTAINER_DEPTH_MAX {
+            return Err(CommitError::Limit("nesting of containers".into()));
+        }
+        let is_same = |other: &Container| other.parent == parent && other.kind == kind && other.name == name;
+        if self.state.containers.values().any(is_same) { Err(CommitError::NameTaken) } else { Ok(()) }
+    }
+
+    /// This container and all above it.
+    fn path_to(&self, container: Option<ContainerId>) -> Result<Vec<ContainerId>, CommitError> {
+        let (mut path, mut above) = (Vec::new(), container);
+        while let Some(id) = above {
+            path.push(id);
+            above = self.container(id)?.parent;
+        }
+        Ok(path)
+    }
+
+    /// Levels from a container down to its deepest descendant, itself included.
+    fn height(&self, id: ContainerId) -> usize {
+        let children = self.state.containers.values().filter(|other| other.parent == Some(id));
+        1 + children.map(|child| self.height(child.id)).max().unwrap_or(0)
+    }
+}
