@@ -5,6 +5,7 @@ mod corpus;
 mod failures;
 mod frozen;
 mod full_disk;
+mod joining;
 mod ledger;
 mod nodes;
 mod partition;

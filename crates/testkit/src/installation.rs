@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -185,6 +185,15 @@ impl Installation {
     /// # Panics
     /// When it doesn't come up.
     pub fn serve(&mut self, name: &str) {
+        let ended = self.try_serve(name);
+        assert!(ended.is_none(), "{name} does not serve: {ended:?}, {}", self.node(name).log());
+    }
+
+    /// The same for a node that may refuse to start: its exit status then.
+    ///
+    /// # Panics
+    /// When it neither serves nor ends in time.
+    pub fn try_serve(&mut self, name: &str) -> Option<ExitStatus> {
         let node = self.node_mut(name);
         let socket = node.dir.join("notify.sock");
         let _ = fs::remove_file(&socket);
@@ -195,11 +204,20 @@ impl Installation {
         let mut command = node.command(&["serve", "--dir", &dir]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.env("STERNA_END_WITH_PARENT", "1").env("NOTIFY_SOCKET", &socket);
-        node.process = Some(command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}")));
-        let _ = ready.set_read_timeout(Some(READY_TIMEOUT));
+        let mut process = command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}"));
+        ready.set_nonblocking(true).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
         let mut state = [0; 256];
-        let told = ready.recv(&mut state).map(|length| state[..length].starts_with(b"READY=1"));
-        assert!(told.is_ok_and(|ready| ready), "{name} does not serve: {}", node.log());
+        let (ended, _) = until(&format!("{name} serves or ends"), READY_TIMEOUT, || match ready.recv(&mut state) {
+            Ok(length) if state[..length].starts_with(b"READY=1") => Some(None),
+            _ => process.try_wait().ok().flatten().map(Some),
+        });
+        node.process = ended.is_none().then_some(process);
+        ended
+    }
+
+    /// Starts a node under another program from now on; where it listens and keeps its data stays as it is.
+    pub fn put(&mut self, name: &str, place: Place) {
+        self.node_mut(name).wrapper = place.wrapper;
     }
 
     /// kill -9.

@@ -10,5 +10,6 @@ pub mod installation;
 pub mod ledger;
 pub mod network;
 pub mod smtp;
+pub mod time;
 pub mod wait;
 pub mod zoo;
