@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How long a client may be silent before it has logged in.
 pub const LOGIN_WAIT: Duration = Duration::from_secs(120);
 
+/// How long a client may take to log in, whatever it says meanwhile.
+pub const LOGIN_WAIT_ALTOGETHER: Duration = Duration::from_secs(600);
+
 /// How long a client may be silent afterwards (RFC 9051 section 5.4 asks for at least 30 minutes).
 pub const IDLE_WAIT: Duration = Duration::from_secs(31 * 60);
 
@@ -29,8 +32,14 @@ pub const STEP_MESSAGES: usize = 512;
 /// Messages whose bodies are taken in one step: at most 32 MiB of small ones.
 pub const STEP_BODIES: usize = 64;
 
-/// Longest line of an authentication exchange or an IDLE.
+/// Longest line of an authentication exchange or an IDLE; the session ends at a longer one.
 pub const EXCHANGE_BYTES_MAX: usize = 16 * 1024;
+
+/// Pieces of a part up to this many bytes are decoded where they are read; larger ones on a blocking thread.
+pub const DECODED_AT_ONCE_BYTES: usize = 8 * 1024;
+
+/// Bytes of messages that the searches of all sessions hold at once. Decoding takes a few times that for a moment.
+pub const SEARCHED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Changes that a view remembers to tell its sessions; a session further behind looks at every message once.
 pub const CHANGES_KEPT: usize = 4096;

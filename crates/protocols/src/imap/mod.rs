@@ -5,6 +5,7 @@
 //! what others did.
 
 mod command;
+mod ghosts;
 mod io;
 mod limits;
 mod names;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 use sterna_account::service::{Accounts, Authenticator};
 
 use crate::listener::{Connection, Protocol};
+use command::search_text::SearchMemory;
 use io::Io;
 use registry::Registry;
 use session::Session;
@@ -45,20 +47,22 @@ struct Shared {
     accounts: Arc<dyn Accounts>,
     authenticator: Arc<dyn Authenticator>,
     registry: Registry,
+    search_memory: Arc<SearchMemory>,
 }
 
 impl ImapProtocol {
     /// With these settings, over these accounts.
     pub fn new(config: ImapConfig, accounts: Arc<dyn Accounts>, authenticator: Arc<dyn Authenticator>) -> Self {
-        let registry = Registry::default();
-        ImapProtocol { shared: Arc::new(Shared { config, accounts, authenticator, registry }) }
+        let (registry, search_memory) = (Registry::default(), Arc::default());
+        ImapProtocol { shared: Arc::new(Shared { config, accounts, authenticator, registry, search_memory }) }
     }
 
     /// The same accounts and open mailboxes with other settings: for a second listener.
     pub fn with_config(&self, config: ImapConfig) -> Self {
-        let Shared { accounts, authenticator, registry, .. } = &*self.shared;
-        let (accounts, authenticator, registry) = (accounts.clone(), authenticator.clone(), registry.clone());
-        ImapProtocol { shared: Arc::new(Shared { config, accounts, authenticator, registry }) }
+        let Shared { accounts, authenticator, registry, search_memory, .. } = &*self.shared;
+        let (accounts, authenticator) = (accounts.clone(), authenticator.clone());
+        let (registry, search_memory) = (registry.clone(), search_memory.clone());
+        ImapProtocol { shared: Arc::new(Shared { config, accounts, authenticator, registry, search_memory }) }
     }
 }
 

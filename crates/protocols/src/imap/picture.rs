@@ -1,14 +1,15 @@
 //! What a mailbox looks like: the messages that a view holds, and which of them a session knows.
 //!
-//! Expunged messages stay in the array until every session was told; their UIDs are in a short sorted list, so that a
-//! sequence number is an index less the few that are hidden. A new message costs the same in a folder of fifty and of
-//! five hundred thousand.
+//! Expunged messages stay in the array until every session was told; [`Ghosts`] counts them, so that a sequence number
+//! is an index less those that are hidden. A new message costs the same in a folder of fifty and of five hundred
+//! thousand.
 
 use std::collections::VecDeque;
 
 use sterna_account::{Change, Container, Flags, ItemFlags};
 use sterna_base::{Modseq, Uid};
 
+use super::ghosts::Ghosts;
 use super::limits::CHANGES_KEPT;
 
 /// One message.
@@ -51,8 +52,8 @@ pub struct Picture {
     /// Whether the mailbox was deleted.
     pub deleted: bool,
     entries: Vec<Entry>,
-    /// UID and modseq of the expunged entries, by UID.
-    ghosts: Vec<(Uid, Modseq)>,
+    /// The expunged entries.
+    ghosts: Ghosts,
     /// The latest changes of flags, by modseq.
     changes: VecDeque<(Modseq, Uid)>,
     /// `changes` has everything after this.
@@ -64,7 +65,7 @@ impl Picture {
     pub fn new(synced: Modseq, container: Container, rows: Vec<ItemFlags>) -> Self {
         let entry = |row: ItemFlags| Entry { uid: row.uid, modseq: row.modseq, flags: row.flags, gone: Modseq::ZERO };
         let entries = rows.into_iter().map(entry).collect();
-        let (ghosts, changes) = (Vec::new(), VecDeque::new());
+        let (ghosts, changes) = (Ghosts::default(), VecDeque::new());
         Picture { synced, container, deleted: false, entries, ghosts, changes, changes_since: synced }
     }
 
@@ -88,8 +89,7 @@ impl Picture {
                     && self.entries[at].gone == Modseq::ZERO
                 {
                     self.entries[at].gone = expunged.modseq;
-                    let place = self.ghosts.partition_point(|(uid, _)| *uid < expunged.uid);
-                    self.ghosts.insert(place, (expunged.uid, expunged.modseq));
+                    self.ghosts.push(expunged.uid, expunged.modseq);
                 }
             }
             _ => {}
@@ -108,12 +108,12 @@ impl Picture {
     /// Forgets expunged messages that every session knows to be gone. Rare enough to cost each expunge little.
     pub fn compact(&mut self, told_everywhere: Modseq) {
         // Counts only what can go: one session that lags must not make every change cost a walk through the folder.
-        let forgettable = self.ghosts.iter().filter(|(_, gone)| *gone <= told_everywhere).count();
+        let forgettable = self.ghosts.known(told_everywhere);
         if forgettable < 64.max(self.entries.len() / 8) {
             return;
         }
         self.entries.retain(|entry| entry.gone == Modseq::ZERO || entry.gone > told_everywhere);
-        self.ghosts.retain(|(_, gone)| *gone > told_everywhere);
+        self.ghosts.forget(told_everywhere);
     }
 
     fn index(&self, uid: Uid) -> Result<usize, usize> {
@@ -126,9 +126,8 @@ impl Picture {
 
     /// Entries before this index that the session doesn't count any more.
     fn hidden_before(&self, index: usize, position: Position) -> usize {
-        let Some(entry) = self.entries.get(index.wrapping_sub(1)) else { return 0 };
-        let ghosts = &self.ghosts[..self.ghosts.partition_point(|(uid, _)| *uid <= entry.uid)];
-        ghosts.iter().filter(|(_, gone)| *gone <= position.expunges).count()
+        let next = self.entries.get(index).map_or(Uid::MAX, |entry| entry.uid);
+        self.ghosts.before(next, position.expunges)
     }
 
     fn is_visible(entry: &Entry, position: Position) -> bool {
@@ -144,19 +143,30 @@ impl Picture {
     /// The highest UID that the session counts.
     pub fn last_uid(&self, position: Position) -> Option<Uid> {
         let end = self.entries.partition_point(|entry| entry.uid < position.next);
-        self.entries[..end].iter().rev().find(|entry| Self::is_visible(entry, position)).map(|entry| entry.uid)
+        let count = (end - self.hidden_before(end, position)) as u32;
+        let last = self.entries.get(self.index_of(count, position)).filter(|_| count > 0);
+        last.map(|entry| entry.uid)
+    }
+
+    /// How many messages from this UID on the session counts.
+    pub fn count_from(&self, uid: Uid, position: Position) -> u32 {
+        let before = Position { next: position.next.min(uid), ..position };
+        self.count(position) - self.count(before)
     }
 
     /// The index of a sequence number that exists.
     fn index_of(&self, sequence: u32, position: Position) -> usize {
-        let mut index = sequence as usize - 1;
-        loop {
-            let moved = sequence as usize - 1 + self.hidden_before(index + 1, position);
-            if moved == index {
-                return index;
+        // The first index up to which so many are counted.
+        let (mut low, mut high) = (0, self.entries.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if middle + 1 - self.hidden_before(middle + 1, position) < sequence as usize {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
-            index = moved;
         }
+        low
     }
 
     /// The next messages among these rising ranges, after a UID, at most `limit`. Ranges are of UIDs or of sequence
@@ -184,13 +194,13 @@ impl Picture {
             let start = start.max(first);
             let mut sequence = start - self.hidden_before(start, position);
             for entry in self.entries.get(start..end).unwrap_or_default() {
+                if if by_uid { entry.uid.0 > high } else { sequence >= high as usize } {
+                    break;
+                }
                 if !Self::is_visible(entry, position) {
                     continue;
                 }
                 sequence += 1;
-                if if by_uid { entry.uid.0 > high } else { sequence > high as usize } {
-                    break;
-                }
                 let Entry { uid, modseq, flags, .. } = *entry;
                 picked.push(Picked { sequence: sequence as u32, uid, modseq, flags });
                 if picked.len() == limit {
@@ -224,19 +234,13 @@ impl Picture {
         uids
     }
 
-    /// Sequence numbers to announce as expunged, one after the other, each in the numbering after the one before. One
-    /// walk through the expunged: a whole folder may go at once.
+    /// Sequence numbers to announce as expunged, one after the other, each in the numbering after the one before. Costs
+    /// in proportion to these, however many others are still remembered.
     pub fn expunged(&self, position: Position) -> Vec<u32> {
-        let mut sequences = Vec::new();
-        let ghosts = self.ghosts.iter().take_while(|(uid, _)| *uid < position.next);
-        for (not_counted, (uid, gone)) in ghosts.enumerate() {
-            if *gone > position.expunges
-                && let Ok(index) = self.index(*uid)
-            {
-                sequences.push((index - not_counted) as u32 + 1);
-            }
-        }
-        sequences
+        let untold = self.ghosts.after(position.expunges).into_iter().filter(|uid| *uid < position.next);
+        // Neither those announced before it nor those that are hidden are counted: all with a lower UID.
+        let sequence = |uid| Some((self.index(uid).ok()? - self.ghosts.before(uid, Modseq(u64::MAX))) as u32 + 1);
+        untold.filter_map(sequence).collect()
     }
 
     /// The first message without `\Seen`.
@@ -244,5 +248,110 @@ impl Picture {
         let seen = |entry: &Entry| entry.flags.has(sterna_account::SystemFlag::Seen);
         let index = self.entries.iter().position(|entry| Self::is_visible(entry, position) && !seen(entry))?;
         Some((index - self.hidden_before(index, position)) as u32 + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sterna_account::{ContainerKind, Expunged};
+    use sterna_base::{ContainerId, Timestamp, UidValidity};
+
+    use super::*;
+
+    fn mailbox() -> Container {
+        Container {
+            id: ContainerId(1),
+            parent: None,
+            kind: ContainerKind::Mail,
+            name: "INBOX".into(),
+            special_use: None,
+            uid_validity: UidValidity(1),
+            uid_next: Uid(1),
+            modseq: Modseq(1),
+            highest_modseq: Modseq(1),
+            counts: sterna_account::Counts::default(),
+            keywords: Vec::new(),
+            digest: sterna_account::Digest::default(),
+        }
+    }
+
+    /// A session as its client sees it: the UIDs in the order of their numbers.
+    struct Client {
+        position: Position,
+        uids: Vec<u32>,
+    }
+
+    impl Client {
+        fn hears(&mut self, picture: &Picture, next: Uid) {
+            for sequence in picture.expunged(self.position) {
+                self.uids.remove(sequence as usize - 1);
+            }
+            self.position.expunges = picture.synced;
+            self.uids.extend(
+                (self.position.next.0..next.0).filter(|uid| {
+                    picture.index(Uid(*uid)).is_ok_and(|index| picture.entries[index].gone == Modseq::ZERO)
+                }),
+            );
+            self.position.next = next;
+        }
+
+        fn agrees(&self, picture: &Picture) {
+            let Client { position, uids } = self;
+            let count = uids.len() as u32;
+            assert_eq!(picture.count(*position), count);
+            assert_eq!(picture.last_uid(*position).map(|uid| uid.0), uids.last().copied());
+            let middle = uids.get(uids.len() / 2).copied().unwrap_or(1);
+            assert_eq!(
+                picture.count_from(Uid(middle), *position) as usize,
+                uids.iter().filter(|uid| **uid >= middle).count()
+            );
+            let picked = |ranges: &[(u32, u32)], by_uid| -> Vec<(u32, u32)> {
+                let picked = picture.pick(*position, ranges, by_uid, Uid(0), usize::MAX);
+                picked.iter().map(|picked| (picked.sequence, picked.uid.0)).collect()
+            };
+            let numbered: Vec<(u32, u32)> = (1..).zip(uids.iter().copied()).collect();
+            assert_eq!(picked(&[(1, u32::MAX)], true), numbered);
+            for (sequence, uid) in &numbered {
+                assert_eq!(picked(&[(*sequence, *sequence)], false), [(*sequence, *uid)]);
+            }
+            let upper = &numbered[numbered.len() / 2..];
+            assert_eq!(picked(&[(middle, u32::MAX)], true), upper);
+            assert_eq!(picked(&[(upper.first().map_or(1, |first| first.0), count)], false), upper);
+        }
+    }
+
+    #[test]
+    fn every_session_counts_what_it_was_told_however_far_it_lags() {
+        let id = ContainerId(1);
+        let mut picture = Picture::new(Modseq(0), mailbox(), Vec::new());
+        let start = Position { next: Uid(1), expunges: Modseq(0), flags: Modseq(0) };
+        let mut clients = [(); 3].map(|()| Client { position: start, uids: Vec::new() });
+        let (mut live, mut next, mut random) = (Vec::new(), 1, 3_u64);
+        for step in 1..600_u64 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let chance = (random >> 33) as usize;
+            let modseq = Modseq(step);
+            if live.is_empty() || chance % 5 < 2 {
+                let item = ItemFlags { uid: Uid(next), modseq, flags: Flags::default() };
+                let entry = Entry { uid: item.uid, modseq, flags: item.flags, gone: Modseq::ZERO };
+                picture.entries.push(entry);
+                live.push(next);
+                next += 1;
+            } else {
+                let uid = Uid(live.remove(chance / 5 % live.len()));
+                let expunged = Expunged { container: id, uid, modseq, expunged_at: Timestamp(0), retained: None };
+                picture.apply(&Change::Expunged(expunged));
+            }
+            picture.synced = modseq;
+            for (at, client) in clients.iter_mut().enumerate() {
+                if chance.is_multiple_of(3 + at * at * 60) {
+                    client.hears(&picture, Uid(next));
+                }
+            }
+            let told = clients.iter().map(|client| client.position.expunges).min();
+            picture.compact(told.unwrap_or(modseq));
+            clients.iter().for_each(|client| client.agrees(&picture));
+        }
+        assert!(picture.entries.len() < live.len() + 400, "nothing was forgotten");
     }
 }

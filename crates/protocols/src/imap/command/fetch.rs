@@ -14,8 +14,8 @@ use sterna_formats::imap::envelope;
 use sterna_formats::imap::write::number;
 use sterna_formats::mail::Summary;
 
-use super::section;
 use super::sets::Wanted;
+use super::{binary, section};
 use crate::imap::io::Disconnect;
 use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
 use crate::imap::picture::Picked;
@@ -134,7 +134,7 @@ async fn one(
         Some(row) if needs.summary => Some(section::summary(session.account()?.as_ref(), row).await?),
         _ => None,
     };
-    if summary.as_ref().is_some_and(|summary| items.iter().any(|item| section::is_undecodable(item, summary))) {
+    if summary.as_ref().is_some_and(|summary| items.iter().any(|item| binary::is_undecodable(item, summary))) {
         // RFC 9051 section 6.4.5 asks to fail the command; before anything of this message is written.
         return Err(Reply::no("The part has an unknown transfer encoding").code("UNKNOWN-CTE").into());
     }
@@ -178,9 +178,9 @@ async fn write_one(
             }
             (FetchItem::BinarySize(part), Some(row), Some(summary)) => {
                 let account = session.account()?;
-                let size = section::binary_size(account.as_ref(), row, summary, part).await?;
+                let size = binary::size(account.as_ref(), row, summary, part).await?;
                 let numbers: Vec<String> = part.iter().map(u32::to_string).collect();
-                let text = format!("BINARY.SIZE[{}] {}", numbers.join("."), size.unwrap_or(0));
+                let text = format!("BINARY.SIZE[{}] {}", numbers.join("."), size);
                 session.io.output.extend_from_slice(text.as_bytes());
             }
             _ => {

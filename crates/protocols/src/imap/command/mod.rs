@@ -2,6 +2,7 @@
 
 pub mod append;
 pub mod authenticate;
+pub mod binary;
 pub mod capability;
 pub mod close;
 pub mod copy;
@@ -18,6 +19,7 @@ pub mod lsub;
 pub mod namespace;
 pub mod rename;
 pub mod search;
+pub mod search_text;
 pub mod section;
 pub mod select;
 pub mod sets;

@@ -3,7 +3,7 @@
 //! Keys are tried in the order of what they cost: first with the view alone, then with the item's row and summary, and
 //! only for messages that are still undecided with the message itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::BytesMut;
 use sterna_account::{Account, Item, ItemParts, Keyword, SystemFlag, UidSet};
@@ -11,9 +11,10 @@ use sterna_base::Uid;
 use sterna_formats::imap::command::{DateTest, Search, SearchKey, SearchReturn};
 use sterna_formats::imap::date::Date;
 use sterna_formats::imap::write;
-use sterna_formats::mail::text::{body_texts, header_text, sent_day};
-use sterna_formats::mail::{Summary, fields};
+use sterna_formats::mail::Summary;
+use sterna_formats::mail::text::{header_text, sent_day};
 
+use super::search_text::{self, Inside, body_needles};
 use super::section;
 use super::sets::{self, Wanted};
 use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
@@ -28,13 +29,7 @@ struct Known<'a> {
     keywords: &'a [Keyword],
     item: Option<&'a Item>,
     summary: Option<&'a Summary>,
-    message: Option<&'a Decoded>,
-}
-
-/// A message's texts in lower case.
-struct Decoded {
-    header: Vec<(Vec<u8>, String)>,
-    body: Vec<String>,
+    inside: Option<&'a Inside>,
 }
 
 /// Sets in keys, as UIDs.
@@ -70,6 +65,9 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec
     let selected = session.selected()?;
     let (container, recent_from) = (selected.id, selected.recent_from);
     let keywords = selected.view.picture().container.keywords.clone();
+    let mut needles = BTreeSet::new();
+    body_needles(key, &mut needles);
+    let parts = ItemParts { summary: true, body: contains(key, &looks_inside) };
     let mut wanted = Wanted::all();
     let mut found = Vec::new();
     loop {
@@ -83,7 +81,7 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec
             keywords: &keywords,
             item: None,
             summary: None,
-            message: None,
+            inside: None,
         };
         let mut decided: HashMap<Uid, bool> = HashMap::new();
         let mut open = Vec::new();
@@ -95,47 +93,41 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec
         }
         for part in open.chunks(STEP_BODIES) {
             let uids: UidSet = part.iter().map(|picked| picked.uid).collect();
-            let parts = ItemParts { summary: true, body: false };
             let items = account.items(container, &uids, parts, part.len()).await?;
             for item in items {
-                let Some(picked) = part.iter().find(|picked| picked.uid == item.uid) else { continue };
-                let answer = look_inside(account.as_ref(), key, known(picked), &item, sets).await?;
-                decided.insert(item.uid, answer);
+                let Ok(at) = part.binary_search_by_key(&item.uid, |picked| picked.uid) else { continue };
+                let answer = look_inside(session, account.as_ref(), key, known(&part[at]), &item, sets, &needles);
+                decided.insert(item.uid, answer.await?);
             }
         }
         found.extend(step.into_iter().filter(|picked| decided.get(&picked.uid) == Some(&true)));
+        // A search by flags never waits for anything: others on this thread get their turn.
+        tokio::task::yield_now().await;
     }
 }
 
 /// With the row and the summary, and if that is not enough, with the message.
 async fn look_inside(
+    session: &Session,
     account: &dyn Account,
     key: &SearchKey,
     known: Known<'_>,
     item: &Item,
     sets: &Sets,
+    needles: &BTreeSet<String>,
 ) -> Result<bool, Fail> {
     let summary = section::summary(account, item).await?;
     let known = Known { item: Some(item), summary: Some(&summary), ..known };
     if let Some(answer) = test(key, &known, sets, &mut 0) {
         return Ok(answer);
     }
-    let bytes = section::message(account, item).await?;
-    let (body_start, needs_body) = (summary.root.body_start as usize, contains(key, &is_body_key));
-    let decode = move || Decoded {
-        header: fields(&bytes[..body_start])
-            .map(|field| (field.name.to_ascii_lowercase(), header_text(field.value).to_lowercase()))
-            .collect(),
-        body: if needs_body { body_texts(&bytes).iter().map(|text| text.to_lowercase()).collect() } else { Vec::new() },
-    };
-    let decoded = tokio::task::spawn_blocking(decode).await;
-    let decoded = decoded.map_err(|_| Fail::Reply(Reply::no("A message can't be searched").code("SERVERBUG")))?;
-    let known = Known { message: Some(&decoded), ..known };
+    let inside = search_text::look(&session.shared.search_memory, account, item, &summary, needles).await?;
+    let known = Known { inside: Some(&inside), ..known };
     Ok(test(key, &known, sets, &mut 0).unwrap_or(false))
 }
 
-fn is_body_key(key: &SearchKey) -> bool {
-    matches!(key, SearchKey::Body(_) | SearchKey::Text(_))
+fn looks_inside(key: &SearchKey) -> bool {
+    matches!(key, SearchKey::Body(_) | SearchKey::Text(_) | SearchKey::Header { .. })
 }
 
 /// Whether the key or one inside it is such a one.
@@ -215,10 +207,10 @@ fn test(key: &SearchKey, known: &Known<'_>, sets: &Sets, set: &mut usize) -> Opt
         SearchKey::Internal(how, date) => known.item.map(|item| compare(*how, Date::of(item.internal_date), *date)),
         SearchKey::Sent(how, date) => known.summary.map(|summary| sent(summary, *how, *date)),
         SearchKey::Header { name, text } => header(known, name, text),
-        SearchKey::Body(text) => known.message.map(|message| message.body.iter().any(|part| part.contains(text))),
-        SearchKey::Text(text) => known.message.map(|message| {
-            message.body.iter().any(|part| part.contains(text))
-                || message.header.iter().any(|(name, value)| {
+        SearchKey::Body(text) => known.inside.map(|inside| inside.in_body.contains(text)),
+        SearchKey::Text(text) => known.inside.map(|inside| {
+            inside.in_body.contains(text)
+                || inside.header.iter().any(|(name, value)| {
                     value.contains(text) || format!("{}: {value}", String::from_utf8_lossy(name)).contains(text)
                 })
         }),
@@ -244,8 +236,8 @@ fn header(known: &Known<'_>, name: &[u8], text: &str) -> Option<bool> {
         let subject = known.summary?.envelope.subject.as_deref();
         return Some(subject.is_some_and(|subject| header_text(subject).to_lowercase().contains(text)));
     }
-    let message = known.message?;
-    Some(message.header.iter().any(|(field, value)| field == name && value.contains(text)))
+    let inside = known.inside?;
+    Some(inside.header.iter().any(|(field, value)| field == name && value.contains(text)))
 }
 
 fn saved(returns: Option<SearchReturn>, found: &[Picked]) -> Vec<Uid> {

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use base64::Engine as _;
 use bytes::{BufMut, Bytes, BytesMut};
 use sterna_account::{Account, AccountError, Item, StoreError};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
-use sterna_formats::imap::command::{FetchItem, SectionFetch, SectionForm, SectionText};
+use sterna_formats::imap::command::{SectionFetch, SectionForm, SectionText};
 use sterna_formats::imap::write::{self, number};
 use sterna_formats::mail::{Part, PartBody, Scanner, Summary, fields};
 
+use super::binary;
 use crate::imap::reply::Fail;
 use crate::imap::session::Session;
 
@@ -30,9 +30,10 @@ pub async fn summary(account: &dyn Account, item: &Item) -> Result<Summary, Acco
 }
 
 /// Some bytes of a message, at most one chunk; at least one of a range that is not empty.
-async fn read(account: &dyn Account, item: &Item, range: Range<u64>) -> Result<Bytes, AccountError> {
-    let end = range.end.min(range.start + BLOB_CHUNK_BYTES as u64);
+pub async fn read(account: &dyn Account, item: &Item, range: Range<u64>) -> Result<Bytes, AccountError> {
+    let end = range.end.min(range.start.saturating_add(BLOB_CHUNK_BYTES as u64));
     let piece = match &item.body {
+        _ if range.is_empty() => Bytes::new(),
         // A stored summary that does not fit its message is an error to tell, not a slice to panic on.
         Some(body) if end > body.len() as u64 => Bytes::new(),
         Some(body) => body.slice(range.start as usize..end as usize),
@@ -45,7 +46,7 @@ async fn read(account: &dyn Account, item: &Item, range: Range<u64>) -> Result<B
 }
 
 /// All bytes of a range that is known to be small.
-async fn read_all(account: &dyn Account, item: &Item, range: Range<u64>) -> Result<BytesMut, AccountError> {
+pub async fn read_all(account: &dyn Account, item: &Item, range: Range<u64>) -> Result<BytesMut, AccountError> {
     let mut bytes = BytesMut::new();
     let mut offset = range.start;
     while offset < range.end {
@@ -56,33 +57,15 @@ async fn read_all(account: &dyn Account, item: &Item, range: Range<u64>) -> Resu
     Ok(bytes)
 }
 
-/// A whole message.
-pub async fn message(account: &dyn Account, item: &Item) -> Result<BytesMut, AccountError> {
-    read_all(account, item, 0..item.size).await
-}
-
 /// Writes one section as `BODY[..] {n} ..`; large ones go out while they are read.
 pub async fn send(session: &mut Session, item: &Item, summary: &Summary, fetch: &SectionFetch) -> Result<(), Fail> {
     let account = session.account()?;
     label(fetch, &mut session.io.output);
-    let part = summary.section(&fetch.part);
-    match (part, &fetch.text, fetch.form) {
-        (Some(part), SectionText::All, SectionForm::Binary) => {
-            let range = if fetch.part.is_empty() { 0..summary.size } else { part.body_start..part.end };
-            let encoded = read_all(account.as_ref(), item, range).await?;
-            let decoded = decode(part, &encoded, fetch.part.is_empty());
-            let Some(decoded) = decoded else {
-                session.io.output.extend_from_slice(b" NIL");
-                return Ok(());
-            };
-            let cut = cut(0..decoded.len() as u64, fetch.partial);
-            let bytes = &decoded[cut.start as usize..cut.end as usize];
-            session.io.output.put_u8(b' ');
-            write::literal_header(bytes.len() as u64, bytes.contains(&0), &mut session.io.output);
-            session.io.output.extend_from_slice(bytes);
-            Ok(())
-        }
-        (Some(part), SectionText::HeaderFields { names, not }, _) => {
+    if fetch.form == SectionForm::Binary {
+        return binary::send(session, item, summary, fetch).await;
+    }
+    match (summary.section(&fetch.part), &fetch.text) {
+        (Some(part), SectionText::HeaderFields { names, not }) => {
             let Some(inner) = header_owner(part, &fetch.part, summary) else { return nil(session) };
             let header = read_all(account.as_ref(), item, inner.header_start..inner.body_start).await?;
             let kept = select_fields(&header, names, *not);
@@ -91,7 +74,7 @@ pub async fn send(session: &mut Session, item: &Item, summary: &Summary, fetch: 
             literal(&kept[cut.start as usize..cut.end as usize], &mut session.io.output);
             Ok(())
         }
-        (Some(part), text, _) => match range(part, text, &fetch.part, summary) {
+        (Some(part), text) => match range(part, text, &fetch.part, summary) {
             Some(range) => stream(session, account.as_ref(), item, cut(range, fetch.partial)).await,
             None => nil(session),
         },
@@ -136,13 +119,17 @@ async fn stream(session: &mut Session, account: &dyn Account, item: &Item, range
 /// The bytes that a section is.
 fn range(part: &Part, text: &SectionText, numbers: &[u32], summary: &Summary) -> Option<Range<u64>> {
     match text {
-        SectionText::All if numbers.is_empty() => Some(0..summary.size),
-        SectionText::All => Some(part.body_start..part.end),
+        SectionText::All => Some(content(part, numbers, summary)),
         SectionText::Mime => Some(part.header_start..part.body_start),
         SectionText::Header => header_owner(part, numbers, summary).map(|inner| inner.header_start..inner.body_start),
         SectionText::Text => header_owner(part, numbers, summary).map(|inner| inner.body_start..inner.end),
         SectionText::HeaderFields { .. } => None,
     }
+}
+
+/// The bytes of a part without its header, or of the message when no part is named.
+pub fn content(part: &Part, numbers: &[u32], summary: &Summary) -> Range<u64> {
+    if numbers.is_empty() { 0..summary.size } else { part.body_start..part.end }
 }
 
 /// HEADER and TEXT are of the message itself, or of the message inside a part.
@@ -154,8 +141,10 @@ fn header_owner<'a>(part: &'a Part, numbers: &[u32], summary: &'a Summary) -> Op
     }
 }
 
-fn cut(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> {
-    let Some((offset, length)) = partial else { return range };
+/// The part of a range that a client asked for. Never turned around: a stored summary that is damaged may say that
+/// something ends before it begins.
+pub fn cut(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> {
+    let (offset, length) = partial.unwrap_or((0, u64::MAX));
     let start = range.start.saturating_add(offset).min(range.end);
     start..start.saturating_add(length).min(range.end)
 }
@@ -166,46 +155,6 @@ fn select_fields(header: &[u8], names: &[Vec<u8>], not: bool) -> Vec<u8> {
         fields(header).filter(|field| named(field.name) != not).flat_map(|f| f.raw).copied().collect();
     kept.extend_from_slice(b"\r\n");
     kept
-}
-
-/// The content of a part without its transfer encoding (RFC 3516); `None` when the encoding is unknown or broken.
-pub fn decode(part: &Part, encoded: &[u8], whole: bool) -> Option<Vec<u8>> {
-    let encoding = part.encoding.as_deref().unwrap_or(b"7bit").to_ascii_lowercase();
-    match encoding.as_slice() {
-        _ if whole => Some(encoded.to_vec()),
-        b"7bit" | b"8bit" | b"binary" => Some(encoded.to_vec()),
-        b"base64" => {
-            let clean: Vec<u8> = encoded.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-            base64::engine::general_purpose::STANDARD.decode(clean).ok()
-        }
-        b"quoted-printable" => Some(sterna_formats::mail::transfer::quoted_printable(encoded)),
-        _ => None,
-    }
-}
-
-/// Whether this item asks for the content of a part whose transfer encoding nobody here knows.
-pub fn is_undecodable(item: &FetchItem, summary: &Summary) -> bool {
-    let numbers = match item {
-        FetchItem::BinarySize(numbers) => numbers,
-        FetchItem::Section(SectionFetch { form: SectionForm::Binary, part, .. }) => part,
-        _ => return false,
-    };
-    // An empty content decodes whenever the encoding is known.
-    let known = |part: &Part| decode(part, b"", numbers.is_empty()).is_some();
-    summary.section(numbers).is_some_and(|part| !known(part))
-}
-
-/// Bytes of a decoded part, for BINARY.SIZE.
-pub async fn binary_size(
-    account: &dyn Account,
-    item: &Item,
-    summary: &Summary,
-    numbers: &[u32],
-) -> Result<Option<u64>, AccountError> {
-    let Some(part) = summary.section(numbers) else { return Ok(None) };
-    let range = if numbers.is_empty() { 0..summary.size } else { part.body_start..part.end };
-    let encoded = read_all(account, item, range).await?;
-    Ok(decode(part, &encoded, numbers.is_empty()).map(|decoded| decoded.len() as u64))
 }
 
 /// The name of the data item in the response.
@@ -247,5 +196,25 @@ fn label(fetch: &SectionFetch, out: &mut BytesMut) {
         out.put_u8(b'<');
         number(offset, out);
         out.put_u8(b'>');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_off_lies_inside_and_never_backwards() {
+        for (range, partial, expected) in [
+            (10..20, None, 10..20),
+            (10..20, Some((0, 5)), 10..15),
+            (10..20, Some((5, 100)), 15..20),
+            (10..20, Some((10, 1)), 20..20),
+            (10..20, Some((u64::MAX, u64::MAX)), 20..20),
+            (Range { start: 20, end: 10 }, None, 10..10),
+            (Range { start: 20, end: 10 }, Some((3, 4)), 10..10),
+        ] {
+            assert_eq!(cut(range.clone(), partial), expected, "{range:?} {partial:?}");
+        }
     }
 }
