@@ -77,6 +77,44 @@ pub enum Body {
     Copy { set: SequenceSet, mailbox: String, uid: bool, expunge: bool },
 }
 
+impl Body {
+    /// The command's name, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Body::Capability => "CAPABILITY",
+            Body::Noop => "NOOP",
+            Body::Logout => "LOGOUT",
+            Body::Starttls => "STARTTLS",
+            Body::Authenticate { .. } => "AUTHENTICATE",
+            Body::Login { .. } => "LOGIN",
+            Body::Enable(_) => "ENABLE",
+            Body::Id(_) => "ID",
+            Body::Select { read_only: false, .. } => "SELECT",
+            Body::Select { read_only: true, .. } => "EXAMINE",
+            Body::Create { .. } => "CREATE",
+            Body::Delete(_) => "DELETE",
+            Body::Rename { .. } => "RENAME",
+            Body::Subscribe(_) => "SUBSCRIBE",
+            Body::Unsubscribe(_) => "UNSUBSCRIBE",
+            Body::List(_) => "LIST",
+            Body::Lsub { .. } => "LSUB",
+            Body::Namespace => "NAMESPACE",
+            Body::Status { .. } => "STATUS",
+            Body::Idle => "IDLE",
+            Body::Check => "CHECK",
+            Body::Close => "CLOSE",
+            Body::Unselect => "UNSELECT",
+            Body::Expunge => "EXPUNGE",
+            Body::UidExpunge(_) => "UID EXPUNGE",
+            Body::Search(_) => "SEARCH",
+            Body::Fetch(_) => "FETCH",
+            Body::Store(_) => "STORE",
+            Body::Copy { expunge: false, .. } => "COPY",
+            Body::Copy { expunge: true, .. } => "MOVE",
+        }
+    }
+}
+
 /// A password, or what stands for one, as it came; prints as redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential(pub Vec<u8>);

@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::limits::{OUTPUT_BYTES, WRITE_WAIT};
+use super::limits::{EXCHANGE_BYTES_MAX, OUTPUT_BYTES, WRITE_WAIT};
 use crate::listener::Connection;
 
 /// How much is read while nothing is expected.
@@ -113,9 +113,10 @@ impl Io {
         let read = self.stream.read_buf(&mut self.input);
         let count = tokio::select! {
             biased;
+            // The end of the node first: a client that never stops sending would not hear of it.
+            () = shutdown.cancelled() => return Err(Disconnect::Stopping),
             count = timeout(wait, read) => count.map_err(|_| Disconnect::Timeout)??,
             () = other => return Ok(true),
-            () = shutdown.cancelled() => return Err(Disconnect::Stopping),
         };
         if count == 0 {
             return Err(Disconnect::Closed);
@@ -124,19 +125,30 @@ impl Io {
         Ok(false)
     }
 
-    /// The next line without its end, of an exchange outside commands; `None` when it is too long.
-    pub async fn line(&mut self, bytes_max: usize, wait: Duration) -> Result<Option<Vec<u8>>, Disconnect> {
+    /// The next line without its end, of an exchange outside commands.
+    pub async fn line(&mut self, wait: Duration) -> Result<Vec<u8>, Disconnect> {
         loop {
-            if let Some(at) = memchr::memchr(b'\n', &self.input) {
-                let line = self.input.split_to(at + 1);
-                let line = line.strip_suffix(b"\n").unwrap_or(&line);
-                return Ok(Some(line.strip_suffix(b"\r").unwrap_or(line).to_vec()));
-            }
-            if self.input.len() > bytes_max {
-                return Ok(None);
+            if let Some(line) = self.take_line()? {
+                return Ok(line);
             }
             self.fill(wait).await?;
         }
+    }
+
+    /// The line that has come, of an exchange outside commands.
+    ///
+    /// # Errors
+    /// When it is too long. What follows could not be told from commands: the session ends.
+    pub fn take_line(&mut self) -> Result<Option<Vec<u8>>, Disconnect> {
+        let end = memchr::memchr(b'\n', &self.input);
+        if end.unwrap_or(self.input.len()) > EXCHANGE_BYTES_MAX {
+            return Err(Disconnect::Hopeless("The line is too long"));
+        }
+        Ok(end.map(|at| {
+            let line = self.input.split_to(at + 1);
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            line.strip_suffix(b"\r").unwrap_or(line).to_vec()
+        }))
     }
 
     /// Takes up to that many bytes of a literal; waits for some if there are none.

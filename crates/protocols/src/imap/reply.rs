@@ -75,9 +75,39 @@ pub fn account_reply(error: &AccountError) -> Reply {
         }
         AccountError::Store(StoreError::DiskFull(_)) => Reply::no("The server's disk is full").code("UNAVAILABLE"),
         AccountError::Store(StoreError::NoSuchContainer(_)) => no_mailbox(),
-        AccountError::Store(_) => Reply::no("Your mail can't be read at the moment").code("SERVERBUG"),
+        AccountError::Store(StoreError::Io(_) | StoreError::Stopped(_) | StoreError::NoSuchAccount(_)) => {
+            Reply::no("Your mail can't be read at the moment, please try again later").code("UNAVAILABLE")
+        }
+        AccountError::Store(StoreError::Corrupt(_) | StoreError::NoSuchBlob(_) | StoreError::NewerFormat { .. }) => {
+            Reply::no("Your mail can't be read; the administrator has to look at it").code("SERVERBUG")
+        }
         AccountError::Refused(refusal) => refusal_reply(refusal),
     }
+}
+
+/// Whether the operator should hear of this. Refusals that the client brought about are between it and us.
+pub fn concerns_operator(error: &AccountError) -> bool {
+    match error {
+        AccountError::Store(error) => !matches!(error, StoreError::NoSuchContainer(_)),
+        AccountError::Refused(error) => matches!(
+            error,
+            CommitError::Store(_)
+                | CommitError::Sealed
+                | CommitError::WrongEpoch { .. }
+                | CommitError::NoSuchBlob(_)
+                | CommitError::Unexpected
+                | CommitError::Invalid(_)
+        ),
+        AccountError::NoSuchAccount(_) | AccountError::Unavailable(_) => true,
+    }
+}
+
+/// Whether it passes by itself: a data server that is down, an account on its way to another one.
+pub fn is_passing(error: &AccountError) -> bool {
+    matches!(
+        error,
+        AccountError::Unavailable(_) | AccountError::Refused(CommitError::Sealed | CommitError::WrongEpoch { .. })
+    )
 }
 
 /// For a mailbox that isn't there.

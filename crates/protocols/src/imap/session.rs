@@ -2,17 +2,19 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BufMut;
 use sterna_account::{Account, AccountError, Committed, Mutation};
 use sterna_base::{Modseq, OperationId};
 use sterna_formats::imap::{Body, Frame, Framer, command, tag_of};
+use tokio::time::Instant;
 
 use super::Shared;
 use super::command as commands;
 use super::io::{Disconnect, Io};
-use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT, LOGIN_WAIT};
-use super::reply::{Fail, Outcome, Reply, account_reply, no_mailbox};
+use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT, LOGIN_WAIT, LOGIN_WAIT_ALTOGETHER};
+use super::reply::{Fail, Outcome, Reply, account_reply, concerns_operator, is_passing, no_mailbox};
 use super::selected::Selected;
 use super::updates;
 
@@ -53,6 +55,9 @@ pub struct Session {
     pub tag: String,
     /// Set by STARTTLS; the handshake follows its answer.
     pub upgrading: bool,
+    /// Its name, for the log.
+    command: &'static str,
+    started: Instant,
     bad_commands: u32,
     ended: bool,
 }
@@ -72,6 +77,8 @@ impl Session {
             failed_logins: 0,
             tag: String::new(),
             upgrading: false,
+            command: "",
+            started: Instant::now(),
             bad_commands: 0,
             ended: false,
         }
@@ -110,6 +117,7 @@ impl Session {
                 Frame::Command(bytes) => self.command(&bytes).await?,
                 Frame::Append(start) => {
                     let tag = start.tag.clone();
+                    self.command = "APPEND";
                     let outcome = commands::append::run(self, start).await;
                     self.finish(&tag, outcome, true).await?;
                 }
@@ -128,7 +136,7 @@ impl Session {
 
     async fn wait(&mut self) -> Result<(), Disconnect> {
         let wait = match (&self.user, self.io.input.is_empty()) {
-            (None, _) => LOGIN_WAIT,
+            (None, _) => self.login_wait(),
             (Some(_), true) => IDLE_WAIT,
             (Some(_), false) => LITERAL_WAIT,
         };
@@ -149,6 +157,7 @@ impl Session {
             && !matches!(&parsed.body, Body::Store(s) if !s.uid)
             && !matches!(&parsed.body, Body::Search(s) if !s.uid);
         self.tag.clone_from(&parsed.tag);
+        self.command = parsed.body.name();
         let outcome = self.dispatch(parsed.body).await;
         self.finish(&parsed.tag, outcome, expunge_allowed).await
     }
@@ -227,10 +236,7 @@ impl Session {
             Err(Fail::Disconnect(disconnect)) => return Err(disconnect),
             Err(Fail::Reply(reply)) => reply,
             Err(Fail::Account(error)) => {
-                let user = self.user.as_ref().map(|user| user.address.as_str()).unwrap_or_default();
-                if error.is_temporary() {
-                    tracing::warn!(peer = %self.peer, user, %error, "an IMAP command could not be done");
-                }
+                self.log_failure(&error);
                 account_reply(&error)
             }
         };
@@ -250,11 +256,31 @@ impl Session {
         self.io.flush_if_full().await
     }
 
+    /// One line for the operator, if there is something to do or to wait for.
+    fn log_failure(&self, error: &AccountError) {
+        let Some(user) = self.user.as_ref().filter(|_| concerns_operator(error)) else { return };
+        let (account, user, command) = (user.account.id(), user.address.as_str(), self.command);
+        if is_passing(error) {
+            tracing::warn!(peer = %self.peer, %account, user, command, %error, "an IMAP command could not be done now");
+        } else {
+            tracing::error!(peer = %self.peer, %account, user, command, %error, "an IMAP command failed");
+        }
+    }
+
     /// Refreshes the selected mailbox and writes what the client doesn't know.
     pub async fn tell(&mut self, expunge: bool) -> Result<(), AccountError> {
         self.refresh_selected().await?;
         if let Some(selected) = &mut self.selected {
+            let known = selected.position.next;
             updates::write(selected, self.enabled, expunge, &mut self.io.output);
+            let next = selected.position.next;
+            if next > known
+                && !selected.read_only
+                && let Some(user) = &self.user
+            {
+                // Told of here, so not recent for whoever comes later (RFC 3501 section 2.3.2).
+                self.shared.registry.recent((user.account.id(), selected.id), next, true);
+            }
         }
         Ok(())
     }
@@ -328,6 +354,11 @@ impl Session {
     pub fn writable(&mut self) -> Result<&mut Selected, Fail> {
         let selected = self.selected()?;
         if selected.read_only { Err(Reply::no("The mailbox is open read-only").into()) } else { Ok(selected) }
+    }
+
+    /// How long a client that has not logged in may be waited for.
+    pub fn login_wait(&self) -> Duration {
+        LOGIN_WAIT.min(LOGIN_WAIT_ALTOGETHER.saturating_sub(self.started.elapsed()))
     }
 
     /// Whether log-in is refused because anybody could listen.

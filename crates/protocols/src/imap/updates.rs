@@ -48,6 +48,11 @@ pub fn write(selected: &mut Selected, enabled: Enabled, expunge: bool, out: &mut
             out.extend_from_slice(b"* ");
             number(u64::from(count), out);
             out.extend_from_slice(b" EXISTS\r\n");
+            if !enabled.rev2 {
+                out.extend_from_slice(b"* ");
+                number(u64::from(picture.count_from(selected.recent_from, selected.position)), out);
+                out.extend_from_slice(b" RECENT\r\n");
+            }
         }
     }
 }

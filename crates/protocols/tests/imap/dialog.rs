@@ -12,7 +12,7 @@ use sterna_engines::sqlite::SqliteEngine;
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{Connection, Protocol};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream};
 
 /// A server with one account, ana, password "pw".
 pub struct Server {
@@ -40,16 +40,33 @@ impl Server {
         accounts.create(ANA, Epoch(1)).await.unwrap();
         let account = accounts.open(ANA).await.unwrap();
         account.commit(OperationId::random(), first_containers::mutations()).await.unwrap();
-        let config = ImapConfig { plaintext_login: true };
-        let protocol = Arc::new(ImapProtocol::new(config, accounts.clone(), Arc::new(OnlyAna)));
+        let protocol = Self::protocol(accounts.clone());
         Server { protocol, accounts, _folder: folder }
+    }
+
+    fn protocol(accounts: Arc<dyn Accounts>) -> Arc<ImapProtocol> {
+        Arc::new(ImapProtocol::new(ImapConfig { plaintext_login: true }, accounts, Arc::new(OnlyAna)))
+    }
+
+    /// The same account behind other doors.
+    pub fn through(&mut self, accounts: Arc<dyn Accounts>) {
+        self.protocol = Self::protocol(accounts);
     }
 
     /// A connection that was greeted.
     pub async fn connect(&self) -> Client {
+        self.connect_as(|connection| connection, None).await
+    }
+
+    /// The same, with a certificate or with the token that ends the node.
+    pub async fn connect_as(
+        &self,
+        prepare: impl FnOnce(Connection) -> Connection,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Client {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let protocol = self.protocol.clone();
-        let connection = Connection::new(theirs, [127, 0, 0, 1].into(), None);
+        let connection = prepare(Connection::new(theirs, [127, 0, 0, 1].into(), tls));
         tokio::spawn(async move { protocol.serve(connection).await });
         let mut client = Client { stream: BufReader::new(ours) };
         assert!(client.line().await.starts_with("* OK"));
@@ -78,11 +95,11 @@ impl Server {
     }
 }
 
-pub struct Client {
-    stream: BufReader<DuplexStream>,
+pub struct Client<S = DuplexStream> {
+    pub stream: BufReader<S>,
 }
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Plays a dialog.
     pub async fn say(&mut self, dialog: &str) {
         let mut skipping = false;
@@ -110,6 +127,23 @@ impl Client {
 
     pub async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// The next bytes.
+    pub async fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let read = tokio::time::timeout(std::time::Duration::from_secs(20), self.stream.read_exact(&mut bytes));
+        read.await.expect("an answer in time").unwrap();
+        bytes
+    }
+
+    /// Everything until the server closes the connection. Waits as long as it takes, so that a test whose clock is
+    /// paused sees the server's own limits.
+    pub async fn rest(mut self) -> String {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).await.unwrap();
+        String::from_utf8_lossy(&rest).into_owned()
     }
 
     /// The next line without its end; a literal is shown as `{n}` and its text behind it.

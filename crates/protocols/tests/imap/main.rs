@@ -2,7 +2,10 @@
 
 mod awkward;
 mod dialog;
+mod ends;
+mod faults;
 mod gone;
+mod insides;
 mod mailboxes;
 mod messages;
 mod sessions;

@@ -57,6 +57,7 @@ async fn expunges_are_told_only_where_numbers_may_change() {
         C: d APPEND INBOX {3+}
         C: abc
         S: * 3 EXISTS
+        S: * 1 RECENT
         S: d OK *
     ",
     )
@@ -67,6 +68,7 @@ async fn expunges_are_told_only_where_numbers_may_change() {
         S: * 3 FETCH (UID 3)
         S: * 2 FETCH (UID 2 FLAGS (\Deleted))
         S: * 4 EXISTS
+        S: * 1 RECENT
         S: b OK *
         C: c STORE 3 +FLAGS (\Flagged)
         S: * 3 FETCH (UID 3 FLAGS (\Flagged))
@@ -91,7 +93,7 @@ async fn idle_tells_at_once() {
     let (mut one, mut two) = (server.login().await, server.login().await);
     two.say("C: s SELECT INBOX\nS: ...\nS: s OK *\nC: i IDLE\nS: + *").await;
     one.say("C: a APPEND INBOX {3+}\nC: abc\nS: a OK *").await;
-    two.say("S: * 1 EXISTS\nC: DONE\nS: i OK *").await;
+    two.say("S: * 1 EXISTS\nS: * 1 RECENT\nC: DONE\nS: i OK *").await;
 }
 
 #[tokio::test]
@@ -100,7 +102,7 @@ async fn pipelined_commands_are_answered_in_order() {
     let mut client = server.login().await;
     client.send(b"a SELECT INBOX\r\nb APPEND INBOX {3+}\r\nabc\r\nc FETCH 1 UID\r\nd LOGOUT\r\n").await;
     client
-        .say("S: ...\nS: a OK *\nS: * 1 EXISTS\nS: b OK *\nS: * 1 FETCH (UID 1)\nS: c OK *\nS: * BYE *\nS: d OK *")
+        .say("S: ...\nS: a OK *\nS: * 1 EXISTS\nS: * 1 RECENT\nS: b OK *\nS: * 1 FETCH (UID 1)\nS: c OK *\nS: * BYE *\nS: d OK *")
         .await;
 }
 
@@ -123,4 +125,35 @@ async fn several_expunges_are_numbered_one_after_the_other() {
         client.say("C: f FETCH 1:* UID\nS: * 1 FETCH (UID 3)\nS: * 2 FETCH (UID 5)\nS: f OK *").await;
     }
     server.check().await;
+}
+
+#[tokio::test]
+async fn new_mail_is_recent_for_who_hears_of_it_first_and_only_in_rev1() {
+    let server = Server::start().await;
+    let (mut one, mut two) = (server.login().await, server.login().await);
+    let mut rev2 = server.login().await;
+    rev2.say("C: e ENABLE IMAP4rev2\nS: * ENABLED IMAP4rev2\nS: e OK *").await;
+    for client in [&mut one, &mut rev2] {
+        client.say("C: s SELECT INBOX\nS: ...\nS: s OK *").await;
+    }
+    for _ in 0..2 {
+        two.say("C: a APPEND INBOX {3+}\nC: abc\nS: a OK *").await;
+    }
+    one.say(
+        r"
+        C: n NOOP
+        S: * 2 EXISTS
+        S: * 2 RECENT
+        S: n OK *
+        C: f FETCH 2 FLAGS
+        S: * 2 FETCH (FLAGS (\Recent))
+        S: f OK *
+        C: r SEARCH RECENT
+        S: * SEARCH 1 2
+        S: r OK *
+    ",
+    )
+    .await;
+    rev2.say("C: n NOOP\nS: * 2 EXISTS\nS: n OK *\nC: f FETCH 2 FLAGS\nS: * 2 FETCH (FLAGS ())\nS: f OK *").await;
+    two.say("C: s SELECT INBOX\nS: ...\nS: * 2 EXISTS\nS: * 0 RECENT\nS: ...\nS: s OK *").await;
 }

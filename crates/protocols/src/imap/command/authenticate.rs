@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::login;
-use crate::imap::limits::{EXCHANGE_BYTES_MAX, LOGIN_WAIT};
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
@@ -53,12 +52,8 @@ async fn login_mechanism(session: &mut Session, initial: Option<Vec<u8>>) -> Out
 /// Sends a challenge and reads the answer; `*` cancels.
 async fn ask(session: &mut Session, challenge: &str) -> Result<Vec<u8>, Fail> {
     session.io.output.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
-    let line = session.io.line(EXCHANGE_BYTES_MAX, LOGIN_WAIT).await?;
-    match line {
-        None => Err(Reply::bad("The answer is too long").into()),
-        Some(line) if line == b"*" => Err(Reply::bad("Cancelled").into()),
-        Some(line) => decode(&line),
-    }
+    let line = session.io.line(session.login_wait()).await?;
+    if line == b"*" { Err(Reply::bad("Cancelled").into()) } else { decode(&line) }
 }
 
 fn decode(base64: &[u8]) -> Result<Vec<u8>, Fail> {

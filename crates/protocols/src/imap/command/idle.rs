@@ -1,6 +1,7 @@
 //! IDLE (RFC 2177).
 
-use crate::imap::limits::{EXCHANGE_BYTES_MAX, IDLE_WAIT};
+use crate::imap::io::Disconnect;
+use crate::imap::limits::IDLE_WAIT;
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::session::Session;
 
@@ -10,14 +11,13 @@ pub async fn run(session: &mut Session) -> Outcome {
     loop {
         watch.mark_unchanged();
         session.tell(true).await?;
-        if let Some(at) = memchr::memchr(b'\n', &session.io.input) {
-            let line = session.io.input.split_to(at + 1);
-            let done = line.trim_ascii().eq_ignore_ascii_case(b"DONE");
-            return Ok(if done { Reply::ok("Done") } else { Reply::bad("Expected DONE") });
-        }
-        if session.io.input.len() > EXCHANGE_BYTES_MAX {
-            session.io.input.clear();
-            return Ok(Reply::bad("Expected DONE"));
+        if let Some(line) = session.io.take_line()? {
+            return match line.trim_ascii() {
+                done if done.eq_ignore_ascii_case(b"DONE") => Ok(Reply::ok("Done")),
+                // A command with a literal behind it, which must not be taken for commands.
+                [.., b'}'] => Err(Disconnect::Hopeless("Expected DONE").into()),
+                _ => Ok(Reply::bad("Expected DONE")),
+            };
         }
         let changed = async {
             if watch.changed().await.is_err() {

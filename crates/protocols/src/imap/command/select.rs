@@ -51,8 +51,7 @@ fn describe(session: &mut Session, selected: &Selected, mailbox: &str) {
         write::mailbox(mailbox, true, out);
         text = "\r\n".to_owned();
     } else {
-        let ranges = [(selected.recent_from.0, u32::MAX)];
-        let recent = picture.pick(selected.position, &ranges, true, sterna_base::Uid(0), usize::MAX).len();
+        let recent = picture.count_from(selected.recent_from, selected.position);
         let _ = write!(text, "* {recent} RECENT\r\n");
         if let Some(unseen) = picture.first_unseen(selected.position) {
             let _ = write!(text, "* OK [UNSEEN {unseen}] First unseen message\r\n");

@@ -1,0 +1,170 @@
+//! An account that fails: what the client is told, and what the operator finds in the log.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sterna_account::account::BlobUpload;
+use sterna_account::service::Accounts;
+use sterna_account::{
+    Account, AccountError, Changes, CommitError, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags,
+    ItemParts, Mutation, StoreError, UidSet,
+};
+use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
+use tokio::sync::watch;
+use tracing::field::{Field, Visit};
+use tracing::span;
+
+use crate::dialog::Server;
+
+/// An account whose reading of items, and whose commits, fail with this once it is set.
+struct Failing {
+    account: Arc<dyn Account>,
+    fault: Arc<Mutex<Option<AccountError>>>,
+}
+
+impl Failing {
+    fn fail(&self) -> Result<(), AccountError> {
+        self.fault.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl Account for Failing {
+    fn id(&self) -> AccountId {
+        self.account.id()
+    }
+    async fn head(&self) -> Result<Head, AccountError> {
+        self.account.head().await
+    }
+    async fn containers(&self) -> Result<Vec<Container>, AccountError> {
+        self.account.containers().await
+    }
+    async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
+        self.account.container(id).await
+    }
+    async fn item_flags(&self, id: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, AccountError> {
+        self.account.item_flags(id, after, limit).await
+    }
+    async fn items(
+        &self,
+        container: ContainerId,
+        uids: &UidSet,
+        parts: ItemParts,
+        limit: usize,
+    ) -> Result<Vec<Item>, AccountError> {
+        self.fail()?;
+        self.account.items(container, uids, parts, limit).await
+    }
+    async fn item_named(&self, id: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, AccountError> {
+        self.account.item_named(id, name, parts).await
+    }
+    async fn expunged(
+        &self,
+        container: ContainerId,
+        since: Modseq,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<Expunged>, AccountError> {
+        self.account.expunged(container, since, after, limit).await
+    }
+    async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, AccountError> {
+        self.account.changes(after, limit).await
+    }
+    async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
+        self.account.blob(hash, range).await
+    }
+    async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
+        self.fail()?;
+        self.account.commit(operation, mutations).await
+    }
+    async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {
+        self.account.stage_blob().await
+    }
+    fn watch(&self) -> watch::Receiver<Modseq> {
+        self.account.watch()
+    }
+}
+
+struct Only(Arc<Failing>);
+
+#[async_trait]
+impl Accounts for Only {
+    async fn open(&self, _account: AccountId) -> Result<Arc<dyn Account>, AccountError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Warnings and errors as lines: level, message, fields.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN && metadata.target().starts_with("sterna_protocols")
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test]
+async fn what_fails_is_told_to_the_client_and_once_to_the_operator() {
+    let mut server = Server::start().await;
+    let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
+    let fault = Arc::new(Mutex::new(None));
+    server.through(Arc::new(Only(Arc::new(Failing { account, fault: fault.clone() }))));
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
+    let mut client = server.login().await;
+    client.say("C: a APPEND INBOX {3+}\nC: abc\nS: a OK *\nC: b SELECT INBOX\nS: ...\nS: b OK *").await;
+    let store = AccountError::Store;
+    for (error, code, level) in [
+        (store(StoreError::Corrupt("page 7".into())), "SERVERBUG", "ERROR"),
+        (store(StoreError::Io("the wire is loose".into())), "UNAVAILABLE", "ERROR"),
+        (store(StoreError::Stopped("fsync".into())), "UNAVAILABLE", "ERROR"),
+        (store(StoreError::DiskFull("no space".into())), "UNAVAILABLE", "ERROR"),
+        (AccountError::Refused(CommitError::Invalid("odd".into())), "SERVERBUG", "ERROR"),
+        (AccountError::Refused(CommitError::Sealed), "UNAVAILABLE", "WARN"),
+        (AccountError::Unavailable("no route".into()), "UNAVAILABLE", "WARN"),
+    ] {
+        *fault.lock().unwrap() = Some(error.clone());
+        for (line, command) in [
+            ("FETCH 1 ENVELOPE", "FETCH"),
+            ("UID STORE 1 +FLAGS (\\Seen)", "STORE"),
+            ("APPEND INBOX {3+}\\r\\nabc", "APPEND"),
+        ] {
+            client.say(&format!("C: c {line}\nS: c NO [{code}] *")).await;
+            let lines = std::mem::take(&mut *log.0.lock().unwrap());
+            let [line] = &lines[..] else { panic!("one line for {error}: {lines:?}") };
+            let fields = [level.to_owned(), format!("account={}", crate::dialog::ANA), error.to_string()];
+            assert!(fields.iter().all(|field| line.contains(field)), "{line}");
+            assert!(line.contains("ana@x.test") && line.contains(&format!("command=\"{command}\"")), "{line}");
+        }
+    }
+    // Refusals that clients bring about are no news for the operator.
+    *fault.lock().unwrap() = Some(AccountError::Refused(CommitError::OverQuota));
+    client.say("C: d APPEND INBOX {3+}\nC: abc\nS: d NO [OVERQUOTA] *").await;
+    *fault.lock().unwrap() = None;
+    client.say("C: e FETCH 1 RFC822.SIZE\nS: * 1 FETCH (RFC822.SIZE 3)\nS: e OK *").await;
+    assert!(log.0.lock().unwrap().is_empty());
+}
