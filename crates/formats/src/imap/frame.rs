@@ -87,6 +87,8 @@ pub struct Framer {
     skipped_tag: Option<String>,
     /// More than the line's end came after the message of an APPEND.
     append_failed: bool,
+    /// The message of an APPEND stands in parentheses (RFC 6855 section 4).
+    append_wrapped: bool,
     /// Whether mailbox names are UTF-8.
     pub utf8: bool,
 }
@@ -168,7 +170,8 @@ impl Framer {
                     self.skip = literal.length;
                 }
                 _ => {
-                    let empty = !self.append_failed && matches!(&rest[..], b"\r\n" | b"\n");
+                    let rest = if self.append_wrapped { rest.strip_prefix(b")").unwrap_or(b")") } else { &rest[..] };
+                    let empty = !self.append_failed && matches!(rest, b"\r\n" | b"\n");
                     self.reset();
                     return Some(empty);
                 }
@@ -179,8 +182,10 @@ impl Framer {
     fn literal(&mut self, input: &mut BytesMut, literal: &Announcement) -> Option<Frame> {
         let text_end = self.line_start + literal.start;
         if let Some((tag, arguments)) = self.append(&input[..text_end]) {
+            let wrapped = input[..text_end].ends_with(b"(");
             let _ = input.split_to(self.seen);
             self.reset();
+            self.append_wrapped = wrapped;
             let &Announcement { length: size, synchronising, binary, .. } = literal;
             return Some(Frame::Append(AppendStart { tag, arguments, size, synchronising, binary }));
         }
@@ -230,6 +235,11 @@ impl Framer {
                     return lexer.error("a date and time");
                 }
                 lexer.sp()?;
+            }
+            if self.utf8 && lexer.keyword("UTF8") {
+                // `UTF8 (~{n}..)` of RFC 6855: for us a message is a message.
+                lexer.sp()?;
+                lexer.byte(b'(', "an opening parenthesis")?;
             }
             lexer.crlf()?;
             Ok(AppendArguments { mailbox, flags, date })
@@ -353,6 +363,22 @@ mod tests {
         let _ = input.split_to(4);
         assert_eq!(framer.append_end(&mut input), Some(true));
         assert_eq!(&input[..], b"b ");
+    }
+
+    #[test]
+    fn a_message_in_parentheses_ends_with_one() {
+        for (utf8, end, expected) in
+            [(true, &b")\r\n"[..], Some(true)), (true, b"\r\n", Some(false)), (false, b")\r\n", None)]
+        {
+            let mut input = BytesMut::from(&b"a APPEND INBOX UTF8 (~{4+}\r\nbody"[..]);
+            let mut framer = Framer { utf8, ..Framer::default() };
+            let Frame::Append(append) = framer.next(&mut input) else { panic!("an APPEND") };
+            assert_eq!((append.arguments.is_ok(), append.binary), (utf8, true));
+            let _ = input.split_to(4);
+            input.extend_from_slice(end);
+            let complete = framer.append_end(&mut input);
+            assert!(expected.is_none() || complete == expected, "{complete:?}");
+        }
     }
 
     #[test]

@@ -84,9 +84,14 @@ pub fn use_of_attribute(attribute: &str) -> Option<SpecialUse> {
         .find(|special_use| use_attribute(*special_use).is_some_and(|name| name.eq_ignore_ascii_case(attribute)))
 }
 
-/// Whether a name matches a pattern of LIST: `*` is anything, `%` anything without the separator. Takes time in
+/// Whether a mailbox matches a pattern of LIST. INBOX does in any case (RFC 9051 section 5.1).
+pub fn mailbox_matches(pattern: &str, name: &str) -> bool {
+    matches(pattern, name) || name == "INBOX" && matches(&pattern.to_ascii_uppercase(), name)
+}
+
+/// Whether a name matches a pattern: `*` is anything, `%` anything without the separator. Takes time in
 /// proportion to name times pattern, whatever the pattern.
-pub fn matches(pattern: &str, name: &str) -> bool {
+fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let mut reached = vec![false; name.len() + 1];
     reached[0] = true;
@@ -108,6 +113,15 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn inbox_matches_in_any_case() {
+        for (pattern, name, expected) in
+            [("inb%", "INBOX", true), ("*ox", "INBOX", true), ("inb%", "Inboxes", false), ("a%", "A", false)]
+        {
+            assert_eq!(mailbox_matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
 
     #[test]
     fn patterns_match_as_in_the_rfc() {

@@ -25,6 +25,9 @@ struct Maps {
     recent: HashMap<Key, Uid>,
 }
 
+/// Mailboxes whose recent messages are remembered at once; about 40 bytes each.
+const RECENT_MAX: usize = 1_000_000;
+
 /// Views looked through for dead ones when the map has doubled.
 const SWEEP_MIN: usize = 256;
 
@@ -53,6 +56,10 @@ impl Registry {
     /// The first recent UID of a mailbox whose next UID is this; with `claim` no later session sees these as recent.
     pub fn recent(&self, key: Key, uid_next: Uid, claim: bool) -> Uid {
         let mut maps = self.shared.lock();
+        if maps.recent.len() >= RECENT_MAX {
+            // As after a restart: what came before is not recent.
+            maps.recent.clear();
+        }
         let first = maps.recent.get(&key).copied().unwrap_or(uid_next);
         if claim {
             maps.recent.insert(key, uid_next);

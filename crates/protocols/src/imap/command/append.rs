@@ -19,6 +19,10 @@ use crate::imap::session::Session;
 const PASSED_OVER_BYTES_MAX: u64 = 4 * MESSAGE_BYTES_MAX;
 
 pub async fn run(session: &mut Session, start: AppendStart) -> Outcome {
+    if session.user.is_none() && !start.synchronising {
+        // Nobody's bytes are read for nothing before log-in.
+        return Err(Disconnect::Hopeless("Log in first").into());
+    }
     match prepare(session, &start).await {
         Ok((container, item)) => receive(session, &start, container, item).await,
         Err(fail @ Fail::Disconnect(_)) => Err(fail),

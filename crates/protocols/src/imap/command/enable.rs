@@ -16,8 +16,11 @@ pub fn run(session: &mut Session, names: &[String]) -> Outcome {
             }
             _ => continue,
         }
-        done.push(' ');
-        done.push_str(if name == "IMAP4REV2" { "IMAP4rev2" } else { name });
+        let name = if name == "IMAP4REV2" { "IMAP4rev2" } else { name };
+        if !done.split(' ').any(|known| known == name) {
+            done.push(' ');
+            done.push_str(name);
+        }
     }
     session.io.output.extend_from_slice(format!("* ENABLED{done}\r\n").as_bytes());
     Ok(Reply::ok("Done"))

@@ -69,10 +69,12 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
     }
     let needs = Needs::of(&items);
     let step = if needs.body { STEP_BODIES } else { STEP_MESSAGES };
+    let mut all_there = true;
     loop {
         let mut picked = wanted.next(session.selected()?, step);
         if picked.is_empty() {
-            return Ok(Reply::ok("Done"));
+            let expunged = || Reply::no("Some of the messages were expunged meanwhile").code("EXPUNGEISSUED");
+            return Ok(if all_there { Reply::ok("Done") } else { expunged() });
         }
         if let Some(since) = changed_since {
             picked.retain(|picked| picked.modseq > Modseq(since));
@@ -80,7 +82,7 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
         if needs.sets_seen && !read_only {
             set_seen(session, &picked).await?;
         }
-        messages(session, &picked, &items, needs).await?;
+        all_there &= messages(session, &picked, &items, needs).await?;
     }
 }
 
@@ -98,7 +100,8 @@ async fn set_seen(session: &mut Session, picked: &[Picked]) -> Result<(), Fail> 
     Ok(())
 }
 
-async fn messages(session: &mut Session, picked: &[Picked], items: &[FetchItem], needs: Needs) -> Result<(), Fail> {
+/// Whether all of them are still there.
+async fn messages(session: &mut Session, picked: &[Picked], items: &[FetchItem], needs: Needs) -> Result<bool, Fail> {
     let selected = session.selected()?;
     let (container, recent_from) = (selected.id, selected.recent_from);
     let keywords: Vec<Keyword> = selected.view.picture().container.keywords.clone();
@@ -109,16 +112,18 @@ async fn messages(session: &mut Session, picked: &[Picked], items: &[FetchItem],
         let found = session.account()?.items(container, &uids, parts, picked.len()).await?;
         rows.extend(found.into_iter().map(|item| (item.uid, item)));
     }
+    let mut all_there = true;
     for message in picked {
         let row = rows.remove(&message.uid);
         if needs.row && row.is_none() {
-            continue; // expunged by somebody else meanwhile; the client will be told (RFC 2180 section 4.1.3)
+            all_there = false; // expunged by somebody else; the client will be told (RFC 2180 section 4.1.2)
+            continue;
         }
         let recent = message.uid >= recent_from && !session.enabled.rev2;
         one(session, message, row.as_ref(), items, &keywords, recent, needs).await?;
         session.io.flush_if_full().await?;
     }
-    Ok(())
+    Ok(all_there)
 }
 
 async fn one(

@@ -10,7 +10,11 @@ pub async fn run(session: &mut Session) -> Outcome {
     let mut watch = session.account()?.watch();
     loop {
         watch.mark_unchanged();
-        session.tell(true).await?;
+        // Never a tagged answer before DONE, which would then be taken for a command. An account that is away for a
+        // while makes itself heard when it is back.
+        if let Err(error) = session.tell(true).await {
+            tracing::debug!(peer = %session.peer, %error, "a view could not be refreshed");
+        }
         if let Some(line) = session.io.take_line()? {
             return match line.trim_ascii() {
                 done if done.eq_ignore_ascii_case(b"DONE") => Ok(Reply::ok("Done")),

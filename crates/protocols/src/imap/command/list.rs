@@ -8,7 +8,7 @@ use sterna_formats::imap::command::List;
 use sterna_formats::imap::write;
 
 use super::{status, subscribe};
-use crate::imap::names::{Names, SEPARATOR, matches, use_attribute};
+use crate::imap::names::{Names, SEPARATOR, mailbox_matches, use_attribute};
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::session::Session;
 
@@ -23,7 +23,7 @@ pub async fn run(session: &mut Session, list: List) -> Outcome {
     let wants_subscriptions = list.select_subscribed || list.return_subscribed;
     let subscribed = if wants_subscriptions { subscribe::names(account.as_ref()).await? } else { BTreeSet::new() };
     let patterns: Vec<String> = list.patterns.iter().map(|pattern| format!("{}{pattern}", list.reference)).collect();
-    let is_match = |name: &str| patterns.iter().any(|pattern| matches(pattern, name));
+    let is_match = |name: &str| patterns.iter().any(|pattern| mailbox_matches(pattern, name));
     for (name, container) in names.iter() {
         let below = list.recursive_match && has_subscribed_below(&subscribed, name);
         let selected = !list.select_subscribed || subscribed.contains(name) || below;

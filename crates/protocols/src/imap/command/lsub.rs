@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{list, subscribe};
-use crate::imap::names::{SEPARATOR, matches};
+use crate::imap::names::{SEPARATOR, mailbox_matches};
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::session::Session;
 
@@ -14,11 +14,11 @@ pub async fn run(session: &mut Session, reference: &str, pattern: &str) -> Outco
     let pattern = format!("{reference}{pattern}");
     let mut above = BTreeSet::new();
     for name in &subscribed {
-        if matches(&pattern, name) {
+        if mailbox_matches(&pattern, name) {
             list::line(session, "LSUB", &[], name, false);
         } else if pattern.ends_with('%') {
             let parents = name.match_indices(SEPARATOR).map(|(at, _)| &name[..at]);
-            above.extend(parents.filter(|parent| matches(&pattern, parent)));
+            above.extend(parents.filter(|parent| mailbox_matches(&pattern, parent)));
         }
     }
     for name in above.into_iter().filter(|name| !subscribed.contains(*name)) {

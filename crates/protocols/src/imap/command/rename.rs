@@ -15,6 +15,9 @@ pub async fn run(session: &mut Session, from: &str, to: &str) -> Outcome {
     if names.find(to).is_some() {
         return Ok(Reply::no("A mailbox of that name exists").code("ALREADYEXISTS"));
     }
+    if to.strip_prefix(from).is_some_and(|below| below.starts_with(SEPARATOR)) && from != "INBOX" {
+        return Ok(Reply::no("A mailbox can't be moved into itself").code("CANNOT"));
+    }
     let (above, name) = to.rsplit_once(SEPARATOR).unwrap_or(("", to));
     let parent = if above.is_empty() { None } else { Some(parent(session, &names, above).await?) };
     let name = name.to_owned();
@@ -43,7 +46,10 @@ async fn parent(session: &mut Session, names: &Names, above: &str) -> Result<Con
     if let Some(container) = names.find(above) {
         return Ok(container.id);
     }
-    super::create::run(session, above, &[]).await?;
+    let created = super::create::run(session, above, &[]).await?;
+    if created.status != "OK" {
+        return Err(created.into());
+    }
     let account = session.account()?;
     Ok(Names::load(account.as_ref()).await?.get(above)?.id)
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::BytesMut;
 use sterna_account::{Account, Item, ItemParts, Keyword, SystemFlag, UidSet};
-use sterna_base::Uid;
+use sterna_base::{Modseq, Uid};
 use sterna_formats::imap::command::{DateTest, Search, SearchKey, SearchReturn};
 use sterna_formats::imap::date::Date;
 use sterna_formats::imap::write;
@@ -38,6 +38,10 @@ type Sets = Vec<UidSet>;
 pub async fn run(session: &mut Session, search: Search) -> Outcome {
     let Search { uid, returns, mut keys, unknown_charset } = search;
     if unknown_charset {
+        if returns.is_some_and(|returns| returns.save) {
+            // RFC 5182 section 2.1: a SAVE that fails leaves nothing saved.
+            session.selected()?.saved.clear();
+        }
         return Ok(Reply::no("The charset must be UTF-8").code("BADCHARSET (UTF-8)"));
     }
     let mut sets = Sets::new();
@@ -54,7 +58,7 @@ pub async fn run(session: &mut Session, search: Search) -> Outcome {
     if returns.is_some_and(|returns| returns.save) {
         selected.saved = saved(returns, &found);
     }
-    let highest = found.iter().map(|picked| picked.modseq).max().filter(|_| has_modseq);
+    let highest = highest_modseq(returns, &found).filter(|_| has_modseq);
     let numbers: Vec<u32> = found.iter().map(|p| if uid { p.uid.0 } else { p.sequence }).collect();
     respond(session, uid, returns, &numbers, highest.map(|modseq| modseq.0));
     Ok(Reply::ok("Done"))
@@ -162,8 +166,8 @@ fn lower(key: &mut SearchKey) {
 /// The UIDs of each set, in the order in which [`test`] meets them.
 fn collect_sets(selected: &crate::imap::selected::Selected, key: &SearchKey, sets: &mut Sets) -> Result<(), Fail> {
     match key {
-        SearchKey::Uid(set) => sets.push(sets::uids(selected, set, true)?),
-        SearchKey::Sequence(set) => sets.push(sets::uids(selected, set, false)?),
+        SearchKey::Uid(set) => sets.push(sets::searched_uids(selected, set, true)?),
+        SearchKey::Sequence(set) => sets.push(sets::searched_uids(selected, set, false)?),
         SearchKey::Not(inner) => collect_sets(selected, inner, sets)?,
         SearchKey::Or(pair) => {
             collect_sets(selected, &pair.0, sets)?;
@@ -238,6 +242,17 @@ fn header(known: &Known<'_>, name: &[u8], text: &str) -> Option<bool> {
     }
     let inside = known.inside?;
     Some(inside.header.iter().any(|(field, value)| field == name && value.contains(text)))
+}
+
+/// Of the messages that the answer names (RFC 4731 section 3.2): with MIN and MAX alone only of those.
+fn highest_modseq(returns: Option<SearchReturn>, found: &[Picked]) -> Option<Modseq> {
+    match returns {
+        Some(SearchReturn { all: false, count: false, min, max, .. }) if min || max => {
+            let ends = [found.first().filter(|_| min), found.last().filter(|_| max)];
+            ends.into_iter().flatten().map(|picked| picked.modseq).max()
+        }
+        _ => found.iter().map(|picked| picked.modseq).max(),
+    }
 }
 
 fn saved(returns: Option<SearchReturn>, found: &[Picked]) -> Vec<Uid> {

@@ -18,6 +18,9 @@ pub struct Wanted {
 
 impl Wanted {
     /// What the client named, by UID or by sequence number.
+    ///
+    /// # Errors
+    /// BAD for numbers that no message has; `*` is one of them in an empty mailbox (RFC 9051 section 9, `seq-number`).
     pub fn new(selected: &Selected, set: &SequenceSet, by_uid: bool) -> Result<Self, Fail> {
         let after = Uid(0);
         if *set == SequenceSet::Saved {
@@ -31,7 +34,7 @@ impl Wanted {
             (if by_uid { picture.last_uid(selected.position).map_or(0, |uid| uid.0) } else { count }, count)
         };
         let mut ranges = set.resolve(star);
-        if !by_uid && ranges.iter().any(|(low, high)| *high > count || *low == 0 && count > 0) {
+        if !by_uid && ranges.iter().any(|(low, high)| *low == 0 || *high > count) {
             return Err(Reply::bad("There is no message of that number").into());
         }
         ranges.sort_unstable();
@@ -56,6 +59,20 @@ impl Wanted {
         self.after = picked.last().map_or(self.after, |last| last.uid);
         picked
     }
+}
+
+/// The UIDs of a set in SEARCH, where numbers that no message has match nothing: clients ask for `1:*` without knowing
+/// whether there is a message.
+pub fn searched_uids(selected: &Selected, set: &SequenceSet, by_uid: bool) -> Result<UidSet, Fail> {
+    let count = selected.view.picture().count(selected.position);
+    let set = match set {
+        SequenceSet::Ranges(_) if !by_uid => {
+            let known = set.resolve(count).into_iter().map(|(low, high)| (low.max(1), high.min(count)));
+            SequenceSet::Ranges(known.filter(|(low, high)| low <= high).map(|(a, b)| (Some(a), Some(b))).collect())
+        }
+        set => set.clone(),
+    };
+    uids(selected, &set, by_uid)
 }
 
 /// The UIDs of a set. By UID the ranges stay ranges, whatever exists; by number they are those of the messages meant.
