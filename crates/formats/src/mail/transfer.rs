@@ -26,29 +26,43 @@ pub fn quoted_printable(text: &[u8]) -> Vec<u8> {
 /// Decodes base64 (RFC 2045 section 6.8): what is not of its alphabet is passed over, as that section wants, and
 /// padding in the middle begins anew.
 pub fn base64(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0_u32);
-    for &byte in text {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                count = 0;
-                continue;
+    Base64Decoder::default().push(text)
+}
+
+/// The same in pieces, cut wherever.
+#[derive(Clone, Debug, Default)]
+pub struct Base64Decoder {
+    bits: u32,
+    /// How many of them are not yet a byte.
+    count: u32,
+}
+
+impl Base64Decoder {
+    /// What the next piece decodes to.
+    pub fn push(&mut self, text: &[u8]) -> Vec<u8> {
+        let mut decoded = Vec::with_capacity(text.len() / 4 * 3 + 1);
+        for &byte in text {
+            let value = match byte {
+                b'A'..=b'Z' => byte - b'A',
+                b'a'..=b'z' => byte - b'a' + 26,
+                b'0'..=b'9' => byte - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                b'=' => {
+                    self.count = 0;
+                    continue;
+                }
+                _ => continue,
+            };
+            self.bits = self.bits << 6 | u32::from(value);
+            self.count += 6;
+            if self.count >= 8 {
+                self.count -= 8;
+                decoded.push((self.bits >> self.count) as u8);
             }
-            _ => continue,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            decoded.push((bits >> count) as u8);
         }
+        decoded
     }
-    decoded
 }
 
 #[cfg(test)]

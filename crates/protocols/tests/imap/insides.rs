@@ -78,7 +78,7 @@ async fn texts_are_searched_part_by_part() {
         ("BODY \"without a header\"", " 1 4"),
         ("BODY \"no header\"", " 3"),
         ("TEXT \"subject: plain\"", " 2"),
-        ("BODY large", ""),
+        ("BODY large", " 4"),
         ("OR BODY \"no header\" NOT TEXT header", " 2 3"),
         ("NOT BODY \"\"", ""),
         ("HEADER Subject \"\"", " 1 2 4"),

@@ -5,14 +5,11 @@
 
 use std::ops::Range;
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::{BufMut, Bytes};
 use sterna_account::{Account, Item};
 use sterna_formats::imap::command::{FetchItem, SectionFetch, SectionForm};
 use sterna_formats::imap::write;
-use sterna_formats::mail::text::quoted_printable;
+use sterna_formats::mail::transfer::{Base64Decoder, quoted_printable};
 use sterna_formats::mail::{Part, Summary};
 
 use super::section;
@@ -28,14 +25,6 @@ enum Encoding {
     Base64,
     QuotedPrintable,
 }
-
-/// Old mailers leave bits behind the last byte and forget the padding: both are read.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
-        .with_decode_allow_trailing_bits(true),
-);
 
 impl Encoding {
     /// Of the content of a part; `None` when nobody here knows it.
@@ -56,38 +45,22 @@ impl Encoding {
 /// Undoes an encoding piece by piece.
 struct Decoder {
     encoding: Encoding,
-    /// The beginning of something that the next piece completes.
+    base64: Base64Decoder,
+    /// The beginning of something quoted that the next piece completes.
     held: Vec<u8>,
-    ended: bool,
 }
 
 impl Decoder {
     fn new(encoding: Encoding) -> Self {
-        Decoder { encoding, held: Vec::new(), ended: false }
+        Decoder { encoding, base64: Base64Decoder::default(), held: Vec::new() }
     }
 
     fn push(&mut self, piece: &[u8], last: bool) -> Vec<u8> {
         match self.encoding {
             Encoding::Identity => piece.to_vec(),
-            Encoding::Base64 => self.base64(piece, last),
+            Encoding::Base64 => self.base64.push(piece),
             Encoding::QuotedPrintable => self.quoted_printable(piece, last),
         }
-    }
-
-    /// Whatever is not in the alphabet is passed over; padding ends it (RFC 2045 section 6.8).
-    fn base64(&mut self, piece: &[u8], last: bool) -> Vec<u8> {
-        let piece = if self.ended { &[] } else { piece };
-        let end = memchr::memchr(b'=', piece);
-        self.ended |= end.is_some();
-        let digits = piece[..end.unwrap_or(piece.len())].iter();
-        self.held.extend(digits.filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')));
-        let whole = self.held.len() / 4 * 4;
-        // One digit alone is no byte.
-        let rest = self.held.len() - whole;
-        let take = if (last || self.ended) && rest != 1 { self.held.len() } else { whole };
-        let decoded = BASE64.decode(&self.held[..take]).unwrap_or_default();
-        self.held.drain(..take);
-        decoded
     }
 
     fn quoted_printable(&mut self, piece: &[u8], last: bool) -> Vec<u8> {
@@ -226,7 +199,7 @@ mod tests {
         for (encoding, text, expected) in [
             (Base64, &b"aGVs\r\nbG8g d29y\r\nbGQ=\r\n"[..], &b"hello world"[..]),
             (Base64, b"aGVsbG8", b"hello"),
-            (Base64, b"aGVsbG9=junk", b"hello"),
+            (Base64, b"aGVsbG8=IQ==", b"hello!"),
             (Base64, b"aGVsb", b"hel"),
             (Base64, b"", b""),
             (QuotedPrintable, b"a=3Db=\r\nc=\nd==41=zz=", b"a=bcd=A=zz="),

@@ -73,10 +73,13 @@ pub async fn look(
         }
         let wanted = left.clone();
         let read_text = move |bytes: &[u8], inside: &mut Inside| {
-            let texts: Vec<String> = body_texts(bytes).iter().map(|text| text.to_lowercase()).collect();
+            let texts = match part.kind {
+                Kind::Header => fields(bytes).map(|field| header_text(field.value).to_lowercase()).collect(),
+                Kind::Text => body_texts(bytes).iter().map(|text| text.to_lowercase()).collect::<Vec<_>>(),
+            };
             inside.in_body.extend(wanted.into_iter().filter(|wanted| texts.iter().any(|text| text.contains(wanted))));
         };
-        inside = piece(memory, account, item, part, inside, read_text).await?;
+        inside = piece(memory, account, item, part.range, inside, read_text).await?;
         left.retain(|needle| !inside.in_body.contains(needle));
     }
     Ok(inside)
@@ -103,16 +106,31 @@ async fn piece(
     looked.await.map_err(|_| broken())
 }
 
-/// Where the parts are that may have text in them, each with its header. A part without a type is text, a multipart
-/// without parts is read as one, and a message that is itself encoded may have text inside.
-fn text_parts(part: &Part, found: &mut Vec<Range<u64>>) {
+/// A part of a body in which there may be text.
+struct TextPart {
+    kind: Kind,
+    range: Range<u64>,
+}
+
+enum Kind {
+    /// The header of a message inside.
+    Header,
+    /// A part with its header: a text, or a message that is itself encoded.
+    Text,
+}
+
+/// The parts that may have text in them, in their order.
+fn text_parts(part: &Part, found: &mut Vec<TextPart>) {
     match &part.body {
-        PartBody::Multipart(parts) if !parts.is_empty() => parts.iter().for_each(|part| text_parts(part, found)),
-        PartBody::Message(inner) => text_parts(&inner.1, found),
-        _ => {
-            let texts = [&b"text"[..], b"message", b"multipart"];
-            if texts.iter().any(|text| part.content_type.media_type.eq_ignore_ascii_case(text)) {
-                found.push(part.header_start..part.end);
+        PartBody::Multipart(parts) => parts.iter().for_each(|part| text_parts(part, found)),
+        PartBody::Message(inner) => {
+            found.push(TextPart { kind: Kind::Header, range: inner.1.header_start..inner.1.body_start });
+            text_parts(&inner.1, found);
+        }
+        PartBody::Single => {
+            let media_type = &part.content_type.media_type;
+            if media_type.eq_ignore_ascii_case(b"text") || media_type.eq_ignore_ascii_case(b"message") {
+                found.push(TextPart { kind: Kind::Text, range: part.header_start..part.end });
             }
         }
     }
