@@ -4,6 +4,8 @@
 //! users are made through the administration API, and their mail goes in by IMAP.
 
 mod corpus;
+#[cfg(test)]
+mod corpus_tests;
 mod fill;
 mod ports;
 mod process;
