@@ -403,6 +403,12 @@ pub fn is_expired(certificate: &CertificateDer<'_>, now: Timestamp) -> bool {
         .is_ok_and(|(_, parsed)| parsed.validity().not_after.timestamp() < now.seconds())
 }
 
+/// When a certificate ends; `None` for what is no certificate.
+pub fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(Timestamp::from_seconds(parsed.validity().not_after.timestamp()))
+}
+
 /// The first second of a certificate's validity: the time at which it is judged when the clock can't be trusted.
 fn issued_at(certificate: &CertificateDer<'_>) -> Option<UnixTime> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;

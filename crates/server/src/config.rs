@@ -82,6 +82,9 @@ pub struct Cluster {
     pub listen: SocketAddr,
     /// Where others reach it.
     pub address: String,
+    /// Where this node looks for the main node instead of where the directory says; for when both moved at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main: Option<String>,
 }
 
 /// Where an edge listens; a service without an address is off. Only where the whole table is left out do the usual
@@ -216,7 +219,7 @@ mod tests {
         Config {
             name: "mail1".into(),
             roles: [Role::Main, Role::Data].into(),
-            cluster: Cluster { listen: ([0, 0, 0, 0], 7700).into(), address: "mail1:7700".into() },
+            cluster: Cluster { listen: ([0, 0, 0, 0], 7700).into(), address: "mail1:7700".into(), main: None },
             listen: Listen::default(),
             plaintext_login: PlaintextLogin::Never,
             tls: None,

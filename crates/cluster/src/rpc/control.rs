@@ -32,6 +32,14 @@ pub trait NodeControl: Send + Sync {
 
     /// How the node is.
     async fn status(&self) -> NodeStatus;
+
+    /// Another node of the installation is reached at this address (`host:port`) from now on. The main node writes it
+    /// into the directory; the others take it from the main node about itself, without which they could not follow the
+    /// directory to where it went.
+    ///
+    /// # Errors
+    /// Why the address isn't taken, for the operator.
+    async fn moved(&self, node: NodeId, address: String) -> Result<(), String>;
 }
 
 /// How a node is.
@@ -64,6 +72,24 @@ pub struct NodeStatus {
     /// How far its copy of the directory is.
     #[serde(default)]
     pub directory_modseq: u64,
+    /// When it started.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// Where it looks for the main node.
+    #[serde(default)]
+    pub main_address: Option<String>,
+    /// When its certificate between nodes ends; it is renewed long before.
+    #[serde(default)]
+    pub certificate_not_after: Option<Timestamp>,
+    /// When the certificate that mail clients see ends; edges only.
+    #[serde(default)]
+    pub client_certificate_not_after: Option<Timestamp>,
+}
+
+/// The body of a call that says where a node is.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct NodeAddress {
+    pub address: String,
 }
 
 /// The body of a call that makes an account's store.
@@ -72,7 +98,7 @@ pub(crate) struct CreateAccount {
     pub epoch: Epoch,
 }
 
-/// Control calls from this node, which must be the main one, except for [`ControlClient::ping`].
+/// Control calls from this node. Those that make and delete stores are taken from the main node only.
 #[derive(Clone)]
 pub struct ControlClient {
     peers: Arc<Peers>,
@@ -99,6 +125,16 @@ impl ControlClient {
     pub async fn status(&self, node: NodeId) -> Result<NodeStatus, CallError> {
         let answer = self.call(node, Method::GET, "/v1/status", Bytes::new()).await?;
         wire::from_json(&answer).map_err(|error| self.malformed(node, &error))
+    }
+
+    /// Says where this node is reached; see [`NodeControl::moved`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn announce(&self, node: NodeId, address: &str) -> Result<(), CallError> {
+        let body = NodeAddress { address: address.to_owned() };
+        let body = wire::to_json(&body).map_err(|error| self.malformed(node, &error))?;
+        self.call(node, Method::PUT, "/v1/address", body).await.map(drop)
     }
 
     /// See [`NodeControl::create_account`].

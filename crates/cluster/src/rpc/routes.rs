@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{Payload, whole};
 use super::calls::path;
-use super::control::CreateAccount;
+use super::control::{CreateAccount, NodeAddress, NodeControl};
 use super::fault::{Fault, FaultKind};
 use super::listener::Services;
 use super::wire::{self, RELEASE, RELEASE_HEADER};
@@ -95,6 +95,12 @@ impl Caller {
         }
         match (&method, parts.as_slice()) {
             (&Method::GET, ["ping"]) => return Ok(Answer::Json(Bytes::from_static(b"{}"))),
+            (&Method::GET, ["status"]) => return Ok(Answer::Json(json(&self.control()?.status().await)?)),
+            (&Method::PUT, ["address"]) => {
+                let body: NodeAddress = self.control_body(request.into_body()).await?;
+                self.control()?.moved(caller, body.address).await.map_err(FaultKind::Other)?;
+                return Ok(Answer::Json(Bytes::from_static(b"{}")));
+            }
             (&Method::POST, ["accounts", account, call]) => return self.account(account, call, request).await,
             (&Method::POST, ["watch"]) => {
                 return Ok(Answer::Stream(watches::serve(
@@ -110,11 +116,10 @@ impl Caller {
 
         // The main node only.
         if caller != self.main() {
-            return Err(if matches!(parts[0], "status" | "stores") { FaultKind::NotMain } else { FaultKind::NoRoute });
+            return Err(if parts[0] == "stores" { FaultKind::NotMain } else { FaultKind::NoRoute });
         }
-        let control = self.services.control.as_ref().ok_or(FaultKind::NoRoute)?;
+        let control = self.control()?;
         match (&method, parts.as_slice()) {
-            (&Method::GET, ["status"]) => Ok(Answer::Json(json(&control.status().await)?)),
             (&Method::PUT, ["stores", account]) => {
                 let body: CreateAccount = self.control_body(request.into_body()).await?;
                 control.create_account(account_id(account)?, body.epoch).await.map_err(FaultKind::Store)?;
@@ -139,6 +144,10 @@ impl Caller {
         let facts = self.identity.facts();
         let known = node == facts.node || node == facts.main || self.services.nodes.node(node).is_some();
         if known { Ok(node) } else { Err(FaultKind::UnknownNode(node)) }
+    }
+
+    fn control(&self) -> Result<&Arc<dyn NodeControl>, FaultKind> {
+        self.services.control.as_ref().ok_or(FaultKind::NoRoute)
     }
 
     fn accounts(&self) -> Result<&Arc<AccountsService>, FaultKind> {

@@ -108,7 +108,15 @@ impl NodeControl for Control {
             accounts: self.local.list().await.map_or(0, |list| list.len() as u64),
             load_hundredths: 0,
             directory_modseq: 0,
+            started_at: None,
+            main_address: None,
+            certificate_not_after: None,
+            client_certificate_not_after: None,
         }
+    }
+
+    async fn moved(&self, _node: NodeId, _address: String) -> Result<(), String> {
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, Epoch, NodeId, Secret, Timestamp};
+use sterna_cluster::NodeStatus;
 use sterna_directory::{Authentication, Directory};
 
 /// What the handlers of the API hold.
@@ -61,18 +62,18 @@ pub trait Provision: Send + Sync {
     async fn set_quota(&self, account: AccountId, server: NodeId, bytes_max: Option<u64>)
     -> Result<(), ProvisionError>;
 
-    /// Whether a server answers: one small request, for `sterna status`.
+    /// How a server is.
     ///
     /// # Errors
     /// [`ProvisionError`].
-    async fn ping(&self, server: NodeId) -> Result<(), ProvisionError>;
+    async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError>;
 }
 
 /// Why a store was not made or not deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProvisionError {
-    /// The server doesn't answer: try later. The text is for the operator.
-    #[error("server {server} can't be reached: {cause}")]
+    /// The server doesn't answer: try later. The text is for the operator and names the server.
+    #[error("{cause}")]
     Unreachable {
         /// Which.
         server: NodeId,

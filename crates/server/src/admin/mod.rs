@@ -14,6 +14,7 @@ mod accounts;
 mod create;
 mod domains;
 pub mod doors;
+mod findings;
 mod groups;
 mod input;
 pub mod problem;

@@ -7,23 +7,28 @@ use axum::extract::State;
 use serde::Serialize;
 use sterna_account::Digest;
 use sterna_base::{InstallationId, Modseq, NodeId};
-use sterna_directory::{Reader, RowKind, Server};
+use sterna_cluster::NodeStatus;
+use sterna_directory::placement_policy::Candidate;
+use sterna_directory::{Reader, RowKind};
 
 use super::doors::{AdminState, NodeInfo};
+use super::findings::{self, Finding};
 use super::problem::Problem;
 use super::view;
 
 /// How long a server has to answer before it counts as down.
-const PING_TIMEOUT_MS: u64 = 2_000;
+const ANSWER_TIMEOUT_MS: u64 = 3_000;
+/// How long a server that is behind gets to follow the directory before that is a problem.
+const FOLLOW_WAIT_MS: u64 = 1_000;
 
 /// How things are.
 #[derive(Serialize)]
 pub(super) struct StatusView {
     node: NodeView,
     directory: DirectoryView,
-    servers: Vec<ServerHealth>,
     /// What an administrator should look at; empty when all is well.
-    problems: Vec<String>,
+    problems: Vec<Finding>,
+    servers: Vec<ServerHealth>,
 }
 
 #[derive(Serialize)]
@@ -45,18 +50,27 @@ struct DirectoryView {
     shared_mailboxes: u64,
 }
 
+/// One server. What it would have to say itself is null while it doesn't answer.
 #[derive(Serialize)]
-struct ServerHealth {
+pub(super) struct ServerHealth {
     id: NodeId,
     name: String,
+    address: String,
     roles: Vec<&'static str>,
     accounts: u64,
-    free_bytes: Option<u64>,
     accepts_new_accounts: bool,
+    weight: u32,
     reachable: bool,
     /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<String>,
+    version: Option<String>,
+    started_at: Option<String>,
+    /// As the directory has it when the server doesn't answer.
+    free_bytes: Option<u64>,
+    disk_bytes: Option<u64>,
+    directory_modseq: Option<u64>,
+    certificate_not_after: Option<String>,
+    client_certificate_not_after: Option<String>,
 }
 
 pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusView>, Problem> {
@@ -77,51 +91,67 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusVi
         Ok::<_, Problem>((directory, servers))
     };
     let (directory, candidates) = state.directory.read(read).await?;
-    let mut pings = tokio::task::JoinSet::new();
+    let mut asked = tokio::task::JoinSet::new();
     for (at, candidate) in candidates.iter().enumerate() {
-        let (state, server) = (state.clone(), candidate.server.id);
-        pings.spawn(async move { (at, ping(&state, server).await) });
+        let (state, server, head) = (state.clone(), candidate.server.id, directory.modseq.0);
+        asked.spawn(async move { (at, ask(&state, server, head).await) });
     }
-    let mut causes = vec![Some("the check was interrupted".to_owned()); candidates.len()];
-    while let Some(done) = pings.join_next().await {
-        if let Ok((at, cause)) = done {
-            causes[at] = cause;
+    let mut answers: Vec<_> = candidates.iter().map(|_| Err("the check was interrupted".to_owned())).collect();
+    while let Some(done) = asked.join_next().await {
+        if let Ok((at, answer)) = done {
+            answers[at] = answer;
         }
     }
-    let servers: Vec<ServerHealth> = candidates
-        .into_iter()
-        .zip(causes)
-        .map(|(candidate, cause)| health(candidate.server, candidate.accounts, cause))
-        .collect();
-    let problems = servers
-        .iter()
-        .filter_map(|server| Some(format!("server {} does not answer: {}", server.name, server.cause.as_ref()?)))
-        .collect();
+    let problems = findings::of(&candidates, &answers, directory.modseq.0, state.directory.now());
+    let servers = candidates.into_iter().zip(answers).map(|(candidate, answer)| health(candidate, answer)).collect();
     let node = NodeView { started_at: view::time(state.node.started_at), info: NodeInfo::clone(&state.node) };
-    Ok(Json(StatusView { node, directory, servers, problems }))
+    Ok(Json(StatusView { node, directory, problems, servers }))
 }
 
-async fn ping(state: &AdminState, server: NodeId) -> Option<String> {
-    if server == state.node.id {
-        return None;
+/// How a server is; one that is behind the directory is asked again, because it may just be following.
+async fn ask(state: &AdminState, server: NodeId, head: u64) -> Result<NodeStatus, String> {
+    let first = ask_once(state, server).await?;
+    if first.directory_modseq >= head {
+        return Ok(first);
     }
-    let answer = tokio::time::timeout(Duration::from_millis(PING_TIMEOUT_MS), state.provision.ping(server)).await;
+    tokio::time::sleep(Duration::from_millis(FOLLOW_WAIT_MS)).await;
+    ask_once(state, server).await
+}
+
+async fn ask_once(state: &AdminState, server: NodeId) -> Result<NodeStatus, String> {
+    let answer = tokio::time::timeout(Duration::from_millis(ANSWER_TIMEOUT_MS), state.provision.status(server)).await;
     match answer {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no answer within {PING_TIMEOUT_MS} ms")),
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {ANSWER_TIMEOUT_MS} ms")),
     }
 }
 
-fn health(server: Server, accounts: u64, cause: Option<String>) -> ServerHealth {
+fn health(candidate: Candidate, answer: Result<NodeStatus, String>) -> ServerHealth {
+    let Candidate { server, accounts } = candidate;
+    let (answer, cause) = match answer {
+        Ok(answer) => (Some(answer), None),
+        Err(cause) => (None, Some(cause)),
+    };
+    let disk = answer.as_ref().filter(|answer| answer.disk_bytes > 0);
     ServerHealth {
         id: server.id,
         name: server.name,
+        address: server.address,
         roles: server.roles.names(),
         accounts,
-        free_bytes: server.free_bytes,
         accepts_new_accounts: server.accepts_new_accounts,
+        weight: server.weight,
         reachable: cause.is_none(),
         cause,
+        version: answer.as_ref().map(|answer| answer.version.clone()),
+        started_at: answer.as_ref().and_then(|answer| answer.started_at).map(view::time),
+        free_bytes: disk.map(|disk| disk.disk_free_bytes).or(server.free_bytes),
+        disk_bytes: disk.map(|disk| disk.disk_bytes),
+        directory_modseq: answer.as_ref().map(|answer| answer.directory_modseq),
+        certificate_not_after: answer.as_ref().and_then(|answer| answer.certificate_not_after).map(view::time),
+        client_certificate_not_after: answer
+            .as_ref()
+            .and_then(|answer| answer.client_certificate_not_after)
+            .map(view::time),
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::sync::Mutex;
 use sterna_account::service::{Authenticator, LoginAttempt};
 use sterna_base::{AccountId, Epoch, InstallationId, ManualClock, NodeId, Secret, Timestamp};
+use sterna_cluster::{NodeRoles, NodeStatus};
 use sterna_directory::{Authentication, Directory, Mode, PasswordCost, Request, Roles};
 use tempfile::TempDir;
 
@@ -54,8 +55,24 @@ impl Provision for Servers {
         self.note(format!("quota {account} {max:?}"), server)
     }
 
-    async fn ping(&self, server: NodeId) -> Result<(), ProvisionError> {
-        self.note(String::from("ping"), server)
+    async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError> {
+        self.note(String::from("status"), server)?;
+        Ok(NodeStatus {
+            node: server,
+            version: "0".into(),
+            release: 1,
+            roles: NodeRoles::new(),
+            now: Timestamp(1_000_000),
+            disk_free_bytes: 0,
+            disk_bytes: 0,
+            accounts: 0,
+            load_hundredths: 0,
+            directory_modseq: u64::MAX,
+            started_at: None,
+            main_address: None,
+            certificate_not_after: None,
+            client_certificate_not_after: None,
+        })
     }
 }
 

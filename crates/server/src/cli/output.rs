@@ -113,6 +113,18 @@ fn cell(value: &Value) -> String {
     }
 }
 
+/// A number of bytes as people read it, in powers of 1024.
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut unit = 0;
+    let mut rest = number as f64;
+    while rest >= 1024.0 && unit + 1 < UNITS.len() {
+        rest /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{number} B") } else { format!("{rest:.1} {}", UNITS[unit]) }
+}
+
 fn cut(text: &str) -> String {
     match text.char_indices().nth(CELL_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &text[..at]),
@@ -166,5 +178,6 @@ mod tests {
         let shown = [json!(true), json!(false), json!(null), json!(""), json!([]), json!(["a", "b"]), json!(7)];
         assert_eq!(shown.each_ref().map(cell), ["yes", "no", "-", "-", "-", "a, b", "7"]);
         assert_eq!(cut(&"x".repeat(61)).chars().count(), 61);
+        assert_eq!([0, 1023, 1024, 5 << 30].map(bytes), ["0 B", "1023 B", "1.0 KiB", "5.0 GiB"]);
     }
 }

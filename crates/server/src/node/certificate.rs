@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sterna_base::atomic_file;
+use sterna_base::{Timestamp, atomic_file};
 
 use crate::config::Config;
 
@@ -39,9 +39,10 @@ pub enum CertificateFileError {
 /// # Errors
 /// [`CertificateFileError`].
 pub fn load(folder: &Path, config: &Config) -> Result<Arc<ServerConfig>, CertificateFileError> {
-    let (certificate, key) = match &config.tls {
-        Some(tls) => (tls.certificate.clone(), tls.key.clone()),
-        None => own(folder, config.hostname())?,
+    let certificate = certificate_file(folder, config);
+    let key = match &config.tls {
+        Some(tls) => tls.key.clone(),
+        None => own(folder, &certificate, config.hostname())?,
     };
     let chain = CertificateDer::pem_file_iter(&certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -57,17 +58,27 @@ pub fn load(folder: &Path, config: &Config) -> Result<Arc<ServerConfig>, Certifi
     }
 }
 
-/// The files of a self-signed certificate, made at the first start. Clients will warn; that is the truth.
-fn own(folder: &Path, hostname: &str) -> Result<(PathBuf, PathBuf), CertificateFileError> {
-    let (certificate, key) = (folder.join("client-tls.crt"), folder.join("client-tls.key"));
+/// Where the certificate is.
+pub fn certificate_file(folder: &Path, config: &Config) -> PathBuf {
+    config.tls.as_ref().map_or_else(|| folder.join("client-tls.crt"), |tls| tls.certificate.clone())
+}
+
+/// When the certificate in a PEM file ends: the first one, which is the server's own.
+pub fn not_after(file: &Path) -> Option<Timestamp> {
+    sterna_cluster::tls::not_after(&CertificateDer::from_pem_file(file).ok()?)
+}
+
+/// The key of a self-signed certificate; both are made at the first start. Clients will warn; that is the truth.
+fn own(folder: &Path, certificate: &Path, hostname: &str) -> Result<PathBuf, CertificateFileError> {
+    let key = folder.join("client-tls.key");
     if !certificate.exists() || !key.exists() {
         let made = rcgen::generate_simple_self_signed(vec![hostname.to_owned(), "localhost".to_owned()]);
-        let made = made.map_err(|cause| file_error(&certificate, cause))?;
+        let made = made.map_err(|cause| file_error(certificate, cause))?;
         write(&key, made.signing_key.serialize_pem().as_bytes(), 0o600)?;
-        write(&certificate, made.cert.pem().as_bytes(), 0o644)?;
+        write(certificate, made.cert.pem().as_bytes(), 0o644)?;
         tracing::info!(certificate = %certificate.display(), "made a self-signed certificate for mail clients");
     }
-    Ok((certificate, key))
+    Ok(key)
 }
 
 fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), CertificateFileError> {

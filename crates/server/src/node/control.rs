@@ -6,13 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
 use sterna_account::{Account, AccountError, StoreError, first_containers};
-use sterna_base::{AccountId, Clock, Epoch, NodeId, OperationId};
+use sterna_base::{AccountId, Clock, Epoch, NodeId, OperationId, Timestamp};
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
 use sterna_cluster::rpc::wire::RELEASE;
-use sterna_cluster::{NodeControl, NodeRole, NodeRoles, NodeStatus};
+use sterna_cluster::{Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes};
+use sterna_directory::request::ServerPatch;
 use sterna_directory::{Directory, Request, RequestError, Roles};
 
-use super::{Parts, accounts_folder};
+use super::directory_nodes::DirectoryNodes;
+use super::{Parts, accounts_folder, certificate};
 use crate::config::Role;
 
 /// This node's own part.
@@ -23,6 +25,11 @@ pub struct Control {
     clock: Arc<dyn Clock>,
     local: Option<Arc<LocalAccounts>>,
     directory: Directory,
+    nodes: Arc<DirectoryNodes>,
+    identity: Arc<Identity>,
+    started_at: Timestamp,
+    /// The certificate that mail clients see; edges only.
+    client_certificate: Option<PathBuf>,
 }
 
 impl Control {
@@ -40,6 +47,13 @@ impl Control {
             clock: parts.clock.clone(),
             local: parts.local.clone(),
             directory: parts.directory.clone(),
+            nodes: parts.nodes.clone(),
+            identity: parts.identity.clone(),
+            started_at: parts.clock.now(),
+            client_certificate: parts
+                .config
+                .has(Role::Edge)
+                .then(|| certificate::certificate_file(&parts.folder, &parts.config)),
         }
     }
 
@@ -99,7 +113,24 @@ impl NodeControl for Control {
             accounts,
             load_hundredths: (load * 100.0) as u32,
             directory_modseq: self.directory.watch().borrow().0,
+            started_at: Some(self.started_at),
+            main_address: self.nodes.main().and_then(|main| self.nodes.node(main)).map(|main| main.address),
+            certificate_not_after: Some(self.identity.not_after()),
+            client_certificate_not_after: self.client_certificate.as_deref().and_then(certificate::not_after),
         }
+    }
+
+    async fn moved(&self, node: NodeId, address: String) -> Result<(), String> {
+        if self.directory.is_main() {
+            let patch = ServerPatch { address: Some(address.clone()), ..ServerPatch::default() };
+            let set = self.directory.submit(Request::SetServer { id: node, expect: None, patch }).await;
+            tracing::info!(%node, address, "a node has a new address");
+            return set.map(drop).map_err(|error| error.to_string());
+        }
+        if self.nodes.main() != Some(node) {
+            return Err("a node tells its address to the main node, which tells the others".to_owned());
+        }
+        self.nodes.main_moved(address).await.map_err(|error| error.to_string())
     }
 }
 

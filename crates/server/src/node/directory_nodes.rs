@@ -20,6 +20,8 @@ pub struct DirectoryNodes {
     main: NodeId,
     /// Where the main node was when this one joined: all that a node knows before it has a directory.
     first: NodeEntry,
+    /// Where the main node says it is, or the configuration, before the directory says so.
+    told: RwLock<Option<String>>,
 }
 
 impl DirectoryNodes {
@@ -30,12 +32,19 @@ impl DirectoryNodes {
     pub async fn start(
         directory: Directory,
         identity: &Identity,
+        main_address: Option<String>,
         stop: &CancellationToken,
         tasks: &TaskTracker,
     ) -> Result<Arc<Self>, StorageError> {
         let facts = identity.facts();
         let first = NodeEntry { id: facts.main, name: "main".to_owned(), address: facts.main_address.clone() };
-        let nodes = DirectoryNodes { directory: directory.clone(), known: RwLock::default(), main: facts.main, first };
+        let nodes = DirectoryNodes {
+            directory: directory.clone(),
+            known: RwLock::default(),
+            main: facts.main,
+            first,
+            told: RwLock::new(main_address),
+        };
         let nodes = Arc::new(nodes);
         nodes.reload().await?;
         let (refreshed, stop, mut changed) = (nodes.clone(), stop.clone(), directory.watch());
@@ -63,9 +72,24 @@ impl DirectoryNodes {
             (server.id, NodeEntry { id: server.id, name: server.name, address: server.address })
         };
         let mut known: HashMap<_, _> = servers.map(entry).collect();
-        known.entry(self.first.id).or_insert_with(|| self.first.clone());
+        let main = known.entry(self.first.id).or_insert_with(|| self.first.clone());
+        if let Some(told) = &*self.told.read() {
+            main.address.clone_from(told);
+        }
         *self.known.write() = known;
         Ok(())
+    }
+}
+
+impl DirectoryNodes {
+    /// The main node says that it is elsewhere now.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub async fn main_moved(&self, address: String) -> Result<(), StorageError> {
+        tracing::info!(address, "the main node has a new address");
+        *self.told.write() = Some(address);
+        self.reload().await
     }
 }
 

@@ -11,7 +11,7 @@ use sterna_cluster::{Identity, NodeRole};
 use sterna_directory::request::ServerPatch;
 use sterna_directory::{Directory, Mode, Request, Roles};
 
-use super::{directory_file, owner};
+use super::{announced, directory_file, owner};
 use crate::cli::{Exit, GlobalArgs, InitArgs};
 use crate::config::{Cluster, Config, FILE_NAME, Listen, PlaintextLogin, Role};
 
@@ -61,7 +61,7 @@ fn config(arguments: &InitArgs) -> Result<Config> {
     Ok(Config {
         name,
         roles,
-        cluster: Cluster { listen, address },
+        cluster: Cluster { listen, address, main: None },
         listen: Listen::default(),
         plaintext_login: PlaintextLogin::Never,
         tls: None,
@@ -77,7 +77,7 @@ async fn found_installation(folder: &Path, config: Config) -> Result<String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (identity, _) = Identity::init_main(folder, &config.cluster.address, clock.as_ref())?;
     let directory = Directory::open(&directory_file(folder), Mode::Main(identity.facts().installation), clock)?;
-    announce(&directory, identity.node(), &config).await?;
+    announce(folder, &directory, identity.node(), &config).await?;
     // The configuration last: without it there is no node.
     config.write(folder)?;
     Ok(format!(
@@ -87,7 +87,7 @@ async fn found_installation(folder: &Path, config: Config) -> Result<String> {
     ))
 }
 
-async fn join_installation(folder: &Path, config: Config, main: &str, token: &str) -> Result<String> {
+async fn join_installation(folder: &Path, mut config: Config, main: &str, token: &str) -> Result<String> {
     let token = match token.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading the token from {path}"))?,
         None => token.to_owned(),
@@ -111,6 +111,8 @@ async fn join_installation(folder: &Path, config: Config, main: &str, token: &st
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let joined = join(folder, &options, Arc::new(SystemClock)).await?;
+    config.name = joined.name;
+    announced::note(folder, &config.cluster.address)?;
     config.write(folder)?;
     let mut message = format!("{} has joined. Start it: sterna serve --dir {}", config.name, folder.display());
     for warning in joined.warnings {
@@ -120,18 +122,19 @@ async fn join_installation(folder: &Path, config: Config, main: &str, token: &st
 }
 
 /// Writes the main node into its own directory, or mends its row when the configuration changed.
-pub async fn announce(directory: &Directory, node: NodeId, config: &Config) -> Result<()> {
+pub async fn announce(folder: &Path, directory: &Directory, node: NodeId, config: &Config) -> Result<()> {
     let roles = Roles { main: config.has(Role::Main), data: config.has(Role::Data), edge: config.has(Role::Edge) };
     let (name, address) = (config.name.clone(), config.cluster.address.clone());
     match directory.server(node).await? {
         None => {
             directory.submit(Request::PutServer { id: node, name, address, roles }).await?;
         }
-        Some(known) if known.address != address || known.roles != roles => {
-            let patch = ServerPatch { address: Some(address), roles: Some(roles), ..ServerPatch::default() };
+        Some(_) => {
+            let address = (!announced::is(folder, &address)).then_some(address);
+            let patch = ServerPatch { address, roles: Some(roles), ..ServerPatch::default() };
             directory.submit(Request::SetServer { id: node, expect: None, patch }).await?;
         }
-        Some(_) => {}
     }
+    announced::note(folder, &config.cluster.address)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A running node: which parts it starts for its roles, and how they are tied together.
 
+mod announced;
 pub mod certificate;
 pub mod check;
 mod control;
@@ -10,6 +11,7 @@ mod listeners;
 mod notify;
 mod owner;
 mod provision;
+mod rounds;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +43,7 @@ use control::{Control, Gate};
 use directory_log::{Copy, Log};
 use directory_nodes::{DirectoryNodes, DirectoryPlacements};
 use provision::{Invitations, Stores};
+use rounds::Rounds;
 
 /// How often expunged items are looked for whose time is over.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(6 * 3600);
@@ -152,7 +155,7 @@ impl Node {
         let cluster = bound.with_context(|| format!("the address for other nodes ({listen}) can't be used"))?;
         parts.announce().await?;
         parts.follow();
-        parts.keep_house(desk.clone());
+        parts.keep_house(desk.clone(), control.clone());
         parts.serve_admin(desk, control).await?;
         if parts.config.has(Role::Edge) {
             listeners::start(&parts).await?;
@@ -185,7 +188,8 @@ impl Parts {
         let directory = Directory::open(&path, mode, clock.clone());
         let directory = directory.with_context(|| format!("the directory {} can't be opened", path.display()))?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let nodes = DirectoryNodes::start(directory.clone(), &identity, &stop, &tasks).await?;
+        let nodes =
+            DirectoryNodes::start(directory.clone(), &identity, config.cluster.main.clone(), &stop, &tasks).await?;
         let placements = DirectoryPlacements::start(directory.clone(), &stop, &tasks);
         let peers = Peers::new(identity.clone(), nodes.clone() as Arc<dyn Nodes>, clock.clone());
         let engine = SqliteEngine::new(accounts_folder(folder));
@@ -229,7 +233,7 @@ impl Parts {
     /// The main node writes itself into its directory; its address may have changed in the configuration.
     async fn announce(&self) -> Result<()> {
         if self.directory.is_main() {
-            init::announce(&self.directory, self.identity.node(), &self.config).await?;
+            init::announce(&self.folder, &self.directory, self.identity.node(), &self.config).await?;
             self.nodes.reload().await?;
         }
         Ok(())
@@ -246,18 +250,18 @@ impl Parts {
     }
 
     /// Work that goes on by itself: certificates, and what was expunged long ago.
-    fn keep_house(&self, desk: Option<Arc<JoinDesk>>) {
+    fn keep_house(&self, desk: Option<Arc<JoinDesk>>, control: Arc<Control>) {
         match desk {
             None => {
                 let renewing = renew::keep_renewed(self.peers.clone(), self.clock.clone(), self.stop.clone());
                 self.tasks.spawn(renewing);
             }
             Some(desk) => {
-                if let Err(error) = desk.renew_own(&self.identity) {
-                    tracing::warn!(%error, "the node's own certificate could not be renewed");
-                }
+                self.tasks.spawn(rounds::renew_own(desk, self.identity.clone(), self.stop.clone()));
             }
         }
+        let rounds = Rounds::new(self, control);
+        self.tasks.spawn(rounds.run(self.stop.clone()));
         if let Some(local) = self.local.clone() {
             let (clock, stop) = (self.clock.clone(), self.stop.clone());
             self.tasks.spawn(async move {

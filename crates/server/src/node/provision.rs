@@ -8,7 +8,7 @@ use sterna_account::Mutation;
 use sterna_account::service::Accounts;
 use sterna_base::{AccountId, Epoch, NodeId, OperationId, Secret};
 use sterna_cluster::join::{JoinDesk, TokenEntry, TokenGrant};
-use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole};
+use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole, NodeStatus};
 use sterna_directory::Directory;
 
 use super::control::Control;
@@ -96,11 +96,11 @@ impl Provision for Stores {
         Ok(())
     }
 
-    async fn ping(&self, server: NodeId) -> Result<(), ProvisionError> {
+    async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError> {
         if server == self.node {
-            return Ok(());
+            return Ok(self.own.status().await);
         }
-        self.others.ping(server).await.map_err(|error| call_error(server, &error))
+        self.others.status(server).await.map_err(|error| call_error(server, &error))
     }
 }
 

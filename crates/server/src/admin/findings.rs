@@ -1,0 +1,200 @@
+//! What `sterna status` puts first: each problem of the installation, and what to do about it. A pure function of the
+//! directory's rows and the servers' answers.
+
+use serde::Serialize;
+use sterna_base::Timestamp;
+use sterna_cluster::NodeStatus;
+use sterna_directory::Server;
+use sterna_directory::placement_policy::{self, Candidate};
+
+use super::view;
+
+/// A certificate that ends sooner than this should have been renewed long ago, in milliseconds: two weeks.
+const CERTIFICATE_MS_MIN: i64 = 14 * 24 * 3600 * 1000;
+/// Clocks that differ more than this make log lines and dates of mail misleading, in milliseconds.
+const CLOCK_DIFFERENCE_MS_MAX: i64 = 60 * 1000;
+/// Less free space than this part of the disk is too little.
+const FREE_PART_MIN: u64 = 20;
+
+/// A problem, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    /// The server's name; null when it is the installation's.
+    server: Option<String>,
+    what: String,
+    remedy: String,
+}
+
+/// The problems, those of servers that don't answer first.
+pub(super) fn of(
+    servers: &[Candidate],
+    answers: &[Result<NodeStatus, String>],
+    head: u64,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let pairs = || servers.iter().map(|candidate| &candidate.server).zip(answers);
+    let mut found = Vec::new();
+    for (server, answer) in pairs() {
+        if let Err(cause) = answer {
+            let mend = match server.roles.main {
+                true => "correct it in [cluster] of its sterna.toml and restart it".to_owned(),
+                false => format!("sterna server set {} --address HOST:PORT", server.name),
+            };
+            let remedy = format!(
+                "See whether it runs (systemctl status sterna, on it) and whether {} is its address; if not: {mend}",
+                server.address,
+            );
+            found.push(finding(server, format!("does not answer: {cause}"), remedy));
+        }
+    }
+    for (server, answer) in pairs() {
+        if let Ok(answer) = answer {
+            disk(&mut found, server, answer);
+            certificates(&mut found, server, answer, now);
+            following(&mut found, server, answer, head, now);
+        }
+    }
+    let open = |server: &Server| server.roles.data && server.accepts_new_accounts && server.weight > 0;
+    if !servers.iter().any(|candidate| open(&candidate.server)) {
+        found.push(Finding {
+            server: None,
+            what: "no server takes new accounts".to_owned(),
+            remedy: "Open one: sterna server set NAME --accept-new yes --weight 1".to_owned(),
+        });
+    }
+    found
+}
+
+fn finding(server: &Server, what: String, remedy: impl Into<String>) -> Finding {
+    Finding { server: Some(server.name.clone()), what, remedy: remedy.into() }
+}
+
+fn disk(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus) {
+    let (free, all) = (answer.disk_free_bytes, answer.disk_bytes);
+    if !server.roles.data || all == 0 {
+        return;
+    }
+    let mebibytes = free / (1024 * 1024);
+    if free < placement_policy::FREE_BYTES_MIN {
+        let what = format!("has only {mebibytes} MiB free and gets no new accounts");
+        found.push(finding(server, what, "Free space on the disk of its folder, or make it larger."));
+    } else if free < all / FREE_PART_MIN {
+        let what = format!("has only {mebibytes} MiB free, less than {}% of its disk", 100 / FREE_PART_MIN);
+        found.push(finding(server, what, "Free space on the disk of its folder, or make it larger."));
+    }
+}
+
+fn certificates(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, now: Timestamp) {
+    let soon = |end: Option<Timestamp>| end.filter(|end| end.0 - now.0 < CERTIFICATE_MS_MIN);
+    let ends = |end: Timestamp| if end < now { "ended" } else { "ends" };
+    if let Some(end) = soon(answer.client_certificate_not_after) {
+        let what = format!("its certificate for mail clients {} at {}", ends(end), view::time(end));
+        let remedy = "Renew the files that [tls] in its sterna.toml names and restart it; without [tls], delete \
+                      client-tls.crt and client-tls.key in its folder and restart it.";
+        found.push(finding(server, what, remedy));
+    }
+    if let Some(end) = soon(answer.certificate_not_after) {
+        let what = format!("its certificate between nodes {} at {}", ends(end), view::time(end));
+        found.push(finding(server, what, "It renews it by itself; its log says why it could not."));
+    }
+}
+
+fn following(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, head: u64, now: Timestamp) {
+    let difference_ms = answer.now.0 - now.0;
+    if difference_ms.abs() > CLOCK_DIFFERENCE_MS_MAX {
+        let what = format!("its clock differs from this node's by {} s", difference_ms / 1000);
+        found.push(finding(server, what, "Set the clocks of both by NTP (timedatectl set-ntp true)."));
+    }
+    if answer.directory_modseq < head {
+        let what = format!(
+            "is {} changes of the directory behind; it looks for the main node at {}",
+            head - answer.directory_modseq,
+            answer.main_address.as_deref().unwrap_or("an address that it doesn't tell"),
+        );
+        let remedy = "See in its log why it can't follow; a wrong address is mended with `main = \"HOST:PORT\"` in \
+                      [cluster] of its sterna.toml.";
+        found.push(finding(server, what, remedy));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sterna_base::NodeId;
+    use sterna_directory::Roles;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000_000_000);
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    const GIB: u64 = 1024 * 1024 * 1024;
+
+    fn candidate(name: &str) -> Candidate {
+        let server = Server {
+            id: NodeId([1; 16]),
+            name: name.to_owned(),
+            address: format!("{name}:7700"),
+            roles: Roles::ALL,
+            weight: 1,
+            accepts_new_accounts: true,
+            free_bytes: None,
+            free_bytes_at: None,
+            created_at: NOW,
+        };
+        Candidate { server, accounts: 0 }
+    }
+
+    fn answer() -> NodeStatus {
+        NodeStatus {
+            node: NodeId([1; 16]),
+            version: "1".to_owned(),
+            release: 1,
+            roles: Default::default(),
+            now: NOW,
+            disk_free_bytes: 50 * GIB,
+            disk_bytes: 100 * GIB,
+            accounts: 0,
+            load_hundredths: 0,
+            directory_modseq: 9,
+            started_at: None,
+            main_address: Some("old:7700".to_owned()),
+            certificate_not_after: Some(NOW.plus_ms(60 * DAY_MS)),
+            client_certificate_not_after: None,
+        }
+    }
+
+    fn whats(answer: Result<NodeStatus, String>) -> Vec<String> {
+        of(&[candidate("alpha")], &[answer], 9, NOW).into_iter().map(|finding| finding.what).collect()
+    }
+
+    #[test]
+    fn a_healthy_installation_has_none() {
+        assert!(whats(Ok(answer())).is_empty());
+    }
+
+    #[test]
+    fn each_problem_is_named() {
+        assert_eq!(whats(Err("refused".to_owned())), ["does not answer: refused"]);
+        let with = |change: fn(&mut NodeStatus)| {
+            let mut answer = answer();
+            change(&mut answer);
+            whats(Ok(answer)).join("; ")
+        };
+        assert!(with(|answer| answer.disk_free_bytes = GIB / 2).contains("512 MiB free and gets no new accounts"));
+        assert!(with(|answer| answer.disk_free_bytes = 4 * GIB).contains("less than 5%"));
+        assert!(with(|answer| answer.now = NOW.plus_ms(-3_600_000)).contains("differs from this node's by -3600 s"));
+        assert!(with(|answer| answer.directory_modseq = 4).contains("5 changes of the directory behind"));
+        let ended = |answer: &mut NodeStatus| answer.client_certificate_not_after = Some(NOW.plus_ms(-DAY_MS));
+        assert!(with(ended).contains("for mail clients ended at 2001-09-08T"), "{}", with(ended));
+        let soon = |answer: &mut NodeStatus| answer.certificate_not_after = Some(NOW.plus_ms(13 * DAY_MS));
+        assert!(with(soon).contains("between nodes ends at"));
+    }
+
+    #[test]
+    fn an_installation_that_is_closed_says_so() {
+        let mut closed = candidate("alpha");
+        closed.server.accepts_new_accounts = false;
+        let found = of(&[closed], &[Ok(answer())], 9, NOW);
+        assert_eq!(found[0].what, "no server takes new accounts");
+        assert_eq!(found[0].server, None);
+    }
+}
