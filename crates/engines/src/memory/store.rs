@@ -104,12 +104,15 @@ fn run(state: &mut State, commit: &Commit, now: Timestamp) -> Result<Committed, 
         return Err(CommitError::Limit("mutations in one commit".into()));
     }
     let mut transaction = Transaction { state: state.clone(), now, modseq: state.modseq.next(), changed: false };
-    let outcomes = commit.mutations.iter().map(|mutation| transaction.apply(mutation)).collect::<Result<_, _>>()?;
+    let mut outcomes = Vec::new();
+    for mutation in &commit.mutations {
+        outcomes.push(transaction.apply(mutation)?);
+        transaction.state.settle_blobs();
+    }
     if transaction.changed {
         transaction.state.modseq = transaction.modseq;
     }
     *state = transaction.state;
-    state.settle_blobs();
     let answer = Committed { modseq: state.modseq, outcomes, repeated: false };
     state.operations.insert(commit.operation, (now, answer.clone()));
     Ok(answer)

@@ -24,5 +24,6 @@ mod blobs;
 mod changes;
 mod commits;
 mod containers;
+mod histories;
 mod items;
 mod retention;
