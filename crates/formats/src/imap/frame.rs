@@ -18,6 +18,9 @@ pub const LITERAL_BYTES_MAX: u64 = 256 * 1024;
 /// Most literals of one command.
 pub const LITERALS_MAX: usize = 256;
 
+/// Most bytes of one command that are passed over before the stream is given up.
+pub const PASSED_OVER_BYTES_MAX: u64 = 32 * LITERAL_BYTES_MAX;
+
 /// Longest announcement of a literal that is looked for at the end of a line that is passed over: `~{n+}` and the line
 /// end, with room for leading zeros.
 const ANNOUNCEMENT_BYTES_MAX: usize = 64;
@@ -84,6 +87,8 @@ pub struct Framer {
     /// Bytes of an oversized literal or line to be passed over.
     skip: u64,
     skipping_line: bool,
+    /// Bytes of the present command that were passed over.
+    passed_over: u64,
     skipped_tag: Option<String>,
     /// More than the line's end came after the message of an APPEND.
     append_failed: bool,
@@ -159,11 +164,12 @@ impl Framer {
             let Some(at) = memchr::memchr(b'\n', input) else {
                 if input.len() > LINE_BYTES_MAX {
                     self.append_failed = true;
-                    let _ = input.split_to(input.len() - ANNOUNCEMENT_BYTES_MAX);
+                    self.drop_front(input, input.len() - ANNOUNCEMENT_BYTES_MAX);
                 }
                 return None;
             };
             let rest = input.split_to(at + 1);
+            self.passed_over += rest.len() as u64;
             match announcement(&rest) {
                 Some(literal) if !literal.synchronising => {
                     self.append_failed = true;
@@ -177,6 +183,11 @@ impl Framer {
                 }
             }
         }
+    }
+
+    /// Whether more was passed over than anybody sends by mistake: end the session.
+    pub fn is_hopeless(&self) -> bool {
+        self.passed_over > PASSED_OVER_BYTES_MAX
     }
 
     fn literal(&mut self, input: &mut BytesMut, literal: &Announcement) -> Option<Frame> {
@@ -260,21 +271,31 @@ impl Framer {
     /// Passes over the bytes of a literal; whether all of them have come.
     fn skip_bytes(&mut self, input: &mut BytesMut) -> bool {
         let taken = self.skip.min(input.len() as u64);
-        let _ = input.split_to(taken as usize);
+        self.drop_front(input, taken as usize);
         self.skip -= taken;
         self.skip == 0
     }
 
+    fn drop_front(&mut self, input: &mut BytesMut, length: usize) {
+        let _ = input.split_to(length);
+        self.passed_over = self.passed_over.saturating_add(length as u64);
+    }
+
     /// Passes over the rest of a command beyond the limits.
     fn pass_over(&mut self, input: &mut BytesMut) -> Option<Frame> {
-        if !self.skip_bytes(input) {
+        let literal_is_over = self.skip_bytes(input);
+        if self.is_hopeless() {
+            return Some(self.too_long(true));
+        }
+        if !literal_is_over {
             return Some(Frame::More);
         }
         let Some(at) = memchr::memchr(b'\n', input) else {
-            let _ = input.split_to(input.len().saturating_sub(ANNOUNCEMENT_BYTES_MAX));
+            self.drop_front(input, input.len().saturating_sub(ANNOUNCEMENT_BYTES_MAX));
             return Some(Frame::More);
         };
         let line = input.split_to(at + 1);
+        self.passed_over += line.len() as u64;
         match announcement(&line) {
             Some(literal) if !literal.synchronising && literal.length <= 16 * LITERAL_BYTES_MAX => {
                 self.skip = literal.length;
@@ -334,6 +355,23 @@ mod tests {
             }
         }
         found
+    }
+
+    #[test]
+    fn what_never_ends_is_given_up() {
+        let line = vec![b'x'; PASSED_OVER_BYTES_MAX as usize + 2 * LINE_BYTES_MAX];
+        assert_eq!(frames(&line, 8192)[0], "too long None true");
+        let literals = b"a X {300000+}\r\n".to_vec();
+        let next = [&b"z".repeat(300_000)[..], b" {300000+}\r\n"].concat();
+        let stream = [literals, next.repeat(PASSED_OVER_BYTES_MAX as usize / 300_000 + 1)].concat();
+        assert_eq!(frames(&stream, 8192)[0], "too long Some(\"a\") true");
+
+        let (mut framer, mut input) = (Framer::default(), BytesMut::new());
+        for bytes in stream[15..].chunks(8192) {
+            input.extend_from_slice(bytes);
+            assert_eq!(framer.append_end(&mut input), None);
+        }
+        assert!(framer.is_hopeless() && input.len() <= LINE_BYTES_MAX);
     }
 
     #[test]

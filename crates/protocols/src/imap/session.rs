@@ -125,7 +125,7 @@ impl Session {
                     let tag = tag.unwrap_or_else(|| "*".to_owned());
                     self.answer(&tag, &Reply::bad("The command is too long").code("TOOBIG"));
                     if hopeless {
-                        return Err(Disconnect::Hopeless("The literal is too long"));
+                        return Err(Disconnect::Hopeless("The command is too long"));
                     }
                     self.count_bad()?;
                 }

@@ -150,7 +150,7 @@ async fn line_ends(session: &mut Session) -> Result<bool, Fail> {
         if let Some(empty) = session.framer.append_end(&mut session.io.input) {
             return Ok(empty);
         }
-        if session.io.input.len() > sterna_formats::imap::frame::LINE_BYTES_MAX {
+        if session.framer.is_hopeless() {
             return Err(Disconnect::Hopeless("The line is too long").into());
         }
         session.io.fill(LITERAL_WAIT).await?;
