@@ -3,6 +3,7 @@
 mod clients;
 mod corpus;
 mod failures;
+mod floods;
 mod frozen;
 mod full_disk;
 mod joining;

@@ -316,6 +316,14 @@ impl Doors {
 }
 
 impl Node {
+    /// Its process.
+    ///
+    /// # Panics
+    /// When it doesn't run.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().map(Child::id).unwrap_or_else(|| panic!("{} does not run", self.name))
+    }
+
     /// What it logged since it was set up.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -336,8 +344,7 @@ impl Node {
     }
 
     fn signal(&self, name: &str) {
-        let Some(process) = &self.process else { panic!("{} does not run", self.name) };
-        let sent = Command::new("kill").args([name, &process.id().to_string()]).status();
+        let sent = Command::new("kill").args([name, &self.process_id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill {name} {}", self.name);
     }
 

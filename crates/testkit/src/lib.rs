@@ -9,6 +9,7 @@ pub mod imap;
 pub mod installation;
 pub mod ledger;
 pub mod network;
+pub mod raw;
 pub mod smtp;
 pub mod time;
 pub mod wait;
