@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sterna_formats::smtp::{DataReceiver, LineEndings};
+use sterna_formats::smtp::{DataReceiver, HopCounter, LineEndings};
 
 fuzz_target!(|input: (u8, Vec<u8>)| {
     let (step, bytes) = (usize::from(input.0).max(1), input.1);
@@ -12,7 +12,14 @@ fuzz_target!(|input: (u8, Vec<u8>)| {
     let framed = [b"\r\n", &bytes[..]].concat();
     let end = framed.windows(5).position(|window| window == b"\r\n.\r\n");
     assert_eq!(whole.1, end.map(|end| end + 3));
+    assert_eq!(hops(&pieces), hops(&[&bytes]));
 });
+
+fn hops(pieces: &[&[u8]]) -> u32 {
+    let mut counter = HopCounter::default();
+    pieces.iter().for_each(|piece| counter.feed(piece));
+    counter.hops()
+}
 
 /// The content, where it ended, and whether it has bare line endings.
 fn receive(pieces: &[&[u8]]) -> (Vec<u8>, Option<usize>, bool) {

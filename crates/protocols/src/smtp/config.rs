@@ -77,6 +77,9 @@ pub struct Limits {
     pub errors_max: u32,
     /// Recipients refused on a connection of [`Service::Mx`]: 421. Who goes on after so many is guessing addresses.
     pub refused_recipients_max: u32,
+    /// Commands refused for any reason since the last content: 421. A sender may well have thousands of recipients that
+    /// don't exist; nobody goes on for ever.
+    pub refusals_max: u32,
     /// Commands since the last message that bring none nearer (NOOP, RSET, VRFY, EHLO, ...): 421.
     pub idle_commands_max: u32,
     /// Failed log-ins of a connection: 421.
@@ -103,6 +106,7 @@ impl Limits {
             chunks_max: 10_000,
             errors_max: 20,
             refused_recipients_max: 100,
+            refusals_max: 10_000,
             idle_commands_max: 100,
             failed_logins_max: 3,
             command_timeout: Duration::from_secs(300),

@@ -24,6 +24,9 @@ const REPLIES_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of an oversized line that are read until its end before the client is given up.
 const LONG_LINE_BYTES_MAX: usize = 256 * 1024;
 
+/// How much of an oversized line is remembered: enough for the command's name.
+const LINE_START_BYTES: usize = 16;
+
 /// How long a client may leave our replies unread.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(180);
 
@@ -51,8 +54,8 @@ pub(crate) enum LineRead {
     Text(Bytes),
     /// It ended with a bare LF; without it.
     BareLf(Bytes),
-    /// It was longer than allowed and has been passed over.
-    TooLong,
+    /// It was longer than allowed and has been passed over; how it began.
+    TooLong(Bytes),
 }
 
 /// Both directions of a session.
@@ -124,6 +127,10 @@ impl Io {
         }
     }
 
+    fn start_of_line(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.input[..self.input.len().min(LINE_START_BYTES)])
+    }
+
     /// The next line, of at most `bytes_max` bytes with its CRLF. The time is for the whole line: a byte a minute
     /// doesn't prolong it.
     pub async fn line(&mut self, bytes_max: usize, timeout: Duration) -> Result<LineRead, Disconnect> {
@@ -131,12 +138,15 @@ impl Io {
             self.flush().await?;
         }
         let deadline = Instant::now() + timeout;
-        let mut passed_over = 0;
+        let (mut passed_over, mut start) = (0, Bytes::new());
         loop {
             match next_line(&self.input, bytes_max) {
                 Line::Complete { len, .. } | Line::BareLf { len } if passed_over > 0 || len > bytes_max => {
+                    if passed_over == 0 {
+                        start = self.start_of_line();
+                    }
                     self.input.advance(len);
-                    return Ok(LineRead::TooLong);
+                    return Ok(LineRead::TooLong(start));
                 }
                 Line::Complete { text, len } => {
                     let mut line = self.input.split_to(len);
@@ -149,6 +159,9 @@ impl Io {
                     return Ok(LineRead::BareLf(line.freeze()));
                 }
                 Line::TooLong => {
+                    if passed_over == 0 {
+                        start = self.start_of_line();
+                    }
                     passed_over += self.input.len();
                     // A CR at the end may be half of a CRLF; a lone LF after it ends the line all the same.
                     self.input.clear();

@@ -37,6 +37,7 @@ pub(crate) struct Client {
 pub(crate) struct Counters {
     pub errors: u32,
     pub refused_recipients: u32,
+    pub refusals: u32,
     pub idle_commands: u32,
     pub failed_logins: u32,
     pub transactions: u32,
@@ -100,7 +101,9 @@ impl Session {
             LineRead::BareLf(line) => {
                 return Ok(self.unreadable(&line, Reply::new(500, (5, 5, 2), "Lines must end with CRLF")));
             }
-            LineRead::TooLong => return Ok(self.error(Reply::new(500, (5, 5, 6), "The line is too long"))),
+            LineRead::TooLong(start) => {
+                return Ok(self.unreadable(&start, Reply::new(500, (5, 5, 6), "The line is too long")));
+            }
         };
         if !self.is_known(&command) {
             return Ok(self.error(error_reply(&CommandError::Unrecognized)));
@@ -143,15 +146,26 @@ impl Session {
 
     /// Refuses a command and writes the one log line.
     pub fn refuse(&mut self, reply: Reply) -> Next {
-        self.log_refusal(&reply, None);
+        self.refuse_because(reply, None)
+    }
+
+    /// The same with a cause for the log. Who gets nothing but refusals is let go at last.
+    pub fn refuse_because(&mut self, reply: Reply, cause: Option<&str>) -> Next {
+        self.log_refusal(&reply, cause);
         self.io.reply(&reply);
+        self.counters.refusals += 1;
+        if self.counters.refusals > self.shared.config.limits.refusals_max {
+            return self.give_up("too many refused commands without a message");
+        }
         Next::Command
     }
 
     /// Refuses a command for its form or order, and ends the session of a client that can't stop.
     pub fn error(&mut self, reply: Reply) -> Next {
         self.counters.errors += 1;
-        self.refuse(reply);
+        if self.refuse(reply) == Next::Close {
+            return Next::Close;
+        }
         if self.counters.errors > self.shared.config.limits.errors_max {
             return self.give_up("too many errors");
         }

@@ -115,7 +115,7 @@ impl Session {
                 match self.io.line(AUTH_LINE_BYTES_MAX, timeout).await? {
                     LineRead::Text(line) => String::from_utf8_lossy(&line).into_owned(),
                     LineRead::BareLf(_) => return Ok(Err(Reply::new(500, (5, 5, 2), "Lines must end with CRLF"))),
-                    LineRead::TooLong => return Ok(Err(Reply::new(500, (5, 5, 6), "The line is too long"))),
+                    LineRead::TooLong(_) => return Ok(Err(Reply::new(500, (5, 5, 6), "The line is too long"))),
                 }
             }
         };

@@ -108,7 +108,7 @@ impl Session {
         let Some(transaction) = self.transaction.take() else {
             return Ok(self.error(Reply::new(503, (5, 5, 1), "There is no transaction")));
         };
-        self.counters.idle_commands = 0;
+        (self.counters.idle_commands, self.counters.refusals) = (0, 0);
         let answers = match finished {
             Ok((message, received_hash)) => self.deliver(&transaction, message, received_hash).await,
             Err(reply) => {

@@ -57,9 +57,7 @@ impl Session {
     /// Answers with the reception's words; its cause goes to the log.
     pub(crate) fn refusal(&mut self, refusal: &Refusal) -> Next {
         let reply = refusal_reply(refusal);
-        self.log_refusal(&reply, refusal.cause.as_deref());
-        self.io.reply(&reply);
-        Next::Command
+        self.refuse_because(reply, refusal.cause.as_deref())
     }
 }
 

@@ -4,7 +4,7 @@ use sterna_account::service::Rcpt;
 use sterna_formats::smtp::{Mailbox, RcptParams, Reply};
 
 use crate::smtp::Service;
-use crate::smtp::session::{Flow, Session};
+use crate::smtp::session::{Flow, Next, Session};
 
 impl Session {
     /// Adds a recipient, if the reception takes mail for it.
@@ -36,7 +36,11 @@ impl Session {
             let next = self.refusal(&refusal);
             self.counters.refused_recipients += u32::from(!refusal.is_temporary());
             let guessing = self.shared.config.service == Service::Mx && self.counters.refused_recipients > refused_max;
-            return Ok(if guessing { self.give_up("too many unknown recipients") } else { next });
+            return Ok(if guessing && next == Next::Command {
+                self.give_up("too many unknown recipients")
+            } else {
+                next
+            });
         }
         if let Some(transaction) = &mut self.transaction {
             transaction.recipients.push(Rcpt { address, original: params.orcpt, notify: params.notify });

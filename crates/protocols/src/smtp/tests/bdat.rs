@@ -175,3 +175,12 @@ async fn chunks_of_any_length_are_one_message() {
     assert!(server.taken().iter().all(|taken| taken.content() == content));
     assert_eq!(server.taken().len(), content.len());
 }
+
+#[tokio::test]
+async fn nor_behind_a_line_that_is_too_long() {
+    let server = Server::new(Service::Mx);
+    let mut client = server.connect();
+    client.speak(BEGIN).await;
+    client.send(&[&b"bdat 6 "[..], &b" ".repeat(3000), b"LAST\r\nNOOP\r\n"].concat()).await;
+    client.speak("S: 500 5.5.6\nS: 421 4.7.0\nE").await;
+}

@@ -25,6 +25,31 @@ async fn guessing_addresses_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn refusals_of_every_kind_come_to_an_end() {
+    let begin = "S: 220\nC: LHLO c.test\nS+ 250\n";
+    let mail = "C: MAIL FROM:<>\nS: 250\nC: RCPT TO:<ana@demo.test>\nS: 250\n";
+    let server = Server::limited(Service::Lmtp, |limits| {
+        limits.refusals_max = 2;
+        limits.recipients_max = 1;
+    });
+    for refused in [
+        "C: RCPT TO:<ben@demo.test>\nS: 452\n",
+        "C: RCPT TO:<unknown@demo.test>\nS: 452\n",
+        "C: RCPT TO:<b\u{e9}n@demo.test>\nS: 553\n",
+        "C: DATA now\nS: 501\n",
+    ] {
+        server.dialog(&format!("{begin}{mail}{refused}{refused}{refused}S: 421 4.7.0\nE")).await;
+        // A content in between begins the count anew.
+        let content = "C: DATA\nS: 354\nC: .\nS: 250\n";
+        server
+            .dialog(&format!("{begin}{mail}{refused}{refused}{content}{mail}{refused}{refused}C: NOOP\nS: 250"))
+            .await;
+    }
+    let spoofed = "C: MAIL FROM:<spoofed@b.test>\nS: 553\n";
+    server.dialog(&format!("{begin}{spoofed}{spoofed}{spoofed}S: 421 4.7.0\nE")).await;
+}
+
+#[tokio::test]
 async fn messages_of_a_connection_are_counted() {
     let server = Server::limited(Service::Mx, |limits| limits.transactions_max = 1);
     let mail = "C: MAIL FROM:<>\n";
