@@ -2,29 +2,36 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use async_trait::async_trait;
+use sterna_base::{AccountId, Clock};
 
+use crate::StoreError;
 use crate::local::LocalAccounts;
-
-/// How long expunged items are kept unless the administrator says otherwise: seven days.
-pub const RETENTION_DEFAULT_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// Rows purged in one commit: small, so that nobody's write waits behind a purge.
 const ROWS_PER_STEP: usize = 500;
 
-/// Purges every account of the node once: what was expunged more than `retention_ms` ago. An account that can't be
-/// opened is passed over with one log line; the next round tries it again. Returns how many rows went.
+/// Who knows how long expunged items are kept.
+#[async_trait]
+pub trait Retention: Send + Sync {
+    /// For how long, in milliseconds, in this account. `None` when that can't be found out: nothing is purged then.
+    async fn retention_ms(&self, account: AccountId) -> Option<i64>;
+}
+
+/// Purges every account of the node once. An account that can't be opened is passed over with one log line; the next
+/// round tries it again. Returns how many rows went.
 ///
 /// # Errors
 /// When the node's accounts can't be listed.
 pub async fn purge_all(
     accounts: &LocalAccounts,
-    retention_ms: i64,
-    now: sterna_base::Timestamp,
-) -> Result<u64, crate::StoreError> {
-    let before = now.plus_ms(-retention_ms);
+    retention: &dyn Retention,
+    clock: &dyn Clock,
+) -> Result<u64, StoreError> {
     let mut total = 0;
     for id in accounts.list().await? {
+        let Some(retention_ms) = retention.retention_ms(id).await else { continue };
+        let before = clock.now().plus_ms(-retention_ms);
         loop {
             let step = match accounts.get(id).await {
                 Ok(account) => account.purge(before, ROWS_PER_STEP).await,
@@ -43,23 +50,13 @@ pub async fn purge_all(
     Ok(total)
 }
 
-/// Purges all accounts every `interval`, until `stop` is set.
-pub async fn run(
-    accounts: &LocalAccounts,
-    clock: &dyn sterna_base::Clock,
-    retention_ms: i64,
-    interval: Duration,
-    mut stop: watch::Receiver<bool>,
-) {
+/// Purges all accounts every `interval`, for ever. It may be dropped at any time.
+pub async fn run(accounts: &LocalAccounts, retention: &dyn Retention, clock: &dyn Clock, interval: Duration) {
     loop {
-        match purge_all(accounts, retention_ms, clock.now()).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "purged expunged items"),
+        match purge_all(accounts, retention, clock).await {
+            Ok(rows) => tracing::info!(rows, "purged what was expunged and its time is over"),
             Err(error) => tracing::warn!(%error, "expunged items could not be purged"),
         }
-        tokio::select! {
-            () = tokio::time::sleep(interval) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+        tokio::time::sleep(interval).await;
     }
 }

@@ -91,6 +91,12 @@ pub trait Recipients: Send + Sync {
         Ok(true)
     }
 
+    /// Whether senders to this account are refused for good while it is over its quota, instead of being asked to try
+    /// again later. Unless the directory knows more, they try again.
+    async fn refuses_when_full(&self, _account: AccountId) -> bool {
+        false
+    }
+
     /// Whether this user may put the address into the reverse-path of a message. Unless the directory knows more
     /// (send-as rights), it must be an address of the user's own account.
     ///

@@ -264,6 +264,12 @@ impl Recipients for Directory {
         }
     }
 
+    async fn refuses_when_full(&self, account: AccountId) -> bool {
+        let read = move |reader: &Reader<'_>| reader.refuses_when_full(reader.domain_of(account)?.as_ref());
+        // What can't be looked up must not cost a message.
+        self.read(read).await.unwrap_or(false)
+    }
+
     async fn may_send_as(&self, login: &Login, address: &str) -> Result<bool, RouteError> {
         let (account, address) = (login.account, address.to_owned());
         match self.read(move |reader| is_own(reader, account, &address)).await {

@@ -1,5 +1,7 @@
 //! The settings that the directory itself reads. What a domain doesn't set is looked up for the system, then here.
 
+use sterna_base::AccountId;
+
 use crate::model::{Domain, Scope};
 use crate::names;
 use crate::read::Reader;
@@ -12,6 +14,26 @@ pub const PLUS_SEPARATORS: &str = "plus-separators";
 pub const POSTMASTER: &str = "postmaster";
 /// The domain of addresses given without one (`RCPT TO:<postmaster>`, RFC 5321 section 4.5.1).
 pub const DEFAULT_DOMAIN: &str = "default-domain";
+
+/// How many days expunged items are kept before their contents go; seven when not set.
+pub const RETENTION_DAYS: &str = "retention-days";
+/// What senders are told when a mailbox is over its quota: "defer" (they try again, 452) or "refuse" (they give up,
+/// 552); "defer" when not set.
+pub const FULL_MAILBOX: &str = "full-mailbox";
+
+/// The settings that the directory reads, each with what holds when it isn't set.
+pub const KNOWN: [(&str, Option<&str>); 5] = [
+    (DEFAULT_DOMAIN, None),
+    (FULL_MAILBOX, Some("defer")),
+    (PLUS_SEPARATORS, Some("+")),
+    (POSTMASTER, None),
+    (RETENTION_DAYS, Some("7")),
+];
+
+/// Days of retention when nobody says otherwise.
+const RETENTION_DAYS_DEFAULT: u32 = 7;
+/// Longest retention, in days: ten years.
+pub const RETENTION_DAYS_MAX: u32 = 3650;
 
 /// Longest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024;
@@ -32,13 +54,24 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
     }
     match name {
         PLUS_SEPARATORS => {
+            let value = if value == "none" { "" } else { value };
             let good = value.len() <= 4 && value.chars().all(|c| "+-=._#".contains(c));
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "at most four of + - = . _ #"))
+            good.then(|| value.to_owned())
+                .ok_or_else(|| names::invalid("value", "at most four of + - = . _ #, or none"))
         }
         POSTMASTER => names::address(value)
             .map(|(local, domain)| format!("{local}@{domain}"))
             .ok_or_else(|| names::invalid("value", "it must be an address")),
         DEFAULT_DOMAIN => names::domain(value).ok_or_else(|| names::invalid("value", "it must be a domain name")),
+        RETENTION_DAYS => {
+            let days = value.trim().parse::<u32>().ok().filter(|days| *days <= RETENTION_DAYS_MAX);
+            let invalid = || names::invalid("value", "it must be a number of days, at most 3650");
+            days.map(|days| days.to_string()).ok_or_else(invalid)
+        }
+        FULL_MAILBOX => {
+            let good = matches!(value, "defer" | "refuse");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be defer or refuse"))
+        }
         _ => Ok(value.to_owned()),
     }
 }
@@ -55,6 +88,32 @@ impl Reader<'_> {
             return Ok(Some(found.value.value));
         }
         Ok(self.setting(Scope::System, name)?.map(|found| found.value.value))
+    }
+
+    /// Days for which expunged items are kept in a domain.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn retention_days(&self, domain: Option<&Domain>) -> Result<u32, StorageError> {
+        let set = self.setting_for(domain, RETENTION_DAYS)?;
+        Ok(set.and_then(|days| days.parse().ok()).unwrap_or(RETENTION_DAYS_DEFAULT))
+    }
+
+    /// Whether senders to a mailbox of a domain that is over its quota are refused for good.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn refuses_when_full(&self, domain: Option<&Domain>) -> Result<bool, StorageError> {
+        Ok(self.setting_for(domain, FULL_MAILBOX)?.as_deref() == Some("refuse"))
+    }
+
+    /// The domain of an account's main address.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn domain_of(&self, account: AccountId) -> Result<Option<Domain>, StorageError> {
+        let Some(entry) = self.entry(account)? else { return Ok(None) };
+        Ok(self.domain(entry.value.entry().address.domain)?.map(|found| found.value))
     }
 
     /// The separators of plus-addressing for a domain.

@@ -27,6 +27,7 @@ pub struct Mailflow {
 
 /// What the delivery to one account needs.
 struct Deliverer {
+    recipients: Arc<dyn Recipients>,
     accounts: Arc<dyn Accounts>,
     inboxes: Inboxes,
     at_once: Semaphore,
@@ -41,7 +42,8 @@ impl Mailflow {
         repeats: Repeats,
     ) -> Self {
         let at_once = Semaphore::new(DELIVERIES_AT_ONCE_MAX);
-        let deliverer = Arc::new(Deliverer { accounts, inboxes: Inboxes::default(), at_once });
+        let inboxes = Inboxes::default();
+        let deliverer = Arc::new(Deliverer { recipients: recipients.clone(), accounts, inboxes, at_once });
         Mailflow { recipients, clock, repeats, deliverer }
     }
 
@@ -107,6 +109,9 @@ impl Deliverer {
         match tokio::time::timeout(DELIVERY_TIMEOUT, work).await {
             Ok(Ok(())) => Delivered::Done,
             Ok(Err(error)) if refusals::is_uncertain(&error) => Delivered::Uncertain(refusals::of_account(&error)),
+            Ok(Err(error)) if refusals::is_over_quota(&error) && self.recipients.refuses_when_full(account).await => {
+                Delivered::Refused(refusals::of_full(&error))
+            }
             Ok(Err(error)) => Delivered::Refused(refusals::of_account(&error)),
             Err(_) => Delivered::Uncertain(refusals::of_timeout()),
         }

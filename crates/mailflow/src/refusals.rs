@@ -23,7 +23,8 @@ pub fn of_route(error: &RouteError, protocol: InboundProtocol) -> Refusal {
 }
 
 /// For an account that did not take a message. All of these are temporary: the directory has said that the address
-/// exists, so whatever is wrong is ours to mend, and the sender keeps the message until then.
+/// exists, so whatever is wrong is ours to mend, and the sender keeps the message until then ([`of_full`] is for
+/// those who set otherwise).
 pub fn of_account(error: &AccountError) -> Refusal {
     let store = match error {
         AccountError::Refused(CommitError::OverQuota) => {
@@ -37,6 +38,16 @@ pub fn of_account(error: &AccountError) -> Refusal {
         _ => Refusal::new(451, (4, 3, 0), "The mailbox can't be reached at present; try again later"),
     }
     .because(error)
+}
+
+/// For an account over its quota whose domain doesn't want senders to wait for space.
+pub fn of_full(error: &AccountError) -> Refusal {
+    Refusal::new(552, (5, 2, 2), "The mailbox is full").because(error)
+}
+
+/// Whether the account took the message for more than it may hold.
+pub fn is_over_quota(error: &AccountError) -> bool {
+    matches!(error, AccountError::Refused(CommitError::OverQuota))
 }
 
 /// For an account that did not answer in time.

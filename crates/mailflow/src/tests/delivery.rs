@@ -60,6 +60,18 @@ async fn a_spool_file_that_changed_is_not_delivered() {
 }
 
 #[tokio::test]
+async fn a_full_mailbox_refuses_for_good_where_that_is_set() {
+    let world = World::new().await;
+    let cyd = world.local.open(super::CYD).await.unwrap();
+    let quota = sterna_account::Mutation::SetQuota { bytes_max: Some(10), items_max: None };
+    cyd.commit(OperationId::random(), vec![quota]).await.unwrap();
+    let answers = world.deliver(Lmtp, &["u2@demo.test"], "x\r\n").await;
+    assert_eq!(codes(&answers), [552]);
+    assert_eq!(answers[0].as_ref().unwrap_err().enhanced, (5, 2, 2));
+    assert_eq!(world.counts().await, [0, 0, 0]);
+}
+
+#[tokio::test]
 async fn a_full_mailbox_defers_its_own_recipients_only() {
     let world = World::new().await;
     let ana = world.local.open(ANA).await.unwrap();

@@ -52,6 +52,10 @@ impl Recipients for FakeRecipients {
         };
         Ok(Route { targets: ids.iter().map(|&id| target(id)).collect() })
     }
+
+    async fn refuses_when_full(&self, account: AccountId) -> bool {
+        account == CYD
+    }
 }
 
 fn target(account: AccountId) -> Target {

@@ -69,9 +69,10 @@ pub(super) async fn get(
 ) -> Result<Resource<EntryView>, Problem> {
     let read = move |reader: &Reader<'_>| {
         let found = resolve::entry(reader, &account, "account")?;
-        Ok(view::entry_resource(reader, &found)?)
+        Ok::<_, Problem>(view::entry_resource(reader, &found)?)
     };
-    state.directory.read(read).await
+    let found = state.directory.read(read).await?;
+    Ok(super::users::with_usage(&state, found).await)
 }
 
 pub(super) async fn place(

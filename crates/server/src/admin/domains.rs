@@ -28,6 +28,10 @@ pub(super) struct DomainBody {
     postmaster: Option<Option<String>>,
     #[serde(deserialize_with = "present")]
     plus_separators: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    retention_days: Option<Option<u32>>,
+    #[serde(deserialize_with = "present")]
+    full_mailbox: Option<Option<String>>,
 }
 
 /// Tells null (remove it) from "not there" (leave it).
@@ -37,7 +41,13 @@ pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -
 
 impl DomainBody {
     fn settings(&self) -> BTreeMap<String, Option<String>> {
-        let named = [(settings::POSTMASTER, &self.postmaster), (settings::PLUS_SEPARATORS, &self.plus_separators)];
+        let retention_days = self.retention_days.map(|days| days.map(|days| days.to_string()));
+        let named = [
+            (settings::POSTMASTER, &self.postmaster),
+            (settings::PLUS_SEPARATORS, &self.plus_separators),
+            (settings::RETENTION_DAYS, &retention_days),
+            (settings::FULL_MAILBOX, &self.full_mailbox),
+        ];
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect()
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use sterna_account::Quota;
 use sterna_base::{AccountId, Epoch, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
 use sterna_directory::{Authentication, Directory};
@@ -61,6 +62,12 @@ pub trait Provision: Send + Sync {
     /// [`ProvisionError`].
     async fn set_quota(&self, account: AccountId, server: NodeId, bytes_max: Option<u64>)
     -> Result<(), ProvisionError>;
+
+    /// How much an account holds.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn usage(&self, account: AccountId) -> Result<Quota, ProvisionError>;
 
     /// How a server is.
     ///

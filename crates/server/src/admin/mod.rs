@@ -20,6 +20,7 @@ mod input;
 pub mod problem;
 mod resolve;
 mod servers;
+mod settings;
 pub mod socket;
 mod status;
 #[cfg(test)]
@@ -54,6 +55,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/accounts/{account}/where", get(accounts::place))
         .route("/api/v1/servers", get(servers::list))
         .route("/api/v1/servers/{server}", get(servers::get).patch(servers::set).delete(servers::delete))
+        .route("/api/v1/settings", get(settings::list))
+        .route("/api/v1/settings/{setting}", get(settings::get).patch(settings::set))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::issue))
         .route("/api/v1/tokens/{token}", axum::routing::delete(tokens::revoke))
         .fallback(problem::not_found)

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use hyper::Method;
 use serde_json::{Value, json};
 use std::sync::Mutex;
+use sterna_account::Quota;
 use sterna_account::service::{Authenticator, LoginAttempt};
 use sterna_base::{AccountId, Epoch, InstallationId, ManualClock, NodeId, Secret, Timestamp};
 use sterna_cluster::{NodeRoles, NodeStatus};
@@ -53,6 +54,10 @@ impl Provision for Servers {
 
     async fn set_quota(&self, account: AccountId, server: NodeId, max: Option<u64>) -> Result<(), ProvisionError> {
         self.note(format!("quota {account} {max:?}"), server)
+    }
+
+    async fn usage(&self, _account: AccountId) -> Result<Quota, ProvisionError> {
+        Ok(Quota { bytes_max: None, items_max: None, bytes_used: 17, items_used: 2 })
     }
 
     async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError> {

@@ -1,5 +1,7 @@
 //! `/api/v1/users`
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -17,6 +19,9 @@ use super::input::{Body, IfMatch, Params};
 use super::problem::Problem;
 use super::view::{EntryView, Page, Resource};
 use super::{resolve, view};
+
+/// How long an account's server has to say how full the account is, in milliseconds.
+const USAGE_TIMEOUT_MS: u64 = 3_000;
 
 /// The body of POST and PATCH; in a PATCH what is not there stays, and null removes.
 #[derive(Clone, Default, Deserialize)]
@@ -96,7 +101,20 @@ pub(super) async fn get(
     State(state): State<AdminState>,
     Path(user): Path<String>,
 ) -> Result<Resource<EntryView>, Problem> {
-    one(&state, user, RowKind::User).await
+    let found = one(&state, user, RowKind::User).await?;
+    Ok(with_usage(&state, found).await)
+}
+
+/// Asks the account's server how full the account is.
+pub(super) async fn with_usage(state: &AdminState, mut found: Resource<EntryView>) -> Resource<EntryView> {
+    if found.body.server.is_some() {
+        let asked = state.provision.usage(found.body.id);
+        let answer = tokio::time::timeout(Duration::from_millis(USAGE_TIMEOUT_MS), asked).await;
+        let quota = answer.ok().and_then(Result::ok);
+        found.body.used_bytes = Some(quota.map(|quota| quota.bytes_used));
+        found.body.used_items = Some(quota.map(|quota| quota.items_used));
+    }
+    found
 }
 
 pub(super) async fn create(

@@ -92,6 +92,9 @@ pub(super) struct DomainView {
     pub suspended: bool,
     pub postmaster: Option<String>,
     pub plus_separators: String,
+    /// Of the domain, or else of the installation; so is what follows.
+    pub retention_days: u32,
+    pub full_mailbox: &'static str,
     pub created_at: String,
 }
 
@@ -105,6 +108,8 @@ pub(super) fn domain(reader: &Reader<'_>, domain: Domain) -> Result<DomainView, 
     Ok(DomainView {
         postmaster: reader.setting(own, settings::POSTMASTER)?.map(|found| found.value.value),
         plus_separators: reader.plus_separators(&domain)?,
+        retention_days: reader.retention_days(Some(&domain))?,
+        full_mailbox: if reader.refuses_when_full(Some(&domain))? { "refuse" } else { "defer" },
         id: domain.id,
         name: domain.name,
         aliases: domain.aliases,
@@ -125,13 +130,19 @@ pub(super) struct EntryView {
     pub display_name: String,
     pub suspended: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub login: Option<String>,
+    pub login: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_password: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub quota_bytes: Option<u64>,
+    pub quota_bytes: Option<Option<u64>>,
+    /// Bytes of all messages; only where one account is asked for, null when its server doesn't answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_bytes: Option<Option<u64>>,
+    /// How many messages; the same holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_items: Option<Option<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,6 +170,8 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
         admin: None,
         has_password: None,
         quota_bytes: None,
+        used_bytes: None,
+        used_items: None,
         server: server_of(reader, common.id)?,
         external_members: None,
         internal_senders_only: None,
@@ -167,14 +180,14 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
     };
     match any {
         AnyEntry::User(user) => {
-            view.login.clone_from(&user.login);
+            view.login = Some(user.login.clone());
             view.admin = Some(user.admin);
             view.has_password = Some(user.password_hash.is_some());
-            view.quota_bytes = user.quota_bytes;
+            view.quota_bytes = Some(user.quota_bytes);
         }
         AnyEntry::Shared(shared) => {
             view.kind = "shared";
-            view.quota_bytes = shared.quota_bytes;
+            view.quota_bytes = Some(shared.quota_bytes);
         }
         AnyEntry::Group(group) => {
             view.kind = "group";

@@ -1,6 +1,7 @@
 //! `sterna domain`
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use super::client::CliError;
 use super::exit::Exit;
@@ -78,9 +79,23 @@ pub struct DomainOptions {
     /// Where mail for postmaster goes ('' for the system's setting)
     #[arg(long, value_name = "ADDRESS")]
     postmaster: Option<String>,
-    /// Characters that separate an address from its detail ('' for the system's setting)
+    /// Characters that separate an address from its detail: none, or up to four ('' for the system's setting)
     #[arg(long, value_name = "CHARACTERS")]
     plus_separators: Option<String>,
+    /// Days for which expunged messages are kept ('' for the system's setting)
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    retention_days: Option<Days>,
+    /// What senders to a full mailbox are told: defer (try again) or refuse ('' for the system's setting)
+    #[arg(long, value_name = "defer/refuse")]
+    full_mailbox: Option<String>,
+}
+
+/// `None` is the system's setting. A type of its own, because clap takes `Option<Option<T>>` for an optional value.
+type Days = Option<u32>;
+
+fn days(text: &str) -> Result<Days, String> {
+    let number = || text.parse().map(Some).map_err(|_| "a number of days".to_owned());
+    if text.is_empty() { Ok(None) } else { number() }
 }
 
 impl DomainOptions {
@@ -91,6 +106,8 @@ impl DomainOptions {
             .list("servers", &self.servers)
             .clearable("postmaster", self.postmaster.as_deref())
             .clearable("plus_separators", self.plus_separators.as_deref())
+            .add("retention_days", self.retention_days.map(|days| days.map_or(Value::Null, Value::from)))
+            .clearable("full_mailbox", self.full_mailbox.as_deref())
     }
 }
 

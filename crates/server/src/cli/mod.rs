@@ -12,6 +12,7 @@ pub mod output;
 mod prompt;
 mod resource;
 mod server;
+mod setting;
 mod status;
 mod user;
 
@@ -130,6 +131,9 @@ pub enum ClientCommand {
     /// Manage shared mailboxes, and see where accounts live
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Look at and change what holds for the whole installation
+    #[command(subcommand)]
+    Setting(setting::SettingCommand),
     /// Print a completion script for a shell
     Completion {
         /// Which shell
@@ -153,6 +157,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Group(command) => group::run(&session, command).await,
         ClientCommand::Server(command) => server::run(&session, command).await,
         ClientCommand::Account(command) => account::run(&session, command).await,
+        ClientCommand::Setting(command) => setting::run(&session, command).await,
         ClientCommand::Completion { shell } => generate::completion(shell),
         ClientCommand::Man { folder } => generate::man(&folder),
     };

@@ -94,6 +94,9 @@ impl Listing {
         match self.format {
             Output::Json if self.printed == 0 => line("[]"),
             Output::Json => line("\n]"),
+            Output::Table if self.printed == 0 => {
+                line(&self.columns.iter().map(|(head, _)| *head).collect::<Vec<_>>().join("  "))
+            }
             _ => Ok(()),
         }
     }

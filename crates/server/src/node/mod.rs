@@ -21,7 +21,7 @@ use anyhow::{Context, Result};
 use sterna_account::local::LocalAccounts;
 use sterna_account::retention;
 use sterna_account::service::Accounts;
-use sterna_base::{Clock, SystemClock};
+use sterna_base::{AccountId, Clock, SystemClock};
 use sterna_cluster::ca::Authority;
 use sterna_cluster::join::{JoinDesk, TokenBook};
 use sterna_cluster::nodes::DirectoryCheck;
@@ -30,7 +30,7 @@ use sterna_cluster::{
     Placements, Services, renew,
 };
 use sterna_directory::password::PasswordCost;
-use sterna_directory::{Authentication, Directory, Mode};
+use sterna_directory::{Authentication, Directory, Mode, Reader};
 use sterna_engines::sqlite::SqliteEngine;
 use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,9 @@ use rounds::Rounds;
 
 /// How often expunged items are looked for whose time is over.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(6 * 3600);
+
+/// A day, in milliseconds.
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// How long the end of a node waits for its parts: sessions have [`SHUTDOWN_GRACE`], and what goes on longer is
 /// dropped where it stands, because the stores must be closed before the service manager loses its patience.
@@ -116,6 +119,18 @@ struct Node {
     tasks: TaskTracker,
     cluster: ClusterNode,
     local: Option<Arc<LocalAccounts>>,
+}
+
+/// How long expunged items are kept, from the directory's settings.
+struct RetentionSettings(Directory);
+
+#[async_trait::async_trait]
+impl retention::Retention for RetentionSettings {
+    async fn retention_ms(&self, account: AccountId) -> Option<i64> {
+        let read = move |reader: &Reader<'_>| reader.retention_days(reader.domain_of(account)?.as_ref());
+        let days = self.0.read(read).await;
+        days.map(|days| i64::from(days) * DAY_MS).ok()
+    }
 }
 
 /// What the parts of a node share.
@@ -264,19 +279,11 @@ impl Parts {
         self.tasks.spawn(rounds.run(self.stop.clone()));
         if let Some(local) = self.local.clone() {
             let (clock, stop) = (self.clock.clone(), self.stop.clone());
+            let settings = RetentionSettings(self.directory.clone());
             self.tasks.spawn(async move {
-                let stop = stop.cancelled_owned();
-                let (sender, receiver) = tokio::sync::watch::channel(false);
-                let purging = retention::run(
-                    &local,
-                    clock.as_ref(),
-                    retention::RETENTION_DEFAULT_MS,
-                    RETENTION_INTERVAL,
-                    receiver,
-                );
                 tokio::select! {
-                    () = purging => {}
-                    () = stop => drop(sender),
+                    () = retention::run(&local, &settings, clock.as_ref(), RETENTION_INTERVAL) => {}
+                    () = stop.cancelled() => {}
                 }
             });
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sterna_account::Mutation;
 use sterna_account::service::Accounts;
+use sterna_account::{Mutation, Quota};
 use sterna_base::{AccountId, Epoch, NodeId, OperationId, Secret};
 use sterna_cluster::join::{JoinDesk, TokenEntry, TokenGrant};
 use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole, NodeStatus};
@@ -94,6 +94,12 @@ impl Provision for Stores {
             tracing::warn!(%account, "the quota could not be set; set it again with sterna user set --quota");
         });
         Ok(())
+    }
+
+    async fn usage(&self, account: AccountId) -> Result<Quota, ProvisionError> {
+        let head = async { self.accounts.open(account).await?.head().await };
+        let unreachable = |cause| ProvisionError::Unreachable { server: self.node, cause };
+        head.await.map(|head| head.quota).map_err(|error| unreachable(error.to_string()))
     }
 
     async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError> {

@@ -1,0 +1,69 @@
+//! `/api/v1/settings`: what holds for the whole installation where a domain doesn't say otherwise.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use sterna_directory::model::Scope;
+use sterna_directory::settings::KNOWN;
+use sterna_directory::{Reader, Request, StorageError};
+
+use super::doors::AdminState;
+use super::input::{Body, Params};
+use super::problem::Problem;
+use super::view::{Page, Resource};
+
+/// One setting.
+#[derive(Serialize)]
+pub(super) struct SettingView {
+    name: &'static str,
+    /// What holds.
+    value: Option<String>,
+    /// What holds when nobody sets it.
+    default: Option<&'static str>,
+}
+
+/// The body of PATCH; null goes back to the default.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettingBody {
+    value: Option<String>,
+}
+
+fn view(
+    reader: &Reader<'_>,
+    (name, default): (&'static str, Option<&'static str>),
+) -> Result<SettingView, StorageError> {
+    let set = reader.setting(Scope::System, name)?.map(|found| found.value.value);
+    Ok(SettingView { name, value: set.or_else(|| default.map(str::to_owned)), default })
+}
+
+fn known(name: &str) -> Result<(&'static str, Option<&'static str>), Problem> {
+    KNOWN.into_iter().find(|(known, _)| *known == name).ok_or_else(|| Problem::no_such("setting", name))
+}
+
+pub(super) async fn list(State(state): State<AdminState>) -> Result<Json<Page<SettingView>>, Problem> {
+    let read = |reader: &Reader<'_>| KNOWN.into_iter().map(|known| view(reader, known)).collect::<Result<_, _>>();
+    let items = state.directory.read(read).await?;
+    Ok(Json(Page { items, next: None }))
+}
+
+pub(super) async fn get(
+    State(state): State<AdminState>,
+    Path(name): Path<String>,
+) -> Result<Json<SettingView>, Problem> {
+    let known = known(&name)?;
+    Ok(Json(state.directory.read(move |reader| view(reader, known)).await?))
+}
+
+pub(super) async fn set(
+    State(state): State<AdminState>,
+    Path(name): Path<String>,
+    params: Params,
+    Body(body): Body<SettingBody>,
+) -> Result<Resource<SettingView>, Problem> {
+    let known = known(&name)?;
+    let request = Request::PutSetting { scope: Scope::System, name, value: body.value };
+    let done = state.write(request, params.dry_run).await?;
+    let body = state.directory.read(move |reader| view(reader, known)).await?;
+    Ok(Resource::read(body, done.modseq).changed(done.changed))
+}
