@@ -11,6 +11,10 @@ pub const LOGIN_WAIT_ALTOGETHER: Duration = Duration::from_secs(600);
 /// How long a client may be silent afterwards (RFC 9051 section 5.4 asks for at least 30 minutes).
 pub const IDLE_WAIT: Duration = Duration::from_secs(31 * 60);
 
+/// How often an idling client hears that the connection is still there: middle-boxes forget silent ones, and a client
+/// that has gone is found out.
+pub const IDLE_NOTICE_EVERY: Duration = Duration::from_secs(120);
+
 /// How long a client may leave what we send unread.
 pub const WRITE_WAIT: Duration = Duration::from_secs(180);
 

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use sterna_account::{Account, Container, ContainerKind, SpecialUse};
 use sterna_base::ContainerId;
+use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINER_NAME_BYTES_MAX};
 
-use super::reply::{Fail, no_mailbox};
+use super::reply::{Fail, Reply, no_mailbox};
 
 /// The hierarchy separator.
 pub const SEPARATOR: char = '/';
@@ -63,6 +64,22 @@ fn path(container: &Container, by_id: &HashMap<ContainerId, &Container>) -> Stri
     }
     parts.reverse();
     parts.join("/")
+}
+
+/// Refuses a name that no mailbox can have, before anything is made on the way to it.
+///
+/// # Errors
+/// The answer, NO with a code.
+pub fn check(name: &str) -> Result<(), Reply> {
+    let is_part =
+        |part: &str| !part.is_empty() && part.len() <= CONTAINER_NAME_BYTES_MAX && !part.chars().any(char::is_control);
+    if !name.split(SEPARATOR).all(is_part) {
+        return Err(Reply::no("A mailbox can't have that name").code("CANNOT"));
+    }
+    if name.split(SEPARATOR).count() > CONTAINER_DEPTH_MAX {
+        return Err(Reply::no("Mailboxes can't be nested that deep").code("LIMIT"));
+    }
+    Ok(())
 }
 
 /// The special-use attribute of RFC 6154; INBOX has none.

@@ -231,6 +231,7 @@ impl Session {
 
     /// Tells what others did, then the tagged answer.
     async fn finish(&mut self, tag: &str, outcome: Outcome, expunge: bool) -> Result<(), Disconnect> {
+        let failed = outcome.is_err();
         let reply = match outcome {
             Ok(reply) => reply,
             Err(Fail::Disconnect(disconnect)) => return Err(disconnect),
@@ -242,6 +243,9 @@ impl Session {
         };
         if let Err(error) = self.tell(expunge).await {
             tracing::debug!(peer = %self.peer, %error, "a view could not be refreshed");
+            if !failed && !is_passing(&error) {
+                self.log_failure(&error);
+            }
         }
         let bad = reply.status == "BAD";
         self.answer(tag, &reply);
@@ -309,6 +313,14 @@ impl Session {
         let committed = self.account()?.commit(OperationId::random(), mutations).await?;
         self.committed = self.committed.max(committed.modseq);
         Ok(committed)
+    }
+
+    /// Tells of keywords that are new, before messages that have them.
+    pub fn tell_keywords(&mut self) {
+        if let Some(selected) = &mut self.selected {
+            let view = selected.view.clone();
+            updates::new_keywords(selected, &view.picture(), &mut self.io.output);
+        }
     }
 
     /// Takes in what this session has just committed.

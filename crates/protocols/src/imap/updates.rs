@@ -5,7 +5,7 @@ use sterna_account::{Flags, Keyword, SystemFlag};
 use sterna_base::Modseq;
 use sterna_formats::imap::write::number;
 
-use super::picture::Picked;
+use super::picture::{Picked, Picture};
 use super::selected::Selected;
 use super::session::Enabled;
 
@@ -17,10 +17,7 @@ pub fn write(selected: &mut Selected, enabled: Enabled, expunge: bool, out: &mut
     if picture.synced <= selected.position.flags && picture.synced <= selected.position.expunges {
         return;
     }
-    if picture.container.keywords.len() > selected.keywords_told {
-        selected.keywords_told = picture.container.keywords.len();
-        flags_response(&picture.container.keywords, out);
-    }
+    new_keywords(selected, &picture, out);
     for uid in picture.changed(selected.position) {
         if let Some(picked) = picture.find(uid, selected.position)
             && !selected.silent.contains(&picked.modseq)
@@ -54,6 +51,15 @@ pub fn write(selected: &mut Selected, enabled: Enabled, expunge: bool, out: &mut
                 out.extend_from_slice(b" RECENT\r\n");
             }
         }
+    }
+}
+
+/// Tells of keywords that the client has not heard of, before the first message that has one (RFC 9051 section 7.3.5).
+pub fn new_keywords(selected: &mut Selected, picture: &Picture, out: &mut BytesMut) {
+    let known = picture.container.keywords.len();
+    if known > selected.keywords_told {
+        selected.keywords_told = known;
+        flags_response(&picture.container.keywords, out);
     }
 }
 

@@ -67,7 +67,8 @@ async fn silence_after(dialog: &str, login: bool) -> u64 {
     client.say(dialog).await;
     pause();
     let since = Instant::now();
-    assert_eq!(client.rest().await, "* BYE You were silent for too long\r\n");
+    let rest = client.rest().await.replace("* OK Still here\r\n", "");
+    assert_eq!(rest, "* BYE You were silent for too long\r\n");
     since.elapsed().as_secs()
 }
 
@@ -89,6 +90,17 @@ async fn silence_after_log_in_may_be_longer() {
 #[tokio::test]
 async fn silence_ends_an_idle() {
     assert_eq!(silence_after("C: i IDLE\nS: + *", true).await, 31 * 60);
+}
+
+#[tokio::test]
+async fn who_idles_hears_now_and_then_that_the_server_is_there() {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    client.say("C: i IDLE\nS: + *").await;
+    pause();
+    let since = Instant::now();
+    let rest = client.rest().await;
+    assert_eq!((rest.matches("* OK Still here\r\n").count(), since.elapsed().as_secs()), (15, 31 * 60));
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! CREATE (RFC 9051 section 6.3.4) with special uses (RFC 6154).
 
-use sterna_account::{ContainerKind, Mutation, Outcome as Done, SpecialUse};
+use sterna_account::{Container, ContainerKind, Mutation, Outcome as Done, SpecialUse};
 use sterna_base::ContainerId;
 
-use crate::imap::names::{Names, SEPARATOR, use_of_attribute};
+use crate::imap::names::{self, Names, SEPARATOR, use_of_attribute};
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::session::Session;
 
@@ -15,6 +15,7 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
     if names.find(mailbox).is_some() {
         return Ok(Reply::no("A mailbox of that name exists").code("ALREADYEXISTS"));
     }
+    names::check(mailbox)?;
     let mut wanted = Vec::new();
     for attribute in special_use {
         match use_of_attribute(attribute) {
@@ -27,6 +28,10 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
         [one] => Some(one),
         _ => return Ok(Reply::no("A mailbox has one use here").code("USEATTR")),
     };
+    let taken = |(_, known): (&str, &Container)| special_use.is_some() && known.special_use == special_use;
+    if names.iter().any(taken) {
+        return Ok(Reply::no("Another mailbox has that use").code("USEATTR"));
+    }
     let mut parent: Option<ContainerId> = None;
     let mut path = String::new();
     for part in mailbox.split(SEPARATOR) {

@@ -68,6 +68,7 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
         items.push(FetchItem::Modseq);
     }
     let needs = Needs::of(&items);
+    session.tell_keywords();
     let step = if needs.body { STEP_BODIES } else { STEP_MESSAGES };
     let mut all_there = true;
     loop {

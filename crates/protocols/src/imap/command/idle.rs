@@ -1,13 +1,16 @@
 //! IDLE (RFC 2177).
 
+use tokio::time::{Instant, sleep};
+
 use crate::imap::io::Disconnect;
-use crate::imap::limits::IDLE_WAIT;
+use crate::imap::limits::{IDLE_NOTICE_EVERY, IDLE_WAIT};
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::session::Session;
 
 pub async fn run(session: &mut Session) -> Outcome {
     session.io.output.extend_from_slice(b"+ Idling\r\n");
     let mut watch = session.account()?.watch();
+    let end = Instant::now() + IDLE_WAIT;
     loop {
         watch.mark_unchanged();
         // Never a tagged answer before DONE, which would then be taken for a command. An account that is away for a
@@ -23,11 +26,17 @@ pub async fn run(session: &mut Session) -> Outcome {
                 _ => Ok(Reply::bad("Expected DONE")),
             };
         }
+        let mut notice = false;
         let changed = async {
-            if watch.changed().await.is_err() {
-                std::future::pending::<()>().await; // the node is ending; the session will be told
+            tokio::select! {
+                // Without a sender the node is ending; the session will be told.
+                Ok(()) = watch.changed() => {}
+                () = sleep(IDLE_NOTICE_EVERY) => notice = true,
             }
         };
-        session.io.fill_or(IDLE_WAIT, changed).await?;
+        session.io.fill_or(end.saturating_duration_since(Instant::now()), changed).await?;
+        if notice {
+            session.io.output.extend_from_slice(b"* OK Still here\r\n");
+        }
     }
 }

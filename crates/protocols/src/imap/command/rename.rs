@@ -3,7 +3,7 @@
 use sterna_account::{ContainerKind, Mutation, Outcome as Done, SpecialUse, UidSet};
 use sterna_base::ContainerId;
 
-use crate::imap::names::{Names, SEPARATOR};
+use crate::imap::names::{self, Names, SEPARATOR};
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
@@ -18,6 +18,7 @@ pub async fn run(session: &mut Session, from: &str, to: &str) -> Outcome {
     if to.strip_prefix(from).is_some_and(|below| below.starts_with(SEPARATOR)) && from != "INBOX" {
         return Ok(Reply::no("A mailbox can't be moved into itself").code("CANNOT"));
     }
+    names::check(to)?;
     let (above, name) = to.rsplit_once(SEPARATOR).unwrap_or(("", to));
     let parent = if above.is_empty() { None } else { Some(parent(session, &names, above).await?) };
     let name = name.to_owned();

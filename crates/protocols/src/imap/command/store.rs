@@ -26,6 +26,7 @@ pub async fn run(session: &mut Session, store: Store) -> Outcome {
     let step = Mutation::StoreFlags { container, uids: uids.clone(), action, flags, unchanged_since };
     let committed = session.commit(vec![step]).await?;
     session.see_commit().await?;
+    session.tell_keywords();
     let Some(Done::Flagged { changed, modified }) = committed.outcomes.into_iter().next() else {
         return Ok(Reply::no("The server could not do that").code("SERVERBUG"));
     };
