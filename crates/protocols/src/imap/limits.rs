@@ -39,6 +39,9 @@ pub const STEP_BODIES: usize = 64;
 /// Longest line of an authentication exchange or an IDLE; the session ends at a longer one.
 pub const EXCHANGE_BYTES_MAX: usize = 16 * 1024;
 
+/// How far a header is looked through for single fields. Nobody's header is that long; one made to be is cut there.
+pub const HEADER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// Pieces of a part up to this many bytes are decoded where they are read; larger ones on a blocking thread.
 pub const DECODED_AT_ONCE_BYTES: usize = 8 * 1024;
 

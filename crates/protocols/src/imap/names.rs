@@ -1,6 +1,6 @@
 //! Mailbox names: the tree of containers as paths.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sterna_account::{Account, Container, ContainerKind, SpecialUse};
 use sterna_base::ContainerId;
@@ -13,7 +13,9 @@ pub const SEPARATOR: char = '/';
 
 /// The mail folders of an account with their full names, ordered by name, INBOX first.
 pub struct Names {
+    /// By [`order`].
     folders: Vec<(String, Container)>,
+    parents: HashSet<ContainerId>,
 }
 
 impl Names {
@@ -23,8 +25,9 @@ impl Names {
         let by_id: HashMap<ContainerId, &Container> = containers.iter().map(|c| (c.id, c)).collect();
         let mail = containers.iter().filter(|container| container.kind == ContainerKind::Mail);
         let mut folders: Vec<_> = mail.map(|container| (path(container, &by_id), container.clone())).collect();
-        folders.sort_by_cached_key(order);
-        Ok(Names { folders })
+        folders.sort_by_cached_key(|(name, _)| order(name));
+        let parents = folders.iter().filter_map(|(_, container)| container.parent).collect();
+        Ok(Names { folders, parents })
     }
 
     /// All of them.
@@ -34,7 +37,11 @@ impl Names {
 
     /// The folder of this name.
     pub fn find(&self, name: &str) -> Option<&Container> {
-        self.folders.iter().find(|(known, _)| known == name).map(|(_, container)| container)
+        let wanted = order(name);
+        let start = self.folders.partition_point(|(known, _)| order(known) < wanted);
+        // Names that differ only in case stand side by side.
+        let same = self.folders[start..].iter().take_while(|(known, _)| order(known) == wanted);
+        same.into_iter().find(|(known, _)| known == name).map(|(_, container)| container)
     }
 
     /// The folder of this name, or the answer that there is none.
@@ -44,12 +51,12 @@ impl Names {
 
     /// Whether folders hang under this one.
     pub fn has_children(&self, id: ContainerId) -> bool {
-        self.folders.iter().any(|(_, container)| container.parent == Some(id))
+        self.parents.contains(&id)
     }
 }
 
-fn order((name, container): &(String, Container)) -> (bool, String) {
-    (container.special_use != Some(SpecialUse::Inbox), name.to_lowercase())
+fn order(name: &str) -> (bool, String) {
+    (name != "INBOX", name.to_lowercase())
 }
 
 fn path(container: &Container, by_id: &HashMap<ContainerId, &Container>) -> String {

@@ -104,7 +104,7 @@ async fn appends_are_refused_for_their_reason_and_dates_kept() {
         C: abc
         S: d OK [APPENDUID * 1] *
         C: e APPEND INBOX {0+}
-        C:  
+        C+ \r\n
         S: e NO *
         C: f APPEND INBOX () {3+}
         C: abc garbage
@@ -148,9 +148,7 @@ async fn appends_are_refused_for_their_reason_and_dates_kept() {
         S: * 1 EXPUNGE
         S: * 1 EXPUNGE
         S: r OK *
-    "#
-            .replace("C:  \n", "C+ \\r\\n\n")
-            .as_str(),
+    "#,
         )
         .await;
 }

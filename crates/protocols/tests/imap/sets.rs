@@ -156,7 +156,7 @@ async fn what_somebody_else_expunged_is_not_there_and_numbers_stay() {
         S: * 5 FETCH (UID 5 RFC822.SIZE 3)
         S: * 3 FETCH (UID 3 FLAGS (\Deleted*))
         S: * 4 FETCH (UID 4 FLAGS (\Deleted*))
-        S: a NO [EXPUNGEISSUED] *
+        S: a OK [EXPUNGEISSUED] *
         C: b SEARCH 5
         S: * SEARCH 5
         S: b OK *

@@ -74,7 +74,7 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
     loop {
         let mut picked = wanted.next(session.selected()?, step);
         if picked.is_empty() {
-            let expunged = || Reply::no("Some of the messages were expunged meanwhile").code("EXPUNGEISSUED");
+            let expunged = || Reply::ok("Some of the messages were expunged meanwhile").code("EXPUNGEISSUED");
             return Ok(if all_there { Reply::ok("Done") } else { expunged() });
         }
         if let Some(since) = changed_since {

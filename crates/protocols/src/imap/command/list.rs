@@ -12,6 +12,9 @@ use crate::imap::names::{Names, SEPARATOR, mailbox_matches, use_attribute};
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::session::Session;
 
+/// Names held against the patterns before others on the thread get their turn.
+const NAMES_AT_ONCE: usize = 64;
+
 pub async fn run(session: &mut Session, list: List) -> Outcome {
     let account = session.account()?;
     if !list.extended && list.patterns == [""] {
@@ -24,7 +27,10 @@ pub async fn run(session: &mut Session, list: List) -> Outcome {
     let subscribed = if wants_subscriptions { subscribe::names(account.as_ref()).await? } else { BTreeSet::new() };
     let patterns: Vec<String> = list.patterns.iter().map(|pattern| format!("{}{pattern}", list.reference)).collect();
     let is_match = |name: &str| patterns.iter().any(|pattern| mailbox_matches(pattern, name));
-    for (name, container) in names.iter() {
+    for (at, (name, container)) in names.iter().enumerate() {
+        if at % NAMES_AT_ONCE == 0 {
+            tokio::task::yield_now().await;
+        }
         let below = list.recursive_match && has_subscribed_below(&subscribed, name);
         let selected = !list.select_subscribed || subscribed.contains(name) || below;
         let used = container.special_use.and_then(use_attribute).is_some();
@@ -37,6 +43,7 @@ pub async fn run(session: &mut Session, list: List) -> Outcome {
         if !list.return_status.is_empty() {
             status::write(session, name, container, &list.return_status);
         }
+        session.io.flush_if_full().await?;
     }
     if list.select_subscribed {
         for name in subscribed.iter().filter(|name| names.find(name).is_none() && is_match(name)) {
@@ -47,7 +54,8 @@ pub async fn run(session: &mut Session, list: List) -> Outcome {
 }
 
 fn has_subscribed_below(subscribed: &BTreeSet<String>, name: &str) -> bool {
-    subscribed.iter().any(|other| other.strip_prefix(name).is_some_and(|rest| rest.starts_with(SEPARATOR)))
+    let start = format!("{name}{SEPARATOR}");
+    subscribed.range(start.clone()..).next().is_some_and(|other| other.starts_with(&start))
 }
 
 fn attributes(container: &Container, has_children: bool, subscribed: bool) -> Vec<&'static str> {

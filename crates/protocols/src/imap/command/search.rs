@@ -3,7 +3,8 @@
 //! Keys are tried in the order of what they cost: first with the view alone, then with the item's row and summary, and
 //! only for messages that are still undecided with the message itself.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use sterna_account::{Account, Item, ItemParts, Keyword, SystemFlag, UidSet};
@@ -14,7 +15,7 @@ use sterna_formats::imap::write;
 use sterna_formats::mail::Summary;
 use sterna_formats::mail::text::{header_text, sent_day};
 
-use super::search_text::{self, Inside, body_needles};
+use super::search_text::{self, Inside, Needles};
 use super::section;
 use super::sets::{self, Wanted};
 use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
@@ -69,9 +70,8 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec
     let selected = session.selected()?;
     let (container, recent_from) = (selected.id, selected.recent_from);
     let keywords = selected.view.picture().container.keywords.clone();
-    let mut needles = BTreeSet::new();
-    body_needles(key, &mut needles);
-    let parts = ItemParts { summary: true, body: contains(key, &looks_inside) };
+    let needles = Arc::new(Needles::of(key));
+    let parts = ItemParts { summary: true, body: !needles.is_empty() };
     let mut wanted = Wanted::all();
     let mut found = Vec::new();
     loop {
@@ -118,7 +118,7 @@ async fn look_inside(
     known: Known<'_>,
     item: &Item,
     sets: &Sets,
-    needles: &BTreeSet<String>,
+    needles: &Arc<Needles>,
 ) -> Result<bool, Fail> {
     let summary = section::summary(account, item).await?;
     let known = Known { item: Some(item), summary: Some(&summary), ..known };
@@ -128,10 +128,6 @@ async fn look_inside(
     let inside = search_text::look(&session.shared.search_memory, account, item, &summary, needles).await?;
     let known = Known { inside: Some(&inside), ..known };
     Ok(test(key, &known, sets, &mut 0).unwrap_or(false))
-}
-
-fn looks_inside(key: &SearchKey) -> bool {
-    matches!(key, SearchKey::Body(_) | SearchKey::Text(_) | SearchKey::Header { .. })
 }
 
 /// Whether the key or one inside it is such a one.
@@ -211,13 +207,8 @@ fn test(key: &SearchKey, known: &Known<'_>, sets: &Sets, set: &mut usize) -> Opt
         SearchKey::Internal(how, date) => known.item.map(|item| compare(*how, Date::of(item.internal_date), *date)),
         SearchKey::Sent(how, date) => known.summary.map(|summary| sent(summary, *how, *date)),
         SearchKey::Header { name, text } => header(known, name, text),
-        SearchKey::Body(text) => known.inside.map(|inside| inside.in_body.contains(text)),
-        SearchKey::Text(text) => known.inside.map(|inside| {
-            inside.in_body.contains(text)
-                || inside.header.iter().any(|(name, value)| {
-                    value.contains(text) || format!("{}: {value}", String::from_utf8_lossy(name)).contains(text)
-                })
-        }),
+        SearchKey::Body(text) => known.inside.map(|inside| inside.has_in_body(text)),
+        SearchKey::Text(text) => known.inside.map(|inside| inside.has_anywhere(text)),
     }
 }
 
@@ -240,8 +231,7 @@ fn header(known: &Known<'_>, name: &[u8], text: &str) -> Option<bool> {
         let subject = known.summary?.envelope.subject.as_deref();
         return Some(subject.is_some_and(|subject| header_text(subject).to_lowercase().contains(text)));
     }
-    let inside = known.inside?;
-    Some(inside.header.iter().any(|(field, value)| field == name && value.contains(text)))
+    known.inside.map(|inside| inside.has_field(name, text))
 }
 
 /// Of the messages that the answer names (RFC 4731 section 3.2): with MIN and MAX alone only of those.

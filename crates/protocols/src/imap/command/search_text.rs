@@ -3,8 +3,9 @@
 //! A message is read piece by piece: its header, then one text part after the other. Attachments are not read at all.
 //! Decoding and comparing happen on blocking threads, and all searches together hold a bounded number of bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use sterna_account::{Account, Item};
 use sterna_formats::imap::command::SearchKey;
@@ -25,48 +26,108 @@ impl Default for SearchMemory {
     }
 }
 
-/// What was found in one message, in lower case.
-#[derive(Debug, Default)]
-pub struct Inside {
-    /// Fields of the header: names and values.
-    pub header: Vec<(Vec<u8>, String)>,
-    /// The texts looked for that stand in the body.
-    pub in_body: BTreeSet<String>,
+/// What a search looks for inside messages, in lower case.
+#[derive(Clone, Debug, Default)]
+pub struct Needles {
+    /// Texts in fields of the header, by the fields' names.
+    fields: BTreeMap<Vec<u8>, BTreeSet<String>>,
+    /// Texts of TEXT: anywhere.
+    anywhere: BTreeSet<String>,
+    /// Texts of BODY.
+    body: BTreeSet<String>,
 }
 
-/// The texts that a search looks for in bodies.
-pub fn body_needles(key: &SearchKey, needles: &mut BTreeSet<String>) {
-    match key {
-        SearchKey::Body(text) | SearchKey::Text(text) => drop(needles.insert(text.clone())),
-        SearchKey::Not(inner) => body_needles(inner, needles),
-        SearchKey::Or(pair) => {
-            body_needles(&pair.0, needles);
-            body_needles(&pair.1, needles);
+impl Needles {
+    /// Those of a key and of the keys in it.
+    pub fn of(key: &SearchKey) -> Self {
+        let mut needles = Needles::default();
+        needles.add(key);
+        needles
+    }
+
+    fn add(&mut self, key: &SearchKey) {
+        match key {
+            SearchKey::Body(text) => drop(self.body.insert(text.clone())),
+            SearchKey::Text(text) => drop(self.anywhere.insert(text.clone())),
+            SearchKey::Header { name, text } => {
+                self.fields.entry(name.clone()).or_default().insert(text.clone());
+            }
+            SearchKey::Not(inner) => self.add(inner),
+            SearchKey::Or(pair) => {
+                self.add(&pair.0);
+                self.add(&pair.1);
+            }
+            SearchKey::And(keys) => keys.iter().for_each(|key| self.add(key)),
+            _ => {}
         }
-        SearchKey::And(keys) => keys.iter().for_each(|key| body_needles(key, needles)),
-        _ => {}
+    }
+
+    /// Whether there are any.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.anywhere.is_empty() && self.body.is_empty()
+    }
+
+    /// Looks through a header.
+    fn in_header(&self, header: &[u8], inside: &mut Inside) {
+        for field in fields(header) {
+            let name = field.name.to_ascii_lowercase();
+            let value = header_text(field.value).to_lowercase();
+            if let Some(texts) = self.fields.get(&name) {
+                let found = texts.iter().filter(|text| value.contains(*text)).cloned();
+                inside.fields.entry(name.clone()).or_default().extend(found);
+            }
+            if !self.anywhere.is_empty() {
+                let line = format!("{}: {value}", String::from_utf8_lossy(&name));
+                inside.texts.extend(self.anywhere.iter().filter(|text| line.contains(*text)).cloned());
+            }
+        }
     }
 }
 
-/// Reads a message's header, and as much of its texts as it takes to find these.
+/// Which of the needles were found in one message.
+#[derive(Debug, Default)]
+pub struct Inside {
+    fields: BTreeMap<Vec<u8>, BTreeSet<String>>,
+    texts: BTreeSet<String>,
+    body: BTreeSet<String>,
+}
+
+impl Inside {
+    /// HEADER
+    pub fn has_field(&self, name: &[u8], text: &str) -> bool {
+        self.fields.get(name).is_some_and(|texts| texts.contains(text))
+    }
+
+    /// BODY
+    pub fn has_in_body(&self, text: &str) -> bool {
+        self.body.contains(text)
+    }
+
+    /// TEXT
+    pub fn has_anywhere(&self, text: &str) -> bool {
+        self.texts.contains(text) || self.body.contains(text)
+    }
+}
+
+/// Reads a message's header, and as much of its texts as it takes to find what is looked for.
 pub async fn look(
     memory: &SearchMemory,
     account: &dyn Account,
     item: &Item,
     summary: &Summary,
-    needles: &BTreeSet<String>,
+    needles: &Arc<Needles>,
 ) -> Result<Inside, Fail> {
-    let read_header = |bytes: &[u8], inside: &mut Inside| {
-        let lower = |field: sterna_formats::mail::Field<'_>| {
-            (field.name.to_ascii_lowercase(), header_text(field.value).to_lowercase())
-        };
-        inside.header = fields(bytes).map(lower).collect();
-    };
-    let inside = piece(memory, account, item, 0..summary.root.body_start, Inside::default(), read_header).await?;
+    let mut inside = Inside::default();
+    if !needles.fields.is_empty() || !needles.anywhere.is_empty() {
+        let needles = needles.clone();
+        let read_header = move |bytes: &[u8], inside: &mut Inside| needles.in_header(bytes, inside);
+        inside = piece(memory, account, item, 0..summary.root.body_start, inside, read_header).await?;
+    }
     let mut parts = Vec::new();
     text_parts(&summary.root, &mut parts);
-    let mut left = needles.clone();
-    let mut inside = inside;
+    let mut left: BTreeSet<String> = needles.body.union(&needles.anywhere).cloned().collect();
+    // What TEXT found in the header need not be in the body.
+    left.retain(|text| needles.body.contains(text) || !inside.texts.contains(text));
     for part in parts {
         if left.is_empty() {
             break;
@@ -77,10 +138,10 @@ pub async fn look(
                 Kind::Header => fields(bytes).map(|field| header_text(field.value).to_lowercase()).collect(),
                 Kind::Text => body_texts(bytes).iter().map(|text| text.to_lowercase()).collect::<Vec<_>>(),
             };
-            inside.in_body.extend(wanted.into_iter().filter(|wanted| texts.iter().any(|text| text.contains(wanted))));
+            inside.body.extend(wanted.into_iter().filter(|wanted| texts.iter().any(|text| text.contains(wanted))));
         };
         inside = piece(memory, account, item, part.range, inside, read_text).await?;
-        left.retain(|needle| !inside.in_body.contains(needle));
+        left.retain(|needle| !inside.body.contains(needle));
     }
     Ok(inside)
 }

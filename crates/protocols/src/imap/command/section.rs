@@ -1,5 +1,6 @@
 //! Sections of messages (RFC 9051 section 6.4.5.1): which bytes they are, and sending them.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -7,10 +8,11 @@ use sterna_account::{Account, AccountError, Item, StoreError};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
 use sterna_formats::imap::command::{SectionFetch, SectionForm, SectionText};
 use sterna_formats::imap::write::{self, number};
-use sterna_formats::mail::{Part, PartBody, Scanner, Summary, fields};
+use sterna_formats::mail::{Field, Part, PartBody, Scanner, Summary, fields};
 
 use super::binary;
-use crate::imap::reply::Fail;
+use crate::imap::limits::{DECODED_AT_ONCE_BYTES, HEADER_BYTES_MAX};
+use crate::imap::reply::{Fail, Reply};
 use crate::imap::session::Session;
 
 /// The summary that was stored, or one made again from the message.
@@ -67,8 +69,10 @@ pub async fn send(session: &mut Session, item: &Item, summary: &Summary, fetch: 
     match (summary.section(&fetch.part), &fetch.text) {
         (Some(part), SectionText::HeaderFields { names, not }) => {
             let Some(inner) = header_owner(part, &fetch.part, summary) else { return nil(session) };
-            let header = read_all(account.as_ref(), item, inner.header_start..inner.body_start).await?;
-            let kept = select_fields(&header, names, *not);
+            let range = cut(inner.header_start..inner.body_start, Some((0, HEADER_BYTES_MAX)));
+            let header = read_all(account.as_ref(), item, range).await?;
+            let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+            let kept = select_fields(header, names, *not).await?;
             let cut = cut(0..kept.len() as u64, fetch.partial);
             session.io.output.put_u8(b' ');
             literal(&kept[cut.start as usize..cut.end as usize], &mut session.io.output);
@@ -149,12 +153,20 @@ pub fn cut(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> {
     start..start.saturating_add(length).min(range.end)
 }
 
-fn select_fields(header: &[u8], names: &[Vec<u8>], not: bool) -> Vec<u8> {
-    let named = |field: &[u8]| names.iter().any(|name| name.eq_ignore_ascii_case(field));
-    let mut kept: Vec<u8> =
-        fields(header).filter(|field| named(field.name) != not).flat_map(|f| f.raw).copied().collect();
-    kept.extend_from_slice(b"\r\n");
-    kept
+/// The fields of these names, or all others; a long header is taken apart on a blocking thread.
+async fn select_fields(header: BytesMut, names: HashSet<Vec<u8>>, not: bool) -> Result<Vec<u8>, Fail> {
+    let at_once = header.len() <= DECODED_AT_ONCE_BYTES;
+    let select = move || {
+        let named = |field: &Field<'_>| names.contains(&field.name.to_ascii_lowercase()) != not;
+        let mut kept: Vec<u8> = fields(&header).filter(named).flat_map(|field| field.raw).copied().collect();
+        kept.extend_from_slice(b"\r\n");
+        kept
+    };
+    if at_once {
+        return Ok(select());
+    }
+    let selected = tokio::task::spawn_blocking(select).await;
+    selected.map_err(|_| Reply::no("The header can't be read").code("SERVERBUG").into())
 }
 
 /// The name of the data item in the response.
