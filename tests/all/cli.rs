@@ -52,6 +52,38 @@ fn every_command_finds_the_node_of_its_folder() {
 }
 
 #[test]
+fn a_wrong_init_leaves_nothing_in_the_way_of_a_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("node").to_string_lossy().into_owned();
+    for wrong in [["--name", "Mail One"], ["--address", "nowhere"], ["--roles", "boss"], ["--roles", "data"]] {
+        let output = run(&[&["init", "--dir", &dir], &wrong[..]].concat());
+        assert_eq!(code(&output), 1, "{wrong:?}");
+    }
+    succeeded("sterna init", &run(&["init", "--dir", &dir, "--name", "mail1"]));
+    for entry in std::fs::read_dir(&dir).unwrap() {
+        let entry = entry.unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&entry.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o007, 0, "others can't read {}", entry.path().display());
+    }
+}
+
+#[test]
+fn man_pages_and_completions_are_about_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    succeeded("sterna man", &run(&["man", &folder.path().to_string_lossy()]));
+    for page in ["sterna", "sterna-user-create", "sterna-account-where", "sterna-setting-set", "sterna-check"] {
+        let text = std::fs::read_to_string(folder.path().join(format!("{page}.1"))).unwrap();
+        assert!(text.contains(".SH NAME") && text.contains("\\-\\-json"), "{page}");
+    }
+    let main = std::fs::read_to_string(folder.path().join("sterna.1")).unwrap();
+    assert!(main.contains("the node does not answer"), "the exit codes");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = succeeded("sterna completion", &run(&["completion", shell]));
+        assert!(script.contains("full-mailbox") && script.contains("invite"), "{shell}");
+    }
+}
+
+#[test]
 fn exit_codes_say_what_happened() {
     let installation = one_machine();
     installation.create_user("ana@tern.test", "main");

@@ -134,10 +134,12 @@ impl RequestError {
             RequestError::NotMain => "Send the request to the main node.".to_owned(),
             RequestError::Invalid { field, .. } => format!("Correct “{field}” and send the request again."),
             RequestError::Taken { owner, owner_id, .. } => {
-                format!("Choose another name, or take it away from {owner} {owner_id} first.")
+                let noun = noun(owner);
+                format!("Choose another name, or take it away from its owner (sterna {noun} get {owner_id}) first.")
             }
             RequestError::NoSuch { what, .. } => {
-                format!("List what there is (sterna {} list) and try again.", noun(what))
+                let verb = if *what == "token" { "invitations" } else { "list" };
+                format!("List what there is (sterna {} {verb}) and try again.", noun(what))
             }
             RequestError::Changed { .. } | RequestError::Moved { .. } => {
                 "Read it again and repeat the change if it is still wanted.".to_owned()
@@ -156,7 +158,8 @@ impl RequestError {
 fn noun(what: &str) -> &str {
     match what {
         "shared mailbox" | "placement" => "account",
-        "member" => "group",
+        "member" => "user",
+        "token" => "server",
         other => other,
     }
 }

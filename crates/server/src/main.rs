@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Command, Exit};
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit, umask};
 use tracing_subscriber::EnvFilter;
 
 /// A log-in takes 19 MiB for a moment on whichever thread hashes its password. The C library keeps such blocks in one
@@ -21,6 +22,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Init(_) | Command::Serve | Command::Check(_) | Command::Demo(_)) {
+        // What a node writes holds keys, hashes of passwords and mail: it is nobody else's, whatever the folder's mode.
+        umask(Mode::from_raw_mode(0o077));
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the program can't start its threads: {error}")),

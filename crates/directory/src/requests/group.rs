@@ -85,7 +85,10 @@ fn check_member(write: &Write<'_>, group: &Group, member: &Member) -> Result<(),
         Member::Local(id) => found(write.reader.entry(*id)?, "member", id, None).map(|_| ()),
         Member::External(address) if !group.external_members => Err(invalid(
             "members",
-            format!("{address} is not an address of this installation, and the group takes no external members"),
+            format!(
+                "{address} is not an address of this installation, and the group takes no external members \
+                 (--external-members)"
+            ),
         )),
         Member::External(address) => {
             let name = address.rsplit_once('@').map_or("", |(_, name)| name);

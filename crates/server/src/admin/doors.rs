@@ -87,8 +87,8 @@ pub enum ProvisionError {
         /// What happened.
         cause: String,
     },
-    /// The server answered that it can't.
-    #[error("server {server} refused: {cause}")]
+    /// The server answered that it can't. The text is for the operator.
+    #[error("{cause}")]
     Refused {
         /// Which.
         server: NodeId,

@@ -34,6 +34,8 @@ fn view(
     (name, default): (&'static str, Option<&'static str>),
 ) -> Result<SettingView, StorageError> {
     let set = reader.setting(Scope::System, name)?.map(|found| found.value.value);
+    // As it is typed: an empty text on the command line means something else.
+    let set = set.map(|value| if value.is_empty() { "none".to_owned() } else { value });
     Ok(SettingView { name, value: set.or_else(|| default.map(str::to_owned)), default })
 }
 

@@ -107,7 +107,7 @@ pub(super) fn domain(reader: &Reader<'_>, domain: Domain) -> Result<DomainView, 
         .collect::<Result<_, StorageError>>()?;
     Ok(DomainView {
         postmaster: reader.setting(own, settings::POSTMASTER)?.map(|found| found.value.value),
-        plus_separators: reader.plus_separators(&domain)?,
+        plus_separators: Some(reader.plus_separators(&domain)?).filter(|s| !s.is_empty()).unwrap_or("none".to_owned()),
         retention_days: reader.retention_days(Some(&domain))?,
         full_mailbox: if reader.refuses_when_full(Some(&domain))? { "refuse" } else { "defer" },
         id: domain.id,

@@ -13,6 +13,9 @@ pub type Column = (&'static str, &'static str);
 /// Widest cell of a table; longer texts are cut there.
 const CELL_CHARS_MAX: usize = 60;
 
+/// The fields of a resource that people look for first.
+const FIRST_FIELDS: [&str; 4] = ["name", "address", "display_name", "kind"];
+
 /// Prints one resource.
 ///
 /// # Errors
@@ -24,6 +27,9 @@ pub fn one(format: Output, value: &Value) -> Result<(), CliError> {
         Output::Table => {
             let Value::Object(fields) = value else { return line(&cell(value)) };
             let width = fields.keys().map(String::len).max().unwrap_or(0);
+            // What it is called comes first; the rest is in order.
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(name, _)| FIRST_FIELDS.iter().position(|first| first == name).unwrap_or(usize::MAX));
             for (name, value) in fields {
                 line(&format!("{name:<width$}  {}", cell(value)))?;
             }

@@ -31,8 +31,14 @@ pub async fn run(global: &GlobalArgs, arguments: InitArgs) -> Exit {
 }
 
 async fn set_up(folder: &Path, arguments: &InitArgs) -> Result<String> {
-    if folder.join(FILE_NAME).exists() || Identity::exists(folder) {
+    if folder.join(FILE_NAME).exists() {
         bail!("there is a node in {} already; start it with `sterna serve`, or choose another --dir", folder.display());
+    }
+    if Identity::exists(folder) {
+        bail!(
+            "an earlier sterna init in {} was interrupted; delete what is in it, or choose another --dir",
+            folder.display()
+        );
     }
     let config = config(arguments)?;
     std::fs::create_dir_all(folder).with_context(|| {
@@ -44,7 +50,24 @@ async fn set_up(folder: &Path, arguments: &InitArgs) -> Result<String> {
     owner::is_ours(folder)?;
     match (&arguments.join, &arguments.token) {
         (Some(main), Some(token)) => join_installation(folder, config, main, token).await,
-        _ => found_installation(folder, config).await,
+        _ => {
+            let founded = found_installation(folder, config).await;
+            if founded.is_err() {
+                remove_half(folder);
+            }
+            founded
+        }
+    }
+}
+
+/// Removes what was made of an installation that is not to be: there was none in the folder before.
+fn remove_half(folder: &Path) {
+    let _ = std::fs::remove_dir_all(folder.join("cluster"));
+    let directory = directory_file(folder);
+    for end in ["", "-wal", "-shm"] {
+        let mut name = directory.clone().into_os_string();
+        name.push(end);
+        let _ = std::fs::remove_file(name);
     }
 }
 
