@@ -31,6 +31,10 @@ pub trait Server {
     fn restart(&mut self, lazy_writes: bool) -> Result<()>;
     /// The processes that, with their descendants, are the server.
     fn processes(&self) -> Vec<u32>;
+    /// Puts these messages into a user's INBOX without the protocol, where the server takes that; false where not.
+    fn fill(&self, _user: u32, _messages: &mut dyn Iterator<Item = Vec<u8>>) -> Result<bool> {
+        Ok(false)
+    }
     /// Stops it.
     fn stop(&mut self) -> Result<()>;
 }

@@ -13,14 +13,19 @@ use crate::report::{Report, Unit};
 /// Puts `count` different messages into a user's INBOX, with flushes switched off meanwhile.
 pub fn fill(server: &mut dyn Server, user: u32, count: u32) -> Result<()> {
     crate::eprint_progress(&format!("{}: filling a mailbox with {count} messages", server.name()));
+    let mut messages = (0..count).map(|number| message(u64::from(user) << 32 | u64::from(number)));
+    if server.fill(user, &mut messages)? {
+        Command::new("sync").status()?;
+        return Ok(());
+    }
     server.restart(true)?;
     let shared: &dyn Server = server;
     let (login, password) = shared.login(user);
     let address = shared.imap();
     // One client: several would wait for each other's locks on the peers.
     let mut imap = crate::client::Imap::login(address, &login, &password)?;
-    for number in 0..count {
-        imap.append("INBOX", &message(u64::from(user) << 32 | u64::from(number)))?;
+    for message in messages {
+        imap.append("INBOX", &message)?;
     }
     drop(imap);
     server.restart(false)?;
