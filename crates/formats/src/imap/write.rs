@@ -20,13 +20,16 @@ pub fn string(value: &[u8], utf8: bool, out: &mut BytesMut) {
     if !quotable {
         return literal(value, out);
     }
+    // Whole runs: byte by byte took a quarter of the time of a large FETCH of envelopes.
+    out.reserve(value.len() + 2);
     out.put_u8(b'"');
-    for &byte in value {
-        if matches!(byte, b'"' | b'\\') {
-            out.put_u8(b'\\');
-        }
-        out.put_u8(byte);
+    let mut rest = value;
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(&[b'\\', rest[at]]);
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
     out.put_u8(b'"');
 }
 

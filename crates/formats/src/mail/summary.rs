@@ -35,8 +35,10 @@ pub enum SummaryError {
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Envelope {
     /// Date
+    #[serde(with = "serde_bytes")]
     pub date: Option<Vec<u8>>,
     /// Subject
+    #[serde(with = "serde_bytes")]
     pub subject: Option<Vec<u8>>,
     /// From
     pub from: Vec<EnvelopeAddress>,
@@ -51,10 +53,13 @@ pub struct Envelope {
     /// Bcc
     pub bcc: Vec<EnvelopeAddress>,
     /// In-Reply-To
+    #[serde(with = "serde_bytes")]
     pub in_reply_to: Option<Vec<u8>>,
     /// Message-ID
+    #[serde(with = "serde_bytes")]
     pub message_id: Option<Vec<u8>>,
     /// References; not part of IMAP's envelope, but of threads
+    #[serde(with = "serde_bytes")]
     pub references: Option<Vec<u8>>,
 }
 
@@ -72,18 +77,23 @@ pub struct Part {
     /// Content-Type, or what stands for it.
     pub content_type: ContentType,
     /// Content-ID
+    #[serde(with = "serde_bytes")]
     pub id: Option<Vec<u8>>,
     /// Content-Description
+    #[serde(with = "serde_bytes")]
     pub description: Option<Vec<u8>>,
     /// Content-Transfer-Encoding, as written; `None` is 7bit.
+    #[serde(with = "serde_bytes")]
     pub encoding: Option<Vec<u8>>,
     /// Content-MD5
+    #[serde(with = "serde_bytes")]
     pub md5: Option<Vec<u8>>,
     /// Content-Disposition
     pub disposition: Option<Disposition>,
     /// Content-Language
     pub language: Vec<Vec<u8>>,
     /// Content-Location
+    #[serde(with = "serde_bytes")]
     pub location: Option<Vec<u8>>,
     /// What is in it.
     pub body: PartBody,
@@ -104,8 +114,10 @@ pub enum PartBody {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentType {
     /// "text"
+    #[serde(with = "serde_bytes")]
     pub media_type: Vec<u8>,
     /// "plain"
+    #[serde(with = "serde_bytes")]
     pub subtype: Vec<u8>,
     /// The parameters, in order.
     pub parameters: Vec<Parameter>,
@@ -115,8 +127,10 @@ pub struct ContentType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
     /// Its name.
+    #[serde(with = "serde_bytes")]
     pub name: Vec<u8>,
     /// Its value, without quotes.
+    #[serde(with = "serde_bytes")]
     pub value: Vec<u8>,
 }
 
@@ -124,6 +138,7 @@ pub struct Parameter {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disposition {
     /// "attachment"
+    #[serde(with = "serde_bytes")]
     pub kind: Vec<u8>,
     /// The parameters, in order.
     pub parameters: Vec<Parameter>,

@@ -84,6 +84,8 @@ proptest! {
 
     #[test]
     fn another_parser_finds_the_same(node in node()) {
+        // The other parser loses itself there; in a debug build it panics.
+        prop_assume!(!node.has_message_in_message());
         let (message, _) = Writer::message("outer", &node, "\r\n");
         let parsed = MessageParser::default().parse(&message).unwrap();
         let summary = scan_cut(&message, &[]);

@@ -15,6 +15,17 @@ pub enum Node {
     Message(String, Box<Node>),
 }
 
+impl Node {
+    /// Whether a message is all that another message is, anywhere.
+    pub fn has_message_in_message(&self) -> bool {
+        match self {
+            Node::Leaf(..) => false,
+            Node::Multipart(_, _, parts) => parts.iter().any(Node::has_message_in_message),
+            Node::Message(_, body) => matches!(**body, Node::Message(..)) || body.has_message_in_message(),
+        }
+    }
+}
+
 /// Where a part must be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
