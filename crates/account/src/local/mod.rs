@@ -11,14 +11,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sterna_base::{AccountId, BlobHash, Clock, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::account::BlobUpload;
 use crate::service::Accounts;
@@ -33,7 +31,7 @@ use open_store::OpenStore;
 pub const OPEN_STORES_MAX: usize = 1000;
 
 /// How long a store that failed stays closed before it is tried again.
-pub const REOPEN_WAIT: Duration = Duration::from_secs(2);
+pub const REOPEN_WAIT_MS: i64 = 2000;
 
 /// The accounts of this node.
 pub struct LocalAccounts {
@@ -67,19 +65,33 @@ impl LocalAccounts {
     /// # Errors
     /// When there is no store of it here, or it can't be opened.
     pub async fn get(&self, account: AccountId) -> Result<Arc<LocalAccount>, AccountError> {
-        let known = self.shared.handles.lock().get(&account).cloned();
-        if let Some(handle) = known {
-            return Ok(handle);
+        let handle = self.handle(account);
+        match handle.store().await {
+            Ok(_) => Ok(handle),
+            Err(error) => {
+                // Strangers' numbers must not fill the map. A handle that somebody else asks for stays.
+                let mut handles = self.shared.handles.lock();
+                if matches!(error, AccountError::NoSuchAccount(_)) && Arc::strong_count(&handle) == 2 {
+                    handles.remove(&account);
+                }
+                Err(error)
+            }
         }
-        let handle = Arc::new(LocalAccount {
-            id: account,
-            shared: Arc::downgrade(&self.shared),
-            store: tokio::sync::Mutex::new(Slot::Closed),
-            last_use: AtomicU64::new(0),
-            modseq: watch::Sender::new(Modseq::ZERO),
-        });
-        handle.store().await?;
-        Ok(self.shared.handles.lock().entry(account).or_insert(handle).clone())
+    }
+
+    /// The one handle of an account, made before its store is opened: two that ask at the same time must not open the
+    /// store twice.
+    fn handle(&self, account: AccountId) -> Arc<LocalAccount> {
+        let new = || {
+            Arc::new(LocalAccount {
+                id: account,
+                shared: Arc::downgrade(&self.shared),
+                store: Arc::new(tokio::sync::Mutex::new(Slot::Closed)),
+                last_use: AtomicU64::new(0),
+                modseq: watch::Sender::new(Modseq::ZERO),
+            })
+        };
+        self.shared.handles.lock().entry(account).or_insert_with(new).clone()
     }
 
     /// Makes the store of a new account, durably. Existing already with this epoch is success.
@@ -96,12 +108,16 @@ impl LocalAccounts {
     /// # Errors
     /// When it can't be deleted; there being none is success.
     pub async fn delete(&self, account: AccountId) -> Result<(), StoreError> {
-        let handle = self.shared.handles.lock().remove(&account);
-        if let Some(handle) = handle {
-            *handle.store.lock().await = Slot::Deleted;
+        let handle = self.handle(account);
+        // Held until the store is gone, so that nobody opens it meanwhile.
+        let mut slot = handle.store.lock().await;
+        if let Slot::Open(store) = std::mem::replace(&mut *slot, Slot::Deleted) {
+            store.drain().await;
         }
         let engine = self.shared.engine.clone();
-        blocking(move || engine.delete(account)).await
+        let deleted = blocking(move || engine.delete(account)).await;
+        self.shared.handles.lock().remove(&account);
+        deleted
     }
 
     /// The accounts that have a store on this node.
@@ -136,8 +152,8 @@ impl Accounts for LocalAccounts {
 enum Slot {
     Closed,
     Open(Arc<OpenStore>),
-    /// It failed; nobody tries again before this instant.
-    Failed(Instant, StoreError),
+    /// When it failed, and why; nobody tries again for [`REOPEN_WAIT_MS`].
+    Failed(Timestamp, StoreError),
     Deleted,
 }
 
@@ -145,7 +161,7 @@ enum Slot {
 pub struct LocalAccount {
     id: AccountId,
     shared: std::sync::Weak<Shared>,
-    store: tokio::sync::Mutex<Slot>,
+    store: Arc<tokio::sync::Mutex<Slot>>,
     last_use: AtomicU64,
     modseq: watch::Sender<Modseq>,
 }
@@ -162,18 +178,8 @@ impl LocalAccount {
         mutations: Vec<Mutation>,
     ) -> Result<Committed, AccountError> {
         let store = self.store().await?;
-        let result = store.commit(Commit { operation, epoch, mutations }).await;
-        match result {
-            Ok(committed) => {
-                self.announce(committed.modseq);
-                Ok(committed)
-            }
-            Err(error) => {
-                let error = AccountError::from(error);
-                self.note_failure(&store, &error).await;
-                Err(error)
-            }
-        }
+        let answer = store.commit(Commit { operation, epoch, mutations }).await;
+        self.noted(&store, answer).await
     }
 
     /// Sets epoch and role on the word of the directory.
@@ -182,7 +188,8 @@ impl LocalAccount {
     /// [`crate::CommitError::WrongEpoch`] when the epoch would go back.
     pub async fn set_role(&self, epoch: Epoch, role: Role) -> Result<(), AccountError> {
         let store = self.store().await?;
-        store.write(move |store| store.set_role(epoch, role)).await?;
+        let done = store.write(move |store| store.set_role(epoch, role)).await;
+        self.noted(&store, done).await?;
         store.refresh_epoch().await?;
         Ok(())
     }
@@ -193,7 +200,8 @@ impl LocalAccount {
     /// When the store failed.
     pub async fn purge(&self, before: Timestamp, limit: usize) -> Result<u64, AccountError> {
         let (store, now) = (self.store().await?, self.shared()?.clock.now());
-        Ok(store.write(move |store| store.purge(before, now, limit)).await?)
+        let done = store.write(move |store| store.purge(before, now, limit)).await;
+        self.noted(&store, done).await
     }
 
     /// Runs a reading closure on a blocking thread: what a check uses.
@@ -206,11 +214,8 @@ impl LocalAccount {
         F: FnOnce(&dyn Read) -> Result<T, StoreError> + Send + 'static,
     {
         let store = self.store().await?;
-        let answer = store.read(question).await.map_err(AccountError::from);
-        if let Err(error) = &answer {
-            self.note_failure(&store, error).await;
-        }
-        answer
+        let answer = store.read(question).await;
+        self.noted(&store, answer).await
     }
 
     /// The engine's own check of its files.
@@ -230,28 +235,46 @@ impl LocalAccount {
         let shared = self.shared()?;
         self.last_use.store(shared.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         let mut slot = self.store.lock().await;
+        let now = shared.clock.now();
+        // A clock that was set back must not keep the store closed.
+        let is_recent = |failed: Timestamp| (0..REOPEN_WAIT_MS).contains(&(now.0 - failed.0));
         let suspect = match &*slot {
             Slot::Open(store) => return Ok(store.clone()),
             Slot::Deleted => return Err(AccountError::NoSuchAccount(self.id)),
-            Slot::Failed(until, error) if Instant::now() < *until => return Err(error.clone().into()),
-            Slot::Failed(..) => true,
+            Slot::Failed(failed, error) if is_recent(*failed) => return Err(error.clone().into()),
+            // A full disk does no harm to what is there.
+            Slot::Failed(_, error) => !matches!(error, StoreError::DiskFull(_)),
             Slot::Closed => false,
         };
-        let opened = OpenStore::open(shared.engine.clone(), self.id, shared.clock.clone(), suspect).await;
+        let (engine, clock, modseq) = (shared.engine.clone(), shared.clock.clone(), self.modseq.clone());
+        let opened = OpenStore::open(engine, self.id, clock, modseq, suspect).await;
         match opened {
-            Ok((store, head)) => {
+            Ok(store) => {
                 let store = Arc::new(store);
                 *slot = Slot::Open(store.clone());
                 drop(slot);
-                self.announce(head.modseq);
                 shared.close_unused();
                 Ok(store)
             }
             Err(StoreError::NoSuchAccount(id)) => Err(AccountError::NoSuchAccount(id)),
             Err(error) => {
                 tracing::error!(account = %self.id, %error, "the account's store can't be opened");
-                *slot = Slot::Failed(Instant::now() + REOPEN_WAIT, error.clone());
+                *slot = Slot::Failed(now, error.clone());
                 Err(error.into())
+            }
+        }
+    }
+
+    /// An answer of the store, after a look whether the store can go on.
+    async fn noted<T, E>(&self, store: &Arc<OpenStore>, answer: Result<T, E>) -> Result<T, AccountError>
+    where
+        AccountError: From<E>,
+    {
+        match answer.map_err(AccountError::from) {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                self.note_failure(store, &error).await;
+                Err(error)
             }
         }
     }
@@ -262,19 +285,12 @@ impl LocalAccount {
         else {
             return;
         };
+        let Ok(shared) = self.shared() else { return };
         let mut slot = self.store.lock().await;
         if matches!(&*slot, Slot::Open(store) if Arc::ptr_eq(store, failed)) {
             tracing::error!(account = %self.id, error = %cause, "the account's store stopped; it will be reopened");
-            *slot = Slot::Failed(Instant::now() + REOPEN_WAIT, cause.clone());
+            *slot = Slot::Failed(shared.clock.now(), cause.clone());
         }
-    }
-
-    fn announce(&self, modseq: Modseq) {
-        self.modseq.send_if_modified(|known| {
-            let newer = modseq > *known;
-            *known = modseq.max(*known);
-            newer
-        });
     }
 }
 
@@ -295,14 +311,17 @@ impl Shared {
         }
         open.sort_unstable_by_key(|handle| handle.last_use.load(Ordering::Relaxed));
         for handle in open.into_iter().take(excess) {
-            if let Ok(mut slot) = handle.store.try_lock()
-                && matches!(&*slot, Slot::Open(store) if Arc::strong_count(store) == 1)
+            if let Ok(mut slot) = handle.store.clone().try_lock_owned()
+                && matches!(&*slot, Slot::Open(store) if Arc::strong_count(store) == 1 && store.is_idle())
             {
-                *slot = Slot::Closed;
+                // Closing flushes. The slot is held until it is done, so that nobody opens the store beside itself.
+                tokio::task::spawn_blocking(move || *slot = Slot::Closed);
             }
         }
-        // The map holds one reference; whoever else holds one may still ask.
-        handles.retain(|_, handle| Arc::strong_count(handle) > 1 || is_open(handle));
+        // The map holds one reference; whoever else holds one may still ask. A slot that is held is opening or closing.
+        let is_closed =
+            |handle: &LocalAccount| handle.store.try_lock().is_ok_and(|slot| !matches!(*slot, Slot::Open(_)));
+        handles.retain(|_, handle| Arc::strong_count(handle) > 1 || !is_closed(handle));
     }
 }
 
@@ -379,7 +398,8 @@ impl Account for LocalAccount {
 
     async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {
         let store = self.store().await?;
-        let writer = store.write(|store| store.stage_blob()).await?;
+        let writer = store.write(|store| store.stage_blob()).await;
+        let writer = self.noted(&store, writer).await?;
         Ok(Box::new(upload::Upload::new(writer)))
     }
 

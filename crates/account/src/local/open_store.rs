@@ -10,11 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use sterna_base::{AccountId, Clock, Epoch};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use sterna_base::{AccountId, Clock, Epoch, Modseq};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::blocking;
-use crate::{Commit, CommitError, Committed, Content, Engine, Head, Mutation, Read, Store, StoreError};
+use crate::check::{Depth, check};
+use crate::{Commit, CommitError, Committed, Content, Engine, Mutation, Read, Store, StoreError};
 
 /// Most commits that wait for one account; later ones wait for a place, they don't fail.
 pub const COMMITS_WAITING_MAX: usize = 1024;
@@ -29,6 +30,9 @@ pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const READERS_MAX: usize = 4;
 
 type Answer = Result<Committed, CommitError>;
+
+/// Where an answer goes, and the place in the queue that it frees.
+type Reply = (oneshot::Sender<Answer>, OwnedSemaphorePermit);
 
 struct Waiting {
     commit: Commit,
@@ -48,6 +52,7 @@ struct Inner {
     readers: Mutex<Vec<Box<dyn Read>>>,
     clock: Arc<dyn Clock>,
     epoch: RwLock<Epoch>,
+    modseq: watch::Sender<Modseq>,
 }
 
 /// An open store.
@@ -58,19 +63,21 @@ pub struct OpenStore {
 }
 
 impl OpenStore {
-    /// Opens an account's store; one that failed before is checked before it is used again.
+    /// Opens an account's store; one that failed before is checked before it is used again. `modseq` follows the
+    /// account from then on.
     pub async fn open(
         engine: Arc<dyn Engine>,
         account: AccountId,
         clock: Arc<dyn Clock>,
+        modseq: watch::Sender<Modseq>,
         suspect: bool,
-    ) -> Result<(Self, Head), StoreError> {
+    ) -> Result<Self, StoreError> {
         let (store, reader, head) = blocking(move || {
             let store = engine.open(account)?;
-            if suspect && let Some(finding) = store.check_files()?.into_iter().next() {
-                return Err(StoreError::Corrupt(finding));
-            }
             let reader = store.reader()?;
+            if suspect {
+                check_suspect(store.as_ref(), reader.as_ref())?;
+            }
             let head = reader.head()?;
             Ok((store, reader, head))
         })
@@ -81,10 +88,17 @@ impl OpenStore {
             readers: Mutex::new(vec![reader]),
             clock,
             epoch: RwLock::new(head.epoch),
+            modseq,
         };
+        inner.announce(head.modseq);
         let (places, reading) = (Semaphore::new(COMMITS_WAITING_MAX), Semaphore::new(READERS_MAX));
-        let store = OpenStore { inner: Arc::new(inner), places: Arc::new(places), reading: Arc::new(reading) };
-        Ok((store, head))
+        Ok(OpenStore { inner: Arc::new(inner), places: Arc::new(places), reading: Arc::new(reading) })
+    }
+
+    /// Whether nothing is under way: commits, reads and the like go on when their callers give up, and a store must not
+    /// be opened a second time beside them.
+    pub fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.inner) == 1
     }
 
     /// The epoch under which the store takes commits.
@@ -160,44 +174,78 @@ impl OpenStore {
     }
 }
 
+/// What a store that failed must pass before it is used again: the engine's check of its files, and every invariant of
+/// the rows. Contents are not read: that would keep a large account closed for minutes.
+fn check_suspect(store: &dyn Store, reader: &dyn Read) -> Result<(), StoreError> {
+    let in_files = store.check_files()?.into_iter().next();
+    let finding = match in_files {
+        Some(finding) => Some(finding),
+        None => check(reader, Depth::default())?.into_iter().next().map(|finding| finding.to_string()),
+    };
+    finding.map_or(Ok(()), |finding| Err(StoreError::Corrupt(finding)))
+}
+
 impl Inner {
+    /// Tells those that follow the account. The store does it, not the caller of a commit: that one may have given up.
+    fn announce(&self, modseq: Modseq) {
+        self.modseq.send_if_modified(|known| {
+            let newer = modseq > *known;
+            *known = modseq.max(*known);
+            newer
+        });
+    }
+
     /// Commits batch after batch until nobody waits. Blocking.
-    fn lead(&self) {
+    fn lead(self: Arc<Self>) {
         loop {
-            let batch = {
+            let batch = take_batch(&mut self.queue.lock().waiting);
+            let (answers, result) = self.commit_batch(batch);
+            let is_last = {
                 let mut queue = self.queue.lock();
-                let batch = take_batch(&mut queue.waiting);
-                queue.has_leader = !batch.is_empty();
-                batch
+                queue.has_leader = !queue.waiting.is_empty();
+                !queue.has_leader
             };
-            if batch.is_empty() {
-                return;
+            if is_last {
+                // Before the answers: whoever has one may count on nothing being under way any more.
+                drop(self);
+                return answer(answers, result);
             }
-            self.commit_batch(batch);
+            answer(answers, result);
         }
     }
 
-    fn commit_batch(&self, batch: Vec<Waiting>) {
+    /// Does a batch, and says to whom the results go.
+    fn commit_batch(&self, batch: Vec<Waiting>) -> (Vec<Reply>, Result<Vec<Answer>, StoreError>) {
         let mut commits = Vec::with_capacity(batch.len());
-        let mut answers = Vec::with_capacity(batch.len());
+        let mut replies = Vec::with_capacity(batch.len());
         for Waiting { commit, answer, _place } in batch {
             commits.push(commit);
-            answers.push((answer, _place));
+            replies.push((answer, _place));
         }
         // A panic in an engine must not leave the account without a leader for ever: it stops the store, which is then
         // reopened and checked.
         let call = AssertUnwindSafe(|| self.store.lock().commit(&commits, self.clock.now()));
         let result = catch_unwind(call).unwrap_or_else(|_| Err(StoreError::Stopped("the engine panicked".into())));
-        match result {
-            Ok(results) => {
-                for ((answer, _place), result) in answers.into_iter().zip(results) {
-                    let _ = answer.send(result); // whoever gave up will ask again with the same operation id
-                }
+        if let Ok(results) = &result
+            && let Some(modseq) = results.iter().flatten().map(|committed| committed.modseq).max()
+        {
+            self.announce(modseq);
+        }
+        (replies, result)
+    }
+}
+
+/// Answers a batch. Whoever gave up will ask again with the same operation id.
+fn answer(replies: Vec<Reply>, result: Result<Vec<Answer>, StoreError>) {
+    match result {
+        Ok(results) => {
+            for ((reply, _place), result) in replies.into_iter().zip(results) {
+                let _ = reply.send(result);
             }
-            Err(error) => {
-                for (answer, _place) in answers {
-                    let _ = answer.send(Err(CommitError::Store(error.clone())));
-                }
+        }
+        Err(error) => {
+            for (reply, _place) in replies {
+                let _ = reply.send(Err(CommitError::Store(error.clone())));
             }
         }
     }

@@ -1,0 +1,7 @@
+//! The accounts of a node (`sterna_account::local`) over an engine that tests can hold up, break and count.
+
+mod closing;
+mod commits;
+mod failures;
+mod retention;
+mod watched;
