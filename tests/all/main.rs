@@ -11,3 +11,38 @@ mod joining;
 mod ledger;
 mod nodes;
 mod partition;
+
+// The dialogs of IMAP once more: what a session says must not depend on where its account is. They find their `place`
+// here instead of beside them. Not here are `ends`, which stops the clock and so every network, and `faults`, which
+// puts a failing account in front of any other.
+#[path = "../../crates/protocols/tests/imap/awkward.rs"]
+mod awkward;
+#[path = "../../crates/protocols/tests/imap/condstore.rs"]
+mod condstore;
+#[path = "../../crates/protocols/tests/imap/dialog.rs"]
+#[allow(dead_code)] // what only `ends` and `faults` use
+mod dialog;
+#[path = "../../crates/protocols/tests/imap/fetches.rs"]
+mod fetches;
+#[path = "../../crates/protocols/tests/imap/gone.rs"]
+mod gone;
+#[path = "../../crates/protocols/tests/imap/insides.rs"]
+mod insides;
+#[path = "../../crates/protocols/tests/imap/mailboxes.rs"]
+mod mailboxes;
+#[path = "../../crates/protocols/tests/imap/messages.rs"]
+mod messages;
+#[path = "../../crates/protocols/tests/imap/names.rs"]
+mod names;
+mod place;
+#[path = "../../crates/protocols/tests/imap/searches.rs"]
+mod searches;
+#[path = "../../crates/protocols/tests/imap/sessions.rs"]
+mod sessions;
+#[path = "../../crates/protocols/tests/imap/sets.rs"]
+mod sets;
+#[path = "../../crates/protocols/tests/imap/states.rs"]
+mod states;
+#[path = "../../crates/cluster/tests/cluster/support.rs"]
+#[allow(dead_code)] // no dialog cuts wires or lets machines join
+mod support;

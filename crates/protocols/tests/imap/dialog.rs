@@ -1,24 +1,24 @@
 //! Runs dialogs: `C:` lines are sent, `S:` lines must come back, in this order. `*` in an `S:` line matches anything;
 //! `S: ...` skips lines up to the next one that is expected.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sterna_account::first_containers;
 use sterna_account::local::LocalAccounts;
 use sterna_account::service::{Accounts, Authenticator, Login, LoginAttempt, LoginError};
-use sterna_base::{AccountId, Epoch, OperationId, SystemClock};
-use sterna_engines::sqlite::SqliteEngine;
+use sterna_base::AccountId;
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{Connection, Protocol};
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream};
+
+use crate::place::Place;
 
 /// A server with one account, ana, password "pw".
 pub struct Server {
     protocol: Arc<ImapProtocol>,
     pub accounts: Arc<LocalAccounts>,
-    _folder: TempDir,
+    _kept: Box<dyn Any + Send + Sync>,
 }
 
 pub const ANA: AccountId = AccountId(1);
@@ -35,13 +35,8 @@ impl Authenticator for OnlyAna {
 
 impl Server {
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let accounts = Arc::new(LocalAccounts::new(Arc::new(SqliteEngine::new(folder.path())), Arc::new(SystemClock)));
-        accounts.create(ANA, Epoch(1)).await.unwrap();
-        let account = accounts.open(ANA).await.unwrap();
-        account.commit(OperationId::random(), first_containers::mutations()).await.unwrap();
-        let protocol = Self::protocol(accounts.clone());
-        Server { protocol, accounts, _folder: folder }
+        let Place { accounts, local, kept } = Place::of(ANA).await;
+        Server { protocol: Self::protocol(accounts), accounts: local, _kept: kept }
     }
 
     fn protocol(accounts: Arc<dyn Accounts>) -> Arc<ImapProtocol> {

@@ -11,6 +11,7 @@ mod insides;
 mod mailboxes;
 mod messages;
 mod names;
+mod place;
 mod searches;
 mod sessions;
 mod sets;

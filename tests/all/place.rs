@@ -1,0 +1,39 @@
+//! The account of the IMAP dialogs on another node: the sessions speak with it over mutual TLS.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use sterna_account::local::LocalAccounts;
+use sterna_account::service::Accounts;
+use sterna_base::AccountId;
+use sterna_cluster::PlacedAccounts;
+
+use crate::support::Installation;
+
+/// An account with its first folders, as `place.rs` beside the dialogs describes it.
+pub struct Place {
+    pub accounts: Arc<dyn Accounts>,
+    pub local: Arc<LocalAccounts>,
+    pub kept: Box<dyn Any + Send + Sync>,
+}
+
+impl Place {
+    pub async fn of(account: AccountId) -> Self {
+        let installation = Installation::new().await;
+        let data = installation.add_node("data").await;
+        installation.add_account(account, &data).await;
+        // Without accounts of its own: there is no way around the network.
+        let accounts = PlacedAccounts::new(installation.main.peers.clone(), installation.world.clone(), None);
+        Place { accounts, local: data.local.clone(), kept: Box::new((installation, data)) }
+    }
+}
+
+#[test]
+fn every_dialog_is_played_here_too() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/protocols/tests/imap");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let elsewhere = ["main.rs", "place.rs", "ends.rs", "faults.rs"].contains(&name.as_str());
+        assert!(elsewhere || include_str!("main.rs").contains(&format!("imap/{name}\"]")), "{name} is missing");
+    }
+}
