@@ -1,5 +1,6 @@
 //! The program as its users see it.
 
+mod addresses;
 mod cli;
 mod clients;
 mod corpus;
