@@ -17,6 +17,7 @@ pub mod container;
 pub mod digest;
 pub mod first_containers;
 pub mod flags;
+pub mod follow;
 pub mod item;
 pub mod local;
 pub mod retention;

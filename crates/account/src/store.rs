@@ -37,12 +37,16 @@ pub enum Role {
     Active = 1,
     /// Takes no commits: a move is about to be committed.
     Sealed = 2,
+    /// Takes the pages of another copy, and serves nobody ([`crate::follow`]).
+    Follower = 3,
+    /// A follower that was equal to the sealed copy and has the epoch after its; it waits for the directory's word.
+    Ready = 4,
 }
 
 impl Role {
     /// The role with this stored number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Role::Active, Role::Sealed].into_iter().find(|role| *role as u8 == number)
+        [Role::Active, Role::Sealed, Role::Follower, Role::Ready].into_iter().find(|role| *role as u8 == number)
     }
 }
 

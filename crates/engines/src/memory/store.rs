@@ -97,7 +97,7 @@ fn run(state: &mut State, commit: &Commit, now: Timestamp) -> Result<Committed, 
     if commit.epoch != state.epoch {
         return Err(CommitError::WrongEpoch { current: state.epoch });
     }
-    if state.role == Role::Sealed {
+    if state.role != Role::Active {
         return Err(CommitError::Sealed);
     }
     if commit.mutations.len() > MUTATIONS_MAX {

@@ -44,7 +44,7 @@ pub fn run(reader: &Reader, commit: &Commit, now: Timestamp) -> Result<(Committe
     if head.epoch != commit.epoch {
         return Err(CommitError::WrongEpoch { current: head.epoch });
     }
-    if head.role == Role::Sealed {
+    if head.role != Role::Active {
         return Err(CommitError::Sealed);
     }
     if commit.mutations.len() > sterna_account::commit::MUTATIONS_MAX {
