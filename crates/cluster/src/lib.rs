@@ -15,6 +15,7 @@ pub mod handle;
 pub mod identity;
 pub mod join;
 pub mod limits;
+pub mod moving;
 pub mod nodes;
 pub mod peer_name;
 pub mod renew;
