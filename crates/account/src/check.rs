@@ -233,6 +233,9 @@ impl<'a> Check<'a> {
             if !validities.insert(container.uid_validity) {
                 self.broken(id, None, "another container has the same UIDVALIDITY");
             }
+            if container.acl.entries().iter().any(|entry| entry.rights.is_empty()) {
+                self.broken(id, None, "an entry of its list of rights is empty");
+            }
             let mut above = container.parent;
             for _ in 0..=containers.len() {
                 let Some(parent) = above else { break };

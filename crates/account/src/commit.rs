@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sterna_base::{BlobHash, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid, UidValidity};
 
-use crate::{ContainerKind, FlagSet, SpecialUse, StoreError, UidSet};
+use crate::{ContainerKind, FlagSet, Identifier, Rights, SpecialUse, StoreError, UidSet};
 
 /// How long the answers of commits are kept to answer repetitions: seven days.
 pub const OPERATION_RETENTION_MS: i64 = 7 * 24 * 3600 * 1000;
@@ -113,6 +113,17 @@ pub enum Mutation {
         uids: UidSet,
         /// Only those with `\Deleted` (EXPUNGE, UID EXPUNGE).
         deleted_only: bool,
+    },
+    /// Changes who may do what with a container. Outcome: [`Outcome::Done`].
+    SetAcl {
+        /// Which.
+        container: ContainerId,
+        /// Whose entry.
+        identifier: Identifier,
+        /// Whether it is the entry that takes rights away.
+        negative: bool,
+        /// What the entry says from now on; none removes it.
+        rights: Rights,
     },
     /// Sets the most bytes and items the account may hold; `None` lifts the limit. Outcome: [`Outcome::Done`].
     SetQuota {

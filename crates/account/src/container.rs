@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sterna_base::{ContainerId, Modseq, Uid, UidValidity};
 
-use crate::{Digest, Keyword};
+use crate::{Acl, Digest, Keyword};
 
 /// What a container's items are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -130,4 +130,7 @@ pub struct Container {
     pub keywords: Vec<Keyword>,
     /// Sum over the live items and tombstones.
     pub digest: Digest,
+    /// Who may do what with it besides the owner of the account. A new container has its parent's.
+    #[serde(default, skip_serializing_if = "Acl::is_empty")]
+    pub acl: Acl,
 }

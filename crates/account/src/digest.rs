@@ -60,6 +60,10 @@ impl Digest {
         for keyword in &container.keywords {
             hasher.optional(Some(keyword.as_str()));
         }
+        // Only where there is one: digests from before there were any stay what they were.
+        if !container.acl.is_empty() {
+            hasher.number(u64::MAX).optional(Some(&container.acl.to_string()));
+        }
         hasher.finish()
     }
 }

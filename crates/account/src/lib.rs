@@ -10,6 +10,7 @@
 //! It names no engine, no protocol and no network.
 
 pub mod account;
+pub mod acl;
 pub mod change;
 pub mod check;
 pub mod commit;
@@ -26,6 +27,7 @@ pub mod store;
 pub mod uid_set;
 
 pub use account::{Account, AccountError};
+pub use acl::{Acl, AclEntry, Identifier, Rights};
 pub use change::{Change, Changes, Cursor};
 pub use commit::{Commit, CommitError, Committed, Content, FlagAction, Mutation, NewItem, Outcome};
 pub use container::{Container, ContainerKind, Counts, SpecialUse};

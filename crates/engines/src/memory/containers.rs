@@ -1,6 +1,9 @@
 //! Mutations of containers.
 
-use sterna_account::{CommitError, Container, ContainerKind, Counts, Digest, Outcome, SpecialUse};
+use sterna_account::acl::ACL_ENTRIES_MAX;
+use sterna_account::{
+    Acl, CommitError, Container, ContainerKind, Counts, Digest, Identifier, Outcome, Rights, SpecialUse,
+};
 use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINERS_PER_ACCOUNT_MAX};
 use sterna_base::{ContainerId, Uid, UidValidity};
 
@@ -30,6 +33,10 @@ impl Transaction {
         let uid_validity = u32::try_from(self.state.last_uid_validity)
             .map(UidValidity)
             .map_err(|_| CommitError::Limit("UIDVALIDITY values".into()))?;
+        let acl = match parent {
+            Some(parent) => self.container(parent)?.acl.clone(),
+            None => Acl::default(),
+        };
         let container = Container {
             id,
             parent,
@@ -43,6 +50,7 @@ impl Transaction {
             counts: Counts::default(),
             keywords: Vec::new(),
             digest: Digest::default(),
+            acl,
         };
         self.state.containers.insert(id, container);
         self.changed = true;
@@ -69,6 +77,23 @@ impl Transaction {
         let container = self.touch(id)?;
         container.parent = parent;
         container.name = name.to_owned();
+        Ok(Outcome::Done)
+    }
+
+    pub fn set_acl(
+        &mut self,
+        id: ContainerId,
+        identifier: Identifier,
+        negative: bool,
+        rights: Rights,
+    ) -> Result<Outcome, CommitError> {
+        let mut acl = self.container(id)?.acl.clone();
+        if acl.set(identifier, negative, rights) {
+            if acl.entries().len() > ACL_ENTRIES_MAX {
+                return Err(CommitError::Limit("entries in the list of rights of a container".into()));
+            }
+            self.touch(id)?.acl = acl;
+        }
         Ok(Outcome::Done)
     }
 

@@ -134,6 +134,9 @@ impl Transaction {
                 self.store_flags(*container, uids, *action, flags, *unchanged_since)
             }
             Mutation::Expunge { container, uids, deleted_only } => self.expunge(*container, uids, *deleted_only),
+            Mutation::SetAcl { container, identifier, negative, rights } => {
+                self.set_acl(*container, *identifier, *negative, *rights)
+            }
             Mutation::SetQuota { bytes_max, items_max } => {
                 (self.state.bytes_max, self.state.items_max) = (*bytes_max, *items_max);
                 self.changed = true;

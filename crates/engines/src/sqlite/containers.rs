@@ -1,7 +1,10 @@
 //! Mutations of containers.
 
 use rusqlite::params;
-use sterna_account::{CommitError, Container, ContainerKind, Counts, Digest, Outcome, SpecialUse};
+use sterna_account::acl::ACL_ENTRIES_MAX;
+use sterna_account::{
+    Acl, CommitError, Container, ContainerKind, Counts, Digest, Identifier, Outcome, Rights, SpecialUse,
+};
 use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINERS_PER_ACCOUNT_MAX};
 use sterna_base::{ContainerId, Uid, UidValidity};
 
@@ -36,9 +39,13 @@ impl Transaction<'_> {
         let uid_validity = u32::try_from(self.last_uid_validity)
             .map(UidValidity)
             .map_err(|_| CommitError::Limit("UIDVALIDITY values".into()))?;
+        let acl = match parent {
+            Some(parent) => self.container(parent)?.acl.clone(),
+            None => Acl::default(),
+        };
         let statement = "INSERT INTO container (account, container, parent, kind, name, special_use, uid_validity, \
-             uid_next, modseq, highest_modseq, items, bytes, unseen, deleted, deleted_bytes, keywords, digest) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, 0, 0, 0, 0, 0, '', ?9)";
+             uid_next, modseq, highest_modseq, items, bytes, unseen, deleted, deleted_bytes, keywords, digest, acl) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, 0, 0, 0, 0, 0, '', ?9, ?10)";
         let values = params![
             self.id(),
             sql(id.0),
@@ -49,6 +56,7 @@ impl Transaction<'_> {
             uid_validity.0,
             sql(self.modseq.0),
             digest_column(Digest::default()),
+            acl.to_string(),
         ];
         self.reader.execute(statement, values)?;
         self.add_container(Container {
@@ -64,6 +72,7 @@ impl Transaction<'_> {
             counts: Counts::default(),
             keywords: Vec::new(),
             digest: Digest::default(),
+            acl,
         });
         Ok(Outcome::Container { id, uid_validity })
     }
@@ -100,6 +109,23 @@ impl Transaction<'_> {
         let statement = "UPDATE container SET parent = ?3, name = ?4 WHERE account = ?1 AND container = ?2";
         let parent = sql(parent.map_or(0, |parent| parent.0));
         self.reader.execute(statement, params![self.id(), sql(id.0), parent, name])?;
+        Ok(Outcome::Done)
+    }
+
+    pub fn set_acl(
+        &mut self,
+        id: ContainerId,
+        identifier: Identifier,
+        negative: bool,
+        rights: Rights,
+    ) -> Result<Outcome, CommitError> {
+        let mut acl = self.container(id)?.acl.clone();
+        if acl.set(identifier, negative, rights) {
+            if acl.entries().len() > ACL_ENTRIES_MAX {
+                return Err(CommitError::Limit("entries in the list of rights of a container".into()));
+            }
+            self.container_mut(id)?.acl = acl;
+        }
         Ok(Outcome::Done)
     }
 

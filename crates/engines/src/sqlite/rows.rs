@@ -9,7 +9,7 @@ use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Ui
 
 /// Columns of [`container`].
 pub const CONTAINER: &str = "container, parent, kind, name, special_use, uid_validity, uid_next, modseq, \
-     highest_modseq, items, bytes, unseen, deleted, deleted_bytes, keywords, digest";
+     highest_modseq, items, bytes, unseen, deleted, deleted_bytes, keywords, digest, acl";
 
 /// Columns of [`item_flags`].
 pub const ITEM_FLAGS: &str = "uid, modseq, flags, keywords_low, keywords_high";
@@ -112,6 +112,7 @@ pub fn container(row: &Row<'_>) -> Result<Container> {
         },
         keywords: keywords.map_err(|_| damaged(14, "an invalid keyword"))?,
         digest: digest(row, 15)?,
+        acl: row.get::<_, String>(16)?.parse().map_err(|_| damaged(16, "an invalid list of rights"))?,
     })
 }
 

@@ -14,11 +14,11 @@ use sterna_account::StoreError;
 use super::error::store_error;
 
 /// The format that this version writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One step for each format: what turns a file of the format before into this one. The first makes an empty file into
 /// format 1.
-const STEPS: &[&str] = &[FORMAT_1];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2];
 
 const FORMAT_1: &str = "
 CREATE TABLE account (
@@ -124,6 +124,9 @@ CREATE TABLE operation (
   PRIMARY KEY (account, operation)
 ) CLUSTERED;
 ";
+
+/// Rights of others.
+const FORMAT_2: &str = "ALTER TABLE container ADD COLUMN acl TEXT NOT NULL DEFAULT '';";
 
 /// Brings a file to [`FORMAT`], each step in a transaction of its own together with its number.
 ///

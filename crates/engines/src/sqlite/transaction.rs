@@ -177,6 +177,9 @@ impl<'a> Transaction<'a> {
                 self.store_flags(*container, uids, *action, flags, *unchanged_since)
             }
             Mutation::Expunge { container, uids, deleted_only } => self.expunge(*container, uids, *deleted_only),
+            Mutation::SetAcl { container, identifier, negative, rights } => {
+                self.set_acl(*container, *identifier, *negative, *rights)
+            }
             Mutation::SetQuota { bytes_max, items_max } => {
                 self.head.quota.bytes_max = *bytes_max;
                 self.head.quota.items_max = *items_max;
@@ -221,7 +224,8 @@ impl<'a> Transaction<'a> {
         let keywords: Vec<&str> = container.keywords.iter().map(|keyword| keyword.as_str()).collect();
         let counts = container.counts;
         let statement = "UPDATE container SET parent = ?3, name = ?4, uid_next = ?5, modseq = ?6, highest_modseq = ?7, \
-             items = ?8, bytes = ?9, unseen = ?10, deleted = ?11, deleted_bytes = ?12, keywords = ?13, digest = ?14 \
+             items = ?8, bytes = ?9, unseen = ?10, deleted = ?11, deleted_bytes = ?12, keywords = ?13, digest = ?14, \
+             acl = ?15 \
              WHERE account = ?1 AND container = ?2";
         let values = params![
             self.id(),
@@ -238,6 +242,7 @@ impl<'a> Transaction<'a> {
             sql(counts.deleted_bytes),
             keywords.join(" "),
             rows::digest_column(container.digest),
+            container.acl.to_string(),
         ];
         self.reader.execute(statement, values)?;
         Ok(())

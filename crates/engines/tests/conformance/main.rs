@@ -19,6 +19,7 @@ macro_rules! on_every_engine {
     };
 }
 
+mod acls;
 mod bed;
 mod blobs;
 mod changes;

@@ -272,6 +272,7 @@ mod tests {
             counts: sterna_account::Counts::default(),
             keywords: Vec::new(),
             digest: sterna_account::Digest::default(),
+            acl: sterna_account::Acl::default(),
         }
     }
 

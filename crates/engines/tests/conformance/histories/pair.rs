@@ -142,6 +142,15 @@ impl Pair {
                 let container = self.container(container);
                 Mutation::Expunge { container, uids: self.uids(container, uids), deleted_only }
             }
+            Act::Acl { container, who, negative, rights } => Mutation::SetAcl {
+                container: self.container(container),
+                identifier: match who {
+                    0 => Identifier::Anyone,
+                    id => Identifier::Entry(AccountId(u64::from(id))),
+                },
+                negative,
+                rights: Rights::parse(["", "l", "lr", "lrswipkxtea"][usize::from(rights)]).unwrap(),
+            },
             Act::Quota { bytes, items } => Mutation::SetQuota {
                 bytes_max: bytes.map(|bytes| u64::from(bytes) * 1000),
                 items_max: items.map(u64::from),

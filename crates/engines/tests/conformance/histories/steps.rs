@@ -32,6 +32,7 @@ pub enum Act {
     Copy { from: u8, uids: (u8, u8), to: u8, expunge: bool },
     Flag { container: u8, uids: (u8, u8), action: u8, flags: u8, since: Option<u8> },
     Expunge { container: u8, uids: (u8, u8), deleted_only: bool },
+    Acl { container: u8, who: u8, negative: bool, rights: u8 },
     Quota { bytes: Option<u8>, items: Option<u8> },
 }
 
@@ -89,6 +90,8 @@ fn any_act() -> impl Strategy<Value = Act> {
             |(container, uids, action, flags, since)| Act::Flag { container, uids, action, flags, since }),
         3 => (any::<u8>(), uids(), any::<bool>())
             .prop_map(|(container, uids, deleted_only)| Act::Expunge { container, uids, deleted_only }),
+        1 => (any::<u8>(), 0..3_u8, any::<bool>(), 0..4_u8)
+            .prop_map(|(container, who, negative, rights)| Act::Acl { container, who, negative, rights }),
         1 => (maybe(0.5, 0..100), maybe(0.5, 0..40)).prop_map(|(bytes, items)| Act::Quota { bytes, items }),
     ]
 }

@@ -1,0 +1,61 @@
+//! Rights of others: rows like everything else.
+
+use sterna_account::acl::ACL_ENTRIES_MAX;
+use sterna_account::*;
+use sterna_base::*;
+
+use crate::bed::*;
+
+on_every_engine!(
+    rights_are_kept_with_the_container_and_its_digest,
+    an_entry_that_is_so_already_takes_no_modseq,
+    a_new_container_has_what_its_parent_has,
+    a_list_has_an_end,
+);
+
+const BOB: Identifier = Identifier::Entry(AccountId(77));
+
+fn give(container: ContainerId, identifier: Identifier, letters: &str) -> Mutation {
+    Mutation::SetAcl { container, identifier, negative: false, rights: Rights::parse(letters).unwrap() }
+}
+
+fn rights_are_kept_with_the_container_and_its_digest(bed: &mut Bed) {
+    let before = bed.head();
+    let take = Mutation::SetAcl { container: INBOX, identifier: BOB, negative: true, rights: Rights::WRITE };
+    bed.done(vec![give(INBOX, BOB, "lr"), give(INBOX, Identifier::Anyone, "l"), take]);
+    bed.reopen();
+    let inbox = bed.container(INBOX);
+    assert_eq!(inbox.acl.to_string(), "anyone=l 77=lr -77=w");
+    assert_eq!((inbox.modseq, inbox.highest_modseq), (before.modseq.next(), before.modseq.next()));
+    assert_ne!(bed.head().digest, before.digest);
+    assert_eq!(bed.changes(before.modseq, 10), [Change::Container(inbox)]);
+    bed.done(vec![give(INBOX, BOB, ""), append("a message")]);
+    assert_eq!(bed.container(INBOX).acl.to_string(), "anyone=l -77=w");
+    let gone = ContainerId(99);
+    assert_eq!(bed.commit(vec![give(gone, BOB, "l")]), Err(CommitError::NoSuchContainer(gone)));
+}
+
+fn an_entry_that_is_so_already_takes_no_modseq(bed: &mut Bed) {
+    bed.done(vec![give(INBOX, BOB, "lr")]);
+    let head = bed.head();
+    bed.done(vec![give(INBOX, BOB, "rl"), give(TRASH, BOB, "")]);
+    assert_eq!(bed.head(), head);
+}
+
+fn a_new_container_has_what_its_parent_has(bed: &mut Bed) {
+    bed.done(vec![give(ARCHIVE, BOB, "lrk")]);
+    let child = id(&bed.done(vec![create(Some(ARCHIVE), "2026")])[0]);
+    assert_eq!(bed.container(child).acl, bed.container(ARCHIVE).acl);
+    bed.done(vec![give(ARCHIVE, BOB, ""), rename(child, None, "2026")]);
+    assert_eq!(bed.container(child).acl.to_string(), "77=lrk");
+    let top = id(&bed.done(vec![create(None, "top")])[0]);
+    assert!(bed.container(top).acl.is_empty());
+}
+
+fn a_list_has_an_end(bed: &mut Bed) {
+    let many = |from: u64, to: u64| (from..to).map(|id| give(INBOX, Identifier::Entry(AccountId(id)), "l")).collect();
+    let most = ACL_ENTRIES_MAX as u64;
+    bed.done(many(0, most));
+    assert!(matches!(bed.commit(many(most, most + 1)), Err(CommitError::Limit(_))));
+    bed.done(vec![give(INBOX, Identifier::Entry(AccountId(3)), "lr")]);
+}
