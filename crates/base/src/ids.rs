@@ -64,6 +64,12 @@ counter!(
     Epoch(u64)
 );
 
+counter!(
+    /// A piece of work of the main node that people can watch, pause and abort. Given out by the directory, never
+    /// reused.
+    JobId(u64)
+);
+
 impl Modseq {
     /// Before the first change: "changes since zero" is everything.
     pub const ZERO: Modseq = Modseq(0);

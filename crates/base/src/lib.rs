@@ -10,6 +10,7 @@ pub mod secret;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use ids::{
-    AccountId, BlobHash, ContainerId, DomainId, Epoch, InstallationId, Modseq, NodeId, OperationId, Uid, UidValidity,
+    AccountId, BlobHash, ContainerId, DomainId, Epoch, InstallationId, JobId, Modseq, NodeId, OperationId, Uid,
+    UidValidity,
 };
 pub use secret::Secret;

@@ -7,10 +7,10 @@
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use sterna_account::Digest;
-use sterna_base::AccountId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, NodeId};
 
-use crate::model::Member;
+use crate::model::{Copy, CopyPurpose, Job, Member, Move, MovePhase};
 use crate::read::{AnyEntry, Reader};
 use crate::row::{Change, Cursor, RowKind};
 use crate::{StorageError, index, schema, write};
@@ -82,15 +82,21 @@ impl Reader<'_> {
             RowKind::Placement => {
                 let row: crate::Placement = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.account)?.is_some(), "nobody has this account");
-                expect(
-                    self.server(row.server)?.is_some_and(|server| server.value.roles.data),
-                    "its server holds no accounts",
-                );
+                expect(self.holds_accounts(row.server)?, "its server holds no accounts");
             }
             RowKind::PendingStore => {
                 let row: crate::PendingStore = index::read(kind, &change.key, content)?;
-                expect(self.placement(row.account)?.is_none(), "its account is placed and in use");
+                let placement = self.placement(row.account)?.map(|found| found.value);
+                let is_used = match placement {
+                    Some(placement) => !row.deleting || placement.server == row.server,
+                    None => false,
+                };
+                expect(!is_used, "its account is placed and in use");
+                expect(self.copy(row.account, row.server)?.is_none(), "a copy is to be there");
             }
+            RowKind::Copy => self.check_copy(&index::read(kind, &change.key, content)?, &mut expect)?,
+            RowKind::Move => self.check_move(&index::read(kind, &change.key, content)?, &mut expect)?,
+            RowKind::Job => self.check_job(&index::read(kind, &change.key, content)?, &mut expect)?,
             kind if kind.is_entry() => {
                 let id = u64::from_str_radix(&change.key, 16).map(AccountId).unwrap_or_default();
                 let Some(found) = self.entry(id)? else {
@@ -109,6 +115,56 @@ impl Reader<'_> {
             _ => {}
         }
         Ok(0)
+    }
+}
+
+impl Reader<'_> {
+    fn check_copy(&self, row: &Copy, expect: &mut dyn FnMut(bool, &str)) -> Result<(), StorageError> {
+        let placement = self.placement(row.account)?;
+        expect(placement.is_some_and(|found| found.value.server != row.server), "its account doesn't live elsewhere");
+        expect(self.holds_accounts(row.server)?, "its server holds no accounts");
+        if row.purpose == CopyPurpose::Moving {
+            let is_wanted = self
+                .move_of(row.account)?
+                .is_some_and(|found| found.value.to == row.server && found.value.phase.has_copy());
+            expect(is_wanted, "its account isn't moving there");
+        }
+        Ok(())
+    }
+
+    fn check_move(&self, row: &Move, expect: &mut dyn FnMut(bool, &str)) -> Result<(), StorageError> {
+        let Some(placement) = self.placement(row.account)?.map(|found| found.value) else {
+            expect(false, "its account is not placed");
+            return Ok(());
+        };
+        let is_cut_over = matches!(row.phase, MovePhase::CutOver { .. });
+        expect(row.epoch.is_some() == is_cut_over, "it has an epoch and no cut-over, or the other way round");
+        expect(row.epoch.is_none_or(|epoch| epoch > placement.epoch), "its epoch is not a new one");
+        let job = self.job(row.job)?.map(|found| found.value);
+        expect(job.is_some(), "its job doesn't exist");
+        if row.phase == MovePhase::Failed {
+            return Ok(());
+        }
+        expect(job.is_some_and(|job| !job.state.is_over()), "its job is over");
+        expect(row.from == placement.server, "its account lives elsewhere");
+        expect(row.to != placement.server, "its account is there already");
+        expect(self.holds_accounts(row.to)?, "its target holds no accounts");
+        if row.phase.has_copy() {
+            expect(self.copy(row.account, row.to)?.is_some(), "its target is to hold no copy");
+        }
+        Ok(())
+    }
+
+    fn check_job(&self, row: &Job, expect: &mut dyn FnMut(bool, &str)) -> Result<(), StorageError> {
+        expect(row.left() == self.moves_left(row.id)?, "it counts its moves wrongly");
+        expect(row.done + row.failed + row.aborted <= row.total, "it counts more than there are");
+        expect(row.state.is_over() == (row.left() == 0), "it is over with moves left, or goes on without any");
+        expect(row.ended_at.is_some() == row.state.is_over(), "it is over and has no end, or the other way round");
+        Ok(())
+    }
+
+    fn holds_accounts(&self, server: NodeId) -> Result<bool, StorageError> {
+        Ok(self.server(server)?.is_some_and(|server| server.value.roles.data))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What can go wrong, with a stable code and a remedy for each thing an administrator can see.
 
-use sterna_base::{Epoch, InstallationId, Modseq};
+use sterna_base::{AccountId, Epoch, InstallationId, JobId, Modseq};
 
+use crate::model::JobState;
 use crate::placement_policy::NoServer;
 
 /// The directory's file can't be read or written.
@@ -62,7 +63,8 @@ pub enum RequestError {
     /// There is none.
     #[error("there is no {what} {id}")]
     NoSuch {
-        /// "domain", "user", "group", "shared mailbox", "server", "account", "placement".
+        /// "domain", "user", "group", "shared mailbox", "server", "account", "placement", "move", "job", "kept copy",
+        /// "standby copy".
         what: &'static str,
         /// What was asked for.
         id: String,
@@ -88,6 +90,50 @@ pub enum RequestError {
     InUse {
         /// By what.
         by: String,
+    },
+    /// The account is moving.
+    #[error("account {account} is moving (job {job})")]
+    Moving {
+        /// Which.
+        account: AccountId,
+        /// What its move is part of.
+        job: JobId,
+    },
+    /// The move is not where this step begins.
+    #[error("the move of account {account} is {phase}")]
+    WrongPhase {
+        /// Whose.
+        account: AccountId,
+        /// [`crate::MovePhase::name`].
+        phase: &'static str,
+    },
+    /// The job is not in a state for it.
+    #[error("job {id} is {}", state.name())]
+    JobState {
+        /// Which.
+        id: JobId,
+        /// Its state.
+        state: JobState,
+    },
+    /// A store of the account that nobody needs any more is not yet gone from there.
+    #[error("an older store of account {account} on {server} is still to be deleted")]
+    StoreLeaving {
+        /// Whose.
+        account: AccountId,
+        /// The server's name.
+        server: String,
+    },
+    /// Something is left on the server.
+    #[error("{name} is in use: {}", left(*accounts, *copies, *moves))]
+    ServerInUse {
+        /// The server's name.
+        name: String,
+        /// Accounts that live there.
+        accounts: u64,
+        /// Copies that are to be there.
+        copies: u64,
+        /// Moves that go there.
+        moves: u64,
     },
     /// A named limit would be passed.
     #[error("there can be at most {limit} {what}")]
@@ -122,6 +168,11 @@ impl RequestError {
             RequestError::Changed { .. } => "changed",
             RequestError::Moved { .. } => "moved",
             RequestError::InUse { .. } => "in-use",
+            RequestError::Moving { .. } => "moving",
+            RequestError::WrongPhase { .. } => "wrong-phase",
+            RequestError::JobState { .. } => "job-state",
+            RequestError::StoreLeaving { .. } => "store-leaving",
+            RequestError::ServerInUse { .. } => "in-use",
             RequestError::Limit { .. } => "limit",
             RequestError::NoServer(_) => "no-server",
             RequestError::Storage(_) => "storage",
@@ -145,6 +196,27 @@ impl RequestError {
                 "Read it again and repeat the change if it is still wanted.".to_owned()
             }
             RequestError::InUse { .. } => "Delete or change what uses it first.".to_owned(),
+            RequestError::Moving { job, .. } => {
+                format!(
+                    "Wait until it is there (sterna job show {job}), or abort the job first (sterna job abort {job})."
+                )
+            }
+            RequestError::WrongPhase { .. } => "Look at its job (sterna job list) and read why.".to_owned(),
+            RequestError::JobState { id, state } => match state {
+                JobState::Paused => format!("Resume it first (sterna job resume {id})."),
+                JobState::Running => format!("Pause it first (sterna job pause {id})."),
+                JobState::Aborting | JobState::Aborted | JobState::Done => "Begin a new one.".to_owned(),
+            },
+            RequestError::StoreLeaving { server, .. } => {
+                format!("Try again in a minute; if it stays so, look whether {server} answers (sterna status).")
+            }
+            RequestError::ServerInUse { name, accounts, copies, .. } => match (accounts, copies) {
+                (0, 0) => "Wait for the moves, or abort their jobs (sterna job list).".to_owned(),
+                (0, _) => {
+                    "Wait until the copies are no longer kept, or drop them (sterna account copies drop).".to_owned()
+                }
+                _ => format!("Empty it first (sterna server drain {name})."),
+            },
             RequestError::Limit { .. } => "Remove some, or spread them over several.".to_owned(),
             RequestError::NoServer(none) => none.remedy(),
             RequestError::Storage(_) => {
@@ -154,10 +226,18 @@ impl RequestError {
     }
 }
 
+/// What is left on a server, without what there is none of.
+fn left(accounts: u64, copies: u64, moves: u64) -> String {
+    let parts = [(accounts, "accounts live there"), (copies, "copies are there"), (moves, "moves go there")];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 /// The command's noun for a thing.
 fn noun(what: &str) -> &str {
     match what {
-        "shared mailbox" | "placement" => "account",
+        "shared mailbox" | "placement" | "kept copy" | "standby copy" => "account",
+        "move" => "job",
         "member" => "user",
         "token" => "server",
         other => other,

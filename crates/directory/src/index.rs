@@ -7,7 +7,10 @@
 use rusqlite::{Connection, params};
 
 use crate::StorageError;
-use crate::model::{Domain, Entry, Group, Member, Membership, PendingStore, Placement, Server, SharedMailbox, User};
+use crate::model::{
+    Copy, CopyPurpose, Domain, Entry, Group, Job, Member, Membership, Move, MovePhase, PendingStore, Placement, Server,
+    SharedMailbox, User,
+};
 use crate::row::RowKind;
 
 /// Brings the indexes from a row's old content to its new one.
@@ -60,8 +63,22 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
             count(conn, &format!("server/{}", row.server), -1)?;
         }
         RowKind::PendingStore => {
-            let row: PendingStore = read(kind, key, content)?;
-            execute(conn, "DELETE FROM dir_pending_store WHERE account_id = $1", params![number(row.account.0)])?;
+            execute(conn, "DELETE FROM dir_pending_store WHERE row_key = $1", params![key])?;
+        }
+        RowKind::Copy => {
+            let row: Copy = read(kind, key, content)?;
+            let sql = "DELETE FROM dir_copy WHERE account_id = $1 AND server = $2";
+            execute(conn, sql, params![number(row.account.0), row.server.to_string()])?;
+            count(conn, &format!("copies/{}", row.server), -1)?;
+        }
+        RowKind::Move => {
+            let row: Move = read(kind, key, content)?;
+            execute(conn, "DELETE FROM dir_move WHERE account_id = $1", params![number(row.account.0)])?;
+            count_move(conn, &row, -1)?;
+        }
+        RowKind::Job => {
+            let row: Job = read(kind, key, content)?;
+            execute(conn, "DELETE FROM dir_job WHERE job_id = $1", params![number(row.id.0)])?;
         }
         RowKind::Server => {
             let row: Server = read(kind, key, content)?;
@@ -120,8 +137,33 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         }
         RowKind::PendingStore => {
             let row: PendingStore = read(kind, key, content)?;
-            let sql = "INSERT INTO dir_pending_store (account_id) VALUES ($1) ON CONFLICT (account_id) DO NOTHING";
-            execute(conn, sql, params![number(row.account.0)])?;
+            let sql = "INSERT INTO dir_pending_store (row_key, account_id, server) VALUES ($1, $2, $3)
+                ON CONFLICT (row_key) DO UPDATE SET account_id = excluded.account_id, server = excluded.server";
+            execute(conn, sql, params![key, number(row.account.0), row.server.to_string()])?;
+        }
+        RowKind::Copy => {
+            let row: Copy = read(kind, key, content)?;
+            let kept_until = match row.purpose {
+                CopyPurpose::Kept { until } => Some(until.0),
+                CopyPurpose::Moving | CopyPurpose::Standby { .. } => None,
+            };
+            let sql = "INSERT INTO dir_copy (account_id, server, kept_until) VALUES ($1, $2, $3)
+                ON CONFLICT (account_id, server) DO UPDATE SET kept_until = excluded.kept_until";
+            execute(conn, sql, params![number(row.account.0), row.server.to_string(), kept_until])?;
+            count(conn, &format!("copies/{}", row.server), 1)?;
+        }
+        RowKind::Move => {
+            let row: Move = read(kind, key, content)?;
+            let sql = "INSERT INTO dir_move (account_id, job_id, phase) VALUES ($1, $2, $3)
+                ON CONFLICT (account_id) DO UPDATE SET job_id = excluded.job_id, phase = excluded.phase";
+            execute(conn, sql, params![number(row.account.0), number(row.job.0), row.phase.number()])?;
+            count_move(conn, &row, 1)?;
+        }
+        RowKind::Job => {
+            let row: Job = read(kind, key, content)?;
+            let sql = "INSERT INTO dir_job (job_id, is_over) VALUES ($1, $2)
+                ON CONFLICT (job_id) DO UPDATE SET is_over = excluded.is_over";
+            execute(conn, sql, params![number(row.id.0), i64::from(row.state.is_over())])?;
         }
         RowKind::Server => {
             let row: Server = read(kind, key, content)?;
@@ -163,6 +205,14 @@ pub(crate) fn kind_count(kind: RowKind) -> String {
 
 fn domain_count(kind: RowKind, entry: &Entry) -> String {
     format!("kind/{}/{:016x}", kind as u16, entry.address.domain.0)
+}
+
+/// A move that was given up needs its target no longer.
+fn count_move(conn: &Connection, row: &Move, by: i64) -> Result<(), StorageError> {
+    if row.phase == MovePhase::Failed {
+        return Ok(());
+    }
+    count(conn, &format!("moves/{}", row.to), by)
 }
 
 fn count(conn: &Connection, name: &str, by: i64) -> Result<(), StorageError> {

@@ -36,8 +36,8 @@ pub use directory::Directory;
 pub use error::{ApplyError, RequestError, StorageError};
 pub use follow::Applied;
 pub use model::{
-    Address, Domain, Entry, Group, Member, Membership, PasswordHash, PendingStore, Placement, Roles, Scope, Server,
-    Setting, SharedMailbox, User,
+    Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, Member, Membership, Move,
+    MovePhase, PasswordHash, PendingStore, Placement, Roles, Scope, Server, Setting, SharedMailbox, User,
 };
 pub use password::PasswordCost;
 pub use read::{AnyEntry, Reader, Versioned};
@@ -52,3 +52,9 @@ pub const DOMAIN_ALIASES_MAX: usize = 1000;
 pub const ADDRESSES_PER_ENTRY_MAX: usize = 500;
 /// Members that one group has itself.
 pub const MEMBERS_PER_GROUP_MAX: usize = 100_000;
+/// Accounts that one request plans moves or standby copies for; more are added to the same job by further requests.
+pub const MOVES_PER_REQUEST_MAX: usize = 10_000;
+/// Copies that one request drops.
+pub const COPIES_PER_REQUEST_MAX: usize = 1000;
+/// Servers that hold a copy of one account, that of its placement not counted.
+pub const COPIES_PER_ACCOUNT_MAX: usize = 8;

@@ -76,6 +76,13 @@ pub(crate) fn display(field: &'static str, text: &str) -> Result<String, Request
     Ok(text.to_owned())
 }
 
+/// A reason for people, made to fit: it may hold what another program said.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.truncate(line.floor_char_boundary(DISPLAY_BYTES_MAX));
+    line
+}
+
 pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> RequestError {
     RequestError::Invalid { field, reason: reason.into() }
 }

@@ -31,6 +31,9 @@ pub enum NoServer {
     /// The server asked for takes no new accounts.
     #[error("server {0} is marked as taking no new accounts")]
     Closed(String),
+    /// The server asked for is being emptied.
+    #[error("server {0} is being drained")]
+    Draining(String),
     /// No server is left.
     #[error("no server takes new accounts of this domain: {}", .0.join("; "))]
     None(Vec<String>),
@@ -46,6 +49,9 @@ impl NoServer {
                 "Name one of the domain's servers, or add this one to them (sterna domain set DOMAIN --server ...)."
             }
             NoServer::Closed(_) => "Name another server, or open this one (sterna server set NAME --accept-new yes).",
+            NoServer::Draining(_) => {
+                "Name another server, or stop draining this one (sterna server drain NAME --stop)."
+            }
             NoServer::None(_) => {
                 "Open one of the servers, free space on it, give it a weight, allow another one for the domain, or \
                  add a server (sterna server create)."
@@ -86,16 +92,28 @@ pub fn choose(candidates: &[Candidate], allowed: &[NodeId], explicit: Option<Nod
 
 fn choose_explicit(candidates: &[Candidate], allowed: &[NodeId], id: NodeId) -> Result<NodeId, NoServer> {
     let server = candidates.iter().map(|c| &c.server).find(|s| s.id == id).ok_or(NoServer::Unknown(id))?;
+    check_target(server, allowed).map(|()| id)
+}
+
+/// Whether an account may be placed on a server that somebody named; `allowed` are the servers of its domain, empty is
+/// every one.
+///
+/// # Errors
+/// Why not.
+pub fn check_target(server: &Server, allowed: &[NodeId]) -> Result<(), NoServer> {
     if !server.roles.data {
         return Err(NoServer::NotData(server.name.clone()));
     }
-    if !allowed.is_empty() && !allowed.contains(&id) {
+    if !allowed.is_empty() && !allowed.contains(&server.id) {
         return Err(NoServer::NotAllowed(server.name.clone()));
     }
     if !server.accepts_new_accounts {
         return Err(NoServer::Closed(server.name.clone()));
     }
-    Ok(id)
+    if server.draining {
+        return Err(NoServer::Draining(server.name.clone()));
+    }
+    Ok(())
 }
 
 /// Why a server is not considered by policy.
@@ -107,6 +125,8 @@ fn exclusion(candidate: &Candidate, allowed: &[NodeId]) -> Option<String> {
         Some("is not one of the domain's servers".to_owned())
     } else if !server.accepts_new_accounts {
         Some("takes no new accounts".to_owned())
+    } else if server.draining {
+        Some("is being drained".to_owned())
     } else if server.weight == 0 {
         Some("has weight 0".to_owned())
     } else if server.free_bytes.is_some_and(|free| free < FREE_BYTES_MIN) {
@@ -141,7 +161,7 @@ mod tests {
         NodeId([n; 16])
     }
 
-    /// weight, accounts, free GiB (None: unknown), flags: "d" data, "c" closed.
+    /// weight, accounts, free GiB (None: unknown), flags: "d" data, "c" closed, "x" draining.
     fn candidate(n: u8, weight: u32, accounts: u64, free_gib: Option<u64>, flags: &str) -> Candidate {
         let server = Server {
             id: id(n),
@@ -152,6 +172,10 @@ mod tests {
             accepts_new_accounts: !flags.contains('c'),
             free_bytes: free_gib.map(|gib| gib * GIB),
             free_bytes_at: None,
+            draining: flags.contains('x'),
+            capacity_bytes: None,
+            used_bytes: None,
+            version: None,
             created_at: Timestamp(0),
         };
         Candidate { server, accounts }
@@ -168,6 +192,7 @@ mod tests {
             ("more space on a tie", vec![c(1, 1, 4, Some(5), "d"), c(2, 1, 4, Some(9), "d")], vec![], Some(2)),
             ("smaller id at last", vec![c(2, 1, 4, None, "d"), c(1, 1, 4, None, "d")], vec![], Some(1)),
             ("closed", vec![c(1, 1, 0, None, "dc"), c(2, 1, 9, None, "d")], vec![], Some(2)),
+            ("draining", vec![c(1, 1, 0, None, "dx"), c(2, 1, 9, None, "d")], vec![], Some(2)),
             ("weight 0", vec![c(1, 0, 0, None, "d"), c(2, 1, 9, None, "d")], vec![], Some(2)),
             ("no space", vec![c(1, 1, 0, Some(0), "d"), c(2, 1, 9, None, "d")], vec![], Some(2)),
             ("not data", vec![c(1, 1, 0, None, ""), c(2, 1, 9, None, "d")], vec![], Some(2)),
@@ -183,11 +208,12 @@ mod tests {
     #[test]
     fn an_explicit_server_must_be_open_and_allowed_and_may_be_light_or_full() {
         let c = candidate;
-        let all = [c(1, 0, 0, Some(0), "d"), c(2, 1, 0, None, "dc"), c(3, 1, 0, None, "")];
+        let all = [c(1, 0, 0, Some(0), "d"), c(2, 1, 0, None, "dc"), c(3, 1, 0, None, ""), c(4, 1, 0, None, "dx")];
         assert_eq!(choose(&all, &[], Some(id(1))), Ok(id(1)));
         assert_eq!(choose(&all, &[], Some(id(2))), Err(NoServer::Closed("s2".into())));
         assert_eq!(choose(&all, &[], Some(id(3))), Err(NoServer::NotData("s3".into())));
         assert_eq!(choose(&all, &[id(2)], Some(id(1))), Err(NoServer::NotAllowed("s1".into())));
+        assert_eq!(choose(&all, &[], Some(id(4))), Err(NoServer::Draining("s4".into())));
         assert_eq!(choose(&all, &[], Some(id(9))), Err(NoServer::Unknown(id(9))));
     }
 

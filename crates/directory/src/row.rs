@@ -7,10 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sterna_account::Digest;
-use sterna_base::{AccountId, DomainId, InstallationId, Modseq, NodeId};
+use sterna_base::{AccountId, DomainId, InstallationId, JobId, Modseq, NodeId};
 
 use crate::model::{
-    Domain, Group, Member, Membership, PendingStore, Placement, Scope, Server, Setting, SharedMailbox, User,
+    Copy, Domain, Group, Job, Member, Membership, Move, PendingStore, Placement, Scope, Server, Setting, SharedMailbox,
+    User,
 };
 
 /// The kinds of rows. The numbers are stored and travel between versions: never reuse one.
@@ -38,11 +39,17 @@ pub enum RowKind {
     Member = 9,
     /// [`PendingStore`]
     PendingStore = 10,
+    /// [`Copy`]
+    Copy = 11,
+    /// [`Move`]
+    Move = 12,
+    /// [`Job`]
+    Job = 13,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 10] = [
+    pub const ALL: [RowKind; 13] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -53,6 +60,9 @@ impl RowKind {
         RowKind::Placement,
         RowKind::Member,
         RowKind::PendingStore,
+        RowKind::Copy,
+        RowKind::Move,
+        RowKind::Job,
     ];
 
     /// The kind with this number; `None` for one of a later version.
@@ -83,6 +93,15 @@ pub(crate) fn domain_key(id: DomainId) -> String {
 
 pub(crate) fn server_key(id: NodeId) -> String {
     id.to_string()
+}
+
+/// A store of an account on one server: a copy, or one that is being made or deleted.
+pub(crate) fn store_key(account: AccountId, server: NodeId) -> String {
+    format!("{:016x}/{server}", account.0)
+}
+
+pub(crate) fn job_key(id: JobId) -> String {
+    format!("{:016x}", id.0)
 }
 
 pub(crate) fn member_key(group: AccountId, member: &Member) -> String {
@@ -148,7 +167,28 @@ impl Content for Placement {
 impl Content for PendingStore {
     const KIND: RowKind = RowKind::PendingStore;
     fn key(&self) -> String {
+        store_key(self.account, self.server)
+    }
+}
+
+impl Content for Copy {
+    const KIND: RowKind = RowKind::Copy;
+    fn key(&self) -> String {
+        store_key(self.account, self.server)
+    }
+}
+
+impl Content for Move {
+    const KIND: RowKind = RowKind::Move;
+    fn key(&self) -> String {
         account_key(self.account)
+    }
+}
+
+impl Content for Job {
+    const KIND: RowKind = RowKind::Job;
+    fn key(&self) -> String {
+        job_key(self.id)
     }
 }
 
@@ -161,6 +201,8 @@ impl Content for Membership {
 
 /// Counters are the one kind that doesn't carry its key.
 pub(crate) const ACCOUNT_COUNTER: &str = "account";
+/// See [`ACCOUNT_COUNTER`].
+pub(crate) const JOB_COUNTER: &str = "job";
 /// See [`ACCOUNT_COUNTER`].
 pub(crate) const DOMAIN_COUNTER: &str = "domain";
 

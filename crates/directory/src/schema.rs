@@ -6,10 +6,11 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::StorageError;
+use crate::row::RowKind;
+use crate::{StorageError, index};
 
 /// The format that this version writes.
-pub(crate) const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 2;
 
 /// How long a statement waits for another connection's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
@@ -20,7 +21,8 @@ const STATEMENTS_MAX: usize = 96;
 /// Most memory for one connection's pages, in KiB.
 const PAGE_CACHE_KIB: i64 = 8 * 1024;
 
-const TABLES: &str = "
+/// The tables that format 1 had in the same form.
+const TABLES_1: &str = "
 CREATE TABLE dir_head (
     id INTEGER PRIMARY KEY,
     format INTEGER NOT NULL,
@@ -81,9 +83,6 @@ CREATE TABLE dir_placement (
     server TEXT NOT NULL
 );
 CREATE INDEX dir_placement_by_server ON dir_placement (server, account_id);
-CREATE TABLE dir_pending_store (
-    account_id BIGINT NOT NULL PRIMARY KEY
-);
 CREATE TABLE dir_server_name (
     name TEXT NOT NULL PRIMARY KEY,
     server TEXT NOT NULL
@@ -94,6 +93,39 @@ CREATE TABLE dir_count (
     value BIGINT NOT NULL
 );
 ";
+
+/// The tables that are new or other in format 2. In format 1 an account had one pending store at most.
+const TABLES_2: &str = "
+CREATE TABLE dir_pending_store (
+    row_key TEXT NOT NULL PRIMARY KEY,
+    account_id BIGINT NOT NULL,
+    server TEXT NOT NULL
+);
+CREATE INDEX dir_pending_store_by_account ON dir_pending_store (account_id, server);
+CREATE TABLE dir_copy (
+    account_id BIGINT NOT NULL,
+    server TEXT NOT NULL,
+    kept_until BIGINT,
+    PRIMARY KEY (account_id, server)
+);
+CREATE INDEX dir_copy_by_server ON dir_copy (server, account_id);
+CREATE INDEX dir_copy_by_end ON dir_copy (kept_until, account_id, server);
+CREATE TABLE dir_move (
+    account_id BIGINT NOT NULL PRIMARY KEY,
+    job_id BIGINT NOT NULL,
+    phase INTEGER NOT NULL
+);
+CREATE INDEX dir_move_by_job ON dir_move (job_id, account_id);
+CREATE INDEX dir_move_by_phase ON dir_move (job_id, phase, account_id);
+CREATE TABLE dir_job (
+    job_id BIGINT NOT NULL PRIMARY KEY,
+    is_over INTEGER NOT NULL
+);
+CREATE INDEX dir_job_by_end ON dir_job (is_over, job_id);
+";
+
+/// The kinds of rows that the tables of format 2 are about. A copy may have carried some that its version didn't know.
+const KINDS_2: [RowKind; 4] = [RowKind::PendingStore, RowKind::Copy, RowKind::Move, RowKind::Job];
 
 /// What every connection needs, readers and writer alike.
 pub(crate) fn prepare(conn: &Connection) -> Result<(), StorageError> {
@@ -115,11 +147,13 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
             tx.query_row("SELECT format FROM dir_head WHERE id = 1", [], |row| row.get(0)).optional()?;
         match format {
             Some(FORMAT) => {}
+            Some(1) => migrate_to_2(&tx)?,
             Some(found) if found > FORMAT => return Err(StorageError::NewerFormat { found, known: FORMAT }),
             found => return Err(StorageError::Damaged(format!("the format version is {found:?}"))),
         }
     } else {
-        tx.execute_batch(TABLES)?;
+        tx.execute_batch(TABLES_1)?;
+        tx.execute_batch(TABLES_2)?;
         tx.execute(
             "INSERT INTO dir_head (id, format, installation, is_copy, modseq, digest,
                  position_modseq, position_kind, position_key)
@@ -131,8 +165,25 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// Rows stay as they are: an older key of a pending store is as good as the one that is written now.
+fn migrate_to_2(conn: &Connection) -> Result<(), StorageError> {
+    conn.execute_batch("DROP TABLE dir_pending_store")?;
+    conn.execute_batch(TABLES_2)?;
+    for kind in KINDS_2 {
+        let sql = "SELECT row_key, content FROM dir_row WHERE kind = $1 AND content IS NOT NULL ORDER BY row_key";
+        let mut statement = conn.prepare(sql)?;
+        let mut rows = statement.query([kind as u16])?;
+        while let Some(row) = rows.next()? {
+            let (key, content): (String, String) = (row.get(0)?, row.get(1)?);
+            index::update(conn, kind, &key, None, Some(&content))?;
+        }
+    }
+    conn.execute("UPDATE dir_head SET format = $1 WHERE id = 1", [FORMAT])?;
+    Ok(())
+}
+
 /// Every table but the head.
-pub(crate) const CONTENT_TABLES: [&str; 11] = [
+pub(crate) const CONTENT_TABLES: [&str; 14] = [
     "dir_row",
     "dir_domain_name",
     "dir_address",
@@ -142,6 +193,9 @@ pub(crate) const CONTENT_TABLES: [&str; 11] = [
     "dir_member",
     "dir_placement",
     "dir_pending_store",
+    "dir_copy",
+    "dir_move",
+    "dir_job",
     "dir_server_name",
     "dir_count",
 ];

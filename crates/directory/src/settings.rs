@@ -21,10 +21,32 @@ pub const RETENTION_DAYS: &str = "retention-days";
 /// 552); "defer" when not set.
 pub const FULL_MAILBOX: &str = "full-mailbox";
 
+/// Accounts that are copied at the same time because of moves, at most; four when not set.
+pub const MOVE_PARALLEL: &str = "move.parallel";
+/// Bytes that one move copies in a second, at most; 0, when not set, is as many as go without slowing down others.
+pub const MOVE_BYTES_PER_SECOND: &str = "move.bytes-per-second";
+/// How long a cut-over may take before it is given up and tried again later, in milliseconds; a thousand when not set.
+/// Nobody can write to the account for as long.
+pub const MOVE_CUT_OVER_MS: &str = "move.cut-over-ms";
+/// How many hours an account can be moved back for; 24 when not set.
+pub const MOVE_ROLLBACK_HOURS: &str = "move.rollback-hours";
+
+/// Settings that are numbers: name, what holds when it isn't set, smallest, largest.
+const NUMBERS: [(&str, u64, u64, u64); 4] = [
+    (MOVE_BYTES_PER_SECOND, 0, 0, 1 << 40),
+    (MOVE_CUT_OVER_MS, 1000, 100, 60_000),
+    (MOVE_PARALLEL, 4, 1, 64),
+    (MOVE_ROLLBACK_HOURS, 24, 0, 24 * 90),
+];
+
 /// The settings that the directory reads, each with what holds when it isn't set.
-pub const KNOWN: [(&str, Option<&str>); 5] = [
+pub const KNOWN: [(&str, Option<&str>); 9] = [
     (DEFAULT_DOMAIN, None),
     (FULL_MAILBOX, Some("defer")),
+    (MOVE_BYTES_PER_SECOND, Some("0")),
+    (MOVE_CUT_OVER_MS, Some("1000")),
+    (MOVE_PARALLEL, Some("4")),
+    (MOVE_ROLLBACK_HOURS, Some("24")),
     (PLUS_SEPARATORS, Some("+")),
     (POSTMASTER, None),
     (RETENTION_DAYS, Some("7")),
@@ -34,6 +56,9 @@ pub const KNOWN: [(&str, Option<&str>); 5] = [
 const RETENTION_DAYS_DEFAULT: u32 = 7;
 /// Longest retention, in days: ten years.
 pub const RETENTION_DAYS_MAX: u32 = 3650;
+
+/// Milliseconds of an hour.
+const MS_PER_HOUR: i64 = 60 * 60 * 1000;
 
 /// Longest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024;
@@ -72,8 +97,21 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = matches!(value, "defer" | "refuse");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be defer or refuse"))
         }
-        _ => Ok(value.to_owned()),
+        name => match NUMBERS.iter().find(|(known, ..)| *known == name) {
+            Some((_, _, least, most)) => {
+                let number = value.trim().parse::<u64>().ok().filter(|number| (least..=most).contains(&number));
+                let invalid = || names::invalid("value", format!("it must be a number from {least} to {most}"));
+                number.map(|number| number.to_string()).ok_or_else(invalid)
+            }
+            None => Ok(value.to_owned()),
+        },
     }
+}
+
+/// How long copies are kept for the way back, in milliseconds.
+pub(crate) fn rollback_ms(reader: &Reader<'_>) -> Result<i64, StorageError> {
+    let hours = reader.number_setting(MOVE_ROLLBACK_HOURS)?;
+    Ok(i64::try_from(hours).unwrap_or(i64::MAX).saturating_mul(MS_PER_HOUR))
 }
 
 impl Reader<'_> {
@@ -97,6 +135,15 @@ impl Reader<'_> {
     pub fn retention_days(&self, domain: Option<&Domain>) -> Result<u32, StorageError> {
         let set = self.setting_for(domain, RETENTION_DAYS)?;
         Ok(set.and_then(|days| days.parse().ok()).unwrap_or(RETENTION_DAYS_DEFAULT))
+    }
+
+    /// One of the system's settings that are numbers, such as [`MOVE_PARALLEL`]; zero for a name that is none of them.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn number_setting(&self, name: &str) -> Result<u64, StorageError> {
+        let default = NUMBERS.iter().find(|(known, ..)| *known == name).map_or(0, |(_, default, ..)| *default);
+        Ok(self.setting_for(None, name)?.and_then(|value| value.parse().ok()).unwrap_or(default))
     }
 
     /// Whether senders to a mailbox of a domain that is over its quota are refused for good.

@@ -1,6 +1,7 @@
 //! Reading: indexed point reads and pages; nothing here looks at all rows of anything.
 
 mod entries;
+mod moves;
 mod servers;
 
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
@@ -211,6 +212,18 @@ impl<'c> Reader<'c> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let ids = statement.query_map(params, |row| id(row, 0))?.collect::<Result<Vec<_>, _>>()?;
         Ok(ids)
+    }
+
+    /// The rows whose keys a statement gives.
+    pub(super) fn rows_by_key<T: Content>(
+        &self,
+        sql: &str,
+        params: &[&dyn rusqlite::ToSql],
+    ) -> Result<Vec<T>, StorageError> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let keys = statement.query_map(params, |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        let found = keys.into_iter().map(|key| self.row(&key)).collect::<Result<Vec<Option<Versioned<T>>>, _>>()?;
+        Ok(found.into_iter().flatten().map(|found| found.value).collect())
     }
 
     pub(super) fn collect<T>(

@@ -17,16 +17,37 @@ impl Reader<'_> {
         self.row(&row::account_key(account))
     }
 
-    /// The store that is being made or deleted for an account.
-    pub fn pending_store(&self, account: AccountId) -> Result<Option<Versioned<PendingStore>>, StorageError> {
-        self.row(&row::account_key(account))
+    /// The stores of an account that are being made or deleted: few.
+    pub fn pending_stores_of(&self, account: AccountId) -> Result<Vec<PendingStore>, StorageError> {
+        let found = self.pending_keys(account, None)?.into_iter().map(|key| self.row::<PendingStore>(&key));
+        Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().map(|found| found.value).collect())
     }
 
-    /// Stores that are being made or deleted, by account after `after`, at most `limit`.
-    pub fn pending_stores(&self, after: AccountId, limit: usize) -> Result<Vec<PendingStore>, StorageError> {
-        let sql = "SELECT account_id FROM dir_pending_store WHERE account_id > $1 ORDER BY account_id LIMIT $2";
-        let ids = self.ids(sql, params![number(after.0), page(limit)])?;
-        self.collect(ids, |id| Ok(self.pending_store(AccountId(id))?.map(|found| found.value)))
+    /// The store of an account on a server that is being made or deleted.
+    pub fn pending_store(&self, account: AccountId, server: NodeId) -> Result<Option<PendingStore>, StorageError> {
+        Ok(self.pending_stores_of(account)?.into_iter().find(|pending| pending.server == server))
+    }
+
+    /// The keys of the rows that tell of an account's pending stores, on one server or on all.
+    pub(crate) fn pending_keys(&self, account: AccountId, on: Option<NodeId>) -> Result<Vec<String>, StorageError> {
+        let sql = "SELECT row_key, server FROM dir_pending_store WHERE account_id = $1 ORDER BY server";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([number(account.0)], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let on = on.map(|server| server.to_string());
+        Ok(rows.into_iter().filter(|(_, at)| on.as_ref().is_none_or(|on| on == at)).map(|(key, _)| key).collect())
+    }
+
+    /// Stores that are being made or deleted, by account and server after `after`, at most `limit`.
+    pub fn pending_stores(
+        &self,
+        after: Option<(AccountId, NodeId)>,
+        limit: usize,
+    ) -> Result<Vec<PendingStore>, StorageError> {
+        let sql = "SELECT row_key FROM dir_pending_store WHERE (account_id, server) > ($1, $2)
+            ORDER BY account_id, server LIMIT $3";
+        let (account, server) = after.map_or((0, String::new()), |(account, at)| (number(account.0), at.to_string()));
+        self.rows_by_key(sql, params![account, server, page(limit)])
     }
 
     /// The accounts placed on a server, by id after `after`, at most `limit`.

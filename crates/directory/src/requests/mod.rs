@@ -1,13 +1,16 @@
 //! What each request checks and writes.
 
+mod copies;
 mod domain;
 mod entry;
 mod group;
+mod job;
+mod moves;
 mod pending;
 mod server;
 mod setting;
 
-use sterna_base::{AccountId, Modseq};
+use sterna_base::{AccountId, Modseq, NodeId};
 
 use crate::read::Versioned;
 use crate::request::{Created, Request};
@@ -23,7 +26,7 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::DeleteDomain { id, expect } => domain::delete(write, *id, *expect).map(|()| None),
         Request::ReserveAccount { server } => pending::reserve(write, *server).map(|id| Some(Created::Account(id))),
         Request::GiveUpAccount { account } => pending::give_up(write, *account).map(|()| None),
-        Request::StoreGone { account } => pending::gone(write, *account).map(|()| None),
+        Request::StoreGone { account, server } => pending::gone(write, *account, *server).map(|()| None),
         Request::CreateUser { id, new, server } => entry::create_user(write, *id, new, *server).map(|()| None),
         Request::SetUser { id, expect, patch } => entry::set_user(write, *id, *expect, patch).map(|()| None),
         Request::CreateShared { id, new, server } => entry::create_shared(write, *id, new, *server).map(|()| None),
@@ -37,13 +40,39 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         }
         Request::SetServer { id, expect, patch } => server::set(write, *id, *expect, patch).map(|()| None),
         Request::DeleteServer { id, expect } => server::delete(write, *id, *expect).map(|()| None),
-        Request::SetPlacement { account, expect, server, epoch } => {
-            server::set_placement(write, *account, *expect, *server, *epoch).map(|()| None)
-        }
         Request::PutSetting { scope, name, value } => {
             setting::put(write, *scope, name, value.as_deref()).map(|()| None)
         }
+        Request::BeginJob(new) => job::begin(write, new).map(|id| Some(Created::Job(id))),
+        Request::MoveBack { accounts, what, by } => {
+            job::move_back(write, accounts, what, by).map(|id| Some(Created::Job(id)))
+        }
+        Request::SetJob { id, change } => job::set(write, *id, *change).map(|()| None),
+        Request::StartMove { account } => moves::start(write, *account).map(|()| None),
+        Request::CutOver { account, deadline } => {
+            moves::cut_over(write, *account, *deadline).map(|epoch| Some(Created::Epoch(epoch)))
+        }
+        Request::CommitMove { account, epoch } => moves::commit(write, *account, *epoch).map(|()| None),
+        Request::AbortMove { account, retry, reason } => {
+            moves::abort(write, *account, *retry, reason).map(|epoch| epoch.map(Created::Epoch))
+        }
+        Request::FailMove { account, reason } => {
+            moves::fail(write, *account, reason).map(|epoch| epoch.map(Created::Epoch))
+        }
+        Request::PutStandby { accounts, server, durability } => {
+            copies::put_standby(write, accounts, *server, *durability).map(|()| None)
+        }
+        Request::DropCopy { account, server } => copies::drop(write, *account, *server).map(|()| None),
+        Request::ExpireCopies { before } => copies::expire(write, *before).map(|()| None),
+        Request::FailOver { account, to, expect } => {
+            moves::fail_over(write, *account, *to, *expect).map(|epoch| Some(Created::Epoch(epoch)))
+        }
     }
+}
+
+/// What a server is called in messages.
+pub(crate) fn names_server(write: &Write<'_>, id: NodeId) -> Result<String, StorageError> {
+    Ok(write.reader.server(id)?.map_or_else(|| id.to_string(), |found| found.value.name))
 }
 
 pub(crate) fn reserve(write: &mut Write<'_>) -> Result<AccountId, StorageError> {

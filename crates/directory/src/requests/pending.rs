@@ -3,10 +3,11 @@
 use sterna_base::{AccountId, NodeId};
 
 use super::found;
+use super::job::End;
 use crate::model::PendingStore;
 use crate::names::invalid;
 use crate::placement_policy::NoServer;
-use crate::row::{self, RowKind};
+use crate::row::RowKind;
 use crate::write::Write;
 use crate::{RequestError, StorageError};
 
@@ -22,29 +23,52 @@ pub(crate) fn reserve(write: &mut Write<'_>, server: NodeId) -> Result<AccountId
 
 /// The reservation becomes a placement: from now on somebody names the store.
 pub(crate) fn claim(write: &mut Write<'_>, account: AccountId, server: NodeId) -> Result<(), RequestError> {
-    match write.reader.pending_store(account)?.map(|found| found.value) {
-        None => Err(invalid("id", "it was not reserved")),
-        Some(pending) if pending.deleting => Err(invalid("id", "its reservation was given up")),
+    let stores = write.reader.pending_stores_of(account)?;
+    match stores.iter().find(|pending| !pending.deleting) {
+        None if stores.is_empty() => Err(invalid("id", "it was not reserved")),
+        None => Err(invalid("id", "its reservation was given up")),
         Some(pending) if pending.server != server => Err(invalid("server", "the id was reserved for another server")),
-        Some(_) => Ok(write.delete(RowKind::PendingStore, &row::account_key(account))?),
+        Some(_) => Ok(forget(write, account, server)?),
     }
 }
 
 pub(crate) fn give_up(write: &mut Write<'_>, account: AccountId) -> Result<(), RequestError> {
-    let pending = found(write.reader.pending_store(account)?, "account", account, None)?;
-    Ok(write.put(&PendingStore { deleting: true, ..pending })?)
+    let stores = write.reader.pending_stores_of(account)?;
+    if stores.is_empty() {
+        return Err(RequestError::NoSuch { what: "account", id: account.to_string() });
+    }
+    for pending in stores.into_iter().filter(|pending| !pending.deleting) {
+        forget(write, account, pending.server)?;
+        write.put(&PendingStore { deleting: true, ..pending })?;
+    }
+    Ok(())
 }
 
-/// An account that was placed loses its entry: its store is to be deleted.
-pub(crate) fn abandon(write: &mut Write<'_>, account: AccountId) -> Result<(), StorageError> {
+/// An account loses its entry: every store that may be anywhere is to be deleted.
+pub(crate) fn abandon(write: &mut Write<'_>, account: AccountId) -> Result<(), RequestError> {
+    if let Some(row) = write.reader.move_of(account)? {
+        super::moves::end(write, &row.value, End::Aborted)?;
+    }
+    for copy in write.reader.copies_of(account)? {
+        super::copies::drop_copy_row(write, &copy)?;
+    }
     let Some(placement) = write.reader.placement(account)? else { return Ok(()) };
-    write.put(&PendingStore { account, server: placement.value.server, since: write.now, deleting: true })
+    let server = placement.value.server;
+    Ok(write.put(&PendingStore { account, server, since: write.now, deleting: true })?)
 }
 
 /// Repeating it is success: the answer may have been lost.
-pub(crate) fn gone(write: &mut Write<'_>, account: AccountId) -> Result<(), RequestError> {
-    match write.reader.pending_store(account)? {
-        Some(pending) if !pending.value.deleting => Err(invalid("account", "its store is not being deleted")),
-        _ => Ok(write.delete(RowKind::PendingStore, &row::account_key(account))?),
+pub(crate) fn gone(write: &mut Write<'_>, account: AccountId, server: NodeId) -> Result<(), RequestError> {
+    match write.reader.pending_store(account, server)? {
+        Some(pending) if !pending.deleting => Err(invalid("account", "its store is not being deleted")),
+        _ => Ok(forget(write, account, server)?),
     }
+}
+
+/// The row has the key that was usual when it was written: in format 1, that of the account alone.
+fn forget(write: &mut Write<'_>, account: AccountId, server: NodeId) -> Result<(), StorageError> {
+    for key in write.reader.pending_keys(account, Some(server))? {
+        write.delete(RowKind::PendingStore, &key)?;
+    }
+    Ok(())
 }

@@ -1,11 +1,10 @@
-//! Servers and placements.
+//! Servers.
 
-use sterna_base::{AccountId, Epoch, Modseq, NodeId};
+use sterna_base::{Modseq, NodeId};
 
 use super::found;
-use crate::model::{Placement, Roles, Server};
+use crate::model::{Roles, Server};
 use crate::names::{self, invalid};
-use crate::placement_policy::NoServer;
 use crate::request::ServerPatch;
 use crate::row::{self, RowKind};
 use crate::write::Write;
@@ -40,6 +39,10 @@ pub(crate) fn put(
                 accepts_new_accounts: true,
                 free_bytes: None,
                 free_bytes_at: None,
+                draining: false,
+                capacity_bytes: None,
+                used_bytes: None,
+                version: None,
                 created_at: write.now,
             }
         }
@@ -55,14 +58,29 @@ pub(crate) fn set(
     patch: &ServerPatch,
 ) -> Result<(), RequestError> {
     let mut server = found(write.reader.server(id)?, "server", id, expect)?;
-    let ServerPatch { name, address, roles, weight, accepts_new_accounts, free_bytes } = patch.clone();
+    let ServerPatch {
+        name,
+        address,
+        roles,
+        weight,
+        accepts_new_accounts,
+        draining,
+        free_bytes,
+        capacity_bytes,
+        used_bytes,
+        version,
+    } = patch.clone();
     server.name = name.unwrap_or(server.name);
     server.address = address.unwrap_or(server.address);
     server.roles = roles.unwrap_or(server.roles);
     server.weight = weight.unwrap_or(server.weight);
     server.accepts_new_accounts = accepts_new_accounts.unwrap_or(server.accepts_new_accounts);
-    if let Some(free_bytes) = free_bytes {
-        server.free_bytes = Some(free_bytes);
+    server.draining = draining.unwrap_or(server.draining);
+    if free_bytes.is_some() || capacity_bytes.is_some() || used_bytes.is_some() || version.is_some() {
+        server.free_bytes = free_bytes.or(server.free_bytes);
+        server.capacity_bytes = capacity_bytes.or(server.capacity_bytes);
+        server.used_bytes = used_bytes.or(server.used_bytes);
+        server.version = version.map(|text| names::one_line(&text)).or(server.version);
         server.free_bytes_at = Some(write.now);
     }
     let server = checked(write, server)?;
@@ -71,10 +89,7 @@ pub(crate) fn set(
 
 pub(crate) fn delete(write: &mut Write<'_>, id: NodeId, expect: Option<Modseq>) -> Result<(), RequestError> {
     let server = found(write.reader.server(id)?, "server", id, expect)?;
-    let accounts = write.reader.accounts_on(id)?;
-    if accounts > 0 {
-        return Err(RequestError::InUse { by: format!("{accounts} accounts live on {}", server.name) });
-    }
+    check_empty(write, &server)?;
     if server.roles.main {
         return Err(RequestError::InUse { by: format!("{} is the main node", server.name) });
     }
@@ -82,6 +97,17 @@ pub(crate) fn delete(write: &mut Write<'_>, id: NodeId, expect: Option<Modseq>) 
         return Err(RequestError::InUse { by: format!("domain {domain} names {}", server.name) });
     }
     Ok(write.delete(RowKind::Server, &row::server_key(id))?)
+}
+
+/// Nothing is there, and nothing is on its way there.
+fn check_empty(write: &Write<'_>, server: &Server) -> Result<(), RequestError> {
+    let accounts = write.reader.accounts_on(server.id)?;
+    let copies = write.reader.copy_count(server.id)?;
+    let moves = write.reader.move_count(server.id)?;
+    if (accounts, copies, moves) == (0, 0, 0) {
+        return Ok(());
+    }
+    Err(RequestError::ServerInUse { name: server.name.clone(), accounts, copies, moves })
 }
 
 /// The first domain whose list of servers has this one. Looks at all domains: servers are deleted rarely, and an index
@@ -110,8 +136,8 @@ fn checked(write: &Write<'_>, mut server: Server) -> Result<Server, RequestError
     if server.weight > WEIGHT_MAX {
         return Err(invalid("weight", "it is at most 1000000"));
     }
-    if !server.roles.data && write.reader.accounts_on(server.id)? > 0 {
-        return Err(RequestError::InUse { by: format!("accounts live on {}", server.name) });
+    if !server.roles.data {
+        check_empty(write, &server)?;
     }
     Ok(server)
 }
@@ -124,25 +150,4 @@ fn check_address(address: &str) -> Result<(), RequestError> {
                 && (names::domain(host).is_some() || host.parse::<std::net::IpAddr>().is_ok())
         });
     if good { Ok(()) } else { Err(invalid("address", format!("“{address}” is not host:port"))) }
-}
-
-pub(crate) fn set_placement(
-    write: &mut Write<'_>,
-    account: AccountId,
-    expect: Epoch,
-    server: NodeId,
-    epoch: Epoch,
-) -> Result<(), RequestError> {
-    let old = found(write.reader.placement(account)?, "placement", account, None)?;
-    if old.epoch != expect {
-        return Err(RequestError::Moved { expected: expect, found: old.epoch });
-    }
-    if epoch <= old.epoch {
-        return Err(invalid("epoch", "it only grows"));
-    }
-    let server = found(write.reader.server(server)?, "server", server, None)?;
-    if !server.roles.data {
-        return Err(NoServer::NotData(server.name).into());
-    }
-    Ok(write.put(&Placement { account, server: server.id, epoch })?)
 }

@@ -47,8 +47,13 @@ impl Main {
     }
 
     pub fn reserve(&mut self, server: NodeId) -> AccountId {
-        match self.submit(Request::ReserveAccount { server }).unwrap().created {
-            Some(Created::Account(id)) => id,
+        self.try_reserve(server).unwrap()
+    }
+
+    /// `None` when the server holds no accounts.
+    pub fn try_reserve(&mut self, server: NodeId) -> Option<AccountId> {
+        match self.submit(Request::ReserveAccount { server }).ok()?.created {
+            Some(Created::Account(id)) => Some(id),
             other => panic!("{other:?}"),
         }
     }

@@ -1,7 +1,7 @@
 //! Copies: whatever happens on the main node and on the way, a copy at the head has the same rows, indexes and digest.
 
 use proptest::prelude::*;
-use sterna_base::{AccountId, DomainId, Epoch, InstallationId, Modseq, NodeId};
+use sterna_base::{AccountId, DomainId, InstallationId, Modseq, NodeId};
 use sterna_directory::request::{DomainPatch, NewDomain, NewGroup, NewShared, NewUser, ServerPatch, UserPatch};
 use sterna_directory::{
     ApplyError, Change, Changes, Core, Cursor, Member, Mode, Request, RowKind, Scope, StorageError,
@@ -9,6 +9,7 @@ use sterna_directory::{
 use tempfile::TempDir;
 
 use crate::common::{ALPHA, BETA, Main};
+use crate::move_steps::{self, MoveStep};
 
 struct Copy {
     folder: TempDir,
@@ -74,7 +75,7 @@ enum Step {
     Delete { id: u8 },
     Cleanup { id: u8 },
     Weight { server: bool, weight: u8 },
-    Move { id: u8, server: bool },
+    Moves(MoveStep),
     Setting { domain: Option<u8>, value: Option<u8> },
     ReopenMain,
     Pull { limit: u8 },
@@ -101,7 +102,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => id.clone().prop_map(|id| Step::Delete { id }),
         2 => id.clone().prop_map(|id| Step::Cleanup { id }),
         1 => (any::<bool>(), n.clone()).prop_map(|(server, weight)| Step::Weight { server, weight }),
-        1 => (id.clone(), any::<bool>()).prop_map(|(id, server)| Step::Move { id, server }),
+        6 => move_steps::step().prop_map(Step::Moves),
         1 => (maybe(), maybe()).prop_map(|(domain, value)| Step::Setting { domain, value }),
         1 => Just(Step::ReopenMain),
         6 => (1..6u8).prop_map(|limit| Step::Pull { limit }),
@@ -135,7 +136,7 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
         },
         Step::DeleteDomain { id } => Request::DeleteDomain { id: DomainId(u64::from(id % 4) + 1), expect: None },
         Step::User { local, domain, alias, login } => Request::CreateUser {
-            id: main.reserve(server(local % 2 == 0)),
+            id: main.try_reserve(server(local % 2 == 0))?,
             new: NewUser {
                 address: address(local, domain),
                 aliases: alias.map(|alias| address(alias, domain)).into_iter().collect(),
@@ -157,7 +158,7 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
         },
         Step::Shared { local, domain } => {
             let new = NewShared { address: address(local, domain), ..NewShared::default() };
-            Request::CreateShared { id: main.reserve(BETA), new, server: BETA }
+            Request::CreateShared { id: main.try_reserve(BETA)?, new, server: BETA }
         }
         Step::Group { local, domain } => {
             Request::CreateGroup(NewGroup { address: address(local, domain), ..NewGroup::default() })
@@ -173,8 +174,9 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
         }
         Step::Cleanup { id } => {
             let account = account(id);
-            let pending = main.core.reader().pending_store(account).unwrap()?.value;
-            if pending.deleting { Request::StoreGone { account } } else { Request::GiveUpAccount { account } }
+            let pending = main.core.reader().pending_stores_of(account).unwrap().first().copied()?;
+            let server = pending.server;
+            if pending.deleting { Request::StoreGone { account, server } } else { Request::GiveUpAccount { account } }
         }
         Step::Weight { server: alpha, weight } => Request::SetServer {
             id: server(alpha),
@@ -185,11 +187,7 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
                 ..ServerPatch::default()
             },
         },
-        Step::Move { id, server: alpha } => {
-            let epoch = main.core.reader().placement(account(id)).unwrap()?.value.epoch;
-            let (server, next) = (server(alpha), Epoch(epoch.0 + 1));
-            Request::SetPlacement { account: account(id), expect: epoch, server, epoch: next }
-        }
+        Step::Moves(step) => return move_steps::request(main, &step),
         Step::Setting { domain, value } => Request::PutSetting {
             scope: domain.map_or(Scope::System, |id| Scope::Domain(DomainId(u64::from(id) + 1))),
             name: "x-test".into(),

@@ -4,4 +4,6 @@ mod common;
 mod follow;
 mod log_in_and_route;
 mod many;
+mod move_steps;
+mod moves;
 mod names;

@@ -42,6 +42,10 @@ fn server(id: NodeId, name: &str) -> Change {
         accepts_new_accounts: true,
         free_bytes: None,
         free_bytes_at: None,
+        draining: false,
+        capacity_bytes: None,
+        used_bytes: None,
+        version: None,
         created_at: Timestamp(0),
     };
     row(RowKind::Server, id.to_string(), &server)

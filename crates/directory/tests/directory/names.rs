@@ -1,8 +1,9 @@
 //! Every name belongs to one owner; renaming, deleting and making again.
 
+use sterna_account::Digest;
 use sterna_base::{AccountId, Epoch, Modseq};
 use sterna_directory::request::{DomainPatch, NewDomain, NewGroup, NewShared, UserPatch};
-use sterna_directory::{Core, Member, Mode, Request, RequestError, RowKind, StorageError};
+use sterna_directory::{Core, Cursor, Member, Mode, Request, RequestError, RowKind, StorageError};
 
 use crate::common::{ALPHA, BETA, Main, new_user};
 
@@ -169,37 +170,25 @@ fn a_store_without_a_placement_is_remembered_until_it_is_gone() {
     main.domain("demo.test", &[]);
     let create = |id, server| Request::CreateUser { id, new: new_user("ana@demo.test", &[]), server };
     let given_up = main.reserve(ALPHA);
-    assert_eq!(code(main.submit(Request::StoreGone { account: given_up })), "invalid", "it may still be wanted");
+    assert_eq!(
+        code(main.submit(Request::StoreGone { account: given_up, server: ALPHA })),
+        "invalid",
+        "it may still be wanted"
+    );
     main.submit(Request::GiveUpAccount { account: given_up }).unwrap();
     assert_eq!(code(main.submit(create(given_up, ALPHA))), "invalid", "its store may be gone any moment");
     let id = main.reserve(ALPHA);
     assert_eq!(code(main.submit(create(id, BETA))), "invalid", "its store was made elsewhere");
     main.submit(create(id, ALPHA)).unwrap();
-    let pending = |main: &Main| main.core.reader().pending_stores(AccountId(0), 10).unwrap();
+    let pending = |main: &Main| main.core.reader().pending_stores(None, 10).unwrap();
     assert_eq!(pending(&main).iter().map(|store| store.account).collect::<Vec<_>>(), [given_up]);
     delete(&mut main, id, RowKind::User).unwrap();
     let found = pending(&main);
     assert_eq!((found.len(), found[1].account, found[1].server, found[1].deleting), (2, id, ALPHA, true));
     for account in [given_up, id, id] {
-        main.submit(Request::StoreGone { account }).unwrap();
+        main.submit(Request::StoreGone { account, server: ALPHA }).unwrap();
     }
     assert_eq!(pending(&main), []);
-}
-
-#[test]
-fn a_placement_changes_hands_once() {
-    let mut main = Main::new();
-    main.domain("demo.test", &[]);
-    let account = main.user("ana@demo.test", &[]);
-    let place =
-        |expect, epoch| Request::SetPlacement { account, expect: Epoch(expect), server: BETA, epoch: Epoch(epoch) };
-    assert_eq!(code(main.submit(place(1, 1))), "invalid");
-    main.submit(place(1, 2)).unwrap();
-    assert_eq!(code(main.submit(place(1, 2))), "moved");
-    let reader = main.core.reader();
-    assert_eq!((reader.accounts_on(ALPHA).unwrap(), reader.accounts_on(BETA).unwrap()), (0, 1));
-    assert_eq!(reader.placed_on(BETA, AccountId(0), 10).unwrap(), [account]);
-    assert_eq!(code(main.submit(Request::DeleteServer { id: BETA, expect: None })), "in-use");
 }
 
 #[test]
@@ -260,9 +249,47 @@ fn a_later_format_is_left_alone() {
     let main = Main::new();
     let path = main.folder.path().join("directory.db");
     let conn = rusqlite::Connection::open(&path).unwrap();
-    conn.execute("UPDATE dir_head SET format = 2", []).unwrap();
+    conn.execute("UPDATE dir_head SET format = 3", []).unwrap();
     let error = Core::open(&path, Mode::Copy).err().unwrap();
-    assert!(matches!(error, StorageError::NewerFormat { found: 2, known: 1 }), "{error}");
+    assert!(matches!(error, StorageError::NewerFormat { found: 3, known: 2 }), "{error}");
+}
+
+/// Makes of a file what format 1 would have made of it.
+fn write_as_format_1(main: &Main) {
+    let conn = rusqlite::Connection::open(main.folder.path().join("directory.db")).unwrap();
+    conn.execute_batch(
+        "DROP TABLE dir_copy; DROP TABLE dir_move; DROP TABLE dir_job; DROP TABLE dir_pending_store;
+        CREATE TABLE dir_pending_store (account_id BIGINT NOT NULL PRIMARY KEY);
+        INSERT INTO dir_pending_store SELECT CAST(substr(row_key, 16, 1) AS INTEGER) FROM dir_row WHERE kind = 10;
+        UPDATE dir_row SET row_key = substr(row_key, 1, 16) WHERE kind = 10;
+        UPDATE dir_head SET format = 1;",
+    )
+    .unwrap();
+    let mut digest = Digest::default();
+    for row in main.core.reader().changes_since(&Cursor::start(), 1000).unwrap().rows {
+        digest.add(row.digest());
+    }
+    conn.execute("UPDATE dir_head SET digest = $1", [digest.to_string()]).unwrap();
+}
+
+#[test]
+fn a_file_of_format_1_is_read_with_its_keys() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let (kept, given_up) = (main.reserve(ALPHA), main.reserve(BETA));
+    main.submit(Request::GiveUpAccount { account: given_up }).unwrap();
+    write_as_format_1(&main);
+    main.reopen();
+    assert_eq!(main.core.reader().check().unwrap(), [""; 0]);
+    let stores = main.core.reader().pending_stores(None, 10).unwrap();
+    assert_eq!(
+        stores.iter().map(|store| (store.account, store.server)).collect::<Vec<_>>(),
+        [(kept, ALPHA), (given_up, BETA)]
+    );
+    main.submit(Request::CreateUser { id: kept, new: new_user("ana@demo.test", &[]), server: ALPHA }).unwrap();
+    main.submit(Request::StoreGone { account: given_up, server: BETA }).unwrap();
+    assert_eq!(main.core.reader().pending_stores(None, 10).unwrap(), []);
+    assert_eq!(main.core.reader().check().unwrap(), [""; 0]);
 }
 
 #[test]

@@ -140,12 +140,11 @@ impl AdminState {
         expect: Option<sterna_base::Modseq>,
         dry_run: bool,
     ) -> Result<(), Problem> {
-        let placement = self.directory.placement(id).await?;
         self.write(Request::DeleteEntry { id, kind, expect }, dry_run).await?;
-        if let Some(placement) = placement
-            && !dry_run
-        {
-            self.delete_store(id, placement.server).await;
+        if !dry_run {
+            for store in self.directory.read(move |reader| reader.pending_stores_of(id)).await? {
+                self.delete_store(id, store.server).await;
+            }
         }
         Ok(())
     }
@@ -156,7 +155,7 @@ impl AdminState {
             tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
             return;
         }
-        if let Err(error) = self.directory.submit(Request::StoreGone { account }).await {
+        if let Err(error) = self.directory.submit(Request::StoreGone { account, server }).await {
             tracing::warn!(%account, %error, "a deleted store could not be noted; it will be tried again");
         }
     }
@@ -187,17 +186,20 @@ pub async fn sweep_forever(state: AdminState) {
 
 /// One round of [`sweep_forever`], page by page: a server that is down for long must not keep others from their turn.
 pub(super) async fn sweep(state: &AdminState) -> Result<(), Problem> {
-    let mut after = AccountId(0);
+    let mut after = None;
     loop {
         let page = state.directory.read(move |reader| pending_stores(reader, after)).await?;
         let Some((last, _)) = page.last() else { return Ok(()) };
-        after = last.account;
+        after = Some((last.account, last.server));
         sweep_page(state, page).await?;
     }
 }
 
 /// Stores that are being made or deleted, and whether their servers still exist.
-fn pending_stores(reader: &Reader<'_>, after: AccountId) -> Result<Vec<(PendingStore, bool)>, Problem> {
+fn pending_stores(
+    reader: &Reader<'_>,
+    after: Option<(AccountId, NodeId)>,
+) -> Result<Vec<(PendingStore, bool)>, Problem> {
     let pending = reader.pending_stores(after, SWEEP_PAGE)?;
     pending.into_iter().map(|store| Ok((store, reader.server(store.server)?.is_some()))).collect()
 }
@@ -217,7 +219,7 @@ async fn sweep_page(state: &AdminState, page: Vec<(PendingStore, bool)>) -> Resu
             state.delete_store(account, store.server).await;
         } else {
             // The server was removed from the installation and its stores with it.
-            state.directory.submit(Request::StoreGone { account }).await?;
+            state.directory.submit(Request::StoreGone { account, server: store.server }).await?;
         }
     }
     Ok(())

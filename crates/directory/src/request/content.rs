@@ -1,188 +1,11 @@
-//! Requests: how the directory changes. Each is data, so that it can be tried without being done, logged, and later
-//! sent on from another node to the main one.
+//! What requests carry: things to be made, and changes of things.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use sterna_base::{AccountId, DomainId, Epoch, Modseq, NodeId};
+use sterna_base::{AccountId, JobId, NodeId};
 
-use crate::model::{Member, PasswordHash, Roles, Scope};
-use crate::row::RowKind;
-
-/// A change, done whole or not at all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Request {
-    /// Makes a domain.
-    CreateDomain(NewDomain),
-    /// Changes a domain.
-    SetDomain {
-        /// Which.
-        id: DomainId,
-        /// Only if it is still at this modseq.
-        expect: Option<Modseq>,
-        /// What to change.
-        patch: DomainPatch,
-    },
-    /// Deletes a domain that no address uses.
-    DeleteDomain {
-        /// Which.
-        id: DomainId,
-        /// Only if it is still at this modseq.
-        expect: Option<Modseq>,
-    },
-    /// Takes an account id that nobody else will get, and notes that its store is about to be made
-    /// ([`crate::PendingStore`]). First step of making an account: its store is made next, then [`Request::CreateUser`]
-    /// or [`Request::CreateShared`] makes it known.
-    ReserveAccount {
-        /// Where its store will be made.
-        server: NodeId,
-    },
-    /// Gives a reserved account up: its store, if it was made, is to be deleted.
-    GiveUpAccount {
-        /// Which.
-        account: AccountId,
-    },
-    /// The store of an account that was given up or deleted is gone.
-    StoreGone {
-        /// Which.
-        account: AccountId,
-    },
-    /// Makes a user and places the account, epoch 1. Repeating it for the same id and address is success.
-    CreateUser {
-        /// A reserved id. Zero when the request is only tried out.
-        id: AccountId,
-        /// What to make.
-        new: NewUser,
-        /// Where its store was made; the server that it was reserved for.
-        server: NodeId,
-    },
-    /// Changes a user.
-    SetUser {
-        /// Which.
-        id: AccountId,
-        /// Only if it is still at this modseq.
-        expect: Option<Modseq>,
-        /// What to change.
-        patch: UserPatch,
-    },
-    /// Makes a shared mailbox and places the account, epoch 1. Repeating it for the same id and address is success.
-    CreateShared {
-        /// A reserved id. Zero when the request is only tried out.
-        id: AccountId,
-        /// What to make.
-        new: NewShared,
-        /// Where its store was made; the server that it was reserved for.
-        server: NodeId,
-    },
-    /// Changes a shared mailbox.
-    SetShared {
-        /// Which.
-        id: AccountId,
-        /// Only if it is still at this modseq.
-        expect: Option<Modseq>,
-        /// What to change.
-        patch: SharedPatch,
-    },
-    /// Makes a group.
-    CreateGroup(NewGroup),
-    /// Changes a group, without its members.
-    SetGroup {
-        /// Which.
-        id: AccountId,
-        /// Only if it is still at this modseq.
-        expect: Option<Modseq>,
-        /// What to change.
-        patch: GroupPatch,
-    },
-    /// Adds members to a group and removes others. Adding one that is there and removing one that isn't is success.
-    SetMembers {
-        /// Which.
-        id: AccountId,
-        /// To add.
-        add: Vec<Member>,
-        /// To remove.
-        remove: Vec<Member>,
-    },
-    /// Deletes a user, group or shared mailbox, with its placement and memberships, and notes that its store is to be
-    /// deleted; the caller deletes it and says so with [`Request::StoreGone`].
-    DeleteEntry {
-        /// Which.
-        id: AccountId,
-        /// What the caller believes it to be.
-        kind: RowKind,
-        /// Only if it is still at this modseq.
-        expect: Option<Modseq>,
-    },
-    /// Makes a server known. Repeating it for the same id is a change of name, address and roles.
-    PutServer {
-        /// The id that it made itself.
-        id: NodeId,
-        /// Its name.
-        name: String,
-        /// `host:port` of its nodes' interface.
-        address: String,
-        /// What it does.
-        roles: Roles,
-    },
-    /// Changes a server.
-    SetServer {
-        /// Which.
-        id: NodeId,
-        /// Only if it is still at this modseq.
-        expect: Option<Modseq>,
-        /// What to change.
-        patch: ServerPatch,
-    },
-    /// Deletes a server that holds no account.
-    DeleteServer {
-        /// Which.
-        id: NodeId,
-        /// Only if it is still at this modseq.
-        expect: Option<Modseq>,
-    },
-    /// Places an account elsewhere: the one commit point of a move. Compare-and-set on the epoch.
-    SetPlacement {
-        /// Which.
-        account: AccountId,
-        /// The epoch that the caller has seen.
-        expect: Epoch,
-        /// Where it lives from now on.
-        server: NodeId,
-        /// The new epoch; larger than the old one.
-        epoch: Epoch,
-    },
-    /// Sets or (with no value) removes a setting.
-    PutSetting {
-        /// What it is about.
-        scope: Scope,
-        /// Its name.
-        name: String,
-        /// Its value.
-        value: Option<String>,
-    },
-}
-
-/// What a request did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
-    /// The directory's modseq after it. A request that changed nothing takes none.
-    pub modseq: Modseq,
-    /// Whether anything changed.
-    pub changed: bool,
-    /// What was made.
-    pub created: Option<Created>,
-}
-
-/// The id of what a request made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Created {
-    /// A domain.
-    Domain(DomainId),
-    /// A reserved account, or a group.
-    Account(AccountId),
-}
+use crate::model::{JobKind, Member, PasswordHash, Roles};
 
 /// A domain to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -362,11 +185,51 @@ pub struct ServerPatch {
     pub weight: Option<u32>,
     /// See [`crate::Server::accepts_new_accounts`].
     pub accepts_new_accounts: Option<bool>,
+    /// See [`crate::Server::draining`].
+    pub draining: Option<bool>,
     /// Free bytes, as the server just said.
     pub free_bytes: Option<u64>,
+    /// See [`crate::Server::capacity_bytes`].
+    pub capacity_bytes: Option<u64>,
+    /// See [`crate::Server::used_bytes`].
+    pub used_bytes: Option<u64>,
+    /// See [`crate::Server::version`].
+    pub version: Option<String>,
+}
+
+/// Moves to be planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewJob {
+    /// A job to add the moves to, for work that one request can't hold; `None` begins one. One that was aborted takes
+    /// none, one that is done goes on.
+    #[serde(default)]
+    pub id: Option<JobId>,
+    /// What is done.
+    pub kind: JobKind,
+    /// For people; when moves are added, empty leaves it as it is.
+    #[serde(default)]
+    pub what: String,
+    /// Accounts, and where they go; at most [`crate::MOVES_PER_REQUEST_MAX`].
+    pub moves: Vec<(AccountId, NodeId)>,
+    /// Who asks, for people.
+    #[serde(default)]
+    pub by: String,
+}
+
+/// What can be done to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobChange {
+    /// Start nothing and cut nothing over.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Take back what isn't committed.
+    Abort,
 }
 
 /// Tells "null" (clear it) from "not there" (leave it).
-pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(from).map(Some)
 }

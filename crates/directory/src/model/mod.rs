@@ -4,10 +4,14 @@
 //! group can be given a mailbox later without a new identity. Addresses name domains by id, so that renaming a domain
 //! touches one row.
 
+mod moves;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, DomainId, Epoch, NodeId, Timestamp};
+
+pub use moves::{Copy, CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase};
 
 /// A mail domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,9 +167,21 @@ pub struct Server {
     /// Free bytes where its accounts are, when it last said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
-    /// When it last said so.
+    /// When it last said so; of the other numbers that it says of itself as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free_bytes_at: Option<Timestamp>,
+    /// It is being emptied: no account is placed on it, and no move to it is planned but back to it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub draining: bool,
+    /// Bytes of the disk where its accounts are, used or not, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_bytes: Option<u64>,
+    /// Bytes that its accounts take there, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_bytes: Option<u64>,
+    /// The version that it runs, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// When it joined.
     pub created_at: Timestamp,
 }

@@ -1,0 +1,274 @@
+//! Requests: how the directory changes. Each is data, so that it can be tried without being done, logged, and later
+//! sent on from another node to the main one.
+
+mod content;
+
+use serde::{Deserialize, Serialize};
+use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
+
+use crate::model::{Durability, Member, Roles, Scope};
+use crate::row::RowKind;
+
+pub use content::{
+    DomainPatch, GroupPatch, JobChange, NewDomain, NewGroup, NewJob, NewShared, NewUser, ServerPatch, SharedPatch,
+    UserPatch,
+};
+
+/// A change, done whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// Makes a domain.
+    CreateDomain(NewDomain),
+    /// Changes a domain.
+    SetDomain {
+        /// Which.
+        id: DomainId,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+        /// What to change.
+        patch: DomainPatch,
+    },
+    /// Deletes a domain that no address uses.
+    DeleteDomain {
+        /// Which.
+        id: DomainId,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+    },
+    /// Takes an account id that nobody else will get, and notes that its store is about to be made
+    /// ([`crate::PendingStore`]). First step of making an account: its store is made next, then [`Request::CreateUser`]
+    /// or [`Request::CreateShared`] makes it known.
+    ReserveAccount {
+        /// Where its store will be made.
+        server: NodeId,
+    },
+    /// Gives a reserved account up: its store, if it was made, is to be deleted.
+    GiveUpAccount {
+        /// Which.
+        account: AccountId,
+    },
+    /// The store of an account that was given up or deleted, or a copy that nobody needs any more, is gone.
+    StoreGone {
+        /// Which.
+        account: AccountId,
+        /// Where.
+        server: NodeId,
+    },
+    /// Makes a user and places the account, epoch 1. Repeating it for the same id and address is success.
+    CreateUser {
+        /// A reserved id. Zero when the request is only tried out.
+        id: AccountId,
+        /// What to make.
+        new: NewUser,
+        /// Where its store was made; the server that it was reserved for.
+        server: NodeId,
+    },
+    /// Changes a user.
+    SetUser {
+        /// Which.
+        id: AccountId,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+        /// What to change.
+        patch: UserPatch,
+    },
+    /// Makes a shared mailbox and places the account, epoch 1. Repeating it for the same id and address is success.
+    CreateShared {
+        /// A reserved id. Zero when the request is only tried out.
+        id: AccountId,
+        /// What to make.
+        new: NewShared,
+        /// Where its store was made; the server that it was reserved for.
+        server: NodeId,
+    },
+    /// Changes a shared mailbox.
+    SetShared {
+        /// Which.
+        id: AccountId,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+        /// What to change.
+        patch: SharedPatch,
+    },
+    /// Makes a group.
+    CreateGroup(NewGroup),
+    /// Changes a group, without its members.
+    SetGroup {
+        /// Which.
+        id: AccountId,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+        /// What to change.
+        patch: GroupPatch,
+    },
+    /// Adds members to a group and removes others. Adding one that is there and removing one that isn't is success.
+    SetMembers {
+        /// Which.
+        id: AccountId,
+        /// To add.
+        add: Vec<Member>,
+        /// To remove.
+        remove: Vec<Member>,
+    },
+    /// Deletes a user, group or shared mailbox, with its placement, memberships, copies and move, and notes each store
+    /// that is to be deleted; the caller deletes them and says so with [`Request::StoreGone`].
+    DeleteEntry {
+        /// Which.
+        id: AccountId,
+        /// What the caller believes it to be.
+        kind: RowKind,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+    },
+    /// Makes a server known. Repeating it for the same id is a change of name, address and roles.
+    PutServer {
+        /// The id that it made itself.
+        id: NodeId,
+        /// Its name.
+        name: String,
+        /// `host:port` of its nodes' interface.
+        address: String,
+        /// What it does.
+        roles: Roles,
+    },
+    /// Changes a server.
+    SetServer {
+        /// Which.
+        id: NodeId,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+        /// What to change.
+        patch: ServerPatch,
+    },
+    /// Deletes a server that holds no account and no copy, and that nothing moves to.
+    DeleteServer {
+        /// Which.
+        id: NodeId,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+    },
+    /// Plans moves: all of them or none. Repeating it is success.
+    BeginJob(NewJob),
+    /// Plans moves back to where accounts were moved away from, as long as the copies there are kept.
+    MoveBack {
+        /// Which; at most [`crate::MOVES_PER_REQUEST_MAX`].
+        accounts: Vec<AccountId>,
+        /// For people.
+        what: String,
+        /// Who asks, for people.
+        by: String,
+    },
+    /// Pauses, resumes or aborts a job.
+    SetJob {
+        /// Which.
+        id: JobId,
+        /// What to do.
+        change: JobChange,
+    },
+    /// Begins a planned move: the target is to hold a copy. A copy that is there already is used.
+    StartMove {
+        /// Which.
+        account: AccountId,
+    },
+    /// Hands out the epoch of a move whose copy has nearly caught up. From now on its source may be sealed. Repeated,
+    /// the answer names the same epoch.
+    CutOver {
+        /// Which.
+        account: AccountId,
+        /// When the main node gives it up; in the future.
+        deadline: Timestamp,
+    },
+    /// Places a moving account on its target: the one commit point of a move. Compare-and-set on the epoch.
+    CommitMove {
+        /// Which.
+        account: AccountId,
+        /// The epoch that the cut-over was given; the target is ready with it.
+        epoch: Epoch,
+    },
+    /// Takes a move back. If a cut-over was under way, the account is placed again where it lives, with an epoch beyond
+    /// the one that was handed out, which can never be committed then. No move is success: it is over, and the
+    /// placement says how.
+    AbortMove {
+        /// Which.
+        account: AccountId,
+        /// Whether it is tried again: it goes on copying, or if it had failed is planned once more. Otherwise the move
+        /// is no longer there, and a copy that was made for it is to be deleted.
+        retry: bool,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Takes a move back as [`Request::AbortMove`] does, and leaves a row that says why.
+    FailMove {
+        /// Which.
+        account: AccountId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Lets accounts have a standby copy, or changes what acknowledgements wait for. A copy that is kept there for the
+    /// way back becomes it. All of them or none.
+    PutStandby {
+        /// Which; at most [`crate::MOVES_PER_REQUEST_MAX`].
+        accounts: Vec<AccountId>,
+        /// Where.
+        server: NodeId,
+        /// What an acknowledgement waits for.
+        durability: Durability,
+    },
+    /// The copy of an account on a server is no longer needed, whether kept or standby; its store is to be deleted.
+    DropCopy {
+        /// Which.
+        account: AccountId,
+        /// Where.
+        server: NodeId,
+    },
+    /// Drops kept copies whose time is over, at most [`crate::COPIES_PER_REQUEST_MAX`] of them.
+    ExpireCopies {
+        /// Those whose time ended by then; never later than now.
+        before: Timestamp,
+    },
+    /// Places an account on its standby copy without asking its server, which becomes a standby copy. Compare-and-set
+    /// on the epoch. A move to that server is thereby done; another one goes on from there.
+    FailOver {
+        /// Which.
+        account: AccountId,
+        /// The server of the standby copy.
+        to: NodeId,
+        /// The epoch that the caller has seen.
+        expect: Epoch,
+    },
+    /// Sets or (with no value) removes a setting.
+    PutSetting {
+        /// What it is about.
+        scope: Scope,
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Option<String>,
+    },
+}
+
+/// What a request did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// The directory's modseq after it. A request that changed nothing takes none.
+    pub modseq: Modseq,
+    /// Whether anything changed.
+    pub changed: bool,
+    /// What was made.
+    pub created: Option<Created>,
+}
+
+/// The id of what a request made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Created {
+    /// A domain.
+    Domain(DomainId),
+    /// A reserved account, or a group.
+    Account(AccountId),
+    /// A job, or the one that moves were added to.
+    Job(JobId),
+    /// The epoch of a cut-over, or with which an account was placed.
+    Epoch(Epoch),
+}

@@ -1,0 +1,106 @@
+//! Copies that are there for the way back or for the loss of a server.
+
+use sterna_base::{AccountId, NodeId, Timestamp};
+
+use super::job::{allowed, check_count};
+use super::moves::put_new_copy;
+use super::{found, names_server};
+use crate::model::{Copy, CopyPurpose, Durability, MovePhase, PendingStore, Server};
+use crate::names::invalid;
+use crate::placement_policy::NoServer;
+use crate::row::{self, RowKind};
+use crate::write::Write;
+use crate::{COPIES_PER_REQUEST_MAX, RequestError};
+
+pub(crate) fn put_standby(
+    write: &mut Write<'_>,
+    accounts: &[AccountId],
+    server: NodeId,
+    durability: Durability,
+) -> Result<(), RequestError> {
+    check_count(accounts.len())?;
+    let target = found(write.reader.server(server)?, "server", server, None)?;
+    if !target.roles.data {
+        return Err(NoServer::NotData(target.name).into());
+    }
+    for &account in accounts {
+        let placement = found(write.reader.placement(account)?, "account", account, None)?;
+        if placement.server == server {
+            return Err(invalid("server", format!("account {account} lives on {}", target.name)));
+        }
+        let purpose = CopyPurpose::Standby { durability };
+        let old = write.reader.copy(account, server)?.map(|found| found.value);
+        match old.map(|copy| copy.purpose) {
+            Some(old) if old == purpose => continue,
+            Some(CopyPurpose::Moving) => return Err(moving(write, account)?),
+            Some(CopyPurpose::Standby { .. }) => {}
+            Some(CopyPurpose::Kept { .. }) | None => check_open(write, account, &target)?,
+        }
+        match old {
+            Some(copy) => write.put(&Copy { purpose, since: write.now, ..copy })?,
+            None => put_new_copy(write, account, server, purpose)?,
+        }
+    }
+    Ok(())
+}
+
+/// Where the accounts of a domain may be, their copies may be, and nowhere else.
+fn check_open(write: &Write<'_>, account: AccountId, server: &Server) -> Result<(), RequestError> {
+    if server.draining {
+        return Err(NoServer::Draining(server.name.clone()).into());
+    }
+    let allowed = allowed(write, account)?;
+    if !allowed.is_empty() && !allowed.contains(&server.id) {
+        return Err(NoServer::NotAllowed(server.name.clone()).into());
+    }
+    Ok(())
+}
+
+fn moving(write: &Write<'_>, account: AccountId) -> Result<RequestError, RequestError> {
+    let row = found(write.reader.move_of(account)?, "move", account, None)?;
+    Ok(RequestError::Moving { account, job: row.job })
+}
+
+/// There being none is success.
+pub(crate) fn drop(write: &mut Write<'_>, account: AccountId, server: NodeId) -> Result<(), RequestError> {
+    if write.reader.placement(account)?.is_some_and(|placement| placement.value.server == server) {
+        let by = format!("account {account} lives on {}", names_server(write, server)?);
+        return Err(RequestError::InUse { by });
+    }
+    let Some(copy) = write.reader.copy(account, server)?.map(|found| found.value) else { return Ok(()) };
+    if is_target(write, account, server)? {
+        return Err(moving(write, account)?);
+    }
+    drop_copy_row(write, &copy)
+}
+
+/// Whether the account is moving to the server, or is to.
+fn is_target(write: &Write<'_>, account: AccountId, server: NodeId) -> Result<bool, RequestError> {
+    let row = write.reader.move_of(account)?;
+    Ok(row.is_some_and(|row| row.value.to == server && row.value.phase != MovePhase::Failed))
+}
+
+/// From now on nobody names the store, which is to be deleted.
+pub(crate) fn drop_copy_row(write: &mut Write<'_>, copy: &Copy) -> Result<(), RequestError> {
+    write.delete(RowKind::Copy, &row::store_key(copy.account, copy.server))?;
+    let pending = PendingStore { account: copy.account, server: copy.server, since: write.now, deleting: true };
+    Ok(write.put(&pending)?)
+}
+
+/// A store that is being deleted is not made again before it is gone: the word to delete it may still be on its way.
+pub(crate) fn not_leaving(write: &Write<'_>, account: AccountId, server: NodeId) -> Result<(), RequestError> {
+    match write.reader.pending_store(account, server)? {
+        None => Ok(()),
+        Some(_) => Err(RequestError::StoreLeaving { account, server: names_server(write, server)? }),
+    }
+}
+
+pub(crate) fn expire(write: &mut Write<'_>, before: Timestamp) -> Result<(), RequestError> {
+    for copy in write.reader.expired_copies(before.min(write.now), COPIES_PER_REQUEST_MAX)? {
+        // On the way back it is needed after all.
+        if !is_target(write, copy.account, copy.server)? {
+            drop_copy_row(write, &copy)?;
+        }
+    }
+    Ok(())
+}
