@@ -124,7 +124,8 @@ impl AccountError {
             AccountError::NoSuchAccount(_)
                 | AccountError::Store(StoreError::NoSuchBlob(_) | StoreError::NoSuchContainer(_))
         ) && !matches!(self, AccountError::Refused(error) if !matches!(error,
-            CommitError::Store(_) | CommitError::Sealed | CommitError::WrongEpoch { .. } | CommitError::OverQuota))
+            CommitError::Store(_) | CommitError::Sealed | CommitError::NotEqual | CommitError::WrongEpoch { .. } |
+            CommitError::OverQuota))
     }
 }
 

@@ -251,6 +251,9 @@ pub enum CommitError {
     /// The account is sealed for a move; it will be served from the new place, or again from here.
     #[error("the account is sealed")]
     Sealed,
+    /// This copy is not equal to the one that it follows, so it can't take its place: it must follow to the end first.
+    #[error("the copy is not equal to the one that it follows")]
+    NotEqual,
     /// No such container (any more).
     #[error("there is no container {0}")]
     NoSuchContainer(ContainerId),

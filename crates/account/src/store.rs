@@ -9,6 +9,7 @@ use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Ui
 
 use crate::{
     Changes, Commit, CommitError, Committed, Container, Cursor, Digest, Expunged, Item, ItemFlags, ItemParts, UidSet,
+    follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page, Progress},
 };
 
 /// The account as a whole.
@@ -149,6 +150,26 @@ pub trait Read: Send {
     /// Every blob the account holds with its length and the number of rows (live and retained) that the store believes
     /// refer to it, by hash after `after`, at most `limit`: what a check compares with the rows.
     fn blobs(&self, after: Option<BlobHash>, limit: usize) -> Result<Vec<(BlobHash, u64, u64)>, StoreError>;
+
+    /// What a follower lacks that got so far, read in one state: at most so many rows and answers, and no more than
+    /// [`crate::follow::PAGE_BYTES_MAX`] allows. Costs what the page costs, in an account of any size.
+    fn page(&self, after: &Progress, rows_max: usize, answers_max: usize) -> Result<Page, StoreError>;
+
+    /// One container for a follower in which it differs: its rows by UID after this one.
+    fn container_page(&self, id: ContainerId, after: Uid, rows_max: usize) -> Result<ContainerPage, StoreError>;
+
+    /// How far this copy is. One that never followed, or was active since, got to its own head: from there it can
+    /// follow another.
+    fn progress(&self) -> Result<Progress, StoreError>;
+
+    /// These blobs for another copy, in this order, until they have `bytes_max` bytes, but at least one. Those that are
+    /// not there any more are left out: of the ones before the last that is given, and all when none is. A long one is
+    /// given as [`crate::Content::Stored`], to be read by [`Read::blob`].
+    fn copied_blobs(&self, hashes: &[BlobHash], bytes_max: u64) -> Result<Vec<CopiedBlob>, StoreError>;
+
+    /// Those of these blobs that no row here refers to, in their order: what must come with a page. A staged one is
+    /// among them.
+    fn lacking(&self, hashes: &[BlobHash]) -> Result<Vec<BlobHash>, StoreError>;
 }
 
 /// Writing an account: there is one of these for each open account.
@@ -172,8 +193,38 @@ pub trait Store: Read {
     fn purge(&mut self, before: Timestamp, now: Timestamp, limit: usize) -> Result<u64, StoreError>;
 
     /// Sets epoch and role, durably, on the word of the directory. The epoch never goes back: a smaller one is
-    /// [`CommitError::WrongEpoch`].
+    /// [`CommitError::WrongEpoch`]. A follower gets another role only while it is equal to the copy that it follows:
+    /// [`CommitError::NotEqual`].
     fn set_role(&mut self, epoch: Epoch, role: Role) -> Result<(), CommitError>;
+
+    /// Applies a page, whole or not at all, durably, with the place where it ends. The rows of a page may be of another
+    /// time than those that are here: a name that another row holds here is taken from it, because that row's newer
+    /// form is on its way. Blobs that its rows refer to and that are not here must come with it
+    /// ([`Read::lacking`]); a long one is staged before. When the page is the last one, the sums here must be the
+    /// source's. A page that was applied already is [`FollowError::NotNext`].
+    ///
+    /// # Errors
+    /// [`FollowError`]; nothing was applied then.
+    fn follow(&mut self, page: &Page, blobs: Vec<CopiedBlob>, now: Timestamp) -> Result<Applied, FollowError>;
+
+    /// Forgets a container, its items and its tombstones in a copy that follows, because it differs from the source's:
+    /// at most so many rows in one call. Returns how many it forgot: call again until zero, then bring the
+    /// container's pages. If that is broken off, the next last page differs again.
+    ///
+    /// # Errors
+    /// [`FollowError::NotFollowing`], or when the store failed.
+    fn forget_container(&mut self, id: ContainerId, rows_max: usize) -> Result<u64, FollowError>;
+
+    /// Applies a page of one container that was forgotten, durably. Can be repeated.
+    ///
+    /// # Errors
+    /// [`FollowError`]; nothing was applied then.
+    fn follow_container(
+        &mut self,
+        page: &ContainerPage,
+        blobs: Vec<CopiedBlob>,
+        now: Timestamp,
+    ) -> Result<(), FollowError>;
 
     /// Another reader of the same account, for another thread; sees what is committed.
     fn reader(&self) -> Result<Box<dyn Read>, StoreError>;
@@ -200,12 +251,13 @@ pub trait BlobWriter: Send {
 
 /// Opens the stores of a node.
 pub trait Engine: Send + Sync {
-    /// Makes the store of a new account, durably, with no container in it. Existing already with this epoch is success,
-    /// so that the call can be repeated.
+    /// Makes the store of an account, durably, with no container in it: [`Role::Active`] for a new account,
+    /// [`Role::Follower`] for a copy, which can follow from the start. Existing already with this epoch is success,
+    /// whatever became of its role, so that the call can be repeated.
     ///
     /// # Errors
     /// When it can't be made.
-    fn create(&self, account: AccountId, epoch: Epoch, now: Timestamp) -> Result<(), StoreError>;
+    fn create(&self, account: AccountId, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), StoreError>;
 
     /// Opens an account's store, running the migrations of its format. The caller sees to it that an account is open
     /// once.

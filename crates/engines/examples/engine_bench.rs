@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sterna_account::{
-    Commit, Content, Engine, FlagAction, FlagSet, ItemParts, Mutation, NewItem, Read, Store, StoreError, SystemFlag,
-    UidSet, first_containers,
+    Commit, Content, Engine, FlagAction, FlagSet, ItemParts, Mutation, NewItem, Read, Role, Store, StoreError,
+    SystemFlag, UidSet, first_containers,
 };
 use sterna_base::{AccountId, Clock, ContainerId, Epoch, OperationId, SystemClock, Uid};
 use sterna_engines::sqlite::SqliteEngine;
@@ -33,7 +33,7 @@ fn message(number: u64) -> Commit {
 
 fn open(engine: &SqliteEngine, account: u64) -> Result<Box<dyn Store>, StoreError> {
     let (account, now) = (AccountId(account), SystemClock.now());
-    engine.create(account, Epoch(1), now)?;
+    engine.create(account, Epoch(1), Role::Active, now)?;
     let mut store = engine.open(account)?;
     let mutations = first_containers::mutations();
     store.commit(&[Commit { operation: OperationId::random(), epoch: Epoch(1), mutations }], now)?;

@@ -22,7 +22,7 @@ fn an_account_lives_and_every_invariant_holds() {
     let folder = tempfile::tempdir().unwrap();
     let engine = SqliteEngine::new(folder.path());
     let (account, now) = (AccountId(7), Timestamp::from_seconds(1_800_000_000));
-    engine.create(account, Epoch(1), now).unwrap();
+    engine.create(account, Epoch(1), Role::Active, now).unwrap();
     let mut store = engine.open(account).unwrap();
     let first = store.commit(&[commit(first_containers::mutations())], now).unwrap();
     assert!(first[0].is_ok(), "{first:?}");

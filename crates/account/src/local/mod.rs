@@ -4,6 +4,7 @@
 //! when the node has too many open, so that a thousand idle sessions cost no open files. Concurrent commits of one
 //! account share a flush ([`open_store`]).
 
+mod copy;
 mod open_store;
 mod upload;
 
@@ -21,10 +22,11 @@ use tokio::sync::watch;
 use crate::account::BlobUpload;
 use crate::service::Accounts;
 use crate::{
-    Account, AccountError, Changes, Commit, Committed, Container, Cursor, Engine, Expunged, Head, Item, ItemFlags,
-    ItemParts, Mutation, Read, Role, StoreError, UidSet,
+    Account, AccountError, Changes, Commit, CommitError, Committed, Container, Cursor, Engine, Expunged, Head, Item,
+    ItemFlags, ItemParts, Mutation, Read, Role, StoreError, UidSet,
 };
-use open_store::OpenStore;
+pub use open_store::SEALED_READS_MS_MAX;
+use open_store::{OpenStore, Use};
 
 /// How many stores a node keeps open; the one unused for longest is closed first. An open store costs a few file
 /// descriptors and some 100 KiB.
@@ -99,8 +101,20 @@ impl LocalAccounts {
     /// # Errors
     /// When it can't be made.
     pub async fn create(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError> {
+        self.create_as(account, epoch, Role::Active).await
+    }
+
+    /// Makes the store of a copy that will follow another one, durably. Existing already with this epoch is success.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub async fn create_follower(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError> {
+        self.create_as(account, epoch, Role::Follower).await
+    }
+
+    async fn create_as(&self, account: AccountId, epoch: Epoch, role: Role) -> Result<(), StoreError> {
         let (engine, now) = (self.shared.engine.clone(), self.shared.clock.now());
-        blocking(move || engine.create(account, epoch, now)).await
+        blocking(move || engine.create(account, epoch, role, now)).await
     }
 
     /// Deletes an account's store; handles to it answer [`AccountError::NoSuchAccount`] from then on.
@@ -182,16 +196,17 @@ impl LocalAccount {
         self.noted(&store, answer).await
     }
 
-    /// Sets epoch and role on the word of the directory.
+    /// Sets epoch and role on the word of the directory. Commits under way are done before a sealing, later ones are
+    /// refused: what [`LocalAccount::head_of_copy`] says after it is final. A sealed account can be read for
+    /// [`SEALED_READS_MS_MAX`] more.
     ///
     /// # Errors
-    /// [`crate::CommitError::WrongEpoch`] when the epoch would go back.
+    /// [`crate::CommitError::WrongEpoch`] when the epoch would go back, [`crate::CommitError::NotEqual`] when a copy
+    /// that follows is not equal.
     pub async fn set_role(&self, epoch: Epoch, role: Role) -> Result<(), AccountError> {
         let store = self.store().await?;
-        let done = store.write(move |store| store.set_role(epoch, role)).await;
-        self.noted(&store, done).await?;
-        store.refresh_epoch().await?;
-        Ok(())
+        let done = store.set_role(epoch, role).await;
+        self.noted(&store, done).await
     }
 
     /// Purges what was expunged before this time, a limited number of rows; see [`crate::Store::purge`].
@@ -204,7 +219,7 @@ impl LocalAccount {
         self.noted(&store, done).await
     }
 
-    /// Runs a reading closure on a blocking thread: what a check uses.
+    /// Runs a reading closure on a blocking thread, whatever the role of this copy: what a check uses.
     ///
     /// # Errors
     /// When the store can't be opened, or the closure says so.
@@ -218,12 +233,33 @@ impl LocalAccount {
         self.noted(&store, answer).await
     }
 
+    /// The same for sessions: only a copy that serves answers them.
+    async fn serve<T, F>(&self, question: F) -> Result<T, AccountError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Read) -> Result<T, StoreError> + Send + 'static,
+    {
+        let store = self.store().await?;
+        if !store.serves(Use::Read) {
+            return Err(AccountError::Refused(CommitError::Sealed));
+        }
+        let answer = store.read(question).await;
+        self.noted(&store, answer).await
+    }
+
     /// The engine's own check of its files.
     ///
     /// # Errors
     /// When the store can't be read.
     pub async fn check_files(&self) -> Result<Vec<String>, AccountError> {
         Ok(self.store().await?.write(|store| store.check_files()).await?)
+    }
+
+    /// Starts to take in a blob, whatever the role of this copy.
+    async fn stage(&self, store: &Arc<OpenStore>) -> Result<Box<dyn BlobUpload>, AccountError> {
+        let writer = store.write(|store| store.stage_blob()).await;
+        let writer = self.noted(store, writer).await?;
+        Ok(Box::new(upload::Upload::new(writer)))
     }
 
     fn shared(&self) -> Result<Arc<Shared>, AccountError> {
@@ -332,15 +368,15 @@ impl Account for LocalAccount {
     }
 
     async fn head(&self) -> Result<Head, AccountError> {
-        self.read(|read| read.head()).await
+        self.serve(|read| read.head()).await
     }
 
     async fn containers(&self) -> Result<Vec<Container>, AccountError> {
-        self.read(|read| read.containers()).await
+        self.serve(|read| read.containers()).await
     }
 
     async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
-        self.read(move |read| read.container(id)).await
+        self.serve(move |read| read.container(id)).await
     }
 
     async fn item_flags(
@@ -349,7 +385,7 @@ impl Account for LocalAccount {
         after: Uid,
         limit: usize,
     ) -> Result<Vec<ItemFlags>, AccountError> {
-        self.read(move |read| read.item_flags(container, after, limit)).await
+        self.serve(move |read| read.item_flags(container, after, limit)).await
     }
 
     async fn items(
@@ -360,7 +396,7 @@ impl Account for LocalAccount {
         limit: usize,
     ) -> Result<Vec<Item>, AccountError> {
         let uids = uids.clone();
-        self.read(move |read| read.items(container, &uids, parts, limit)).await
+        self.serve(move |read| read.items(container, &uids, parts, limit)).await
     }
 
     async fn item_named(
@@ -370,7 +406,7 @@ impl Account for LocalAccount {
         parts: ItemParts,
     ) -> Result<Option<Item>, AccountError> {
         let name = name.to_owned();
-        self.read(move |read| read.item_named(container, &name, parts)).await
+        self.serve(move |read| read.item_named(container, &name, parts)).await
     }
 
     async fn expunged(
@@ -380,15 +416,15 @@ impl Account for LocalAccount {
         after: Uid,
         limit: usize,
     ) -> Result<Vec<Expunged>, AccountError> {
-        self.read(move |read| read.expunged(container, since, after, limit)).await
+        self.serve(move |read| read.expunged(container, since, after, limit)).await
     }
 
     async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, AccountError> {
-        self.read(move |read| read.changes(after, limit)).await
+        self.serve(move |read| read.changes(after, limit)).await
     }
 
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
-        self.read(move |read| read.blob(hash, range)).await
+        self.serve(move |read| read.blob(hash, range)).await
     }
 
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
@@ -398,9 +434,10 @@ impl Account for LocalAccount {
 
     async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {
         let store = self.store().await?;
-        let writer = store.write(|store| store.stage_blob()).await;
-        let writer = self.noted(&store, writer).await?;
-        Ok(Box::new(upload::Upload::new(writer)))
+        if !store.serves(Use::Stage) {
+            return Err(AccountError::Refused(CommitError::Sealed));
+        }
+        self.stage(&store).await
     }
 
     fn watch(&self) -> watch::Receiver<Modseq> {

@@ -8,14 +8,17 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use sterna_base::{AccountId, Clock, Epoch, Modseq};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::Instant;
 
 use super::blocking;
 use crate::check::{Depth, check};
-use crate::{Commit, CommitError, Committed, Content, Engine, Mutation, Read, Store, StoreError};
+use crate::follow::{Applied, CopiedBlob, FollowError, Page};
+use crate::{Commit, CommitError, Committed, Content, Engine, Mutation, Read, Role, Store, StoreError};
 
 /// Most commits that wait for one account; later ones wait for a place, they don't fail.
 pub const COMMITS_WAITING_MAX: usize = 1024;
@@ -28,6 +31,19 @@ pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Most readers of one account at the same time.
 pub const READERS_MAX: usize = 4;
+
+/// How long a sealed account may still be read: a cut-over takes less. Later another copy may have become the account,
+/// and what is here is old.
+pub const SEALED_READS_MS_MAX: u64 = 3000;
+
+/// What a session wants from a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// To read.
+    Read,
+    /// To stage a blob for a commit.
+    Stage,
+}
 
 type Answer = Result<Committed, CommitError>;
 
@@ -51,8 +67,17 @@ struct Inner {
     queue: Mutex<Queue>,
     readers: Mutex<Vec<Box<dyn Read>>>,
     clock: Arc<dyn Clock>,
-    epoch: RwLock<Epoch>,
+    standing: RwLock<Standing>,
     modseq: watch::Sender<Modseq>,
+}
+
+/// What the store is at present, kept beside it so that no read has to look first.
+#[derive(Clone, Copy)]
+struct Standing {
+    epoch: Epoch,
+    role: Role,
+    /// When it was sealed by this process; `None` for one that was found sealed, whose time may be over long ago.
+    sealed_at: Option<Instant>,
 }
 
 /// An open store.
@@ -87,7 +112,7 @@ impl OpenStore {
             queue: Mutex::default(),
             readers: Mutex::new(vec![reader]),
             clock,
-            epoch: RwLock::new(head.epoch),
+            standing: RwLock::new(Standing { epoch: head.epoch, role: head.role, sealed_at: None }),
             modseq,
         };
         inner.announce(head.modseq);
@@ -103,14 +128,49 @@ impl OpenStore {
 
     /// The epoch under which the store takes commits.
     pub fn epoch(&self) -> Epoch {
-        *self.inner.epoch.read()
+        self.inner.standing.read().epoch
     }
 
-    /// Reads the epoch again after it was set.
-    pub async fn refresh_epoch(&self) -> Result<(), StoreError> {
-        let head = self.read(|read| read.head()).await?;
-        *self.inner.epoch.write() = head.epoch;
-        Ok(())
+    /// Whether sessions may read here, and stage blobs: what another copy is about to replace, or has replaced, or is
+    /// not yet whole, must not be shown to anybody.
+    pub fn serves(&self, what: Use) -> bool {
+        let Standing { role, sealed_at, .. } = *self.inner.standing.read();
+        let is_recent = |sealed: Instant| sealed.elapsed() <= Duration::from_millis(SEALED_READS_MS_MAX);
+        match (role, what) {
+            (Role::Active, _) => true,
+            (Role::Sealed, Use::Read) => sealed_at.is_some_and(is_recent),
+            _ => false,
+        }
+    }
+
+    /// Sets epoch and role, after the batch that is under way. Goes on when its caller gives up.
+    pub async fn set_role(&self, epoch: Epoch, role: Role) -> Result<(), CommitError> {
+        let inner = self.inner.clone();
+        self.write(move |store| {
+            store.set_role(epoch, role)?;
+            {
+                let mut standing = inner.standing.write();
+                let was_sealed = standing.role == Role::Sealed;
+                let sealed_at = if was_sealed { standing.sealed_at } else { Some(Instant::now()) };
+                *standing = Standing { epoch, role, sealed_at: sealed_at.filter(|_| role == Role::Sealed) };
+            }
+            inner.announce(store.head()?.modseq);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Applies a page of the copy that this one follows. Goes on when its caller gives up.
+    pub async fn follow(&self, page: Page, blobs: Vec<CopiedBlob>) -> Result<Applied, FollowError> {
+        let inner = self.inner.clone();
+        self.write(move |store| {
+            let applied = store.follow(&page, blobs, inner.clock.now())?;
+            if applied.is_equal {
+                inner.announce(applied.modseq);
+            }
+            Ok(applied)
+        })
+        .await
     }
 
     /// Does a commit; several at the same time share a flush.

@@ -6,7 +6,9 @@
 
 mod blobs;
 mod containers;
+mod follow;
 mod items;
+mod page;
 mod read;
 mod state;
 mod store;
@@ -15,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sterna_account::{Engine, Store, StoreError};
+use sterna_account::{Engine, Role, Store, StoreError};
 use sterna_base::{AccountId, Epoch, Timestamp};
 
 use read::Reader;
@@ -39,9 +41,10 @@ impl MemoryEngine {
 }
 
 impl Engine for MemoryEngine {
-    fn create(&self, account: AccountId, epoch: Epoch, now: Timestamp) -> Result<(), StoreError> {
+    fn create(&self, account: AccountId, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), StoreError> {
         let mut accounts = self.accounts.lock();
-        let state = accounts.entry(account).or_insert_with(|| Arc::new(Mutex::new(State::new(account, epoch, now))));
+        let new = || Arc::new(Mutex::new(State::new(account, epoch, role, now)));
+        let state = accounts.entry(account).or_insert_with(new);
         if state.lock().epoch == epoch {
             Ok(())
         } else {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
 use sterna_account::{
     Change, Changes, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError, UidSet,
 };
@@ -70,19 +71,7 @@ impl Read for Reader {
     }
 
     fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
-        let state = self.state.lock();
-        let deleted = |(id, modseq): (&ContainerId, &Modseq)| Change::ContainerDeleted { id: *id, modseq: *modseq };
-        let mut rows: Vec<Change> =
-            state.containers.keys().filter_map(|id| state.container(*id)).map(Change::Container).collect();
-        rows.extend(state.deleted_containers.iter().map(deleted));
-        rows.extend(state.items.values().cloned().map(Change::Item));
-        rows.extend(state.expunged.values().cloned().map(Change::Expunged));
-        rows.retain(|row| row.cursor() > after);
-        rows.sort_by_key(Change::cursor);
-        let is_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| is_more).map(Change::cursor);
-        Ok(Changes { rows, head: state.modseq, next })
+        Ok(self.state.lock().changes(after, limit))
     }
 
     fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError> {
@@ -100,9 +89,46 @@ impl Read for Reader {
             |(hash, contents): (&BlobHash, &Contents)| (*hash, contents.bytes.len() as u64, state.references(*hash));
         Ok(later.take(limit).map(row).collect())
     }
+
+    fn page(&self, after: &Progress, rows_max: usize, answers_max: usize) -> Result<Page, StoreError> {
+        Ok(self.state.lock().page(after, rows_max, answers_max))
+    }
+
+    fn container_page(&self, id: ContainerId, after: Uid, rows_max: usize) -> Result<ContainerPage, StoreError> {
+        Ok(self.state.lock().container_page(id, after, rows_max))
+    }
+
+    fn progress(&self) -> Result<Progress, StoreError> {
+        Ok(self.state.lock().progress().0)
+    }
+
+    fn copied_blobs(&self, hashes: &[BlobHash], bytes_max: u64) -> Result<Vec<CopiedBlob>, StoreError> {
+        Ok(self.state.lock().copied_blobs(hashes, bytes_max))
+    }
+
+    fn lacking(&self, hashes: &[BlobHash]) -> Result<Vec<BlobHash>, StoreError> {
+        let state = self.state.lock();
+        Ok(hashes.iter().copied().filter(|hash| !state.contents.contains_key(hash)).collect())
+    }
 }
 
 impl State {
+    /// See [`Read::changes`].
+    pub fn changes(&self, after: Cursor, limit: usize) -> Changes {
+        let deleted = |(id, modseq): (&ContainerId, &Modseq)| Change::ContainerDeleted { id: *id, modseq: *modseq };
+        let mut rows: Vec<Change> =
+            self.containers.keys().filter_map(|id| self.container(*id)).map(Change::Container).collect();
+        rows.extend(self.deleted_containers.iter().map(deleted));
+        rows.extend(self.items.values().cloned().map(Change::Item));
+        rows.extend(self.expunged.values().cloned().map(Change::Expunged));
+        rows.retain(|row| row.cursor() > after);
+        rows.sort_by_key(Change::cursor);
+        let is_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| is_more).map(Change::cursor);
+        Changes { rows, head: self.modseq, next }
+    }
+
     fn must_live(&self, id: ContainerId) -> Result<(), StoreError> {
         if self.containers.contains_key(&id) { Ok(()) } else { Err(StoreError::NoSuchContainer(id)) }
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use sterna_account::{Committed, Container, Counts, Digest, Expunged, Head, Item, Quota, Role, SystemFlag};
+use sterna_account::follow::{KeptAnswer, Progress};
+use sterna_account::{Container, Counts, Cursor, Digest, Expunged, Head, Item, Quota, Role, SystemFlag};
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid};
 
 /// An item's place: its container and its UID.
@@ -42,20 +43,24 @@ pub struct State {
     pub expunged: BTreeMap<Place, Expunged>,
     pub contents: BTreeMap<BlobHash, Contents>,
     pub staged: BTreeMap<BlobHash, Staged>,
-    /// When each was done, and its answer.
-    pub operations: BTreeMap<OperationId, (Timestamp, Committed)>,
+    /// The kept answers by number.
+    pub answers: BTreeMap<u64, KeptAnswer>,
+    /// The number of the last operation.
+    pub operations: u64,
+    /// How far a copy that follows got, and whether that was the source's state; `None` since it was active.
+    pub progress: Option<(Progress, bool)>,
     /// The latest time that a caller named: blobs are staged without one.
     pub latest: Timestamp,
 }
 
 impl State {
     /// A new account with nothing in it.
-    pub fn new(account: AccountId, epoch: Epoch, now: Timestamp) -> Self {
+    pub fn new(account: AccountId, epoch: Epoch, role: Role, now: Timestamp) -> Self {
         State {
             account,
             modseq: Modseq::ZERO,
             epoch,
-            role: Role::Active,
+            role,
             bytes_max: None,
             items_max: None,
             next_container: 1,
@@ -66,7 +71,9 @@ impl State {
             expunged: BTreeMap::new(),
             contents: BTreeMap::new(),
             staged: BTreeMap::new(),
-            operations: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            operations: 0,
+            progress: (role == Role::Follower).then_some((Progress::start(), false)),
             latest: now,
         }
     }
@@ -82,6 +89,17 @@ impl State {
         }
         let (account, modseq, epoch, role) = (self.account, self.modseq, self.epoch, self.role);
         Head { account, modseq, epoch, role, quota: self.quota(), digest }
+    }
+
+    /// How far this copy is, and whether it is equal to what it follows.
+    pub fn progress(&self) -> (Progress, bool) {
+        let own = Progress { rows: Cursor::since(self.modseq), answers: self.operations };
+        self.progress.unwrap_or((own, true))
+    }
+
+    /// The kept answer of an operation.
+    pub fn answer_to(&self, operation: OperationId) -> Option<&KeptAnswer> {
+        self.answers.values().find(|kept| kept.operation == operation)
     }
 
     /// Limits, and what the live items use of them.

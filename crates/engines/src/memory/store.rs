@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use sterna_account::commit::{MUTATIONS_MAX, OPERATION_RETENTION_MS};
+use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, KeptAnswer, Page, Progress};
 use sterna_account::store::BlobWriter;
 use sterna_account::{
     Changes, Commit, CommitError, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Mutation,
@@ -12,6 +13,7 @@ use sterna_account::{
 use sterna_base::{BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
 use super::blobs::Writer;
+use super::follow;
 use super::read::Reader;
 use super::state::State;
 
@@ -48,10 +50,10 @@ impl Store for MemoryStore {
             }
         }
         let oldest = now.plus_ms(-OPERATION_RETENTION_MS);
-        let answers = state.operations.iter().filter(|(_, (done_at, _))| *done_at < oldest).map(|(id, _)| *id);
+        let answers = state.answers.values().filter(|kept| kept.done_at < oldest).map(|kept| kept.number);
         let answers: Vec<_> = answers.take(limit - old.len()).collect();
-        for operation in &answers {
-            state.operations.remove(operation);
+        for number in &answers {
+            state.answers.remove(number);
         }
         state.settle_blobs();
         let purged = old.len() + answers.len();
@@ -66,7 +68,39 @@ impl Store for MemoryStore {
         if epoch < state.epoch {
             return Err(CommitError::WrongEpoch { current: state.epoch });
         }
+        if role != Role::Follower && !state.progress().1 {
+            return Err(CommitError::NotEqual);
+        }
+        if role == Role::Active {
+            state.progress = None;
+        }
         (state.epoch, state.role) = (epoch, role);
+        Ok(())
+    }
+
+    fn follow(&mut self, page: &Page, blobs: Vec<CopiedBlob>, _now: Timestamp) -> Result<Applied, FollowError> {
+        let mut state = self.reader.state.lock();
+        let (next, applied) = follow::page(&state, page, blobs)?;
+        *state = next;
+        Ok(applied)
+    }
+
+    fn forget_container(&mut self, id: ContainerId, rows_max: usize) -> Result<u64, FollowError> {
+        let mut state = self.reader.state.lock();
+        let (next, rows) = follow::forget_container(&state, id, rows_max)?;
+        *state = next;
+        Ok(rows)
+    }
+
+    fn follow_container(
+        &mut self,
+        page: &ContainerPage,
+        blobs: Vec<CopiedBlob>,
+        _now: Timestamp,
+    ) -> Result<(), FollowError> {
+        let mut state = self.reader.state.lock();
+        let next = follow::container_page(&state, page, blobs)?;
+        *state = next;
         Ok(())
     }
 
@@ -91,14 +125,15 @@ pub struct Transaction {
 
 /// Does one commit, or leaves the account as it was.
 fn run(state: &mut State, commit: &Commit, now: Timestamp) -> Result<Committed, CommitError> {
-    if let Some((_, answer)) = state.operations.get(&commit.operation) {
-        return Ok(Committed { repeated: true, ..answer.clone() });
+    // Before the kept answer: what this copy once did may be lost at the place that took over.
+    if state.role != Role::Active {
+        return Err(CommitError::Sealed);
+    }
+    if let Some(kept) = state.answer_to(commit.operation) {
+        return Ok(Committed { repeated: true, ..kept.answer.clone() });
     }
     if commit.epoch != state.epoch {
         return Err(CommitError::WrongEpoch { current: state.epoch });
-    }
-    if state.role != Role::Active {
-        return Err(CommitError::Sealed);
     }
     if commit.mutations.len() > MUTATIONS_MAX {
         return Err(CommitError::Limit("mutations in one commit".into()));
@@ -114,7 +149,9 @@ fn run(state: &mut State, commit: &Commit, now: Timestamp) -> Result<Committed, 
     }
     *state = transaction.state;
     let answer = Committed { modseq: state.modseq, outcomes, repeated: false };
-    state.operations.insert(commit.operation, (now, answer.clone()));
+    state.operations += 1;
+    let (number, operation) = (state.operations, commit.operation);
+    state.answers.insert(number, KeptAnswer { number, operation, done_at: now, answer: answer.clone() });
     Ok(answer)
 }
 
@@ -189,5 +226,20 @@ impl Read for MemoryStore {
     }
     fn blobs(&self, after: Option<BlobHash>, limit: usize) -> Result<Vec<(BlobHash, u64, u64)>, StoreError> {
         self.reader.blobs(after, limit)
+    }
+    fn page(&self, after: &Progress, rows_max: usize, answers_max: usize) -> Result<Page, StoreError> {
+        self.reader.page(after, rows_max, answers_max)
+    }
+    fn container_page(&self, id: ContainerId, after: Uid, rows_max: usize) -> Result<ContainerPage, StoreError> {
+        self.reader.container_page(id, after, rows_max)
+    }
+    fn progress(&self) -> Result<Progress, StoreError> {
+        self.reader.progress()
+    }
+    fn copied_blobs(&self, hashes: &[BlobHash], bytes_max: u64) -> Result<Vec<CopiedBlob>, StoreError> {
+        self.reader.copied_blobs(hashes, bytes_max)
+    }
+    fn lacking(&self, hashes: &[BlobHash]) -> Result<Vec<BlobHash>, StoreError> {
+        self.reader.lacking(hashes)
     }
 }

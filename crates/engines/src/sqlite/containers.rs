@@ -32,34 +32,19 @@ impl Transaction<'_> {
                 return Err(CommitError::SpecialUseTaken);
             }
         }
-        let id = ContainerId(self.next_container);
-        self.next_container += 1;
+        let id = ContainerId(self.numbers.next_container);
+        self.numbers.next_container += 1;
         let now = u64::try_from(self.now.seconds()).unwrap_or(0);
-        self.last_uid_validity = (self.last_uid_validity + 1).max(now);
-        let uid_validity = u32::try_from(self.last_uid_validity)
+        let numbers = &mut self.numbers;
+        numbers.last_uid_validity = (numbers.last_uid_validity + 1).max(now);
+        let uid_validity = u32::try_from(self.numbers.last_uid_validity)
             .map(UidValidity)
             .map_err(|_| CommitError::Limit("UIDVALIDITY values".into()))?;
         let acl = match parent {
             Some(parent) => self.container(parent)?.acl.clone(),
             None => Acl::default(),
         };
-        let statement = "INSERT INTO container (account, container, parent, kind, name, special_use, uid_validity, \
-             uid_next, modseq, highest_modseq, items, bytes, unseen, deleted, deleted_bytes, keywords, digest, acl) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, 0, 0, 0, 0, 0, '', ?9, ?10)";
-        let values = params![
-            self.id(),
-            sql(id.0),
-            sql(parent.map_or(0, |parent| parent.0)),
-            kind as u8,
-            name,
-            special_use.map_or(0, |special_use| special_use as u8),
-            uid_validity.0,
-            sql(self.modseq.0),
-            digest_column(Digest::default()),
-            acl.to_string(),
-        ];
-        self.reader.execute(statement, values)?;
-        self.add_container(Container {
+        self.insert_container(Container {
             id,
             parent,
             kind,
@@ -73,8 +58,38 @@ impl Transaction<'_> {
             keywords: Vec::new(),
             digest: Digest::default(),
             acl,
-        });
+        })?;
         Ok(Outcome::Container { id, uid_validity })
+    }
+
+    /// Writes the row of a container that has nothing in it.
+    pub fn insert_container(&mut self, container: Container) -> Result<(), CommitError> {
+        let statement = "INSERT INTO container (account, container, parent, kind, name, special_use, uid_validity, \
+             uid_next, modseq, highest_modseq, items, bytes, unseen, deleted, deleted_bytes, keywords, digest, acl) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, 0, 0, 0, 0, 0, '', ?9, ?10)";
+        let values = params![
+            self.id(),
+            sql(container.id.0),
+            sql(container.parent.map_or(0, |parent| parent.0)),
+            container.kind as u8,
+            container.name,
+            container.special_use.map_or(0, |special_use| special_use as u8),
+            container.uid_validity.0,
+            sql(container.modseq.0),
+            digest_column(Digest::default()),
+            container.acl.to_string(),
+        ];
+        self.reader.execute(statement, values)?;
+        self.add_container(container);
+        Ok(())
+    }
+
+    /// Writes where a container hangs, at once: the unique index must see it before the next name is looked for.
+    pub fn write_place(&self, id: ContainerId, parent: Option<ContainerId>, name: &str) -> Result<(), CommitError> {
+        let statement = "UPDATE container SET parent = ?3, name = ?4 WHERE account = ?1 AND container = ?2";
+        let parent = sql(parent.map_or(0, |parent| parent.0));
+        self.reader.execute(statement, params![self.id(), sql(id.0), parent, name])?;
+        Ok(())
     }
 
     pub fn rename_container(
@@ -105,10 +120,7 @@ impl Transaction<'_> {
         let container = self.container_mut(id)?;
         container.parent = parent;
         container.name = name.to_owned();
-        // The unique index must see the new place before a later mutation of this commit looks for it.
-        let statement = "UPDATE container SET parent = ?3, name = ?4 WHERE account = ?1 AND container = ?2";
-        let parent = sql(parent.map_or(0, |parent| parent.0));
-        self.reader.execute(statement, params![self.id(), sql(id.0), parent, name])?;
+        self.write_place(id, parent, name)?;
         Ok(Outcome::Done)
     }
 
@@ -155,6 +167,7 @@ impl Transaction<'_> {
         self.head.quota.bytes_used -= counts.bytes;
         self.head.quota.items_used -= counts.items;
         self.drop_container(id)?;
+        self.head.digest.add(Digest::of_deleted_container(id, self.modseq));
         Ok(Outcome::Done)
     }
 

@@ -24,10 +24,7 @@ impl Transaction<'_> {
                     return Ok((blob, hash, size));
                 }
                 let size = bytes.len() as u64;
-                let blob = self.add_blob(hash, size, false, new.summary.as_ref())?;
-                let statement = "INSERT INTO blob_data (account, blob, data) VALUES (?1, ?2, ?3)";
-                self.reader.execute(statement, params![self.id(), blob, bytes.as_ref()])?;
-                Ok((blob, hash, size))
+                Ok((self.add_inline(hash, bytes, new.summary.as_ref())?, hash, size))
             }
             Content::Stored(hash) => {
                 if let Some((blob, size)) = self.find(*hash, new.summary.as_ref())? {
@@ -56,15 +53,23 @@ impl Transaction<'_> {
         Ok(Some((blob, size.cast_unsigned())))
     }
 
-    fn add_blob(
+    /// Takes a content into the account's file.
+    pub fn add_inline(&mut self, hash: BlobHash, bytes: &Bytes, summary: Option<&Bytes>) -> Result<i64, CommitError> {
+        let blob = self.add_blob(hash, bytes.len() as u64, false, summary)?;
+        let statement = "INSERT INTO blob_data (account, blob, data) VALUES (?1, ?2, ?3)";
+        self.reader.execute(statement, params![self.id(), blob, bytes.as_ref()])?;
+        Ok(blob)
+    }
+
+    pub fn add_blob(
         &mut self,
         hash: BlobHash,
         size: u64,
         in_file: bool,
         summary: Option<&Bytes>,
     ) -> Result<i64, CommitError> {
-        let blob = sql(self.next_blob);
-        self.next_blob += 1;
+        let blob = sql(self.numbers.next_blob);
+        self.numbers.next_blob += 1;
         let statement = "INSERT INTO blob (account, blob, hash, size, refs, in_file, summary) \
              VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)";
         let summary = summary.map(|summary| summary.as_ref());

@@ -224,13 +224,21 @@ impl Transaction<'_> {
         }
         item.uid = uid;
         self.container_mut(item.container)?.uid_next = uid.next();
+        self.insert_row(&item, blob)?;
+        self.refer(blob, 1)?;
+        self.count_in(&item)?;
+        Ok(uid)
+    }
+
+    /// Writes an item's row.
+    pub fn insert_row(&self, item: &Item, blob: i64) -> Result<(), CommitError> {
         let (low, high) = keyword_columns(item.flags);
         let statement = "INSERT INTO item (account, container, uid, modseq, flags, keywords_low, keywords_high, blob, \
              size, internal_date, saved_at, name) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         let values = params![
             self.id(),
             sql(item.container.0),
-            uid.0,
+            item.uid.0,
             sql(item.modseq.0),
             item.flags.system,
             low,
@@ -242,9 +250,7 @@ impl Transaction<'_> {
             item.name,
         ];
         self.reader.execute(statement, values)?;
-        self.refer(blob, 1)?;
-        self.count_in(&item)?;
-        Ok(uid)
+        Ok(())
     }
 
     /// Turns an item into its tombstone; the content is retained.
@@ -311,15 +317,7 @@ impl Transaction<'_> {
         }
         let (modseq, now) = (self.modseq, self.now);
         let container = self.container_mut(old.container)?;
-        container.digest.remove(Digest::of_item(old));
-        let counts = &mut container.counts;
-        counts.items -= 1;
-        counts.bytes -= old.size;
-        counts.unseen -= u64::from(!old.flags.has(SystemFlag::Seen));
-        if old.flags.has(SystemFlag::Deleted) {
-            counts.deleted -= 1;
-            counts.deleted_bytes -= old.size;
-        }
+        subtract(container, old);
         match new {
             Some(new) => add(container, new),
             None => {
@@ -332,7 +330,21 @@ impl Transaction<'_> {
     }
 }
 
-fn add(container: &mut Container, item: &Item) {
+/// Takes an item out of the sums of its container.
+pub fn subtract(container: &mut Container, item: &Item) {
+    container.digest.remove(Digest::of_item(item));
+    let counts = &mut container.counts;
+    counts.items -= 1;
+    counts.bytes -= item.size;
+    counts.unseen -= u64::from(!item.flags.has(SystemFlag::Seen));
+    if item.flags.has(SystemFlag::Deleted) {
+        counts.deleted -= 1;
+        counts.deleted_bytes -= item.size;
+    }
+}
+
+/// Puts an item into the sums of its container.
+pub fn add(container: &mut Container, item: &Item) {
     container.digest.add(Digest::of_item(item));
     let counts = &mut container.counts;
     counts.items += 1;

@@ -9,7 +9,9 @@ mod connection;
 mod containers;
 mod contents;
 mod error;
+mod follow;
 mod items;
+mod page;
 mod read;
 mod rows;
 mod schema;
@@ -23,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::params;
+use sterna_account::follow::Progress;
 use sterna_account::{Digest, Engine, Role, Store, StoreError};
 use sterna_base::{AccountId, Epoch, Timestamp};
 
@@ -80,7 +83,7 @@ impl SqliteEngine {
 
 impl SqliteEngine {
     /// Makes an account's file under another name and renames it, so that a file of that name is always whole.
-    fn create_file(&self, account: AccountId, epoch: Epoch, path: &Path) -> Result<(), StoreError> {
+    fn create_file(&self, account: AccountId, epoch: Epoch, role: Role, path: &Path) -> Result<(), StoreError> {
         let new = path.with_extension("new");
         for leftover in [new.clone(), connection::log_path(&new)] {
             match self.disk.remove_file(&leftover) {
@@ -94,8 +97,12 @@ impl SqliteEngine {
              last_uid_validity, bytes_max, items_max, bytes_used, items_used, digest) \
              VALUES (?1, 0, ?2, ?3, 1, 1, 0, NULL, NULL, 0, 0, ?4)";
         let digest = Digest::default().0.to_le_bytes();
-        let values = params![sql(account.0), sql(epoch.0), Role::Active as u8, digest.as_slice()];
+        let values = params![sql(account.0), sql(epoch.0), role as u8, digest.as_slice()];
         conn.execute(statement, values).map_err(store_error)?;
+        if role == Role::Follower {
+            // One without this row would be a copy that was active: whole up to its own head.
+            follow::set_progress(&conn, account, Progress::start(), false)?;
+        }
         connection::checkpoint(&conn)?;
         drop(conn);
         let place = || {
@@ -107,14 +114,14 @@ impl SqliteEngine {
 }
 
 impl Engine for SqliteEngine {
-    fn create(&self, account: AccountId, epoch: Epoch, _now: Timestamp) -> Result<(), StoreError> {
+    fn create(&self, account: AccountId, epoch: Epoch, role: Role, _now: Timestamp) -> Result<(), StoreError> {
         let folder = self.folder(account);
         let path = folder.join(FILE_NAME);
         let disk = self.disk.as_ref();
         connection::opening(disk, &path, || {
             self.create_folders(&folder).map_err(|error| file_error(&error))?;
             if !path.exists() {
-                self.create_file(account, epoch, &path)?;
+                self.create_file(account, epoch, role, &path)?;
             }
             disk.sync_folder(&folder).map_err(|error| file_error(&error))?;
             let conn = connection::open(disk, &path, Purpose::Read)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
+use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
 use sterna_account::{
     Change, Changes, Container, Cursor, Digest, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError, UidSet,
 };
@@ -15,7 +16,7 @@ use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, Uid};
 
 use super::blob_files::BlobFiles;
 use super::error::{file_error, store_error};
-use super::rows::{self, sql};
+use super::rows::{self, Numbers, sql};
 
 /// A reader of one account.
 pub struct Reader {
@@ -25,12 +26,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    fn id(&self) -> i64 {
+    pub fn id(&self) -> i64 {
         sql(self.account.0)
     }
 
     /// Runs a statement and maps its rows.
-    fn list<T>(
+    pub fn list<T>(
         &self,
         statement: &str,
         values: impl rusqlite::Params,
@@ -41,11 +42,9 @@ impl Reader {
         rows.collect::<rusqlite::Result<_>>().map_err(store_error)
     }
 
-    /// The account's row and the numbers it gives out next.
-    pub fn head_row(&self) -> Result<(Head, [u64; 3]), StoreError> {
-        let columns = "account, modseq, epoch, role, next_container, next_blob, last_uid_validity, bytes_max, items_max, \
-             bytes_used, items_used, digest";
-        let statement = format!("SELECT {columns} FROM account WHERE account = ?1");
+    /// The account's row.
+    pub fn head_row(&self) -> Result<(Head, Numbers), StoreError> {
+        let statement = format!("SELECT {} FROM account WHERE account = ?1", rows::ACCOUNT);
         let mut statement = self.conn.prepare_cached(&statement).map_err(store_error)?;
         let found = statement.query_row([self.id()], rows::head).optional().map_err(store_error)?;
         found.ok_or(StoreError::NoSuchAccount(self.account))
@@ -71,7 +70,7 @@ impl Reader {
     }
 
     /// Asks several questions of one committed state.
-    fn snapshot<T>(&self, ask: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn snapshot<T>(&self, ask: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         // The writing connection asks inside its own transaction, too.
         if !self.conn.is_autocommit() {
             return ask();
@@ -116,13 +115,54 @@ impl Reader {
         Ok(item)
     }
 
-    fn bytes(&self, statement: &str, blob: i64) -> Result<Option<Bytes>, StoreError> {
+    /// See [`Read::changes`]; inside a transaction.
+    pub fn changes_now(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
+        let head = self.head()?.modseq;
+        let one_more = sql_limit(limit).saturating_add(1);
+        let (modseq, container) = (sql_bound(after.modseq.0), sql_bound(after.container.0));
+        let at = params![self.id(), modseq, container, after.uid.0, one_more];
+        let own = params![self.id(), modseq, container, one_more];
+        let containers = format!(
+            "SELECT {} FROM container WHERE account = ?1 AND (modseq > ?2 OR (modseq = ?2 AND container > ?3)) \
+             ORDER BY modseq, container LIMIT ?4",
+            rows::CONTAINER
+        );
+        let mut found = self.list(&containers, own, |row| rows::container(row).map(Change::Container))?;
+        let deleted = "SELECT container, modseq FROM container_deleted WHERE account = ?1 AND \
+             (modseq > ?2 OR (modseq = ?2 AND container > ?3)) ORDER BY modseq, container LIMIT ?4";
+        found.extend(self.list(deleted, own, |row| {
+            let (id, modseq): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let (id, modseq) = (ContainerId(id.cast_unsigned()), Modseq(modseq.cast_unsigned()));
+            Ok(Change::ContainerDeleted { id, modseq })
+        })?);
+        let items = format!(
+            "SELECT {} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob \
+             WHERE i.account = ?1 AND (i.modseq, i.container, i.uid) > (?2, ?3, ?4) \
+             ORDER BY i.modseq, i.container, i.uid LIMIT ?5",
+            rows::ITEM
+        );
+        found.extend(self.list(&items, at, |row| rows::item(row).map(|(item, _)| Change::Item(item)))?);
+        let tombstones = format!(
+            "SELECT {} FROM expunged e LEFT JOIN blob b ON b.account = e.account AND b.blob = e.blob \
+             WHERE e.account = ?1 AND (e.modseq, e.container, e.uid) > (?2, ?3, ?4) \
+             ORDER BY e.modseq, e.container, e.uid LIMIT ?5",
+            rows::EXPUNGED
+        );
+        found.extend(self.list(&tombstones, at, |row| rows::expunged(row).map(Change::Expunged))?);
+        found.sort_unstable_by_key(Change::cursor);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(Change::cursor);
+        Ok(Changes { rows: found, head, next })
+    }
+
+    pub fn bytes(&self, statement: &str, blob: i64) -> Result<Option<Bytes>, StoreError> {
         let mut statement = self.conn.prepare_cached(statement).map_err(store_error)?;
         let found = statement.query_row(params![self.id(), blob], |row| row.get::<_, Option<Vec<u8>>>(0));
         Ok(found.optional().map_err(store_error)?.flatten().map(Bytes::from))
     }
 
-    fn file_range(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError> {
+    pub fn file_range(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError> {
         let file = File::open(self.files.path(hash)).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => StoreError::NoSuchBlob(hash),
             _ => file_error(&error),
@@ -136,7 +176,7 @@ impl Reader {
 }
 
 /// A limit in SQL; `usize::MAX` is none.
-fn sql_limit(limit: usize) -> i64 {
+pub fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
@@ -230,46 +270,8 @@ impl Read for Reader {
     }
 
     fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
-        // One transaction, so that the four tables are seen in one state.
-        let transaction = self.conn.unchecked_transaction().map_err(store_error)?;
-        let head = self.head()?.modseq;
-        let one_more = sql_limit(limit).saturating_add(1);
-        let (modseq, container) = (sql_bound(after.modseq.0), sql_bound(after.container.0));
-        let at = params![self.id(), modseq, container, after.uid.0, one_more];
-        let own = params![self.id(), modseq, container, one_more];
-        let containers = format!(
-            "SELECT {} FROM container WHERE account = ?1 AND (modseq > ?2 OR (modseq = ?2 AND container > ?3)) \
-             ORDER BY modseq, container LIMIT ?4",
-            rows::CONTAINER
-        );
-        let mut found = self.list(&containers, own, |row| rows::container(row).map(Change::Container))?;
-        let deleted = "SELECT container, modseq FROM container_deleted WHERE account = ?1 AND \
-             (modseq > ?2 OR (modseq = ?2 AND container > ?3)) ORDER BY modseq, container LIMIT ?4";
-        found.extend(self.list(deleted, own, |row| {
-            let (id, modseq): (i64, i64) = (row.get(0)?, row.get(1)?);
-            let (id, modseq) = (ContainerId(id.cast_unsigned()), Modseq(modseq.cast_unsigned()));
-            Ok(Change::ContainerDeleted { id, modseq })
-        })?);
-        let items = format!(
-            "SELECT {} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob \
-             WHERE i.account = ?1 AND (i.modseq, i.container, i.uid) > (?2, ?3, ?4) \
-             ORDER BY i.modseq, i.container, i.uid LIMIT ?5",
-            rows::ITEM
-        );
-        found.extend(self.list(&items, at, |row| rows::item(row).map(|(item, _)| Change::Item(item)))?);
-        let tombstones = format!(
-            "SELECT {} FROM expunged e LEFT JOIN blob b ON b.account = e.account AND b.blob = e.blob \
-             WHERE e.account = ?1 AND (e.modseq, e.container, e.uid) > (?2, ?3, ?4) \
-             ORDER BY e.modseq, e.container, e.uid LIMIT ?5",
-            rows::EXPUNGED
-        );
-        found.extend(self.list(&tombstones, at, |row| rows::expunged(row).map(Change::Expunged))?);
-        transaction.finish().map_err(store_error)?;
-        found.sort_unstable_by_key(Change::cursor);
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(Change::cursor);
-        Ok(Changes { rows: found, head, next })
+        // In one state, as there are four tables.
+        self.snapshot(|| self.changes_now(after, limit))
     }
 
     fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError> {
@@ -294,5 +296,25 @@ impl Read for Reader {
             let (size, refs): (i64, i64) = (row.get(1)?, row.get(2)?);
             Ok((rows::hash(row, 0)?, size.cast_unsigned(), refs.cast_unsigned()))
         })
+    }
+
+    fn page(&self, after: &Progress, rows_max: usize, answers_max: usize) -> Result<Page, StoreError> {
+        self.snapshot(|| self.page_now(after, rows_max, answers_max))
+    }
+
+    fn container_page(&self, id: ContainerId, after: Uid, rows_max: usize) -> Result<ContainerPage, StoreError> {
+        self.snapshot(|| self.container_page_now(id, after, rows_max))
+    }
+
+    fn progress(&self) -> Result<Progress, StoreError> {
+        self.snapshot(|| Ok(self.progress_now()?.0))
+    }
+
+    fn copied_blobs(&self, hashes: &[BlobHash], bytes_max: u64) -> Result<Vec<CopiedBlob>, StoreError> {
+        self.snapshot(|| self.copied_blobs_now(hashes, bytes_max))
+    }
+
+    fn lacking(&self, hashes: &[BlobHash]) -> Result<Vec<BlobHash>, StoreError> {
+        self.snapshot(|| self.lacking_now(hashes))
     }
 }

@@ -1,9 +1,10 @@
 //! Rows of the tables as the types of the model.
 
 use rusqlite::Row;
+use sterna_account::follow::Progress;
 use sterna_account::{
-    Container, ContainerKind, Counts, Digest, Expunged, Flags, Head, Item, ItemFlags, Keyword, Quota, Retained, Role,
-    SpecialUse,
+    Container, ContainerKind, Counts, Cursor, Digest, Expunged, Flags, Head, Item, ItemFlags, Keyword, Quota, Retained,
+    Role, SpecialUse,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid, UidValidity};
 
@@ -71,8 +72,25 @@ pub fn keyword_columns(flags: Flags) -> (i64, i64) {
     (sql(flags.keywords as u64), sql((flags.keywords >> 64) as u64))
 }
 
-/// The row of the account, and the numbers it gives out next: container, blob, last UIDVALIDITY.
-pub fn head(row: &Row<'_>) -> Result<(Head, [u64; 3])> {
+/// The numbers that an account gives out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Of the next container.
+    pub next_container: u64,
+    /// Of the next blob.
+    pub next_blob: u64,
+    /// The last one given.
+    pub last_uid_validity: u64,
+    /// Of the last operation.
+    pub operations: u64,
+}
+
+/// Columns of [`head`].
+pub const ACCOUNT: &str = "account, modseq, epoch, role, next_container, next_blob, last_uid_validity, bytes_max, \
+     items_max, bytes_used, items_used, digest, operations";
+
+/// The row of the account.
+pub fn head(row: &Row<'_>) -> Result<(Head, Numbers)> {
     let limit = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(i64::cast_unsigned));
     let role = Role::from_number(row.get(3)?).ok_or_else(|| damaged(3, "an unknown role"))?;
     let quota =
@@ -85,7 +103,20 @@ pub fn head(row: &Row<'_>) -> Result<(Head, [u64; 3])> {
         quota,
         digest: digest(row, 11)?,
     };
-    Ok((head, [number(row, 4)?, number(row, 5)?, number(row, 6)?]))
+    let numbers = Numbers {
+        next_container: number(row, 4)?,
+        next_blob: number(row, 5)?,
+        last_uid_validity: number(row, 6)?,
+        operations: number(row, 12)?,
+    };
+    Ok((head, numbers))
+}
+
+/// How far a follower is, and whether that was the source's state: columns modseq, container, uid, answers, is_equal.
+pub fn progress(row: &Row<'_>) -> Result<(Progress, bool)> {
+    let (modseq, container) = (Modseq(number(row, 0)?), ContainerId(number(row, 1)?));
+    let rows = Cursor { modseq, container, uid: uid(row, 2)? };
+    Ok((Progress { rows, answers: number(row, 3)? }, row.get(4)?))
 }
 
 /// A container.

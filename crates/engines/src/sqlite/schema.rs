@@ -14,11 +14,11 @@ use sterna_account::StoreError;
 use super::error::store_error;
 
 /// The format that this version writes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// One step for each format: what turns a file of the format before into this one. The first makes an empty file into
 /// format 1.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3];
 
 const FORMAT_1: &str = "
 CREATE TABLE account (
@@ -127,6 +127,36 @@ CREATE TABLE operation (
 
 /// Rights of others.
 const FORMAT_2: &str = "ALTER TABLE container ADD COLUMN acl TEXT NOT NULL DEFAULT '';";
+
+/// Kept answers get numbers, so that a copy can ask for those after the last it has; the last number is in the
+/// account's row, because purging must not give one again. `progress` is how far a follower got.
+const FORMAT_3: &str = "
+ALTER TABLE account ADD COLUMN operations BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE operation_numbered (
+  account BIGINT NOT NULL,
+  number BIGINT NOT NULL,
+  operation BYTEA NOT NULL,
+  done_at BIGINT NOT NULL,
+  answer BYTEA NOT NULL,
+  PRIMARY KEY (account, number)
+) CLUSTERED;
+INSERT INTO operation_numbered (account, number, operation, done_at, answer)
+  SELECT account, ROW_NUMBER() OVER (PARTITION BY account ORDER BY done_at, operation), operation, done_at, answer
+  FROM operation;
+DROP TABLE operation;
+ALTER TABLE operation_numbered RENAME TO operation;
+CREATE UNIQUE INDEX operation_id ON operation (account, operation);
+UPDATE account SET operations = (SELECT count(*) FROM operation WHERE operation.account = account.account);
+CREATE TABLE progress (
+  account BIGINT NOT NULL,
+  modseq BIGINT NOT NULL,
+  container BIGINT NOT NULL,
+  uid BIGINT NOT NULL,
+  answers BIGINT NOT NULL,
+  is_equal INTEGER NOT NULL,
+  PRIMARY KEY (account)
+) CLUSTERED;
+";
 
 /// Brings a file to [`FORMAT`], each step in a transaction of its own together with its number.
 ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use sterna_account::commit::OPERATION_RETENTION_MS;
+use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page, Progress};
 use sterna_account::store::BlobWriter;
 use sterna_account::{
     Changes, Commit, CommitError, Committed, Container, Content, Cursor, Expunged, Head, Item, ItemFlags, ItemParts,
@@ -17,7 +18,7 @@ use super::connection::{self, Purpose};
 use super::error::store_error;
 use super::read::Reader;
 use super::rows::sql;
-use super::{contents, transaction};
+use super::{contents, follow, transaction};
 use crate::disk::Disk;
 
 /// How old a blob that nothing refers to must be before it is taken for abandoned: one day.
@@ -95,24 +96,35 @@ impl SqliteStore {
         self.reader.conn.execute_batch(statement).map_err(store_error)
     }
 
-    /// Runs a change in one transaction; what fails is rolled back, and stops the store unless the disk is just full.
-    fn transact<T, E: From<StoreError>>(
-        &mut self,
-        change: impl FnOnce(&Reader) -> Result<T, E>,
-    ) -> Result<Result<T, E>, StoreError> {
+    /// Runs a change in one transaction. A refusal is rolled back; a failure stops the store, too, unless the disk is
+    /// just full.
+    fn transact<T, E: Ending>(&mut self, change: impl FnOnce(&Reader) -> Result<T, E>) -> Result<T, E> {
         self.check_running()?;
         let run = || {
             self.sql("BEGIN IMMEDIATE")?;
             let result = change(&self.reader);
+            if let Some(failure) = result.as_ref().err().and_then(Ending::failure) {
+                return Err(failure.clone());
+            }
             self.sql(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
             Ok(result)
         };
-        let result = run();
-        match &result {
-            Ok(_) => self.keep_log_short(),
-            Err(error) => self.fail(error),
+        match run() {
+            Ok(result) => {
+                self.keep_log_short();
+                result
+            }
+            Err(failure) => {
+                self.fail(&failure);
+                Err(failure.into())
+            }
         }
-        result
+    }
+
+    /// What becomes of blobs after a copied page is durable.
+    fn settle_files(&self, adopted: &[BlobHash], unreferenced: Vec<BlobHash>) {
+        adopted.iter().for_each(|hash| self.reader.files.adopted(*hash));
+        self.remove_files(unreferenced);
     }
 
     /// After a failed statement outside any savepoint.
@@ -184,6 +196,24 @@ impl SqliteStore {
     }
 }
 
+/// What a change may end with: a refusal, or a failure of the store.
+trait Ending: From<StoreError> {
+    /// The failure, if it is one.
+    fn failure(&self) -> Option<&StoreError>;
+}
+
+impl Ending for CommitError {
+    fn failure(&self) -> Option<&StoreError> {
+        if let CommitError::Store(failure) = self { Some(failure) } else { None }
+    }
+}
+
+impl Ending for FollowError {
+    fn failure(&self) -> Option<&StoreError> {
+        if let FollowError::Store(failure) = self { Some(failure) } else { None }
+    }
+}
+
 type Answer = Result<Committed, CommitError>;
 
 /// The blobs that a commit names.
@@ -233,11 +263,11 @@ impl Store for SqliteStore {
             let (rows, files) = Self::purge_rows(reader, before, limit as i64)?;
             let account = sql(reader.account.0);
             let room = (limit as i64).saturating_sub(rows.cast_signed());
-            let statement = "DELETE FROM operation WHERE account = ?1 AND operation IN \
-                 (SELECT operation FROM operation WHERE account = ?1 AND done_at < ?2 ORDER BY operation LIMIT ?3)";
+            let statement = "DELETE FROM operation WHERE account = ?1 AND number IN \
+                 (SELECT number FROM operation WHERE account = ?1 AND done_at < ?2 ORDER BY number LIMIT ?3)";
             let operations = reader.execute(statement, params![account, oldest, room])?;
             Ok((rows + operations as u64, files))
-        })?;
+        });
         let (rows, files) = match done {
             Ok(done) => done,
             Err(CommitError::Store(error)) => return Err(error),
@@ -255,16 +285,48 @@ impl Store for SqliteStore {
     }
 
     fn set_role(&mut self, epoch: Epoch, role: Role) -> Result<(), CommitError> {
-        let done = self.transact(|reader| {
-            let current = reader.head()?.epoch;
-            if epoch < current {
-                return Err(CommitError::WrongEpoch { current });
+        self.transact(|reader| {
+            let head = reader.head()?;
+            if epoch < head.epoch {
+                return Err(CommitError::WrongEpoch { current: head.epoch });
+            }
+            if role != Role::Follower && !reader.progress_now()?.1 {
+                return Err(CommitError::NotEqual);
+            }
+            let account = sql(reader.account.0);
+            if role == Role::Active {
+                // From now on its own head is how far it is.
+                reader.execute("DELETE FROM progress WHERE account = ?1", [account])?;
             }
             let statement = "UPDATE account SET epoch = ?2, role = ?3 WHERE account = ?1";
-            reader.execute(statement, params![sql(reader.account.0), sql(epoch.0), role as u8])?;
+            reader.execute(statement, params![account, sql(epoch.0), role as u8])?;
             Ok(())
-        });
-        done.map_err(CommitError::Store)?
+        })
+    }
+
+    fn follow(&mut self, page: &Page, blobs: Vec<CopiedBlob>, now: Timestamp) -> Result<Applied, FollowError> {
+        let copied = follow::by_hash(blobs)?;
+        let (applied, done) = self.transact(|reader| follow::page(reader, page, copied, now))?;
+        self.settle_files(&done.adopted, done.unreferenced);
+        Ok(applied)
+    }
+
+    fn forget_container(&mut self, id: ContainerId, rows_max: usize) -> Result<u64, FollowError> {
+        let (rows, done) = self.transact(|reader| follow::forget_container(reader, id, rows_max))?;
+        self.settle_files(&done.adopted, done.unreferenced);
+        Ok(rows)
+    }
+
+    fn follow_container(
+        &mut self,
+        page: &ContainerPage,
+        blobs: Vec<CopiedBlob>,
+        now: Timestamp,
+    ) -> Result<(), FollowError> {
+        let copied = follow::by_hash(blobs)?;
+        let done = self.transact(|reader| follow::container_page(reader, page, copied, now))?;
+        self.settle_files(&done.adopted, done.unreferenced);
+        Ok(())
     }
 
     fn reader(&self) -> Result<Box<dyn Read>, StoreError> {
@@ -311,5 +373,20 @@ impl Read for SqliteStore {
     }
     fn blobs(&self, after: Option<BlobHash>, limit: usize) -> Result<Vec<(BlobHash, u64, u64)>, StoreError> {
         self.reader.blobs(after, limit)
+    }
+    fn page(&self, after: &Progress, rows_max: usize, answers_max: usize) -> Result<Page, StoreError> {
+        self.reader.page(after, rows_max, answers_max)
+    }
+    fn container_page(&self, id: ContainerId, after: Uid, rows_max: usize) -> Result<ContainerPage, StoreError> {
+        self.reader.container_page(id, after, rows_max)
+    }
+    fn progress(&self) -> Result<Progress, StoreError> {
+        self.reader.progress()
+    }
+    fn copied_blobs(&self, hashes: &[BlobHash], bytes_max: u64) -> Result<Vec<CopiedBlob>, StoreError> {
+        self.reader.copied_blobs(hashes, bytes_max)
+    }
+    fn lacking(&self, hashes: &[BlobHash]) -> Result<Vec<BlobHash>, StoreError> {
+        self.reader.lacking(hashes)
     }
 }

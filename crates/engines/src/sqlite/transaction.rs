@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use sterna_account::follow::KeptAnswer;
 use sterna_account::{Commit, CommitError, Committed, Container, Digest, Head, Mutation, Outcome, Role};
 use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp};
 
 use super::blob_files::BlobFiles;
 use super::error::store_error;
 use super::read::Reader;
-use super::rows::{self, sql};
+use super::rows::{self, Numbers, sql};
 
 /// A commit in the making.
 pub struct Transaction<'a> {
@@ -18,9 +19,7 @@ pub struct Transaction<'a> {
     pub head: Head,
     /// What this commit stamps on the rows it touches.
     pub modseq: Modseq,
-    pub next_container: u64,
-    pub next_blob: u64,
-    pub last_uid_validity: u64,
+    pub numbers: Numbers,
     /// Containers as they were and as they are, read when first needed.
     containers: BTreeMap<ContainerId, Touched>,
     changed: bool,
@@ -36,39 +35,30 @@ struct Touched {
 
 /// Does one commit inside the SQL transaction that is open. The caller rolls its savepoint back when it fails.
 pub fn run(reader: &Reader, commit: &Commit, now: Timestamp) -> Result<(Committed, Vec<BlobHash>), CommitError> {
+    let (head, numbers) = reader.head_row()?;
+    // Before the kept answer: what this copy once did may be lost at the place that took over.
+    if head.role != Role::Active {
+        return Err(CommitError::Sealed);
+    }
     if let Some(mut answer) = earlier_answer(reader, commit.operation)? {
         answer.repeated = true;
         return Ok((answer, Vec::new()));
     }
-    let (head, [next_container, next_blob, last_uid_validity]) = reader.head_row()?;
     if head.epoch != commit.epoch {
         return Err(CommitError::WrongEpoch { current: head.epoch });
-    }
-    if head.role != Role::Active {
-        return Err(CommitError::Sealed);
     }
     if commit.mutations.len() > sterna_account::commit::MUTATIONS_MAX {
         return Err(CommitError::Limit("mutations in one commit".into()));
     }
     let modseq = head.modseq.next();
-    let (containers, unreferenced) = (BTreeMap::new(), Vec::new());
-    let mut transaction = Transaction {
-        reader,
-        now,
-        head,
-        modseq,
-        next_container,
-        next_blob,
-        last_uid_validity,
-        containers,
-        changed: false,
-        unreferenced,
-    };
+    let mut transaction = Transaction::new(reader, head, numbers, modseq, now);
     let outcomes =
         commit.mutations.iter().map(|mutation| transaction.apply(mutation)).collect::<Result<Vec<_>, CommitError>>()?;
+    transaction.numbers.operations += 1;
     transaction.write()?;
     let answer = Committed { modseq: transaction.head.modseq, outcomes, repeated: false };
-    keep_answer(reader, commit.operation, &answer, now)?;
+    let number = transaction.numbers.operations;
+    keep_answer(reader, &KeptAnswer { number, operation: commit.operation, done_at: now, answer: answer.clone() })?;
     Ok((answer, transaction.unreferenced))
 }
 
@@ -81,10 +71,12 @@ fn earlier_answer(reader: &Reader, operation: OperationId) -> Result<Option<Comm
     found.map(|bytes| postcard::from_bytes(&bytes).map_err(damaged)).transpose()
 }
 
-fn keep_answer(reader: &Reader, operation: OperationId, answer: &Committed, now: Timestamp) -> Result<(), CommitError> {
-    let bytes = postcard::to_stdvec(answer).map_err(|error| CommitError::Invalid(error.to_string()))?;
-    let statement = "INSERT INTO operation (account, operation, done_at, answer) VALUES (?1, ?2, ?3, ?4)";
-    reader.execute(statement, params![sql(reader.account.0), operation.0.as_slice(), now.0, bytes])?;
+/// Keeps an answer under its number.
+pub fn keep_answer(reader: &Reader, kept: &KeptAnswer) -> Result<(), CommitError> {
+    let bytes = postcard::to_stdvec(&kept.answer).map_err(|error| CommitError::Invalid(error.to_string()))?;
+    let statement = "INSERT INTO operation (account, number, operation, done_at, answer) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let (number, operation) = (sql(kept.number), kept.operation.0.as_slice());
+    reader.execute(statement, params![sql(reader.account.0), number, operation, kept.done_at.0, bytes])?;
     Ok(())
 }
 
@@ -97,6 +89,12 @@ impl Reader {
 }
 
 impl<'a> Transaction<'a> {
+    /// One that will stamp this modseq on what it touches.
+    pub fn new(reader: &'a Reader, head: Head, numbers: Numbers, modseq: Modseq, now: Timestamp) -> Self {
+        let (containers, unreferenced) = (BTreeMap::new(), Vec::new());
+        Transaction { reader, now, head, modseq, numbers, containers, changed: false, unreferenced }
+    }
+
     pub fn conn(&self) -> &'a Connection {
         &self.reader.conn
     }
@@ -118,12 +116,27 @@ impl<'a> Transaction<'a> {
     /// A container to be changed; its row takes this commit's modseq.
     pub fn container_mut(&mut self, id: ContainerId) -> Result<&mut Container, CommitError> {
         let modseq = self.modseq;
+        let container = self.copied_container_mut(id)?;
+        container.modseq = modseq;
+        container.highest_modseq = modseq;
+        Ok(container)
+    }
+
+    /// A container that is made like another copy's: its modseqs are the other's.
+    pub fn copied_container_mut(&mut self, id: ContainerId) -> Result<&mut Container, CommitError> {
         self.changed = true;
         let touched = self.touched(id)?;
         touched.dirty = true;
-        touched.container.modseq = modseq;
-        touched.container.highest_modseq = modseq;
         Ok(&mut touched.container)
+    }
+
+    /// Whether a container lives.
+    pub fn lives(&mut self, id: ContainerId) -> Result<bool, CommitError> {
+        match self.touched(id) {
+            Ok(_) => Ok(true),
+            Err(CommitError::NoSuchContainer(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn touched(&mut self, id: ContainerId) -> Result<&mut Touched, CommitError> {
@@ -147,13 +160,12 @@ impl<'a> Transaction<'a> {
         self.containers.insert(touched.container.id, touched);
     }
 
-    /// Forgets a container whose row is gone, and counts its tombstone.
+    /// Forgets a container whose row is gone.
     pub fn drop_container(&mut self, id: ContainerId) -> Result<(), CommitError> {
         let before = self.touched(id)?.before;
         self.containers.remove(&id);
         self.changed = true;
         self.head.digest.remove(before);
-        self.head.digest.add(Digest::of_deleted_container(id, self.modseq));
         Ok(())
     }
 
@@ -190,33 +202,46 @@ impl<'a> Transaction<'a> {
     }
 
     /// Writes the containers that changed and the account's row. A commit that changed nothing takes no modseq.
-    fn write(&mut self) -> Result<(), CommitError> {
+    pub fn write(&mut self) -> Result<(), CommitError> {
         if !self.changed {
+            let statement = "UPDATE account SET operations = ?2 WHERE account = ?1";
+            self.reader.execute(statement, params![self.id(), sql(self.numbers.operations)])?;
             return Ok(());
         }
-        let containers = std::mem::take(&mut self.containers);
-        for touched in containers.values().filter(|touched| touched.dirty) {
-            self.head.digest.remove(touched.before);
-            self.head.digest.add(Digest::of_container(&touched.container));
-            self.update_container(&touched.container)?;
-        }
+        self.write_containers()?;
         self.head.modseq = self.modseq;
-        let (head, quota) = (&self.head, self.head.quota);
+        let (head, quota, numbers) = (&self.head, self.head.quota, self.numbers);
         let statement = "UPDATE account SET modseq = ?2, next_container = ?3, next_blob = ?4, last_uid_validity = ?5, \
-             bytes_max = ?6, items_max = ?7, bytes_used = ?8, items_used = ?9, digest = ?10 WHERE account = ?1";
+             bytes_max = ?6, items_max = ?7, bytes_used = ?8, items_used = ?9, digest = ?10, operations = ?11 \
+             WHERE account = ?1";
         let values = params![
             self.id(),
             sql(head.modseq.0),
-            sql(self.next_container),
-            sql(self.next_blob),
-            sql(self.last_uid_validity),
+            sql(numbers.next_container),
+            sql(numbers.next_blob),
+            sql(numbers.last_uid_validity),
             quota.bytes_max.map(sql),
             quota.items_max.map(sql),
             sql(quota.bytes_used),
             sql(quota.items_used),
             rows::digest_column(head.digest),
+            sql(numbers.operations),
         ];
         self.reader.execute(statement, values)?;
+        Ok(())
+    }
+
+    /// Writes the containers that changed; the account's digest is then theirs.
+    pub fn write_containers(&mut self) -> Result<(), CommitError> {
+        let mut containers = std::mem::take(&mut self.containers);
+        for touched in containers.values_mut().filter(|touched| touched.dirty) {
+            let after = Digest::of_container(&touched.container);
+            self.head.digest.remove(touched.before);
+            self.head.digest.add(after);
+            self.update_container(&touched.container)?;
+            (touched.before, touched.dirty) = (after, false);
+        }
+        self.containers = containers;
         Ok(())
     }
 

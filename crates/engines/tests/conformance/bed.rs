@@ -43,7 +43,7 @@ fn run(engine: Box<dyn Engine>, case: fn(&mut Bed)) {
 
 impl Bed {
     pub fn new(engine: Box<dyn Engine>) -> Self {
-        engine.create(ACCOUNT, Epoch(1), NOW).unwrap();
+        engine.create(ACCOUNT, Epoch(1), Role::Active, NOW).unwrap();
         let open = Some(engine.open(ACCOUNT).unwrap());
         let mut bed = Bed { engine, open, now: NOW };
         bed.done(first_containers::mutations());

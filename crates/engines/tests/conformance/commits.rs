@@ -127,6 +127,8 @@ fn an_answer_comes_before_the_epoch(bed: &mut Bed) {
     let sent = commit(vec![append("once")]);
     let answer = bed.send(&sent).unwrap();
     bed.store_mut().set_role(Epoch(2), Role::Sealed).unwrap();
+    assert_eq!(bed.send(&sent), Err(CommitError::Sealed), "another copy may have to say it by now");
+    bed.store_mut().set_role(Epoch(2), Role::Active).unwrap();
     assert_eq!(bed.send(&sent).unwrap(), Committed { repeated: true, ..answer });
 }
 
@@ -151,9 +153,9 @@ fn a_commit_has_a_most_of_mutations(bed: &mut Bed) {
 fn accounts_are_made_once_and_deleted_whole(bed: &mut Bed) {
     let other = AccountId(12);
     assert_eq!(bed.engine.open(other).err(), Some(StoreError::NoSuchAccount(other)));
-    bed.engine.create(other, Epoch(4), NOW).unwrap();
-    bed.engine.create(other, Epoch(4), NOW).unwrap();
-    assert!(bed.engine.create(other, Epoch(5), NOW).is_err());
+    bed.engine.create(other, Epoch(4), Role::Active, NOW).unwrap();
+    bed.engine.create(other, Epoch(4), Role::Active, NOW).unwrap();
+    assert!(bed.engine.create(other, Epoch(5), Role::Active, NOW).is_err());
     assert_eq!(bed.engine.accounts().unwrap(), [ACCOUNT, other]);
     let head = bed.engine.open(other).unwrap().head().unwrap();
     let (modseq, epoch) = (Modseq::ZERO, Epoch(4));

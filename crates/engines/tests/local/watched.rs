@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
+use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page, Progress};
 use sterna_account::local::LocalAccounts;
 use sterna_account::store::BlobWriter;
 use sterna_account::*;
@@ -74,8 +75,8 @@ pub struct WatchedEngine {
 }
 
 impl Engine for WatchedEngine {
-    fn create(&self, account: AccountId, epoch: Epoch, now: Timestamp) -> Result<(), StoreError> {
-        self.inner.create(account, epoch, now)
+    fn create(&self, account: AccountId, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.create(account, epoch, role, now)
     }
 
     fn open(&self, account: AccountId) -> Result<Box<dyn Store>, StoreError> {
@@ -142,6 +143,23 @@ impl Store for WatchedStore {
         self.store.set_role(epoch, role)
     }
 
+    fn follow(&mut self, page: &Page, blobs: Vec<CopiedBlob>, now: Timestamp) -> Result<Applied, FollowError> {
+        self.store.follow(page, blobs, now)
+    }
+
+    fn forget_container(&mut self, id: ContainerId, rows_max: usize) -> Result<u64, FollowError> {
+        self.store.forget_container(id, rows_max)
+    }
+
+    fn follow_container(
+        &mut self,
+        page: &ContainerPage,
+        blobs: Vec<CopiedBlob>,
+        now: Timestamp,
+    ) -> Result<(), FollowError> {
+        self.store.follow_container(page, blobs, now)
+    }
+
     fn reader(&self) -> Result<Box<dyn Read>, StoreError> {
         Ok(Box::new(WatchedReader { reader: self.store.reader()?, log: self.log.clone() }))
     }
@@ -204,6 +222,21 @@ macro_rules! read_through {
             fn blobs(&self, after: Option<BlobHash>, limit: usize) -> Result<Vec<(BlobHash, u64, u64)>, StoreError> {
                 self.$field.blobs(after, limit)
             }
+            fn page(&self, after: &Progress, rows_max: usize, answers_max: usize) -> Result<Page, StoreError> {
+                self.$field.page(after, rows_max, answers_max)
+            }
+            fn container_page(&self, id: ContainerId, after: Uid, rows: usize) -> Result<ContainerPage, StoreError> {
+                self.$field.container_page(id, after, rows)
+            }
+            fn progress(&self) -> Result<Progress, StoreError> {
+                self.$field.progress()
+            }
+            fn copied_blobs(&self, hashes: &[BlobHash], bytes_max: u64) -> Result<Vec<CopiedBlob>, StoreError> {
+                self.$field.copied_blobs(hashes, bytes_max)
+            }
+            fn lacking(&self, hashes: &[BlobHash]) -> Result<Vec<BlobHash>, StoreError> {
+                self.$field.lacking(hashes)
+            }
         }
     };
 }
@@ -219,7 +252,7 @@ pub async fn accounts(count: u64, open_stores_max: usize) -> (LocalAccounts, Arc
     let engine = WatchedEngine::default();
     let (log, clock) = (engine.log.clone(), ManualClock::at(NOW));
     for id in 1..=count {
-        engine.create(AccountId(id), Epoch(1), NOW).unwrap();
+        engine.create(AccountId(id), Epoch(1), Role::Active, NOW).unwrap();
         let mutations = first_containers::mutations();
         let first = Commit { operation: OperationId::random(), epoch: Epoch(1), mutations };
         engine.open(AccountId(id)).unwrap().commit(&[first], NOW).unwrap().remove(0).unwrap();

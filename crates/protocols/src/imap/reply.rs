@@ -94,6 +94,7 @@ pub fn concerns_operator(error: &AccountError) -> bool {
             CommitError::Store(_)
                 | CommitError::Sealed
                 | CommitError::WrongEpoch { .. }
+                | CommitError::NotEqual
                 | CommitError::NoSuchBlob(_)
                 | CommitError::Unexpected
                 | CommitError::Invalid(_)
@@ -128,7 +129,7 @@ fn refusal_reply(refusal: &CommitError) -> Reply {
         CommitError::HasChildren => Reply::no("The mailbox has mailboxes inside it").code("HASCHILDREN"),
         CommitError::Limit(what) => Reply::no(format!("Limit reached: {what}")).code("LIMIT"),
         CommitError::OverQuota => Reply::no("The account is over its quota").code("OVERQUOTA"),
-        CommitError::NoSuchBlob(_) | CommitError::Unexpected | CommitError::Invalid(_) => {
+        CommitError::NotEqual | CommitError::NoSuchBlob(_) | CommitError::Unexpected | CommitError::Invalid(_) => {
             Reply::no("The server could not do that").code("SERVERBUG")
         }
         CommitError::Store(_) => Reply::no("Your mail can't be written at the moment").code("UNAVAILABLE"),

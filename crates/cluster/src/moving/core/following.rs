@@ -215,7 +215,7 @@ impl Following {
                 self.state = State::Differs(containers);
             }
             Err(FollowError::NotFollowing) => self.state = State::Stopped,
-            Err(FollowError::Store(_)) => self.pause(now),
+            Err(FollowError::WrongBlob(_) | FollowError::Store(_)) => self.pause(now),
         }
     }
 

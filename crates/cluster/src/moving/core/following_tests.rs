@@ -40,7 +40,17 @@ fn page(rows: Vec<Change>) -> Page {
         digest: Digest::default(),
     };
     let (next_container, last_uid_validity) = (ContainerId(2), UidValidity(1));
-    Page { rows, containers: vec![], answers: vec![], next_container, last_uid_validity, head, is_last: true }
+    Page {
+        after: Progress::start(),
+        rows,
+        containers: vec![],
+        answers: vec![],
+        next_container,
+        last_uid_validity,
+        last_answer: 0,
+        head,
+        is_last: true,
+    }
 }
 
 fn blob(uid: u8, content: Content) -> CopiedBlob {

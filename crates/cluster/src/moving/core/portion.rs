@@ -43,6 +43,6 @@ pub fn cut(mut page: Page, lacking: &BTreeMap<BlobHash, u64>, inline_max: u64) -
     }
     let answers = std::mem::take(&mut page.answers);
     let is_last = std::mem::replace(&mut page.is_last, false);
-    let rest = Page { rows: rest, answers, is_last, ..page.clone() };
+    let rest = Page { after: page.end(), rows: rest, answers, is_last, ..page.clone() };
     (page, Some(rest))
 }

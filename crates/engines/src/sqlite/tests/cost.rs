@@ -1,7 +1,7 @@
 //! What one new message costs does not depend on how many there are: counted, not timed.
 
 use bytes::Bytes;
-use sterna_account::{Commit, Content, Engine, FlagSet, Mutation, NewItem, Store, first_containers};
+use sterna_account::{Commit, Content, Engine, FlagSet, Mutation, NewItem, Role, Store, first_containers};
 use sterna_base::{AccountId, ContainerId, Epoch, OperationId, Timestamp};
 
 use crate::disk::Disk;
@@ -31,7 +31,7 @@ fn cost_at(count: u64) -> (f64, f64) {
     let folder = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::new(folder.path());
     let engine = SqliteEngine::on_disk(folder.path(), disk.clone());
-    engine.create(AccountId(1), Epoch(1), Timestamp(0)).unwrap();
+    engine.create(AccountId(1), Epoch(1), Role::Active, Timestamp(0)).unwrap();
     let mut store = engine.open(AccountId(1)).unwrap();
     let first = Commit { operation: OperationId::random(), epoch: Epoch(1), mutations: first_containers::mutations() };
     store.commit(&[first], Timestamp(0)).unwrap().remove(0).unwrap();

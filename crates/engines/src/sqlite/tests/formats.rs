@@ -1,7 +1,7 @@
 //! Files of older and newer versions.
 
 use rusqlite::Connection;
-use sterna_account::{Engine, StoreError};
+use sterna_account::{Engine, Role, StoreError};
 use sterna_base::{AccountId, Epoch, Timestamp};
 
 use crate::sqlite::{SqliteEngine, schema};
@@ -11,7 +11,7 @@ fn a_newer_file_is_left_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let engine = SqliteEngine::new(folder.path());
     let account = AccountId(5);
-    engine.create(account, Epoch(1), Timestamp(0)).unwrap();
+    engine.create(account, Epoch(1), Role::Active, Timestamp(0)).unwrap();
     let path = engine.folder(account).join("account.sqlite");
     let conn = Connection::open(&path).unwrap();
     conn.pragma_update(None, "user_version", schema::FORMAT + 1).unwrap();

@@ -8,7 +8,7 @@ use sterna_account::check::{Depth, check};
 use sterna_account::commit::Expect;
 use sterna_account::{
     Commit, CommitError, Container, ContainerKind, Content, Digest, Engine, FlagAction, FlagSet, Keyword, Mutation,
-    NewItem, Read, Store, StoreError, SystemFlag, UidSet, first_containers,
+    NewItem, Read, Role, Store, StoreError, SystemFlag, UidSet, first_containers,
 };
 use sterna_base::{AccountId, BlobHash, Epoch, Modseq, OperationId, Timestamp, Uid};
 
@@ -46,7 +46,7 @@ impl History {
 
     /// Makes the account and its first containers.
     pub fn create(&mut self) -> Result<(), StoreError> {
-        self.engine.create(ACCOUNT, Epoch(1), self.now)?;
+        self.engine.create(ACCOUNT, Epoch(1), Role::Active, self.now)?;
         self.store = Some(self.engine.open(ACCOUNT)?);
         self.acknowledge();
         if self.store().containers()?.is_empty() {
@@ -216,7 +216,7 @@ impl History {
         let at = self.acknowledged.partition_point(|(when, ..)| *when <= events);
         let engine = SqliteEngine::new(folder.path());
         if at == 0 {
-            engine.create(ACCOUNT, Epoch(1), self.now).unwrap();
+            engine.create(ACCOUNT, Epoch(1), Role::Active, self.now).unwrap();
         }
         let mut store =
             engine.open(ACCOUNT).unwrap_or_else(|error| panic!("after event {events}, seed {seed}: {error}"));

@@ -1,6 +1,7 @@
 //! Random histories, lived by SQLite and by the model at the same time: after each step both must have answered the
 //! same, hold the same, and break no invariant.
 
+mod follow;
 mod pair;
 mod steps;
 

@@ -28,24 +28,44 @@ pub struct Pair {
 
 impl Pair {
     pub fn new(folder: &Path) -> Self {
-        let engines: [Box<dyn Engine>; 2] = [Box::new(SqliteEngine::new(folder)), Box::new(MemoryEngine::new())];
-        for engine in &engines {
-            engine.create(ACCOUNT, Epoch(1), NOW).unwrap();
-        }
-        let mut pair = Pair { engines, stores: Vec::new(), now: NOW, epoch: Epoch(1), sent: Vec::new() };
-        pair.reopen();
+        let mut pair = Pair::empty(folder, Role::Active);
         let first = pair.commit_of(first_containers::mutations());
         pair.commit(&[first]);
         pair
     }
 
-    fn reopen(&mut self) {
+    /// Without first containers, in any role.
+    pub fn empty(folder: &Path, role: Role) -> Self {
+        let engines: [Box<dyn Engine>; 2] = [Box::new(SqliteEngine::new(folder)), Box::new(MemoryEngine::new())];
+        for engine in &engines {
+            engine.create(ACCOUNT, Epoch(1), role, NOW).unwrap();
+        }
+        let mut pair = Pair { engines, stores: Vec::new(), now: NOW, epoch: Epoch(1), sent: Vec::new() };
+        pair.reopen();
+        pair
+    }
+
+    /// Goes on where another left off that was the account until now.
+    pub fn take_over(&mut self, from: &Pair, epoch: Epoch) {
+        (self.epoch, self.now) = (epoch, from.now);
+        self.sent.clone_from(&from.sent);
+    }
+
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn reopen(&mut self) {
         self.stores.clear();
         self.stores.extend(self.engines.iter().map(|engine| engine.open(ACCOUNT).unwrap()));
     }
 
     /// Asks both; their answers must be the same.
-    fn both<T: PartialEq + std::fmt::Debug>(&mut self, mut ask: impl FnMut(&mut dyn Store) -> T) -> T {
+    pub fn both<T: PartialEq + std::fmt::Debug>(&mut self, mut ask: impl FnMut(&mut dyn Store) -> T) -> T {
         let [of_sqlite, of_model] = [0, 1].map(|which| ask(self.stores[which].as_mut()));
         assert_eq!(of_sqlite, of_model, "SQLite on the left, the model on the right");
         of_model
