@@ -6,7 +6,7 @@
 //!
 //! - [`Directory`] is the asynchronous face; [`Core`] and [`Reader`] are the blocking core.
 //! - [`Authentication`] checks log-ins; [`routing::resolve`] says where mail for an address goes.
-//! - [`placement_policy`] chooses the server of a new account.
+//! - [`placement_policy`] chooses the server of a new account, [`move_plan`] those that accounts are moved to.
 //!
 //! Nothing here loads all users or looks at all of them. It never touches an account's store.
 
@@ -18,6 +18,7 @@ mod error;
 pub mod follow;
 mod index;
 pub mod model;
+pub mod move_plan;
 pub mod names;
 pub mod password;
 pub mod placement_policy;
@@ -40,7 +41,7 @@ pub use model::{
     MovePhase, PasswordHash, PendingStore, Placement, Roles, Scope, Server, Setting, SharedMailbox, User,
 };
 pub use password::PasswordCost;
-pub use read::{AnyEntry, Reader, Versioned};
+pub use read::{AddressPattern, AnyEntry, Reader, Selected, Selection, Versioned};
 pub use request::{Created, Done, Request};
 pub use row::{Change, Changes, Cursor, Head, RowKind};
 

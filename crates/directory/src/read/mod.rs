@@ -2,7 +2,10 @@
 
 mod entries;
 mod moves;
+mod selection;
 mod servers;
+
+pub use selection::{AddressPattern, Selected, Selection};
 
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use sterna_account::Digest;

@@ -6,8 +6,8 @@ use sterna_account::Digest;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, DomainId, Epoch, Modseq, NodeId, Timestamp};
 use sterna_directory::{
-    Address, Change, Changes, Core, Cursor, Domain, Entry, Group, Member, Membership, Mode, Placement, Roles, RowKind,
-    Server, User, routing,
+    Address, AddressPattern, Change, Changes, Core, Cursor, Domain, Entry, Group, Member, Membership, Mode, Placement,
+    Roles, RowKind, Server, User, routing,
 };
 
 use crate::common::{ALPHA, BETA, INSTALLATION};
@@ -114,6 +114,19 @@ fn lookups_among_ten_thousand_users() {
     let each_us = begun.elapsed().as_micros() / u128::from(3 * USERS);
     // Looking at ten thousand rows would take milliseconds; the margin is for slow machines and debug builds.
     assert!(each_us < 1000, "{each_us} µs a lookup");
+    let pattern = AddressPattern::parse("*99@*.example").unwrap();
+    let (mut accounts, mut after, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = reader.accounts_matching(&pattern, after.as_ref(), 3000).unwrap();
+        accounts.extend(page.accounts.into_iter().map(|selected| selected.account.0));
+        pages += 1;
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    accounts.sort_unstable();
+    assert_eq!((accounts, pages), ((1..=USERS).filter(|id| id % 100 == 99).collect::<Vec<_>>(), 4));
     let all = routing::resolve(&reader, "everybody@demo.test").unwrap().accounts;
     assert_eq!(all.len() as u64, USERS);
     assert_eq!(reader.check().unwrap(), [""; 0]);

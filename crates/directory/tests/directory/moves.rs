@@ -7,8 +7,8 @@ use proptest::strategy::ValueTree;
 use sterna_base::{AccountId, Clock, Epoch, JobId, NodeId, Timestamp};
 use sterna_directory::request::{DomainPatch, JobChange, NewJob, ServerPatch};
 use sterna_directory::{
-    Copy, CopyPurpose, Created, Done, Durability, Job, JobKind, JobState, Move, MovePhase, PendingStore, Placement,
-    Request, RequestError, RowKind,
+    AddressPattern, Copy, CopyPurpose, Created, Done, Durability, Job, JobKind, JobState, Move, MovePhase,
+    PendingStore, Placement, Request, RequestError, RowKind,
 };
 
 use crate::common::{ALPHA, BETA, Main};
@@ -384,6 +384,33 @@ fn a_server_is_deleted_when_nothing_is_left_of_it() {
     abort(&mut main, ANA, false);
     delete(&mut main, GAMMA).unwrap();
     assert_well(&main);
+}
+
+#[test]
+fn accounts_are_found_by_domain_and_by_pattern() {
+    let mut main = move_steps::main_with_accounts();
+    let other = main.domain("other.test", &["autre.example"]);
+    let (eve, info) = (main.user("eve@other.test", &["user9@demo.test"]), main.shared("info@other.test"));
+    main.group("team@other.test", &[]);
+    let find = |pattern: &str| {
+        let pattern = AddressPattern::parse(pattern).unwrap();
+        let page = main.core.reader().accounts_matching(&pattern, None, 100).unwrap();
+        assert_eq!(page.next, None);
+        page.accounts.into_iter().map(|selected| selected.account).collect::<Vec<_>>()
+    };
+    assert_eq!(find("*@other.test"), [eve, info]);
+    assert_eq!(find("*e*@autre.example"), [eve]);
+    assert_eq!(find("user1@demo.test"), [BEN]);
+    assert_eq!(find("user9@demo.test"), [], "main addresses only");
+    assert_eq!(find("*").len(), 8);
+    assert_eq!(find("*@nowhere.test"), []);
+    let first = main.core.reader().accounts_of_domain(other, None, 1).unwrap();
+    let second = main.core.reader().accounts_of_domain(other, first.next.as_ref(), 1).unwrap();
+    assert_eq!((first.accounts[0].account, second.accounts[0].account), (eve, info));
+    assert_eq!(main.core.reader().placed_with_domain(BETA, AccountId(0), 10).unwrap(), [(info, other)]);
+    let patch = DomainPatch { servers: Some(vec![BETA]), ..DomainPatch::default() };
+    main.submit(Request::SetDomain { id: other, expect: None, patch }).unwrap();
+    assert_eq!(main.core.reader().allowed_servers().unwrap().into_iter().collect::<Vec<_>>(), [(other, vec![BETA])]);
 }
 
 proptest! {
