@@ -94,6 +94,14 @@ impl Reader<'_> {
                 expect(!is_used, "its account is placed and in use");
                 expect(self.copy(row.account, row.server)?.is_none(), "a copy is to be there");
             }
+            RowKind::Server => {
+                let row: crate::Server = index::read(kind, &change.key, content)?;
+                let is_held = match row.standby {
+                    Some(standby) => self.holds_accounts(standby.server)?,
+                    None => true,
+                };
+                expect(is_held, "what stands by for it holds no accounts");
+            }
             RowKind::Copy => self.check_copy(&index::read(kind, &change.key, content)?, &mut expect)?,
             RowKind::Move => self.check_move(&index::read(kind, &change.key, content)?, &mut expect)?,
             RowKind::Job => self.check_job(&index::read(kind, &change.key, content)?, &mut expect)?,

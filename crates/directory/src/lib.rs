@@ -38,7 +38,8 @@ pub use error::{ApplyError, RequestError, StorageError};
 pub use follow::Applied;
 pub use model::{
     Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, Member, Membership, Move,
-    MovePhase, PasswordHash, PendingStore, Placement, Roles, Scope, Server, Setting, SharedMailbox, User,
+    MovePhase, PasswordHash, PendingStore, Placement, Roles, Scope, Server, ServerStandby, Setting, SharedMailbox,
+    User,
 };
 pub use password::PasswordCost;
 pub use read::{AddressPattern, AnyEntry, Reader, Selected, Selection, Versioned};

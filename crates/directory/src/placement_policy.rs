@@ -176,6 +176,7 @@ mod tests {
             capacity_bytes: None,
             used_bytes: None,
             version: None,
+            standby: None,
             created_at: Timestamp(0),
         };
         Candidate { server, accounts }

@@ -182,8 +182,23 @@ pub struct Server {
     /// The version that it runs, as it says itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Where accounts get a standby copy when they come to live on this server: when they are made, and when a move to
+    /// it is committed. What it is changed to holds from then on; accounts that are there already are told one by one
+    /// ([`crate::Request::PutStandby`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby: Option<ServerStandby>,
     /// When it joined.
     pub created_at: Timestamp,
+}
+
+/// What stands by for the accounts of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerStandby {
+    /// Where their copies are.
+    pub server: NodeId,
+    /// What acknowledgements wait for.
+    pub durability: Durability,
 }
 
 /// The roles that a server has.

@@ -27,6 +27,7 @@ fn load(n: u8, weight: u32, used_gib: u64, free_gib: Option<u64>, flags: &str) -
         capacity_bytes: None,
         used_bytes: None,
         version: None,
+        standby: None,
         created_at: Timestamp(0),
     };
     Load { server, used_bytes: used_gib * GIB }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use sterna_base::{AccountId, JobId, NodeId};
 
-use crate::model::{JobKind, Member, PasswordHash, Roles};
+use crate::model::{JobKind, Member, PasswordHash, Roles, ServerStandby};
 
 /// A domain to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -171,7 +171,7 @@ pub struct GroupPatch {
     pub suspended: Option<bool>,
 }
 
-/// Changes of a server; what is `None` stays.
+/// Changes of a server; what is `None` stays, `Some(None)` clears.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerPatch {
@@ -195,6 +195,9 @@ pub struct ServerPatch {
     pub used_bytes: Option<u64>,
     /// See [`crate::Server::version`].
     pub version: Option<String>,
+    /// See [`crate::Server::standby`].
+    #[serde(deserialize_with = "present")]
+    pub standby: Option<Option<ServerStandby>>,
 }
 
 /// Moves to be planned.

@@ -5,7 +5,7 @@ use sterna_base::{AccountId, NodeId, Timestamp};
 use super::job::{allowed, check_count};
 use super::moves::put_new_copy;
 use super::{found, names_server};
-use crate::model::{Copy, CopyPurpose, Durability, MovePhase, PendingStore, Server};
+use crate::model::{Copy, CopyPurpose, Durability, MovePhase, PendingStore, Server, ServerStandby};
 use crate::names::invalid;
 use crate::placement_policy::NoServer;
 use crate::row::{self, RowKind};
@@ -54,6 +54,16 @@ fn check_open(write: &Write<'_>, account: AccountId, server: &Server) -> Result<
         return Err(NoServer::NotAllowed(server.name.clone()).into());
     }
     Ok(())
+}
+
+/// An account that came to live on a server gets the standby copy that the server's accounts have. Where it may not be,
+/// is not yet gone, or is one too many, it has none: that must not stop what it came by.
+pub(crate) fn stand_by(write: &mut Write<'_>, account: AccountId, server: &Server) -> Result<(), RequestError> {
+    let Some(ServerStandby { server, durability }) = server.standby else { return Ok(()) };
+    match put_standby(write, &[account], server, durability) {
+        Err(RequestError::Storage(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn moving(write: &Write<'_>, account: AccountId) -> Result<RequestError, RequestError> {

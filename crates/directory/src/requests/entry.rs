@@ -243,5 +243,6 @@ fn place(write: &mut Write<'_>, account: AccountId, server: NodeId) -> Result<()
     if !server.roles.data {
         return Err(crate::placement_policy::NoServer::NotData(server.name).into());
     }
-    Ok(write.put(&Placement { account, server: server.id, epoch: FIRST_EPOCH })?)
+    write.put(&Placement { account, server: server.id, epoch: FIRST_EPOCH })?;
+    super::copies::stand_by(write, account, &server)
 }

@@ -5,7 +5,7 @@
 
 use sterna_base::{AccountId, Epoch, NodeId, Timestamp};
 
-use super::copies::{drop_copy_row, not_leaving};
+use super::copies::{drop_copy_row, not_leaving, stand_by};
 use super::job::{self, End};
 use super::{found, names_server};
 use crate::model::{Copy, CopyPurpose, Durability, JobKind, Move, MovePhase, Placement};
@@ -94,7 +94,9 @@ pub(crate) fn commit(write: &mut Write<'_>, account: AccountId, epoch: Epoch) ->
     write.put(&Placement { account, server: row.to, epoch })?;
     write.delete(RowKind::Copy, &row::store_key(account, row.to))?;
     write.put(&kept)?;
-    end(write, &row, End::Done)
+    let target = found(write.reader.server(row.to)?, "server", row.to, None)?;
+    end(write, &row, End::Done)?;
+    stand_by(write, account, &target)
 }
 
 /// The move is over, and so is its row.

@@ -5,6 +5,7 @@ use sterna_base::{Modseq, NodeId};
 use super::found;
 use crate::model::{Roles, Server};
 use crate::names::{self, invalid};
+use crate::placement_policy::NoServer;
 use crate::request::ServerPatch;
 use crate::row::{self, RowKind};
 use crate::write::Write;
@@ -43,6 +44,7 @@ pub(crate) fn put(
                 capacity_bytes: None,
                 used_bytes: None,
                 version: None,
+                standby: None,
                 created_at: write.now,
             }
         }
@@ -69,6 +71,7 @@ pub(crate) fn set(
         capacity_bytes,
         used_bytes,
         version,
+        standby,
     } = patch.clone();
     server.name = name.unwrap_or(server.name);
     server.address = address.unwrap_or(server.address);
@@ -76,6 +79,7 @@ pub(crate) fn set(
     server.weight = weight.unwrap_or(server.weight);
     server.accepts_new_accounts = accepts_new_accounts.unwrap_or(server.accepts_new_accounts);
     server.draining = draining.unwrap_or(server.draining);
+    server.standby = standby.unwrap_or(server.standby);
     if free_bytes.is_some() || capacity_bytes.is_some() || used_bytes.is_some() || version.is_some() {
         server.free_bytes = free_bytes.or(server.free_bytes);
         server.capacity_bytes = capacity_bytes.or(server.capacity_bytes);
@@ -93,6 +97,7 @@ pub(crate) fn delete(write: &mut Write<'_>, id: NodeId, expect: Option<Modseq>) 
     if server.roles.main {
         return Err(RequestError::InUse { by: format!("{} is the main node", server.name) });
     }
+    check_not_standby(write, &server)?;
     if let Some(domain) = domain_that_names(write, id)? {
         return Err(RequestError::InUse { by: format!("domain {domain} names {}", server.name) });
     }
@@ -108,6 +113,28 @@ fn check_empty(write: &Write<'_>, server: &Server) -> Result<(), RequestError> {
         return Ok(());
     }
     Err(RequestError::ServerInUse { name: server.name.clone(), accounts, copies, moves })
+}
+
+/// No other server counts on it.
+fn check_not_standby(write: &Write<'_>, server: &Server) -> Result<(), RequestError> {
+    let servers = write.reader.servers()?.into_iter().map(|found| found.value);
+    let mut others = servers.filter(|other| other.standby.is_some_and(|standby| standby.server == server.id));
+    match others.next() {
+        Some(other) => Err(RequestError::InUse { by: format!("{} stands by for {}", server.name, other.name) }),
+        None => Ok(()),
+    }
+}
+
+fn check_standby(write: &Write<'_>, server: &Server) -> Result<(), RequestError> {
+    let Some(standby) = server.standby else { return Ok(()) };
+    if standby.server == server.id {
+        return Err(invalid("standby", "a server can't stand by for itself"));
+    }
+    let other = found(write.reader.server(standby.server)?, "server", standby.server, None)?;
+    if !other.roles.data {
+        return Err(NoServer::NotData(other.name).into());
+    }
+    Ok(())
 }
 
 /// The first domain whose list of servers has this one. Looks at all domains: servers are deleted rarely, and an index
@@ -138,7 +165,9 @@ fn checked(write: &Write<'_>, mut server: Server) -> Result<Server, RequestError
     }
     if !server.roles.data {
         check_empty(write, &server)?;
+        check_not_standby(write, &server)?;
     }
+    check_standby(write, &server)?;
     Ok(server)
 }
 

@@ -46,6 +46,7 @@ fn server(id: NodeId, name: &str) -> Change {
         capacity_bytes: None,
         used_bytes: None,
         version: None,
+        standby: None,
         created_at: Timestamp(0),
     };
     row(RowKind::Server, id.to_string(), &server)

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use sterna_base::{AccountId, Clock, Epoch, JobId, NodeId};
-use sterna_directory::request::{JobChange, NewJob, ServerPatch};
-use sterna_directory::{CopyPurpose, Created, Durability, Job, JobKind, Request, Roles, RowKind, Scope, settings};
+use sterna_directory::request::{JobChange, NewJob, NewUser, ServerPatch};
+use sterna_directory::{
+    CopyPurpose, Created, Durability, Job, JobKind, Request, Roles, RowKind, Scope, ServerStandby, settings,
+};
 
 use crate::common::{ALPHA, BETA, Main};
 
@@ -82,6 +84,13 @@ pub enum MoveStep {
     Rollback {
         hours: u8,
     },
+    ServerStandby {
+        server: u8,
+        by: Option<u8>,
+    },
+    User {
+        server: u8,
+    },
 }
 
 pub fn step() -> impl Strategy<Value = MoveStep> {
@@ -112,6 +121,9 @@ pub fn step() -> impl Strategy<Value = MoveStep> {
             .prop_map(|(server, draining, data)| MoveStep::Server { server, draining, data }),
         1 => server().prop_map(|server| MoveStep::DeleteServer { server }),
         1 => (0..30u8).prop_map(|hours| MoveStep::Rollback { hours }),
+        1 => (server(), proptest::option::of(server()))
+            .prop_map(|(server, by)| MoveStep::ServerStandby { server, by }),
+        1 => server().prop_map(|server| MoveStep::User { server }),
     ]
 }
 
@@ -174,6 +186,17 @@ pub fn request(main: &mut Main, step: &MoveStep) -> Option<Request> {
             name: settings::MOVE_ROLLBACK_HOURS.into(),
             value: Some(hours.to_string()),
         },
+        MoveStep::ServerStandby { server, by } => {
+            let standby = by.map(|by| ServerStandby { server: at(by), durability: Durability::One });
+            let patch = ServerPatch { standby: Some(standby), ..ServerPatch::default() };
+            Request::SetServer { id: at(server), expect: None, patch }
+        }
+        MoveStep::User { server } => {
+            let server = at(server);
+            let id = main.try_reserve(server)?;
+            let new = NewUser { address: format!("late{id}@demo.test"), ..NewUser::default() };
+            Request::CreateUser { id, new, server }
+        }
     })
 }
 

@@ -8,7 +8,7 @@ use sterna_base::{AccountId, Clock, Epoch, JobId, NodeId, Timestamp};
 use sterna_directory::request::{DomainPatch, JobChange, NewJob, ServerPatch};
 use sterna_directory::{
     AddressPattern, Copy, CopyPurpose, Created, Done, Durability, Job, JobKind, JobState, Move, MovePhase,
-    PendingStore, Placement, Request, RequestError, RowKind,
+    PendingStore, Placement, Request, RequestError, RowKind, ServerStandby,
 };
 
 use crate::common::{ALPHA, BETA, Main};
@@ -383,6 +383,38 @@ fn a_server_is_deleted_when_nothing_is_left_of_it() {
     assert_eq!(code(main.submit(Request::SetServer { id: GAMMA, expect: None, patch })), "in-use");
     abort(&mut main, ANA, false);
     delete(&mut main, GAMMA).unwrap();
+    assert_well(&main);
+}
+
+#[test]
+fn what_comes_to_a_server_gets_the_standby_copy_of_its_accounts() {
+    let mut main = move_steps::main_with_accounts();
+    let stand_by = |main: &mut Main, id, server: Option<NodeId>| {
+        let standby = server.map(|server| ServerStandby { server, durability: Durability::Two });
+        let patch = ServerPatch { standby: Some(standby), ..ServerPatch::default() };
+        main.submit(Request::SetServer { id, expect: None, patch })
+    };
+    assert_eq!(code(stand_by(&mut main, BETA, Some(BETA))), "invalid");
+    assert_eq!(code(stand_by(&mut main, BETA, Some(NodeId([9; 16])))), "no-such");
+    stand_by(&mut main, BETA, Some(GAMMA)).unwrap();
+    move_to(&mut main, ANA, BETA);
+    assert_eq!(copies(&main, ANA), [(ALPHA, "kept"), (GAMMA, "standby")]);
+    let info = main.shared("info@demo.test");
+    assert_eq!(copies(&main, info), [(GAMMA, "standby")]);
+    // The server that it comes from is the one that stands by: the copy there stays for good.
+    stand_by(&mut main, BETA, Some(ALPHA)).unwrap();
+    move_to(&mut main, BEN, BETA);
+    assert_eq!(copies(&main, BEN), [(ALPHA, "standby")]);
+    assert_well(&main);
+    let delete = Request::DeleteServer { id: GAMMA, expect: None };
+    assert_eq!(code(main.submit(delete.clone())), "in-use", "copies are there");
+    stand_by(&mut main, ALPHA, Some(GAMMA)).unwrap();
+    for account in [ANA, info] {
+        main.submit(Request::DropCopy { account, server: GAMMA }).unwrap();
+    }
+    assert_eq!(main.submit(delete.clone()).unwrap_err().to_string(), "it is in use: gamma stands by for alpha");
+    stand_by(&mut main, ALPHA, None).unwrap();
+    main.submit(delete).unwrap();
     assert_well(&main);
 }
 

@@ -140,6 +140,7 @@ mod tests {
             capacity_bytes: None,
             used_bytes: None,
             version: None,
+            standby: None,
             free_bytes: None,
             free_bytes_at: None,
             created_at: NOW,
