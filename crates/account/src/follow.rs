@@ -225,7 +225,7 @@ pub enum FollowError {
     /// This copy doesn't follow: it is active or sealed.
     #[error("this copy of the account does not follow another one")]
     NotFollowing,
-    /// The page does not begin where this copy ends.
+    /// The page does not begin where this copy ends, is out of order, or is another account's.
     #[error("the page begins elsewhere than this copy ends")]
     NotNext,
     /// A blob of the page is not here and did not come with it.

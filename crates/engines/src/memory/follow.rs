@@ -12,7 +12,7 @@ use super::state::{Contents, Place, State};
 /// The state after a page.
 pub fn page(state: &State, page: &Page, blobs: Vec<CopiedBlob>) -> Result<(State, Applied), FollowError> {
     let mut copy = Copy::begin(state, blobs)?;
-    if page.after != state.progress().0 || !page.is_in_order() {
+    if page.after != state.progress().0 || !page.is_in_order() || page.head.account != state.account {
         return Err(FollowError::NotNext);
     }
     copy.rows(&page.containers, &page.rows)?;
@@ -185,6 +185,7 @@ impl Copy {
     fn reach(&mut self, id: ContainerId, modseq: Modseq) {
         if let Some(container) = self.state.containers.get_mut(&id) {
             container.highest_modseq = container.highest_modseq.max(modseq);
+            container.modseq = container.highest_modseq;
         }
     }
 

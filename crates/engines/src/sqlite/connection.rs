@@ -12,6 +12,9 @@ use crate::disk::Disk;
 /// Page cache of one connection. Small: a node has a thousand accounts open, and the system's cache is behind it.
 const CACHE_KIB: i64 = 512;
 
+/// Page cache of a store while it is filled from another copy: its indexes are hit everywhere by hashes.
+const LARGE_CACHE_KIB: i64 = 8 * 1024;
+
 /// How large the write-ahead log may stay after a checkpoint.
 const LOG_BYTES_MAX: i64 = 4 * 1024 * 1024;
 
@@ -60,6 +63,12 @@ pub fn open(disk: &dyn Disk, path: &Path, purpose: Purpose) -> Result<Connection
         Ok(conn)
     };
     open().map_err(store_error)
+}
+
+/// Makes the page cache large, or as small as it was.
+pub fn set_large_cache(conn: &Connection, is_large: bool) -> Result<(), StoreError> {
+    let cache_kib = if is_large { LARGE_CACHE_KIB } else { CACHE_KIB };
+    conn.pragma_update(None, "cache_size", -cache_kib).map_err(store_error)
 }
 
 /// Opens something, with the right word for a full disk: SQLite says only "unable to open" when it can't make its log.

@@ -63,7 +63,7 @@ pub fn set_progress(
 /// Applies a page.
 pub fn page(reader: &Reader, page: &Page, blobs: Copied, now: Timestamp) -> Result<(Applied, Files), FollowError> {
     let ((progress, was_equal), mut copy) = Copy::begin(reader, blobs, now)?;
-    if page.after != progress || !page.is_in_order() {
+    if page.after != progress || !page.is_in_order() || page.head.account != reader.account {
         return Err(FollowError::NotNext);
     }
     let before = (copy.transaction.head.clone(), copy.transaction.numbers);
@@ -133,6 +133,12 @@ pub fn forget_container(reader: &Reader, id: ContainerId, rows_max: usize) -> Re
         set_progress(&reader.conn, reader.account, progress, false)?;
     }
     Ok((count as u64, copy.files()?))
+}
+
+/// A change of an item changes its container's row.
+fn reach(container: &mut Container, modseq: Modseq) {
+    container.highest_modseq = container.highest_modseq.max(modseq);
+    container.modseq = container.highest_modseq;
 }
 
 /// A page being applied.
@@ -289,7 +295,7 @@ impl<'a> Copy<'a> {
         quota.items_used += 1;
         let container = self.transaction.copied_container_mut(item.container)?;
         items::add(container, item);
-        container.highest_modseq = container.highest_modseq.max(item.modseq);
+        reach(container, item.modseq);
         Ok(())
     }
 
@@ -322,7 +328,7 @@ impl<'a> Copy<'a> {
         if self.transaction.lives(expunged.container)? {
             let container = self.transaction.copied_container_mut(expunged.container)?;
             container.digest.add(Digest::of_expunged(expunged));
-            container.highest_modseq = container.highest_modseq.max(expunged.modseq);
+            reach(container, expunged.modseq);
         }
         Ok(())
     }
@@ -352,6 +358,9 @@ impl<'a> Copy<'a> {
     /// Takes away what is here under a UID, an item or its tombstone. The container may be gone already.
     fn forget(&mut self, id: ContainerId, uid: Uid) -> Result<(), FollowError> {
         let at = params![self.transaction.id(), sql(id.0), uid.0];
+        if !self.has_any(at)? {
+            return Ok(());
+        }
         let condition = "i.account = ?1 AND i.container = ?2 AND i.uid = ?3";
         if let Some((item, blob)) = self.transaction.item_rows(condition, at)?.pop() {
             let statement = "DELETE FROM item WHERE account = ?1 AND container = ?2 AND uid = ?3";
@@ -382,6 +391,14 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
+    /// Whether there is an item or a tombstone: mostly not, so that is asked first.
+    fn has_any(&self, at: &[&dyn rusqlite::ToSql]) -> Result<bool, FollowError> {
+        let statement = "SELECT 1 FROM item WHERE account = ?1 AND container = ?2 AND uid = ?3 UNION ALL \
+             SELECT 1 FROM expunged WHERE account = ?1 AND container = ?2 AND uid = ?3";
+        let mut statement = self.transaction.conn().prepare_cached(statement).map_err(store_error)?;
+        Ok(statement.exists(at).map_err(store_error)?)
+    }
+
     /// Sees to it that no other item has this name: one that has it here has lost it at the source, and is nameless
     /// until its newer form or its tombstone arrives.
     fn free_name(&mut self, id: ContainerId, name: &str) -> Result<(), FollowError> {
@@ -399,9 +416,12 @@ impl<'a> Copy<'a> {
 
     fn answers(&mut self, page: &Page) -> Result<(), CommitError> {
         for kept in &page.answers {
-            let statement = "DELETE FROM operation WHERE account = ?1 AND (operation = ?2 OR number = ?3)";
-            let values = params![self.transaction.id(), kept.operation.0.as_slice(), sql(kept.number)];
-            self.transaction.reader.execute(statement, values)?;
+            // In two statements: with OR, SQLite reads the whole table.
+            let by_operation = "DELETE FROM operation WHERE account = ?1 AND operation = ?2";
+            let values = params![self.transaction.id(), kept.operation.0.as_slice()];
+            self.transaction.reader.execute(by_operation, values)?;
+            let by_number = "DELETE FROM operation WHERE account = ?1 AND number = ?2";
+            self.transaction.reader.execute(by_number, params![self.transaction.id(), sql(kept.number)])?;
             keep_answer(self.transaction.reader, kept)?;
             self.transaction.numbers.operations = self.transaction.numbers.operations.max(kept.number);
         }

@@ -33,6 +33,8 @@ pub struct SqliteStore {
     pages_per_checkpoint: i64,
     /// Pages in the log at which the next checkpoint is due.
     checkpoint_at: i64,
+    /// Whether the page cache is large, because many pages of another copy come one after the other.
+    has_large_cache: bool,
     /// Set by the first failure that leaves it unknown what reached the disk.
     stopped: Option<String>,
 }
@@ -49,7 +51,7 @@ impl SqliteStore {
     ) -> Self {
         let (checkpoint_at, stopped) = (pages_per_checkpoint, None);
         let reader = Reader { conn, account, files };
-        SqliteStore { reader, path, disk, pages_per_checkpoint, checkpoint_at, stopped }
+        SqliteStore { reader, path, disk, pages_per_checkpoint, checkpoint_at, has_large_cache: false, stopped }
     }
 
     /// The cheap part of a check, for stores that were not closed in peace: the account's row belongs to its
@@ -306,6 +308,10 @@ impl Store for SqliteStore {
 
     fn follow(&mut self, page: &Page, blobs: Vec<CopiedBlob>, now: Timestamp) -> Result<Applied, FollowError> {
         let copied = follow::by_hash(blobs)?;
+        if self.has_large_cache == page.is_last {
+            connection::set_large_cache(&self.reader.conn, !page.is_last)?;
+            self.has_large_cache = !page.is_last;
+        }
         let (applied, done) = self.transact(|reader| follow::page(reader, page, copied, now))?;
         self.settle_files(&done.adopted, done.unreferenced);
         Ok(applied)

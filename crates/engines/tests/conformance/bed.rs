@@ -18,23 +18,25 @@ pub const DAY_MS: i64 = 24 * 3600 * 1000;
 /// An open account with its first containers. Cases move its time.
 pub struct Bed {
     pub engine: Box<dyn Engine>,
+    /// Another node's, for copies of the account.
+    pub other: Box<dyn Engine>,
     open: Option<Box<dyn Store>>,
     pub now: Timestamp,
 }
 
 /// Runs a case on SQLite.
 pub fn on_sqlite(case: fn(&mut Bed)) {
-    let folder = tempfile::tempdir().unwrap();
-    run(Box::new(SqliteEngine::new(folder.path())), case);
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(Box::new(SqliteEngine::new(folder.path())), Box::new(SqliteEngine::new(other.path())), case);
 }
 
 /// Runs a case on the model.
 pub fn on_memory(case: fn(&mut Bed)) {
-    run(Box::new(MemoryEngine::new()), case);
+    run(Box::new(MemoryEngine::new()), Box::new(MemoryEngine::new()), case);
 }
 
-fn run(engine: Box<dyn Engine>, case: fn(&mut Bed)) {
-    let mut bed = Bed::new(engine);
+fn run(engine: Box<dyn Engine>, other: Box<dyn Engine>, case: fn(&mut Bed)) {
+    let mut bed = Bed::new(engine, other);
     case(&mut bed);
     bed.check();
     bed.reopen();
@@ -42,16 +44,22 @@ fn run(engine: Box<dyn Engine>, case: fn(&mut Bed)) {
 }
 
 impl Bed {
-    pub fn new(engine: Box<dyn Engine>) -> Self {
+    pub fn new(engine: Box<dyn Engine>, other: Box<dyn Engine>) -> Self {
         engine.create(ACCOUNT, Epoch(1), Role::Active, NOW).unwrap();
         let open = Some(engine.open(ACCOUNT).unwrap());
-        let mut bed = Bed { engine, open, now: NOW };
+        let mut bed = Bed { engine, other, open, now: NOW };
         bed.done(first_containers::mutations());
         bed
     }
 
     pub fn store(&self) -> &dyn Store {
         self.open.as_deref().unwrap()
+    }
+
+    /// Puts another node's copy in the place of this one.
+    pub fn take_over(&mut self, copy: Box<dyn Store>) {
+        self.open = Some(copy);
+        std::mem::swap(&mut self.engine, &mut self.other);
     }
 
     pub fn store_mut(&mut self) -> &mut dyn Store {
