@@ -15,7 +15,9 @@ mod partition;
 
 // The dialogs of IMAP once more: what a session says must not depend on where its account is. They find their `place`
 // here instead of beside them. Not here are `ends`, which stops the clock and so every network, and `faults`, which
-// puts a failing account in front of any other.
+// puts a failing account in front of any other, as `halves` does.
+#[path = "../../crates/protocols/tests/imap/acls.rs"]
+mod acls;
 #[path = "../../crates/protocols/tests/imap/awkward.rs"]
 mod awkward;
 #[path = "../../crates/protocols/tests/imap/condstore.rs"]
@@ -27,8 +29,12 @@ mod dialog;
 mod fetches;
 #[path = "../../crates/protocols/tests/imap/gone.rs"]
 mod gone;
+#[path = "../../crates/protocols/tests/imap/granted.rs"]
+mod granted;
 #[path = "../../crates/protocols/tests/imap/insides.rs"]
 mod insides;
+#[path = "../../crates/protocols/tests/imap/listings.rs"]
+mod listings;
 #[path = "../../crates/protocols/tests/imap/mailboxes.rs"]
 mod mailboxes;
 #[path = "../../crates/protocols/tests/imap/messages.rs"]
@@ -42,6 +48,8 @@ mod searches;
 mod sessions;
 #[path = "../../crates/protocols/tests/imap/sets.rs"]
 mod sets;
+#[path = "../../crates/protocols/tests/imap/sharing.rs"]
+mod sharing;
 #[path = "../../crates/protocols/tests/imap/states.rs"]
 mod states;
 #[path = "../../crates/cluster/tests/cluster/support.rs"]

@@ -10,21 +10,33 @@ use sterna_cluster::PlacedAccounts;
 
 use crate::support::Installation;
 
-/// An account with its first folders, as `place.rs` beside the dialogs describes it.
+/// Accounts with their first folders, as `place.rs` beside the dialogs describes it. All but the first are on a node of
+/// their own.
 pub struct Place {
     pub accounts: Arc<dyn Accounts>,
     pub local: Arc<LocalAccounts>,
+    pub elsewhere: Arc<LocalAccounts>,
     pub kept: Box<dyn Any + Send + Sync>,
 }
 
 impl Place {
-    pub async fn of(account: AccountId) -> Self {
+    pub async fn of(first: AccountId, others: &[AccountId]) -> Self {
         let installation = Installation::new().await;
         let data = installation.add_node("data").await;
-        installation.add_account(account, &data).await;
+        installation.add_account(first, &data).await;
+        let mut elsewhere = data.local.clone();
+        let mut nodes = vec![data];
+        if !others.is_empty() {
+            let node = installation.add_node("elsewhere").await;
+            for other in others {
+                installation.add_account(*other, &node).await;
+            }
+            elsewhere = node.local.clone();
+            nodes.push(node);
+        }
         // Without accounts of its own: there is no way around the network.
         let accounts = PlacedAccounts::new(installation.main.peers.clone(), installation.world.clone(), None);
-        Place { accounts, local: data.local.clone(), kept: Box::new((installation, data)) }
+        Place { accounts, local: nodes[0].local.clone(), elsewhere, kept: Box::new((installation, nodes)) }
     }
 }
 
@@ -33,7 +45,7 @@ fn every_dialog_is_played_here_too() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/protocols/tests/imap");
     for entry in std::fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let elsewhere = ["main.rs", "place.rs", "ends.rs", "faults.rs"].contains(&name.as_str());
+        let elsewhere = ["main.rs", "place.rs", "ends.rs", "faults.rs", "halves.rs"].contains(&name.as_str());
         assert!(elsewhere || include_str!("main.rs").contains(&format!("imap/{name}\"]")), "{name} is missing");
     }
 }

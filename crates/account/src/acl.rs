@@ -49,6 +49,23 @@ impl Rights {
     /// `a`: the list of rights is read and changed.
     pub const ADMINISTER: Rights = Rights(1 << 10);
 
+    /// The rights of these letters, for constants; letters that name none are passed over.
+    pub const fn from_letters(letters: &str) -> Self {
+        let (known, letters) = (Rights::LETTERS.as_bytes(), letters.as_bytes());
+        let (mut bits, mut at) = (0, 0);
+        while at < letters.len() {
+            let mut bit = 0;
+            while bit < known.len() {
+                if known[bit] == letters[at] {
+                    bits |= 1 << bit;
+                }
+                bit += 1;
+            }
+            at += 1;
+        }
+        Rights(bits)
+    }
+
     /// What RFC 2086 called `c`: making and deleting mailboxes (RFC 4314 section 2.1.1; grouped as Cyrus does).
     const OLD_CREATE: Rights = Rights(Rights::CREATE.0 | Rights::DELETE_MAILBOX.0);
     /// What RFC 2086 called `d`.

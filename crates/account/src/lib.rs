@@ -23,6 +23,7 @@ pub mod item;
 pub mod local;
 pub mod retention;
 pub mod service;
+pub mod shares;
 pub mod store;
 pub mod uid_set;
 

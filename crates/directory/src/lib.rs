@@ -29,6 +29,7 @@ pub mod routing;
 pub mod row;
 mod schema;
 pub mod settings;
+mod share;
 mod write;
 
 pub use crate::core::{Core, Mode};
@@ -45,6 +46,7 @@ pub use password::PasswordCost;
 pub use read::{AddressPattern, AnyEntry, Reader, Selected, Selection, Versioned};
 pub use request::{Created, Done, Request};
 pub use row::{Change, Changes, Cursor, Head, RowKind};
+pub use share::Share;
 
 /// Servers of one installation.
 pub const SERVERS_MAX: usize = 1000;

@@ -45,11 +45,13 @@ pub enum RowKind {
     Move = 12,
     /// [`Job`]
     Job = 13,
+    /// [`crate::Share`]
+    Share = 20,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 13] = [
+    pub const ALL: [RowKind; 14] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -63,6 +65,7 @@ impl RowKind {
         RowKind::Copy,
         RowKind::Move,
         RowKind::Job,
+        RowKind::Share,
     ];
 
     /// The kind with this number; `None` for one of a later version.

@@ -7,10 +7,10 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::row::RowKind;
-use crate::{StorageError, index};
+use crate::{StorageError, index, share};
 
 /// The format that this version writes.
-pub(crate) const FORMAT: i64 = 2;
+pub(crate) const FORMAT: i64 = 3;
 
 /// How long a statement waits for another connection's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
@@ -147,13 +147,18 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
             tx.query_row("SELECT format FROM dir_head WHERE id = 1", [], |row| row.get(0)).optional()?;
         match format {
             Some(FORMAT) => {}
-            Some(1) => migrate_to_2(&tx)?,
+            Some(1) => {
+                migrate_to_2(&tx)?;
+                migrate_to_3(&tx)?;
+            }
+            Some(2) => migrate_to_3(&tx)?,
             Some(found) if found > FORMAT => return Err(StorageError::NewerFormat { found, known: FORMAT }),
             found => return Err(StorageError::Damaged(format!("the format version is {found:?}"))),
         }
     } else {
         tx.execute_batch(TABLES_1)?;
         tx.execute_batch(TABLES_2)?;
+        tx.execute_batch(share::TABLES_3)?;
         tx.execute(
             "INSERT INTO dir_head (id, format, installation, is_copy, modseq, digest,
                  position_modseq, position_kind, position_key)
@@ -169,21 +174,30 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
 fn migrate_to_2(conn: &Connection) -> Result<(), StorageError> {
     conn.execute_batch("DROP TABLE dir_pending_store")?;
     conn.execute_batch(TABLES_2)?;
-    for kind in KINDS_2 {
-        let sql = "SELECT row_key, content FROM dir_row WHERE kind = $1 AND content IS NOT NULL ORDER BY row_key";
-        let mut statement = conn.prepare(sql)?;
-        let mut rows = statement.query([kind as u16])?;
-        while let Some(row) = rows.next()? {
-            let (key, content): (String, String) = (row.get(0)?, row.get(1)?);
-            index::update(conn, kind, &key, None, Some(&content))?;
-        }
-    }
+    KINDS_2.into_iter().try_for_each(|kind| index_rows(conn, kind))
+}
+
+fn migrate_to_3(conn: &Connection) -> Result<(), StorageError> {
+    conn.execute_batch(share::TABLES_3)?;
+    index_rows(conn, RowKind::Share)?;
     conn.execute("UPDATE dir_head SET format = $1 WHERE id = 1", [FORMAT])?;
     Ok(())
 }
 
+/// Makes the index over the rows of a kind that are there already.
+fn index_rows(conn: &Connection, kind: RowKind) -> Result<(), StorageError> {
+    let sql = "SELECT row_key, content FROM dir_row WHERE kind = $1 AND content IS NOT NULL ORDER BY row_key";
+    let mut statement = conn.prepare(sql)?;
+    let mut rows = statement.query([kind as u16])?;
+    while let Some(row) = rows.next()? {
+        let (key, content): (String, String) = (row.get(0)?, row.get(1)?);
+        index::update(conn, kind, &key, None, Some(&content))?;
+    }
+    Ok(())
+}
+
 /// Every table but the head.
-pub(crate) const CONTENT_TABLES: [&str; 14] = [
+pub(crate) const CONTENT_TABLES: [&str; 15] = [
     "dir_row",
     "dir_domain_name",
     "dir_address",
@@ -198,4 +212,5 @@ pub(crate) const CONTENT_TABLES: [&str; 14] = [
     "dir_job",
     "dir_server_name",
     "dir_count",
+    share::TABLE_NAME,
 ];

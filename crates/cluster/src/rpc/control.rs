@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
-use sterna_account::StoreError;
-use sterna_base::{AccountId, Epoch, NodeId, Timestamp};
+use sterna_account::{Identifier, StoreError};
+use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp};
 
 use super::fault::CallError;
 use super::peer::Call;
@@ -40,6 +40,41 @@ pub trait NodeControl: Send + Sync {
     /// # Errors
     /// Why the address isn't taken, for the operator.
     async fn moved(&self, node: NodeId, address: String) -> Result<(), String>;
+
+    /// Notes in the directory that an account shares something with somebody, or not any more; the directory's modseq
+    /// after it. Only the main node can.
+    ///
+    /// # Errors
+    /// Why it was not noted.
+    async fn set_share(&self, _share: NotedShare) -> Result<Modseq, ShareRefused> {
+        Err(ShareRefused::Unavailable("this node doesn't own the directory".to_owned()))
+    }
+}
+
+/// The body of a call that notes a share ([`sterna_account::shares::Shares::set`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotedShare {
+    /// Whose account.
+    pub owner: AccountId,
+    /// Who was given something, or has nothing any more.
+    pub grantee: Identifier,
+    /// Which of the two.
+    pub shares: bool,
+}
+
+/// Why a share was not noted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShareRefused {
+    /// The directory can't be written now, or not here.
+    Unavailable(String),
+    /// It can't be: there is no such account, or nobody to share with.
+    Invalid(String),
+}
+
+/// The answer to a call that notes a share.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ShareNoted {
+    pub modseq: Modseq,
 }
 
 /// How a node is.
@@ -135,6 +170,17 @@ impl ControlClient {
         let body = NodeAddress { address: address.to_owned() };
         let body = wire::to_json(&body).map_err(|error| self.malformed(node, &error))?;
         self.call(node, Method::PUT, "/v1/address", body).await.map(drop)
+    }
+
+    /// See [`NodeControl::set_share`]; asked of the main node.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn set_share(&self, node: NodeId, share: NotedShare) -> Result<Modseq, CallError> {
+        let body = wire::to_json(&share).map_err(|error| self.malformed(node, &error))?;
+        let answer = self.call(node, Method::PUT, "/v1/share", body).await?;
+        let noted: ShareNoted = wire::from_json(&answer).map_err(|error| self.malformed(node, &error))?;
+        Ok(noted.modseq)
     }
 
     /// See [`NodeControl::create_account`].

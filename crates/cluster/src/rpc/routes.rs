@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{Payload, whole};
 use super::calls::path;
-use super::control::{CreateAccount, NodeAddress, NodeControl};
+use super::control::{CreateAccount, NodeAddress, NodeControl, NotedShare, ShareNoted, ShareRefused};
 use super::fault::{Fault, FaultKind};
 use super::listener::Services;
 use super::wire::{self, RELEASE, RELEASE_HEADER};
@@ -100,6 +100,14 @@ impl Caller {
                 let body: NodeAddress = self.control_body(request.into_body()).await?;
                 self.control()?.moved(caller, body.address).await.map_err(FaultKind::Other)?;
                 return Ok(Answer::Json(Bytes::from_static(b"{}")));
+            }
+            (&Method::PUT, ["share"]) => {
+                let share: NotedShare = self.control_body(request.into_body()).await?;
+                let modseq = self.control()?.set_share(share).await.map_err(|refused| match refused {
+                    ShareRefused::Unavailable(cause) => FaultKind::Unavailable(cause),
+                    ShareRefused::Invalid(cause) => FaultKind::Malformed(cause),
+                })?;
+                return Ok(Answer::Json(json(&ShareNoted { modseq })?));
             }
             (&Method::POST, ["accounts", account, call]) => return self.account(account, call, request).await,
             (&Method::POST, ["watch"]) => {

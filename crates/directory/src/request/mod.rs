@@ -121,6 +121,13 @@ pub enum Request {
         /// Only if it is still at this modseq.
         expect: Option<Modseq>,
     },
+    /// Notes that an account shares something with somebody, or that it doesn't any more. Being so already is success.
+    SetShare {
+        /// Whose account, and with whom.
+        share: crate::Share,
+        /// Which of the two.
+        shares: bool,
+    },
     /// Makes a server known. Repeating it for the same id is a change of name, address and roles.
     PutServer {
         /// The id that it made itself.

@@ -98,6 +98,7 @@ pub(crate) fn delete(
         return Err(RequestError::NoSuch { what: kind_name(kind), id: id.to_string() });
     }
     leave_groups(write, id)?;
+    crate::share::forget(write, id)?;
     super::pending::abandon(write, id)?;
     if kind == RowKind::Group {
         super::group::remove_all_members(write, id)?;

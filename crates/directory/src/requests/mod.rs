@@ -15,6 +15,7 @@ use sterna_base::{AccountId, Modseq, NodeId};
 use crate::read::Versioned;
 use crate::request::{Created, Request};
 use crate::row::ACCOUNT_COUNTER;
+use crate::share;
 use crate::write::Write;
 use crate::{RequestError, StorageError};
 
@@ -35,6 +36,7 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::SetGroup { id, expect, patch } => group::set(write, *id, *expect, patch).map(|()| None),
         Request::SetMembers { id, add, remove } => group::set_members(write, *id, add, remove).map(|()| None),
         Request::DeleteEntry { id, kind, expect } => entry::delete(write, *id, *kind, *expect).map(|()| None),
+        Request::SetShare { share, shares } => share::set(write, *share, *shares).map(|()| None),
         Request::PutServer { id, name, address, roles } => {
             server::put(write, *id, name, address, *roles).map(|()| None)
         }

@@ -7,3 +7,4 @@ mod many;
 mod move_steps;
 mod moves;
 mod names;
+mod shares;

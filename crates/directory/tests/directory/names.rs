@@ -249,9 +249,9 @@ fn a_later_format_is_left_alone() {
     let main = Main::new();
     let path = main.folder.path().join("directory.db");
     let conn = rusqlite::Connection::open(&path).unwrap();
-    conn.execute("UPDATE dir_head SET format = 3", []).unwrap();
+    conn.execute("UPDATE dir_head SET format = 4", []).unwrap();
     let error = Core::open(&path, Mode::Copy).err().unwrap();
-    assert!(matches!(error, StorageError::NewerFormat { found: 3, known: 2 }), "{error}");
+    assert!(matches!(error, StorageError::NewerFormat { found: 4, known: 3 }), "{error}");
 }
 
 /// Makes of a file what format 1 would have made of it.
@@ -259,6 +259,7 @@ fn write_as_format_1(main: &Main) {
     let conn = rusqlite::Connection::open(main.folder.path().join("directory.db")).unwrap();
     conn.execute_batch(
         "DROP TABLE dir_copy; DROP TABLE dir_move; DROP TABLE dir_job; DROP TABLE dir_pending_store;
+        DROP TABLE dir_share;
         CREATE TABLE dir_pending_store (account_id BIGINT NOT NULL PRIMARY KEY);
         INSERT INTO dir_pending_store SELECT CAST(substr(row_key, 16, 1) AS INTEGER) FROM dir_row WHERE kind = 10;
         UPDATE dir_row SET row_key = substr(row_key, 1, 16) WHERE kind = 10;

@@ -55,6 +55,16 @@ pub enum Body {
     Namespace,
     /// STATUS
     Status { mailbox: String, items: Vec<StatusItem> },
+    /// SETACL (RFC 4314)
+    SetAcl { mailbox: String, identifier: String, rights: String },
+    /// DELETEACL
+    DeleteAcl { mailbox: String, identifier: String },
+    /// GETACL
+    GetAcl(String),
+    /// LISTRIGHTS
+    ListRights { mailbox: String, identifier: String },
+    /// MYRIGHTS
+    MyRights(String),
     /// IDLE
     Idle,
     /// CHECK
@@ -100,6 +110,11 @@ impl Body {
             Body::Lsub { .. } => "LSUB",
             Body::Namespace => "NAMESPACE",
             Body::Status { .. } => "STATUS",
+            Body::SetAcl { .. } => "SETACL",
+            Body::DeleteAcl { .. } => "DELETEACL",
+            Body::GetAcl(_) => "GETACL",
+            Body::ListRights { .. } => "LISTRIGHTS",
+            Body::MyRights(_) => "MYRIGHTS",
             Body::Idle => "IDLE",
             Body::Check => "CHECK",
             Body::Close => "CLOSE",
@@ -132,7 +147,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// LIST with RFC 5258, 5819 and 6154.
+/// LIST with RFC 5258, 5819, 6154 and 8440.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct List {
     /// SUBSCRIBED as a selection
@@ -153,6 +168,8 @@ pub struct List {
     pub return_children: bool,
     /// RETURN (SPECIAL-USE)
     pub return_special_use: bool,
+    /// RETURN (MYRIGHTS) (RFC 8440)
+    pub return_my_rights: bool,
     /// RETURN (STATUS (..))
     pub return_status: Vec<StatusItem>,
 }

@@ -83,6 +83,17 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
             lexer.sp()?;
             Ok(Body::Status { mailbox, items: lexer.status_att_list()? })
         }
+        "SETACL" => {
+            let mailbox = lexer.mailbox()?;
+            let identifier = identifier(lexer)?;
+            lexer.sp()?;
+            let rights = text(lexer)?;
+            Ok(Body::SetAcl { mailbox, identifier, rights })
+        }
+        "DELETEACL" => Ok(Body::DeleteAcl { mailbox: lexer.mailbox()?, identifier: identifier(lexer)? }),
+        "LISTRIGHTS" => Ok(Body::ListRights { mailbox: lexer.mailbox()?, identifier: identifier(lexer)? }),
+        "GETACL" => Ok(Body::GetAcl(lexer.mailbox()?)),
+        "MYRIGHTS" => Ok(Body::MyRights(lexer.mailbox()?)),
         // The framer gives an APPEND with a message to the session itself.
         "APPEND" => lexer.error("a message as a literal"),
         "UID" => {
@@ -94,6 +105,21 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
             }
         }
         name => message_command(lexer, name, false),
+    }
+}
+
+/// ` identifier` of RFC 4314; an empty one is BAD (section 3).
+fn identifier(lexer: &mut Lexer<'_>) -> Result<String> {
+    lexer.sp()?;
+    let identifier = text(lexer)?;
+    if identifier.is_empty() { lexer.error("an identifier") } else { Ok(identifier) }
+}
+
+/// An `astring` in UTF-8.
+fn text(lexer: &mut Lexer<'_>) -> Result<String> {
+    match String::from_utf8(lexer.astring()?) {
+        Ok(text) => Ok(text),
+        Err(_) => lexer.error("a string in UTF-8"),
     }
 }
 

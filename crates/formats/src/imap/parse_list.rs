@@ -1,4 +1,4 @@
-//! LIST with its extensions (RFC 5258, 5819, 6154), and the items of STATUS.
+//! LIST with its extensions (RFC 5258, 5819, 6154, 8440), and the items of STATUS.
 
 use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINER_NAME_BYTES_MAX};
 
@@ -67,6 +67,7 @@ impl Lexer<'_> {
             "SUBSCRIBED" => list.return_subscribed = true,
             "CHILDREN" => list.return_children = true,
             "SPECIAL-USE" => list.return_special_use = true,
+            "MYRIGHTS" => list.return_my_rights = true,
             "STATUS" => {
                 self.sp()?;
                 list.return_status = self.status_att_list()?;

@@ -50,3 +50,24 @@ pub const SEARCHED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Changes that a view remembers to tell its sessions; a session further behind looks at every message once.
 pub const CHANGES_KEPT: usize = 4096;
+
+/// How long the account of one owner is waited for in a listing: a little more than a handle holds a call for a move.
+pub const OWNER_WAIT: Duration = Duration::from_millis(3000);
+
+/// How long a listing waits for the accounts of all owners together.
+pub const OWNERS_WAIT_ALTOGETHER: Duration = Duration::from_secs(10);
+
+/// Owners whose accounts are asked at the same time for one listing.
+pub const OWNERS_AT_ONCE: usize = 16;
+
+/// Owners that are named when their mailboxes can't be listed; of the others their number is told.
+pub const OWNERS_NAMED_MAX: usize = 10;
+
+/// Containers of others that this process remembers for listings while their servers are down, about 200 bytes each.
+pub const REMEMBERED_MAX: usize = 200_000;
+
+/// How long a session goes by what the directory said of the user's groups.
+pub const WHO_KEPT: Duration = Duration::from_secs(10);
+
+/// Bytes of messages that are read from one account before they are written to the other.
+pub const CARRIED_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -8,10 +8,13 @@ mod command;
 mod ghosts;
 mod io;
 mod limits;
+mod mailboxes;
 mod names;
+mod others;
 mod picture;
 mod registry;
 mod reply;
+mod rights;
 mod selected;
 mod session;
 mod updates;
@@ -21,10 +24,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sterna_account::service::{Accounts, Authenticator};
+use sterna_account::shares::Shares;
 
 use crate::listener::{Connection, Protocol};
 use command::search_text::SearchMemory;
 use io::Io;
+use others::Remembered;
 use registry::Registry;
 use session::Session;
 
@@ -42,27 +47,33 @@ pub struct ImapProtocol {
 }
 
 /// What all sessions have in common.
+#[derive(Clone)]
 struct Shared {
     config: ImapConfig,
     accounts: Arc<dyn Accounts>,
     authenticator: Arc<dyn Authenticator>,
+    shares: Arc<dyn Shares>,
     registry: Registry,
     search_memory: Arc<SearchMemory>,
+    remembered: Arc<Remembered>,
 }
 
 impl ImapProtocol {
-    /// With these settings, over these accounts.
-    pub fn new(config: ImapConfig, accounts: Arc<dyn Accounts>, authenticator: Arc<dyn Authenticator>) -> Self {
-        let (registry, search_memory) = (Registry::default(), Arc::default());
-        ImapProtocol { shared: Arc::new(Shared { config, accounts, authenticator, registry, search_memory }) }
+    /// With these settings, over these accounts; `shares` says whose mailboxes a user sees besides the own ones.
+    pub fn new(
+        config: ImapConfig,
+        accounts: Arc<dyn Accounts>,
+        authenticator: Arc<dyn Authenticator>,
+        shares: Arc<dyn Shares>,
+    ) -> Self {
+        let (registry, search_memory, remembered) = (Registry::default(), Arc::default(), Arc::default());
+        let shared = Shared { config, accounts, authenticator, shares, registry, search_memory, remembered };
+        ImapProtocol { shared: Arc::new(shared) }
     }
 
     /// The same accounts and open mailboxes with other settings: for a second listener.
     pub fn with_config(&self, config: ImapConfig) -> Self {
-        let Shared { accounts, authenticator, registry, search_memory, .. } = &*self.shared;
-        let (accounts, authenticator) = (accounts.clone(), authenticator.clone());
-        let (registry, search_memory) = (registry.clone(), search_memory.clone());
-        ImapProtocol { shared: Arc::new(Shared { config, accounts, authenticator, registry, search_memory }) }
+        ImapProtocol { shared: Arc::new(Shared { config, ..(*self.shared).clone() }) }
     }
 }
 

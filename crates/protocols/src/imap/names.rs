@@ -6,7 +6,7 @@ use sterna_account::{Account, Container, ContainerKind, SpecialUse};
 use sterna_base::ContainerId;
 use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINER_NAME_BYTES_MAX};
 
-use super::reply::{Fail, Reply, no_mailbox};
+use super::reply::{Fail, Reply};
 
 /// The hierarchy separator.
 pub const SEPARATOR: char = '/';
@@ -21,13 +21,17 @@ pub struct Names {
 impl Names {
     /// Reads them.
     pub async fn load(account: &dyn Account) -> Result<Self, Fail> {
-        let containers = account.containers().await?;
+        Ok(Names::of(&account.containers().await?))
+    }
+
+    /// Those among these containers.
+    pub fn of(containers: &[Container]) -> Self {
         let by_id: HashMap<ContainerId, &Container> = containers.iter().map(|c| (c.id, c)).collect();
         let mail = containers.iter().filter(|container| container.kind == ContainerKind::Mail);
         let mut folders: Vec<_> = mail.map(|container| (path(container, &by_id), container.clone())).collect();
         folders.sort_by_cached_key(|(name, _)| order(name));
         let parents = folders.iter().filter_map(|(_, container)| container.parent).collect();
-        Ok(Names { folders, parents })
+        Names { folders, parents }
     }
 
     /// All of them.
@@ -42,11 +46,6 @@ impl Names {
         // Names that differ only in case stand side by side.
         let same = self.folders[start..].iter().take_while(|(known, _)| order(known) == wanted);
         same.into_iter().find(|(known, _)| known == name).map(|(_, container)| container)
-    }
-
-    /// The folder of this name, or the answer that there is none.
-    pub fn get(&self, name: &str) -> Result<&Container, Fail> {
-        self.find(name).ok_or_else(|| no_mailbox().into())
     }
 
     /// Whether folders hang under this one.
@@ -113,6 +112,14 @@ pub fn mailbox_matches(pattern: &str, name: &str) -> bool {
     matches(pattern, name) || name == "INBOX" && matches(&pattern.to_ascii_uppercase(), name)
 }
 
+/// Whether a pattern can match something that begins with this.
+pub fn matches_below(pattern: &str, start: &str) -> bool {
+    // A part of the pattern that matches the start leaves the rest of it for what follows.
+    let ends = pattern.char_indices().map(|(at, _)| at).skip(1).chain([pattern.len()]);
+    let wild = |end: usize| end < pattern.len() || pattern.ends_with(['*', '%']);
+    ends.into_iter().any(|end| wild(end) && matches(&pattern[..end], start))
+}
+
 /// Whether a name matches a pattern: `*` is anything, `%` anything without the separator. Takes time in
 /// proportion to name times pattern, whatever the pattern.
 fn matches(pattern: &str, name: &str) -> bool {
@@ -144,6 +151,24 @@ mod tests {
             [("inb%", "INBOX", true), ("*ox", "INBOX", true), ("inb%", "Inboxes", false), ("a%", "A", false)]
         {
             assert_eq!(mailbox_matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_can_match_below_a_name_is_known_before_it_is_looked_at() {
+        for (pattern, expected) in [
+            ("*", true),
+            ("%", false),
+            ("INBOX", false),
+            ("Other users", false),
+            ("Other users/%", true),
+            ("Other users/ana@x.test/INBOX", true),
+            ("%/%", true),
+            ("Oth*", true),
+            ("Oth%", false),
+            ("Other users/", false),
+        ] {
+            assert_eq!(matches_below(pattern, "Other users/"), expected, "{pattern}");
         }
     }
 

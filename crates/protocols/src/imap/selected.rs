@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sterna_account::{Account, Rights};
 use sterna_base::{ContainerId, Modseq, Uid};
 
 use super::picture::Position;
@@ -10,7 +11,11 @@ use super::view::View;
 /// A selected mailbox.
 pub struct Selected {
     pub view: Arc<View>,
+    /// Where it is: the user's account, or that of somebody who shares it.
+    pub account: Arc<dyn Account>,
     pub id: ContainerId,
+    /// What the user may do with it, as of the last refresh.
+    pub rights: Rights,
     pub read_only: bool,
     pub position: Position,
     /// Messages from this UID on are recent in this session.
@@ -26,7 +31,7 @@ pub struct Selected {
 
 impl Selected {
     /// Everything that the view has now is known to the session.
-    pub fn new(view: Arc<View>, read_only: bool) -> Self {
+    pub fn new(view: Arc<View>, account: Arc<dyn Account>, rights: Rights, read_only: bool) -> Self {
         let (position, id, keywords_told, session) = {
             let picture = view.picture();
             let (next, synced) = (picture.container.uid_next, picture.synced);
@@ -35,7 +40,8 @@ impl Selected {
             (position, picture.container.id, picture.container.keywords.len(), view.enter(synced))
         };
         let (saved, silent) = (Vec::new(), Vec::new());
-        Selected { view, id, read_only, position, recent_from: position.next, saved, keywords_told, silent, session }
+        let recent_from = position.next;
+        Selected { view, account, id, rights, read_only, position, recent_from, saved, keywords_told, silent, session }
     }
 
     /// The session was told of expunges up to there.

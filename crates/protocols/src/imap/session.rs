@@ -1,12 +1,13 @@
 //! One session: its states, and the loop that reads commands and answers them.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BufMut;
-use sterna_account::{Account, AccountError, Committed, Mutation};
-use sterna_base::{Modseq, OperationId};
+use sterna_account::{Account, AccountError, Committed, Mutation, Rights};
+use sterna_base::{AccountId, Modseq, OperationId};
 use sterna_formats::imap::{Body, Frame, Framer, command, tag_of};
 use tokio::time::Instant;
 
@@ -14,7 +15,9 @@ use super::Shared;
 use super::command as commands;
 use super::io::{Disconnect, Io};
 use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT, LOGIN_WAIT, LOGIN_WAIT_ALTOGETHER};
+use super::mailboxes::{Known, rights_of};
 use super::reply::{Fail, Outcome, Reply, account_reply, concerns_operator, is_passing, no_mailbox};
+use super::rights;
 use super::selected::Selected;
 use super::updates;
 
@@ -48,8 +51,10 @@ pub struct Session {
     pub selected: Option<Selected>,
     /// The mailbox that was selected was deleted: commands on messages say so until another one is selected.
     pub mailbox_gone: bool,
-    /// The newest commit of this session: the account's news of it may come later than its answer.
-    committed: Modseq,
+    /// What the directory last said of the user and of who shares with them.
+    pub(super) known: Option<Known>,
+    /// The newest commits of this session: an account's news of them may come later than the answer.
+    committed: HashMap<AccountId, Modseq>,
     pub failed_logins: u32,
     /// Of the command that is being done.
     pub tag: String,
@@ -73,7 +78,8 @@ impl Session {
             user: None,
             selected: None,
             mailbox_gone: false,
-            committed: Modseq::ZERO,
+            known: None,
+            committed: HashMap::new(),
             failed_logins: 0,
             tag: String::new(),
             upgrading: false,
@@ -199,6 +205,13 @@ impl Session {
             Body::List(list) => commands::list::run(self, list).await,
             Body::Lsub { reference, pattern } => commands::lsub::run(self, &reference, &pattern).await,
             Body::Status { mailbox, items } => commands::status::run(self, &mailbox, &items).await,
+            Body::SetAcl { mailbox, identifier, rights } => {
+                commands::setacl::run(self, &mailbox, &identifier, &rights).await
+            }
+            Body::DeleteAcl { mailbox, identifier } => commands::deleteacl::run(self, &mailbox, &identifier).await,
+            Body::GetAcl(mailbox) => commands::getacl::run(self, &mailbox).await,
+            Body::ListRights { mailbox, identifier } => commands::listrights::run(self, &mailbox, &identifier).await,
+            Body::MyRights(mailbox) => commands::myrights::run(self, &mailbox).await,
             Body::Idle => commands::idle::run(self).await,
             body if self.selected.is_some() || self.mailbox_gone => self.dispatch_selected(body).await,
             _ => Ok(Reply::bad("Select a mailbox first")),
@@ -278,41 +291,76 @@ impl Session {
             let known = selected.position.next;
             updates::write(selected, self.enabled, expunge, &mut self.io.output);
             let next = selected.position.next;
-            if next > known
-                && !selected.read_only
-                && let Some(user) = &self.user
-            {
+            if next > known && !selected.read_only {
                 // Told of here, so not recent for whoever comes later (RFC 3501 section 2.3.2).
-                self.shared.registry.recent((user.account.id(), selected.id), next, true);
+                self.shared.registry.recent((selected.account.id(), selected.id), next, true);
             }
         }
         Ok(())
     }
 
-    /// Takes in what is new in the selected mailbox, and leaves it when it was deleted.
+    /// Takes in what is new in the selected mailbox, and leaves it when it was deleted or may not be read any more.
     async fn refresh_selected(&mut self) -> Result<(), AccountError> {
         let Some(selected) = &self.selected else { return Ok(()) };
-        selected.view.refresh(self.committed).await?;
+        selected.view.refresh(self.committed_to(selected.account.as_ref())).await?;
         let deleted = selected.view.picture().deleted;
         if deleted {
-            self.leave_deleted();
+            self.leave("The mailbox was deleted");
+            return Ok(());
+        }
+        let own = self.user.as_ref().is_some_and(|user| user.account.id() == selected.account.id());
+        if own {
+            return Ok(());
+        }
+        // Who the directory can't tell at present has the rights of a moment ago.
+        let Ok(who) = self.who().await else { return Ok(()) };
+        let Some(selected) = &mut self.selected else { return Ok(()) };
+        let rights = rights_of(Some(&who), &selected.view.picture().container);
+        if !rights.has(Rights::READ) {
+            self.leave("You may not read the mailbox any more");
+        } else if rights != selected.rights {
+            selected.rights = rights;
+            // RFC 4314 section 5.1.1 asks to tell.
+            updates::permanent_flags(selected, &mut self.io.output);
         }
         Ok(())
     }
 
-    /// Leaves the selected mailbox because it was deleted. The client is told by CLOSED (RFC 9051 section 7.1), not by
-    /// BYE, which RFC 2180 section 3.3 would allow: the other mailboxes are none the worse.
-    pub fn leave_deleted(&mut self) {
-        self.selected = None;
-        self.mailbox_gone = true;
-        self.io.output.extend_from_slice(b"* OK [CLOSED] The mailbox was deleted\r\n");
+    /// The newest commit of this session to an account.
+    fn committed_to(&self, account: &dyn Account) -> Modseq {
+        self.committed.get(&account.id()).copied().unwrap_or(Modseq::ZERO)
     }
 
-    /// Commits to the user's account.
-    pub async fn commit(&mut self, mutations: Vec<Mutation>) -> Result<Committed, Fail> {
-        let committed = self.account()?.commit(OperationId::random(), mutations).await?;
-        self.committed = self.committed.max(committed.modseq);
+    /// Leaves the selected mailbox that is not there for the user any more. The client is told by CLOSED (RFC 9051
+    /// section 7.1), not by BYE, which RFC 2180 section 3.3 would allow: the other mailboxes are none the worse.
+    pub fn leave(&mut self, why: &str) {
+        self.selected = None;
+        self.mailbox_gone = true;
+        self.io.output.extend_from_slice(format!("* OK [CLOSED] {why}\r\n").as_bytes());
+    }
+
+    /// Commits to an account.
+    pub async fn commit(&mut self, account: &dyn Account, mutations: Vec<Mutation>) -> Result<Committed, Fail> {
+        self.commit_as(account, OperationId::random(), mutations).await
+    }
+
+    /// The same under a name of its own.
+    pub async fn commit_as(
+        &mut self,
+        account: &dyn Account,
+        operation: OperationId,
+        mutations: Vec<Mutation>,
+    ) -> Result<Committed, Fail> {
+        let committed = account.commit(operation, mutations).await?;
+        let newest = self.committed.entry(account.id()).or_default();
+        *newest = committed.modseq.max(*newest);
         Ok(committed)
+    }
+
+    /// Commits to the account of the selected mailbox.
+    pub async fn commit_selected(&mut self, mutations: Vec<Mutation>) -> Result<Committed, Fail> {
+        let account = self.selected()?.account.clone();
+        self.commit(account.as_ref(), mutations).await
     }
 
     /// Tells of keywords that are new, before messages that have them.
@@ -325,8 +373,8 @@ impl Session {
 
     /// Takes in what this session has just committed.
     pub async fn see_commit(&mut self) -> Result<(), Fail> {
-        let committed = self.committed;
-        Ok(self.selected()?.view.refresh(committed).await?)
+        let selected = self.selected.as_ref().ok_or_else(|| Reply::bad("Select a mailbox first"))?;
+        Ok(selected.view.refresh(self.committed_to(selected.account.as_ref())).await?)
     }
 
     fn answer(&mut self, tag: &str, reply: &Reply) {
@@ -362,10 +410,19 @@ impl Session {
         self.selected.as_mut().ok_or_else(|| Reply::bad("Select a mailbox first").into())
     }
 
-    /// The selected mailbox, if it may be written.
-    pub fn writable(&mut self) -> Result<&mut Selected, Fail> {
+    /// The selected mailbox, if it may be written, and with these rights.
+    pub fn writable(&mut self, needed: Rights) -> Result<&mut Selected, Fail> {
         let selected = self.selected()?;
-        if selected.read_only { Err(Reply::no("The mailbox is open read-only").into()) } else { Ok(selected) }
+        if selected.read_only {
+            return Err(Reply::no("The mailbox is open read-only").into());
+        }
+        if selected.rights.has(needed) { Ok(selected) } else { Err(rights::denied().into()) }
+    }
+
+    /// The account of the selected mailbox.
+    pub fn selected_account(&self) -> Result<Arc<dyn Account>, Fail> {
+        let selected = self.selected.as_ref().ok_or_else(|| Reply::bad("Select a mailbox first"))?;
+        Ok(selected.account.clone())
     }
 
     /// How long a client that has not logged in may be waited for.

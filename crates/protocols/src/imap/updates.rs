@@ -1,11 +1,12 @@
 //! What a session tells its client of what others did (RFC 9051 section 7, RFC 3501 section 5.2).
 
 use bytes::{BufMut, BytesMut};
-use sterna_account::{Flags, Keyword, SystemFlag};
+use sterna_account::{FlagSet, Flags, Keyword, Rights, SystemFlag};
 use sterna_base::Modseq;
 use sterna_formats::imap::write::number;
 
 use super::picture::{Picked, Picture};
+use super::rights;
 use super::selected::Selected;
 use super::session::Enabled;
 
@@ -126,9 +127,43 @@ pub fn flags_response(keywords: &[Keyword], out: &mut BytesMut) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// `* OK [PERMANENTFLAGS (..)]`: those that the user may change (RFC 4314 section 5.1.1).
+pub fn permanent_flags(selected: &Selected, out: &mut BytesMut) {
+    out.extend_from_slice(b"* OK [PERMANENTFLAGS ");
+    let rights = if selected.read_only { Rights::NONE } else { selected.rights };
+    let picture = selected.view.picture();
+    if rights::every_flag(rights) {
+        all_flags(&picture.container.keywords, " \\*", out);
+    } else {
+        let every = FlagSet { system: EVERY_SYSTEM_FLAG, keywords: picture.container.keywords.clone() };
+        let names = rights::allowed(&every, rights);
+        flags(Flags { system: names.system, keywords: 0 }, &[], false, out);
+        out.truncate(out.len() - 1);
+        let words = names.keywords.iter().map(Keyword::as_str).chain(rights.has(Rights::WRITE).then_some("\\*"));
+        for word in words {
+            if !out.ends_with(b"(") {
+                out.put_u8(b' ');
+            }
+            out.extend_from_slice(word.as_bytes());
+        }
+        out.put_u8(b')');
+    }
+    out.extend_from_slice(b"] Flags that stay\r\n");
+}
+
+/// The bits of all of them.
+const EVERY_SYSTEM_FLAG: u8 = {
+    let (mut all, mut at) = (0, 0);
+    while at < SystemFlag::ALL.len() {
+        all |= SystemFlag::ALL[at] as u8;
+        at += 1;
+    }
+    all
+};
+
 /// Every flag that a message can have, and `more`.
 pub fn all_flags(keywords: &[Keyword], more: &str, out: &mut BytesMut) {
-    let every = Flags { system: SystemFlag::ALL.into_iter().fold(0, |all, flag| all | flag as u8), keywords: 0 };
+    let every = Flags { system: EVERY_SYSTEM_FLAG, keywords: 0 };
     flags(every, &[], false, out);
     out.truncate(out.len() - 1);
     for keyword in keywords {

@@ -2,50 +2,124 @@
 //! `S: ...` skips lines up to the next one that is expected.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
 use sterna_account::service::{Accounts, Authenticator, Login, LoginAttempt, LoginError};
-use sterna_base::AccountId;
+use sterna_account::shares::{Owner, Shares, SharesError, Sharing, Who};
+use sterna_account::{Identifier, Mutation, Rights};
+use sterna_base::{AccountId, OperationId};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{Connection, Protocol};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream};
 
 use crate::place::Place;
 
-/// A server with one account, ana, password "pw".
+/// A server with one account, ana, password "pw", or with those of [`People`].
 pub struct Server {
     protocol: Arc<ImapProtocol>,
     pub accounts: Arc<LocalAccounts>,
+    pub elsewhere: Arc<LocalAccounts>,
+    pub people: Arc<People>,
     _kept: Box<dyn Any + Send + Sync>,
 }
 
 pub const ANA: AccountId = AccountId(1);
+pub const BOB: AccountId = AccountId(2);
+pub const EVA: AccountId = AccountId(3);
+/// A shared mailbox.
+pub const INFO: AccountId = AccountId(4);
+/// A group; bob is in it.
+pub const STAFF: AccountId = AccountId(9);
 
-struct OnlyAna;
+/// A directory: who there is, and who shares with whom.
+#[derive(Default)]
+pub struct People {
+    pub shares: Mutex<BTreeSet<(AccountId, Identifier)>>,
+    /// The main node can't be reached.
+    pub main_is_down: AtomicBool,
+}
+
+const ADDRESSES: [(&str, AccountId); 5] =
+    [("ana@x.test", ANA), ("bob@x.test", BOB), ("eva@x.test", EVA), ("info@x.test", INFO), ("staff@x.test", STAFF)];
 
 #[async_trait]
-impl Authenticator for OnlyAna {
+impl Authenticator for People {
     async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
-        let right = attempt.login == "ana" && attempt.password.expose() == "pw";
-        if right { Ok(Login { account: ANA, address: "ana@x.test".into() }) } else { Err(LoginError::Invalid) }
+        let users = ADDRESSES[..3].iter();
+        let found = users.into_iter().find(|(address, _)| address.split('@').next() == Some(attempt.login));
+        match found.filter(|_| attempt.password.expose() == "pw") {
+            Some((address, account)) => Ok(Login { account: *account, address: (*address).into() }),
+            None => Err(LoginError::Invalid),
+        }
+    }
+}
+
+#[async_trait]
+impl Shares for People {
+    async fn sharing(&self, account: AccountId) -> Result<Sharing, SharesError> {
+        let groups: HashSet<AccountId> = [STAFF].into_iter().filter(|_| account == BOB).collect();
+        let who = Who { account, groups: groups.clone() };
+        let shares = self.shares.lock().unwrap();
+        let owners = ADDRESSES.into_iter().filter(|(_, owner)| {
+            *owner != account && shares.iter().any(|(sharer, grantee)| sharer == owner && who.is(*grantee))
+        });
+        let owner = |(address, account): (&str, AccountId)| Owner {
+            address: address.to_owned(),
+            account,
+            shared_mailbox: account == INFO,
+        };
+        Ok(Sharing { groups, owners: owners.map(owner).collect() })
+    }
+
+    async fn entry(&self, address: &str) -> Result<Option<AccountId>, SharesError> {
+        let found = ADDRESSES.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(address));
+        Ok(found.map(|(_, account)| account))
+    }
+
+    async fn addresses(&self, ids: Vec<AccountId>) -> Result<HashMap<AccountId, String>, SharesError> {
+        let known = ADDRESSES.into_iter().filter(|(_, account)| ids.contains(account));
+        Ok(known.map(|(address, account)| (account, address.to_owned())).collect())
+    }
+
+    async fn set(&self, owner: AccountId, grantee: Identifier, shares: bool) -> Result<(), SharesError> {
+        if self.main_is_down.load(Ordering::Relaxed) {
+            return Err(SharesError::Unavailable("main is down".into()));
+        }
+        let mut known = self.shares.lock().unwrap();
+        let _ = if shares { known.insert((owner, grantee)) } else { known.remove(&(owner, grantee)) };
+        Ok(())
     }
 }
 
 impl Server {
     pub async fn start() -> Self {
-        let Place { accounts, local, kept } = Place::of(ANA).await;
-        Server { protocol: Self::protocol(accounts), accounts: local, _kept: kept }
+        Self::with(&[]).await
     }
 
-    fn protocol(accounts: Arc<dyn Accounts>) -> Arc<ImapProtocol> {
-        Arc::new(ImapProtocol::new(ImapConfig { plaintext_login: true }, accounts, Arc::new(OnlyAna)))
+    /// With the accounts of bob, eva and info besides.
+    pub async fn shared() -> Self {
+        Self::with(&[BOB, EVA, INFO]).await
+    }
+
+    async fn with(others: &[AccountId]) -> Self {
+        let Place { accounts, local, elsewhere, kept } = Place::of(ANA, others).await;
+        let people = Arc::new(People::default());
+        let protocol = Self::protocol(accounts, &people);
+        Server { protocol, accounts: local, elsewhere, people, _kept: kept }
+    }
+
+    fn protocol(accounts: Arc<dyn Accounts>, people: &Arc<People>) -> Arc<ImapProtocol> {
+        let config = ImapConfig { plaintext_login: true };
+        Arc::new(ImapProtocol::new(config, accounts, people.clone(), people.clone()))
     }
 
     /// The same account behind other doors.
     pub fn through(&mut self, accounts: Arc<dyn Accounts>) {
-        self.protocol = Self::protocol(accounts);
+        self.protocol = Self::protocol(accounts, &self.people);
     }
 
     /// A connection that was greeted.
@@ -75,6 +149,24 @@ impl Server {
         client
     }
 
+    /// A session of somebody else.
+    pub async fn login_as(&self, user: &str) -> Client {
+        let mut client = self.connect().await;
+        client.say(&format!("C: l LOGIN {user} pw\nS: l OK *")).await;
+        client
+    }
+
+    /// Rights on a mailbox of the shared mailbox, as an administrator gives them.
+    pub async fn give_info(&self, mailbox: &str, who: AccountId, letters: &str) {
+        let account = self.elsewhere.open(INFO).await.unwrap();
+        let containers = account.containers().await.unwrap();
+        let container = containers.iter().find(|container| container.name == mailbox).unwrap().id;
+        let (identifier, rights) = (Identifier::Entry(who), Rights::parse(letters).unwrap());
+        let step = Mutation::SetAcl { container, identifier, negative: false, rights };
+        account.commit(OperationId::random(), vec![step]).await.unwrap();
+        self.people.set(INFO, identifier, true).await.unwrap();
+    }
+
     /// Runs one dialog in a session of its own, and checks the account at its end.
     pub async fn dialog(&self, dialog: &str) {
         self.login().await.say(dialog).await;
@@ -87,6 +179,11 @@ impl Server {
         let account = self.accounts.get(ANA).await.unwrap();
         let findings = account.read(|read| check(read, Depth { contents: true })).await.unwrap();
         assert!(findings.is_empty(), "{findings:?}");
+        for other in [BOB, EVA, INFO] {
+            let Ok(account) = self.elsewhere.get(other).await else { continue };
+            let findings = account.read(|read| check(read, Depth { contents: true })).await.unwrap();
+            assert!(findings.is_empty(), "{findings:?}");
+        }
     }
 }
 

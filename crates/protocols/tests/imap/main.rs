@@ -1,5 +1,6 @@
 //! Dialogs of IMAP: what a client says and what it must hear, over the real engine.
 
+mod acls;
 mod awkward;
 mod condstore;
 mod dialog;
@@ -7,7 +8,10 @@ mod ends;
 mod faults;
 mod fetches;
 mod gone;
+mod granted;
+mod halves;
 mod insides;
+mod listings;
 mod mailboxes;
 mod messages;
 mod names;
@@ -15,4 +19,5 @@ mod place;
 mod searches;
 mod sessions;
 mod sets;
+mod sharing;
 mod states;

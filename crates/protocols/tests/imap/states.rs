@@ -147,7 +147,7 @@ async fn what_is_said_about_the_server() {
         C: l LOGIN ana pw
         S: l OK [CAPABILITY * IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE * CONDSTORE *] *
         C: e NAMESPACE
-        S: * NAMESPACE (("" "/")) NIL NIL
+        S: * NAMESPACE (("" "/")) (("Other users/" "/")) (("Shared folders/" "/"))
         S: e OK *
         C: f ENABLE X-NONE
         S: * ENABLED

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
+use sterna_account::shares::{Shares, SharesError};
 use sterna_account::{Account, AccountError, StoreError, first_containers};
-use sterna_base::{AccountId, Clock, Epoch, NodeId, OperationId, Timestamp};
+use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp};
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
 use sterna_cluster::rpc::wire::RELEASE;
-use sterna_cluster::{Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes};
+use sterna_cluster::{Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, ShareRefused};
 use sterna_directory::request::ServerPatch;
 use sterna_directory::{Directory, Request, RequestError, Roles};
 
@@ -131,6 +132,15 @@ impl NodeControl for Control {
             return Err("a node tells its address to the main node, which tells the others".to_owned());
         }
         self.nodes.main_moved(address).await.map_err(|error| error.to_string())
+    }
+
+    async fn set_share(&self, share: NotedShare) -> Result<Modseq, ShareRefused> {
+        let NotedShare { owner, grantee, shares } = share;
+        match self.directory.set(owner, grantee, shares).await {
+            Ok(()) => Ok(*self.directory.watch().borrow()),
+            Err(SharesError::Unavailable(cause)) => Err(ShareRefused::Unavailable(cause)),
+            Err(SharesError::Refused(cause)) => Err(ShareRefused::Invalid(cause)),
+        }
     }
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use sterna_account::service::Reception;
+use sterna_cluster::ControlClient;
 use sterna_mailflow::{Mailflow, Repeats};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{Listener, ListenerConfig, Protocol, Tls};
 use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 
+use super::shares::NodeShares;
 use super::{Parts, certificate};
 use crate::config::PlaintextLogin;
 
@@ -33,7 +35,10 @@ pub async fn start(parts: &Parts) -> Result<()> {
         let (reception, clock) = (reception.clone(), parts.clock.clone());
         Arc::new(SmtpProtocol::new(smtp, reception, parts.authentication.clone(), clock)) as Arc<dyn Protocol>
     };
-    let imap = ImapProtocol::new(ImapConfig::default(), parts.accounts.clone(), parts.authentication.clone());
+    let (accounts, authentication, main) =
+        (parts.accounts.clone(), parts.authentication.clone(), ControlClient::new(parts.peers.clone()));
+    let shares = Arc::new(NodeShares::new(parts.directory.clone(), parts.nodes.clone(), main));
+    let imap = ImapProtocol::new(ImapConfig::default(), accounts, authentication, shares);
     let imap = |address: SocketAddr| {
         Arc::new(imap.with_config(ImapConfig { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
     };

@@ -12,6 +12,7 @@ mod notify;
 mod owner;
 mod provision;
 mod rounds;
+mod shares;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

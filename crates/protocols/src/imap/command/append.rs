@@ -1,5 +1,7 @@
 //! APPEND (RFC 9051 section 6.3.12): the message streams from the client into the account.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use sterna_account::account::BlobUpload;
 use sterna_account::{Account, Content, Mutation, NewItem, Outcome as Done};
@@ -8,11 +10,12 @@ use sterna_base::limits::{INLINE_BLOB_BYTES_MAX, MESSAGE_BYTES_MAX};
 use sterna_formats::imap::AppendStart;
 use sterna_formats::mail::Scanner;
 
+use super::copy::Target;
 use super::store::flag_set;
 use crate::imap::io::Disconnect;
 use crate::imap::limits::LITERAL_WAIT;
-use crate::imap::names::Names;
 use crate::imap::reply::{Fail, Outcome, Reply};
+use crate::imap::rights;
 use crate::imap::session::Session;
 
 /// How far beyond the limit a message that can't be refused beforehand is read and dropped.
@@ -24,7 +27,7 @@ pub async fn run(session: &mut Session, start: AppendStart) -> Outcome {
         return Err(Disconnect::Hopeless("Log in first").into());
     }
     match prepare(session, &start).await {
-        Ok((container, item)) => receive(session, &start, container, item).await,
+        Ok((account, container, item)) => receive(session, &start, account, container, item).await,
         Err(fail @ Fail::Disconnect(_)) => Err(fail),
         // Refused before it was sent: a client that waits for the continuation sends nothing.
         Err(fail) if start.synchronising => Err(fail),
@@ -35,9 +38,12 @@ pub async fn run(session: &mut Session, start: AppendStart) -> Outcome {
     }
 }
 
+/// Where the message goes, and what is known of it.
+type Prepared = (Arc<dyn Account>, ContainerId, NewItem);
+
 /// Everything that can be refused before the message comes.
-async fn prepare(session: &mut Session, start: &AppendStart) -> Result<(ContainerId, NewItem), Fail> {
-    let account = session.account()?;
+async fn prepare(session: &mut Session, start: &AppendStart) -> Result<Prepared, Fail> {
+    session.account()?;
     let arguments = start.arguments.as_ref().map_err(|error| Fail::Reply(Reply::bad(error.clone())))?;
     if start.size > MESSAGE_BYTES_MAX {
         return Err(Reply::no("The message is too large").code("TOOBIG").into());
@@ -47,20 +53,25 @@ async fn prepare(session: &mut Session, start: &AppendStart) -> Result<(Containe
     }
     let flags: Vec<String> = arguments.flags.iter().filter(|f| !f.eq_ignore_ascii_case("\\Recent")).cloned().collect();
     let flags = flag_set(&flags)?;
-    let names = Names::load(account.as_ref()).await?;
-    let Some(container) = names.find(&arguments.mailbox).map(|container| container.id) else {
-        return Err(Reply::no("There is no such mailbox").code("TRYCREATE").into());
-    };
+    let target = Target::find(session, &arguments.mailbox).await?;
+    let (account, container) = (target.account, target.container);
+    // Flags that the user may not set are left out; the message is taken (RFC 4314 section 4).
+    let flags = rights::allowed(&flags, target.rights);
     let quota = account.head().await?.quota;
     if quota.bytes_max.is_some_and(|max| quota.bytes_used + start.size > max) {
         return Err(Reply::no("The account is over its quota").code("OVERQUOTA").into());
     }
     let content = Content::Inline(Bytes::new());
-    Ok((container, NewItem { content, summary: None, internal_date: arguments.date, flags, name: None }))
+    Ok((account, container, NewItem { content, summary: None, internal_date: arguments.date, flags, name: None }))
 }
 
-async fn receive(session: &mut Session, start: &AppendStart, container: ContainerId, mut item: NewItem) -> Outcome {
-    let account = session.account()?;
+async fn receive(
+    session: &mut Session,
+    start: &AppendStart,
+    account: Arc<dyn Account>,
+    container: ContainerId,
+    mut item: NewItem,
+) -> Outcome {
     if start.synchronising {
         session.io.output.extend_from_slice(b"+ Ready\r\n");
     }
@@ -75,7 +86,7 @@ async fn receive(session: &mut Session, start: &AppendStart, container: Containe
         return Ok(Reply::bad("Expected the end of the line after the message"));
     }
     item.summary = Some(scanner.finish().encode().into());
-    let committed = session.commit(vec![Mutation::Append { container, item }]).await?;
+    let committed = session.commit(account.as_ref(), vec![Mutation::Append { container, item }]).await?;
     match committed.outcomes.first() {
         Some(Done::Appended { uid_validity, uid }) => {
             Ok(Reply::ok("Appended").code(format!("APPENDUID {uid_validity} {uid}")))

@@ -119,7 +119,7 @@ impl<'a> Decoding<'a> {
 
 /// Writes the value of BINARY[..]: its content as a literal, or NIL when there is no such part.
 pub async fn send(session: &mut Session, item: &Item, summary: &Summary, fetch: &SectionFetch) -> Result<(), Fail> {
-    let account = session.account()?;
+    let account = session.selected_account()?;
     let found = summary.section(&fetch.part).and_then(|part| Some((part, Encoding::of(part, &fetch.part)?)));
     let Some((part, encoding)) = found else {
         session.io.output.extend_from_slice(b" NIL");

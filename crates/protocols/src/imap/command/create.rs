@@ -1,19 +1,28 @@
 //! CREATE (RFC 9051 section 6.3.4) with special uses (RFC 6154).
 
-use sterna_account::{Container, ContainerKind, Mutation, Outcome as Done, SpecialUse};
+use sterna_account::{AclEntry, Container, ContainerKind, Mutation, Outcome as Done, Rights, SpecialUse};
 use sterna_base::ContainerId;
 
-use crate::imap::names::{self, Names, SEPARATOR, use_of_attribute};
-use crate::imap::reply::{Outcome, Reply};
+use crate::imap::mailboxes::{Mailboxes, is_reserved};
+use crate::imap::names::{self, SEPARATOR, use_of_attribute};
+use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
 /// Also makes the mailboxes above that are missing, as the RFC asks.
 pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -> Outcome {
-    let account = session.account()?;
-    let names = Names::load(account.as_ref()).await?;
     let mailbox = mailbox.trim_end_matches(SEPARATOR);
+    if is_reserved(mailbox) {
+        return Ok(Reply::no("That name is kept for mailboxes of others").code("CANNOT"));
+    }
+    let located = session.locate(mailbox).await?;
+    let (names, mailbox) = (&located.mailboxes.names, located.name.as_str());
+    let exists = || Reply::no("A mailbox of that name exists").code("ALREADYEXISTS");
+    if located.mailboxes.find(mailbox, Rights::LOOKUP).is_some() {
+        return Ok(exists());
+    }
+    located.mailboxes.check_create(mailbox)?;
     if names.find(mailbox).is_some() {
-        return Ok(Reply::no("A mailbox of that name exists").code("ALREADYEXISTS"));
+        return Ok(exists());
     }
     names::check(mailbox)?;
     let mut wanted = Vec::new();
@@ -44,10 +53,32 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
         let (name, kind) = (part.to_owned(), ContainerKind::Mail);
         let special_use = special_use.filter(|_| last);
         let step = Mutation::CreateContainer { parent, kind, name, special_use };
-        let committed = session.commit(vec![step]).await?;
-        if let Some(Done::Container { id, .. }) = committed.outcomes.first() {
-            parent = Some(*id);
+        let committed = session.commit(located.mailboxes.account.as_ref(), vec![step]).await?;
+        let Some(Done::Container { id, .. }) = committed.outcomes.first() else { continue };
+        if parent.is_none() && located.mailboxes.owner.is_some() {
+            inherit_from_inbox(session, &located.mailboxes, *id).await?;
         }
+        parent = Some(*id);
     }
     Ok(Reply::ok("Created"))
+}
+
+/// Whoever makes a mailbox at the top of somebody else's account has the right from INBOX, and so gets the new one with
+/// the rights of INBOX. The owner's own new mailboxes are nobody else's business.
+async fn inherit_from_inbox(session: &mut Session, mailboxes: &Mailboxes, id: ContainerId) -> Result<(), Fail> {
+    let Some(inbox) = mailboxes.names.find("INBOX") else { return Ok(()) };
+    let give = |entry: &AclEntry| Mutation::SetAcl {
+        container: id,
+        identifier: entry.identifier,
+        negative: entry.negative,
+        rights: entry.rights,
+    };
+    let steps: Vec<Mutation> = inbox.acl.entries().iter().map(give).collect();
+    let given = session.commit(mailboxes.account.as_ref(), steps).await;
+    if given.is_err() {
+        // Nobody but the owner would ever see it.
+        let undo = vec![Mutation::DeleteContainer { container: id }];
+        session.commit(mailboxes.account.as_ref(), undo).await.ok();
+    }
+    given.map(drop)
 }

@@ -1,18 +1,23 @@
 //! DELETE (RFC 9051 section 6.3.5).
 
-use sterna_account::Mutation;
+use sterna_account::{Mutation, Rights};
 
-use crate::imap::names::Names;
+use super::acl;
 use crate::imap::reply::{Outcome, Reply};
+use crate::imap::selected::Selected;
 use crate::imap::session::Session;
 
 /// A mailbox with others inside is refused: the RFC allows it, and nobody is surprised by a name that can't be opened.
 pub async fn run(session: &mut Session, mailbox: &str) -> Outcome {
-    let account = session.account()?;
-    let container = Names::load(account.as_ref()).await?.get(mailbox)?.id;
-    session.commit(vec![Mutation::DeleteContainer { container }]).await?;
-    if session.selected.as_ref().is_some_and(|selected| selected.id == container) {
-        session.leave_deleted();
+    let located = session.locate(mailbox).await?;
+    let found = located.get(Rights::DELETE_MAILBOX)?;
+    let (container, grantees) = (found.id, found.acl.grantees().collect());
+    let account = &located.mailboxes.account;
+    session.commit(account.as_ref(), vec![Mutation::DeleteContainer { container }]).await?;
+    let is_meant = |selected: &Selected| selected.id == container && selected.account.id() == account.id();
+    if session.selected.as_ref().is_some_and(is_meant) {
+        session.leave("The mailbox was deleted");
     }
+    acl::withdraw_unused(session, account, grantees).await;
     Ok(Reply::ok("Deleted"))
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use bytes::{BufMut, BytesMut};
-use sterna_account::{FlagAction, FlagSet, Item, ItemParts, Keyword, Mutation, SystemFlag, UidSet};
+use sterna_account::{FlagAction, FlagSet, Item, ItemParts, Keyword, Mutation, Rights, SystemFlag, UidSet};
 use sterna_base::{Modseq, Uid};
 use sterna_formats::imap::command::{Fetch, FetchItem, SectionFetch};
 use sterna_formats::imap::date::write_date_time;
@@ -57,7 +57,8 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
     let Fetch { set, uid, mut items, changed_since } = fetch;
     let selected = session.selected()?;
     let mut wanted = Wanted::new(selected, &set, uid)?;
-    let read_only = selected.read_only;
+    // Without the right to set `\Seen` it is as if every section were asked for with PEEK (RFC 4314 section 4).
+    let sets_seen = !selected.read_only && selected.rights.has(Rights::SEEN);
     session.enabled.condstore |= changed_since.is_some() || items.contains(&FetchItem::Modseq);
     if uid && !items.contains(&FetchItem::Uid) {
         items.insert(0, FetchItem::Uid);
@@ -80,7 +81,7 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
         if let Some(since) = changed_since {
             picked.retain(|picked| picked.modseq > Modseq(since));
         }
-        if needs.sets_seen && !read_only {
+        if needs.sets_seen && sets_seen {
             set_seen(session, &picked).await?;
         }
         all_there &= messages(session, &picked, &items, needs).await?;
@@ -97,7 +98,7 @@ async fn set_seen(session: &mut Session, picked: &[Picked]) -> Result<(), Fail> 
     let container = session.selected()?.id;
     let (action, flags) = (FlagAction::Add, FlagSet::default().with(SystemFlag::Seen));
     let step = Mutation::StoreFlags { container, uids, action, flags, unchanged_since: None };
-    session.commit(vec![step]).await?;
+    session.commit_selected(vec![step]).await?;
     Ok(())
 }
 
@@ -110,7 +111,7 @@ async fn messages(session: &mut Session, picked: &[Picked], items: &[FetchItem],
     if needs.row {
         let uids: UidSet = picked.iter().map(|picked| picked.uid).collect();
         let parts = ItemParts { summary: needs.summary, body: needs.body };
-        let found = session.account()?.items(container, &uids, parts, picked.len()).await?;
+        let found = session.selected_account()?.items(container, &uids, parts, picked.len()).await?;
         rows.extend(found.into_iter().map(|item| (item.uid, item)));
     }
     let mut all_there = true;
@@ -137,7 +138,7 @@ async fn one(
     needs: Needs,
 ) -> Result<(), Fail> {
     let summary = match row {
-        Some(row) if needs.summary => Some(section::summary(session.account()?.as_ref(), row).await?),
+        Some(row) if needs.summary => Some(section::summary(session.selected_account()?.as_ref(), row).await?),
         _ => None,
     };
     if summary.as_ref().is_some_and(|summary| items.iter().any(|item| binary::is_undecodable(item, summary))) {
@@ -183,7 +184,7 @@ async fn write_one(
                 section::send(session, row, summary, fetch).await?;
             }
             (FetchItem::BinarySize(part), Some(row), Some(summary)) => {
-                let account = session.account()?;
+                let account = session.selected_account()?;
                 let size = binary::size(account.as_ref(), row, summary, part).await?;
                 let numbers: Vec<String> = part.iter().map(u32::to_string).collect();
                 let text = format!("BINARY.SIZE[{}] {}", numbers.join("."), size);

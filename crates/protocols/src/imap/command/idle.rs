@@ -9,7 +9,9 @@ use crate::imap::session::Session;
 
 pub async fn run(session: &mut Session) -> Outcome {
     session.io.output.extend_from_slice(b"+ Idling\r\n");
-    let mut watch = session.account()?.watch();
+    let selected = session.selected.as_ref().map(|selected| selected.account.clone());
+    let account = selected.map_or_else(|| session.account(), Ok)?;
+    let mut watch = account.watch();
     let end = Instant::now() + IDLE_WAIT;
     loop {
         watch.mark_unchanged();

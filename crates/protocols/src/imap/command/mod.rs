@@ -1,27 +1,34 @@
 //! The commands, one file each.
 
+pub mod acl;
 pub mod append;
 pub mod authenticate;
 pub mod binary;
 pub mod capability;
+pub mod carry;
 pub mod close;
 pub mod copy;
 pub mod create;
 pub mod delete;
+pub mod deleteacl;
 pub mod enable;
 pub mod expunge;
 pub mod fetch;
+pub mod getacl;
 pub mod id;
 pub mod idle;
 pub mod list;
+pub mod listrights;
 pub mod login;
 pub mod lsub;
+pub mod myrights;
 pub mod namespace;
 pub mod rename;
 pub mod search;
 pub mod search_text;
 pub mod section;
 pub mod select;
+pub mod setacl;
 pub mod sets;
 pub mod starttls;
 pub mod status;

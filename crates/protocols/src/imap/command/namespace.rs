@@ -1,9 +1,11 @@
-//! NAMESPACE (RFC 2342): everything is personal, until mailboxes can be shared.
+//! NAMESPACE (RFC 2342).
 
+use crate::imap::mailboxes::{OTHERS, SHARED};
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::session::Session;
 
 pub fn run(session: &mut Session) -> Outcome {
-    session.io.output.extend_from_slice(b"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+    let line = format!("* NAMESPACE ((\"\" \"/\")) ((\"{OTHERS}/\" \"/\")) ((\"{SHARED}/\" \"/\"))\r\n");
+    session.io.output.extend_from_slice(line.as_bytes());
     Ok(Reply::ok("Done"))
 }

@@ -1,17 +1,27 @@
 //! RENAME (RFC 9051 section 6.3.6).
 
-use sterna_account::{ContainerKind, Mutation, Outcome as Done, SpecialUse, UidSet};
+use sterna_account::{ContainerKind, Mutation, Outcome as Done, Rights, SpecialUse, UidSet};
 use sterna_base::ContainerId;
 
-use crate::imap::names::{self, Names, SEPARATOR};
+use crate::imap::mailboxes::{Mailboxes, is_reserved};
+use crate::imap::names::{self, SEPARATOR};
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
 pub async fn run(session: &mut Session, from: &str, to: &str) -> Outcome {
-    let account = session.account()?;
-    let names = Names::load(account.as_ref()).await?;
-    let source = names.get(from)?;
+    let source_located = session.locate(from).await?;
+    let source = source_located.get(Rights::DELETE_MAILBOX)?;
     let to = to.trim_end_matches(SEPARATOR);
+    if is_reserved(to) {
+        return Ok(Reply::no("That name is kept for mailboxes of others").code("CANNOT"));
+    }
+    let target = session.locate(to).await?;
+    let (names, account) = (&target.mailboxes.names, &target.mailboxes.account);
+    if account.id() != source_located.mailboxes.account.id() {
+        return Ok(Reply::no("A mailbox can't be moved to somebody else; copy its messages").code("CANNOT"));
+    }
+    target.mailboxes.check_create(&target.name)?;
+    let (from, to) = (source_located.name.as_str(), target.name.as_str());
     if names.find(to).is_some() {
         return Ok(Reply::no("A mailbox of that name exists").code("ALREADYEXISTS"));
     }
@@ -20,37 +30,41 @@ pub async fn run(session: &mut Session, from: &str, to: &str) -> Outcome {
     }
     names::check(to)?;
     let (above, name) = to.rsplit_once(SEPARATOR).unwrap_or(("", to));
-    let parent = if above.is_empty() { None } else { Some(parent(session, &names, above).await?) };
+    let parent = if above.is_empty() { None } else { Some(parent(session, &target.mailboxes, above).await?) };
     let name = name.to_owned();
     if source.special_use == Some(SpecialUse::Inbox) {
+        if target.mailboxes.owner.is_some() {
+            return Ok(Reply::no("INBOX of somebody else can't be renamed").code("CANNOT"));
+        }
         return rename_inbox(session, source.id, parent, name).await;
     }
     let step = Mutation::RenameContainer { container: source.id, parent, name };
-    session.commit(vec![step]).await?;
+    session.commit(account.as_ref(), vec![step]).await?;
     Ok(Reply::ok("Renamed"))
 }
 
 /// INBOX stays; its messages move to a new mailbox, and its inferiors stay where they are.
 async fn rename_inbox(session: &mut Session, inbox: ContainerId, parent: Option<ContainerId>, name: String) -> Outcome {
+    let account = session.account()?;
     let create = Mutation::CreateContainer { parent, kind: ContainerKind::Mail, name, special_use: None };
-    let created = session.commit(vec![create]).await?;
+    let created = session.commit(account.as_ref(), vec![create]).await?;
     let Some(Done::Container { id: to, .. }) = created.outcomes.first() else {
         return Ok(Reply::no("The server could not do that").code("SERVERBUG"));
     };
     let step = Mutation::Copy { from: inbox, uids: UidSet::all(), to: *to, expunge: true };
-    session.commit(vec![step]).await?;
+    session.commit(account.as_ref(), vec![step]).await?;
     Ok(Reply::ok("Renamed"))
 }
 
 /// The mailbox that the new name hangs under, made with all above it if it is missing.
-async fn parent(session: &mut Session, names: &Names, above: &str) -> Result<ContainerId, Fail> {
-    if let Some(container) = names.find(above) {
+async fn parent(session: &mut Session, mailboxes: &Mailboxes, above: &str) -> Result<ContainerId, Fail> {
+    if let Some(container) = mailboxes.names.find(above) {
         return Ok(container.id);
     }
-    let created = super::create::run(session, above, &[]).await?;
+    let above = mailboxes.shown(above);
+    let created = super::create::run(session, &above, &[]).await?;
     if created.status != "OK" {
         return Err(created.into());
     }
-    let account = session.account()?;
-    Ok(Names::load(account.as_ref()).await?.get(above)?.id)
+    Ok(session.locate(&above).await?.get(Rights::NONE)?.id)
 }

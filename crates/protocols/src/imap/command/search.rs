@@ -66,7 +66,7 @@ pub async fn run(session: &mut Session, search: Search) -> Outcome {
 }
 
 async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec<Picked>, Fail> {
-    let account = session.account()?;
+    let account = session.selected_account()?;
     let selected = session.selected()?;
     let (container, recent_from) = (selected.id, selected.recent_from);
     let keywords = selected.view.picture().container.keywords.clone();

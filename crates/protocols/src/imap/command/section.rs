@@ -61,7 +61,7 @@ pub async fn read_all(account: &dyn Account, item: &Item, range: Range<u64>) -> 
 
 /// Writes one section as `BODY[..] {n} ..`; large ones go out while they are read.
 pub async fn send(session: &mut Session, item: &Item, summary: &Summary, fetch: &SectionFetch) -> Result<(), Fail> {
-    let account = session.account()?;
+    let account = session.selected_account()?;
     label(fetch, &mut session.io.output);
     if fetch.form == SectionForm::Binary {
         return binary::send(session, item, summary, fetch).await;

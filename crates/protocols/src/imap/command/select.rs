@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
+use sterna_account::Rights;
 use sterna_formats::imap::write;
 
-use crate::imap::names::Names;
 use crate::imap::reply::{Outcome, Reply, no_mailbox};
+use crate::imap::rights::WRITING;
 use crate::imap::selected::Selected;
 use crate::imap::session::Session;
 use crate::imap::updates;
 
 pub async fn run(session: &mut Session, mailbox: &str, read_only: bool, condstore: bool) -> Outcome {
-    let account = session.account()?;
     // A failed SELECT leaves no mailbox selected. CLOSED is due in every version (RFC 7162 section 3.2.11, RFC 9051
     // section 6.3.2).
     session.mailbox_gone = false;
@@ -19,15 +19,19 @@ pub async fn run(session: &mut Session, mailbox: &str, read_only: bool, condstor
         session.io.output.extend_from_slice(b"* OK [CLOSED] The mailbox before is closed\r\n");
     }
     session.enabled.condstore |= condstore;
-    let id = Names::load(account.as_ref()).await?.get(mailbox)?.id;
-    let view = session.shared.registry.view(&account, id).await?;
+    let located = session.locate(mailbox).await?;
+    let container = located.get(Rights::READ)?;
+    let (id, rights, account) = (container.id, located.mailboxes.rights(container), &located.mailboxes.account);
+    // RFC 4314 section 5.2.
+    let read_only = read_only || !rights.has_any(WRITING);
+    let view = session.shared.registry.view(account, id).await?;
     if view.picture().deleted {
         return Ok(no_mailbox());
     }
-    let mut selected = Selected::new(view, read_only);
+    let mut selected = Selected::new(view, account.clone(), rights, read_only);
     let next = selected.position.next;
     selected.recent_from = session.shared.registry.recent((account.id(), id), next, !read_only);
-    describe(session, &selected, mailbox);
+    describe(session, &selected, &located.shown());
     session.selected = Some(selected);
     let (code, text) = if read_only { ("READ-ONLY", "Opened read-only") } else { ("READ-WRITE", "Opened") };
     Ok(Reply::ok(text).code(code))
@@ -37,14 +41,9 @@ fn describe(session: &mut Session, selected: &Selected, mailbox: &str) {
     let picture = selected.view.picture();
     let (container, out) = (&picture.container, &mut session.io.output);
     updates::flags_response(&container.keywords, out);
-    out.extend_from_slice(b"* OK [PERMANENTFLAGS ");
-    if selected.read_only {
-        out.extend_from_slice(b"()");
-    } else {
-        updates::all_flags(&container.keywords, " \\*", out);
-    }
+    updates::permanent_flags(selected, out);
     let count = picture.count(selected.position);
-    let mut text = format!("] Flags that stay\r\n* {count} EXISTS\r\n");
+    let mut text = format!("* {count} EXISTS\r\n");
     if session.enabled.rev2 {
         text.push_str("* LIST () \"/\" ");
         out.extend_from_slice(text.as_bytes());

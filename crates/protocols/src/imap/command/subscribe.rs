@@ -5,21 +5,24 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use sterna_account::commit::Expect;
-use sterna_account::{Account, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, Outcome as Done, UidSet};
+use sterna_account::{
+    Account, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, Outcome as Done, Rights, UidSet,
+};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{ContainerId, OperationId, Uid};
 
-use crate::imap::names::Names;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
 pub async fn run(session: &mut Session, mailbox: &str, subscribe: bool) -> Outcome {
     let account = session.account()?;
-    let name = mailbox.to_owned();
+    let mut name = mailbox.to_owned();
     let known = container(account.as_ref()).await?;
     let step = match (subscribe, known) {
         (true, known) => {
-            Names::load(account.as_ref()).await?.get(mailbox)?;
+            let located = session.locate(mailbox).await?;
+            located.get(Rights::LOOKUP)?;
+            name = located.shown();
             let container = match known {
                 Some(container) => container,
                 None => create(account.as_ref()).await?,

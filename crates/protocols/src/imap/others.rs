@@ -1,0 +1,129 @@
+//! The mailboxes of everybody who shares, for a listing: asked of all owners at once, each for so long and no longer.
+//!
+//! An owner whose server is down is listed as it was last seen, so that clients which take a missing name for a deleted
+//! mailbox keep what they have.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sterna_account::service::Accounts;
+use sterna_account::shares::{Owner, Who};
+use sterna_account::{Account, AccountError, Container, Rights};
+use sterna_base::AccountId;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::limits::{OWNER_WAIT, OWNERS_AT_ONCE, OWNERS_WAIT_ALTOGETHER, REMEMBERED_MAX};
+use super::mailboxes::Mailboxes;
+use super::names::SEPARATOR;
+
+/// One owner in a listing.
+pub struct Listed {
+    pub owner: Owner,
+    /// As it is, or as it was last seen; `None` when it was never seen here.
+    pub mailboxes: Option<Mailboxes>,
+    /// Whether its server answered.
+    pub answered: bool,
+}
+
+/// The containers of accounts of others as they were last seen by any session of this process.
+#[derive(Default)]
+pub struct Remembered {
+    seen: Mutex<HashMap<AccountId, Arc<Vec<Container>>>>,
+}
+
+impl Remembered {
+    fn put(&self, account: AccountId, containers: &Arc<Vec<Container>>) {
+        let mut seen = self.seen.lock();
+        seen.insert(account, containers.clone());
+        if seen.values().map(|containers| containers.len()).sum::<usize>() > REMEMBERED_MAX {
+            seen.clear();
+        }
+    }
+
+    fn get(&self, account: AccountId) -> Option<Arc<Vec<Container>>> {
+        self.seen.lock().get(&account).cloned()
+    }
+}
+
+/// Asks them all. One whose account is gone is left out.
+pub async fn load(
+    accounts: &Arc<dyn Accounts>,
+    remembered: &Remembered,
+    owners: &[Owner],
+    who: &Arc<Who>,
+) -> Vec<Listed> {
+    let turns = Arc::new(Semaphore::new(OWNERS_AT_ONCE));
+    let end = Instant::now() + OWNERS_WAIT_ALTOGETHER;
+    let asked: Vec<_> = owners
+        .iter()
+        .map(|owner| {
+            let (accounts, turns, id) = (accounts.clone(), turns.clone(), owner.account);
+            tokio::spawn(async move {
+                let asked = async {
+                    let _turn = turns.acquire_owned().await.ok()?;
+                    timeout(OWNER_WAIT, ask(accounts, id)).await.ok()
+                };
+                timeout_at(end, asked).await.ok().flatten()
+            })
+        })
+        .collect();
+    let mut listed = Vec::with_capacity(owners.len());
+    for (owner, asked) in owners.iter().cloned().zip(asked) {
+        let answer = match asked.await.ok().flatten() {
+            Some(Err(AccountError::NoSuchAccount(_))) => continue,
+            Some(Ok((account, containers))) => Some((account, Arc::new(containers))),
+            Some(Err(_)) | None => None,
+        };
+        let answered = answer.is_some();
+        let known = match answer {
+            Some((account, containers)) => {
+                remembered.put(owner.account, &containers);
+                Some((account, containers))
+            }
+            None => match (accounts.open(owner.account).await, remembered.get(owner.account)) {
+                (Ok(account), Some(containers)) => Some((account, containers)),
+                _ => None,
+            },
+        };
+        let mailboxes = known.map(|(account, found)| Mailboxes::of(account, owner.clone(), &found, who.clone()));
+        listed.push(Listed { owner, mailboxes, answered });
+    }
+    listed
+}
+
+async fn ask(accounts: Arc<dyn Accounts>, id: AccountId) -> Result<(Arc<dyn Account>, Vec<Container>), AccountError> {
+    let account = accounts.open(id).await?;
+    let containers = account.containers().await?;
+    Ok((account, containers))
+}
+
+/// One name in a listing.
+pub struct Name<'a> {
+    /// In the account.
+    pub name: String,
+    /// `None` for a level that is no mailbox, or none for this user, and has some below.
+    pub container: Option<&'a Container>,
+    pub rights: Rights,
+    pub has_children: bool,
+}
+
+/// The names that the user may see, and the levels above them, by name.
+pub fn visible(mailboxes: &Mailboxes) -> Vec<Name<'_>> {
+    let mut names: std::collections::BTreeMap<String, Name<'_>> = std::collections::BTreeMap::new();
+    for (name, container) in mailboxes.names.iter() {
+        let rights = mailboxes.rights(container);
+        if !rights.has(Rights::LOOKUP) {
+            continue;
+        }
+        for (at, _) in name.match_indices(SEPARATOR) {
+            let above = name[..at].to_owned();
+            let level = || Name { name: above.clone(), container: None, rights: Rights::NONE, has_children: true };
+            names.entry(above.clone()).or_insert_with(level).has_children = true;
+        }
+        let has_children = names.get(name).is_some_and(|level| level.has_children);
+        names.insert(name.to_owned(), Name { name: name.to_owned(), container: Some(container), rights, has_children });
+    }
+    names.into_values().collect()
+}
