@@ -38,6 +38,13 @@ impl MemoryEngine {
     pub fn new() -> Self {
         MemoryEngine::default()
     }
+
+    /// Another engine with the same accounts as they are now, as a copy of the files would be.
+    pub fn copied(&self) -> Self {
+        let accounts = self.accounts.lock();
+        let copies = accounts.iter().map(|(id, state)| (*id, Arc::new(Mutex::new(state.lock().clone()))));
+        MemoryEngine { accounts: Mutex::new(copies.collect()) }
+    }
 }
 
 impl Engine for MemoryEngine {

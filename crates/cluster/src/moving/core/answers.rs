@@ -1,5 +1,6 @@
 //! What source and target of a move last said.
 
+use serde::{Deserialize, Serialize};
 use sterna_account::{Digest, Role};
 use sterna_base::{Epoch, Modseq, Timestamp};
 
@@ -38,12 +39,14 @@ pub struct Said {
     pub modseq: Modseq,
     /// Its digest there.
     pub digest: Digest,
+    /// The number of its last kept answer ([`sterna_account::follow::Progress::answers`]).
+    pub answers: u64,
     /// How its following goes, if it is a copy.
     pub following: Option<FollowingSaid>,
 }
 
 /// How a copy follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FollowingSaid {
     /// The last modseq at which its digest was that of the account; `None` when it never was.
     pub equal_at: Option<Modseq>,
@@ -54,7 +57,7 @@ pub struct FollowingSaid {
 }
 
 /// What a copy lacks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lag {
     /// Rows.
     pub rows: u64,

@@ -1,15 +1,13 @@
 //! What a copy asks, through whole dialogs.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
-use sterna_account::follow::{Applied, CopiedBlob, FollowError, Page, Progress};
+use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page, Progress};
 use sterna_account::{Change, Content, Cursor, Digest, Flags, Head, Item, Quota, Role};
-use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
+use sterna_base::limits::BLOB_CHUNK_BYTES;
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid, UidValidity};
 
 use super::following::{Ask, Following};
-use super::limits::{GONE_REPEATS_MAX, PORTION_BYTES_MAX};
+use super::limits::REPAIRS_MAX;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -45,9 +43,9 @@ fn page(rows: Vec<Change>) -> Page {
         rows,
         containers: vec![],
         answers: vec![],
+        last_answer: 0,
         next_container,
         last_uid_validity,
-        last_answer: 0,
         head,
         is_last: true,
     }
@@ -76,7 +74,7 @@ fn started(rows: Vec<Change>) -> Following {
 
 fn lacks_all(following: &mut Following) {
     let Ask::Lacking(hashes) = following.next() else { panic!("{:?}", following.next()) };
-    following.on_lacking(&hashes.into_iter().collect());
+    following.on_lacking(hashes);
 }
 
 fn applied(modseq: u64) -> Applied {
@@ -88,7 +86,7 @@ fn applied(modseq: u64) -> Applied {
 fn a_page_is_applied_with_the_contents_that_lack() {
     let mut following = started(vec![item(1, 3), item(2, 3), item(3, 3)]);
     assert_eq!(following.next(), Ask::Lacking(hashes(&[1, 2, 3])));
-    following.on_lacking(&hashes(&[1, 3]).into_iter().collect());
+    following.on_lacking(hashes(&[1, 3]));
     assert_eq!(following.next(), Ask::Blobs(hashes(&[1, 3])));
     following.on_blobs(vec![inline(1)], NOW);
     assert_eq!(following.next(), Ask::Blobs(hashes(&[3])), "one answer does not carry all");
@@ -101,21 +99,22 @@ fn a_page_is_applied_with_the_contents_that_lack() {
 }
 
 #[test]
-fn a_content_that_is_gone_is_not_waited_for() {
-    for came in [vec![], vec![inline(2)]] {
+fn a_content_that_is_gone_is_left_out() {
+    let applies = |came: Vec<CopiedBlob>, uids: &[u32]| {
         let mut following = started(vec![item(1, 3), item(2, 3)]);
         lacks_all(&mut following);
         following.on_blobs(came, NOW);
-        assert_eq!(following.next(), Ask::OwnProgress, "the page is asked anew");
-    }
-    let mut following = started(vec![item(1, 3)]);
-    for _ in 0..=GONE_REPEATS_MAX {
-        following.on_progress(Progress::start());
-        following.on_page(page(vec![item(1, 3)]), NOW);
-        following.on_lacking(&BTreeSet::new());
-        following.on_applied(Err(FollowError::NoSuchBlob(BlobHash([1; 32]))), NOW);
-    }
-    assert!(matches!(following.next(), Ask::Wait(until) if until > NOW));
+        let Ask::Apply(page, _) = following.next() else { panic!("{:?}", following.next()) };
+        let rows: Vec<u32> = page.rows.iter().map(|row| row.cursor().uid.0).collect();
+        assert_eq!(rows, uids);
+        assert!(!page.is_last, "what is missing comes in a newer form");
+    };
+    applies(vec![], &[]);
+    applies(vec![inline(2)], &[2]);
+    let mut strange = started(vec![item(1, 3)]);
+    lacks_all(&mut strange);
+    strange.on_blobs(vec![inline(9)], NOW);
+    assert!(matches!(strange.next(), Ask::Wait(_)), "nobody asked for that");
 }
 
 #[test]
@@ -127,33 +126,15 @@ fn long_contents_come_by_ranges() {
     let long = CopiedBlob { size, ..blob(1, Content::Stored(hash)) };
     following.on_blobs(vec![long.clone()], NOW);
     assert_eq!(following.next(), Ask::Range { hash, range: 0..BLOB_CHUNK_BYTES as u64 });
-    following.on_range(BLOB_CHUNK_BYTES as u64, NOW);
+    following.on_range(BLOB_CHUNK_BYTES as u64);
     assert_eq!(following.next(), Ask::Range { hash, range: BLOB_CHUNK_BYTES as u64..size });
-    following.on_range(10, NOW);
+    following.on_range(10);
     assert_eq!(following.next(), Ask::Staged(hash));
     following.on_staged(BlobHash([9; 32]));
     assert!(matches!(following.next(), Ask::Range { range, .. } if range.start == 0), "other bytes came: again");
-    following.on_range(size, NOW);
+    following.on_range(size);
     following.on_staged(hash);
     assert!(matches!(following.next(), Ask::Apply(_, blobs) if blobs == vec![long]));
-}
-
-#[test]
-fn a_page_with_too_much_content_is_applied_in_portions() {
-    let size = INLINE_BLOB_BYTES_MAX as u64;
-    let fits = PORTION_BYTES_MAX / size;
-    let rows = |count: u64| (1..=count).map(|uid| item(uid as u32, size)).collect::<Vec<_>>();
-    let mut following = started(rows(fits + 5));
-    lacks_all(&mut following);
-    let Ask::Blobs(wanted) = following.next() else { panic!("{:?}", following.next()) };
-    assert_eq!(wanted.len() as u64, fits);
-    following.on_blobs(wanted.iter().map(|hash| inline(hash.0[0])).collect(), NOW);
-    assert!(matches!(following.next(), Ask::Apply(page, _) if !page.is_last && page.rows.len() as u64 == fits));
-    let behind = Applied { is_equal: false, ..applied(fits) };
-    following.on_applied(Ok(behind), NOW);
-    assert!(matches!(following.next(), Ask::Lacking(hashes) if hashes.len() == 5));
-    following.on_lacking(&BTreeSet::new());
-    assert!(matches!(following.next(), Ask::Apply(page, _) if page.is_last && page.rows.len() == 5));
 }
 
 #[test]
@@ -172,16 +153,65 @@ fn only_the_account_itself_is_followed() {
 fn errors_of_the_store_lead_somewhere() {
     let apply = |error| {
         let mut following = started(vec![item(1, 3)]);
-        following.on_lacking(&BTreeSet::new());
+        following.on_lacking(vec![]);
         following.on_applied(Err(error), NOW);
         following
     };
-    assert_eq!(apply(FollowError::NotNext).next(), Ask::OwnProgress);
+    let mut early = apply(FollowError::NotNext);
+    assert!(matches!(early.next(), Ask::Wait(until) if until > NOW));
+    early.on_waited();
+    assert_eq!(early.next(), Ask::OwnProgress);
     assert_eq!(apply(FollowError::NotFollowing).next(), Ask::Stop);
-    let mut differs = apply(FollowError::Differs(vec![ContainerId(1)]));
-    assert_eq!(differs.next(), Ask::CopyAnew(vec![ContainerId(1)]));
-    assert!(differs.said().differs && differs.said().equal_at.is_none() && differs.differed() == 1);
-    differs.on_copied_anew();
-    assert_eq!(differs.next(), Ask::OwnProgress);
-    assert!(differs.said().differs, "until it is equal again");
+}
+
+fn container_page(next: Option<Uid>) -> ContainerPage {
+    ContainerPage { id: ContainerId(1), own: None, rows: vec![item(1, 3)], next }
+}
+
+fn differs(containers: Vec<ContainerId>) -> Following {
+    let mut following = started(vec![item(1, 3)]);
+    following.on_lacking(vec![]);
+    following.on_applied(Err(FollowError::Differs(containers)), NOW);
+    following
+}
+
+#[test]
+fn what_differs_is_copied_again() {
+    let mut following = differs(vec![ContainerId(1)]);
+    assert!(following.said().differs && following.said().equal_at.is_none() && following.differed() == 1);
+    for rows in [10, 2, 0] {
+        assert_eq!(following.next(), Ask::Forget(ContainerId(1)));
+        following.on_forgotten(Ok(rows), NOW);
+    }
+    for (after, next) in [(Uid(0), Some(Uid(7))), (Uid(7), None)] {
+        assert_eq!(following.next(), Ask::ContainerPage(ContainerId(1), after));
+        following.on_container_page(container_page(next));
+        following.on_lacking(vec![]);
+        assert_eq!(following.next(), Ask::ApplyContainer(container_page(next), vec![]));
+        following.on_container_applied(Ok(()), NOW);
+    }
+    assert_eq!(following.next(), Ask::OwnProgress);
+    assert!(following.said().differs, "until it is equal again");
+}
+
+#[test]
+fn all_containers_are_compared_when_nobody_knows_which_differ() {
+    let mut following = differs(vec![]);
+    assert_eq!(following.next(), Ask::Compare);
+    following.on_compared(vec![ContainerId(3)]);
+    assert_eq!(following.next(), Ask::Forget(ContainerId(3)));
+    let mut following = differs(vec![]);
+    following.on_compared(vec![]);
+    assert_eq!(following.next(), Ask::CopyAnew);
+    following.on_copied_anew(Epoch(5));
+    assert_eq!(following.next(), Ask::OwnProgress);
+}
+
+#[test]
+fn a_copy_that_can_not_be_mended_is_made_anew() {
+    let mut following = started(vec![item(1, 3)]);
+    for _ in 0..=REPAIRS_MAX {
+        following.on_applied(Err(FollowError::Differs(vec![ContainerId(1)])), NOW);
+    }
+    assert_eq!(following.next(), Ask::CopyAnew);
 }

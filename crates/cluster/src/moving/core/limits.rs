@@ -16,13 +16,17 @@ pub const BACK_OFF_MIN_MS: i64 = 60_000;
 pub const BACK_OFF_MAX_MS: i64 = 3_600_000;
 /// Doublings after which the pause is the longest.
 pub const BACK_OFF_DOUBLINGS_MAX: u32 = 6;
+/// The pause after so many cut-overs were given up.
+pub fn back_off_ms(attempts: u32) -> i64 {
+    let doublings = attempts.saturating_sub(1).min(BACK_OFF_DOUBLINGS_MAX);
+    (BACK_OFF_MIN_MS << doublings).min(BACK_OFF_MAX_MS)
+}
+
 /// Cut-overs that are tried before a move is given up.
 pub const ATTEMPTS_MAX: u32 = 10;
 
-/// Contents that are fetched and held in memory for one transaction of a copy, in bytes.
-pub const PORTION_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// How often a page is asked anew because a content of it was gone, before the copy pauses.
-pub const GONE_REPEATS_MAX: u32 = 3;
+/// How often what differs is copied again, before the whole copy is made anew.
+pub const REPAIRS_MAX: u32 = 3;
 /// How long a copy pauses after a failure; doubles up to [`FOLLOW_PAUSE_MAX_MS`].
 pub const FOLLOW_PAUSE_MIN_MS: i64 = 50;
 /// Longest pause of a copy after failures.
@@ -30,4 +34,3 @@ pub const FOLLOW_PAUSE_MAX_MS: i64 = 3_000;
 
 const _: () = assert!(CUT_OVER_MS as u64 <= crate::limits::HOLD_MS_MAX);
 const _: () = assert!(BACK_OFF_MIN_MS << BACK_OFF_DOUBLINGS_MAX >= BACK_OFF_MAX_MS);
-const _: () = assert!(PORTION_BYTES_MAX as usize > sterna_base::limits::INLINE_BLOB_BYTES_MAX);

@@ -11,7 +11,6 @@ pub mod answers;
 pub mod duty;
 pub mod following;
 pub mod limits;
-pub mod portion;
 pub mod step;
 
 #[cfg(test)]

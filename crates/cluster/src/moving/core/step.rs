@@ -1,5 +1,6 @@
 //! What the main node does next for one move.
 
+use serde::{Deserialize, Serialize};
 use sterna_account::{Digest, Role};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp};
 
@@ -67,9 +68,7 @@ pub enum Step {
     /// Make the target equal to the sealed source, and give it its epoch.
     MakeReady {
         /// Where the sealed source ends.
-        modseq: Modseq,
-        /// The source's digest there.
-        digest: Digest,
+        end: End,
         /// The epoch to take.
         epoch: Epoch,
     },
@@ -95,6 +94,25 @@ pub enum Step {
     },
     /// The move has ended.
     Done,
+}
+
+/// Where a sealed source ends: what its copy must be equal to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Its modseq.
+    pub modseq: Modseq,
+    /// Its digest there.
+    pub digest: Digest,
+    /// The number of its last kept answer ([`sterna_account::follow::Progress::answers`]). A commit that changed no row
+    /// shows in nothing else, and must not be done again either.
+    pub answers: u64,
+}
+
+impl End {
+    /// Where this store is now.
+    pub fn of(said: &Said) -> Self {
+        End { modseq: said.modseq, digest: said.digest, answers: said.answers }
+    }
 }
 
 /// Why a cut-over was given up. The account is served by the source.
@@ -175,8 +193,8 @@ fn cut_over(row: &MoveView, answers: &Answers, epoch: Epoch, deadline: Timestamp
         },
         None => None,
     };
-    if let (Some((modseq, digest)), Some(target)) = (sealed, &answers.target.said) {
-        match readiness(target, epoch, modseq, digest) {
+    if let (Some(end), Some(target)) = (sealed, &answers.target.said) {
+        match readiness(target, epoch, end) {
             // Even after the deadline: what is sealed and ready stays so until the directory speaks, and committing
             // takes no longer than giving up.
             Ok(true) => return Step::Commit { epoch },
@@ -192,7 +210,7 @@ fn cut_over(row: &MoveView, answers: &Answers, epoch: Epoch, deadline: Timestamp
     }
     let step = match sealed {
         None => answers.source.wait_or(Step::Seal { epoch: row.placement_epoch }, now),
-        Some((modseq, digest)) => answers.target.wait_or(Step::MakeReady { modseq, digest, epoch }, now),
+        Some(end) => answers.target.wait_or(Step::MakeReady { end, epoch }, now),
     };
     match step {
         Step::Wait { until } => Step::Wait { until: until.min(deadline) },
@@ -201,20 +219,20 @@ fn cut_over(row: &MoveView, answers: &Answers, epoch: Epoch, deadline: Timestamp
 }
 
 /// Where the source ends, if it is sealed for this cut-over.
-fn seal(row: &MoveView, source: &Said) -> Result<Option<(Modseq, Digest)>, AbortReason> {
+fn seal(row: &MoveView, source: &Said) -> Result<Option<End>, AbortReason> {
     match source.role {
         _ if source.epoch > row.placement_epoch => Err(AbortReason::SourceEpoch(source.epoch)),
         // It has not seen its placement yet, or this was said before the placement.
         _ if source.epoch < row.placement_epoch => Ok(None),
         Role::Active => Ok(None),
-        Role::Sealed => Ok(Some((source.modseq, source.digest))),
+        Role::Sealed => Ok(Some(End::of(source))),
         Role::Follower | Role::Ready => Err(AbortReason::SourceRole),
     }
 }
 
 /// Whether the target can take the account over.
-fn readiness(target: &Said, epoch: Epoch, modseq: Modseq, digest: Digest) -> Result<bool, AbortReason> {
-    let is_equal = target.modseq == modseq && target.digest == digest;
+fn readiness(target: &Said, epoch: Epoch, end: End) -> Result<bool, AbortReason> {
+    let is_equal = End::of(target) == end;
     match target.role {
         _ if target.epoch > epoch => Err(AbortReason::TargetEpoch(target.epoch)),
         Role::Ready if target.epoch == epoch && is_equal => Ok(true),
@@ -229,8 +247,7 @@ fn retry_at(attempts: u32, now: Timestamp) -> Option<Timestamp> {
     if attempts >= limits::ATTEMPTS_MAX {
         return None;
     }
-    let doublings = attempts.saturating_sub(1).min(limits::BACK_OFF_DOUBLINGS_MAX);
-    Some(now.plus_ms((limits::BACK_OFF_MIN_MS << doublings).min(limits::BACK_OFF_MAX_MS)))
+    Some(now.plus_ms(limits::back_off_ms(attempts)))
 }
 
 fn committed(row: &MoveView, answers: &Answers, now: Timestamp) -> Step {

@@ -7,7 +7,7 @@ use super::answers::{Answers, FollowingSaid, Lag, Said};
 use super::limits::{
     ATTEMPTS_MAX, BACK_OFF_MAX_MS, BACK_OFF_MIN_MS, CUT_OVER_MS, FRESH_MS, LAG_BYTES_MAX, LAG_ROWS_MAX,
 };
-use super::step::{AbortReason, MovePhase, MoveView, Step, next_step};
+use super::step::{AbortReason, End, MovePhase, MoveView, Step, next_step};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const DIGEST: Digest = Digest(77);
@@ -22,7 +22,7 @@ fn cut_over() -> MoveView {
 }
 
 fn said(role: Role, epoch: u64, modseq: u64) -> Said {
-    Said { role, epoch: Epoch(epoch), modseq: Modseq(modseq), digest: DIGEST, following: None }
+    Said { role, epoch: Epoch(epoch), modseq: Modseq(modseq), digest: DIGEST, answers: 30, following: None }
 }
 
 fn copy(role: Role, epoch: u64, modseq: u64) -> Said {
@@ -78,7 +78,7 @@ fn the_cut_over_seals_then_makes_ready_then_commits() {
     assert_eq!(next_step(&row, &near(), NOW), Step::Seal { epoch: Epoch(5) });
     let sealed = said(Role::Sealed, 5, 101);
     let answers_now = answers(Some(sealed.clone()), Some(copy(Role::Follower, 5, 90)));
-    let ready = Step::MakeReady { modseq: Modseq(101), digest: DIGEST, epoch: Epoch(6) };
+    let ready = Step::MakeReady { end: End::of(&sealed), epoch: Epoch(6) };
     assert_eq!(next_step(&row, &answers_now, NOW), ready);
     let answers_now = answers(Some(sealed), Some(copy(Role::Ready, 6, 101)));
     assert_eq!(next_step(&row, &answers_now, NOW), Step::Commit { epoch: Epoch(6) });
@@ -89,8 +89,10 @@ fn the_cut_over_seals_then_makes_ready_then_commits() {
 #[test]
 fn a_copy_that_differs_is_never_switched_to() {
     let sealed = said(Role::Sealed, 5, 101);
-    for (modseq, digest) in [(101, Digest(78)), (100, DIGEST), (102, DIGEST)] {
-        let target = Said { digest, ..copy(Role::Ready, 6, modseq) };
+    for (modseq, digest, answers_kept) in
+        [(101, Digest(78), 30), (100, DIGEST, 30), (102, DIGEST, 30), (101, DIGEST, 29)]
+    {
+        let target = Said { digest, answers: answers_kept, ..copy(Role::Ready, 6, modseq) };
         let step = next_step(&cut_over(), &answers(Some(sealed.clone()), Some(target)), NOW);
         assert!(matches!(step, Step::Abort { reason: AbortReason::Differs, .. }), "{step:?}");
     }
