@@ -226,11 +226,14 @@ impl OpenStore {
         .await
     }
 
-    /// Waits until no commit is under way.
+    /// Waits until no commit is under way, nor anything else that writes.
     pub async fn drain(&self) {
-        // Whoever holds all places is alone.
+        // Whoever holds all places is alone with what takes none: purges, and pages of other copies.
         let _alone = self.places.acquire_many(COMMITS_WAITING_MAX as u32).await;
         self.places.close();
+        let inner = self.inner.clone();
+        // It fails only when the runtime ends, and then nobody writes any more.
+        let _ = tokio::task::spawn_blocking(move || drop(inner.store.lock())).await;
     }
 }
 

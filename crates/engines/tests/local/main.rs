@@ -2,6 +2,7 @@
 
 mod closing;
 mod commits;
+mod copies;
 mod failures;
 mod retention;
 mod watched;
