@@ -55,3 +55,45 @@ fn a_delivery_costs_one_flush_and_as_many_writes_in_a_large_folder_as_in_a_small
     // A frame of the log is two writes. A tree of 200 times as many rows is one level deeper, if at all.
     assert!(large.1 < small.1 + 10.0, "writes: {small:?}, {large:?}");
 }
+
+/// Flushes and writes of one page with one message, the mean of 50, in a copy that has `count` messages.
+fn cost_of_following_at(count: u64) -> (f64, f64) {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let source_engine = SqliteEngine::new(there.path());
+    source_engine.create(AccountId(1), Epoch(1), Role::Active, Timestamp(0)).unwrap();
+    let mut source = source_engine.open(AccountId(1)).unwrap();
+    let first = Commit { operation: OperationId::random(), epoch: Epoch(1), mutations: first_containers::mutations() };
+    source.commit(&[first], Timestamp(0)).unwrap().remove(0).unwrap();
+    deliver(source.as_mut(), 0..count);
+    let disk = FaultyDisk::new(here.path());
+    let engine = SqliteEngine::on_disk(here.path(), disk.clone());
+    engine.create(AccountId(1), Epoch(1), Role::Follower, Timestamp(0)).unwrap();
+    let mut copy = engine.open(AccountId(1)).unwrap();
+    while !follow(source.as_ref(), copy.as_mut()) {}
+    drop(copy);
+    let mut copy = engine.open(AccountId(1)).unwrap();
+    let (syncs, writes) = disk.counts();
+    for n in count..count + 50 {
+        deliver(source.as_mut(), n..n + 1);
+        assert!(follow(source.as_ref(), copy.as_mut()));
+    }
+    let (syncs_after, writes_after) = disk.counts();
+    for _ in 0..5 {
+        assert!(follow(source.as_ref(), copy.as_mut()));
+    }
+    assert_eq!(disk.counts(), (syncs_after, writes_after), "a look without news costs nothing");
+    ((syncs_after - syncs) as f64 / 50.0, (writes_after - writes) as f64 / 50.0)
+}
+
+fn follow(source: &dyn Store, copy: &mut dyn Store) -> bool {
+    let page = source.page(&copy.progress().unwrap(), 2000, 2000).unwrap();
+    let blobs = source.copied_blobs(&copy.lacking(&page.blobs()).unwrap(), u64::MAX).unwrap();
+    copy.follow(&page, blobs, Timestamp(0)).unwrap().is_equal
+}
+
+#[test]
+fn a_page_costs_one_flush_and_as_many_writes_in_a_large_copy_as_in_a_small_one() {
+    let (small, large) = (cost_of_following_at(100), cost_of_following_at(20_000));
+    assert_eq!((small.0, large.0), (1.0, 1.0), "flushes");
+    assert!(large.1 < small.1 + 10.0, "writes: {small:?}, {large:?}");
+}

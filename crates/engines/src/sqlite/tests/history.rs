@@ -18,7 +18,7 @@ use crate::sqlite::SqliteEngine;
 pub const ACCOUNT: AccountId = AccountId(0x1234);
 
 /// Checkpoints often, so that every history has many.
-const PAGES_PER_CHECKPOINT: u32 = 40;
+pub const PAGES_PER_CHECKPOINT: u32 = 40;
 
 /// A large blob: the smallest that never goes inline.
 const LARGE_BYTES: usize = sterna_base::limits::INLINE_BLOB_BYTES_MAX + 1;

@@ -3,6 +3,7 @@
 
 mod cost;
 mod failed_sync;
+mod follow;
 mod formats;
 mod full_disk;
 mod history;
