@@ -155,7 +155,8 @@ pub enum Request {
         /// Only if it is still at this modseq.
         expect: Option<Modseq>,
     },
-    /// Plans moves: all of them or none. Repeating it is success.
+    /// Plans moves: all of them or none. Repeating it is success. An account that is moving is refused; only a failover
+    /// takes the place of its move.
     BeginJob(NewJob),
     /// Plans moves back to where accounts were moved away from, as long as the copies there are kept.
     MoveBack {

@@ -142,6 +142,11 @@ fn plan(
     match write.reader.move_of(account)?.map(|found| found.value) {
         None => job.total += 1,
         Some(row) if is_planned(&row, job.id, to) => return Ok(()),
+        // The server is lost, and with it what was under way.
+        Some(row) if targets == Targets::Standby && row.job != job.id && row.phase != MovePhase::Failed => {
+            super::moves::give_way(write, &row)?;
+            job.total += 1;
+        }
         Some(row) if row.phase != MovePhase::Failed => return Err(RequestError::Moving { account, job: row.job }),
         // What failed is planned anew; in another job it stays counted as failed.
         Some(row) if row.job == job.id => job.failed = job.failed.saturating_sub(1),

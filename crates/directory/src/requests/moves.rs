@@ -138,6 +138,13 @@ pub(crate) fn fail(write: &mut Write<'_>, account: AccountId, reason: &str) -> R
     Ok(epoch)
 }
 
+/// A move ends because something more urgent is done to its account.
+pub(crate) fn give_way(write: &mut Write<'_>, row: &Move) -> Result<(), RequestError> {
+    release(write, row)?;
+    drop_moving_copy(write, row)?;
+    end(write, row, End::Aborted)
+}
+
 /// Ends a cut-over for good: the account is placed where it lives, beyond the epoch that the target may have taken. So
 /// a commit that comes late finds another epoch, and the source has the word that lets it go on.
 fn release(write: &mut Write<'_>, row: &Move) -> Result<Option<Epoch>, RequestError> {

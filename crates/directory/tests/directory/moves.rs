@@ -353,6 +353,31 @@ fn a_server_is_failed_over_as_a_job() {
 }
 
 #[test]
+fn a_failover_does_not_wait_for_moves_from_the_lost_server() {
+    let mut main = move_steps::main_with_accounts();
+    let drain = begin(&mut main, &[(ANA, GAMMA), (BEN, BETA)]);
+    for account in [ANA, BEN] {
+        standby(&mut main, account, BETA).unwrap();
+        start(&mut main, account).unwrap();
+        assert_eq!(cut_over(&mut main, account).unwrap(), Epoch(2));
+    }
+    let failover = NewJob { kind: JobKind::Failover, ..new_job(&[(ANA, BETA), (BEN, BETA)]) };
+    main.submit(Request::BeginJob(failover.clone())).unwrap();
+    assert!(!main.submit(Request::BeginJob(failover)).unwrap().changed);
+    assert_eq!((job(&main, drain).aborted, job(&main, drain).state), (2, JobState::Done));
+    assert_eq!((copies(&main, ANA), copies(&main, BEN)), (vec![(BETA, "standby")], vec![(BETA, "standby")]));
+    assert_eq!(pending(&main), [(ANA, GAMMA)]);
+    assert_well(&main);
+    for account in [ANA, BEN] {
+        assert_eq!(placement(&main, account), (ALPHA, Epoch(3)), "beyond what the targets may have");
+        assert_eq!(code(commit(&mut main, account, Epoch(2))), "moved");
+        main.submit(Request::FailOver { account, to: BETA, expect: Epoch(3) }).unwrap();
+        assert_eq!(placement(&main, account), (BETA, Epoch(4)));
+    }
+    assert_well(&main);
+}
+
+#[test]
 fn a_deleted_account_leaves_a_note_for_each_of_its_stores() {
     let mut main = move_steps::main_with_accounts();
     move_to(&mut main, ANA, BETA);
