@@ -71,7 +71,16 @@ fn a_wrong_init_leaves_nothing_in_the_way_of_a_right_one() {
 fn man_pages_and_completions_are_about_every_command() {
     let folder = tempfile::tempdir().unwrap();
     succeeded("sterna man", &run(&["man", &folder.path().to_string_lossy()]));
-    for page in ["sterna", "sterna-user-create", "sterna-account-where", "sterna-setting-set", "sterna-check"] {
+    for page in [
+        "sterna",
+        "sterna-user-create",
+        "sterna-account-where",
+        "sterna-account-move",
+        "sterna-job-follow",
+        "sterna-server-drain",
+        "sterna-setting-set",
+        "sterna-check",
+    ] {
         let text = std::fs::read_to_string(folder.path().join(format!("{page}.1"))).unwrap();
         assert!(text.contains(".SH NAME") && text.contains("\\-\\-json"), "{page}");
     }
@@ -143,7 +152,9 @@ fn json_keeps_its_fields() {
     assert_eq!(fields(&json_of(&installation, &["domain", "get", "tern.test"])), domain);
     assert_eq!(json_of(&installation, &["domain", "list"])[0]["name"], "tern.test");
     let place = json_of(&installation, &["account", "where", "ana@tern.test"]);
-    assert_eq!(fields(&place), ["account", "address", "epoch", "server", "server_address", "server_id"]);
+    let where_fields =
+        ["account", "address", "copies", "epoch", "job", "moving_to", "server", "server_address", "server_id"];
+    assert_eq!(fields(&place), where_fields);
     assert_eq!(place["server"], "main");
     assert_eq!(json_of(&installation, &["group", "members", "all@tern.test"])[0]["address"], "ana@tern.test");
     let lines = installation.admin_ok("main", &["--output", "ndjson", "user", "list"]);
@@ -179,6 +190,43 @@ fn status_shows_every_server_and_problems_first() {
     assert!(text.contains("! no server takes new accounts"), "{text}");
     let (refused, said) = ends(&installation, &["account", "create", "info@tern.test"]);
     assert!(refused == 1 && said.contains("alpha has weight 0") && said.contains("main takes no new"), "{said}");
+}
+
+#[test]
+fn a_move_is_shown_before_it_is_begun_and_refusals_are_clear() {
+    let mut installation = one_machine();
+    installation.join_and_serve("alpha", "data", Place::default());
+    installation.create_user("ana@tern.test", "main");
+    installation.create_user("ben@tern.test", "main");
+    let to_alpha = ["account", "move", "--domain", "tern.test", "--to", "alpha", "--dry-run"];
+    let plan = json_of(&installation, &to_alpha);
+    assert_eq!(fields(&plan), ["bytes", "expected_seconds", "job", "moves", "refused", "there", "unknown_sizes"]);
+    let moves = plan["moves"].as_array().unwrap();
+    assert_eq!(moves.len(), 2);
+    assert_eq!(fields(&moves[0]), ["account", "address", "bytes", "from", "has_copy", "to"]);
+    assert!(moves[0]["bytes"].is_u64(), "its server says how large it is: {plan}");
+    let shown = installation.admin_ok("main", &to_alpha);
+    assert!(shown.contains("alpha: +2 accounts") && shown.contains("main: -2 accounts"), "{shown}");
+
+    let (there, said) = ends(&installation, &["account", "move", "ana@tern.test", "--to", "main"]);
+    assert!(there == 3 && said.contains("ana@tern.test is there already"), "{said}");
+    let (unknown, said) = ends(&installation, &["account", "move", "ana@tern.test", "--to", "nowhere"]);
+    assert!(unknown == 1 && said.contains("sterna server list"), "{said}");
+    let (never, said) = ends(&installation, &["account", "move", "ana@tern.test", "--back"]);
+    assert!(never == 1 && said.contains("no copy of it is kept"), "{said}");
+    for wrong in [&["account", "move", "--to", "alpha"][..], &["account", "move", "ana@tern.test"]] {
+        assert_eq!(ends(&installation, wrong).0, 2, "{wrong:?}");
+    }
+    let (full, said) = ends(&installation, &["server", "remove", "main", "--yes"]);
+    assert!(full == 1 && said.contains("2 accounts live there") && said.contains("server drain main"), "{said}");
+
+    installation.kill("alpha");
+    let (down, said) = ends(&installation, &["account", "move", "ana@tern.test", "--to", "alpha"]);
+    assert!(down == 75 && said.contains("alpha doesn't answer") && said.contains("nothing was begun"), "{said}");
+    let servers = json_of(&installation, &["server", "list"]);
+    assert_eq!((&servers[0]["name"], &servers[0]["answers"]), (&json!("alpha"), &json!(false)));
+    assert!(servers[0]["cause"].is_string() && servers[0]["since"].is_string(), "{servers}");
+    assert_eq!(json_of(&installation, &["job", "list"]), json!([]));
 }
 
 #[test]

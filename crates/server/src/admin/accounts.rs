@@ -5,9 +5,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use sterna_base::{AccountId, Epoch, NodeId};
+use sterna_base::{AccountId, Epoch, JobId, NodeId};
 use sterna_directory::request::{NewShared, SharedPatch};
-use sterna_directory::{Reader, Request, RowKind};
+use sterna_directory::{MovePhase, Reader, Request, RowKind};
 
 use super::create::NewEntry;
 use super::domains::present;
@@ -40,6 +40,11 @@ pub(super) struct PlaceView {
     server_id: NodeId,
     server_address: String,
     epoch: Epoch,
+    /// Names of the servers that have copies of it.
+    copies: Vec<String>,
+    /// The server that it is moving to, and the job.
+    moving_to: Option<String>,
+    job: Option<JobId>,
 }
 
 /// With `server`: the accounts on it, by id. Without: the shared mailboxes, by domain and address.
@@ -85,6 +90,11 @@ pub(super) async fn place(
         let no_place = || Problem::no_such("placement", &account);
         let placement = reader.placement(entry.id)?.ok_or_else(no_place)?.value;
         let server = reader.server(placement.server)?.map(|found| found.value);
+        let name = |id: NodeId| -> Result<String, Problem> {
+            Ok(reader.server(id)?.map_or_else(|| id.to_string(), |found| found.value.name))
+        };
+        let copies = reader.copies_of(entry.id)?;
+        let moving = reader.move_of(entry.id)?.map(|found| found.value).filter(|row| row.phase != MovePhase::Failed);
         Ok(Json(PlaceView {
             account: entry.id,
             address: reader.address_text(&entry.address)?.unwrap_or_default(),
@@ -92,6 +102,9 @@ pub(super) async fn place(
             server_id: placement.server,
             server_address: server.map(|server| server.address).unwrap_or_default(),
             epoch: placement.epoch,
+            copies: copies.iter().map(|copy| name(copy.server)).collect::<Result<_, _>>()?,
+            moving_to: moving.as_ref().map(|row| name(row.to)).transpose()?,
+            job: moving.map(|row| row.job),
         }))
     };
     state.directory.read(read).await
@@ -128,7 +141,9 @@ pub(super) async fn set(
     Body(body): Body<SharedBody>,
 ) -> Result<Resource<EntryView>, Problem> {
     if body.server.is_some() {
-        return Err(Problem::malformed("an account that exists is moved, not set on another server"));
+        return Err(Problem::malformed(
+            "an account that exists is moved (sterna account move), not set on another server",
+        ));
     }
     let found = state.directory.read(move |reader| resolve::entry_of(reader, &account, RowKind::Shared)).await?;
     let id = found.value.entry().id;

@@ -150,7 +150,7 @@ impl AdminState {
     }
 
     /// Deletes a store that a note is there for, and then the note; what fails is left to [`sweep`].
-    async fn delete_store(&self, account: AccountId, server: NodeId) {
+    pub(super) async fn delete_store(&self, account: AccountId, server: NodeId) {
         if let Err(error) = self.provision.delete(account, server).await {
             tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
             return;
@@ -180,6 +180,11 @@ pub async fn sweep_forever(state: AdminState) {
             && let Err(problem) = sweep(&state).await
         {
             tracing::warn!(cause = problem.detail, "stores that nobody uses could not be looked for");
+        }
+        if state.directory.is_main()
+            && let Err(problem) = super::failover::finish(&state).await
+        {
+            tracing::warn!(cause = problem.detail, "failovers that were interrupted could not be gone on with");
         }
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sterna_account::Quota;
-use sterna_base::{AccountId, Epoch, NodeId, Secret, Timestamp};
+use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
 use sterna_directory::{Authentication, Directory};
+
+use super::memory::Memory;
 
 /// What the handlers of the API hold.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ pub struct AdminState {
     pub provision: Arc<dyn Provision>,
     /// Issues join tokens.
     pub tokens: Arc<dyn Tokens>,
+    /// What the node remembers of jobs and servers until it ends.
+    pub memory: Arc<Memory>,
 }
 
 /// The node that answers.
@@ -74,6 +78,36 @@ pub trait Provision: Send + Sync {
     /// # Errors
     /// [`ProvisionError`].
     async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError>;
+
+    /// How the store of an account on a server is: the account itself, or a copy of it.
+    ///
+    /// # Errors
+    /// [`ProvisionError`]; refused when there is none.
+    async fn store(&self, account: AccountId, server: NodeId) -> Result<StoreReport, ProvisionError>;
+}
+
+/// How one store of an account is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreReport {
+    /// Up to where it has the account.
+    pub modseq: Modseq,
+    /// Bytes of its live items.
+    pub bytes: u64,
+    /// Of a copy: up to where the account was when the copy last heard of it; `None` when it has not heard yet.
+    pub source_modseq: Option<Modseq>,
+    /// Of a copy: bytes fetched since it began to follow.
+    pub fetched_bytes: u64,
+    /// Of a copy: since when it was equal whenever it asked; `None` while it is not.
+    pub equal_since: Option<Timestamp>,
+    /// Of a copy: why it doesn't go on at present.
+    pub trouble: Option<String>,
+}
+
+impl StoreReport {
+    /// Changes of the account that the copy knows of and lacks; `None` when it has not heard of its account yet.
+    pub fn lag(&self) -> Option<u64> {
+        self.source_modseq.map(|source| source.0.saturating_sub(self.modseq.0))
+    }
 }
 
 /// Why a store was not made or not deleted.

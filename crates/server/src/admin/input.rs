@@ -1,7 +1,9 @@
 //! What requests bring along: bodies, pages, preconditions.
 
+use std::convert::Infallible;
+
 use axum::Json;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
@@ -10,6 +12,7 @@ use sterna_base::Modseq;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 
 use super::problem::Problem;
+use super::socket::Peer;
 
 /// Items of a page when the client doesn't say.
 const PAGE_ITEMS_DEFAULT: usize = 200;
@@ -39,6 +42,12 @@ pub(super) struct Params {
     pub domain: Option<String>,
     /// Only what is on this server.
     pub server: Option<String>,
+    /// Only copies that are there for this: “kept” or “standby”.
+    pub purpose: Option<String>,
+    /// Only copies on this server.
+    pub on: Option<String>,
+    /// Only jobs that are not over.
+    pub active: bool,
     /// Check, and do nothing.
     pub dry_run: bool,
 }
@@ -56,6 +65,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         let Query(params) =
             Query::from_request_parts(parts, state).await.map_err(|error| Problem::malformed(error.body_text()))?;
         Ok(params)
+    }
+}
+
+/// Who asks, for people: the user at the other end of the socket.
+pub(super) struct By(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<Peer>>();
+        Ok(By(peer.map(|ConnectInfo(peer)| peer.name()).unwrap_or_default()))
     }
 }
 

@@ -11,17 +11,27 @@
 //! - A write that changes nothing is answered 200 with `Sterna-Changed: false`.
 
 mod accounts;
+mod copies;
 mod create;
 mod domains;
 pub mod doors;
+mod drain;
+mod failover;
 mod findings;
 mod groups;
 mod input;
+mod job_view;
+mod jobs;
+mod memory;
+mod meter;
+mod plan;
 pub mod problem;
 mod resolve;
+mod select;
 mod servers;
 mod settings;
 pub mod socket;
+mod spread;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -31,10 +41,13 @@ mod view;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::get;
+use axum::routing::{delete, get, put};
 
 pub use create::sweep_forever;
-pub use doors::{AdminState, JoinToken, NodeInfo, Provision, ProvisionError, TokenError, TokenRequest, Tokens};
+pub use doors::{
+    AdminState, JoinToken, NodeInfo, Provision, ProvisionError, StoreReport, TokenError, TokenRequest, Tokens,
+};
+pub use memory::Memory;
 
 /// Largest request body, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -53,12 +66,22 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/accounts", get(accounts::list).post(accounts::create))
         .route("/api/v1/accounts/{account}", get(accounts::get).patch(accounts::set).delete(accounts::delete))
         .route("/api/v1/accounts/{account}/where", get(accounts::place))
+        .route("/api/v1/accounts/{account}/copies", get(copies::list))
+        .route("/api/v1/accounts/{account}/copies/{server}", put(copies::put).delete(copies::delete))
+        .route("/api/v1/jobs", get(jobs::list).post(jobs::create))
+        .route("/api/v1/jobs/{job}", get(jobs::get).patch(jobs::set))
+        .route("/api/v1/jobs/{job}/moves", get(jobs::moves))
         .route("/api/v1/servers", get(servers::list))
         .route("/api/v1/servers/{server}", get(servers::get).patch(servers::set).delete(servers::delete))
+        .route("/api/v1/servers/{server}/drain", delete(drain::undo))
+        .route(
+            "/api/v1/servers/{server}/standby",
+            get(copies::list_standby).put(copies::put_all).delete(copies::delete_all),
+        )
         .route("/api/v1/settings", get(settings::list))
         .route("/api/v1/settings/{setting}", get(settings::get).patch(settings::set))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::issue))
-        .route("/api/v1/tokens/{token}", axum::routing::delete(tokens::revoke))
+        .route("/api/v1/tokens/{token}", delete(tokens::revoke))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -29,6 +29,17 @@ pub struct Peer {
     uid: Option<u32>,
 }
 
+impl Peer {
+    /// For people: “root”, or the number of the user.
+    pub(super) fn name(self) -> String {
+        match self.uid {
+            Some(0) => "root".to_owned(),
+            Some(uid) => format!("user {uid}"),
+            None => String::new(),
+        }
+    }
+}
+
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         Peer { uid: stream.io().peer_cred().ok().map(|credentials| credentials.uid()) }

@@ -118,12 +118,15 @@ async fn ask(state: &AdminState, server: NodeId, head: u64) -> Result<NodeStatus
     ask_once(state, server).await
 }
 
-async fn ask_once(state: &AdminState, server: NodeId) -> Result<NodeStatus, String> {
+/// How a server is; whether it answers is noted.
+pub(super) async fn ask_once(state: &AdminState, server: NodeId) -> Result<NodeStatus, String> {
     let answer = tokio::time::timeout(Duration::from_millis(ANSWER_TIMEOUT_MS), state.provision.status(server)).await;
-    match answer {
+    let answer = match answer {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer within {ANSWER_TIMEOUT_MS} ms")),
-    }
+    };
+    state.memory.note_health(server, answer.is_ok(), state.directory.now());
+    answer
 }
 
 fn health(candidate: Candidate, answer: Result<NodeStatus, String>) -> ServerHealth {

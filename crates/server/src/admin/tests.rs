@@ -1,6 +1,7 @@
 //! The API through its socket, with the client of the command line.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use hyper::Method;
@@ -8,12 +9,14 @@ use serde_json::{Value, json};
 use std::sync::Mutex;
 use sterna_account::Quota;
 use sterna_account::service::{Authenticator, LoginAttempt};
-use sterna_base::{AccountId, Epoch, InstallationId, ManualClock, NodeId, Secret, Timestamp};
+use sterna_base::{AccountId, Epoch, InstallationId, ManualClock, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::{NodeRoles, NodeStatus};
 use sterna_directory::{Authentication, Directory, Mode, PasswordCost, Request, Roles};
 use tempfile::TempDir;
 
-use super::doors::{AdminState, JoinToken, NodeInfo, Provision, ProvisionError, TokenError, TokenRequest, Tokens};
+use super::doors::{
+    AdminState, JoinToken, NodeInfo, Provision, ProvisionError, StoreReport, TokenError, TokenRequest, Tokens,
+};
 use super::{create, router, socket};
 use crate::cli::client::{Answer, CliError, Client, path};
 use crate::cli::{Cli, Command, Exit};
@@ -26,11 +29,25 @@ const BETA: NodeId = NodeId([0xb; 16]);
 struct Servers {
     log: Mutex<Vec<String>>,
     beta_is_down: Mutex<bool>,
+    alpha_is_down: Mutex<bool>,
+    /// Bytes of every account.
+    bytes: AtomicU64,
+    /// Bytes free on every disk; 0 is unknown.
+    free: AtomicU64,
+    /// Changes that every copy lacks.
+    behind: AtomicU64,
+    /// Releases that beta is behind.
+    beta_is_older: AtomicU32,
 }
 
 impl Servers {
     fn note(&self, what: String, server: NodeId) -> Result<(), ProvisionError> {
-        if server == BETA && *self.beta_is_down.lock().unwrap() {
+        let is_down = match server {
+            ALPHA => *self.alpha_is_down.lock().unwrap(),
+            BETA => *self.beta_is_down.lock().unwrap(),
+            _ => false,
+        };
+        if is_down {
             return Err(ProvisionError::Unreachable { server, cause: "connection refused".into() });
         }
         self.log.lock().unwrap().push(what);
@@ -39,7 +56,11 @@ impl Servers {
 }
 
 fn name(server: NodeId) -> &'static str {
-    if server == ALPHA { "alpha" } else { "beta" }
+    match server {
+        ALPHA => "alpha",
+        BETA => "beta",
+        _ => "gamma",
+    }
 }
 
 #[async_trait]
@@ -57,7 +78,13 @@ impl Provision for Servers {
     }
 
     async fn usage(&self, _account: AccountId) -> Result<Quota, ProvisionError> {
-        Ok(Quota { bytes_max: None, items_max: None, bytes_used: 17, items_used: 2 })
+        Ok(Quota { bytes_max: None, items_max: None, bytes_used: self.bytes.load(Relaxed), items_used: 2 })
+    }
+
+    async fn store(&self, account: AccountId, server: NodeId) -> Result<StoreReport, ProvisionError> {
+        self.note(format!("store {account} on {}", name(server)), server)?;
+        let behind = self.behind.load(Relaxed);
+        Ok(StoreReport { modseq: Modseq(10 - behind), source_modseq: Some(Modseq(10)), ..StoreReport::default() })
     }
 
     async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError> {
@@ -65,11 +92,11 @@ impl Provision for Servers {
         Ok(NodeStatus {
             node: server,
             version: "0".into(),
-            release: 1,
+            release: 5 - if server == BETA { self.beta_is_older.load(Relaxed) } else { 0 },
             roles: NodeRoles::new(),
             now: Timestamp(1_000_000),
-            disk_free_bytes: 0,
-            disk_bytes: 0,
+            disk_free_bytes: self.free.load(Relaxed),
+            disk_bytes: self.free.load(Relaxed) * 2,
             accounts: 0,
             load_hundredths: 0,
             directory_modseq: u64::MAX,
@@ -114,7 +141,7 @@ impl Node {
         let path = folder.path().join("directory.db");
         let directory = Directory::open(&path, mode, Arc::new(clock.clone())).unwrap();
         let authentication = Authentication::new(directory.clone(), PasswordCost::TEST, 1).unwrap();
-        let servers = Arc::new(Servers::default());
+        let servers = Arc::new(Servers { bytes: AtomicU64::new(17), ..Servers::default() });
         let node = NodeInfo {
             id: ALPHA,
             name: "alpha".into(),
@@ -128,6 +155,7 @@ impl Node {
             node: Arc::new(node),
             provision: servers.clone(),
             tokens: Arc::new(NoTokens),
+            memory: Arc::default(),
         };
         let at = folder.path().join("admin.sock");
         let listener = socket::bind(&at).await.unwrap();
@@ -174,6 +202,12 @@ impl Node {
     fn log(&self) -> Vec<String> {
         std::mem::take(&mut self.servers.log.lock().unwrap())
     }
+
+    /// An account on a server; gives its id.
+    async fn account(&self, address: &str, server: &str) -> AccountId {
+        let made = self.post("accounts", json!({"address": address, "server": server})).await.unwrap().body;
+        AccountId(made["id"].as_u64().unwrap())
+    }
 }
 
 fn code(result: Result<Answer, CliError>) -> (u16, String) {
@@ -185,6 +219,8 @@ fn code(result: Result<Answer, CliError>) -> (u16, String) {
         other => panic!("{other:?}"),
     }
 }
+
+mod moving;
 
 #[tokio::test]
 async fn a_user_is_made_with_a_store_and_logs_in() {

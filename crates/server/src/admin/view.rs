@@ -1,5 +1,7 @@
 //! Resources as clients see them: names instead of ids where people read them, times in RFC 3339.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -56,6 +58,11 @@ impl<T: Serialize> IntoResponse for Resource<T> {
 /// A deletion, or a dry run of a creation: there is nothing to show.
 pub(super) fn no_content() -> Response {
     (StatusCode::NO_CONTENT, [(CHANGED, HeaderValue::from_static("true"))]).into_response()
+}
+
+/// There was nothing to delete.
+pub(super) fn nothing_changed() -> Response {
+    (StatusCode::NO_CONTENT, [(CHANGED, HeaderValue::from_static("false"))]).into_response()
 }
 
 /// A page of a listing.
@@ -212,30 +219,75 @@ pub(super) fn entry_resource(
     Ok(Resource::read(entry(reader, &found.value)?, found.modseq))
 }
 
+/// A server: what the directory has of it, and what it says itself.
 #[derive(Serialize)]
 pub(super) struct ServerView {
     pub id: NodeId,
     pub name: String,
     pub address: String,
     pub roles: Vec<&'static str>,
+    /// Whether it answers now, since when that is so as far as this node knows, and why not.
+    pub answers: bool,
+    pub since: Option<String>,
+    pub cause: Option<String>,
+    pub version: Option<String>,
+    pub started_at: Option<String>,
+    /// The load average of the last minute.
+    pub load: Option<f64>,
     pub weight: u32,
     pub accepts_new_accounts: bool,
+    /// Whether it is being emptied.
+    pub draining: bool,
+    /// The server that stands by for its accounts, and what their acknowledgements wait for.
+    pub standby: Option<String>,
+    pub standby_durability: Option<u8>,
+    /// Accounts that live there.
     pub accounts: u64,
+    /// Copies of accounts that live elsewhere.
+    pub copies: u64,
+    /// Accounts that are on their way there, or away from there.
+    pub moves_in: u64,
+    pub moves_out: u64,
+    /// What its accounts take; of its whole disk, if it doesn't say.
+    pub used_bytes: Option<u64>,
     pub free_bytes: Option<u64>,
+    pub disk_bytes: Option<u64>,
     pub free_bytes_at: Option<String>,
     pub created_at: String,
 }
 
-pub(super) fn server(reader: &Reader<'_>, server: Server) -> Result<ServerView, StorageError> {
+pub(super) fn server(
+    reader: &Reader<'_>,
+    server: Server,
+    moves_out: &HashMap<NodeId, u64>,
+) -> Result<ServerView, StorageError> {
+    let standby = match server.standby {
+        Some(standby) => reader.server(standby.server)?.map(|found| found.value.name),
+        None => None,
+    };
     Ok(ServerView {
         accounts: reader.accounts_on(server.id)?,
+        copies: reader.copy_count(server.id)?,
+        moves_in: reader.move_count(server.id)?,
+        moves_out: moves_out.get(&server.id).copied().unwrap_or(0),
         id: server.id,
         name: server.name,
         address: server.address,
         roles: server.roles.names(),
+        answers: false,
+        since: None,
+        cause: None,
+        version: server.version,
+        started_at: None,
+        load: None,
         weight: server.weight,
         accepts_new_accounts: server.accepts_new_accounts,
+        draining: server.draining,
+        standby,
+        standby_durability: server.standby.map(|standby| super::failover::number(standby.durability)),
+        used_bytes: server.used_bytes,
         free_bytes: server.free_bytes,
+        disk_bytes: server.capacity_bytes,
         free_bytes_at: server.free_bytes_at.map(time),
         created_at: time(server.created_at),
     })

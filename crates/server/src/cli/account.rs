@@ -3,8 +3,10 @@
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::GlobalArgs;
 use super::client::CliError;
 use super::exit::Exit;
+use super::moving;
 use super::output::Column;
 use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
 
@@ -17,7 +19,7 @@ const COLUMNS: &[Column] = &[
     ("SUSPENDED", "suspended"),
 ];
 
-/// Manage shared mailboxes, and see where accounts live
+/// Move accounts between servers, see where they live, manage shared mailboxes
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
     /// List the shared mailboxes, or all accounts of a server
@@ -34,10 +36,36 @@ pub enum AccountCommand {
         /// Address or id
         account: String,
     },
-    /// Show where an account lives
+    /// Show where an account lives, and who has copies of it
     Where {
         /// Address or id
         account: String,
+    },
+    /// Move accounts to another server while they are used
+    ///
+    /// Nobody is logged out, and nothing is downloaded again: clients wait for a moment when an account changes its
+    /// server. It begins a job and shows its progress; Ctrl-C stops showing it, not the job.
+    Move(moving::MoveArgs),
+    /// Keep a standby copy of accounts on another server, or show the copies there are
+    Standby {
+        /// Addresses or ids
+        #[arg(value_name = "ADDRESS", required = true)]
+        accounts: Vec<String>,
+        /// See [`moving::StandbyArgs`].
+        #[command(flatten)]
+        standby: moving::StandbyArgs,
+    },
+    /// Delete the copies that a server keeps of accounts that were moved away from it
+    Release {
+        /// Addresses or ids
+        #[arg(value_name = "ADDRESS", required = true)]
+        accounts: Vec<String>,
+        /// The server that keeps them
+        #[arg(long, value_name = "SERVER")]
+        on: String,
+        /// See [`DeleteArgs`].
+        #[command(flatten)]
+        delete: DeleteArgs,
     },
     /// Make a shared mailbox
     Create {
@@ -107,8 +135,13 @@ impl AccountOptions {
     }
 }
 
-pub(super) async fn run(session: &Session<'_>, command: AccountCommand) -> Result<Exit, CliError> {
+pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: AccountCommand) -> Result<Exit, CliError> {
     match command {
+        AccountCommand::Move(args) => moving::move_accounts(session, global, &args).await,
+        AccountCommand::Standby { accounts, standby } => moving::standby_of_account(session, &accounts, &standby).await,
+        AccountCommand::Release { accounts, on, delete } => {
+            moving::release(session, &accounts, &on, delete.yes, delete.write).await
+        }
         AccountCommand::List { domain, server } => {
             let filters = [("domain", domain.as_deref()), ("server", server.as_deref())];
             session.list(&["accounts"], &filters, COLUMNS).await

@@ -13,6 +13,7 @@ Exit codes:
   75  it may work later
   77  not allowed
   78  the configuration is wrong
+  130 Ctrl-C while a job was watched; the job goes on
 
 JSON (--json) goes to standard output, whatever is said to people to standard error.";
 
@@ -36,6 +37,8 @@ pub enum Exit {
     NotAllowed = 77,
     /// The configuration is wrong (EX_CONFIG).
     BadConfig = 78,
+    /// Ctrl-C while a job was watched, which goes on (128 and SIGINT).
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

@@ -8,10 +8,15 @@ mod domain;
 pub mod exit;
 mod generate;
 mod group;
+mod job;
+mod moving;
 pub mod output;
+mod plan;
+mod progress;
 mod prompt;
 mod resource;
 mod server;
+mod server_work;
 mod setting;
 mod status;
 mod user;
@@ -128,9 +133,12 @@ pub enum ClientCommand {
     /// Manage the servers of the installation
     #[command(subcommand)]
     Server(server::ServerCommand),
-    /// Manage shared mailboxes, and see where accounts live
+    /// Move accounts between servers, see where they live, manage shared mailboxes
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Watch, pause and abort work on many accounts: moves, drains, rebalances, failovers
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Look at and change what holds for the whole installation
     #[command(subcommand)]
     Setting(setting::SettingCommand),
@@ -155,8 +163,9 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Domain(command) => domain::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,
         ClientCommand::Group(command) => group::run(&session, command).await,
-        ClientCommand::Server(command) => server::run(&session, command).await,
-        ClientCommand::Account(command) => account::run(&session, command).await,
+        ClientCommand::Server(command) => server::run(&session, global, command).await,
+        ClientCommand::Account(command) => account::run(&session, global, command).await,
+        ClientCommand::Job(command) => job::run(&session, global, command).await,
         ClientCommand::Setting(command) => setting::run(&session, command).await,
         ClientCommand::Completion { shell } => generate::completion(shell),
         ClientCommand::Man { folder } => generate::man(&folder),

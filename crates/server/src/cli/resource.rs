@@ -13,7 +13,7 @@ use super::{GlobalArgs, prompt};
 const PAGE_ITEMS: &str = "1000";
 
 /// Options of every command that changes something.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub struct WriteArgs {
     /// Check everything and do nothing
     #[arg(long)]
@@ -21,7 +21,8 @@ pub struct WriteArgs {
 }
 
 impl WriteArgs {
-    fn parameter(&self) -> (&'static str, Option<&'static str>) {
+    /// The parameter of the request.
+    pub(super) fn parameter(&self) -> (&'static str, Option<&'static str>) {
         ("dry_run", self.dry_run.then_some("true"))
     }
 }
@@ -137,7 +138,15 @@ impl<'a> Session<'a> {
         self.written(&answer, &args.write)
     }
 
-    fn written(&self, answer: &Answer, args: &WriteArgs) -> Result<Exit, CliError> {
+    /// Makes a resource what is said, and prints it.
+    pub async fn put(&self, segments: &[&str], body: Map<String, Value>, args: &WriteArgs) -> Result<Exit, CliError> {
+        let path = path(segments, &[args.parameter()]);
+        let answer = self.client.send(Method::PUT, &path, Some(&Value::Object(body))).await?;
+        self.written(&answer, args)
+    }
+
+    /// Says what a write did.
+    pub(super) fn written(&self, answer: &Answer, args: &WriteArgs) -> Result<Exit, CliError> {
         if args.dry_run {
             self.say(if answer.changed { "it would be done\n" } else { "nothing would change\n" });
         } else if !answer.body.is_null() {

@@ -1,20 +1,26 @@
 //! `sterna server`
 
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
-use super::client::CliError;
+use super::client::{CliError, path};
 use super::exit::Exit;
-use super::output::Column;
+use super::output::{self, Column, Listing};
 use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, yes_or_no};
+use super::{GlobalArgs, Output, moving, server_work};
 
 const COLUMNS: &[Column] = &[
     ("NAME", "name"),
-    ("ADDRESS", "address"),
     ("ROLES", "roles"),
+    ("ANSWERS", "answers"),
     ("ACCOUNTS", "accounts"),
-    ("WEIGHT", "weight"),
-    ("NEW ACCOUNTS", "accepts_new_accounts"),
-    ("FREE BYTES", "free_bytes"),
+    ("COPIES", "copies"),
+    ("MOVES IN/OUT", "moves"),
+    ("USED", "used"),
+    ("FREE", "free"),
+    ("LOAD", "load"),
+    ("NEW ACCOUNTS", "new"),
+    ("VERSION", "version"),
 ];
 const TOKEN_COLUMNS: &[Column] = &[("ID", "id"), ("NAME", "name"), ("ROLES", "roles"), ("EXPIRES", "expires_at")];
 
@@ -23,13 +29,14 @@ const TOKEN_COLUMNS: &[Column] = &[("ID", "id"), ("NAME", "name"), ("ROLES", "ro
 pub enum ServerCommand {
     /// List the servers
     List,
-    /// Show a server
+    /// Show a server: how it is, what it holds, what moves
+    #[command(visible_alias = "show")]
     Get {
         /// Name or id
         server: String,
     },
     /// Invite a new server: prints a token, good once, with which it joins (sterna init --join)
-    #[command(visible_alias = "invite")]
+    #[command(visible_aliases = ["invite", "add"])]
     Create {
         /// The name that the new server gets; it chooses one itself when not given
         name: Option<String>,
@@ -64,7 +71,22 @@ pub enum ServerCommand {
         #[command(flatten)]
         write: WriteArgs,
     },
-    /// Remove a server that holds no accounts
+    /// Empty a server: it takes no accounts any more, and those it has move to others by policy
+    Drain(server_work::DrainArgs),
+    /// Bring the servers' loads to the ratio of their weights: shows who would move where, and asks
+    Rebalance(server_work::RebalanceArgs),
+    /// Keep standby copies of all accounts of a server on another one, or show how far they are
+    Standby {
+        /// The server with the accounts, by name or id
+        server: String,
+        /// See [`moving::StandbyArgs`].
+        #[command(flatten)]
+        standby: moving::StandbyArgs,
+    },
+    /// Let the standby copies of a lost server's accounts take over: says first what may be lost, and asks
+    Failover(server_work::FailoverArgs),
+    /// Remove a server that nothing is left on
+    #[command(visible_alias = "remove")]
     Delete {
         /// Name or id
         server: String,
@@ -94,6 +116,9 @@ pub struct ServerOptions {
     /// Whether it takes new accounts at all
     #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
     accept_new: Option<bool>,
+    /// What it does: data, edge. Its own sterna.toml must say the same
+    #[arg(long, value_name = "ROLES", value_delimiter = ',')]
+    roles: Vec<String>,
 }
 
 impl ServerOptions {
@@ -103,12 +128,17 @@ impl ServerOptions {
             .add("address", self.address.as_deref())
             .add("weight", self.weight)
             .add("accepts_new_accounts", self.accept_new)
+            .list("roles", &self.roles)
     }
 }
 
-pub(super) async fn run(session: &Session<'_>, command: ServerCommand) -> Result<Exit, CliError> {
+pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: ServerCommand) -> Result<Exit, CliError> {
     match command {
-        ServerCommand::List => session.list(&["servers"], &[], COLUMNS).await,
+        ServerCommand::Drain(args) => server_work::drain(session, global, &args).await,
+        ServerCommand::Rebalance(args) => server_work::rebalance(session, global, &args).await,
+        ServerCommand::Standby { server, standby } => moving::standby_of_server(session, &server, &standby).await,
+        ServerCommand::Failover(args) => server_work::failover(session, global, &args).await,
+        ServerCommand::List => list(session, global).await,
         ServerCommand::Get { server } => session.get(&["servers", &server]).await,
         ServerCommand::Create { name, roles, minutes, create } => {
             let fields = Fields::default()
@@ -128,5 +158,67 @@ pub(super) async fn run(session: &Session<'_>, command: ServerCommand) -> Result
         ServerCommand::Delete { server, delete } => {
             session.delete(&["servers", &server], &format!("Remove server {server}?"), &delete).await
         }
+    }
+}
+
+/// The servers as people read them; programs get all fields.
+async fn list(session: &Session<'_>, global: &GlobalArgs) -> Result<Exit, CliError> {
+    if global.format() != Output::Table {
+        return session.list(&["servers"], &[], COLUMNS).await;
+    }
+    let page = session.client.get(&path(&["servers"], &[])).await?;
+    let rows: Vec<Value> = page["items"].as_array().map_or(&[][..], Vec::as_slice).iter().map(row).collect();
+    let mut listing = Listing::new(Output::Table, COLUMNS);
+    listing.page(&rows)?;
+    listing.end()?;
+    Ok(Exit::Done)
+}
+
+fn row(server: &Value) -> Value {
+    let bytes = |name: &str| server[name].as_u64().map(output::bytes);
+    let answers = match (server["answers"].as_bool(), server["since"].as_str()) {
+        (Some(true), _) => "yes".to_owned(),
+        (Some(false), Some(since)) => format!("no, since {since}"),
+        _ => "no".to_owned(),
+    };
+    let is_data = server["roles"].as_array().is_some_and(|roles| roles.contains(&json!("data")));
+    let new = match (server["draining"].as_bool(), server["accepts_new_accounts"].as_bool(), server["weight"].as_u64())
+    {
+        _ if !is_data => None,
+        (Some(true), _, _) => Some("no, draining".to_owned()),
+        (_, Some(true), Some(1)) => Some("yes".to_owned()),
+        (_, Some(true), Some(weight)) => Some(format!("yes, weight {weight}")),
+        _ => Some("no".to_owned()),
+    };
+    json!({
+        "name": server["name"],
+        "roles": server["roles"],
+        "answers": answers,
+        "accounts": server["accounts"],
+        "copies": server["copies"],
+        "moves": format!("{}/{}", server["moves_in"], server["moves_out"]),
+        "used": bytes("used_bytes"),
+        "free": bytes("free_bytes"),
+        "load": server["load"],
+        "new": new,
+        "version": server["version"],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_one_row() {
+        let server = json!({
+            "name": "alpha", "roles": ["data"], "answers": false, "since": "12:00", "accounts": 3, "copies": 1,
+            "moves_in": 0, "moves_out": 2, "used_bytes": 1 << 30, "free_bytes": null, "load": null, "draining": true,
+            "accepts_new_accounts": true, "weight": 1, "version": "0.1",
+        });
+        let row = row(&server);
+        assert_eq!((&row["answers"], &row["moves"]), (&json!("no, since 12:00"), &json!("0/2")));
+        assert_eq!((&row["used"], &row["new"]), (&json!("1.0 GiB"), &json!("no, draining")));
+        assert_eq!(row["free"], Value::Null);
     }
 }

@@ -37,7 +37,7 @@ use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, AdminState, NodeInfo};
+use crate::admin::{self, AdminState, Memory, NodeInfo};
 use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
 use control::{Control, Gate};
@@ -147,6 +147,7 @@ struct Parts {
     local: Option<Arc<LocalAccounts>>,
     accounts: Arc<PlacedAccounts>,
     authentication: Arc<Authentication>,
+    memory: Arc<Memory>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -225,6 +226,7 @@ impl Parts {
             local,
             accounts,
             authentication: Arc::new(authentication),
+            memory: Arc::default(),
             stop,
             tasks,
         })
@@ -309,6 +311,7 @@ impl Parts {
             node: Arc::new(node),
             provision: Arc::new(stores),
             tokens: Arc::new(Invitations::new(desk)),
+            memory: self.memory.clone(),
         };
         let path = self.config.admin_socket(&self.folder);
         let socket = admin::socket::bind(&path).await;

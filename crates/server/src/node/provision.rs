@@ -12,7 +12,7 @@ use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole, NodeStatus
 use sterna_directory::Directory;
 
 use super::control::Control;
-use crate::admin::{JoinToken, Provision, ProvisionError, TokenError, TokenRequest, Tokens};
+use crate::admin::{JoinToken, Provision, ProvisionError, StoreReport, TokenError, TokenRequest, Tokens};
 
 /// How often the quota of an account is tried to be set before that is left to the next change of it.
 const QUOTA_TRIES_MAX: u32 = 30;
@@ -107,6 +107,11 @@ impl Provision for Stores {
             return Ok(self.own.status().await);
         }
         self.others.status(server).await.map_err(|error| call_error(server, &error))
+    }
+
+    async fn store(&self, _account: AccountId, server: NodeId) -> Result<StoreReport, ProvisionError> {
+        let cause = "servers don't tell yet how far their copies are".to_owned();
+        Err(ProvisionError::Refused { server, cause })
     }
 }
 

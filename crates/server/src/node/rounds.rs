@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::control::Control;
 use super::directory_nodes::DirectoryNodes;
 use super::{Parts, announced};
+use crate::admin::Memory;
 
 /// How often the other nodes are asked, or told.
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
@@ -36,6 +37,7 @@ pub struct Rounds {
     nodes: Arc<DirectoryNodes>,
     others: ControlClient,
     own: Arc<Control>,
+    memory: Arc<Memory>,
 }
 
 impl Rounds {
@@ -49,6 +51,7 @@ impl Rounds {
             nodes: parts.nodes.clone(),
             others: ControlClient::new(parts.peers.clone()),
             own,
+            memory: parts.memory.clone(),
         }
     }
 
@@ -91,12 +94,16 @@ impl Rounds {
         let mut asked = tokio::task::JoinSet::new();
         for server in servers {
             let (others, own, here) = (self.others.clone(), self.own.clone(), here.clone());
+            let (memory, directory) = (self.memory.clone(), self.directory.clone());
             let is_own = server.id == self.node;
             asked.spawn(async move {
                 if is_own {
                     return Some((server, own.status().await));
                 }
-                let status = tokio::time::timeout(ANSWER_TIMEOUT, others.status(server.id)).await.ok()?.ok()?;
+                let status =
+                    tokio::time::timeout(ANSWER_TIMEOUT, others.status(server.id)).await.ok().and_then(Result::ok);
+                memory.note_health(server.id, status.is_some(), directory.now());
+                let status = status?;
                 if let Some(here) = here
                     && status.main_address.as_ref().is_some_and(|known| *known != here)
                     && let Err(error) = others.announce(server.id, &here).await

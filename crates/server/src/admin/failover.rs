@@ -1,0 +1,291 @@
+//! Failover: accounts of a server that is lost are placed on their standby copies. Nothing is asked of the lost server;
+//! the new epoch keeps it from serving them when it comes back.
+//!
+//! A failover is a job. Its accounts are placed one by one, and what a crash of the main node leaves is finished by
+//! [`finish`].
+
+use std::collections::HashMap;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sterna_base::{AccountId, JobId, NodeId};
+use sterna_directory::request::NewJob;
+use sterna_directory::{
+    CopyPurpose, Durability, JobKind, JobState, MOVES_PER_REQUEST_MAX, Move, MovePhase, Reader, Request, Server,
+    StorageError,
+};
+
+use super::doors::{AdminState, StoreReport};
+use super::job_view::{self, JobView};
+use super::plan::{self, Refused};
+use super::problem::Problem;
+use super::resolve;
+use super::select::{Selected, Selection};
+use super::view::{self, Resource};
+
+/// What is lost, and where its accounts go.
+pub(super) struct Lost {
+    pub server: Option<String>,
+    pub accounts: Vec<String>,
+    pub to: Option<String>,
+    pub force: bool,
+}
+
+/// What a failover would do, or has begun.
+#[derive(Serialize)]
+struct Failover {
+    job: Option<JobView>,
+    accounts: Vec<Takeover>,
+    refused: Vec<Refused>,
+    /// Since when the lost server doesn't answer, as far as this node knows; changes that it acknowledged shortly
+    /// before then at durability 1 may be lost.
+    silent_since: Option<String>,
+    /// Accounts whose acknowledgements waited for the copy: nothing of them is lost.
+    safe: u64,
+    /// Accounts at durability 1 whose copy had everything that it had heard of.
+    complete: u64,
+    /// Accounts whose copy lacks changes that it knows of.
+    behind: u64,
+    /// How many changes these are.
+    changes_lost: u64,
+    /// Accounts whose copy has not heard of its account since it began to follow: how much it lacks is not known.
+    unknown: u64,
+}
+
+/// One account that is taken over.
+#[derive(Clone, Debug, Serialize)]
+struct Takeover {
+    account: AccountId,
+    address: String,
+    from: String,
+    to: String,
+    /// 1 or 2.
+    durability: u8,
+    /// Changes that the copy knows of and lacks; null when it is not known.
+    lag: Option<u64>,
+    /// Since when it was equal whenever it asked.
+    equal_since: Option<String>,
+    #[serde(skip)]
+    to_id: NodeId,
+}
+
+/// An account with its standby copies, as the directory has them.
+struct Found {
+    what: Selected,
+    standby: Vec<(NodeId, Durability)>,
+}
+
+impl AdminState {
+    /// Places accounts on their standby copies.
+    ///
+    /// # Errors
+    /// When the server that is said to be lost answers, or nothing can be taken over.
+    pub(super) async fn begin_failover(&self, lost: Lost, by: String, dry_run: bool) -> Result<Response, Problem> {
+        let Lost { server, accounts, to, force } = lost;
+        let selection = Selection { accounts, from: server.clone(), ..Selection::default() };
+        let words = selection.in_words();
+        let read = move |reader: &Reader<'_>| {
+            let to = to.as_deref().map(|name| resolve::server(reader, name)).transpose()?.map(|found| found.value.id);
+            let servers: HashMap<NodeId, Server> =
+                reader.servers()?.into_iter().map(|found| (found.value.id, found.value)).collect();
+            let found = selection.read(reader)?.into_iter().map(|what| standby(reader, what, to));
+            Ok::<_, Problem>((found.collect::<Result<Vec<_>, StorageError>>()?, servers))
+        };
+        let (found, servers) = self.directory.read(read).await?;
+        let mut involved: Vec<NodeId> = found.iter().map(|one| one.what.server).collect();
+        involved.extend(found.iter().flat_map(|one| one.standby.iter().map(|(server, _)| *server)));
+        let statuses = self.statuses(involved).await;
+        let answering = |server: NodeId| statuses.get(&server).is_some_and(Result::is_ok);
+        let alive = found.iter().find(|one| answering(one.what.server));
+        if let Some(one) = alive
+            && !force
+        {
+            return Err(still_answers(&plan::name(&servers, one.what.server)));
+        }
+        let (accounts, refused) = self.takeovers(found, &servers, answering).await;
+        let silent = self.silent_since(&servers, &accounts);
+        let mut failover = tally(accounts, refused, silent);
+        if dry_run || failover.accounts.is_empty() {
+            let changed = !failover.accounts.is_empty();
+            return Ok(answer(StatusCode::OK, failover, changed));
+        }
+        let moves = failover.accounts.iter().map(|one| (one.account, one.to_id)).collect();
+        let what = format!("fail over {words}");
+        let id = self.submit_moves(NewJob { id: None, kind: JobKind::Failover, what, moves, by }).await?;
+        let state = self.clone();
+        tokio::spawn(async move {
+            if let Err(problem) = state.take_over(id).await {
+                tracing::warn!(job = %id, cause = problem.detail, "a failover is not finished; it goes on in a minute");
+            }
+        });
+        let found = self.directory.read(move |reader| reader.job(id)).await?;
+        failover.job = found.map(|found| job_view::job(&found.value));
+        Ok(answer(StatusCode::CREATED, failover, true))
+    }
+
+    async fn takeovers(
+        &self,
+        found: Vec<Found>,
+        servers: &HashMap<NodeId, Server>,
+        answering: impl Fn(NodeId) -> bool,
+    ) -> (Vec<Takeover>, Vec<Refused>) {
+        let (mut chosen, mut refused) = (Vec::new(), Vec::new());
+        for Found { what, standby } in found {
+            let from = plan::name(servers, what.server);
+            match standby.iter().find(|(server, _)| answering(*server)) {
+                Some((to, durability)) => chosen.push((what, *to, *durability)),
+                None => {
+                    let (code, reason) = match standby.first() {
+                        None => ("no-standby", "it has no standby copy".to_owned()),
+                        Some((server, _)) => {
+                            let reason = format!("{}, with its copy, doesn't answer", plan::name(servers, *server));
+                            ("server-unreachable", reason)
+                        }
+                    };
+                    refused.push(Refused { account: what.account, address: what.address, server: from, code, reason });
+                }
+            }
+        }
+        let reports = self.reports(chosen.iter().map(|(what, to, _)| (what.account, *to)).collect()).await;
+        let takeovers = chosen.into_iter().map(|(what, to_id, durability)| {
+            let report = reports.get(&(what.account, to_id));
+            Takeover {
+                account: what.account,
+                address: what.address,
+                from: plan::name(servers, what.server),
+                to: plan::name(servers, to_id),
+                durability: number(durability),
+                lag: report.and_then(StoreReport::lag),
+                equal_since: report.and_then(|report| report.equal_since).map(view::time),
+                to_id,
+            }
+        });
+        (takeovers.collect(), refused)
+    }
+
+    /// Since when the first of the lost servers doesn't answer.
+    fn silent_since(&self, servers: &HashMap<NodeId, Server>, accounts: &[Takeover]) -> Option<String> {
+        let lost = servers.values().filter(|server| accounts.iter().any(|one| one.from == server.name));
+        let silent = lost.filter_map(|server| self.memory.health(server.id)).filter(|health| !health.answers);
+        silent.map(|health| health.since).min().map(view::time)
+    }
+
+    /// Places the accounts of a failover that are not placed yet.
+    async fn take_over(&self, job: JobId) -> Result<(), Problem> {
+        loop {
+            let read = move |reader: &Reader<'_>| {
+                let rows = reader.moves_in_phase(job, MovePhase::Planned, AccountId(0), MOVES_PER_REQUEST_MAX)?;
+                rows.into_iter()
+                    .map(|row| Ok((reader.placement(row.account)?.map(|found| found.value.epoch), row)))
+                    .collect::<Result<Vec<_>, Problem>>()
+            };
+            let rows = self.directory.read(read).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for (epoch, row) in rows {
+                let Some(expect) = epoch else { continue };
+                let Move { account, to, .. } = row;
+                if let Err(error) = self.directory.submit(Request::FailOver { account, to, expect }).await {
+                    let reason = error.to_string();
+                    self.directory.submit(Request::FailMove { account, reason }).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Goes on with failovers that were interrupted by an end of the main node.
+pub(super) async fn finish(state: &AdminState) -> Result<(), Problem> {
+    let jobs = state.directory.read(|reader| reader.active_jobs(JobId(0), sterna_base::limits::PAGE_ITEMS_MAX)).await?;
+    for job in jobs {
+        if job.kind == JobKind::Failover && job.state == JobState::Running {
+            state.take_over(job.id).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn number(durability: Durability) -> u8 {
+    match durability {
+        Durability::One => 1,
+        Durability::Two => 2,
+    }
+}
+
+fn standby(reader: &Reader<'_>, what: Selected, to: Option<NodeId>) -> Result<Found, StorageError> {
+    let copies = reader.copies_of(what.account)?.into_iter().filter(|copy| to.is_none_or(|to| copy.server == to));
+    let mut standby: Vec<_> = copies
+        .filter_map(|copy| match copy.purpose {
+            CopyPurpose::Standby { durability } => Some((copy.server, durability)),
+            _ => None,
+        })
+        .collect();
+    // What acknowledgements waited for is the better copy.
+    standby.sort_by_key(|(_, durability)| std::cmp::Reverse(*durability));
+    Ok(Found { what, standby })
+}
+
+fn still_answers(server: &str) -> Problem {
+    let detail = format!("{server} answers; nothing was begun. A failover doesn't ask it, and may lose what it has");
+    let remedy = format!(
+        "Move its accounts instead, which loses nothing: sterna account move --from {server} --to OTHER. If {server} \
+         must not serve them any longer, --force."
+    );
+    Problem::new(StatusCode::CONFLICT, "server-answers", "The server is not lost", detail, remedy)
+}
+
+fn tally(accounts: Vec<Takeover>, refused: Vec<Refused>, silent_since: Option<String>) -> Failover {
+    let mut failover = Failover {
+        job: None,
+        accounts: Vec::new(),
+        refused,
+        silent_since,
+        safe: 0,
+        complete: 0,
+        behind: 0,
+        changes_lost: 0,
+        unknown: 0,
+    };
+    for one in &accounts {
+        match (one.durability, one.lag) {
+            (_, None) => failover.unknown += 1,
+            (2, Some(0)) => failover.safe += 1,
+            (_, Some(0)) => failover.complete += 1,
+            (_, Some(lag)) => {
+                failover.behind += 1;
+                failover.changes_lost += lag;
+            }
+        }
+    }
+    failover.accounts = accounts;
+    failover
+}
+
+fn answer(status: StatusCode, body: Failover, changed: bool) -> Response {
+    let location = body.job.as_ref().map(|job| format!("/api/v1/jobs/{}", job.id));
+    Resource { status, modseq: None, changed: Some(changed), location, body }.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_lost_is_counted() {
+        let one = |durability, lag| Takeover {
+            account: AccountId(1),
+            address: String::new(),
+            from: "alpha".into(),
+            to: "beta".into(),
+            durability,
+            lag,
+            equal_since: None,
+            to_id: NodeId([2; 16]),
+        };
+        let accounts = vec![one(2, Some(0)), one(1, Some(0)), one(1, Some(5)), one(2, Some(3)), one(1, None)];
+        let told = tally(accounts, Vec::new(), None);
+        assert_eq!((told.safe, told.complete, told.behind, told.changes_lost, told.unknown), (1, 1, 2, 8, 1));
+    }
+}

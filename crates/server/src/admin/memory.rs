@@ -1,0 +1,157 @@
+//! What the node remembers for the API until it ends: how large accounts are, how fast jobs go, since when servers
+//! answer. All of it can be asked for again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sterna_base::{AccountId, JobId, NodeId, Timestamp};
+use tokio::sync::Semaphore;
+
+use super::doors::{AdminState, ProvisionError};
+use super::meter::Meter;
+
+/// Sizes that are remembered. All are forgotten when there are more.
+const SIZES_MAX: usize = 200_000;
+/// A size is asked for again when it is older, in milliseconds: progress and plans need no more than that.
+const SIZE_MS_MAX: i64 = 10 * 60 * 1000;
+/// Servers asked for sizes at the same time.
+const QUESTIONS_MAX: usize = 32;
+/// How long a server has to say how large an account is, in milliseconds.
+const SIZE_TIMEOUT_MS: u64 = 3_000;
+/// Jobs whose speed is remembered. All are forgotten when there are more.
+const METERS_MAX: usize = 1000;
+
+/// See the module.
+#[derive(Default)]
+pub struct Memory {
+    sizes: Mutex<HashMap<AccountId, (u64, Timestamp)>>,
+    meters: Mutex<HashMap<JobId, Meter>>,
+    health: Mutex<HashMap<NodeId, Health>>,
+}
+
+/// Whether a server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether it did when it was last asked.
+    pub answers: bool,
+    /// Since when that is so, as far as this node knows.
+    pub since: Timestamp,
+}
+
+impl Memory {
+    /// Notes whether a server answered.
+    pub fn note_health(&self, server: NodeId, answers: bool, now: Timestamp) {
+        let mut health = self.health.lock();
+        let known = health.entry(server).or_insert(Health { answers, since: now });
+        if known.answers != answers {
+            *known = Health { answers, since: now };
+        }
+    }
+
+    /// Whether a server answers; `None` when it was not asked yet.
+    pub fn health(&self, server: NodeId) -> Option<Health> {
+        self.health.lock().get(&server).copied()
+    }
+
+    /// Does something with the meter of a job.
+    pub(super) fn meter<T>(&self, job: JobId, work: impl FnOnce(&mut Meter) -> T) -> T {
+        let mut meters = self.meters.lock();
+        if meters.len() >= METERS_MAX && !meters.contains_key(&job) {
+            meters.clear();
+        }
+        work(meters.entry(job).or_default())
+    }
+
+    fn size(&self, account: AccountId, now: Timestamp) -> Option<u64> {
+        let (bytes, at) = *self.sizes.lock().get(&account)?;
+        (now.0 - at.0 < SIZE_MS_MAX).then_some(bytes)
+    }
+
+    fn note_size(&self, account: AccountId, bytes: u64, now: Timestamp) {
+        let mut sizes = self.sizes.lock();
+        if sizes.len() >= SIZES_MAX {
+            sizes.clear();
+        }
+        sizes.insert(account, (bytes, now));
+    }
+}
+
+impl AdminState {
+    /// How large accounts are, in bytes: what is remembered, and at most `asked_max` asked for, a bounded number at a
+    /// time. A server that doesn't answer once is not asked again; what isn't in the answer is not known.
+    pub(super) async fn sizes(&self, accounts: &[(AccountId, NodeId)], asked_max: usize) -> HashMap<AccountId, u64> {
+        let now = self.directory.now();
+        let mut known = HashMap::with_capacity(accounts.len());
+        let mut unknown = Vec::new();
+        for (account, server) in accounts {
+            match self.memory.size(*account, now) {
+                Some(bytes) => _ = known.insert(*account, bytes),
+                None => unknown.push((*account, *server)),
+            }
+        }
+        unknown.truncate(asked_max);
+        let (gate, down) = (Arc::new(Semaphore::new(QUESTIONS_MAX)), Arc::new(Mutex::new(HashSet::new())));
+        let mut asked = tokio::task::JoinSet::new();
+        for (account, server) in unknown {
+            let (state, gate, down) = (self.clone(), gate.clone(), down.clone());
+            asked.spawn(async move {
+                let _permit = gate.acquire_owned().await.ok()?;
+                if down.lock().contains(&server) {
+                    return None;
+                }
+                match state.size(account).await {
+                    Ok(bytes) => Some((account, bytes)),
+                    Err(error) => {
+                        if matches!(error, ProvisionError::Unreachable { .. }) {
+                            down.lock().insert(server);
+                        }
+                        None
+                    }
+                }
+            });
+        }
+        while let Some(done) = asked.join_next().await {
+            if let Ok(Some((account, bytes))) = done {
+                self.memory.note_size(account, bytes, now);
+                known.insert(account, bytes);
+            }
+        }
+        known
+    }
+
+    async fn size(&self, account: AccountId) -> Result<u64, ProvisionError> {
+        let wait = Duration::from_millis(SIZE_TIMEOUT_MS);
+        match tokio::time::timeout(wait, self.provision.usage(account)).await {
+            Ok(answer) => answer.map(|quota| quota.bytes_used),
+            Err(_) => {
+                let cause = format!("no answer within {SIZE_TIMEOUT_MS} ms");
+                Err(ProvisionError::Unreachable { server: self.node.id, cause })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_has_the_time_of_the_last_change() {
+        let (memory, server) = (Memory::default(), NodeId([1; 16]));
+        assert_eq!(memory.health(server), None);
+        for (answers, at, since) in [(true, 1, 1), (true, 2, 1), (false, 3, 3), (false, 4, 3), (true, 5, 5)] {
+            memory.note_health(server, answers, Timestamp(at));
+            assert_eq!(memory.health(server), Some(Health { answers, since: Timestamp(since) }));
+        }
+    }
+
+    #[test]
+    fn sizes_grow_old() {
+        let (memory, account) = (Memory::default(), AccountId(1));
+        memory.note_size(account, 17, Timestamp(0));
+        assert_eq!(memory.size(account, Timestamp(SIZE_MS_MAX - 1)), Some(17));
+        assert_eq!(memory.size(account, Timestamp(SIZE_MS_MAX)), None);
+    }
+}
