@@ -4,6 +4,7 @@
 
 pub mod atomic_file;
 pub mod clock;
+pub mod failpoint;
 pub mod ids;
 pub mod limits;
 pub mod secret;

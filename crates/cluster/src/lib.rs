@@ -10,6 +10,7 @@
 //! It moves rows and blobs and never looks inside them; it names no engine, no protocol and no directory type.
 
 pub mod ca;
+pub mod copies;
 pub mod follow;
 pub mod handle;
 pub mod identity;

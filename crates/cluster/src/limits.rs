@@ -80,6 +80,29 @@ pub const LOG_PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the main node keeps a question for changes open when there are none.
 pub const LOG_POLL_MS: u64 = 25_000;
 
+/// Contents of blobs in one answer to a copy, in bytes.
+pub const COPIED_BLOBS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Blobs that a copy asks for at once.
+pub const COPIED_BLOBS_MAX: usize = 1_000;
+/// Accounts are looked after by one at a time each; they share so many locks.
+pub const KEEPER_LOCKS: usize = 64;
+/// Accounts that are looked after at the same time.
+pub const KEEPER_PARALLEL: usize = 16;
+/// How long a data server waits before it looks again after an account whose store or directory failed.
+pub const KEEPER_RETRY_MS: u64 = 500;
+/// How long a copy that has everything waits for news of its source before it asks anyway.
+pub const NEWS_WAIT_MS: u64 = 10_000;
+/// Copies that a node brings up from the beginning at a time; those that only follow on don't count.
+pub const SEEDING_MAX: usize = 4;
+/// Moves that the driver looks at in one round; the rest of a large job waits for its turn.
+pub const MOVES_LISTED_MAX: usize = 1_000;
+/// How often kept copies are looked through for those whose time is over.
+pub const COPIES_EXPIRE_ROUND_MS: u64 = 60_000;
+/// How often the driver looks whether there are moves, when nothing tells it.
+pub const MOVES_ROUND_MS: u64 = 1_000;
+/// How long a copy may take to become equal to a sealed account before the cut-over is given up.
+pub const READY_WAIT_MS: u64 = 1_500;
+
 /// How far two clocks may differ when a node joins.
 pub const CLOCK_SKEW_MS_MAX: i64 = 5 * 60 * 1000;
 /// Life time of a join token unless the administrator says otherwise: one hour.

@@ -29,6 +29,7 @@ pub struct Installation {
     folder: TempDir,
     host: IpAddr,
     nodes: Vec<Node>,
+    environment: Vec<(String, String)>,
 }
 
 /// One node, running or not.
@@ -109,7 +110,7 @@ impl Installation {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a folder: {error}"));
         let [a, b, c]: [u8; 3] = sterna_base::ids::random_bytes();
         let host = IpAddr::V4(Ipv4Addr::new(127, a | 1, b, c.clamp(1, 254)));
-        Installation { folder, host, nodes: Vec::new() }
+        Installation { folder, host, nodes: Vec::new(), environment: Vec::new() }
     }
 
     /// A main node that is an edge too, the data servers alpha and beta, and ana on alpha, ben on beta.
@@ -194,6 +195,7 @@ impl Installation {
     /// # Panics
     /// When it neither serves nor ends in time.
     pub fn try_serve(&mut self, name: &str) -> Option<ExitStatus> {
+        let environment = self.environment.clone();
         let node = self.node_mut(name);
         let socket = node.dir.join("notify.sock");
         let _ = fs::remove_file(&socket);
@@ -203,7 +205,7 @@ impl Installation {
         let dir = node.dir.to_string_lossy().into_owned();
         let mut command = node.command(&["serve", "--dir", &dir]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        command.env("STERNA_END_WITH_PARENT", "1").env("NOTIFY_SOCKET", &socket);
+        command.env("STERNA_END_WITH_PARENT", "1").env("NOTIFY_SOCKET", &socket).envs(environment);
         let mut process = command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}"));
         ready.set_nonblocking(true).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
         let mut state = [0; 256];
@@ -218,6 +220,21 @@ impl Installation {
     /// Starts a node under another program from now on; where it listens and keeps its data stays as it is.
     pub fn put(&mut self, name: &str, place: Place) {
         self.node_mut(name).wrapper = place.wrapper;
+    }
+
+    /// A variable in the environment of every node that is started from now on.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Waits until a node has ended by itself, however it ended.
+    ///
+    /// # Panics
+    /// When it doesn't end in time.
+    pub fn wait_for_end(&mut self, name: &str) {
+        let node = self.node_mut(name);
+        let Some(mut process) = node.process.take() else { panic!("{name} does not run") };
+        until(&format!("{name} ends"), END_TIMEOUT, || process.try_wait().ok().flatten());
     }
 
     /// kill -9.

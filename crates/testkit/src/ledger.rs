@@ -100,6 +100,11 @@ impl Ledger {
         until("the ledger grows", PROGRESS_TIMEOUT, || (self.count.load(Ordering::SeqCst) >= goal).then_some(()));
     }
 
+    /// How many tries were refused so far.
+    pub fn refusals(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
+    }
+
     /// Waits until one more try was refused.
     pub fn is_refused(&self) {
         let before = self.refused.load(Ordering::SeqCst);

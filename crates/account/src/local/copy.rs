@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sterna_base::{BlobHash, ContainerId, Uid};
 
 use super::LocalAccount;
-use super::open_store::OpenStore;
+use super::open_store::{OpenStore, Use};
 use crate::account::BlobUpload;
 use crate::follow::{
     Applied, ContainerPage, CopiedBlob, FollowError, PAGE_OPERATIONS_MAX, PAGE_ROWS_MAX, Page, Progress,
@@ -55,6 +55,14 @@ impl LocalAccount {
         rows_max: usize,
     ) -> Result<ContainerPage, AccountError> {
         self.read(move |read| read.container_page(id, after, rows_max.min(PAGE_ROWS_MAX))).await
+    }
+
+    /// Whether this copy serves sessions and takes commits.
+    ///
+    /// # Errors
+    /// When the store can't be opened.
+    pub async fn is_active(&self) -> Result<bool, AccountError> {
+        Ok(self.store().await?.serves(Use::Stage))
     }
 
     /// See [`crate::Read::copied_blobs`].

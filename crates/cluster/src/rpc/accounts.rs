@@ -18,6 +18,7 @@ use super::calls::{
 };
 use super::fault::FaultKind;
 use super::wire;
+use crate::copies::Keeper;
 use crate::limits::{
     CALL_BODY_BYTES_MAX, ITEMS_WITH_BODY_MAX, ITEMS_WITH_SUMMARY_MAX, UPLOAD_BYTES_MAX, UPLOAD_STALL_MS,
 };
@@ -27,18 +28,33 @@ use crate::nodes::{Misplaced, PlacementCheck};
 pub struct AccountsService {
     local: Arc<LocalAccounts>,
     check: Arc<dyn PlacementCheck>,
+    keeper: Option<Arc<Keeper>>,
 }
 
 impl AccountsService {
     /// Serves the accounts that `local` opens, as far as `check` lets it.
     pub fn new(local: Arc<LocalAccounts>, check: Arc<dyn PlacementCheck>) -> Arc<Self> {
-        Arc::new(AccountsService { local, check })
+        Arc::new(AccountsService { local, check, keeper: None })
+    }
+
+    /// The same, where accounts may have been moved to this node: one whose role the directory has just changed is
+    /// looked after before it is used.
+    pub fn kept(local: Arc<LocalAccounts>, check: Arc<dyn PlacementCheck>, keeper: Arc<Keeper>) -> Arc<Self> {
+        Arc::new(AccountsService { local, check, keeper: Some(keeper) })
     }
 
     /// The account, if the caller's idea of its placement is right.
     pub(crate) async fn open(&self, account: AccountId, epoch: Epoch) -> Result<Arc<LocalAccount>, FaultKind> {
         match self.check.check(account, epoch).await {
-            Ok(()) => Ok(self.local.get(account).await?),
+            Ok(()) => {
+                let handle = self.local.get(account).await?;
+                if let Some(keeper) = &self.keeper
+                    && !handle.is_active().await?
+                {
+                    keeper.look_after(account).await?;
+                }
+                Ok(handle)
+            }
             Err(Misplaced::NotHere) => Err(FaultKind::NoSuchAccount(account)),
             Err(Misplaced::WrongEpoch { current }) => Err(FaultKind::Commit(CommitError::WrongEpoch { current })),
             Err(Misplaced::Unknown(error)) => Err(error.into()),

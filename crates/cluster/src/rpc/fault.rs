@@ -59,6 +59,12 @@ pub enum FaultKind {
     /// There is no such account, or it is not on this node.
     #[error("there is no account {0} here")]
     NoSuchAccount(AccountId),
+    /// The directory doesn't say that the caller holds a copy of the account.
+    #[error("the directory names no copy of this account on node {0}")]
+    NoCopyThere(NodeId),
+    /// A copy does not do what it was asked.
+    #[error("the copy: {0}")]
+    Copy(String),
     /// The account can't be reached from the answering node.
     #[error("{0}")]
     Unavailable(String),
@@ -94,13 +100,15 @@ impl FaultKind {
         use http::StatusCode;
         match self {
             FaultKind::NoCertificate | FaultKind::Expired => StatusCode::UNAUTHORIZED,
-            FaultKind::UnknownNode(_) | FaultKind::NotMain | FaultKind::Join(_) => StatusCode::FORBIDDEN,
+            FaultKind::UnknownNode(_) | FaultKind::NotMain | FaultKind::Join(_) | FaultKind::NoCopyThere(_) => {
+                StatusCode::FORBIDDEN
+            }
             FaultKind::Release { .. } => StatusCode::UPGRADE_REQUIRED,
             FaultKind::NoRoute | FaultKind::NoSuchAccount(_) => StatusCode::NOT_FOUND,
             FaultKind::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             FaultKind::Stalled => StatusCode::REQUEST_TIMEOUT,
             FaultKind::Malformed(_) => StatusCode::BAD_REQUEST,
-            FaultKind::Commit(_) => StatusCode::CONFLICT,
+            FaultKind::Commit(_) | FaultKind::Copy(_) => StatusCode::CONFLICT,
             FaultKind::Store(_) | FaultKind::Other(_) => StatusCode::INTERNAL_SERVER_ERROR,
             FaultKind::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::accounts::AccountsService;
 use super::control::NodeControl;
 use super::routes::Caller;
+use crate::copies::{CopySource, Keeper};
 use crate::follow::DirectoryLog;
 use crate::identity::Identity;
 use crate::join::JoinDesk;
@@ -37,6 +38,10 @@ pub struct Services {
     pub nodes: Arc<dyn Nodes>,
     /// Data nodes: their accounts.
     pub accounts: Option<Arc<AccountsService>>,
+    /// Data nodes: pages of their accounts for those who hold copies.
+    pub source: Option<Arc<CopySource>>,
+    /// Data nodes: their own copies.
+    pub copies: Option<Arc<Keeper>>,
     /// What the main node may ask.
     pub control: Option<Arc<dyn NodeControl>>,
     /// The main node: its directory's log.

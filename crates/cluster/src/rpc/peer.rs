@@ -106,6 +106,18 @@ impl Call {
         }
     }
 
+    /// A copy's question to the account that it follows.
+    pub fn copy(path: String) -> Self {
+        Call {
+            method: Method::POST,
+            path,
+            epoch: None,
+            content_type: wire::MESSAGE_PACK,
+            timeout_ms: CALL_TIMEOUT_MS,
+            answer_bytes_max: CALL_BODY_BYTES_MAX,
+        }
+    }
+
     fn request(&self, body: Payload) -> Result<Request<Payload>, http::Error> {
         let mut request = Request::builder()
             .method(self.method.clone())

@@ -16,9 +16,10 @@ use super::fault::{Fault, FaultKind};
 use super::listener::Services;
 use super::wire::{self, RELEASE, RELEASE_HEADER};
 use super::{accounts::AccountsService, watches};
+use crate::copies::calls::path as copy;
 use crate::follow::LogQuery;
 use crate::identity::Identity;
-use crate::limits::CONTROL_BODY_BYTES_MAX;
+use crate::limits::{CALL_BODY_BYTES_MAX, CONTROL_BODY_BYTES_MAX};
 use crate::peer_name::PeerName;
 
 /// One connection's view: the services, and who is calling.
@@ -67,7 +68,7 @@ impl Caller {
         let peer = self.name.map_or_else(|| self.address.to_string(), |name| name.node.to_string());
         match kind {
             // What users and moves do every day.
-            FaultKind::Commit(_) | FaultKind::NoSuchAccount(_) => {
+            FaultKind::Commit(_) | FaultKind::NoSuchAccount(_) | FaultKind::Copy(_) | FaultKind::NoCopyThere(_) => {
                 tracing::debug!(peer, %method, path, error = %kind, "refused");
             }
             _ => tracing::warn!(peer, %method, path, error = %kind, "refused"),
@@ -110,6 +111,12 @@ impl Caller {
                 return Ok(Answer::Json(json(&ShareNoted { modseq })?));
             }
             (&Method::POST, ["accounts", account, call]) => return self.account(account, call, request).await,
+            (&Method::POST, ["copies", account, call]) if copy::OF_FOLLOWERS.contains(call) => {
+                let source = self.services.source.as_ref().ok_or(FaultKind::NoRoute)?;
+                let body = whole(request.into_body(), CALL_BODY_BYTES_MAX).await?;
+                let bytes = source.call(caller, account_id(account)?, call, &body).await?;
+                return Ok(if *call == copy::BLOB { Answer::Bytes(bytes) } else { Answer::Packed(bytes) });
+            }
             (&Method::POST, ["watch"]) => {
                 return Ok(Answer::Stream(watches::serve(
                     self.accounts()?.clone(),
@@ -124,7 +131,11 @@ impl Caller {
 
         // The main node only.
         if caller != self.main() {
-            return Err(if parts[0] == "stores" { FaultKind::NotMain } else { FaultKind::NoRoute });
+            let is_mains = ["stores", "copies"].contains(&parts[0]);
+            return Err(if is_mains { FaultKind::NotMain } else { FaultKind::NoRoute });
+        }
+        if let (&Method::POST, ["copies", account, call]) = (&method, parts.as_slice()) {
+            return self.copy(account_id(account)?, call, request.into_body()).await;
         }
         let control = self.control()?;
         match (&method, parts.as_slice()) {
@@ -168,6 +179,21 @@ impl Caller {
             wire::epoch_of(request.headers()).ok_or_else(|| FaultKind::Malformed("the epoch is missing".to_owned()))?;
         let bytes = self.accounts()?.call(account, epoch, call, request.into_body()).await?;
         Ok(if call == path::BLOB { Answer::Bytes(bytes) } else { Answer::Packed(bytes) })
+    }
+
+    /// What the main node asks of this node's stores and copies.
+    async fn copy(&self, account: AccountId, call: &str, body: Incoming) -> Result<Answer, FaultKind> {
+        let keeper = self.services.copies.as_ref().ok_or(FaultKind::NoRoute)?;
+        let state = match call {
+            copy::STATE => keeper.state(account).await?,
+            copy::SEAL => keeper.seal(account, &self.control_body(body).await?).await?,
+            copy::READY => {
+                let call = self.control_body(body).await?;
+                keeper.make_ready(account, call).await.map_err(|error| FaultKind::Copy(error.to_string()))?
+            }
+            _ => return Err(FaultKind::NoRoute),
+        };
+        Ok(Answer::Json(json(&state)?))
     }
 
     async fn changes(&self, body: Incoming) -> Result<Answer, FaultKind> {

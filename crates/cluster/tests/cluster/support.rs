@@ -172,6 +172,8 @@ async fn start(
     let local = Arc::new(LocalAccounts::new(engine, Arc::new(clock.clone())));
     let check = DirectoryCheck::new(world.clone(), node);
     let services = Services {
+        source: None,
+        copies: None,
         nodes: world.clone(),
         accounts: Some(AccountsService::new(local.clone(), check)),
         control: Some(Arc::new(Control { local: local.clone(), node })),

@@ -8,6 +8,7 @@ use sterna_account::local::LocalAccounts;
 use sterna_account::shares::{Shares, SharesError};
 use sterna_account::{Account, AccountError, StoreError, first_containers};
 use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp};
+use sterna_cluster::copies::Keeper;
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
 use sterna_cluster::rpc::wire::RELEASE;
 use sterna_cluster::{Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, ShareRefused};
@@ -25,6 +26,7 @@ pub struct Control {
     folder: PathBuf,
     clock: Arc<dyn Clock>,
     local: Option<Arc<LocalAccounts>>,
+    keeper: Option<Arc<Keeper>>,
     directory: Directory,
     nodes: Arc<DirectoryNodes>,
     identity: Arc<Identity>,
@@ -47,6 +49,7 @@ impl Control {
             folder: accounts_folder(&parts.folder),
             clock: parts.clock.clone(),
             local: parts.local.clone(),
+            keeper: parts.keeper.clone(),
             directory: parts.directory.clone(),
             nodes: parts.nodes.clone(),
             identity: parts.identity.clone(),
@@ -92,6 +95,9 @@ impl NodeControl for Control {
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<(), StoreError> {
+        if let Some(keeper) = &self.keeper {
+            keeper.stop_following(account);
+        }
         self.local()?.delete(account).await
     }
 

@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod check;
 mod control;
 mod directory_log;
+mod directory_moves;
 mod directory_nodes;
 pub mod init;
 mod listeners;
@@ -24,7 +25,9 @@ use sterna_account::retention;
 use sterna_account::service::Accounts;
 use sterna_base::{AccountId, Clock, SystemClock};
 use sterna_cluster::ca::Authority;
+use sterna_cluster::copies::{CopiesClient, CopySource, Keeper};
 use sterna_cluster::join::{JoinDesk, TokenBook};
+use sterna_cluster::moving::Driver;
 use sterna_cluster::nodes::DirectoryCheck;
 use sterna_cluster::{
     AccountsService, ClusterNode, ControlClient, DirectoryLog, Follower, Identity, Nodes, Peers, PlacedAccounts,
@@ -42,6 +45,7 @@ use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
+use directory_moves::DirectoryMoves;
 use directory_nodes::{DirectoryNodes, DirectoryPlacements};
 use provision::{Invitations, Stores};
 use rounds::Rounds;
@@ -145,6 +149,8 @@ struct Parts {
     placements: Arc<DirectoryPlacements>,
     peers: Arc<Peers>,
     local: Option<Arc<LocalAccounts>>,
+    keeper: Option<Arc<Keeper>>,
+    moves: Arc<DirectoryMoves>,
     accounts: Arc<PlacedAccounts>,
     authentication: Arc<Authentication>,
     memory: Arc<Memory>,
@@ -159,10 +165,9 @@ impl Node {
         let control = Arc::new(Control::new(&parts));
         let services = Services {
             nodes: parts.nodes.clone(),
-            accounts: parts.local.clone().map(|local| {
-                let placements: Arc<dyn Placements> = parts.placements.clone();
-                AccountsService::new(local, DirectoryCheck::new(placements, parts.identity.node()))
-            }),
+            accounts: parts.accounts_service(),
+            source: parts.local.clone().map(|local| Arc::new(CopySource::new(local, parts.moves.clone()))),
+            copies: parts.keeper.clone(),
             control: Some(control.clone()),
             directory: parts.directory_log(),
             joining: desk.clone(),
@@ -173,6 +178,7 @@ impl Node {
         parts.announce().await?;
         parts.follow();
         parts.keep_house(desk.clone(), control.clone());
+        parts.move_accounts();
         parts.serve_admin(desk, control).await?;
         if parts.config.has(Role::Edge) {
             listeners::start(&parts).await?;
@@ -211,7 +217,10 @@ impl Parts {
         let peers = Peers::new(identity.clone(), nodes.clone() as Arc<dyn Nodes>, clock.clone());
         let engine = SqliteEngine::new(accounts_folder(folder));
         let local = config.has(Role::Data).then(|| Arc::new(LocalAccounts::new(Arc::new(engine), clock.clone())));
-        let local_accounts = local.clone().map(|local| local as Arc<dyn Accounts>);
+        let moves = Arc::new(DirectoryMoves::start(directory.clone(), &stop, &tasks));
+        let keep = |local| Keeper::new(local, peers.clone(), moves.clone(), clock.clone());
+        let keeper = local.clone().map(keep);
+        let local_accounts = keeper.clone().map(|keeper| keeper as Arc<dyn Accounts>);
         let accounts = PlacedAccounts::new(peers.clone(), placements.clone(), local_accounts);
         let authentication = Authentication::new(directory.clone(), PasswordCost::DEFAULT, HASHING_MAX)?;
         Ok(Parts {
@@ -224,12 +233,34 @@ impl Parts {
             placements,
             peers,
             local,
+            keeper,
+            moves,
             accounts,
             authentication: Arc::new(authentication),
             memory: Arc::default(),
             stop,
             tasks,
         })
+    }
+
+    /// On data servers: the accounts for the other nodes.
+    fn accounts_service(&self) -> Option<Arc<AccountsService>> {
+        let (local, keeper) = (self.local.clone()?, self.keeper.clone()?);
+        let placements: Arc<dyn Placements> = self.placements.clone();
+        let check = DirectoryCheck::new(placements, self.identity.node());
+        Some(AccountsService::kept(local, check, keeper))
+    }
+
+    /// On data servers: copies of accounts. On the main node: the moves.
+    fn move_accounts(&self) {
+        if let Some(keeper) = self.keeper.clone() {
+            self.tasks.spawn(keeper.run(self.stop.clone()));
+        }
+        if self.directory.is_main() {
+            let copies = CopiesClient::new(self.peers.clone(), self.keeper.clone());
+            let driver = Driver::new(self.moves.clone(), copies, self.clock.clone());
+            self.tasks.spawn(driver.run(self.stop.clone()));
+        }
     }
 
     /// On the main node: what the others follow.

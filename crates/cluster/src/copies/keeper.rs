@@ -1,0 +1,314 @@
+//! What a data server does about the copies that the directory wants on it, and about stores whose role the directory
+//! changed: it compares, and makes true.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use sterna_account::local::{LocalAccount, LocalAccounts};
+use sterna_account::service::Accounts;
+use sterna_account::{Account, AccountError, CommitError, Head, Role};
+use sterna_base::{AccountId, Clock, Modseq, NodeId, failpoint};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::book::{CopyBook, CopyFacts};
+use super::calls::{CopyState, ReadyCall, SealCall};
+use super::follower::{CopyError, Follower, state_of};
+use crate::limits::{KEEPER_LOCKS, KEEPER_PARALLEL, KEEPER_RETRY_MS};
+use crate::moving::core::duty::{Duty, Facts, StoreFacts, duty};
+use crate::moving::core::step::End;
+use crate::rpc::peers::Peers;
+
+/// Accounts read from the directory at a time.
+const PAGE: usize = 1_000;
+
+/// Duties that follow from each other at once: make a store, follow with it.
+const DUTIES_MAX: usize = 4;
+
+/// The copies of one data server.
+pub struct Keeper {
+    node: NodeId,
+    local: Arc<LocalAccounts>,
+    peers: Arc<Peers>,
+    book: Arc<dyn CopyBook>,
+    clock: Arc<dyn Clock>,
+    following: Mutex<HashMap<AccountId, Running>>,
+    /// One account is looked after by one at a time.
+    turns: Vec<tokio::sync::Mutex<()>>,
+    tasks: TaskTracker,
+}
+
+struct Running {
+    follower: Arc<Follower>,
+    task: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Keeper {
+    /// Of this node's accounts, by what `book` says.
+    pub fn new(
+        local: Arc<LocalAccounts>,
+        peers: Arc<Peers>,
+        book: Arc<dyn CopyBook>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        let node = peers.identity().node();
+        let turns = (0..KEEPER_LOCKS).map(|_| tokio::sync::Mutex::default()).collect();
+        let following = Mutex::default();
+        Arc::new(Keeper { node, local, peers, book, clock, following, turns, tasks: TaskTracker::new() })
+    }
+
+    /// Looks after everything once, and again whenever the directory changes, until `stop`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.clone().look_after_all() => {}
+        }
+        self.following.lock().clear();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn look_after_all(self: Arc<Self>) {
+        let mut changed = self.book.changed();
+        // What changes while the first look goes on is found by the next.
+        let mut since = *changed.borrow_and_update();
+        let mut due = self.all().await;
+        loop {
+            let failed = self.look_after_these(due).await;
+            let is_retry = !failed.is_empty();
+            let waited = async {
+                match is_retry {
+                    true => tokio::time::sleep(Duration::from_millis(KEEPER_RETRY_MS)).await,
+                    false => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                ended = changed.changed() => if ended.is_err() { return std::future::pending().await },
+                () = waited => {}
+            }
+            changed.mark_unchanged();
+            due = failed;
+            match self.book.changed_since(since).await {
+                Ok((accounts, now)) => {
+                    since = now;
+                    due.extend(accounts);
+                    due.sort_unstable();
+                    due.dedup();
+                }
+                Err(error) => tracing::warn!(%error, "the directory could not be read for copies; it is tried again"),
+            }
+        }
+    }
+
+    /// Every account that may need something after a start: the copies first, because others may wait for them.
+    async fn all(&self) -> Vec<AccountId> {
+        let mut all = Vec::new();
+        loop {
+            match self.book.copies_on(self.node, all.last().copied(), PAGE).await {
+                Ok(page) if page.is_empty() => break,
+                Ok(page) => all.extend(page),
+                Err(error) => {
+                    tracing::warn!(%error, "the directory could not be read for copies");
+                    tokio::time::sleep(Duration::from_millis(KEEPER_RETRY_MS)).await;
+                }
+            }
+        }
+        match self.local.list().await {
+            Ok(stores) => all.extend(stores),
+            Err(error) => tracing::error!(%error, "the accounts of this node can't be listed"),
+        }
+        all
+    }
+
+    /// Several at a time: one whose store is slow must not keep the others from being served. Returns those that
+    /// failed.
+    async fn look_after_these(self: &Arc<Self>, due: Vec<AccountId>) -> Vec<AccountId> {
+        let (mut due, mut tasks, mut failed) = (due.into_iter(), JoinSet::new(), Vec::new());
+        loop {
+            while tasks.len() < KEEPER_PARALLEL
+                && let Some(account) = due.next()
+            {
+                let keeper = self.clone();
+                tasks.spawn(async move { (account, keeper.look_after(account).await) });
+            }
+            match tasks.join_next().await {
+                None => return failed,
+                Some(Ok((account, Err(error)))) => {
+                    tracing::warn!(%account, %error, "an account could not be looked after; it is tried again");
+                    failed.push(account);
+                }
+                Some(Ok((_, Ok(())))) => {}
+                Some(Err(error)) => tracing::error!(%error, "looking after an account failed"),
+            }
+        }
+    }
+
+    /// Compares one account's store with the directory and makes it what the directory says.
+    ///
+    /// # Errors
+    /// When directory or store can't be read or written; it may be repeated.
+    pub async fn look_after(&self, account: AccountId) -> Result<(), AccountError> {
+        let _turn = self.turns[(account.0 % KEEPER_LOCKS as u64) as usize].lock().await;
+        for _ in 0..DUTIES_MAX {
+            let facts = self.book.facts(account).await?;
+            let store = self.store(account).await?;
+            let directory = Facts { node: self.node, placement: facts.placement, is_copy: facts.is_holder(self.node) };
+            let duty = duty(&directory, store.as_ref().map(|(_, head)| store_facts(head)).as_ref());
+            if self.perform(account, duty, &facts, store).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Does one duty; says whether that was all.
+    async fn perform(
+        &self,
+        account: AccountId,
+        duty: Duty,
+        facts: &CopyFacts,
+        store: Option<(Arc<LocalAccount>, Head)>,
+    ) -> Result<bool, AccountError> {
+        match (duty, store) {
+            (Duty::Serve { epoch }, Some((handle, head))) => {
+                self.stop_following(account);
+                if (head.role, head.epoch) != (Role::Active, epoch) {
+                    failpoint::reached("target-activating");
+                    handle.set_role(epoch, Role::Active).await?;
+                    failpoint::reached("target-active");
+                    tracing::info!(%account, %epoch, "the account is served from here");
+                }
+            }
+            (Duty::MakeFollower { epoch }, _) => {
+                self.local.create_follower(account, epoch).await?;
+                failpoint::reached("target-made");
+                return Ok(false);
+            }
+            (Duty::BecomeFollower { epoch }, Some((handle, _))) => {
+                self.stop_following(account);
+                handle.set_role(epoch, Role::Follower).await?;
+                failpoint::reached("source-following");
+                tracing::info!(%account, %epoch, "the account is served elsewhere, and followed here");
+                return Ok(false);
+            }
+            (Duty::FollowFrom(_), _) => self.follow(account, facts),
+            (Duty::SetAside, _) => {
+                tracing::error!(%account, "this copy has changes that the account lacks; it is kept and not used");
+                self.stop_following(account);
+            }
+            (Duty::WaitSealed | Duty::WaitReady, _) => {}
+            (Duty::Nothing | Duty::Serve { .. } | Duty::BecomeFollower { .. }, _) => self.stop_following(account),
+        }
+        Ok(true)
+    }
+
+    fn follow(&self, account: AccountId, facts: &CopyFacts) {
+        let Some(placement) = facts.placement else { return };
+        let mut following = self.following.lock();
+        let is_followed = |running: &Running| running.follower.source() == placement && !running.task.is_finished();
+        if following.get(&account).is_some_and(is_followed) {
+            return;
+        }
+        let (local, peers, clock) = (self.local.clone(), self.peers.clone(), self.clock.clone());
+        let (follower, work) = Follower::start(account, placement, local, peers, clock);
+        let task = self.tasks.spawn(work).abort_handle();
+        following.insert(account, Running { follower, task });
+    }
+
+    /// Ends the following of an account that is about to be served or deleted here.
+    pub fn stop_following(&self, account: AccountId) {
+        self.following.lock().remove(&account);
+    }
+
+    async fn store(&self, account: AccountId) -> Result<Option<(Arc<LocalAccount>, Head)>, AccountError> {
+        let opened = async {
+            let handle = self.local.get(account).await?;
+            let head = handle.head_of_copy().await?;
+            Ok((handle, head))
+        };
+        match opened.await {
+            Ok(store) => Ok(Some(store)),
+            Err(AccountError::NoSuchAccount(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How a store is.
+    ///
+    /// # Errors
+    /// [`AccountError::NoSuchAccount`] when there is none, or why it can't be read.
+    pub async fn state(&self, account: AccountId) -> Result<CopyState, AccountError> {
+        let follower = self.following.lock().get(&account).map(|running| running.follower.clone());
+        match follower {
+            Some(follower) => follower.state().await,
+            None => state_of(&*self.local.get(account).await?).await,
+        }
+    }
+
+    /// Seals an account that is active under this epoch. May be repeated.
+    ///
+    /// # Errors
+    /// [`CommitError::WrongEpoch`] when it isn't, or why it can't be sealed.
+    pub async fn seal(&self, account: AccountId, call: &SealCall) -> Result<CopyState, AccountError> {
+        let handle = self.local.get(account).await?;
+        {
+            let _turn = self.turns[(account.0 % KEEPER_LOCKS as u64) as usize].lock().await;
+            let head = handle.head_of_copy().await?;
+            match head.role {
+                Role::Active if head.epoch == call.epoch => {
+                    failpoint::reached("source-sealing");
+                    handle.set_role(call.epoch, Role::Sealed).await?;
+                    failpoint::reached("source-sealed");
+                }
+                Role::Sealed if head.epoch == call.epoch => {}
+                _ => return Err(AccountError::Refused(CommitError::WrongEpoch { current: head.epoch })),
+            }
+        }
+        state_of(&handle).await
+    }
+
+    /// Makes a copy ready to take the account over. May be repeated.
+    ///
+    /// # Errors
+    /// [`CopyError`]
+    pub async fn make_ready(&self, account: AccountId, call: ReadyCall) -> Result<CopyState, CopyError> {
+        // One that became ready and was started again since has nothing to follow any more.
+        let state = self.state(account).await?;
+        if state.role == Role::Ready && state.epoch == call.epoch {
+            let is_equal = End::of(&state.said()) == call.end;
+            return if is_equal { Ok(state) } else { Err(CopyError::Differs) };
+        }
+        let follower = self.following.lock().get(&account).map(|running| running.follower.clone());
+        follower.ok_or(CopyError::NotFollowing)?.make_ready(call).await?;
+        Ok(self.state(account).await?)
+    }
+}
+
+fn store_facts(head: &Head) -> StoreFacts {
+    // A follower takes the modseq of its source when it is equal to it for the first time.
+    let is_whole = head.role != Role::Follower || head.modseq > Modseq::ZERO;
+    StoreFacts { role: head.role, epoch: head.epoch, is_whole, is_diverged: false }
+}
+
+/// This node's accounts for its own sessions: an account whose role the directory has just changed is looked after
+/// before it is used.
+#[async_trait]
+impl Accounts for Keeper {
+    async fn open(&self, account: AccountId) -> Result<Arc<dyn Account>, AccountError> {
+        let handle = self.local.get(account).await?;
+        if !handle.is_active().await? {
+            self.look_after(account).await?;
+        }
+        Ok(handle)
+    }
+}

@@ -1,0 +1,18 @@
+//! Copies of accounts on other nodes: whoever holds one pulls from the node of the placement.
+//!
+//! [`source`] answers, [`follower`] asks, [`keeper`] sees to it that there is a follower for each copy that the
+//! directory wants, and that stores have the role that the directory gives them. [`book`] is what the directory is
+//! asked.
+
+mod asking;
+pub mod book;
+pub mod calls;
+pub mod client;
+pub mod follower;
+pub mod keeper;
+pub mod source;
+
+pub use book::{CopyBook, CopyFacts, CopyHolder};
+pub use client::CopiesClient;
+pub use keeper::Keeper;
+pub use source::CopySource;

@@ -1,0 +1,207 @@
+//! What the cluster asks the directory about copies and moves.
+
+use async_trait::async_trait;
+use sterna_account::AccountError;
+use sterna_base::{AccountId, Clock, Epoch, JobId, Modseq, NodeId, Timestamp};
+use sterna_cluster::Placement;
+use sterna_cluster::copies::{CopyBook, CopyFacts, CopyHolder};
+use sterna_cluster::moving::core::limits::back_off_ms;
+use sterna_cluster::moving::core::step::{MovePhase as Phase, MoveView};
+use sterna_cluster::moving::{BookError, MoveBook, MoveEntry, Wish};
+use sterna_directory::model::{CopyPurpose, Durability, Job, JobState, Move, MovePhase};
+use sterna_directory::read::Reader;
+use sterna_directory::row::{Cursor, RowKind};
+use sterna_directory::{Directory, Request, StorageError, settings};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::directory_nodes::numbers;
+
+/// Rows of the directory's log read at a time.
+const PAGE_ROWS: usize = 1_000;
+
+/// Jobs looked at by the driver in one round; later ones wait for their turn.
+const JOBS_MAX: usize = 100;
+
+/// Copies and moves from this node's directory.
+pub struct DirectoryMoves {
+    directory: Directory,
+    changed: watch::Receiver<u64>,
+}
+
+impl DirectoryMoves {
+    /// Over this directory, or copy of it.
+    pub fn start(directory: Directory, stop: &CancellationToken, tasks: &TaskTracker) -> Self {
+        let changed = numbers(&directory, stop, tasks);
+        DirectoryMoves { directory, changed }
+    }
+
+    async fn submit(&self, request: Request) -> Result<(), BookError> {
+        self.directory.submit(request).await.map(drop).map_err(|error| book_error(&error))
+    }
+}
+
+/// With its causes: the operator needs the last one most.
+fn book_error(error: &dyn std::error::Error) -> BookError {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    BookError(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+}
+
+fn unreadable(error: StorageError) -> AccountError {
+    AccountError::Unavailable(format!("the directory: {error}"))
+}
+
+#[async_trait]
+impl CopyBook for DirectoryMoves {
+    async fn facts(&self, account: AccountId) -> Result<CopyFacts, AccountError> {
+        let read = move |reader: &Reader<'_>| {
+            let placement = reader.placement(account)?.map(|found| found.value);
+            let copies = reader.copies_of(account)?;
+            Ok::<_, StorageError>((placement, copies))
+        };
+        let (placement, copies) = self.directory.read(read).await.map_err(unreadable)?;
+        let holder = |copy: sterna_directory::model::Copy| CopyHolder {
+            node: copy.server,
+            is_awaited: copy.purpose == CopyPurpose::Standby { durability: Durability::Two },
+        };
+        Ok(CopyFacts {
+            placement: placement.map(|found| Placement { node: found.server, epoch: found.epoch }),
+            copies: copies.into_iter().map(holder).collect(),
+        })
+    }
+
+    async fn copies_on(
+        &self,
+        node: NodeId,
+        after: Option<AccountId>,
+        limit: usize,
+    ) -> Result<Vec<AccountId>, AccountError> {
+        let after = after.unwrap_or(AccountId(0));
+        let read = move |reader: &Reader<'_>| reader.copies_on(node, after, limit);
+        let copies = self.directory.read(read).await.map_err(unreadable)?;
+        Ok(copies.into_iter().map(|copy| copy.account).collect())
+    }
+
+    async fn changed_since(&self, since: u64) -> Result<(Vec<AccountId>, u64), AccountError> {
+        let (mut accounts, mut after) = (Vec::new(), Cursor::since(Modseq(since)));
+        loop {
+            let page = self.directory.changes_since(after, PAGE_ROWS).await.map_err(unreadable)?;
+            let of_account = |kind: u16| [RowKind::Placement, RowKind::Copy].iter().any(|known| *known as u16 == kind);
+            let rows = page.rows.iter().filter(|row| of_account(row.kind));
+            accounts.extend(rows.filter_map(|row| account_of(&row.key)));
+            match page.next {
+                Some(next) => after = next,
+                None => {
+                    accounts.sort_unstable();
+                    accounts.dedup();
+                    return Ok((accounts, page.head.0));
+                }
+            }
+        }
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+}
+
+/// The account in a row's key, which begins with it.
+fn account_of(key: &str) -> Option<AccountId> {
+    u64::from_str_radix(key.get(..16)?, 16).ok().map(AccountId)
+}
+
+/// A move as the driver sees it; `None` when it is over.
+fn entry(reader: &Reader<'_>, row: &Move, job: &Job) -> Result<Option<MoveEntry>, StorageError> {
+    let Some(placement) = reader.placement(row.account)?.map(|found| found.value) else { return Ok(None) };
+    let phase = match row.phase {
+        MovePhase::Planned => Phase::Planned,
+        MovePhase::Copying => {
+            let not_before = (row.attempts > 0).then(|| row.changed_at.plus_ms(back_off_ms(row.attempts)));
+            Phase::Copying { not_before }
+        }
+        MovePhase::CutOver { deadline } => match row.epoch {
+            Some(epoch) => Phase::CutOver { epoch, deadline },
+            None => return Ok(None),
+        },
+        MovePhase::Failed => return Ok(None),
+    };
+    let view = MoveView {
+        account: row.account,
+        from: placement.server,
+        to: row.to,
+        placement_epoch: placement.epoch,
+        phase,
+        attempts: row.attempts,
+    };
+    let wish = match job.state {
+        JobState::Running | JobState::Done => Wish::GoOn,
+        JobState::Paused => Wish::Pause,
+        JobState::Aborting | JobState::Aborted => Wish::GiveUp,
+    };
+    Ok(Some(MoveEntry { view, job: job.id, wish }))
+}
+
+/// Moves that are not over: of each job those closest to their end first, so that nothing stays sealed for others.
+fn entries(reader: &Reader<'_>, limit: usize) -> Result<Vec<MoveEntry>, StorageError> {
+    let jobs = reader.active_jobs(JobId(0), JOBS_MAX)?;
+    let mut found = Vec::new();
+    for phase in [MovePhase::CutOver { deadline: Timestamp(0) }, MovePhase::Copying, MovePhase::Planned] {
+        for job in &jobs {
+            for row in reader.moves_in_phase(job.id, phase, AccountId(0), limit.saturating_sub(found.len()))? {
+                found.extend(entry(reader, &row, job)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[async_trait]
+impl MoveBook for DirectoryMoves {
+    async fn moves(&self, limit: usize) -> Result<Vec<MoveEntry>, BookError> {
+        let read = move |reader: &Reader<'_>| entries(reader, limit);
+        self.directory.read(read).await.map_err(|error| book_error(&error))
+    }
+
+    async fn entry(&self, account: AccountId) -> Result<Option<MoveEntry>, BookError> {
+        let read = move |reader: &Reader<'_>| {
+            let Some(row) = reader.move_of(account)?.map(|found| found.value) else { return Ok(None) };
+            let Some(job) = reader.job(row.job)?.map(|found| found.value) else { return Ok(None) };
+            entry(reader, &row, &job)
+        };
+        self.directory.read(read).await.map_err(|error: StorageError| book_error(&error))
+    }
+
+    async fn start_copying(&self, account: AccountId) -> Result<(), BookError> {
+        self.submit(Request::StartMove { account }).await
+    }
+
+    async fn start_cut_over(&self, account: AccountId, deadline: Timestamp) -> Result<(), BookError> {
+        self.submit(Request::CutOver { account, deadline }).await
+    }
+
+    async fn commit(&self, account: AccountId, epoch: Epoch) -> Result<(), BookError> {
+        self.submit(Request::CommitMove { account, epoch }).await
+    }
+
+    async fn abort(&self, account: AccountId, retry: bool, reason: &str) -> Result<(), BookError> {
+        self.submit(Request::AbortMove { account, retry, reason: reason.to_owned() }).await
+    }
+
+    async fn fail(&self, account: AccountId, reason: &str) -> Result<(), BookError> {
+        self.submit(Request::FailMove { account, reason: reason.to_owned() }).await
+    }
+
+    async fn expire_copies(&self, clock: &dyn Clock) -> Result<(), BookError> {
+        self.submit(Request::ExpireCopies { before: clock.now() }).await
+    }
+
+    async fn parallel(&self) -> usize {
+        let parallel = self.directory.read(|reader| reader.number_setting(settings::MOVE_PARALLEL)).await;
+        parallel.map_or(1, |parallel| usize::try_from(parallel).unwrap_or(usize::MAX))
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+}
