@@ -188,6 +188,12 @@ impl RequestError {
                 let noun = noun(owner);
                 format!("Choose another name, or take it away from its owner (sterna {noun} get {owner_id}) first.")
             }
+            RequestError::NoSuch { what: "kept copy", .. } => {
+                "Move it there as any other account (sterna account move ADDRESS --to SERVER).".to_owned()
+            }
+            RequestError::NoSuch { what: "standby copy", .. } => {
+                "Give it one first (sterna account standby ADDRESS --on SERVER).".to_owned()
+            }
             RequestError::NoSuch { what, .. } => {
                 let verb = if *what == "token" { "invitations" } else { "list" };
                 format!("List what there is (sterna {} {verb}) and try again.", noun(what))
@@ -198,7 +204,7 @@ impl RequestError {
             RequestError::InUse { .. } => "Delete or change what uses it first.".to_owned(),
             RequestError::Moving { job, .. } => {
                 format!(
-                    "Wait until it is there (sterna job show {job}), or abort the job first (sterna job abort {job})."
+                    "Wait until it is there (sterna job get {job}), or abort the job first (sterna job abort {job})."
                 )
             }
             RequestError::WrongPhase { .. } => "Look at its job (sterna job list) and read why.".to_owned(),
@@ -212,9 +218,10 @@ impl RequestError {
             }
             RequestError::ServerInUse { name, accounts, copies, .. } => match (accounts, copies) {
                 (0, 0) => "Wait for the moves, or abort their jobs (sterna job list).".to_owned(),
-                (0, _) => {
-                    "Wait until the copies are no longer kept, or drop them (sterna account copies drop).".to_owned()
-                }
+                (0, _) => format!(
+                    "Wait until the copies are no longer kept, or drop them: sterna account release ADDRESS --on {name}, \
+                     or sterna account standby ADDRESS --on {name} --remove."
+                ),
                 _ => format!("Empty it first (sterna server drain {name})."),
             },
             RequestError::Limit { .. } => "Remove some, or spread them over several.".to_owned(),
@@ -236,7 +243,7 @@ fn left(accounts: u64, copies: u64, moves: u64) -> String {
 /// The command's noun for a thing.
 fn noun(what: &str) -> &str {
     match what {
-        "shared mailbox" | "placement" | "kept copy" | "standby copy" => "account",
+        "shared mailbox" | "placement" => "account",
         "move" => "job",
         "member" => "user",
         "token" => "server",

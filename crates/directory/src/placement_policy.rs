@@ -50,7 +50,7 @@ impl NoServer {
             }
             NoServer::Closed(_) => "Name another server, or open this one (sterna server set NAME --accept-new yes).",
             NoServer::Draining(_) => {
-                "Name another server, or stop draining this one (sterna server drain NAME --stop)."
+                "Name another server, or stop draining this one (sterna server drain NAME --undo)."
             }
             NoServer::None(_) => {
                 "Open one of the servers, free space on it, give it a weight, allow another one for the domain, or \

@@ -7,103 +7,12 @@ use proptest::strategy::ValueTree;
 use sterna_base::{AccountId, Clock, Epoch, JobId, NodeId, Timestamp};
 use sterna_directory::request::{DomainPatch, JobChange, NewJob, ServerPatch};
 use sterna_directory::{
-    AddressPattern, Copy, CopyPurpose, Created, Done, Durability, Job, JobKind, JobState, Move, MovePhase,
-    PendingStore, Placement, Request, RequestError, RowKind, ServerStandby,
+    AddressPattern, CopyPurpose, JobState, MovePhase, Request, RequestError, RowKind, Scope, settings,
 };
 
 use crate::common::{ALPHA, BETA, Main};
+use crate::move_calls::*;
 use crate::move_steps::{self, GAMMA, Oracle};
-
-const HOUR_MS: i64 = 3_600_000;
-
-fn code<T: std::fmt::Debug>(result: Result<T, RequestError>) -> &'static str {
-    let error = result.unwrap_err();
-    assert!(!error.remedy().is_empty());
-    error.code()
-}
-
-fn new_job(moves: &[(AccountId, NodeId)]) -> NewJob {
-    NewJob { id: None, kind: JobKind::Move, what: "move some".into(), moves: moves.to_vec(), by: "ana".into() }
-}
-
-fn begin(main: &mut Main, moves: &[(AccountId, NodeId)]) -> JobId {
-    job_id(main.submit(Request::BeginJob(new_job(moves))).unwrap())
-}
-
-fn job_id(done: Done) -> JobId {
-    match done.created {
-        Some(Created::Job(id)) => id,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn epoch(done: Done) -> Epoch {
-    match done.created {
-        Some(Created::Epoch(epoch)) => epoch,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn start(main: &mut Main, account: AccountId) -> Result<Done, RequestError> {
-    main.submit(Request::StartMove { account })
-}
-
-fn cut_over(main: &mut Main, account: AccountId) -> Result<Epoch, RequestError> {
-    let deadline = main.clock.now().plus_ms(1000);
-    main.submit(Request::CutOver { account, deadline }).map(epoch)
-}
-
-fn commit(main: &mut Main, account: AccountId, epoch: Epoch) -> Result<Done, RequestError> {
-    main.submit(Request::CommitMove { account, epoch })
-}
-
-fn abort(main: &mut Main, account: AccountId, retry: bool) -> Done {
-    main.submit(Request::AbortMove { account, retry, reason: "the deadline passed".into() }).unwrap()
-}
-
-/// All the way: planned, copied, cut over, committed.
-fn move_to(main: &mut Main, account: AccountId, to: NodeId) {
-    begin(main, &[(account, to)]);
-    start(main, account).unwrap();
-    let epoch = cut_over(main, account).unwrap();
-    commit(main, account, epoch).unwrap();
-}
-
-fn placement(main: &Main, account: AccountId) -> (NodeId, Epoch) {
-    let Placement { server, epoch, .. } = main.core.reader().placement(account).unwrap().unwrap().value;
-    (server, epoch)
-}
-
-fn copies(main: &Main, account: AccountId) -> Vec<(NodeId, &'static str)> {
-    let copies: Vec<Copy> = main.core.reader().copies_of(account).unwrap();
-    copies.into_iter().map(|copy| (copy.server, copy.purpose.name())).collect()
-}
-
-fn row(main: &Main, account: AccountId) -> Move {
-    main.core.reader().move_of(account).unwrap().unwrap().value
-}
-
-fn job(main: &Main, id: JobId) -> Job {
-    main.core.reader().job(id).unwrap().unwrap().value
-}
-
-fn pending(main: &Main) -> Vec<(AccountId, NodeId)> {
-    let stores: Vec<PendingStore> = main.core.reader().pending_stores(None, 100).unwrap();
-    assert!(stores.iter().all(|store| store.deleting));
-    stores.into_iter().map(|store| (store.account, store.server)).collect()
-}
-
-fn standby(main: &mut Main, account: AccountId, server: NodeId) -> Result<Done, RequestError> {
-    let durability = Durability::Two;
-    main.submit(Request::PutStandby { accounts: vec![account], server, durability })
-}
-
-fn assert_well(main: &Main) {
-    assert_eq!(main.core.reader().check().unwrap(), [""; 0]);
-}
-
-const ANA: AccountId = AccountId(1);
-const BEN: AccountId = AccountId(2);
 
 #[test]
 fn a_move_from_its_plan_to_the_end_of_its_rollback_window() {
@@ -143,6 +52,33 @@ fn a_move_from_its_plan_to_the_end_of_its_rollback_window() {
     assert_eq!(copies(&main, ANA), []);
     assert_eq!(pending(&main), [(ANA, ALPHA), (BEN, ALPHA)]);
     assert_well(&main);
+}
+
+#[test]
+fn how_long_copies_are_kept_is_a_setting() {
+    let mut main = move_steps::main_with_accounts();
+    let set = |main: &mut Main, name: &str, value: &str| {
+        main.submit(Request::PutSetting { scope: Scope::System, name: name.into(), value: Some(value.into()) })
+    };
+    for (name, good, bad) in [
+        (settings::MOVE_ROLLBACK_HOURS, " 2 ", "a day"),
+        (settings::MOVE_PARALLEL, "64", "0"),
+        (settings::MOVE_CUT_OVER_MS, "100", "99"),
+        (settings::MOVE_BYTES_PER_SECOND, "0", "-1"),
+    ] {
+        let default = main.core.reader().number_setting(name).unwrap();
+        let told = settings::KNOWN.iter().find(|(known, _)| *known == name).unwrap().1;
+        assert_eq!(told, Some(default.to_string().as_str()), "{name}");
+        assert_eq!(code(set(&mut main, name, bad)), "invalid", "{name}");
+        set(&mut main, name, good).unwrap();
+        assert_eq!(main.core.reader().number_setting(name).unwrap(), good.trim().parse::<u64>().unwrap(), "{name}");
+    }
+    let begun = main.clock.now();
+    move_to(&mut main, ANA, BETA);
+    let CopyPurpose::Kept { until } = main.core.reader().copy(ANA, ALPHA).unwrap().unwrap().value.purpose else {
+        panic!()
+    };
+    assert!(until >= begun.plus_ms(2 * HOUR_MS) && until <= main.clock.now().plus_ms(2 * HOUR_MS), "{until:?}");
 }
 
 #[test]
@@ -301,83 +237,6 @@ fn accounts_are_moved_back_to_what_was_kept() {
 }
 
 #[test]
-fn a_standby_copy_takes_over_and_the_lost_server_stands_by() {
-    let mut main = move_steps::main_with_accounts();
-    assert_eq!(code(standby(&mut main, ANA, ALPHA)), "invalid");
-    standby(&mut main, ANA, BETA).unwrap();
-    assert!(!standby(&mut main, ANA, BETA).unwrap().changed);
-    let fail_over = |main: &mut Main, to, expect| {
-        main.submit(Request::FailOver { account: ANA, to, expect: Epoch(expect) }).map(epoch)
-    };
-    assert_eq!(code(fail_over(&mut main, GAMMA, 1)), "no-such");
-    assert_eq!(code(fail_over(&mut main, BETA, 7)), "moved");
-    // A cut-over is under way when the source is lost: its epoch is never to be seen again.
-    begin(&mut main, &[(ANA, GAMMA)]);
-    start(&mut main, ANA).unwrap();
-    assert_eq!(cut_over(&mut main, ANA).unwrap(), Epoch(2));
-    assert_eq!(fail_over(&mut main, BETA, 1).unwrap(), Epoch(3));
-    assert_eq!(fail_over(&mut main, BETA, 1).unwrap(), Epoch(3), "the answer was lost");
-    assert_eq!((placement(&main, ANA), code(commit(&mut main, ANA, Epoch(2)))), ((BETA, Epoch(3)), "moved"));
-    assert_eq!(copies(&main, ANA), [(ALPHA, "standby"), (GAMMA, "moving")]);
-    let on = row(&main, ANA);
-    assert_eq!((on.from, on.phase, on.epoch), (BETA, MovePhase::Copying, None));
-    let purpose = main.core.reader().copy(ANA, ALPHA).unwrap().unwrap().value.purpose;
-    assert_eq!(purpose, CopyPurpose::Standby { durability: Durability::Two });
-    assert_well(&main);
-    move_steps::finish(&mut main, ANA);
-    assert_eq!(copies(&main, ANA), [(ALPHA, "standby"), (BETA, "kept")]);
-    // What is kept for the way back can be kept for good.
-    standby(&mut main, ANA, BETA).unwrap();
-    assert_eq!(copies(&main, ANA), [(ALPHA, "standby"), (BETA, "standby")]);
-    main.submit(Request::DropCopy { account: ANA, server: BETA }).unwrap();
-    assert_eq!(code(main.submit(Request::DropCopy { account: ANA, server: GAMMA })), "in-use");
-    assert_eq!(pending(&main), [(ANA, BETA)]);
-    assert_eq!(code(standby(&mut main, ANA, BETA)), "store-leaving");
-    assert_well(&main);
-}
-
-#[test]
-fn a_server_is_failed_over_as_a_job() {
-    let mut main = move_steps::main_with_accounts();
-    let failover = |moves: &[(AccountId, NodeId)]| NewJob { kind: JobKind::Failover, ..new_job(moves) };
-    standby(&mut main, ANA, BETA).unwrap();
-    assert_eq!(code(main.submit(Request::BeginJob(failover(&[(ANA, BETA), (BEN, BETA)])))), "no-such");
-    standby(&mut main, BEN, BETA).unwrap();
-    let id = job_id(main.submit(Request::BeginJob(failover(&[(ANA, BETA), (BEN, BETA)]))).unwrap());
-    assert_eq!(code(start(&mut main, ANA)), "invalid");
-    for account in [ANA, BEN] {
-        main.submit(Request::FailOver { account, to: BETA, expect: Epoch(1) }).unwrap();
-    }
-    assert_eq!((job(&main, id).done, job(&main, id).state), (2, JobState::Done));
-    assert_well(&main);
-}
-
-#[test]
-fn a_failover_does_not_wait_for_moves_from_the_lost_server() {
-    let mut main = move_steps::main_with_accounts();
-    let drain = begin(&mut main, &[(ANA, GAMMA), (BEN, BETA)]);
-    for account in [ANA, BEN] {
-        standby(&mut main, account, BETA).unwrap();
-        start(&mut main, account).unwrap();
-        assert_eq!(cut_over(&mut main, account).unwrap(), Epoch(2));
-    }
-    let failover = NewJob { kind: JobKind::Failover, ..new_job(&[(ANA, BETA), (BEN, BETA)]) };
-    main.submit(Request::BeginJob(failover.clone())).unwrap();
-    assert!(!main.submit(Request::BeginJob(failover)).unwrap().changed);
-    assert_eq!((job(&main, drain).aborted, job(&main, drain).state), (2, JobState::Done));
-    assert_eq!((copies(&main, ANA), copies(&main, BEN)), (vec![(BETA, "standby")], vec![(BETA, "standby")]));
-    assert_eq!(pending(&main), [(ANA, GAMMA)]);
-    assert_well(&main);
-    for account in [ANA, BEN] {
-        assert_eq!(placement(&main, account), (ALPHA, Epoch(3)), "beyond what the targets may have");
-        assert_eq!(code(commit(&mut main, account, Epoch(2))), "moved");
-        main.submit(Request::FailOver { account, to: BETA, expect: Epoch(3) }).unwrap();
-        assert_eq!(placement(&main, account), (BETA, Epoch(4)));
-    }
-    assert_well(&main);
-}
-
-#[test]
 fn a_deleted_account_leaves_a_note_for_each_of_its_stores() {
     let mut main = move_steps::main_with_accounts();
     move_to(&mut main, ANA, BETA);
@@ -408,38 +267,6 @@ fn a_server_is_deleted_when_nothing_is_left_of_it() {
     assert_eq!(code(main.submit(Request::SetServer { id: GAMMA, expect: None, patch })), "in-use");
     abort(&mut main, ANA, false);
     delete(&mut main, GAMMA).unwrap();
-    assert_well(&main);
-}
-
-#[test]
-fn what_comes_to_a_server_gets_the_standby_copy_of_its_accounts() {
-    let mut main = move_steps::main_with_accounts();
-    let stand_by = |main: &mut Main, id, server: Option<NodeId>| {
-        let standby = server.map(|server| ServerStandby { server, durability: Durability::Two });
-        let patch = ServerPatch { standby: Some(standby), ..ServerPatch::default() };
-        main.submit(Request::SetServer { id, expect: None, patch })
-    };
-    assert_eq!(code(stand_by(&mut main, BETA, Some(BETA))), "invalid");
-    assert_eq!(code(stand_by(&mut main, BETA, Some(NodeId([9; 16])))), "no-such");
-    stand_by(&mut main, BETA, Some(GAMMA)).unwrap();
-    move_to(&mut main, ANA, BETA);
-    assert_eq!(copies(&main, ANA), [(ALPHA, "kept"), (GAMMA, "standby")]);
-    let info = main.shared("info@demo.test");
-    assert_eq!(copies(&main, info), [(GAMMA, "standby")]);
-    // The server that it comes from is the one that stands by: the copy there stays for good.
-    stand_by(&mut main, BETA, Some(ALPHA)).unwrap();
-    move_to(&mut main, BEN, BETA);
-    assert_eq!(copies(&main, BEN), [(ALPHA, "standby")]);
-    assert_well(&main);
-    let delete = Request::DeleteServer { id: GAMMA, expect: None };
-    assert_eq!(code(main.submit(delete.clone())), "in-use", "copies are there");
-    stand_by(&mut main, ALPHA, Some(GAMMA)).unwrap();
-    for account in [ANA, info] {
-        main.submit(Request::DropCopy { account, server: GAMMA }).unwrap();
-    }
-    assert_eq!(main.submit(delete.clone()).unwrap_err().to_string(), "it is in use: gamma stands by for alpha");
-    stand_by(&mut main, ALPHA, None).unwrap();
-    main.submit(delete).unwrap();
     assert_well(&main);
 }
 
