@@ -353,3 +353,48 @@ fn check_works_while_mail_arrives_and_finds_what_is_wrong() {
     std::fs::rename(&kept, &store).unwrap();
     succeeded("a check offline", &run(&["check", "--deep", "--dir", &dir]));
 }
+
+#[test]
+fn an_administrator_begins_with_the_rights_on_a_shared_mailbox() {
+    let installation = one_machine();
+    let at = installation.node("main").at;
+    for user in ["ana@tern.test", "ben@tern.test"] {
+        installation.create_user(user, "main");
+    }
+    installation.admin_ok("main", &["account", "create", "info@tern.test"]);
+    installation.admin_ok("main", &["group", "create", "team@tern.test", "--member", "ben@tern.test"]);
+    let acl = |arguments: &[&str]| json_of(&installation, &[&["account", "acl"], arguments].concat());
+    assert_eq!(acl(&["list", "info@tern.test"]), json!([]));
+    let given = acl(&["set", "info@tern.test", "team@tern.test", "lrswited"]);
+    assert_eq!(given.as_array().unwrap().len(), 6, "{given}");
+    let listed = acl(&["set", "info@tern.test", "ana@tern.test", "lra", "--mailbox", "INBOX"]);
+    let first = json!({ "mailbox": "INBOX", "identifier": "ana@tern.test", "rights": "lra" });
+    assert!(listed.as_array().unwrap().contains(&first), "{listed}");
+    let (mut ana, mut ben) = (at.login("ana@tern.test").unwrap(), at.login("ben@tern.test").unwrap());
+    assert!(ben.append("\"Shared folders/info@tern.test/INBOX\"", b"Subject: x\r\n\r\ny\r\n").unwrap().ok());
+    assert!(ana.command("SETACL \"Shared folders/info@tern.test/INBOX\" anyone l").unwrap().ok());
+    let again = ["account", "acl", "set", "info@tern.test", "team@tern.test", "lrswite", "--mailbox", "INBOX"];
+    assert_eq!(ends(&installation, &again).0, 3, "it was already so");
+    for (arguments, code) in [
+        (["set", "info@tern.test", "nobody@tern.test", "l"], 1),
+        (["set", "info@tern.test", "anyone", "lz"], 2),
+        (["set", "ana@tern.test", "ana@tern.test", "l"], 2),
+        (["set", "team@tern.test", "anyone", "l"], 1),
+    ] {
+        assert_eq!(ends(&installation, &[&["account", "acl"], &arguments[..]].concat()).0, code, "{arguments:?}");
+    }
+    acl(&["delete", "info@tern.test", "team@tern.test"]);
+    acl(&["delete", "info@tern.test", "anyone"]);
+    assert!(!ben.command("SELECT \"Shared folders/info@tern.test/INBOX\"").unwrap().ok());
+    let seen = ben.command("LIST \"\" *").unwrap();
+    assert!(!seen.lines.iter().any(|line| line.contains("Shared folders")), "{seen:?}");
+    // Whoever is renamed keeps what they have; who is gone is shown as such, and can be taken out.
+    installation.admin_ok("main", &["user", "set", "ana@tern.test", "--address", "anna@tern.test"]);
+    assert_eq!(acl(&["list", "info@tern.test"])[0]["identifier"], "anna@tern.test");
+    assert!(ana.command("STATUS \"Shared folders/info@tern.test/INBOX\" (MESSAGES)").unwrap().ok());
+    installation.admin_ok("main", &["user", "delete", "anna@tern.test", "--yes"]);
+    let gone = acl(&["list", "info@tern.test"])[0]["identifier"].as_str().unwrap().to_owned();
+    assert!(gone.starts_with('#'), "{gone}");
+    acl(&["delete", "info@tern.test", &gone]);
+    assert_eq!(acl(&["list", "info@tern.test"]), json!([]));
+}

@@ -12,6 +12,7 @@ mod joining;
 mod ledger;
 mod nodes;
 mod partition;
+mod sharing_servers;
 
 // The dialogs of IMAP once more: what a session says must not depend on where its account is. They find their `place`
 // here instead of beside them. Not here are `ends`, which stops the clock and so every network, and `faults`, which

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sterna_account::Quota;
+use sterna_account::{Account, AccountError, Quota};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
 use sterna_directory::{Authentication, Directory};
@@ -72,6 +72,14 @@ pub trait Provision: Send + Sync {
     /// # Errors
     /// [`ProvisionError`].
     async fn usage(&self, account: AccountId) -> Result<Quota, ProvisionError>;
+
+    /// A handle to an account, for what administrators do inside of one.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    async fn open(&self, account: AccountId) -> Result<Arc<dyn Account>, AccountError> {
+        Err(AccountError::NoSuchAccount(account))
+    }
 
     /// How a server is.
     ///

@@ -11,6 +11,7 @@
 //! - A write that changes nothing is answered 200 with `Sterna-Changed: false`.
 
 mod accounts;
+mod acl;
 mod copies;
 mod create;
 mod domains;
@@ -65,6 +66,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/groups/{group}/members", get(groups::members).patch(groups::set_members))
         .route("/api/v1/accounts", get(accounts::list).post(accounts::create))
         .route("/api/v1/accounts/{account}", get(accounts::get).patch(accounts::set).delete(accounts::delete))
+        .route("/api/v1/accounts/{account}/acl", get(acl::list).patch(acl::set))
         .route("/api/v1/accounts/{account}/where", get(accounts::place))
         .route("/api/v1/accounts/{account}/copies", get(copies::list))
         .route("/api/v1/accounts/{account}/copies/{server}", put(copies::put).delete(copies::delete))

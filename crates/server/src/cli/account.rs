@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::GlobalArgs;
+use super::acl::{self, AclCommand};
 use super::client::CliError;
 use super::exit::Exit;
 use super::moving;
@@ -67,6 +68,9 @@ pub enum AccountCommand {
         #[command(flatten)]
         delete: DeleteArgs,
     },
+    /// See and change who may do what with an account's mailboxes
+    #[command(subcommand)]
+    Acl(AclCommand),
     /// Make a shared mailbox
     Create {
         /// The main address
@@ -148,6 +152,7 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Acc
         }
         AccountCommand::Get { account } => session.get(&["accounts", &account]).await,
         AccountCommand::Where { account } => session.get(&["accounts", &account, "where"]).await,
+        AccountCommand::Acl(command) => acl::run(session, command).await,
         AccountCommand::Create { address, server, options, create } => {
             let fields = options.fields().add("address", Some(address)).add("server", server);
             session.create(&["accounts"], fields.0, &create).await

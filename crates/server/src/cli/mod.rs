@@ -2,6 +2,7 @@
 //! administration socket. `init`, `serve`, `check` and `demo` work on the machine itself and are done by `main`.
 
 mod account;
+mod acl;
 pub mod args;
 pub mod client;
 mod domain;

@@ -128,6 +128,25 @@ impl<'a> Session<'a> {
         self.written(&answer, args)
     }
 
+    /// Changes a resource that is a listing, and prints it.
+    pub async fn change_list(
+        &self,
+        segments: &[&str],
+        body: Map<String, Value>,
+        columns: &'static [Column],
+        args: &WriteArgs,
+    ) -> Result<Exit, CliError> {
+        let path = path(segments, &[args.parameter()]);
+        let answer = self.client.send(Method::PATCH, &path, Some(&Value::Object(body))).await?;
+        if args.dry_run {
+            return self.written(&answer, args);
+        }
+        let mut listing = Listing::new(self.global.format(), columns);
+        listing.page(answer.body["items"].as_array().map_or(&[], Vec::as_slice))?;
+        listing.end()?;
+        self.written(&Answer { body: Value::Null, ..answer }, args)
+    }
+
     /// Deletes a resource, after asking.
     pub async fn delete(&self, segments: &[&str], question: &str, args: &DeleteArgs) -> Result<Exit, CliError> {
         if !args.write.dry_run {

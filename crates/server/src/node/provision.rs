@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sterna_account::service::Accounts;
-use sterna_account::{Mutation, Quota};
+use sterna_account::{Account, AccountError, Mutation, Quota};
 use sterna_base::{AccountId, Epoch, NodeId, OperationId, Secret};
 use sterna_cluster::join::{JoinDesk, TokenEntry, TokenGrant};
 use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole, NodeStatus};
@@ -100,6 +100,10 @@ impl Provision for Stores {
         let head = async { self.accounts.open(account).await?.head().await };
         let unreachable = |cause| ProvisionError::Unreachable { server: self.node, cause };
         head.await.map(|head| head.quota).map_err(|error| unreachable(error.to_string()))
+    }
+
+    async fn open(&self, account: AccountId) -> Result<Arc<dyn Account>, AccountError> {
+        self.accounts.open(account).await
     }
 
     async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError> {

@@ -1,0 +1,215 @@
+//! `/api/v1/accounts/{account}/acl`: who may do what with the mailboxes of an account. Users give rights themselves by
+//! SETACL; a shared mailbox has nobody who could begin, so an administrator does.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use sterna_account::commit::MUTATIONS_MAX;
+use sterna_account::shares::Shares;
+use sterna_account::{Account, AccountError, CommitError, Container, ContainerKind, Identifier, Mutation, Rights};
+use sterna_base::{AccountId, ContainerId, OperationId};
+use sterna_directory::{AnyEntry, Reader, Request, RequestError, Share};
+
+use super::doors::AdminState;
+use super::input::{Body, Params};
+use super::problem::Problem;
+use super::resolve;
+use super::view::{Page, Resource};
+
+/// One entry of one mailbox.
+#[derive(Serialize)]
+pub(super) struct EntryView {
+    mailbox: String,
+    /// An address, `anyone`, or `#` and the id of somebody who is gone; `-` before it takes rights away.
+    identifier: String,
+    /// Letters of RFC 4314.
+    rights: String,
+}
+
+/// The body of PATCH.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AclBody {
+    /// Whose entry, in the form in which it is shown.
+    identifier: String,
+    /// Letters of RFC 4314; none removes the entry.
+    rights: String,
+    /// Of which mailbox; of all when it isn't there.
+    #[serde(default)]
+    mailbox: Option<String>,
+}
+
+/// Whose entry is meant.
+struct Named {
+    identifier: Identifier,
+    negative: bool,
+}
+
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    Path(account): Path<String>,
+) -> Result<Json<Page<EntryView>>, Problem> {
+    let (id, _) = account_of(&state, account).await?;
+    let containers = open(&state, id).await?.containers().await.map_err(|error| problem(&error))?;
+    Ok(Json(view(&state, &containers).await?))
+}
+
+/// The directory knows of a right before it is given, and of its end after it is gone: as SETACL does it.
+pub(super) async fn set(
+    State(state): State<AdminState>,
+    Path(account): Path<String>,
+    params: Params,
+    Body(body): Body<AclBody>,
+) -> Result<Resource<Page<EntryView>>, Problem> {
+    if !state.directory.is_main() {
+        return Err(RequestError::NotMain.into());
+    }
+    let rights = Rights::parse(&body.rights).map_err(|error| Problem::malformed(error.to_string()))?;
+    let (id, is_shared) = account_of(&state, account).await?;
+    let Named { identifier, negative } = named(&state, &body.identifier).await?;
+    if identifier == Identifier::Entry(id) && !is_shared {
+        return Err(Problem::malformed("the owner has every right, and keeps it"));
+    }
+    let handle = open(&state, id).await?;
+    let containers = handle.containers().await.map_err(|error| problem(&error))?;
+    let meant = meant(&containers, body.mailbox.as_deref())?;
+    let is_other = |container: &&&Container| container.acl.get(identifier, negative) != rights;
+    let steps: Vec<Mutation> = meant
+        .iter()
+        .filter(is_other)
+        .map(|container| Mutation::SetAcl { container: container.id, identifier, negative, rights })
+        .collect();
+    let changed = !steps.is_empty();
+    let is_gift = !negative && !rights.is_empty();
+    if params.dry_run || !changed {
+        return answer(&state, &containers, changed).await;
+    }
+    let share = |shares| Request::SetShare { share: Share { owner: id, grantee: identifier }, shares };
+    if is_gift {
+        state.write(share(true), false).await?;
+    }
+    for steps in steps.chunks(MUTATIONS_MAX) {
+        handle.commit(OperationId::random(), steps.to_vec()).await.map_err(|error| problem(&error))?;
+    }
+    let containers = handle.containers().await.map_err(|error| problem(&error))?;
+    let is_given = containers.iter().any(|container| container.acl.grantees().any(|known| known == identifier));
+    if is_gift || !negative && !is_given {
+        state.write(share(is_given), false).await?;
+    }
+    answer(&state, &containers, true).await
+}
+
+async fn answer(
+    state: &AdminState,
+    containers: &[Container],
+    changed: bool,
+) -> Result<Resource<Page<EntryView>>, Problem> {
+    let body = view(state, containers).await?;
+    Ok(Resource { status: StatusCode::OK, modseq: None, changed: Some(changed), location: None, body })
+}
+
+/// The account, and whether it is a shared mailbox.
+async fn account_of(state: &AdminState, account: String) -> Result<(AccountId, bool), Problem> {
+    let read = move |reader: &Reader<'_>| match resolve::entry(reader, &account, "account")?.value {
+        AnyEntry::Group(_) => Err(Problem::no_such("account", &account)),
+        AnyEntry::User(user) => Ok((user.entry.id, false)),
+        AnyEntry::Shared(shared) => Ok((shared.entry.id, true)),
+    };
+    state.directory.read(read).await
+}
+
+async fn open(state: &AdminState, id: AccountId) -> Result<Arc<dyn Account>, Problem> {
+    state.provision.open(id).await.map_err(|error| problem(&error))
+}
+
+async fn named(state: &AdminState, text: &str) -> Result<Named, Problem> {
+    let (negative, name) = text.strip_prefix('-').map_or((false, text), |name| (true, name));
+    if name == "anyone" {
+        return Ok(Named { identifier: Identifier::Anyone, negative });
+    }
+    if let Some(id) = name.strip_prefix('#').and_then(|id| id.parse().ok()) {
+        return Ok(Named { identifier: Identifier::Entry(id), negative });
+    }
+    let name = name.to_owned();
+    let read = move |reader: &Reader<'_>| resolve::entry(reader, &name, "user, group or shared mailbox");
+    let id = state.directory.read(read).await?.value.entry().id;
+    Ok(Named { identifier: Identifier::Entry(id), negative })
+}
+
+/// The mail folder of this name, or all of them.
+fn meant<'a>(containers: &'a [Container], mailbox: Option<&str>) -> Result<Vec<&'a Container>, Problem> {
+    let paths = Paths::of(containers);
+    let mail = containers.iter().filter(|container| container.kind == ContainerKind::Mail);
+    match mailbox {
+        None => Ok(mail.collect()),
+        Some(name) => {
+            let found: Vec<_> = mail.filter(|container| paths.path(container) == name).collect();
+            if found.is_empty() { Err(Problem::no_such("mailbox", name)) } else { Ok(found) }
+        }
+    }
+}
+
+async fn view(state: &AdminState, containers: &[Container]) -> Result<Page<EntryView>, Problem> {
+    let paths = Paths::of(containers);
+    let entries = containers.iter().flat_map(|container| container.acl.entries());
+    let ids = entries.filter_map(|entry| match entry.identifier {
+        Identifier::Anyone => None,
+        Identifier::Entry(id) => Some(id),
+    });
+    let addresses = state.directory.addresses(ids.collect()).await;
+    let addresses = addresses.map_err(|error| unavailable(&error.to_string()))?;
+    let mut items = Vec::new();
+    for container in containers {
+        for entry in container.acl.entries() {
+            let who = match entry.identifier {
+                Identifier::Anyone => "anyone".to_owned(),
+                Identifier::Entry(id) => addresses.get(&id).cloned().unwrap_or_else(|| format!("#{id}")),
+            };
+            let identifier = format!("{}{who}", if entry.negative { "-" } else { "" });
+            items.push(EntryView { mailbox: paths.path(container), identifier, rights: entry.rights.to_string() });
+        }
+    }
+    items.sort_by(|a, b| (&a.mailbox, &a.identifier).cmp(&(&b.mailbox, &b.identifier)));
+    Ok(Page { items, next: None })
+}
+
+/// Full names of containers.
+struct Paths<'a>(HashMap<ContainerId, &'a Container>);
+
+impl<'a> Paths<'a> {
+    fn of(containers: &'a [Container]) -> Self {
+        Paths(containers.iter().map(|container| (container.id, container)).collect())
+    }
+
+    fn path(&self, container: &Container) -> String {
+        let mut parts = vec![container.name.as_str()];
+        let mut above = container.parent;
+        while let Some(parent) = above.and_then(|id| self.0.get(&id)).filter(|_| parts.len() <= self.0.len()) {
+            parts.push(&parent.name);
+            above = parent.parent;
+        }
+        parts.reverse();
+        parts.join("/")
+    }
+}
+
+fn unavailable(detail: &str) -> Problem {
+    let remedy = "See which servers answer (sterna status), and try again once it does.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "server-unreachable", "A server doesn't answer", detail, remedy)
+}
+
+fn problem(error: &AccountError) -> Problem {
+    match error {
+        AccountError::NoSuchAccount(id) => Problem::no_such("account", &id.to_string()),
+        AccountError::Refused(CommitError::Limit(what)) => {
+            let (title, remedy) = ("A limit is reached", "Give the rights to a group, and put people into the group.");
+            let detail = format!("limit reached: {what}");
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "limit", title, detail, remedy)
+        }
+        error => unavailable(&error.to_string()),
+    }
+}
