@@ -277,9 +277,10 @@ impl World {
             return self.reply(node, from, call, Reply::Refused);
         }
         let keeps_answers = self.is_mutant(Mutant::KeptAnswersNotCopied);
+        let answers_max = if keeps_answers { usize::MAX } else { ANSWERS_MAX };
         let reply = match request {
             Request::Page(after) => {
-                let page = self.store(node, account, |store| store.page(&after, ROWS_MAX, ANSWERS_MAX));
+                let page = self.store(node, account, |store| store.page(&after, ROWS_MAX, answers_max));
                 let mut page = page.and_then(Result::ok);
                 if let Some(page) = page.as_mut().filter(|_| keeps_answers) {
                     page.answers.clear();

@@ -92,8 +92,8 @@ impl DirectoryRequest {
 pub struct Directory {
     pub rows: BTreeMap<AccountId, Row>,
     pub modseq: u64,
+    pub cut_overs: u64,
     pub commits: u64,
-    pub aborts: u64,
 }
 
 impl Directory {
@@ -112,7 +112,7 @@ impl Directory {
             self.modseq += 1;
             row.modseq = self.modseq;
             self.commits += u64::from(matches!(request, DirectoryRequest::Commit { .. }));
-            self.aborts += u64::from(matches!(request, DirectoryRequest::Abort { .. }));
+            self.cut_overs += u64::from(matches!(request, DirectoryRequest::CutOver { .. }));
         }
         done
     }

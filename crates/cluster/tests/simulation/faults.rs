@@ -3,9 +3,9 @@
 use sterna_base::AccountId;
 
 use crate::client::Client;
-use crate::directory::DirectoryRequest;
+use crate::directory::{DirectoryRequest, Row};
 use crate::message::{Event, NodeIx};
-use crate::world::{DATA, MAIN, Part, World};
+use crate::world::{DATA, EDGES, MAIN, Part, World};
 
 /// How much breaks in a run.
 #[derive(Clone, Copy, Default)]
@@ -14,6 +14,8 @@ pub struct Weather {
     pub pause_max_ms: i64,
     pub lose_per_mille: u64,
     pub slow_per_mille: u64,
+    /// How often a move is struck in the middle.
+    pub strike_per_mille: u64,
     /// How long clients think at most.
     pub think_max_ms: i64,
 }
@@ -22,9 +24,27 @@ impl World {
     /// Fills the world with clients, faults and administrators until `end_ms`.
     pub fn begin(&mut self, end_ms: i64) {
         let weather = *self.rng.pick(&[
-            Weather { pause_max_ms: 20_000, lose_per_mille: 0, slow_per_mille: 2, think_max_ms: 1_200 },
-            Weather { pause_max_ms: 4_000, lose_per_mille: 5, slow_per_mille: 10, think_max_ms: 900 },
-            Weather { pause_max_ms: 1_200, lose_per_mille: 30, slow_per_mille: 40, think_max_ms: 700 },
+            Weather {
+                pause_max_ms: 20_000,
+                lose_per_mille: 0,
+                slow_per_mille: 2,
+                strike_per_mille: 100,
+                think_max_ms: 1_200,
+            },
+            Weather {
+                pause_max_ms: 4_000,
+                lose_per_mille: 5,
+                slow_per_mille: 10,
+                strike_per_mille: 300,
+                think_max_ms: 900,
+            },
+            Weather {
+                pause_max_ms: 1_200,
+                lose_per_mille: 30,
+                slow_per_mille: 40,
+                strike_per_mille: 400,
+                think_max_ms: 700,
+            },
         ]);
         self.weather = weather;
         self.network.lose_per_mille = weather.lose_per_mille;
@@ -51,9 +71,7 @@ impl World {
         match self.rng.below(14) {
             0..4 => self.crash(node),
             4..7 => {
-                let ms = if self.rng.chance(300) { self.rng.between(500, 6_000) } else { self.rng.between(1, 300) };
-                self.nodes[node].paused_until = now + ms;
-                self.tell(|| format!("node {node}: stands still for {ms} ms"));
+                self.pause(node);
             }
             7..11 => {
                 let other = self.rng.below(self.nodes.len());
@@ -73,17 +91,71 @@ impl World {
                 self.nodes[node].clock_offset_ms += ms;
                 self.tell(|| format!("node {node}: its clock jumps by {ms} ms"));
             }
-            12 => {
-                let (data, until) = (*self.rng.pick(&DATA), now + self.rng.between(100, 3_000));
-                let fails = self.rng.chance(600);
-                let data = self.data(data);
-                data.next_flush_fails |= fails;
-                data.slow_until = if fails { data.slow_until } else { until };
-            }
+            12 => self.spoil_disk(),
             _ => self.network.pages_to_spoil += 1,
         }
         let pause = self.rng.between(20, self.weather.pause_max_ms);
         self.at(now + pause, Event::Fault);
+    }
+
+    /// What a step of a move invites.
+    pub fn tempt(&mut self, request: &DirectoryRequest) {
+        let is_struck = self.is_faulty && self.rng.chance(self.weather.strike_per_mille);
+        match request {
+            DirectoryRequest::StartCopying { .. } if is_struck => self.network.pages_to_spoil += 1,
+            DirectoryRequest::CutOver { account, .. } | DirectoryRequest::Commit { account, .. } if is_struck => {
+                let at = self.now_ms + self.rng.between(0, 25);
+                self.at(at, Event::Strike(*account));
+            }
+            _ => {}
+        }
+    }
+
+    /// One of those who take part dies, stands still or is cut off from the main node.
+    pub fn strike(&mut self, account: AccountId) {
+        let Some(row) = self.main().directory.rows.get(&account) else { return };
+        let (from, to) = (row.node, row.moving.as_ref().map_or(row.node, |moving| moving.to));
+        let node = *self.rng.pick(&[MAIN, from, to, to, EDGES[0], EDGES[1]]);
+        let is_edge = EDGES.contains(&node);
+        match self.rng.below(4) {
+            _ if !self.is_faulty => {}
+            0 if !is_edge => self.crash(node),
+            1 if !is_edge => self.pause(node),
+            _ => {
+                let until = self.now_ms + self.rng.between(300, 4_000);
+                self.network.cuts.push((MAIN, node, until));
+                if self.rng.chance(500) {
+                    self.network.cuts.push((node, MAIN, until));
+                }
+                self.tell(|| format!("network: the main node is cut off from {node}"));
+            }
+        }
+    }
+
+    fn pause(&mut self, node: NodeIx) {
+        let ms = if self.rng.chance(300) { self.rng.between(500, 6_000) } else { self.rng.between(1, 300) };
+        self.nodes[node].paused_until = self.now_ms + ms;
+        self.tell(|| format!("node {node}: stands still for {ms} ms"));
+    }
+
+    /// A flush fails, or flushes become slow, and perhaps the power goes meanwhile.
+    fn spoil_disk(&mut self) {
+        let node = *self.rng.pick(&DATA);
+        let until = self.now_ms + self.rng.between(300, 3_000);
+        if self.rng.chance(400) {
+            self.data(node).next_flush_fails = true;
+            return;
+        }
+        self.data(node).slow_until = until;
+        if self.rng.chance(500) {
+            self.at(until, Event::PowerCut(node));
+        }
+    }
+
+    pub fn power_cut(&mut self, node: NodeIx) {
+        if self.is_faulty {
+            self.crash(node);
+        }
     }
 
     fn crash(&mut self, node: NodeIx) {
@@ -146,8 +218,9 @@ impl World {
             let account = *self.rng.pick(&self.accounts.clone());
             let to = *self.rng.pick(&DATA);
             match self.rng.below(10) {
-                0..2 => self.directory_request(DirectoryRequest::Cancel { account }),
-                2 => self.drain(to),
+                0 => self.directory_request(DirectoryRequest::Cancel { account }),
+                1..4 => self.cancel_what_waits(),
+                4 => self.drain(to),
                 _ => self.plan(account, to),
             }
         }
@@ -157,6 +230,16 @@ impl World {
 
     fn plan(&mut self, account: AccountId, to: NodeIx) {
         self.directory_request(DirectoryRequest::Plan { account, to });
+    }
+
+    /// Administrators don't wait for the next attempt of a move.
+    fn cancel_what_waits(&mut self) {
+        let is_waiting = |row: &Row| row.moving.as_ref().is_some_and(|moving| moving.attempts > 0);
+        let rows = &self.main().directory.rows;
+        let accounts: Vec<_> = rows.iter().filter(|(_, row)| is_waiting(row)).map(|(id, _)| *id).collect();
+        for account in accounts {
+            self.directory_request(DirectoryRequest::Cancel { account });
+        }
     }
 
     /// Everything that lives there goes elsewhere.

@@ -109,6 +109,7 @@ impl World {
         let done = self.main().directory.request(request, now, mutant);
         if done {
             self.tell(|| format!("directory: {request:?}"));
+            self.tempt(request);
         }
         done
     }

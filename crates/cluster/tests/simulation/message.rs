@@ -93,6 +93,10 @@ pub enum Event {
     Client { client: usize, turn: u64 },
     /// Something breaks.
     Fault,
+    /// Something breaks at the worst moment: in the middle of this account's move.
+    Strike(AccountId),
+    /// The power of a data server goes.
+    PowerCut(NodeIx),
     /// A node comes up again.
     Restart(NodeIx),
     /// An administrator does something.

@@ -1,7 +1,6 @@
 //! Ten classic mistakes, made on purpose in the simulated executors. The suite must find each.
 
 /// A mistake.
-#[allow(dead_code)] // the test of mutants lands next
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
     /// Stores take commits and roles of any epoch.
@@ -24,4 +23,19 @@ pub enum Mutant {
     CachePlacementsForEver,
     /// A data server answers reads from whatever store it has.
     ServeReadsForEver,
+}
+
+impl Mutant {
+    pub const ALL: [Mutant; 10] = [
+        Mutant::DropTheEpochCheck,
+        Mutant::UnsealByATimer,
+        Mutant::DeleteBeforeTheCommit,
+        Mutant::SkipSealing,
+        Mutant::ReuseAnEpoch,
+        Mutant::AcknowledgeBeforeTheFlush,
+        Mutant::IgnoreTheDigest,
+        Mutant::KeptAnswersNotCopied,
+        Mutant::CachePlacementsForEver,
+        Mutant::ServeReadsForEver,
+    ];
 }

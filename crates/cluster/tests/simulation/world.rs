@@ -158,6 +158,8 @@ impl World {
             }
             Event::Client { client, turn } => self.client(client, turn),
             Event::Fault => self.fault(),
+            Event::Strike(account) => self.strike(account),
+            Event::PowerCut(node) => self.power_cut(node),
             Event::Restart(node) => self.restart(node),
             Event::Admin => self.admin(),
             Event::Heal => self.heal(),
