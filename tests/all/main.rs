@@ -8,6 +8,7 @@ mod failures;
 mod floods;
 mod frozen;
 mod full_disk;
+mod jobs;
 mod joining;
 mod ledger;
 mod nodes;

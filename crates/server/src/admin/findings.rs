@@ -1,12 +1,16 @@
 //! What `sterna status` puts first: each problem of the installation, and what to do about it. A pure function of the
 //! directory's rows and the servers' answers.
 
-use serde::Serialize;
-use sterna_base::Timestamp;
-use sterna_cluster::NodeStatus;
-use sterna_directory::Server;
-use sterna_directory::placement_policy::{self, Candidate};
+use std::collections::BTreeMap;
 
+use serde::Serialize;
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, JobId, Timestamp};
+use sterna_cluster::NodeStatus;
+use sterna_directory::placement_policy::{self, Candidate};
+use sterna_directory::{JobState, Move, MovePhase, Reader, Server, StorageError};
+
+use super::job_view::address_of;
 use super::view;
 
 /// A certificate that ends sooner than this should have been renewed long ago, in milliseconds: two weeks.
@@ -63,6 +67,37 @@ pub(super) fn of(
         });
     }
     found
+}
+
+/// What came of work on accounts: moves that were given up, and jobs that somebody paused and perhaps forgot.
+pub(super) fn of_work(reader: &Reader<'_>) -> Result<Vec<Finding>, StorageError> {
+    let mut found = Vec::new();
+    let paused = reader.active_jobs(JobId(0), PAGE_ITEMS_MAX)?.into_iter().filter(|job| job.state == JobState::Paused);
+    found.extend(paused.map(|job| Finding {
+        server: None,
+        what: format!("job {} ({}) is paused, with {} accounts left", job.id, job.what, job.left()),
+        remedy: format!("sterna job resume {0}, or sterna job abort {0}", job.id),
+    }));
+    let mut failed: BTreeMap<JobId, (u64, Move)> = BTreeMap::new();
+    let mut after = AccountId(0);
+    loop {
+        let page = reader.moves(after, PAGE_ITEMS_MAX)?;
+        let Some(last) = page.last() else { break };
+        after = last.account;
+        for row in page.into_iter().filter(|row| row.phase == MovePhase::Failed) {
+            failed.entry(row.job).or_insert((0, row)).0 += 1;
+        }
+    }
+    for (job, (count, row)) in failed {
+        let address = address_of(reader, row.account)?;
+        let why = row.failed.unwrap_or_default();
+        found.push(Finding {
+            server: None,
+            what: format!("{count} accounts of job {job} could not be moved and stay where they are; {address}: {why}"),
+            remedy: format!("sterna job get {job} names them; sterna job retry {job}, or sterna job dismiss {job}"),
+        });
+    }
+    Ok(found)
 }
 
 fn finding(server: &Server, what: String, remedy: impl Into<String>) -> Finding {

@@ -90,6 +90,8 @@ enum Change {
     Abort,
     /// Plans once more what failed.
     Retry,
+    /// Puts away what failed: nobody needs to hear of it any more.
+    Dismiss,
 }
 
 /// What was begun, or would be.
@@ -159,9 +161,10 @@ pub(super) async fn set(
         Change::Pause => JobChange::Pause,
         Change::Resume => JobChange::Resume,
         Change::Abort => JobChange::Abort,
-        Change::Retry => {
-            let retried = state.retry(id, params.dry_run).await?;
-            return Ok(get(State(state), Path(job)).await?.changed(retried > 0));
+        Change::Retry | Change::Dismiss => {
+            let retry = matches!(body.change, Change::Retry);
+            let settled = state.settle_failed(id, retry, params.dry_run).await?;
+            return Ok(get(State(state), Path(job)).await?.changed(settled > 0));
         }
     };
     let done = state.write(Request::SetJob { id, change }, params.dry_run).await?;
@@ -285,8 +288,8 @@ impl AdminState {
         Ok(Resource::read(body, found.modseq).created(format!("/api/v1/jobs/{id}")).into_response())
     }
 
-    /// Plans the failed moves of a job once more, and says how many.
-    async fn retry(&self, id: JobId, dry_run: bool) -> Result<u64, Problem> {
+    /// Plans the failed moves of a job once more, or puts them away; says how many.
+    async fn settle_failed(&self, id: JobId, retry: bool, dry_run: bool) -> Result<u64, Problem> {
         let (mut count, mut after) = (0, AccountId(0));
         loop {
             let read = move |reader: &Reader<'_>| {
@@ -298,8 +301,8 @@ impl AdminState {
             let Some(last) = page.last() else { return Ok(count) };
             after = last.account;
             for row in page {
-                let reason = "tried again by an administrator".to_owned();
-                let request = Request::AbortMove { account: row.account, retry: true, reason };
+                let reason = "an administrator said so".to_owned();
+                let request = Request::AbortMove { account: row.account, retry, reason };
                 count += u64::from(self.write(request, dry_run).await?.changed);
             }
         }

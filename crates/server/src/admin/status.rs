@@ -87,10 +87,10 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusVi
             groups: reader.entry_count(RowKind::Group)?,
             shared_mailboxes: reader.entry_count(RowKind::Shared)?,
         };
-        let servers = reader.candidates()?;
-        Ok::<_, Problem>((directory, servers))
+        let (servers, work) = (reader.candidates()?, findings::of_work(reader)?);
+        Ok::<_, Problem>((directory, servers, work))
     };
-    let (directory, candidates) = state.directory.read(read).await?;
+    let (directory, candidates, work) = state.directory.read(read).await?;
     let mut asked = tokio::task::JoinSet::new();
     for (at, candidate) in candidates.iter().enumerate() {
         let (state, server, head) = (state.clone(), candidate.server.id, directory.modseq.0);
@@ -102,7 +102,8 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusVi
             answers[at] = answer;
         }
     }
-    let problems = findings::of(&candidates, &answers, directory.modseq.0, state.directory.now());
+    let mut problems = findings::of(&candidates, &answers, directory.modseq.0, state.directory.now());
+    problems.extend(work);
     let servers = candidates.into_iter().zip(answers).map(|(candidate, answer)| health(candidate, answer)).collect();
     let node = NodeView { started_at: view::time(state.node.started_at), info: NodeInfo::clone(&state.node) };
     Ok(Json(StatusView { node, directory, problems, servers }))

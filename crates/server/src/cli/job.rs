@@ -85,6 +85,14 @@ pub enum JobCommand {
         #[command(flatten)]
         write: WriteArgs,
     },
+    /// Leave what failed where it is, and say no more about it
+    Dismiss {
+        /// Its id
+        job: String,
+        /// See [`WriteArgs`].
+        #[command(flatten)]
+        write: WriteArgs,
+    },
 }
 
 pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: JobCommand) -> Result<Exit, CliError> {
@@ -101,6 +109,7 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Job
         JobCommand::Resume { job, write } => change(job, "resume", write).await,
         JobCommand::Abort { job, write } => change(job, "abort", write).await,
         JobCommand::Retry { job, write } => change(job, "retry", write).await,
+        JobCommand::Dismiss { job, write } => change(job, "dismiss", write).await,
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) async fn failover(
     });
     session.say(&format!(
         "When {0} comes back it follows the accounts that it has lost, and serves none of them. What it has and the \
-         new server lacks is set aside there and told by sterna status on {0}.\n",
+         new server lacks is set aside there; its log names the accounts.\n",
         args.server
     ));
     let all_served = begun["refused"].as_array().is_none_or(Vec::is_empty);

@@ -8,7 +8,7 @@ use sterna_cluster::copies::{CopyBook, CopyFacts, CopyHolder};
 use sterna_cluster::moving::core::limits::back_off_ms;
 use sterna_cluster::moving::core::step::{MovePhase as Phase, MoveView};
 use sterna_cluster::moving::{BookError, MoveBook, MoveEntry, Wish};
-use sterna_directory::model::{CopyPurpose, Durability, Job, JobState, Move, MovePhase};
+use sterna_directory::model::{CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase};
 use sterna_directory::read::Reader;
 use sterna_directory::row::{Cursor, RowKind};
 use sterna_directory::{Directory, Request, StorageError, settings};
@@ -144,7 +144,9 @@ fn entry(reader: &Reader<'_>, row: &Move, job: &Job) -> Result<Option<MoveEntry>
 
 /// Moves that are not over: of each job those closest to their end first, so that nothing stays sealed for others.
 fn entries(reader: &Reader<'_>, limit: usize) -> Result<Vec<MoveEntry>, StorageError> {
-    let jobs = reader.active_jobs(JobId(0), JOBS_MAX)?;
+    let mut jobs = reader.active_jobs(JobId(0), JOBS_MAX)?;
+    // A failover asks nobody and copies nothing; it is done where it is begun.
+    jobs.retain(|job| job.kind != JobKind::Failover);
     let mut found = Vec::new();
     for phase in [MovePhase::CutOver { deadline: Timestamp(0) }, MovePhase::Copying, MovePhase::Planned] {
         for job in &jobs {

@@ -335,7 +335,8 @@ impl Parts {
         };
         let client = ControlClient::new(self.peers.clone());
         let accounts: Arc<dyn Accounts> = self.accounts.clone();
-        let stores = Stores::new(self.identity.node(), control, client, accounts, self.directory.clone());
+        let copies = CopiesClient::new(self.peers.clone(), self.keeper.clone());
+        let stores = Stores::new(self.identity.node(), control, client, copies, accounts, self.directory.clone());
         let state = AdminState {
             directory: self.directory.clone(),
             authentication: self.authentication.clone(),

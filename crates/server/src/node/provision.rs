@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sterna_account::service::Accounts;
-use sterna_account::{Account, AccountError, Mutation, Quota};
-use sterna_base::{AccountId, Epoch, NodeId, OperationId, Secret};
+use sterna_account::{Account, AccountError, Mutation, Quota, Role};
+use sterna_base::{AccountId, Epoch, Modseq, NodeId, OperationId, Secret};
+use sterna_cluster::copies::CopiesClient;
+use sterna_cluster::copies::calls::CopyState;
 use sterna_cluster::join::{JoinDesk, TokenEntry, TokenGrant};
 use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole, NodeStatus};
 use sterna_directory::Directory;
@@ -25,6 +27,7 @@ pub struct Stores {
     node: NodeId,
     own: Arc<Control>,
     others: ControlClient,
+    copies: CopiesClient,
     accounts: Arc<dyn Accounts>,
     directory: Directory,
 }
@@ -35,10 +38,11 @@ impl Stores {
         node: NodeId,
         own: Arc<Control>,
         others: ControlClient,
+        copies: CopiesClient,
         accounts: Arc<dyn Accounts>,
         directory: Directory,
     ) -> Self {
-        Stores { node, own, others, accounts, directory }
+        Stores { node, own, others, copies, accounts, directory }
     }
 }
 
@@ -47,6 +51,19 @@ fn call_error(server: NodeId, error: &CallError) -> ProvisionError {
     match error {
         CallError::Refused { .. } => ProvisionError::Refused { server, cause },
         _ => ProvisionError::Unreachable { server, cause },
+    }
+}
+
+fn report(state: CopyState) -> StoreReport {
+    // What has not heard of its source yet knows of no modseq of it; every account has one.
+    let is_copy = matches!(state.role, Role::Follower | Role::Ready);
+    StoreReport {
+        modseq: state.modseq,
+        bytes: state.bytes,
+        source_modseq: (is_copy && state.source_modseq > Modseq::ZERO).then_some(state.source_modseq),
+        fetched_bytes: state.fetched_bytes,
+        equal_since: state.equal_since,
+        trouble: state.trouble,
     }
 }
 
@@ -113,9 +130,13 @@ impl Provision for Stores {
         self.others.status(server).await.map_err(|error| call_error(server, &error))
     }
 
-    async fn store(&self, _account: AccountId, server: NodeId) -> Result<StoreReport, ProvisionError> {
-        let cause = "servers don't tell yet how far their copies are".to_owned();
-        Err(ProvisionError::Refused { server, cause })
+    async fn store(&self, account: AccountId, server: NodeId) -> Result<StoreReport, ProvisionError> {
+        let state = self.copies.state(server, account).await;
+        match state {
+            Ok(Some(state)) => Ok(report(state)),
+            Ok(None) => Err(ProvisionError::Refused { server, cause: "it has no store of the account".to_owned() }),
+            Err(error) => Err(ProvisionError::Unreachable { server, cause: error.to_string() }),
+        }
     }
 }
 

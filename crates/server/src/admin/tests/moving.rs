@@ -282,6 +282,34 @@ async fn a_failover_that_was_interrupted_is_finished() {
 }
 
 #[tokio::test]
+async fn what_failed_is_told_tried_again_or_put_away() {
+    let (node, [ana, ben, _]) = Node::with_people().await;
+    let begun = node.job(to_beta(&["ana@demo.test", "ben@demo.test"])).await.unwrap().body;
+    let id = begun["job"]["id"].to_string();
+    for account in [ana, ben] {
+        node.submit(Request::FailMove { account, reason: "its disk is full".into() }).await;
+    }
+    let status = node.get(&["status"]).await.unwrap();
+    let told = status["problems"][0]["what"].as_str().unwrap();
+    assert!(told.starts_with("2 accounts of job 1") && told.ends_with("ana@demo.test: its disk is full"), "{told}");
+    assert_eq!(node.run(&["job", "follow", &id]).await, Exit::Failed, "it is over, and nothing moved");
+    assert_eq!(node.run(&["job", "retry", &id]).await, Exit::Done);
+    let job = node.get(&["jobs", &id]).await.unwrap();
+    assert_eq!((&job["state"], &job["left"], &job["failed"]), (&json!("running"), &json!(2), &json!(0)));
+    assert_eq!(node.run(&["job", "pause", &id]).await, Exit::Done);
+    let status = node.get(&["status"]).await.unwrap();
+    assert!(status["problems"][0]["what"].as_str().unwrap().contains("is paused, with 2 accounts left"), "{status}");
+    assert_eq!(node.run(&["job", "resume", &id]).await, Exit::Done);
+    for account in [ana, ben] {
+        node.submit(Request::FailMove { account, reason: "again".into() }).await;
+    }
+    assert_eq!(node.run(&["job", "dismiss", &id]).await, Exit::Done);
+    assert_eq!(node.run(&["job", "dismiss", &id]).await, Exit::NothingToDo);
+    assert_eq!(node.get(&["status"]).await.unwrap()["problems"], json!([]));
+    assert_eq!(node.state.directory.check().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_plan_that_is_no_longer_true_is_not_done() {
     let (node, [ana, ben, _]) = Node::with_people().await;
     let one = |account: AccountId, from: &str| json!({"account": account, "from": from, "to": "beta"});
