@@ -193,9 +193,12 @@ pub trait Store: Read {
     fn purge(&mut self, before: Timestamp, now: Timestamp, limit: usize) -> Result<u64, StoreError>;
 
     /// Sets epoch and role, durably, on the word of the directory. The epoch never goes back: a smaller one is
-    /// [`CommitError::WrongEpoch`]. A follower gets another role only while it is equal to the copy that it follows:
-    /// [`CommitError::NotEqual`].
-    fn set_role(&mut self, epoch: Epoch, role: Role) -> Result<(), CommitError>;
+    /// [`CommitError::WrongEpoch`].
+    ///
+    /// A follower gets another role only while it is equal to the copy that it follows: [`CommitError::NotEqual`].
+    /// There is one exception, for a failover: one that was equal before and is behind becomes [`Role::Active`] as it
+    /// is. What is half there of the last changes is put in order by a commit of its own; what is not there is lost.
+    fn set_role(&mut self, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), CommitError>;
 
     /// Applies a page, whole or not at all, durably, with the place where it ends. The rows of a page may be of another
     /// time than those that are here: a name that another row holds here is taken from it, because that row's newer

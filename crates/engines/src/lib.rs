@@ -5,4 +5,5 @@ pub mod disk;
 pub mod faults;
 pub mod memory;
 pub mod names;
+mod settle;
 pub mod sqlite;

@@ -147,7 +147,7 @@ impl OpenStore {
     pub async fn set_role(&self, epoch: Epoch, role: Role) -> Result<(), CommitError> {
         let inner = self.inner.clone();
         self.write(move |store| {
-            store.set_role(epoch, role)?;
+            store.set_role(epoch, role, inner.clock.now())?;
             {
                 let mut standing = inner.standing.write();
                 let was_sealed = standing.role == Role::Sealed;

@@ -476,10 +476,11 @@ impl World {
 
     fn set_role(&mut self, node: NodeIx, account: AccountId, epoch: Epoch, role: Role) {
         let is_lax = self.is_mutant(Mutant::DropTheEpochCheck);
+        let now = self.clock(node);
         let Some(store) = self.data(node).open.get_mut(&account).and_then(|open| open.store.as_mut()) else { return };
         let epoch = if is_lax { epoch.max(store.head().unwrap().epoch) } else { epoch };
         // A refusal is no news: the duty is looked at again.
-        let _ = store.set_role(epoch, role);
+        let _ = store.set_role(epoch, role, now);
     }
 
     fn make_follower(&mut self, node: NodeIx, account: AccountId, epoch: Epoch) {

@@ -325,7 +325,7 @@ impl World {
         let now = self.clock(node);
         let mut store = self.data(node).disk[&account].engine.copied().open(account).unwrap();
         let epoch = Epoch(store.head().unwrap().epoch.0 + 1);
-        store.set_role(epoch, Role::Active).map_err(|e| format!("S9: account {account} on node {node}: {e}"))?;
+        store.set_role(epoch, Role::Active, now).map_err(|e| format!("S9: account {account} on node {node}: {e}"))?;
         let Some(truth) = self.oracle.accounts.get(&account) else { return Ok(()) };
         for done in &truth.history {
             let commit = Commit { epoch, ..done.commit.clone() };

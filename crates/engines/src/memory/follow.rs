@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page};
-use sterna_account::{Change, Container, Content, Counts, Digest, Item, Role};
+use sterna_account::{Change, Container, Content, Counts, Digest, Expunged, Item, Retained, Role};
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
-use sterna_base::{BlobHash, ContainerId, Modseq};
+use sterna_base::{BlobHash, ContainerId, Modseq, Timestamp, Uid};
 
 use super::state::{Contents, Place, State};
+use crate::settle::{Equality, settled};
 
 /// The state after a page.
 pub fn page(state: &State, page: &Page, blobs: Vec<CopiedBlob>) -> Result<(State, Applied), FollowError> {
@@ -32,7 +33,7 @@ pub fn page(state: &State, page: &Page, blobs: Vec<CopiedBlob>) -> Result<(State
         state.operations = state.operations.max(page.last_answer);
     }
     let (progress, is_equal) = (page.end(), page.is_last);
-    state.progress = Some((progress, is_equal));
+    state.progress = Some((progress, state.progress().1.after(is_equal)));
     let applied = Applied { progress, modseq: state.modseq, digest: state.head().digest, is_equal };
     Ok((state, applied))
 }
@@ -44,7 +45,7 @@ pub fn container_page(state: &State, page: &ContainerPage, blobs: Vec<CopiedBlob
     copy.rows(&[], &own)?;
     copy.rows(&[], &page.rows)?;
     copy.state.settle_blobs();
-    copy.state.progress = Some((state.progress().0, false));
+    copy.state.progress = Some((state.progress().0, Equality::Never));
     Ok(copy.state)
 }
 
@@ -65,10 +66,32 @@ pub fn forget_container(state: &State, id: ContainerId, rows_max: usize) -> Resu
         count += usize::from(state.deleted_containers.remove(&id).is_some());
     }
     if count > 0 {
-        state.progress = Some((state.progress().0, false));
+        state.progress = Some((state.progress().0, Equality::Never));
     }
     state.settle_blobs();
     Ok((copy.state, count as u64))
+}
+
+/// Puts in order what is half there in a copy that takes over: as a commit of its own if there is anything.
+pub fn settle(state: &mut State, now: Timestamp) {
+    let modseq = state.modseq.next();
+    let is_orphan = |place: &&Place| state.deleted_containers.contains_key(&place.0);
+    let orphans: Vec<Place> = state.items.keys().filter(is_orphan).copied().collect();
+    let containers: Vec<Container> = state.containers.values().cloned().collect();
+    let changed = settled(&containers);
+    if orphans.is_empty() && changed.is_empty() {
+        return;
+    }
+    for (container, uid) in orphans {
+        let Some(item) = state.items.remove(&(container, uid)) else { continue };
+        let Item { blob, size, flags, internal_date, name, .. } = item;
+        let retained = Some(Retained { blob, size, flags, internal_date, name });
+        state.expunged.insert((container, uid), Expunged { container, uid, modseq, expunged_at: now, retained });
+    }
+    for new in changed {
+        state.containers.insert(new.id, Container { modseq, highest_modseq: modseq, ..new });
+    }
+    state.modseq = modseq;
 }
 
 /// At the source's head the sums here must be the source's.
@@ -137,7 +160,7 @@ impl Copy {
                 let place = (expunged.container, expunged.uid);
                 self.state.items.remove(&place);
                 self.state.expunged.insert(place, expunged.clone());
-                self.reach(expunged.container, expunged.modseq);
+                self.reach(expunged.container, expunged.modseq, expunged.uid);
             }
         }
         Ok(())
@@ -178,12 +201,13 @@ impl Copy {
         }
         self.state.expunged.remove(&place);
         self.state.items.insert(place, item.clone());
-        self.reach(id, item.modseq);
+        self.reach(id, item.modseq, item.uid);
         Ok(())
     }
 
-    fn reach(&mut self, id: ContainerId, modseq: Modseq) {
+    fn reach(&mut self, id: ContainerId, modseq: Modseq, uid: Uid) {
         if let Some(container) = self.state.containers.get_mut(&id) {
+            container.uid_next = container.uid_next.max(Uid(uid.0.saturating_add(1)));
             container.highest_modseq = container.highest_modseq.max(modseq);
             container.modseq = container.highest_modseq;
         }

@@ -7,6 +7,8 @@ use sterna_account::follow::{KeptAnswer, Progress};
 use sterna_account::{Container, Counts, Cursor, Digest, Expunged, Head, Item, Quota, Role, SystemFlag};
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid};
 
+use crate::settle::Equality;
+
 /// An item's place: its container and its UID.
 pub type Place = (ContainerId, Uid);
 
@@ -48,7 +50,7 @@ pub struct State {
     /// The number of the last operation.
     pub operations: u64,
     /// How far a copy that follows got, and whether that was the source's state; `None` since it was active.
-    pub progress: Option<(Progress, bool)>,
+    pub progress: Option<(Progress, Equality)>,
     /// The latest time that a caller named: blobs are staged without one.
     pub latest: Timestamp,
 }
@@ -73,7 +75,7 @@ impl State {
             staged: BTreeMap::new(),
             answers: BTreeMap::new(),
             operations: 0,
-            progress: (role == Role::Follower).then_some((Progress::start(), false)),
+            progress: (role == Role::Follower).then_some((Progress::start(), Equality::Never)),
             latest: now,
         }
     }
@@ -92,9 +94,9 @@ impl State {
     }
 
     /// How far this copy is, and whether it is equal to what it follows.
-    pub fn progress(&self) -> (Progress, bool) {
+    pub fn progress(&self) -> (Progress, Equality) {
         let own = Progress { rows: Cursor::since(self.modseq), answers: self.operations };
-        self.progress.unwrap_or((own, true))
+        self.progress.unwrap_or((own, Equality::Now))
     }
 
     /// The kept answer of an operation.

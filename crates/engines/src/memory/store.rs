@@ -16,6 +16,7 @@ use super::blobs::Writer;
 use super::follow;
 use super::read::Reader;
 use super::state::State;
+use crate::settle::Equality;
 
 /// One account's store.
 pub struct MemoryStore {
@@ -63,13 +64,15 @@ impl Store for MemoryStore {
         Ok(purged as u64)
     }
 
-    fn set_role(&mut self, epoch: Epoch, role: Role) -> Result<(), CommitError> {
+    fn set_role(&mut self, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), CommitError> {
         let mut state = self.reader.state.lock();
         if epoch < state.epoch {
             return Err(CommitError::WrongEpoch { current: state.epoch });
         }
-        if role != Role::Follower && !state.progress().1 {
-            return Err(CommitError::NotEqual);
+        match (role, state.progress().1) {
+            (Role::Follower, _) | (_, Equality::Now) => {}
+            (Role::Active, Equality::Before) => follow::settle(&mut state, now),
+            _ => return Err(CommitError::NotEqual),
         }
         if role == Role::Active {
             state.progress = None;

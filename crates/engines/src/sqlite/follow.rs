@@ -15,6 +15,7 @@ use super::items;
 use super::read::Reader;
 use super::rows::{keyword_columns, sql};
 use super::transaction::{Transaction, keep_answer};
+use crate::settle::Equality;
 
 /// The blobs that came with a page.
 pub type Copied = HashMap<BlobHash, CopiedBlob>;
@@ -48,21 +49,22 @@ pub fn set_progress(
     conn: &Connection,
     account: AccountId,
     progress: Progress,
-    is_equal: bool,
+    equality: Equality,
 ) -> Result<(), StoreError> {
     let statement = "INSERT INTO progress (account, modseq, container, uid, answers, is_equal) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (account) DO UPDATE SET modseq = excluded.modseq, \
          container = excluded.container, uid = excluded.uid, answers = excluded.answers, is_equal = excluded.is_equal";
     let mut statement = conn.prepare_cached(statement).map_err(store_error)?;
     let (rows, answers) = (progress.rows, sql(progress.answers));
-    let values = params![sql(account.0), sql(rows.modseq.0), sql(rows.container.0), rows.uid.0, answers, is_equal];
+    let values =
+        params![sql(account.0), sql(rows.modseq.0), sql(rows.container.0), rows.uid.0, answers, equality as u8];
     statement.execute(values).map_err(store_error)?;
     Ok(())
 }
 
 /// Applies a page.
 pub fn page(reader: &Reader, page: &Page, blobs: Copied, now: Timestamp) -> Result<(Applied, Files), FollowError> {
-    let ((progress, was_equal), mut copy) = Copy::begin(reader, blobs, now)?;
+    let ((progress, before_it), mut copy) = Copy::begin(reader, blobs, now)?;
     if page.after != progress || !page.is_in_order() || page.head.account != reader.account {
         return Err(FollowError::NotNext);
     }
@@ -82,13 +84,14 @@ pub fn page(reader: &Reader, page: &Page, blobs: Copied, now: Timestamp) -> Resu
         copy.transaction.numbers.operations = copy.transaction.numbers.operations.max(page.last_answer);
     }
     let (end, is_equal) = (page.end(), page.is_last);
+    let equality = before_it.after(is_equal);
     let transaction = &mut copy.transaction;
     let is_same = (transaction.head.clone(), transaction.numbers) == before && transaction.modseq == before.0.modseq;
     // A look that found nothing new writes nothing, and costs no flush.
-    if !is_same || page.end() != progress || is_equal != was_equal || !page.rows.is_empty() {
+    if !is_same || page.end() != progress || equality != before_it || !page.rows.is_empty() {
         transaction.change_account();
         transaction.write()?;
-        set_progress(&reader.conn, reader.account, end, is_equal)?;
+        set_progress(&reader.conn, reader.account, end, equality)?;
     }
     let (modseq, digest) = (copy.transaction.head.modseq, copy.transaction.head.digest);
     Ok((Applied { progress: end, modseq, digest, is_equal }, copy.files()?))
@@ -107,7 +110,7 @@ pub fn container_page(
     copy.rows(&[], &page.rows)?;
     copy.transaction.change_account();
     copy.transaction.write()?;
-    set_progress(&reader.conn, reader.account, progress, false)?;
+    set_progress(&reader.conn, reader.account, progress, Equality::Never)?;
     copy.files()
 }
 
@@ -130,13 +133,15 @@ pub fn forget_container(reader: &Reader, id: ContainerId, rows_max: usize) -> Re
     if count > 0 {
         copy.transaction.change_account();
         copy.transaction.write()?;
-        set_progress(&reader.conn, reader.account, progress, false)?;
+        set_progress(&reader.conn, reader.account, progress, Equality::Never)?;
     }
     Ok((count as u64, copy.files()?))
 }
 
-/// A change of an item changes its container's row.
-fn reach(container: &mut Container, modseq: Modseq) {
+/// A change of an item changes its container's row. The page doesn't bring the row when the container is deleted by
+/// then, which shows here later.
+fn reach(container: &mut Container, modseq: Modseq, uid: Uid) {
+    container.uid_next = container.uid_next.max(Uid(uid.0.saturating_add(1)));
     container.highest_modseq = container.highest_modseq.max(modseq);
     container.modseq = container.highest_modseq;
 }
@@ -151,7 +156,7 @@ struct Copy<'a> {
 }
 
 impl<'a> Copy<'a> {
-    fn begin(reader: &'a Reader, blobs: Copied, now: Timestamp) -> Result<((Progress, bool), Self), FollowError> {
+    fn begin(reader: &'a Reader, blobs: Copied, now: Timestamp) -> Result<((Progress, Equality), Self), FollowError> {
         let (head, numbers) = reader.head_row()?;
         if head.role != Role::Follower {
             return Err(FollowError::NotFollowing);
@@ -295,7 +300,7 @@ impl<'a> Copy<'a> {
         quota.items_used += 1;
         let container = self.transaction.copied_container_mut(item.container)?;
         items::add(container, item);
-        reach(container, item.modseq);
+        reach(container, item.modseq, item.uid);
         Ok(())
     }
 
@@ -328,7 +333,7 @@ impl<'a> Copy<'a> {
         if self.transaction.lives(expunged.container)? {
             let container = self.transaction.copied_container_mut(expunged.container)?;
             container.digest.add(Digest::of_expunged(expunged));
-            reach(container, expunged.modseq);
+            reach(container, expunged.modseq, expunged.uid);
         }
         Ok(())
     }

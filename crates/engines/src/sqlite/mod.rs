@@ -15,6 +15,7 @@ mod page;
 mod read;
 mod rows;
 mod schema;
+mod settle;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use sterna_account::{Digest, Engine, Role, Store, StoreError};
 use sterna_base::{AccountId, Epoch, Timestamp};
 
 use crate::disk::{Disk, RealDisk};
+use crate::settle::Equality;
 use blob_files::BlobFiles;
 use connection::Purpose;
 use error::{file_error, store_error};
@@ -101,7 +103,7 @@ impl SqliteEngine {
         conn.execute(statement, values).map_err(store_error)?;
         if role == Role::Follower {
             // One without this row would be a copy that was active: whole up to its own head.
-            follow::set_progress(&conn, account, Progress::start(), false)?;
+            follow::set_progress(&conn, account, Progress::start(), Equality::Never)?;
         }
         connection::checkpoint(&conn)?;
         drop(conn);

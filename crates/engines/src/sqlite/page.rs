@@ -12,6 +12,7 @@ use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp, Uid, Ui
 use super::error::store_error;
 use super::read::{Reader, sql_limit};
 use super::rows::{self, sql};
+use crate::settle::Equality;
 
 impl Reader {
     /// See [`Read::page`]; inside a transaction.
@@ -107,7 +108,7 @@ impl Reader {
 
     /// How far this copy is, and whether it is equal to what it follows; inside a transaction. Without a row of its own
     /// it was active: it got to its own head.
-    pub fn progress_now(&self) -> Result<(Progress, bool), StoreError> {
+    pub fn progress_now(&self) -> Result<(Progress, Equality), StoreError> {
         let statement = "SELECT modseq, container, uid, answers, is_equal FROM progress WHERE account = ?1";
         let mut statement = self.conn.prepare_cached(statement).map_err(store_error)?;
         let found = statement.query_row([self.id()], rows::progress).optional().map_err(store_error)?;
@@ -115,7 +116,7 @@ impl Reader {
             return Ok(found);
         }
         let (head, numbers) = self.head_row()?;
-        Ok((Progress { rows: Cursor::since(head.modseq), answers: numbers.operations }, true))
+        Ok((Progress { rows: Cursor::since(head.modseq), answers: numbers.operations }, Equality::Now))
     }
 
     /// See [`Read::copied_blobs`]; inside a transaction.

@@ -8,6 +8,8 @@ use sterna_account::{
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid, UidValidity};
 
+use crate::settle::Equality;
+
 /// Columns of [`container`].
 pub const CONTAINER: &str = "container, parent, kind, name, special_use, uid_validity, uid_next, modseq, \
      highest_modseq, items, bytes, unseen, deleted, deleted_bytes, keywords, digest, acl";
@@ -112,11 +114,12 @@ pub fn head(row: &Row<'_>) -> Result<(Head, Numbers)> {
     Ok((head, numbers))
 }
 
-/// How far a follower is, and whether that was the source's state: columns modseq, container, uid, answers, is_equal.
-pub fn progress(row: &Row<'_>) -> Result<(Progress, bool)> {
+/// How far a follower is, and whether it was its source: columns modseq, container, uid, answers, is_equal.
+pub fn progress(row: &Row<'_>) -> Result<(Progress, Equality)> {
     let (modseq, container) = (Modseq(number(row, 0)?), ContainerId(number(row, 1)?));
     let rows = Cursor { modseq, container, uid: uid(row, 2)? };
-    Ok((Progress { rows, answers: number(row, 3)? }, row.get(4)?))
+    let equality = Equality::from_number(row.get(4)?).ok_or_else(|| damaged(4, "an unknown equality"))?;
+    Ok((Progress { rows, answers: number(row, 3)? }, equality))
 }
 
 /// A container.

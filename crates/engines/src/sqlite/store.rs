@@ -18,8 +18,9 @@ use super::connection::{self, Purpose};
 use super::error::store_error;
 use super::read::Reader;
 use super::rows::sql;
-use super::{contents, follow, transaction};
+use super::{contents, follow, settle, transaction};
 use crate::disk::Disk;
+use crate::settle::Equality;
 
 /// How old a blob that nothing refers to must be before it is taken for abandoned: one day.
 const STAGED_KEPT_MS: i64 = 24 * 3600 * 1000;
@@ -286,14 +287,16 @@ impl Store for SqliteStore {
         Ok(rows)
     }
 
-    fn set_role(&mut self, epoch: Epoch, role: Role) -> Result<(), CommitError> {
+    fn set_role(&mut self, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), CommitError> {
         self.transact(|reader| {
             let head = reader.head()?;
             if epoch < head.epoch {
                 return Err(CommitError::WrongEpoch { current: head.epoch });
             }
-            if role != Role::Follower && !reader.progress_now()?.1 {
-                return Err(CommitError::NotEqual);
+            match (role, reader.progress_now()?.1) {
+                (Role::Follower, _) | (_, Equality::Now) => {}
+                (Role::Active, Equality::Before) => settle::settle(reader, now)?,
+                _ => return Err(CommitError::NotEqual),
             }
             let account = sql(reader.account.0);
             if role == Role::Active {

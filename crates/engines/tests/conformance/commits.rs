@@ -126,20 +126,20 @@ fn an_answer_is_kept_for_its_time_and_across_reopening(bed: &mut Bed) {
 fn an_answer_comes_before_the_epoch(bed: &mut Bed) {
     let sent = commit(vec![append("once")]);
     let answer = bed.send(&sent).unwrap();
-    bed.store_mut().set_role(Epoch(2), Role::Sealed).unwrap();
+    bed.store_mut().set_role(Epoch(2), Role::Sealed, NOW).unwrap();
     assert_eq!(bed.send(&sent), Err(CommitError::Sealed), "another copy may have to say it by now");
-    bed.store_mut().set_role(Epoch(2), Role::Active).unwrap();
+    bed.store_mut().set_role(Epoch(2), Role::Active, NOW).unwrap();
     assert_eq!(bed.send(&sent).unwrap(), Committed { repeated: true, ..answer });
 }
 
 fn epochs_only_grow_and_a_sealed_account_takes_nothing(bed: &mut Bed) {
     let before = bed.head();
-    bed.store_mut().set_role(Epoch(1), Role::Sealed).unwrap();
+    bed.store_mut().set_role(Epoch(1), Role::Sealed, NOW).unwrap();
     assert_eq!(bed.commit(vec![append("late")]), Err(CommitError::Sealed));
-    bed.store_mut().set_role(Epoch(3), Role::Active).unwrap();
+    bed.store_mut().set_role(Epoch(3), Role::Active, NOW).unwrap();
     let wrong = CommitError::WrongEpoch { current: Epoch(3) };
     assert_eq!(bed.commit(vec![append("behind")]), Err(wrong.clone()));
-    assert_eq!(bed.store_mut().set_role(Epoch(2), Role::Active), Err(wrong));
+    assert_eq!(bed.store_mut().set_role(Epoch(2), Role::Active, NOW), Err(wrong));
     bed.reopen();
     assert_eq!(bed.head(), Head { epoch: Epoch(3), ..before });
 }

@@ -28,6 +28,7 @@ on_every_engine!(
     a_number_is_not_given_again_after_its_answer_is_purged,
     only_what_follows_the_next_page_is_applied,
     only_an_equal_copy_takes_another_role,
+    a_failover_puts_in_order_what_is_half_there,
     the_old_one_follows_back,
     a_look_at_a_source_without_news_changes_nothing,
 );
@@ -229,7 +230,7 @@ fn limits_and_numbers_go_along(bed: &mut Bed) {
     let mut copy = Copy::new(bed);
     copy.pull_all(bed, 3);
     let there = bed.done(vec![create(None, "b")]);
-    copy.store.set_role(Epoch(2), Role::Active).unwrap();
+    copy.store.set_role(Epoch(2), Role::Active, NOW).unwrap();
     let mutations = vec![create(None, "b")];
     let sent = Commit { operation: OperationId::random(), epoch: Epoch(2), mutations };
     let here = copy.store.commit(&[sent], bed.now).unwrap().remove(0).unwrap();
@@ -244,7 +245,7 @@ fn a_commit_is_answered_at_the_new_place_and_not_done_again(bed: &mut Bed) {
     let mut copy = Copy::new(bed);
     copy.pull_all(bed, 4);
     assert_eq!(copy.store.commit(std::slice::from_ref(&sent), bed.now).unwrap(), [Err(CommitError::Sealed)]);
-    copy.store.set_role(Epoch(2), Role::Active).unwrap();
+    copy.store.set_role(Epoch(2), Role::Active, NOW).unwrap();
     let again = copy.store.commit(&[sent], bed.now).unwrap().remove(0).unwrap();
     assert_eq!(again, Committed { repeated: true, ..answer });
     assert_eq!(copy.store.head().unwrap().quota.items_used, 1);
@@ -256,7 +257,7 @@ fn a_number_is_not_given_again_after_its_answer_is_purged(bed: &mut Bed) {
     assert_eq!(bed.purge(DAY_MS), 2);
     let mut copy = Copy::new(bed);
     copy.pull_all(bed, 100);
-    copy.store.set_role(Epoch(2), Role::Active).unwrap();
+    copy.store.set_role(Epoch(2), Role::Active, NOW).unwrap();
     let sent = Commit { operation: OperationId::random(), epoch: Epoch(2), mutations: vec![append("2")] };
     copy.store.commit(&[sent], bed.now).unwrap().remove(0).unwrap();
     let answers = copy.store.page(&Progress::start(), 9, 9).unwrap().answers;
@@ -297,28 +298,61 @@ fn only_an_equal_copy_takes_another_role(bed: &mut Bed) {
             assert!(!copy.pull(bed, rows));
         }
         for role in roles {
-            assert_eq!(copy.store.set_role(Epoch(2), role), Err(CommitError::NotEqual));
+            assert_eq!(copy.store.set_role(Epoch(2), role, NOW), Err(CommitError::NotEqual));
         }
         assert_eq!(copy.store.head().unwrap().epoch, Epoch(1));
     }
     copy.pull_all(bed, 3);
-    copy.store.set_role(Epoch(2), Role::Ready).unwrap();
+    copy.store.set_role(Epoch(2), Role::Ready, NOW).unwrap();
     let page = copy.page(bed, 3);
     assert_eq!(copy.apply(bed, &page), Err(FollowError::NotFollowing), "a ready one only waits");
-    copy.store.set_role(Epoch(2), Role::Follower).unwrap();
+    copy.store.set_role(Epoch(2), Role::Follower, NOW).unwrap();
     bed.done(vec![append("2")]);
     copy.pull_all(bed, 3);
-    assert_eq!(copy.store.set_role(Epoch(1), Role::Follower), Err(CommitError::WrongEpoch { current: Epoch(2) }));
+    assert_eq!(copy.store.set_role(Epoch(1), Role::Follower, NOW), Err(CommitError::WrongEpoch { current: Epoch(2) }));
+}
+
+fn a_failover_puts_in_order_what_is_half_there(bed: &mut Bed) {
+    let names = ["a", "b", "going", "below"];
+    let made = bed.done(names.iter().map(|name| create(None, name)).collect());
+    let [a, b, going, below] = [0, 1, 2, 3].map(|at| id(&made[at]));
+    bed.done((0..3).map(|number| append_to(going, &number.to_string())).collect());
+    bed.done(vec![rename(below, Some(going), "b"), append("1")]);
+    let mut copy = Copy::new(bed);
+    copy.pull_all(bed, 100);
+    // The copy hears of the new `a` and of the end of a folder, and then no more.
+    bed.done(vec![rename(a, None, "c"), rename(b, None, "a")]);
+    bed.done(vec![rename(below, None, "b"), expunge(going, uids(&[2])), delete(going)]);
+    bed.done(vec![rename(a, None, "d"), append_to(below, "never came")]);
+    let is_half = |copy: &Copy| copy.store.containers().unwrap().iter().all(|container| container.id != going);
+    while !is_half(&copy) {
+        assert!(!copy.pull(bed, 1));
+    }
+    assert_eq!(copy.store.set_role(Epoch(2), Role::Ready, bed.now), Err(CommitError::NotEqual));
+    let before = copy.store.head().unwrap();
+    copy.store.set_role(Epoch(2), Role::Active, bed.now).unwrap();
+    copy.check();
+    let container = |id| copy.store.container(id).unwrap().unwrap();
+    assert_eq!(container(b).name, "a");
+    assert_eq!(container(a).name, format!("recovered-{a}"));
+    assert_eq!((container(below).parent, container(below).name.as_str()), (None, "b"));
+    let head = copy.store.head().unwrap();
+    assert_eq!((head.modseq, head.quota.items_used), (before.modseq.next(), 1));
+    let tombstones = copy.store.expunged(going, Modseq::ZERO, Uid(0), 9).unwrap();
+    assert_eq!(tombstones.iter().filter(|row| row.retained.is_some()).count(), 3);
+    bed.take_over(copy.store);
+    let mutations = vec![rename(a, None, "c"), append("2")];
+    bed.send(&Commit { operation: OperationId::random(), epoch: Epoch(2), mutations }).unwrap();
 }
 
 fn the_old_one_follows_back(bed: &mut Bed) {
     bed.done(vec![append("1"), append("2")]);
     let mut copy = Copy::new(bed);
     copy.pull_all(bed, 4);
-    bed.store_mut().set_role(Epoch(1), Role::Sealed).unwrap();
+    bed.store_mut().set_role(Epoch(1), Role::Sealed, NOW).unwrap();
     copy.pull_all(bed, 4);
-    copy.store.set_role(Epoch(2), Role::Active).unwrap();
-    bed.store_mut().set_role(Epoch(2), Role::Follower).unwrap();
+    copy.store.set_role(Epoch(2), Role::Active, NOW).unwrap();
+    bed.store_mut().set_role(Epoch(2), Role::Follower, NOW).unwrap();
     bed.take_over(copy.store);
     let mut old = Copy { store: bed.other.open(ACCOUNT).unwrap() };
     let mutations = vec![append("3"), expunge(INBOX, uids(&[1]))];

@@ -146,10 +146,10 @@ fn a_diverged_account_is_found_out(bed: &mut Bed) {
     let mut copy = Copy::new(bed);
     copy.pull_all(bed, 100);
     bed.done(vec![append("only here"), create(None, "only here")]);
-    copy.store.set_role(Epoch(2), Role::Active).unwrap();
+    copy.store.set_role(Epoch(2), Role::Active, NOW).unwrap();
     bed.take_over(copy.store);
     let mut old = Copy { store: bed.other.open(ACCOUNT).unwrap() };
-    old.store.set_role(Epoch(2), Role::Follower).unwrap();
+    old.store.set_role(Epoch(2), Role::Follower, NOW).unwrap();
     for _ in 0..4 {
         let page = old.page(bed, 100);
         assert_refused(&mut old, bed, &page);

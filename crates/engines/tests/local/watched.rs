@@ -139,8 +139,8 @@ impl Store for WatchedStore {
         self.store.purge(before, now, limit)
     }
 
-    fn set_role(&mut self, epoch: Epoch, role: Role) -> Result<(), CommitError> {
-        self.store.set_role(epoch, role)
+    fn set_role(&mut self, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), CommitError> {
+        self.store.set_role(epoch, role, now)
     }
 
     fn follow(&mut self, page: &Page, blobs: Vec<CopiedBlob>, now: Timestamp) -> Result<Applied, FollowError> {

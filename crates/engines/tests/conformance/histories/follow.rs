@@ -9,6 +9,7 @@ use sterna_base::*;
 
 use super::pair::Pair;
 use super::steps::{self, Step};
+use crate::bed::NOW;
 
 /// How many histories one run lives through.
 const HISTORIES: u32 = 48;
@@ -163,11 +164,11 @@ const NOW_AND_THEN: Timestamp = Timestamp(0);
 /// The copy becomes the account, and the account its copy.
 fn switch(source: &mut Pair, copy: &mut Pair) {
     let (epoch, next) = (source.epoch(), Epoch(source.epoch().0 + 1));
-    source.both(|store| store.set_role(epoch, Role::Sealed)).unwrap();
+    source.both(|store| store.set_role(epoch, Role::Sealed, NOW)).unwrap();
     pull_all(source, copy, &WHOLE);
-    copy.both(|store| store.set_role(next, Role::Ready)).unwrap();
-    copy.both(|store| store.set_role(next, Role::Active)).unwrap();
-    source.both(|store| store.set_role(next, Role::Follower)).unwrap();
+    copy.both(|store| store.set_role(next, Role::Ready, NOW)).unwrap();
+    copy.both(|store| store.set_role(next, Role::Active, NOW)).unwrap();
+    source.both(|store| store.set_role(next, Role::Follower, NOW)).unwrap();
     copy.take_over(source, next);
 }
 
@@ -190,5 +191,28 @@ proptest! {
         live(&mut copy, &mut source, &back);
         pull_all(&mut copy, &mut source, &Pull { rows, answers: rows, ..WHOLE });
         assert_same(&mut copy, &mut source);
+    }
+
+    #[test]
+    fn a_copy_that_was_equal_takes_over_wherever_it_is(
+        before in prop::collection::vec(any_move(), 1..=STEPS_MAX),
+        behind in prop::collection::vec(any_move(), 1..=STEPS_MAX),
+        after in prop::collection::vec(steps::any_step(), 1..=STEPS_MAX),
+    ) {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let (mut source, mut copy) = (Pair::new(folders[0].path()), Pair::empty(folders[1].path(), Role::Follower));
+        live(&mut source, &mut copy, &before);
+        pull_all(&mut source, &mut copy, &WHOLE);
+        live(&mut source, &mut copy, &behind);
+        let items = copy.both(|store| store.head()).unwrap().quota.items_used;
+        let next = Epoch(source.epoch().0 + 1);
+        copy.both(|store| store.set_role(next, Role::Active, NOW)).unwrap();
+        assert!(copy.both(|store| store.head()).unwrap().quota.items_used <= items);
+        copy.take_over(&source, next);
+        copy.compare(0, "after the failover");
+        for (number, step) in after.iter().enumerate() {
+            copy.take(step);
+            copy.compare(number as u64, "after the failover");
+        }
     }
 }

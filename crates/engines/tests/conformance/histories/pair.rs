@@ -109,11 +109,11 @@ impl Pair {
             Step::Reopen => self.reopen(),
             Step::Seal => {
                 let (epoch, next) = (self.epoch, Epoch(self.epoch.0 + 1));
-                self.both(|store| store.set_role(epoch, Role::Sealed)).unwrap();
+                self.both(|store| store.set_role(epoch, Role::Sealed, NOW)).unwrap();
                 let late = self.commit_of(vec![Mutation::SetQuota { bytes_max: Some(0), items_max: None }]);
                 self.commit(&[late]);
-                self.both(|store| store.set_role(next, Role::Active)).unwrap();
-                self.both(|store| store.set_role(epoch, Role::Active)).unwrap_err();
+                self.both(|store| store.set_role(next, Role::Active, NOW)).unwrap();
+                self.both(|store| store.set_role(epoch, Role::Active, NOW)).unwrap_err();
                 self.epoch = next;
             }
         }
