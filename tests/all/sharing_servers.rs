@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sterna_testkit::binary::have;
@@ -117,6 +118,40 @@ fn a_server_that_is_away_takes_its_own_mailboxes_with_it_and_no_others() {
         until("all are listed again", SERVED_WITHIN, || {
             (!has(&done(&mut ben, "LIST \"\" *"), "UNAVAILABLE")).then_some(())
         });
+    }
+}
+
+#[test]
+fn an_owner_moves_while_others_read_and_write() {
+    let installation = shared();
+    let edge = installation.node("main").at;
+    let (mut ana, mut ben) = (edge.login(ANA).unwrap(), edge.login(BEN).unwrap());
+    done(&mut ben, &format!("SELECT {ANAS}"));
+    done(&mut ana, &format!("SETACL Sent {BEN} lr"));
+    for server in ["beta", "alpha"] {
+        let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut writer = edge.login(BEN).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    let appended = writer.append(ANAS, MESSAGE).unwrap();
+                    assert!(appended.ok(), "{appended:?}");
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            installation.admin_ok("main", &["account", "move", ANA, "--to", server]);
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert!(written.load(Ordering::Relaxed) > 0);
+        assert!(installation.admin_ok("main", &["account", "where", ANA]).contains(server));
+        // The session that was open counts every message once, and the rights came along.
+        let all = done(&mut ben, "UID SEARCH RETURN (COUNT) ALL");
+        let told = done(&mut ben, "UID SEARCH RETURN (COUNT) ALL");
+        let count = done(&mut ben, &format!("STATUS {ANAS} (MESSAGES)"));
+        let last = count.lines[0].trim_end_matches(')').rsplit(' ').next().unwrap().to_owned();
+        assert!(has(&told, &format!("COUNT {last}")), "{all:?} {told:?} {count:?}");
+        assert!(has(&done(&mut ana, "GETACL INBOX"), &format!("\"{BEN}\" \"lrswite")));
+        assert!(has(&done(&mut ben, "LIST \"\" *"), "Other users/ana@tern.test/Sent"));
     }
 }
 

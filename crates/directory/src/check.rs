@@ -6,7 +6,7 @@
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use sterna_account::Digest;
+use sterna_account::{Digest, Identifier};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, NodeId};
 
@@ -77,6 +77,13 @@ impl Reader<'_> {
                 expect(self.group(row.group)?.is_some(), "there is no such group");
                 if let Member::Local(id) = row.member {
                     expect(self.entry(id)?.is_some(), "there is no such member");
+                }
+            }
+            RowKind::Share => {
+                let row: crate::Share = index::read(kind, &change.key, content)?;
+                expect(self.entry(row.owner)?.is_some(), "nobody has this account");
+                if let Identifier::Entry(id) = row.grantee {
+                    expect(self.entry(id)?.is_some(), "there is nobody of that id to share with");
                 }
             }
             RowKind::Placement => {
