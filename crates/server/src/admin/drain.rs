@@ -32,8 +32,16 @@ impl AdminState {
             let patch = ServerPatch { draining: Some(true), ..ServerPatch::default() };
             self.write(Request::SetServer { id: server.id, expect: None, patch }, false).await?;
         }
-        let plan = self.plan_drain(server.id).await?;
-        self.begin(JobKind::Drain, format!("drain {}", server.name), by, plan, dry_run).await
+        match self.plan_drain(server.id).await {
+            Ok(plan) => self.begin(JobKind::Drain, format!("drain {}", server.name), by, plan, dry_run).await,
+            Err(problem) => {
+                if !dry_run && !server.draining {
+                    let patch = ServerPatch { draining: Some(false), ..ServerPatch::default() };
+                    self.write(Request::SetServer { id: server.id, expect: None, patch }, false).await?;
+                }
+                Err(problem)
+            }
+        }
     }
 }
 

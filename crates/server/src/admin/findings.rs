@@ -58,7 +58,8 @@ pub(super) fn of(
             following(&mut found, server, answer, head, now);
         }
     }
-    let open = |server: &Server| server.roles.data && server.accepts_new_accounts && server.weight > 0;
+    let open =
+        |server: &Server| server.roles.data && server.accepts_new_accounts && !server.draining && server.weight > 0;
     if !servers.iter().any(|candidate| open(&candidate.server)) {
         found.push(Finding {
             server: None,

@@ -59,6 +59,7 @@ pub(super) struct ServerHealth {
     roles: Vec<&'static str>,
     accounts: u64,
     accepts_new_accounts: bool,
+    draining: bool,
     weight: u32,
     reachable: bool,
     /// Why not.
@@ -144,6 +145,7 @@ fn health(candidate: Candidate, answer: Result<NodeStatus, String>) -> ServerHea
         roles: server.roles.names(),
         accounts,
         accepts_new_accounts: server.accepts_new_accounts,
+        draining: server.draining,
         weight: server.weight,
         reachable: cause.is_none(),
         cause,

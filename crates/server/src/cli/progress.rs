@@ -53,7 +53,7 @@ pub(super) async fn follow(session: &Session<'_>, global: &GlobalArgs, job: &str
                     screen.clear();
                     return Err(error);
                 }
-                screen.line("the main node doesn't answer; the job goes on once it does", false);
+                screen.line("the main node doesn't answer; the job goes on once it does");
             }
             Err(error) => {
                 screen.clear();
@@ -92,7 +92,7 @@ struct Screen {
     is_terminal: bool,
     /// What is in the line that will be rewritten.
     has_line: bool,
-    printed: Option<(Instant, u64)>,
+    printed_at: Option<Instant>,
 }
 
 impl Screen {
@@ -102,7 +102,7 @@ impl Screen {
             is_quiet: global.quiet,
             is_terminal: io::stderr().is_terminal(),
             has_line: false,
-            printed: None,
+            printed_at: None,
         }
     }
 
@@ -110,18 +110,12 @@ impl Screen {
         if self.format != Output::Table {
             return output::line(&progress.to_string());
         }
-        let settled = ["done", "failed", "aborted"].iter().filter_map(|field| progress[*field].as_u64()).sum();
-        let is_news = self.printed.is_none_or(|(_, before)| before != settled);
-        self.line_with(&line(progress), is_news, settled);
+        self.line(&line(progress));
         Ok(())
     }
 
-    fn line(&mut self, text: &str, is_news: bool) {
-        let settled = self.printed.map_or(0, |(_, settled)| settled);
-        self.line_with(text, is_news, settled);
-    }
-
-    fn line_with(&mut self, text: &str, is_news: bool, settled: u64) {
+    /// On a terminal the line is rewritten; elsewhere a log wants one now and then, not one for each account.
+    fn line(&mut self, text: &str) {
         if self.is_quiet || self.format != Output::Table {
             return;
         }
@@ -129,13 +123,9 @@ impl Screen {
             let cut: String = text.chars().take(LINE_CHARS_MAX).collect();
             output::note(&format!("{REWRITE}{cut}"));
             self.has_line = true;
-            return;
-        }
-        // Where every account would be a line, a log wants one now and then.
-        let is_due = self.printed.is_none_or(|(at, _)| at.elapsed() >= Duration::from_millis(LINE_MS));
-        if is_due || (is_news && self.printed.is_none()) {
+        } else if self.printed_at.is_none_or(|at| at.elapsed() >= Duration::from_millis(LINE_MS)) {
             output::note(&format!("{text}\n"));
-            self.printed = Some((Instant::now(), settled));
+            self.printed_at = Some(Instant::now());
         }
     }
 

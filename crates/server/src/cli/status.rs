@@ -78,6 +78,7 @@ fn row(server: &Value) -> Value {
         certificates.into_iter().filter_map(|(what, day)| Some(format!("{what} {}", day?))).collect();
     let new = match (server["accepts_new_accounts"].as_bool(), server["weight"].as_u64()) {
         _ if !server["roles"].as_array().is_some_and(|roles| roles.contains(&json!("data"))) => Value::Null,
+        _ if server["draining"] == true => json!("no, draining"),
         (Some(true), Some(1)) => json!("yes"),
         (Some(true), Some(weight)) => json!(format!("yes, weight {weight}")),
         _ => json!("no"),
