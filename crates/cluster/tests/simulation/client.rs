@@ -7,7 +7,7 @@ use sterna_account::{ContainerKind, Content, FlagAction, FlagSet, Mutation, NewI
 use sterna_base::{AccountId, ContainerId, Modseq, OperationId, Uid};
 
 use crate::edge::{Outcome, Work};
-use crate::message::Event;
+use crate::message::{Event, NodeIx};
 use crate::world::{EDGES, World};
 
 /// A client whose edge died notices after this.
@@ -21,7 +21,9 @@ pub struct Client {
     pub turn: u64,
     work: Option<Work>,
     began_at: i64,
-    /// The largest modseq that anybody was told before this began.
+    /// Through which edge.
+    edge: NodeIx,
+    /// What it must see at least if it reads.
     floor: Modseq,
     known: BTreeMap<ContainerId, Vec<Uid>>,
     /// When the last thing began that succeeded.
@@ -37,6 +39,7 @@ impl Client {
             turn: 0,
             work: None,
             began_at: 0,
+            edge: EDGES[0],
             floor: Modseq::ZERO,
             known: BTreeMap::new(),
             last_success: 0,
@@ -55,18 +58,14 @@ impl World {
         let repeated = self.clients[client].work.take().filter(|_| self.clients[client].is_delivering);
         let work = repeated.unwrap_or_else(|| self.new_work(client));
         let (account, turn, now) = (self.clients[client].account, self.clients[client].turn, self.now_ms);
-        let floor = self.oracle.acknowledged(account);
-        let is_reading = matches!(work, Work::Read(_));
+        let edge = *self.rng.pick(&EDGES);
+        let floor = self.oracle.floor(account, edge, now);
         let state = &mut self.clients[client];
         (state.work, state.began_at) = (Some(work.clone()), now);
-        state.floor = if is_reading { floor } else { Modseq::ZERO };
+        (state.edge, state.floor) = (edge, floor);
         self.at(now + GIVE_UP_MS, Event::Client { client, turn });
-        let up: Vec<_> = EDGES.into_iter().filter(|edge| self.nodes[*edge].is_up).collect();
-        if !up.is_empty() {
-            let edge = *self.rng.pick(&up);
-            if self.nodes[edge].paused_until <= now {
-                self.edge_call(edge, client, turn, account, work);
-            }
+        if self.nodes[edge].is_up && self.nodes[edge].paused_until <= now {
+            self.edge_call(edge, client, turn, account, work);
         }
     }
 
@@ -76,11 +75,11 @@ impl World {
             return;
         }
         let Some(work) = state.work.clone() else { return };
-        let (account, floor) = (state.account, state.floor);
+        let (account, edge, floor) = (state.account, state.edge, state.floor);
         match (&work, outcome) {
             (Work::Commit { operation, mutations }, Outcome::Committed(committed)) => {
                 self.learn(client, mutations, &committed.outcomes);
-                self.oracle.acknowledge(account, *operation, committed);
+                self.oracle.acknowledge(account, edge, self.now_ms, *operation, &committed);
                 self.succeeded(client);
             }
             (_, Outcome::Seen(seen)) => {

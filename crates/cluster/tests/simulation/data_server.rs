@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
+use sterna_account::local::SEALED_READS_MS_MAX;
 use sterna_account::{Commit, CommitError, Content, Engine, FlagSet, Head, Mutation, NewItem, Role, Store};
 use sterna_base::{AccountId, ContainerId, Epoch};
 use sterna_cluster::moving::core::answers::Said;
@@ -50,6 +51,8 @@ pub struct Open {
     running: Vec<Task>,
     /// After a failed flush nobody knows what is on the disk: it must be opened again.
     is_stopped: bool,
+    /// When this process sealed it.
+    sealed_at: Option<i64>,
     pub copying: Option<Copying>,
     /// Copies that wait for something new.
     pub parked: Vec<(NodeIx, CallId, Progress)>,
@@ -74,7 +77,7 @@ pub enum Task {
 impl Open {
     fn new(store: Option<Box<dyn Store>>) -> Self {
         let (queue, running, parked) = (VecDeque::new(), Vec::new(), Vec::new());
-        Open { store, queue, running, is_stopped: false, copying: None, parked, unflushed: None }
+        Open { store, queue, running, is_stopped: false, sealed_at: None, copying: None, parked, unflushed: None }
     }
 }
 
@@ -147,7 +150,8 @@ impl World {
         row.is_some_and(|row| row.node == node && row.epoch == epoch) || self.is_mutant(Mutant::DropTheEpochCheck)
     }
 
-    /// Only an active store of the caller's epoch answers: one that is sealed may be the account no longer.
+    /// Only a store of the caller's epoch answers that is active, or was sealed just now by this process: one that is
+    /// sealed for longer may be the account no longer.
     fn read(
         &mut self,
         node: NodeIx,
@@ -157,10 +161,17 @@ impl World {
     ) -> Result<Seen, Fault> {
         let is_lax = self.is_mutant(Mutant::ServeReadsForEver);
         let is_served = self.is_served(node, account, epoch);
+        let now = self.now_ms;
         let open = self.data(node).open.get(&account).filter(|open| !open.is_stopped);
+        let sealed_at = open.and_then(|open| open.sealed_at);
         let store = open.and_then(|open| open.store.as_ref()).ok_or(Fault::NotNow)?;
         let head = store.head().map_err(|_| Fault::NotNow)?;
-        let is_account = is_served && head.role == Role::Active && head.epoch == epoch;
+        let is_readable = match head.role {
+            Role::Active => true,
+            Role::Sealed => sealed_at.is_some_and(|at| now - at <= SEALED_READS_MS_MAX as i64),
+            Role::Follower | Role::Ready => false,
+        };
+        let is_account = is_served && is_readable && head.epoch == epoch;
         if !is_account && !is_lax {
             return Err(Fault::NotNow);
         }
@@ -458,6 +469,10 @@ impl World {
         if is_meant {
             self.set_role(node, account, epoch, Role::Sealed);
             self.refresh(node, account);
+            let now = self.now_ms;
+            if let Some(open) = self.data(node).open.get_mut(&account) {
+                open.sealed_at = Some(now);
+            }
             if self.is_mutant(Mutant::UnsealByATimer) {
                 self.after(node, UNSEAL_MS, Timer::Unseal(account, epoch));
             }

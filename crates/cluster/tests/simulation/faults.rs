@@ -103,11 +103,26 @@ impl World {
         let is_struck = self.is_faulty && self.rng.chance(self.weather.strike_per_mille);
         match request {
             DirectoryRequest::StartCopying { .. } if is_struck => self.network.pages_to_spoil += 1,
+            DirectoryRequest::Commit { account, .. } if is_struck && self.rng.chance(500) => {
+                self.keep_in_the_dark(*account)
+            }
             DirectoryRequest::CutOver { account, .. } | DirectoryRequest::Commit { account, .. } if is_struck => {
                 let at = self.now_ms + self.rng.between(0, 25);
                 self.at(at, Event::Strike(*account));
             }
             _ => {}
+        }
+    }
+
+    /// The old place and an edge don't hear for long that the account lives elsewhere, and still speak to each other.
+    fn keep_in_the_dark(&mut self, account: AccountId) {
+        let until = self.now_ms + self.rng.between(4_000, 9_000);
+        let edge = *self.rng.pick(&EDGES);
+        let Some(row) = self.main().directory.rows.get(&account) else { return };
+        let nodes: Vec<_> = row.copies.keys().copied().chain([edge]).collect();
+        self.tell(|| format!("network: the main node is cut off from {nodes:?}"));
+        for node in nodes {
+            self.network.cuts.extend([(MAIN, node, until), (node, MAIN, until)]);
         }
     }
 
@@ -176,7 +191,10 @@ impl World {
                 self.main().forget();
             }
             Part::Data(_) => self.lose_power(node),
-            Part::Edge(_) => self.edge(node).forget(),
+            Part::Edge(_) => {
+                self.edge(node).forget();
+                self.oracle.edge_died(node);
+            }
         }
         let ms = if self.rng.chance(700) { self.rng.between(20, 1_000) } else { self.rng.between(1_000, 6_000) };
         self.at(self.now_ms + ms, Event::Restart(node));

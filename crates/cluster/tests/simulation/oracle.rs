@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sterna_account::local::SEALED_READS_MS_MAX;
 use sterna_account::{Commit, Committed, Digest, Engine, Head, Role};
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid, UidValidity};
 use sterna_cluster::moving::core::step::MovePhase;
@@ -50,7 +51,10 @@ struct Truth {
     epoch: Epoch,
     history: Vec<Done>,
     operations: BTreeMap<OperationId, usize>,
-    acknowledged_modseq: Modseq,
+    /// The largest modseq that clients were told, by the time when they were.
+    acknowledged: BTreeMap<i64, Modseq>,
+    /// The same for the clients of each edge, since the edge was started.
+    by_edge: BTreeMap<NodeIx, Modseq>,
     contents: BTreeMap<(ContainerId, Uid), BlobHash>,
     containers: BTreeMap<ContainerId, (UidValidity, Modseq, Uid)>,
 }
@@ -78,7 +82,8 @@ impl Oracle {
             epoch: head.epoch,
             operations: BTreeMap::from([(commit.operation, 0)]),
             history: vec![done],
-            acknowledged_modseq: head.modseq,
+            acknowledged: BTreeMap::new(),
+            by_edge: BTreeMap::new(),
             contents: BTreeMap::new(),
             containers: BTreeMap::new(),
         };
@@ -134,23 +139,44 @@ impl Oracle {
         }
     }
 
-    /// A client was told that this is done.
-    pub fn acknowledge(&mut self, account: AccountId, operation: OperationId, committed: Committed) {
+    /// A client was told, by this edge at this time, that this is done.
+    pub fn acknowledge(
+        &mut self,
+        account: AccountId,
+        edge: NodeIx,
+        at_ms: i64,
+        operation: OperationId,
+        committed: &Committed,
+    ) {
         let Some(truth) = self.accounts.get_mut(&account) else { return };
         let done = truth.operations.get(&operation).map(|at| &truth.history[*at].committed);
         let is_done = done.is_some_and(|d| (d.modseq, &d.outcomes) == (committed.modseq, &committed.outcomes));
-        truth.acknowledged_modseq = truth.acknowledged_modseq.max(committed.modseq);
+        let last = truth.acknowledged.last_key_value().map_or(Modseq::ZERO, |(_, modseq)| *modseq);
+        truth.acknowledged.insert(at_ms, last.max(committed.modseq));
+        let by_edge = truth.by_edge.entry(edge).or_default();
+        *by_edge = committed.modseq.max(*by_edge);
         if !is_done {
             self.wrong(format!("S2: account {account}: operation {operation} was acknowledged and is nowhere"));
         }
     }
 
-    /// The largest modseq that any client was told.
-    pub fn acknowledged(&self, account: AccountId) -> Modseq {
-        self.accounts.get(&account).map_or(Modseq::ZERO, |truth| truth.acknowledged_modseq)
+    /// What a reader who begins now must see at least: what the same edge said, and whatever was said so long ago that
+    /// no sealed store is read any more.
+    pub fn floor(&self, account: AccountId, edge: NodeIx, now_ms: i64) -> Modseq {
+        let Some(truth) = self.accounts.get(&account) else { return Modseq::ZERO };
+        let settled = truth.acknowledged.range(..=now_ms - SEALED_READS_MS_MAX as i64).next_back();
+        let by_edge = truth.by_edge.get(&edge).copied().unwrap_or_default();
+        settled.map_or(Modseq::ZERO, |(_, modseq)| *modseq).max(by_edge)
     }
 
-    /// A client read something, having begun when `floor` was acknowledged.
+    /// An edge was restarted; its sessions are gone.
+    pub fn edge_died(&mut self, edge: NodeIx) {
+        self.accounts.values_mut().for_each(|truth| {
+            truth.by_edge.remove(&edge);
+        });
+    }
+
+    /// A client read something, and had to see `floor` at least.
     pub fn seen(&mut self, account: AccountId, floor: Modseq, seen: &Seen) {
         let Some(truth) = self.accounts.get_mut(&account) else { return };
         self.stats.reads += 1;

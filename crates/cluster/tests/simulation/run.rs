@@ -9,7 +9,7 @@ use crate::oracle::Stats;
 use crate::world::World;
 
 /// Seeds of a usual run.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 150;
 /// Seeds within which each mutant must be found.
 const MUTANT_SEEDS: u64 = 100;
 /// After the last fault everybody is served within this time.
