@@ -11,6 +11,7 @@ mod full_disk;
 mod jobs;
 mod joining;
 mod ledger;
+mod moves;
 mod nodes;
 mod partition;
 mod sharing_servers;
