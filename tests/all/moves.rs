@@ -1,5 +1,7 @@
 //! Accounts that are moved while they are used, and whatever ends in the middle of it.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // what a failed test shows, and how long each step took
+
 use std::fs;
 use std::time::{Duration, Instant};
 

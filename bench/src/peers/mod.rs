@@ -2,7 +2,7 @@
 
 mod cyrus;
 mod dovecot;
-mod sterna;
+pub mod sterna;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;

@@ -19,6 +19,8 @@ pub enum Layout {
     OneNode,
     /// Sessions on one node, accounts on another.
     TwoNodes,
+    /// Sessions on one node, accounts on two others, between which they can be moved.
+    ThreeNodes,
 }
 
 /// A running Sterna.
@@ -43,14 +45,21 @@ impl Sterna {
         configure(&main.join("sterna.toml"), imap, lmtp)?;
         let mut sterna = Sterna { layout, nodes: vec![(main, imap)], processes: Vec::new(), imap, lmtp };
         sterna.spawn(false)?;
-        if layout == Layout::TwoNodes {
+        let data_servers: &[&str] = match layout {
+            Layout::OneNode => &[],
+            Layout::TwoNodes => &["data"],
+            Layout::ThreeNodes => &["alpha", "beta"],
+        };
+        for name in data_servers {
             let token = sterna.admin(&["server", "invite", "--roles", "data", "--json"])?;
             let token: serde_json::Value = serde_json::from_str(&token)?;
             let token = token["token"].as_str().context("a token")?;
-            let data = folder.join("data");
+            let data = folder.join(name);
             let port = free_port()?;
             init(&data, "data", &format!("127.0.0.1:{port}"), &["--join", &address, "--token", token])?;
             sterna.nodes.push((data, port));
+        }
+        if !data_servers.is_empty() {
             sterna.restart(false)?;
         }
         sterna.people()?;
@@ -63,12 +72,18 @@ impl Sterna {
         fs::write(&password_file, PASSWORD)?;
         let password_file = password_file.to_string_lossy();
         for user in 0..USERS {
-            self.admin(&["user", "create", &format!("u{user}@{DOMAIN}"), "--password-file", &password_file])?;
+            let address = format!("u{user}@{DOMAIN}");
+            let mut create = vec!["user", "create", &address, "--password-file", &password_file];
+            if self.layout == Layout::ThreeNodes {
+                create.extend(["--server", "alpha"]);
+            }
+            self.admin(&create)?;
         }
         Ok(())
     }
 
-    fn admin(&self, arguments: &[&str]) -> Result<String> {
+    /// Runs an administration command; what it printed.
+    pub fn admin(&self, arguments: &[&str]) -> Result<String> {
         let socket = self.nodes[0].0.join("admin.sock");
         run(Command::new(program()?).arg("--socket").arg(socket).args(arguments))
     }
@@ -132,6 +147,7 @@ impl Server for Sterna {
         match self.layout {
             Layout::OneNode => "sterna",
             Layout::TwoNodes => "sterna-two",
+            Layout::ThreeNodes => "sterna-three",
         }
     }
     fn imap(&self) -> SocketAddr {
