@@ -50,7 +50,7 @@ pub(super) struct CopyView {
 pub(super) struct StandbyBody {
     /// For a server: where its accounts have their standby copies.
     on: Option<String>,
-    /// 1 or 2; 2 when not given.
+    /// 1, also when not given; 2 is refused as long as no acknowledgement waits for a copy.
     durability: Option<u8>,
 }
 
@@ -70,8 +70,9 @@ pub(super) struct StandbyView {
 impl StandbyBody {
     fn durability(&self) -> Result<Durability, Problem> {
         match self.durability {
-            Some(1) => Ok(Durability::One),
-            None | Some(2) => Ok(Durability::Two),
+            None | Some(1) => Ok(Durability::One),
+            // What no acknowledgement waits for must not be promised.
+            Some(2) => Err(Problem::malformed("durability 2 is not available in this version; use 1")),
             Some(_) => Err(Problem::malformed("durability is 1 or 2")),
         }
     }
