@@ -6,6 +6,7 @@ mod bench;
 mod fuzz;
 mod packages;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 
@@ -19,6 +20,7 @@ const USAGE: &str = "cargo xtask TASK
   test           everything that must hold: format, lints, tidy, licences, all tests, real clients
   tidy           rules of the house that no lint knows; also part of `test`
   bench [ARGS]   the same work on Sterna, Dovecot and Cyrus, in one run (installs the peers; needs root)
+  soak [ROUNDS]  the tests that draw their input and the simulations, with new seeds
   fuzz [TARGET]  fuzz one target, or each for a minute
 ";
 
@@ -42,6 +44,7 @@ fn run_task() -> Result<()> {
         "test" => test::run(),
         "tidy" => tidy::run(),
         "bench" => bench::run(&rest),
+        "soak" => soak::run(rest.first().map(String::as_str)),
         "fuzz" => fuzz::run(rest.first().map(String::as_str)),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -15,10 +15,21 @@ pub fn cargo(arguments: &[&str]) -> Result<()> {
     program("cargo", arguments)
 }
 
+/// Runs cargo with these variables in its environment; its failure is ours.
+pub fn cargo_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {
+    program_with("cargo", variables, arguments)
+}
+
 /// Runs a program; its failure is ours.
 pub fn program(name: &str, arguments: &[&str]) -> Result<()> {
+    program_with(name, &[], arguments)
+}
+
+fn program_with(name: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {
     println!("+ {name} {}", arguments.join(" "));
-    let status = Command::new(name).args(arguments).status().with_context(|| format!("running {name}"))?;
+    let mut command = Command::new(name);
+    let status = command.args(arguments).envs(variables.iter().copied()).status();
+    let status = status.with_context(|| format!("running {name}"))?;
     ensure!(status.success(), "{name} {} ended with {status}", arguments.join(" "));
     Ok(())
 }

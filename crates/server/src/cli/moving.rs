@@ -73,8 +73,8 @@ pub struct StandbyArgs {
     /// The server that has the standby copy, by name or id; without it, what there is is shown
     #[arg(long, value_name = "SERVER")]
     on: Option<String>,
-    /// 1: an acknowledgement doesn't wait for the copy, and a failover loses what the copy lacks. 2, which waits, is not
-    /// available in this version
+    /// 1: an acknowledgement doesn't wait for the copy, and a failover loses what the copy lacks. 2 waits for it, and
+    /// is not available in this version
     #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     durability: u8,
     /// Remove the standby copy
