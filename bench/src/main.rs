@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     let folder = tempfile::Builder::new().prefix("sterna-bench").tempdir_in(bench_disk())?;
     report::print_machine(folder.path());
     if let Some(moves) = moves {
-        return moves::run(folder.path(), moves);
+        return moves::run(folder.path(), &moves);
     }
     let mut report = Report::default();
     for name in &options.servers {

@@ -19,7 +19,8 @@ const USAGE: &str = "cargo xtask TASK
   demo [ARGS]    start the demonstration: a main node and two data servers (cargo run --release -- demo)
   test           everything that must hold: format, lints, tidy, licences, all tests, real clients
   tidy           rules of the house that no lint knows; also part of `test`
-  bench [ARGS]   the same work on Sterna, Dovecot and Cyrus, in one run (installs the peers; needs root)
+  bench [ARGS]   the same work on Sterna, Dovecot and Cyrus, in one run (installs the peers; needs root);
+                 bench move: what moves cost, and how fast they are
   soak [ROUNDS]  the tests that draw their input and the simulations, with new seeds
   fuzz [TARGET]  fuzz one target, or each for a minute
 ";

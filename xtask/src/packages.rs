@@ -17,6 +17,7 @@ pub const PEERS: &[&str] = &[
     "dovecot-imapd",
     "dovecot-lmtpd",
     "libeatmydata1",
+    "rsync",
     "libsasl2-modules",
     "libsasl2-2",
     "libical3",

@@ -46,13 +46,18 @@ pub fn run_all(server: &mut dyn Server, options: &Options, report: &mut Report) 
 
 /// A message of about four kilobytes that no other message equals; no line starts with a dot.
 pub fn message(number: u64) -> Vec<u8> {
+    message_of(number, 4000)
+}
+
+/// The same with about so many bytes.
+pub fn message_of(number: u64, bytes: usize) -> Vec<u8> {
     let mut text = format!(
         "From: Sender {number} <sender{number}@bench.test>\r\nTo: Reader <reader@bench.test>\r\n\
          Subject: Message number {number} of a benchmark\r\nDate: Mon, 16 Nov 2026 10:00:00 +0000\r\n\
          Message-ID: <{number}@bench.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
     );
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    while text.len() < 4000 {
+    while text.len() < bytes {
         for _ in 0..9 {
             state ^= state << 13;
             state ^= state >> 7;

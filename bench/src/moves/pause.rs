@@ -2,7 +2,7 @@
 //!
 //! Several users write ten times a second (a flag on, a flag off) while their accounts go back and forth between two
 //! data servers. A write is due every 100 ms; what is measured for each move is how much longer than that the longest
-//! pause between two acknowledgements was. Other sessions of the same users stay open through all of it.
+//! pause between two acknowledgements was. Other sessions of the same users stay selected through all of it.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,26 +11,27 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::percentiles;
 use crate::client::Imap;
 use crate::peers::{Server, sterna};
 
 /// Users whose accounts are moved at the same time.
 const USERS: u32 = 4;
-/// Messages in each account.
-const MESSAGES: u32 = 500;
 /// How often a user writes.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Sessions of each user that stay selected, and as many in IDLE.
+/// Sessions of each user that stay selected.
 const SESSIONS: u32 = 25;
 
-/// Moves accounts `moves` times altogether and prints what their users saw.
-pub fn run(folder: &Path, moves: u32) -> Result<()> {
-    let mut server = sterna::Sterna::start(&folder.join("moves"), sterna::Layout::ThreeNodes)?;
+/// Moves accounts of so many messages `moves` times altogether and prints what their users saw; the median pause in
+/// milliseconds.
+pub fn run(folder: &Path, moves: u32, messages: u32) -> Result<f64> {
+    let folder = folder.join(format!("moves-{messages}"));
+    let mut server = sterna::Sterna::start(&folder, sterna::Layout::ThreeNodes)?;
     crate::eprint_progress("filling the accounts");
     for user in 0..USERS {
         let (login, password) = server.login(user);
         let mut imap = Imap::login(server.imap(), &login, &password)?;
-        for number in 0..MESSAGES {
+        for number in 0..messages {
             imap.append("INBOX", &message(number))?;
         }
     }
@@ -41,14 +42,24 @@ pub fn run(folder: &Path, moves: u32) -> Result<()> {
         let workers: Vec<_> = (0..USERS)
             .map(|user| {
                 let (server, left, pauses) = (&server, &left, &pauses);
-                scope.spawn(move || move_user(server, user, left, pauses))
+                scope.spawn(move || move_user(server, user, messages, left, pauses))
             })
             .collect();
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a user panicked")))
     })?;
     let survivors = sessions.iter_mut().filter_map(|session| session.command("NOOP").ok()).count();
-    print(&mut pauses.into_inner().unwrap_or_default(), began.elapsed(), survivors, sessions.len());
-    server.stop()
+    let pauses = pauses.into_inner().unwrap_or_default();
+    println!(
+        "moves: {} in {:.0} s, {USERS} accounts of {messages} messages at a time",
+        pauses.len(),
+        began.elapsed().as_secs_f64()
+    );
+    let (seen, took): (Vec<Duration>, Vec<Duration>) = pauses.into_iter().unzip();
+    let median = percentiles("longest pause of a user who writes 10 times a second, less 100 ms", seen)[0];
+    percentiles("a move from command to end", took);
+    println!("sessions that lived through all moves: {survivors} of {}", sessions.len());
+    server.stop()?;
+    Ok(median)
 }
 
 fn open_sessions(server: &sterna::Sterna) -> Result<Vec<Imap>> {
@@ -68,13 +79,14 @@ fn open_sessions(server: &sterna::Sterna) -> Result<Vec<Imap>> {
 fn move_user(
     server: &sterna::Sterna,
     user: u32,
+    messages: u32,
     left: &AtomicU32,
     pauses: &Mutex<Vec<(Duration, Duration)>>,
 ) -> Result<()> {
     let (ended, acknowledged) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let address = server.address(user);
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| write(server, user, &ended, &acknowledged));
+        let writer = scope.spawn(|| write(server, user, messages, &ended, &acknowledged));
         let mut moved = Ok(());
         for number in 0_u32.. {
             if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
@@ -100,7 +112,13 @@ fn move_user(
     })
 }
 
-fn write(server: &sterna::Sterna, user: u32, ended: &AtomicBool, acknowledged: &Mutex<Vec<Instant>>) -> Result<()> {
+fn write(
+    server: &sterna::Sterna,
+    user: u32,
+    messages: u32,
+    ended: &AtomicBool,
+    acknowledged: &Mutex<Vec<Instant>>,
+) -> Result<()> {
     let (login, password) = server.login(user);
     let mut imap = Imap::login(server.imap(), &login, &password)?;
     imap.command("SELECT INBOX")?;
@@ -115,7 +133,7 @@ fn write(server: &sterna::Sterna, user: u32, ended: &AtomicBool, acknowledged: &
         }
         imap.command(&format!(
             "STORE {} {}FLAGS.SILENT (\\Flagged)",
-            1 + number / 2 % MESSAGES,
+            1 + number / 2 % messages,
             ["+", "-"][number as usize % 2]
         ))?;
         let now = Instant::now();
@@ -128,36 +146,4 @@ fn write(server: &sterna::Sterna, user: u32, ended: &AtomicBool, acknowledged: &
 fn message(number: u32) -> Vec<u8> {
     let line = "A line of a message that is as long as such lines are, or nearly so.\r\n";
     format!("From: a@bench.test\r\nSubject: message {number}\r\n\r\n{}", line.repeat(40)).into_bytes()
-}
-
-fn print(pauses: &mut [(Duration, Duration)], elapsed: Duration, survivors: usize, sessions: usize) {
-    let at = |mut values: Vec<Duration>, share: f64| {
-        values.sort_unstable();
-        let place = ((values.len() as f64 * share) as usize).min(values.len().saturating_sub(1));
-        values.get(place).map_or(f64::NAN, |value| value.as_secs_f64() * 1000.0)
-    };
-    let seen: Vec<Duration> = pauses.iter().map(|(pause, _)| *pause).collect();
-    let took: Vec<Duration> = pauses.iter().map(|(_, took)| *took).collect();
-    println!(
-        "moves: {} in {:.0} s, {USERS} accounts of {MESSAGES} messages at a time",
-        pauses.len(),
-        elapsed.as_secs_f64()
-    );
-    let line = |what: &str, values: Vec<Duration>| {
-        let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| at(values.clone(), share));
-        println!("{what:<62} p50 {p50:.0} ms  p99 {p99:.0} ms  max {max:.0} ms");
-    };
-    line("longest pause of a user who writes 10 times a second, less 100 ms", seen);
-    line("a move from command to end", took);
-    println!("sessions that lived through all moves: {survivors} of {sessions}");
-}
-
-/// Whether these are arguments of this benchmark: `move [--moves N]`.
-pub fn arguments(arguments: &[String]) -> Result<Option<u32>> {
-    match arguments {
-        [first] if first == "move" => Ok(Some(1000)),
-        [first, flag, number] if first == "move" && flag == "--moves" => Ok(Some(number.parse()?)),
-        [first, ..] if first == "move" => anyhow::bail!("move [--moves N]"),
-        _ => Ok(None),
-    }
 }
