@@ -84,6 +84,9 @@ pub const LOG_POLL_MS: u64 = 25_000;
 pub const COPIED_BLOBS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Blobs that a copy asks for at once.
 pub const COPIED_BLOBS_MAX: usize = 1_000;
+/// Most calls for contents of a page that is fetched while another is applied: more than a page needs, unless it has
+/// very long ones.
+pub const FETCHED_AHEAD_CALLS_MAX: usize = 4;
 /// Accounts are looked after by one at a time each; they share so many locks.
 pub const KEEPER_LOCKS: usize = 64;
 /// Accounts that are looked after at the same time.

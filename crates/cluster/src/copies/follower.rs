@@ -15,6 +15,7 @@ use sterna_account::{Account, AccountError, Container, Role};
 use sterna_base::{AccountId, BlobHash, Clock, Modseq, Timestamp, failpoint};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::ahead::Ahead;
 use super::calls::{BlobsCall, ContainerPageCall, CopyState, PageCall, ReadyCall, path};
 use crate::handle::remote::RemoteAccount;
 use crate::limits::{COPIED_BLOBS_MAX, NEWS_WAIT_MS, READY_WAIT_MS};
@@ -178,6 +179,7 @@ struct Work {
     news: watch::Receiver<Modseq>,
     /// Whether the last page was empty: then the next one is asked for when there is news.
     is_idle: bool,
+    ahead: Ahead,
     upload: Option<Box<dyn BlobUpload>>,
 }
 
@@ -185,7 +187,16 @@ impl Work {
     fn new(follower: Arc<Follower>, questions: mpsc::Receiver<Question>) -> Self {
         let news = RemoteAccount::new(&follower.peers, follower.account, follower.source).watch();
         let following = Following::new(follower.source.epoch);
-        Work { follower, following, questions, question: None, news, is_idle: false, upload: None }
+        Work {
+            follower,
+            following,
+            questions,
+            question: None,
+            news,
+            is_idle: false,
+            ahead: Ahead::default(),
+            upload: None,
+        }
     }
 
     async fn run(mut self) {
@@ -214,8 +225,11 @@ impl Work {
                 self.following.on_container_page(self.follower.ask(path::CONTAINER_PAGE, &call).await?);
             }
             Ask::Blobs(mut hashes) => {
-                hashes.truncate(COPIED_BLOBS_MAX);
-                let blobs: Vec<CopiedBlob> = self.follower.ask(path::BLOBS, &BlobsCall { hashes }).await?;
+                let mut blobs = self.ahead.blobs(&hashes);
+                if blobs.is_empty() {
+                    hashes.truncate(self.ahead.lacking(&hashes).min(COPIED_BLOBS_MAX));
+                    blobs = self.follower.ask(path::BLOBS, &BlobsCall { hashes }).await?;
+                }
                 self.follower.report.lock().fetched_bytes += blobs.iter().map(|blob| blob.size).sum::<u64>();
                 self.following.on_blobs(blobs, self.now());
             }
@@ -310,7 +324,10 @@ impl Work {
         if self.question.is_none() {
             self.question = self.questions.try_recv().ok();
         }
-        let page: Page = self.follower.ask(path::PAGE, &PageCall { after, rows_max: PAGE_ROWS_MAX as u64 }).await?;
+        let page = match self.ahead.page(after).await? {
+            Some(page) => page,
+            None => self.follower.ask(path::PAGE, &PageCall { after, rows_max: PAGE_ROWS_MAX as u64 }).await?,
+        };
         let mut report = self.follower.report.lock();
         report.source_modseq = page.head.modseq;
         report.source_bytes = page.head.quota.bytes_used;
@@ -320,6 +337,9 @@ impl Work {
 
     async fn apply(&mut self, account: &LocalAccount, page: Page, blobs: Vec<CopiedBlob>) -> Result<(), CopyError> {
         let (is_empty, sealed) = (self.is_idle, page.head.role == Role::Sealed);
+        if !page.is_last {
+            self.ahead.begin(&self.follower, page.end());
+        }
         let head = if is_empty { Some(account.head_of_copy().await?) } else { None };
         let applied = match head {
             // Most pages of a quiet account are empty: those are not worth a flush.

@@ -4,6 +4,7 @@
 //! directory wants, and that stores have the role that the directory gives them. [`book`] is what the directory is
 //! asked.
 
+mod ahead;
 mod asking;
 pub mod book;
 pub mod calls;
