@@ -87,6 +87,13 @@ pub const COPIED_BLOBS_MAX: usize = 1_000;
 /// Most calls for contents of a page that is fetched while another is applied: more than a page needs, unless it has
 /// very long ones.
 pub const FETCHED_AHEAD_CALLS_MAX: usize = 4;
+/// A copy that was equal once and lacks at most so many rows follows closely.
+pub const CLOSE_ROWS_MAX: u64 = 1_000;
+/// The same in bytes of contents.
+pub const CLOSE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// How long a source lets a copy wait for an answer so that its own users don't have to; well below
+/// [`CALL_TIMEOUT_MS`].
+pub const THROTTLED_ANSWER_MS_MAX: u64 = 5_000;
 /// Accounts are looked after by one at a time each; they share so many locks.
 pub const KEEPER_LOCKS: usize = 64;
 /// Accounts that are looked after at the same time.

@@ -5,6 +5,7 @@
 //! account share a flush ([`open_store`]).
 
 mod copy;
+pub mod latency;
 mod open_store;
 mod upload;
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use sterna_base::{AccountId, BlobHash, Clock, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::account::BlobUpload;
 use crate::service::Accounts;
@@ -25,6 +27,7 @@ use crate::{
     Account, AccountError, Changes, Commit, CommitError, Committed, Container, Cursor, Engine, Expunged, Head, Item,
     ItemFlags, ItemParts, Mutation, Read, Role, StoreError, UidSet,
 };
+use latency::{Latency, Waited};
 pub use open_store::SEALED_READS_MS_MAX;
 use open_store::{OpenStore, Use};
 
@@ -48,6 +51,7 @@ struct Shared {
     /// Rises with every use of a store: which was used longest ago is a comparison of numbers.
     uses: AtomicU64,
     open_stores_max: usize,
+    latency: Arc<Latency>,
 }
 
 impl LocalAccounts {
@@ -58,8 +62,13 @@ impl LocalAccounts {
 
     /// With another number of stores kept open.
     pub fn with_limit(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, open_stores_max: usize) -> Self {
-        let (handles, uses) = (Mutex::default(), AtomicU64::new(0));
-        LocalAccounts { shared: Arc::new(Shared { engine, clock, handles, uses, open_stores_max }) }
+        let (handles, uses, latency) = (Mutex::default(), AtomicU64::new(0), Arc::default());
+        LocalAccounts { shared: Arc::new(Shared { engine, clock, handles, uses, open_stores_max, latency }) }
+    }
+
+    /// How long sessions and deliveries wait for these accounts.
+    pub fn latency(&self) -> Arc<Latency> {
+        self.shared.latency.clone()
     }
 
     /// The handle of an account of this node; its store is open when this returns.
@@ -191,8 +200,10 @@ impl LocalAccount {
         operation: OperationId,
         mutations: Vec<Mutation>,
     ) -> Result<Committed, AccountError> {
+        let begun = Instant::now();
         let store = self.store().await?;
         let answer = store.commit(Commit { operation, epoch, mutations }).await;
+        self.note_time(Waited::Commit, begun, answer.is_ok());
         self.noted(&store, answer).await
     }
 
@@ -239,12 +250,21 @@ impl LocalAccount {
         T: Send + 'static,
         F: FnOnce(&dyn Read) -> Result<T, StoreError> + Send + 'static,
     {
+        let begun = Instant::now();
         let store = self.store().await?;
         if !store.serves(Use::Read) {
             return Err(AccountError::Refused(CommitError::Sealed));
         }
         let answer = store.read(question).await;
+        self.note_time(Waited::Read, begun, answer.is_ok());
         self.noted(&store, answer).await
+    }
+
+    /// A user waited since then. What was refused says nothing of how busy the node is.
+    fn note_time(&self, what: Waited, begun: Instant, is_done: bool) {
+        if is_done && let Some(shared) = self.shared.upgrade() {
+            shared.latency.note(what, begun.elapsed());
+        }
     }
 
     /// The engine's own check of its files.

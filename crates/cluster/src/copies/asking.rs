@@ -1,8 +1,13 @@
 //! How a copy asks the account that it follows.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::follower::{CopyError, Follower};
+use crate::limits::{CLOSE_BYTES_MAX, CLOSE_ROWS_MAX};
+use crate::moving::core::answers::FollowingSaid;
 use crate::rpc::peer::Call;
 use crate::rpc::wire;
 
@@ -18,7 +23,25 @@ impl Follower {
 
     pub(super) async fn ask_bytes<C: serde::Serialize>(&self, method: &str, call: &C) -> Result<Bytes, CopyError> {
         let body = wire::pack(call).map_err(|error| CopyError::Malformed(error.to_string()))?;
-        let call = Call::copy(format!("/v1/copies/{}/{method}", self.account));
-        Ok(self.peers.peer(self.source.node).call(&call, body).await?)
+        let is_urgent = self.is_urgent();
+        if !is_urgent {
+            self.throttle.wait(Duration::MAX).await;
+        }
+        let call = Call { is_urgent, ..Call::copy(format!("/v1/copies/{}/{method}", self.account)) };
+        let answer = self.peers.peer(self.source.node).call(&call, body).await?;
+        self.throttle.take(answer.len() as u64, is_urgent);
+        Ok(answer)
+    }
+
+    /// Whether a cut-over, or somebody's acknowledgement, may wait for this copy: it follows closely. What has much to
+    /// catch up with has time.
+    fn is_urgent(&self) -> bool {
+        let is_close = |said: &FollowingSaid| {
+            said.equal_at.is_some()
+                && !said.differs
+                && said.lag.rows <= CLOSE_ROWS_MAX
+                && said.lag.bytes <= CLOSE_BYTES_MAX
+        };
+        self.cut_overs.load(Ordering::Relaxed) > 0 || self.said().as_ref().is_some_and(is_close)
     }
 }

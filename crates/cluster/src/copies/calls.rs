@@ -6,6 +6,7 @@ use sterna_account::follow::Progress;
 use sterna_account::{Digest, Role};
 use sterna_base::{BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
+use super::throttle::Speed;
 use crate::moving::core::answers::{FollowingSaid, Said};
 use crate::moving::core::step::End;
 
@@ -114,6 +115,9 @@ pub struct CopyState {
     /// How often it was found to differ from its source.
     #[serde(default)]
     pub differed: u64,
+    /// How fast copies go on its node, and why not faster; `None` when there is nothing to copy.
+    #[serde(default)]
+    pub speed: Option<Speed>,
 }
 
 impl CopyState {

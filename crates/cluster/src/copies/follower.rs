@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -17,8 +18,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ahead::Ahead;
 use super::calls::{BlobsCall, ContainerPageCall, CopyState, PageCall, ReadyCall, path};
+use super::throttle::{Counted, Throttle};
 use crate::handle::remote::RemoteAccount;
 use crate::limits::{COPIED_BLOBS_MAX, NEWS_WAIT_MS, READY_WAIT_MS};
+use crate::moving::core::answers::FollowingSaid;
 use crate::moving::core::following::{Ask, Following};
 use crate::moving::core::step::End;
 use crate::nodes::Placement;
@@ -58,7 +61,7 @@ pub enum CopyError {
 /// How a copy's following goes, for the main node and for people.
 #[derive(Clone, Debug, Default)]
 struct Report {
-    said: Option<crate::moving::core::answers::FollowingSaid>,
+    said: Option<FollowingSaid>,
     source_modseq: Modseq,
     source_bytes: u64,
     source_items: u64,
@@ -77,9 +80,12 @@ pub struct Follower {
     pub(super) source: Placement,
     pub(super) local: Arc<LocalAccounts>,
     pub(super) peers: Arc<Peers>,
+    pub(super) throttle: Arc<Throttle>,
     clock: Arc<dyn Clock>,
     report: Mutex<Report>,
     questions: mpsc::Sender<Question>,
+    /// Questions of cut-overs that wait for their answers.
+    pub(super) cut_overs: AtomicUsize,
 }
 
 impl Follower {
@@ -90,10 +96,12 @@ impl Follower {
         source: Placement,
         local: Arc<LocalAccounts>,
         peers: Arc<Peers>,
+        throttle: Arc<Throttle>,
         clock: Arc<dyn Clock>,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let (questions, asked) = mpsc::channel(READY_QUEUE_MAX);
-        let follower = Follower { account, source, local, peers, clock, report: Mutex::default(), questions };
+        let (report, cut_overs) = (Mutex::default(), AtomicUsize::new(0));
+        let follower = Follower { account, source, local, peers, throttle, clock, report, questions, cut_overs };
         let follower = Arc::new(follower);
         let work = Work::new(follower.clone(), asked);
         (follower, work.run())
@@ -102,6 +110,11 @@ impl Follower {
     /// Whom it follows.
     pub fn source(&self) -> Placement {
         self.source
+    }
+
+    /// How its following goes, as far as it is known.
+    pub(super) fn said(&self) -> Option<FollowingSaid> {
+        self.report.lock().said
     }
 
     /// How the copy is.
@@ -131,6 +144,7 @@ impl Follower {
     /// [`CopyError`]; it stays a follower then.
     pub async fn make_ready(&self, call: ReadyCall) -> Result<(), CopyError> {
         let sealed = call.end.modseq;
+        let _cut_over = Counted::new(&self.cut_overs);
         let (sender, answer) = oneshot::channel();
         if self.questions.send((call, sender)).await.is_err() {
             return Err(CopyError::NotFollowing);
@@ -165,6 +179,7 @@ pub async fn state_of(account: &LocalAccount) -> Result<CopyState, AccountError>
         equal_since: None,
         trouble: None,
         differed: 0,
+        speed: None,
     })
 }
 

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::book::{CopyBook, CopyFacts};
 use super::calls::{CopyState, ReadyCall, SealCall};
 use super::follower::{CopyError, Follower, state_of};
+use super::throttle::Throttle;
 use crate::limits::{KEEPER_LOCKS, KEEPER_PARALLEL, KEEPER_RETRY_MS};
 use crate::moving::core::duty::{Duty, Facts, StoreFacts, duty};
 use crate::moving::core::step::End;
@@ -36,6 +37,7 @@ pub struct Keeper {
     peers: Arc<Peers>,
     book: Arc<dyn CopyBook>,
     clock: Arc<dyn Clock>,
+    throttle: Arc<Throttle>,
     following: Mutex<HashMap<AccountId, Running>>,
     /// One account is looked after by one at a time.
     turns: Vec<tokio::sync::Mutex<()>>,
@@ -63,12 +65,19 @@ impl Keeper {
     ) -> Arc<Self> {
         let node = peers.identity().node();
         let turns = (0..KEEPER_LOCKS).map(|_| tokio::sync::Mutex::default()).collect();
-        let following = Mutex::default();
-        Arc::new(Keeper { node, local, peers, book, clock, following, turns, tasks: TaskTracker::new() })
+        let (following, throttle) = (Mutex::default(), Throttle::new(local.latency()));
+        Arc::new(Keeper { node, local, peers, book, clock, throttle, following, turns, tasks: TaskTracker::new() })
+    }
+
+    /// The speed of copies to and from this node.
+    pub fn throttle(&self) -> Arc<Throttle> {
+        self.throttle.clone()
     }
 
     /// Looks after everything once, and again whenever the directory changes, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let throttle = self.throttle.clone();
+        self.tasks.spawn(throttle.run(stop.clone()));
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.clone().look_after_all() => {}
@@ -219,8 +228,9 @@ impl Keeper {
         if following.get(&account).is_some_and(is_followed) {
             return;
         }
-        let (local, peers, clock) = (self.local.clone(), self.peers.clone(), self.clock.clone());
-        let (follower, work) = Follower::start(account, placement, local, peers, clock);
+        let (local, peers) = (self.local.clone(), self.peers.clone());
+        let (throttle, clock) = (self.throttle.clone(), self.clock.clone());
+        let (follower, work) = Follower::start(account, placement, local, peers, throttle, clock);
         let task = self.tasks.spawn(work).abort_handle();
         following.insert(account, Running { follower, task });
     }
@@ -249,10 +259,11 @@ impl Keeper {
     /// [`AccountError::NoSuchAccount`] when there is none, or why it can't be read.
     pub async fn state(&self, account: AccountId) -> Result<CopyState, AccountError> {
         let follower = self.following.lock().get(&account).map(|running| running.follower.clone());
-        match follower {
-            Some(follower) => follower.state().await,
-            None => state_of(&*self.local.get(account).await?).await,
-        }
+        let state = match follower {
+            Some(follower) => follower.state().await?,
+            None => state_of(&*self.local.get(account).await?).await?,
+        };
+        Ok(CopyState { speed: self.throttle.speed(), ..state })
     }
 
     /// Seals an account that is active under this epoch. May be repeated.

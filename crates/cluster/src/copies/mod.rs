@@ -2,7 +2,7 @@
 //!
 //! [`source`] answers, [`follower`] asks, [`keeper`] sees to it that there is a follower for each copy that the
 //! directory wants, and that stores have the role that the directory gives them. [`book`] is what the directory is
-//! asked.
+//! asked. [`throttle`] sees to it that users don't feel any of it.
 
 mod ahead;
 mod asking;
@@ -12,8 +12,10 @@ pub mod client;
 pub mod follower;
 pub mod keeper;
 pub mod source;
+pub mod throttle;
 
 pub use book::{CopyBook, CopyFacts, CopyHolder};
 pub use client::CopiesClient;
 pub use keeper::Keeper;
 pub use source::CopySource;
+pub use throttle::{Slowed, Speed, Throttle};

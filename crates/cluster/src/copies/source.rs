@@ -1,17 +1,19 @@
 //! The followed side: pages and blobs of this node's accounts for those who are to hold copies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sterna_account::follow::{PAGE_OPERATIONS_MAX, PAGE_ROWS_MAX};
-use sterna_account::local::LocalAccounts;
+use sterna_account::local::{LocalAccount, LocalAccounts};
 use sterna_base::{AccountId, NodeId};
 
 use super::book::CopyBook;
 use super::calls::{BlobsCall, ContainerPageCall, PageCall, path};
-use crate::limits::COPIED_BLOBS_BYTES_MAX;
+use super::throttle::Throttle;
+use crate::limits::THROTTLED_ANSWER_MS_MAX;
 use crate::rpc::calls::BlobCall;
 use crate::rpc::fault::FaultKind;
 use crate::rpc::wire;
@@ -20,26 +22,37 @@ use crate::rpc::wire;
 pub struct CopySource {
     local: Arc<LocalAccounts>,
     book: Arc<dyn CopyBook>,
+    throttle: Arc<Throttle>,
 }
 
 impl CopySource {
-    /// Answers those whom `book` names.
-    pub fn new(local: Arc<LocalAccounts>, book: Arc<dyn CopyBook>) -> Self {
-        CopySource { local, book }
+    /// Answers those whom `book` names, as fast as `throttle` allows.
+    pub fn new(local: Arc<LocalAccounts>, book: Arc<dyn CopyBook>, throttle: Arc<Throttle>) -> Self {
+        CopySource { local, book, throttle }
     }
 
-    /// Answers one call of a node that holds a copy.
+    /// Answers one call of a node that holds a copy; one that is urgent doesn't wait.
     pub(crate) async fn call(
         &self,
         caller: NodeId,
         account: AccountId,
         method: &str,
+        is_urgent: bool,
         body: &[u8],
     ) -> Result<Bytes, FaultKind> {
         if !self.book.facts(account).await?.is_holder(caller) {
             return Err(FaultKind::NoCopyThere(caller));
         }
         let account = self.local.get(account).await?;
+        if !is_urgent {
+            self.throttle.wait(Duration::from_millis(THROTTLED_ANSWER_MS_MAX)).await;
+        }
+        let answer = self.answer(&account, method, body).await?;
+        self.throttle.take(answer.len() as u64, is_urgent);
+        Ok(answer)
+    }
+
+    async fn answer(&self, account: &LocalAccount, method: &str, body: &[u8]) -> Result<Bytes, FaultKind> {
         match method {
             path::PAGE => {
                 let call: PageCall = unpack(body)?;
@@ -52,7 +65,7 @@ impl CopySource {
             }
             path::BLOBS => {
                 let call: BlobsCall = unpack(body)?;
-                pack(&account.copied_blobs(call.hashes, COPIED_BLOBS_BYTES_MAX as u64).await?)
+                pack(&account.copied_blobs(call.hashes, self.throttle.answer_bytes_max() as u64).await?)
             }
             path::BLOB => {
                 let call: BlobCall = unpack(body)?;

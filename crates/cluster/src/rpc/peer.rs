@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use super::body::{BodyError, Payload, whole};
 use super::fault::{CallError, Fault, FaultKind};
-use super::wire::{self, EPOCH_HEADER, RELEASE, RELEASE_HEADER};
+use super::wire::{self, EPOCH_HEADER, RELEASE, RELEASE_HEADER, URGENT_HEADER};
 use crate::identity::Identity;
 use crate::limits::{
     CALL_BODY_BYTES_MAX, CALL_TIMEOUT_MS, CALLS_PER_PEER_MAX, CONNECT_TIMEOUT_MS, CONNECTION_WINDOW_BYTES,
@@ -79,6 +79,8 @@ pub struct Call {
     pub timeout_ms: u64,
     /// The longest answer taken, in bytes.
     pub answer_bytes_max: usize,
+    /// Whether something waits for a copy's question, which is not to be slowed then.
+    pub is_urgent: bool,
 }
 
 impl Call {
@@ -91,6 +93,7 @@ impl Call {
             content_type: wire::MESSAGE_PACK,
             timeout_ms: CALL_TIMEOUT_MS,
             answer_bytes_max: CALL_BODY_BYTES_MAX,
+            is_urgent: false,
         }
     }
 
@@ -103,6 +106,7 @@ impl Call {
             content_type: wire::JSON,
             timeout_ms: CALL_TIMEOUT_MS,
             answer_bytes_max: CONTROL_BODY_BYTES_MAX,
+            is_urgent: false,
         }
     }
 
@@ -115,6 +119,7 @@ impl Call {
             content_type: wire::MESSAGE_PACK,
             timeout_ms: CALL_TIMEOUT_MS,
             answer_bytes_max: CALL_BODY_BYTES_MAX,
+            is_urgent: false,
         }
     }
 
@@ -126,6 +131,9 @@ impl Call {
             .header(http::header::CONTENT_TYPE, self.content_type.clone());
         if let Some(epoch) = self.epoch {
             request = request.header(EPOCH_HEADER, epoch.0);
+        }
+        if self.is_urgent {
+            request = request.header(URGENT_HEADER, "1");
         }
         request.body(body)
     }

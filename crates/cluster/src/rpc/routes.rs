@@ -113,8 +113,9 @@ impl Caller {
             (&Method::POST, ["accounts", account, call]) => return self.account(account, call, request).await,
             (&Method::POST, ["copies", account, call]) if copy::OF_FOLLOWERS.contains(call) => {
                 let source = self.services.source.as_ref().ok_or(FaultKind::NoRoute)?;
+                let is_urgent = wire::is_urgent(request.headers());
                 let body = whole(request.into_body(), CALL_BODY_BYTES_MAX).await?;
-                let bytes = source.call(caller, account_id(account)?, call, &body).await?;
+                let bytes = source.call(caller, account_id(account)?, call, is_urgent, &body).await?;
                 return Ok(if *call == copy::BLOB { Answer::Bytes(bytes) } else { Answer::Packed(bytes) });
             }
             (&Method::POST, ["watch"]) => {

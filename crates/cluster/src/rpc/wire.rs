@@ -17,6 +17,8 @@ pub const RELEASE: u32 = 1;
 pub const RELEASE_HEADER: HeaderName = HeaderName::from_static("sterna-release");
 /// The epoch under which the sender believes to call an account.
 pub const EPOCH_HEADER: HeaderName = HeaderName::from_static("sterna-epoch");
+/// Set on a copy's question that something waits for, so that it isn't slowed.
+pub const URGENT_HEADER: HeaderName = HeaderName::from_static("sterna-urgent");
 
 /// The media type of account calls.
 pub const MESSAGE_PACK: HeaderValue = HeaderValue::from_static("application/msgpack");
@@ -43,6 +45,11 @@ pub fn release_of(headers: &HeaderMap) -> u32 {
 /// The epoch in a request's header.
 pub fn epoch_of(headers: &HeaderMap) -> Option<Epoch> {
     number(headers, &EPOCH_HEADER).map(Epoch)
+}
+
+/// Whether something waits for the answer.
+pub fn is_urgent(headers: &HeaderMap) -> bool {
+    headers.contains_key(&URGENT_HEADER)
 }
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {

@@ -1,10 +1,12 @@
 //! What the cluster asks the directory about copies and moves.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sterna_account::AccountError;
 use sterna_base::{AccountId, Clock, Epoch, JobId, Modseq, NodeId, Timestamp};
 use sterna_cluster::Placement;
-use sterna_cluster::copies::{CopyBook, CopyFacts, CopyHolder};
+use sterna_cluster::copies::{CopyBook, CopyFacts, CopyHolder, Throttle};
 use sterna_cluster::moving::core::limits::back_off_ms;
 use sterna_cluster::moving::core::step::{MovePhase as Phase, MoveView};
 use sterna_cluster::moving::{BookError, MoveBook, MoveEntry, Wish};
@@ -103,6 +105,22 @@ impl CopyBook for DirectoryMoves {
 
     fn changed(&self) -> watch::Receiver<u64> {
         self.changed.clone()
+    }
+}
+
+/// Keeps the limit of copying what the settings say, until `stop`.
+pub async fn keep_limit(directory: Directory, throttle: Arc<Throttle>, stop: CancellationToken) {
+    let mut changed = directory.watch();
+    loop {
+        changed.mark_unchanged();
+        match directory.read(|reader| reader.number_setting(settings::MOVE_BYTES_PER_SECOND)).await {
+            Ok(limit) => throttle.set_limit(limit),
+            Err(error) => tracing::warn!(%error, "the limit of copying could not be read from the directory"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            ended = changed.changed() => if ended.is_err() { return },
+        }
     }
 }
 

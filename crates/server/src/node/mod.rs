@@ -166,7 +166,7 @@ impl Node {
         let services = Services {
             nodes: parts.nodes.clone(),
             accounts: parts.accounts_service(),
-            source: parts.local.clone().map(|local| Arc::new(CopySource::new(local, parts.moves.clone()))),
+            source: parts.copy_source(),
             copies: parts.keeper.clone(),
             control: Some(control.clone()),
             directory: parts.directory_log(),
@@ -251,9 +251,17 @@ impl Parts {
         Some(AccountsService::kept(local, check, keeper))
     }
 
+    /// On data servers: the accounts for those who hold copies of them.
+    fn copy_source(&self) -> Option<Arc<CopySource>> {
+        let (local, keeper) = (self.local.clone()?, self.keeper.clone()?);
+        Some(Arc::new(CopySource::new(local, self.moves.clone(), keeper.throttle())))
+    }
+
     /// On data servers: copies of accounts. On the main node: the moves.
     fn move_accounts(&self) {
         if let Some(keeper) = self.keeper.clone() {
+            let limits = directory_moves::keep_limit(self.directory.clone(), keeper.throttle(), self.stop.clone());
+            self.tasks.spawn(limits);
             self.tasks.spawn(keeper.run(self.stop.clone()));
         }
         if self.directory.is_main() {
