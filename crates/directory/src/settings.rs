@@ -23,10 +23,11 @@ pub const FULL_MAILBOX: &str = "full-mailbox";
 
 /// Accounts that are copied at the same time because of moves, at most; four when not set.
 pub const MOVE_PARALLEL: &str = "move.parallel";
-/// Bytes that one move copies in a second, at most; 0, when not set, is as many as go without slowing down others.
+/// Bytes that a server copies in a second because of moves and standby copies, at most; 0, when not set, is as many as
+/// go without slowing down its users.
 pub const MOVE_BYTES_PER_SECOND: &str = "move.bytes-per-second";
-/// How long a cut-over may take before it is given up and tried again later, in milliseconds; a thousand when not set.
-/// Nobody can write to the account for as long.
+/// How long a cut-over may take before it is given up and tried again later, in milliseconds; two thousand when not
+/// set, and at most, because sessions wait no longer. Nobody can write to the account meanwhile.
 pub const MOVE_CUT_OVER_MS: &str = "move.cut-over-ms";
 /// How many hours an account can be moved back for; 24 when not set.
 pub const MOVE_ROLLBACK_HOURS: &str = "move.rollback-hours";
@@ -34,7 +35,7 @@ pub const MOVE_ROLLBACK_HOURS: &str = "move.rollback-hours";
 /// Settings that are numbers: name, what holds when it isn't set, smallest, largest.
 const NUMBERS: [(&str, u64, u64, u64); 4] = [
     (MOVE_BYTES_PER_SECOND, 0, 0, 1 << 40),
-    (MOVE_CUT_OVER_MS, 1000, 100, 60_000),
+    (MOVE_CUT_OVER_MS, 2000, 100, 2000),
     (MOVE_PARALLEL, 4, 1, 64),
     (MOVE_ROLLBACK_HOURS, 24, 0, 24 * 90),
 ];
@@ -44,7 +45,7 @@ pub const KNOWN: [(&str, Option<&str>); 9] = [
     (DEFAULT_DOMAIN, None),
     (FULL_MAILBOX, Some("defer")),
     (MOVE_BYTES_PER_SECOND, Some("0")),
-    (MOVE_CUT_OVER_MS, Some("1000")),
+    (MOVE_CUT_OVER_MS, Some("2000")),
     (MOVE_PARALLEL, Some("4")),
     (MOVE_ROLLBACK_HOURS, Some("24")),
     (PLUS_SEPARATORS, Some("+")),

@@ -66,6 +66,10 @@ pub trait MoveBook: Send + Sync {
     /// Moves that may be under way at a time.
     async fn parallel(&self) -> usize;
 
+    /// How long a cut-over may take before it is given up, in milliseconds; longer than
+    /// [`super::core::limits::CUT_OVER_MS`] is as long as that.
+    async fn cut_over_ms(&self) -> i64;
+
     /// Grows whenever something may have changed.
     fn changed(&self) -> watch::Receiver<u64>;
 }

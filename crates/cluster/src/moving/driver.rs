@@ -165,7 +165,8 @@ impl Driver {
                 self.heard(&mut answers.target, view.to, account, said);
             }
             Step::StartCutOver { deadline } => {
-                self.book.start_cut_over(account, deadline).await?;
+                let end = self.clock.now().plus_ms(self.book.cut_over_ms().await.max(1));
+                self.book.start_cut_over(account, deadline.min(end)).await?;
                 failpoint::reached("main-cut-over");
             }
             Step::Seal { epoch } => {

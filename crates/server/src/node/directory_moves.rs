@@ -7,7 +7,7 @@ use sterna_account::AccountError;
 use sterna_base::{AccountId, Clock, Epoch, JobId, Modseq, NodeId, Timestamp};
 use sterna_cluster::Placement;
 use sterna_cluster::copies::{CopyBook, CopyFacts, CopyHolder, Throttle};
-use sterna_cluster::moving::core::limits::back_off_ms;
+use sterna_cluster::moving::core::limits::{CUT_OVER_MS, back_off_ms};
 use sterna_cluster::moving::core::step::{MovePhase as Phase, MoveView};
 use sterna_cluster::moving::{BookError, MoveBook, MoveEntry, Wish};
 use sterna_directory::model::{CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase};
@@ -214,6 +214,11 @@ impl MoveBook for DirectoryMoves {
 
     async fn expire_copies(&self, clock: &dyn Clock) -> Result<(), BookError> {
         self.submit(Request::ExpireCopies { before: clock.now() }).await
+    }
+
+    async fn cut_over_ms(&self) -> i64 {
+        let longest = self.directory.read(|reader| reader.number_setting(settings::MOVE_CUT_OVER_MS)).await;
+        longest.ok().and_then(|longest| i64::try_from(longest).ok()).unwrap_or(CUT_OVER_MS)
     }
 
     async fn parallel(&self) -> usize {

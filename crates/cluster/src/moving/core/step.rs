@@ -57,7 +57,7 @@ pub enum Step {
     AskSource,
     /// Ask the directory for the phase `CutOver`.
     StartCutOver {
-        /// When it is to be given up.
+        /// When it is to be given up at the latest.
         deadline: Timestamp,
     },
     /// Seal the source.
@@ -119,7 +119,7 @@ impl End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AbortReason {
     /// It took too long.
-    #[error("the cut-over took longer than {} ms", limits::CUT_OVER_MS)]
+    #[error("the cut-over took longer than it may (move.cut-over-ms)")]
     Deadline,
     /// The deadline is further away than a cut-over lasts.
     #[error("the clock of the main node went back")]
