@@ -1,3 +1,5 @@
+//! Throttle control against a simulated server with users.
+
 use super::*;
 
 const LOOK: Duration = Duration::from_millis(250);

@@ -4,7 +4,8 @@
 pub const LAG_ROWS_MAX: u64 = 64;
 /// Most bytes of contents that a copy may lack when a cut-over begins.
 pub const LAG_BYTES_MAX: u64 = 256 * 1024;
-/// How long a cut-over may take at most; an administrator may allow less. Clients wait so long: [`crate::limits::HOLD_MS_MAX`].
+/// How long a cut-over may take at most; an administrator may allow less. Clients wait so long:
+/// [`crate::limits::HOLD_MS_MAX`].
 pub const CUT_OVER_MS: i64 = 2_000;
 /// How old an answer may be when a cut-over is begun on its strength, and how often a copy is asked how far it is.
 pub const FRESH_MS: i64 = 1_000;
