@@ -83,6 +83,10 @@ pub trait Account: Send + Sync {
     /// Takes in a large blob, in pieces, durable when finished; commits then name it by [`crate::Content::Stored`].
     async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError>;
 
+    /// A range of a blob that was staged here, whatever this copy of the account is by now: when the account is served
+    /// elsewhere since, the blob is carried there before its commit. Whoever knows the hash of a content has had it.
+    async fn staged_blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError>;
+
     /// The account's modseq as it grows. A receiver may miss steps in between, never the last one. When the connection
     /// to a data server is lost and comes back, the value is brought up to date by itself.
     fn watch(&self) -> watch::Receiver<Modseq>;

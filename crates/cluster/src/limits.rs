@@ -57,6 +57,8 @@ pub const UPLOAD_STALL_MS: u64 = 10 * 60 * 1000;
 pub const UPLOAD_BYTES_MAX: u64 = 4 * sterna_base::limits::MESSAGE_BYTES_MAX;
 /// Pieces of an upload that wait for the network.
 pub const UPLOAD_QUEUE_MAX: usize = 4;
+/// Staged blobs of an account of which a node remembers where they are: more are not on their way to a commit at once.
+pub const STAGED_REMEMBERED_MAX: usize = 256;
 /// Items with bodies that one answer carries; the handle asks again for the rest.
 pub const ITEMS_WITH_BODY_MAX: usize = 64;
 /// Items with summaries that one answer carries.

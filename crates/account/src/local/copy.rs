@@ -97,7 +97,8 @@ impl LocalAccount {
         self.read(|read| read.progress()).await
     }
 
-    /// Starts to take in a long blob that the next page refers to.
+    /// Starts to take in a long blob that the next page refers to, or a commit: that may be one to another copy, when
+    /// this is no longer the one that takes commits.
     ///
     /// # Errors
     /// When it can't be written.

@@ -460,6 +460,10 @@ impl Account for LocalAccount {
         self.stage(&store).await
     }
 
+    async fn staged_blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
+        self.copied_range(hash, range).await
+    }
+
     fn watch(&self) -> watch::Receiver<Modseq> {
         self.modseq.subscribe()
     }

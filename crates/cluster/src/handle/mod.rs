@@ -2,6 +2,7 @@
 
 pub mod placed;
 pub mod remote;
+mod staged;
 pub mod upload;
 pub mod watches;
 

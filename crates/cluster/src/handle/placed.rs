@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::remote::RemoteAccount;
+use super::staged::{StagedBlobs, carry};
 use crate::limits::{HOLD_MS_MAX, HOLD_PAUSE_MAX_MS, HOLD_PAUSE_MIN_MS};
 use crate::nodes::{Placement, Placements};
 use crate::rpc::peers::Peers;
@@ -99,6 +100,7 @@ struct PlacedAccount {
     world: Arc<World>,
     current: Mutex<Option<Current>>,
     modseq: Mutex<Weak<watch::Sender<Modseq>>>,
+    staged: Arc<StagedBlobs>,
 }
 
 #[derive(Clone)]
@@ -111,7 +113,8 @@ struct Current {
 
 impl PlacedAccount {
     fn new(account: AccountId, world: Arc<World>) -> Self {
-        PlacedAccount { account, world, current: Mutex::default(), modseq: Mutex::default() }
+        let (current, modseq, staged) = (Mutex::default(), Mutex::default(), Arc::default());
+        PlacedAccount { account, world, current, modseq, staged }
     }
 
     /// The handle under the placement of now.
@@ -135,7 +138,20 @@ impl PlacedAccount {
     }
 
     async fn commit_held(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
-        held!(self, handle, handle.commit(operation, mutations.clone()))
+        held!(self, handle, async {
+            let answer = handle.commit(operation, mutations.clone()).await;
+            let Err(AccountError::Refused(CommitError::NoSuchBlob(hash))) = answer else { return answer };
+            // It was staged where the account was before.
+            self.carry(hash, &*handle).await?;
+            handle.commit(operation, mutations.clone()).await
+        })
+    }
+
+    /// Carries a blob that was staged on another server to where the account is now.
+    async fn carry(&self, hash: BlobHash, to: &dyn Account) -> Result<(), AccountError> {
+        let Some(from) = self.staged.at(hash) else { return Err(CommitError::NoSuchBlob(hash).into()) };
+        tracing::debug!(account = %self.account, %hash, from = %from.node, "a staged blob follows its account");
+        carry(&*self.world.open(self.account, from).await?, hash, to).await
     }
 
     /// Who committed here knows at once, without waiting for the data server's notification.
@@ -311,7 +327,22 @@ impl Account for PlacedAccount {
     }
 
     async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {
-        held!(self, handle, handle.stage_blob())
+        let mut hold = Hold::new(self);
+        loop {
+            let result = match hold.attempt().await {
+                Ok(handle) => handle.stage_blob().await,
+                Err(error) => Err(error),
+            };
+            match (result, hold.tried) {
+                (Ok(upload), Some((placement, _))) => return Ok(self.staged.upload(upload, placement)),
+                (Ok(upload), None) => return Ok(upload),
+                (Err(error), _) => hold.after(error).await?,
+            }
+        }
+    }
+
+    async fn staged_blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
+        held!(self, handle, handle.staged_blob(hash, range.clone()))
     }
 
     fn watch(&self) -> watch::Receiver<Modseq> {

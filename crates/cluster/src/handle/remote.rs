@@ -194,6 +194,10 @@ impl Account for RemoteAccount {
         Ok(Box::new(RemoteUpload::start(self.peer.clone(), call)))
     }
 
+    async fn staged_blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
+        self.bytes(path::STAGED_BLOB, &BlobCall { hash, start: range.start, end: range.end }).await
+    }
+
     fn watch(&self) -> watch::Receiver<Modseq> {
         self.watches.watch(self.account, self.epoch)
     }

@@ -69,10 +69,17 @@ impl AccountsService {
         method: &str,
         body: Incoming,
     ) -> Result<Bytes, FaultKind> {
-        let account = self.open(account, epoch).await?;
-        if method == path::STAGE_BLOB {
-            return stage_blob(&account, body).await;
+        // A staged blob is nobody's until a commit refers to it, and that one is checked. So staging goes on through a
+        // move, and the caller's handle carries the blob to where the account is by then.
+        match method {
+            path::STAGE_BLOB => return stage_blob(&*self.local.get(account).await?, body).await,
+            path::STAGED_BLOB => {
+                let call: BlobCall = unpack(&whole(body, CALL_BODY_BYTES_MAX).await?)?;
+                return Ok(self.local.get(account).await?.staged_blob(call.hash, call.start..call.end).await?);
+            }
+            _ => {}
         }
+        let account = self.open(account, epoch).await?;
         let body = whole(body, CALL_BODY_BYTES_MAX).await?;
         answer(&account, epoch, method, &body).await
     }
@@ -125,7 +132,7 @@ async fn answer(account: &LocalAccount, epoch: Epoch, method: &str, body: &[u8])
 
 /// Takes in a blob as it comes; memory holds one piece. A body that breaks off leaves nothing behind.
 async fn stage_blob(account: &LocalAccount, mut body: Incoming) -> Result<Bytes, FaultKind> {
-    let mut upload = account.stage_blob().await?;
+    let mut upload = account.stage_copied_blob().await?;
     let mut taken_bytes = 0;
     while let Some(piece) = next_piece(&mut body, UPLOAD_STALL_MS).await? {
         taken_bytes += piece.len() as u64;

@@ -19,6 +19,7 @@ pub mod path {
     pub const BLOB: &str = "blob";
     pub const COMMIT: &str = "commit";
     pub const STAGE_BLOB: &str = "stage-blob";
+    pub const STAGED_BLOB: &str = "staged-blob";
 }
 
 /// A call without arguments.

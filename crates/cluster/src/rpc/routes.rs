@@ -179,7 +179,7 @@ impl Caller {
         let epoch =
             wire::epoch_of(request.headers()).ok_or_else(|| FaultKind::Malformed("the epoch is missing".to_owned()))?;
         let bytes = self.accounts()?.call(account, epoch, call, request.into_body()).await?;
-        Ok(if call == path::BLOB { Answer::Bytes(bytes) } else { Answer::Packed(bytes) })
+        Ok(if matches!(call, path::BLOB | path::STAGED_BLOB) { Answer::Bytes(bytes) } else { Answer::Packed(bytes) })
     }
 
     /// What the main node asks of this node's stores and copies.

@@ -211,6 +211,44 @@ async fn a_handle_follows_its_account_to_another_node() {
 }
 
 #[tokio::test]
+async fn what_is_staged_follows_its_account_to_another_node() {
+    let installation = Installation::new().await;
+    let (alpha, beta) = (installation.add_node("alpha").await, installation.add_node("beta").await);
+    let account = AccountId(1);
+    installation.add_account(account, &alpha).await;
+    let handle = installation.main.open(&installation.world, account).await;
+    let contents = [Bytes::from(vec![1; 3_000_000]), Bytes::from(vec![2; 3_000_000])];
+    let mut begun = handle.stage_blob().await.unwrap();
+    begun.write(contents[0].slice(..1_000_000)).await.unwrap();
+    alpha.local.get(account).await.unwrap().set_role(Epoch(1), Role::Sealed).await.unwrap();
+    let mut late = handle.stage_blob().await.unwrap();
+    late.write(contents[1].clone()).await.unwrap();
+    beta.local.create(account, Epoch(2)).await.unwrap();
+    let copy = beta.local.get(account).await.unwrap();
+    copy.commit(OperationId::random(), first_containers::mutations()).await.unwrap();
+    installation.world.place(account, beta.id(), 2);
+    begun.write(contents[0].slice(1_000_000..)).await.unwrap();
+    for (upload, content) in [begun, late].into_iter().zip(&contents) {
+        let (hash, _) = upload.finish().await.unwrap();
+        let item = NewItem { content: Content::Stored(hash), ..message("") };
+        handle.commit(OperationId::random(), vec![Mutation::Append { container: INBOX, item }]).await.unwrap();
+        assert_eq!(copy.blob(hash, 0..10).await.unwrap(), content.slice(..10));
+    }
+    // What was staged and is lost with its server has to be sent again.
+    installation.world.place(account, alpha.id(), 3);
+    alpha.local.get(account).await.unwrap().set_role(Epoch(3), Role::Active).await.unwrap();
+    let mut lost = handle.stage_blob().await.unwrap();
+    lost.write(Bytes::from(vec![3; 3_000_000])).await.unwrap();
+    let (hash, _) = lost.finish().await.unwrap();
+    copy.set_role(Epoch(4), Role::Active).await.unwrap();
+    alpha.local.delete(account).await.unwrap();
+    installation.world.place(account, beta.id(), 4);
+    let item = NewItem { content: Content::Stored(hash), ..message("") };
+    let error = handle.commit(OperationId::random(), vec![Mutation::Append { container: INBOX, item }]).await;
+    assert!(matches!(error, Err(AccountError::Unavailable(_))), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_seal_that_lasts_is_said_after_the_hold() {
     let installation = Installation::new().await;
     let node = installation.add_node("alpha").await;

@@ -153,6 +153,10 @@ impl Account for FlakyAccount {
         self.read()?.stage_blob().await
     }
 
+    async fn staged_blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
+        self.read()?.staged_blob(hash, range).await
+    }
+
     fn watch(&self) -> watch::Receiver<Modseq> {
         self.inner.watch()
     }

@@ -83,6 +83,9 @@ impl Account for Failing {
     async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {
         self.account.stage_blob().await
     }
+    async fn staged_blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
+        self.account.staged_blob(hash, range).await
+    }
     fn watch(&self) -> watch::Receiver<Modseq> {
         self.account.watch()
     }

@@ -1,5 +1,6 @@
 //! What happens between two accounts when one of them fails in between, or is away.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -105,6 +106,9 @@ impl Account for Shaky {
     }
     async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {
         self.up()?.stage_blob().await
+    }
+    async fn staged_blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
+        self.up()?.staged_blob(hash, range).await
     }
     fn watch(&self) -> watch::Receiver<Modseq> {
         self.account.watch()
