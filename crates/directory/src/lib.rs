@@ -60,5 +60,11 @@ pub const MEMBERS_PER_GROUP_MAX: usize = 100_000;
 pub const MOVES_PER_REQUEST_MAX: usize = 10_000;
 /// Copies that one request drops.
 pub const COPIES_PER_REQUEST_MAX: usize = 1000;
+/// How long a job is remembered after it was over, in milliseconds: thirty days.
+pub const JOB_KEPT_MS: i64 = 30 * 24 * 3600 * 1000;
+/// Jobs that are over and remembered.
+pub const JOBS_KEPT_MAX: u64 = 10_000;
+/// Jobs that one request looks at to forget them.
+pub const JOBS_PRUNED_MAX: usize = 200;
 /// Servers that hold a copy of one account, that of its placement not counted.
 pub const COPIES_PER_ACCOUNT_MAX: usize = 8;

@@ -69,6 +69,7 @@ struct Report {
     equal_since: Option<Timestamp>,
     trouble: Option<String>,
     differed: u64,
+    differed_at: Option<Timestamp>,
 }
 
 /// A cut-over's question, and where its answer goes.
@@ -110,6 +111,17 @@ impl Follower {
     /// Whom it follows.
     pub fn source(&self) -> Placement {
         self.source
+    }
+
+    /// Which account it is.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// How often it was found to differ from its source, and when the last time.
+    pub fn differed(&self) -> (u64, Option<Timestamp>) {
+        let report = self.report.lock();
+        (report.differed, report.differed_at)
     }
 
     /// How its following goes, as far as it is known.
@@ -222,7 +234,9 @@ impl Work {
             }
             let mut report = self.follower.report.lock();
             report.said = Some(self.following.said());
-            report.differed = self.following.differed();
+            if self.following.differed() > report.differed {
+                (report.differed, report.differed_at) = (self.following.differed(), Some(self.follower.clock.now()));
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use sterna_account::local::{LocalAccount, LocalAccounts};
 use sterna_account::service::Accounts;
 use sterna_account::{Account, AccountError, CommitError, Head, Role};
-use sterna_base::{AccountId, Clock, Modseq, NodeId, failpoint};
+use sterna_base::{AccountId, Clock, Modseq, NodeId, Timestamp, failpoint};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,6 +38,8 @@ pub struct Keeper {
     book: Arc<dyn CopyBook>,
     clock: Arc<dyn Clock>,
     throttle: Arc<Throttle>,
+    /// Of followers that have ended.
+    differed: Arc<Mutex<Differed>>,
     following: Mutex<HashMap<AccountId, Running>>,
     /// One account is looked after by one at a time.
     turns: Vec<tokio::sync::Mutex<()>>,
@@ -47,11 +49,30 @@ pub struct Keeper {
 struct Running {
     follower: Arc<Follower>,
     task: AbortHandle,
+    /// Where it leaves what it found.
+    differed: Arc<Mutex<Differed>>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
+        self.differed.lock().add(&self.follower);
+    }
+}
+
+/// Copies that differed from their sources.
+#[derive(Clone, Copy, Debug, Default)]
+struct Differed {
+    count: u64,
+    last: Option<(AccountId, Timestamp)>,
+}
+
+impl Differed {
+    fn add(&mut self, follower: &Follower) {
+        let (count, at) = follower.differed();
+        self.count += count;
+        let last = at.map(|at| (follower.account(), at));
+        self.last = self.last.into_iter().chain(last).max_by_key(|(_, at)| *at);
     }
 }
 
@@ -65,8 +86,18 @@ impl Keeper {
     ) -> Arc<Self> {
         let node = peers.identity().node();
         let turns = (0..KEEPER_LOCKS).map(|_| tokio::sync::Mutex::default()).collect();
-        let (following, throttle) = (Mutex::default(), Throttle::new(local.latency()));
-        Arc::new(Keeper { node, local, peers, book, clock, throttle, following, turns, tasks: TaskTracker::new() })
+        let (differed, following, throttle) = (Arc::default(), Mutex::default(), Throttle::new(local.latency()));
+        let tasks = TaskTracker::new();
+        Arc::new(Keeper { node, local, peers, book, clock, throttle, differed, following, turns, tasks })
+    }
+
+    /// How often copies here were found to differ from their sources since the node started, and which one when the
+    /// last time.
+    pub fn differed(&self) -> (u64, Option<(AccountId, Timestamp)>) {
+        let following = self.following.lock();
+        let mut differed = *self.differed.lock();
+        following.values().for_each(|running| differed.add(&running.follower));
+        (differed.count, differed.last)
     }
 
     /// The speed of copies to and from this node.
@@ -232,7 +263,7 @@ impl Keeper {
         let (throttle, clock) = (self.throttle.clone(), self.clock.clone());
         let (follower, work) = Follower::start(account, placement, local, peers, throttle, clock);
         let task = self.tasks.spawn(work).abort_handle();
-        following.insert(account, Running { follower, task });
+        following.insert(account, Running { follower, task, differed: self.differed.clone() });
     }
 
     /// Ends the following of an account that is about to be served or deleted here.

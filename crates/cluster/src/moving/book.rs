@@ -60,7 +60,7 @@ pub trait MoveBook: Send + Sync {
     /// Takes the move back for good, and says why to whoever looks.
     async fn fail(&self, account: AccountId, reason: &str) -> Result<(), BookError>;
 
-    /// Lets copies go that were kept for the way back, when their time is over.
+    /// Lets copies go that were kept for the way back, when their time is over, and forgets old jobs.
     async fn expire_copies(&self, clock: &dyn Clock) -> Result<(), BookError>;
 
     /// Moves that may be under way at a time.

@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
-use sterna_account::{Identifier, StoreError};
+use sterna_account::{AccountError, Identifier, StoreError};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp};
 
 use super::fault::CallError;
 use super::peer::Call;
 use super::peers::Peers;
 use super::wire;
+use crate::copies::Speed;
 use crate::nodes::NodeRoles;
 
 /// What a node does on the main node's word. The server wires its engine behind this.
@@ -24,11 +25,12 @@ pub trait NodeControl: Send + Sync {
     /// When it can't be made.
     async fn create_account(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError>;
 
-    /// Deletes an account's store; there being none is success.
+    /// Deletes an account's store; there being none is success. `epoch` is the latest that the directory handed out for
+    /// the account: a store of a later one stays, because then the directory is older than the store.
     ///
     /// # Errors
-    /// When it can't be deleted.
-    async fn delete_account(&self, account: AccountId) -> Result<(), StoreError>;
+    /// [`sterna_account::CommitError::WrongEpoch`] for a later epoch, or why it can't be deleted.
+    async fn delete_account(&self, account: AccountId, epoch: Option<Epoch>) -> Result<(), AccountError>;
 
     /// How the node is.
     async fn status(&self) -> NodeStatus;
@@ -107,6 +109,9 @@ pub struct NodeStatus {
     /// How far its copy of the directory is.
     #[serde(default)]
     pub directory_modseq: u64,
+    /// What its copies of accounts come to.
+    #[serde(default)]
+    pub copies: CopiesStatus,
     /// When it started.
     #[serde(default)]
     pub started_at: Option<Timestamp>,
@@ -119,6 +124,26 @@ pub struct NodeStatus {
     /// When the certificate that mail clients see ends; edges only.
     #[serde(default)]
     pub client_certificate_not_after: Option<Timestamp>,
+}
+
+/// How the copies of accounts on a node are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopiesStatus {
+    /// How fast copies go, and why not faster; `None` when there is nothing to copy.
+    #[serde(default)]
+    pub speed: Option<Speed>,
+    /// How often a copy was found to differ from its source since the node started. What differs is copied again.
+    #[serde(default)]
+    pub differed: u64,
+    /// Which account's copy that was the last time, and when.
+    #[serde(default)]
+    pub differed_last: Option<(AccountId, Timestamp)>,
+    /// Stores that neither a placement nor a copy of the directory names: the first few.
+    #[serde(default)]
+    pub orphans: Vec<AccountId>,
+    /// How many there are.
+    #[serde(default)]
+    pub orphan_count: u64,
 }
 
 /// The body of a call that says where a node is.
@@ -196,16 +221,25 @@ impl ControlClient {
     ///
     /// # Errors
     /// [`CallError`]
-    pub async fn delete_account(&self, node: NodeId, account: AccountId) -> Result<(), CallError> {
-        self.call(node, Method::DELETE, &format!("/v1/stores/{account}"), Bytes::new()).await.map(drop)
+    pub async fn delete_account(
+        &self,
+        node: NodeId,
+        account: AccountId,
+        epoch: Option<Epoch>,
+    ) -> Result<(), CallError> {
+        let call = Call { epoch, ..Call::control(Method::DELETE, &format!("/v1/stores/{account}")) };
+        self.send(node, &call, Bytes::new()).await.map(drop)
     }
 
     /// Calls, and calls again once when the answer was lost: all of these may be repeated.
     async fn call(&self, node: NodeId, method: Method, path: &str, body: Bytes) -> Result<Bytes, CallError> {
+        self.send(node, &Call::control(method, path), body).await
+    }
+
+    async fn send(&self, node: NodeId, call: &Call, body: Bytes) -> Result<Bytes, CallError> {
         let peer = self.peers.peer(node);
-        let call = Call::control(method, path);
-        match peer.call(&call, body.clone()).await {
-            Err(error) if error.is_lost() => peer.call(&call, body).await,
+        match peer.call(call, body.clone()).await {
+            Err(error) if error.is_lost() => peer.call(call, body).await,
             answer => answer,
         }
     }

@@ -146,7 +146,8 @@ impl Caller {
                 Ok(Answer::Json(Bytes::from_static(b"{}")))
             }
             (&Method::DELETE, ["stores", account]) => {
-                control.delete_account(account_id(account)?).await.map_err(FaultKind::Store)?;
+                let epoch = wire::epoch_of(request.headers());
+                control.delete_account(account_id(account)?, epoch).await?;
                 Ok(Answer::Json(Bytes::from_static(b"{}")))
             }
             _ => Err(FaultKind::NoRoute),

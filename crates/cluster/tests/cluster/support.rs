@@ -92,8 +92,8 @@ impl NodeControl for Control {
         self.local.create(account, epoch).await
     }
 
-    async fn delete_account(&self, account: AccountId) -> Result<(), StoreError> {
-        self.local.delete(account).await
+    async fn delete_account(&self, account: AccountId, _epoch: Option<Epoch>) -> Result<(), AccountError> {
+        Ok(self.local.delete(account).await?)
     }
 
     async fn status(&self) -> NodeStatus {
@@ -106,6 +106,7 @@ impl NodeControl for Control {
             disk_free_bytes: 1,
             disk_bytes: 2,
             accounts: self.local.list().await.map_or(0, |list| list.len() as u64),
+            copies: Default::default(),
             load_hundredths: 0,
             directory_modseq: 0,
             started_at: None,

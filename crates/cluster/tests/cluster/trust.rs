@@ -108,7 +108,7 @@ async fn only_the_main_node_makes_and_deletes_stores() {
     }
     assert_eq!(beta.local.list().await.unwrap(), [account]);
     for _ in 0..2 {
-        control.delete_account(beta.id(), account).await.unwrap();
+        control.delete_account(beta.id(), account, None).await.unwrap();
     }
     assert_eq!(beta.local.list().await.unwrap(), []);
 }

@@ -269,6 +269,10 @@ pub struct PendingStore {
     /// Whether it is to be deleted; there is no way back from that.
     #[serde(default, skip_serializing_if = "is_false")]
     pub deleting: bool,
+    /// The latest epoch that was handed out for the account when its store was given up. A store of a later one is not
+    /// the one that was meant: this directory is older than the store. `None` in rows of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }
 
 /// What a setting is about.

@@ -111,6 +111,19 @@ impl Reader<'_> {
         self.collect(ids, |id| Ok(self.job(JobId(id))?.map(|found| found.value)))
     }
 
+    /// Jobs that are over, the oldest first, at most `limit`.
+    pub(crate) fn ended_jobs(&self, limit: usize) -> Result<Vec<Job>, StorageError> {
+        let sql = "SELECT job_id FROM dir_job WHERE is_over = 1 ORDER BY job_id LIMIT $1";
+        let ids = self.ids(sql, params![page(limit)])?;
+        self.collect(ids, |id| Ok(self.job(JobId(id))?.map(|found| found.value)))
+    }
+
+    /// How many jobs are over: counts them one by one.
+    pub(crate) fn ended_job_count(&self) -> Result<u64, StorageError> {
+        let sql = "SELECT COUNT(*) FROM dir_job WHERE is_over = 1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([], |row| id(row, 0))?)
+    }
+
     /// Jobs that are not over, the oldest first, after `after`, at most `limit`.
     pub fn active_jobs(&self, after: JobId, limit: usize) -> Result<Vec<Job>, StorageError> {
         let sql = "SELECT job_id FROM dir_job WHERE is_over = 0 AND job_id > $1 ORDER BY job_id LIMIT $2";

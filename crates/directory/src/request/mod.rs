@@ -230,6 +230,17 @@ pub enum Request {
         /// Where.
         server: NodeId,
     },
+    /// A store that neither a placement nor a copy names is to be deleted; refused if its account doesn't live on another
+    /// server.
+    DropStore {
+        /// Which.
+        account: AccountId,
+        /// Where.
+        server: NodeId,
+    },
+    /// Forgets jobs that were over for [`crate::JOB_KEPT_MS`], and the oldest beyond [`crate::JOBS_KEPT_MAX`]; some of
+    /// them, if there are many. One of which a move is left stays.
+    PruneJobs,
     /// Drops kept copies whose time is over, at most [`crate::COPIES_PER_REQUEST_MAX`] of them.
     ExpireCopies {
         /// Those whose time ended by then; never later than now.

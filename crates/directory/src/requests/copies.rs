@@ -3,7 +3,7 @@
 use sterna_base::{AccountId, NodeId, Timestamp};
 
 use super::job::{allowed, check_count};
-use super::moves::put_new_copy;
+use super::moves::{handed_out, put_new_copy};
 use super::{found, names_server};
 use crate::model::{Copy, CopyPurpose, Durability, MovePhase, PendingStore, Server, ServerStandby};
 use crate::names::invalid;
@@ -93,8 +93,28 @@ fn is_target(write: &Write<'_>, account: AccountId, server: NodeId) -> Result<bo
 /// From now on nobody names the store, which is to be deleted.
 pub(crate) fn drop_copy_row(write: &mut Write<'_>, copy: &Copy) -> Result<(), RequestError> {
     write.delete(RowKind::Copy, &row::store_key(copy.account, copy.server))?;
-    let pending = PendingStore { account: copy.account, server: copy.server, since: write.now, deleting: true };
-    Ok(write.put(&pending)?)
+    let (account, server) = (copy.account, copy.server);
+    let epoch = handed_out(write, account)?;
+    Ok(write.put(&PendingStore { account, server, since: write.now, deleting: true, epoch })?)
+}
+
+/// A store that nobody names is to be deleted: only that of an account that lives elsewhere, because one of which the
+/// directory knows nothing may be all that there is of it.
+pub(crate) fn drop_store(write: &mut Write<'_>, account: AccountId, server: NodeId) -> Result<(), RequestError> {
+    found(write.reader.server(server)?, "server", server, None)?;
+    let placement = found(write.reader.placement(account)?, "account", account, None)?;
+    if placement.server == server || write.reader.copy(account, server)?.is_some() {
+        let by = format!("account {account} on {}", names_server(write, server)?);
+        return Err(RequestError::InUse { by });
+    }
+    if is_target(write, account, server)? {
+        return Err(moving(write, account)?);
+    }
+    if write.reader.pending_store(account, server)?.is_some() {
+        return Ok(());
+    }
+    let epoch = handed_out(write, account)?;
+    Ok(write.put(&PendingStore { account, server, since: write.now, deleting: true, epoch })?)
 }
 
 /// A store that is being deleted is not made again before it is gone: the word to delete it may still be on its way.

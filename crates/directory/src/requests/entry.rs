@@ -13,7 +13,7 @@ use crate::write::Write;
 use crate::{ADDRESSES_PER_ENTRY_MAX, RequestError};
 
 /// The epoch of a new account.
-const FIRST_EPOCH: Epoch = Epoch(1);
+pub(crate) const FIRST_EPOCH: Epoch = Epoch(1);
 
 pub(crate) fn create_user(
     write: &mut Write<'_>,

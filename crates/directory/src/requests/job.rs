@@ -7,9 +7,9 @@ use crate::model::{Copy, CopyPurpose, Job, JobKind, JobState, Move, MovePhase};
 use crate::names::{self, invalid};
 use crate::placement_policy::{self, NoServer};
 use crate::request::{JobChange, NewJob};
-use crate::row::JOB_COUNTER;
+use crate::row::{self, JOB_COUNTER, RowKind};
 use crate::write::Write;
-use crate::{MOVES_PER_REQUEST_MAX, RequestError};
+use crate::{JOB_KEPT_MS, JOBS_KEPT_MAX, JOBS_PRUNED_MAX, MOVES_PER_REQUEST_MAX, RequestError};
 
 /// Which servers an account may be sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,6 +231,23 @@ fn settle(write: &mut Write<'_>, mut job: Job) -> Result<(), RequestError> {
         job.ended_at = Some(write.now);
     }
     Ok(write.put(&job)?)
+}
+
+pub(crate) fn prune(write: &mut Write<'_>) -> Result<(), RequestError> {
+    let before = write.now.plus_ms(-JOB_KEPT_MS);
+    let mut beyond = write.reader.ended_job_count()?.saturating_sub(JOBS_KEPT_MAX);
+    for job in write.reader.ended_jobs(JOBS_PRUNED_MAX)? {
+        let is_old = job.ended_at.is_some_and(|ended| ended < before);
+        if !is_old && beyond == 0 {
+            break;
+        }
+        // What failed is still to be tried again, or dismissed.
+        if write.reader.moves_of_job(job.id, AccountId(0), 1)?.is_empty() {
+            write.delete(RowKind::Job, &row::job_key(job.id))?;
+            beyond = beyond.saturating_sub(1);
+        }
+    }
+    Ok(())
 }
 
 /// Whether a move is to be tried again: not in a job that is being aborted.

@@ -65,6 +65,8 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
             copies::put_standby(write, accounts, *server, *durability).map(|()| None)
         }
         Request::DropCopy { account, server } => copies::drop(write, *account, *server).map(|()| None),
+        Request::DropStore { account, server } => copies::drop_store(write, *account, *server).map(|()| None),
+        Request::PruneJobs => job::prune(write).map(|()| None),
         Request::ExpireCopies { before } => copies::expire(write, *before).map(|()| None),
         Request::FailOver { account, to, expect } => {
             moves::fail_over(write, *account, *to, *expect).map(|epoch| Some(Created::Epoch(epoch)))

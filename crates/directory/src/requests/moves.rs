@@ -78,6 +78,13 @@ fn next_epoch(placement: &Placement, row: Option<&Move>) -> Epoch {
     Epoch(placement.epoch.max(handed_out).0 + 1)
 }
 
+/// The latest epoch that was handed out for an account; `None` when it is nowhere.
+pub(crate) fn handed_out(write: &Write<'_>, account: AccountId) -> Result<Option<Epoch>, RequestError> {
+    let Some(placement) = write.reader.placement(account)? else { return Ok(None) };
+    let of_move = write.reader.move_of(account)?.and_then(|row| row.value.epoch);
+    Ok(Some(placement.value.epoch.max(of_move.unwrap_or_default())))
+}
+
 pub(crate) fn commit(write: &mut Write<'_>, account: AccountId, epoch: Epoch) -> Result<(), RequestError> {
     let old = found(write.reader.placement(account)?, "placement", account, None)?;
     if old.epoch == epoch {

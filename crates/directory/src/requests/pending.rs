@@ -2,6 +2,7 @@
 
 use sterna_base::{AccountId, NodeId};
 
+use super::entry::FIRST_EPOCH;
 use super::found;
 use super::job::End;
 use crate::model::PendingStore;
@@ -17,7 +18,7 @@ pub(crate) fn reserve(write: &mut Write<'_>, server: NodeId) -> Result<AccountId
         return Err(NoServer::NotData(server.name).into());
     }
     let account = super::reserve(write)?;
-    write.put(&PendingStore { account, server: server.id, since: write.now, deleting: false })?;
+    write.put(&PendingStore { account, server: server.id, since: write.now, deleting: false, epoch: None })?;
     Ok(account)
 }
 
@@ -39,22 +40,24 @@ pub(crate) fn give_up(write: &mut Write<'_>, account: AccountId) -> Result<(), R
     }
     for pending in stores.into_iter().filter(|pending| !pending.deleting) {
         forget(write, account, pending.server)?;
-        write.put(&PendingStore { deleting: true, ..pending })?;
+        write.put(&PendingStore { deleting: true, epoch: Some(FIRST_EPOCH), ..pending })?;
     }
     Ok(())
 }
 
 /// An account loses its entry: every store that may be anywhere is to be deleted.
 pub(crate) fn abandon(write: &mut Write<'_>, account: AccountId) -> Result<(), RequestError> {
-    if let Some(row) = write.reader.move_of(account)? {
-        super::moves::end(write, &row.value, End::Aborted)?;
-    }
+    // Before the move ends: a store may have taken the epoch of its cut-over.
+    let epoch = super::moves::handed_out(write, account)?;
     for copy in write.reader.copies_of(account)? {
         super::copies::drop_copy_row(write, &copy)?;
     }
+    if let Some(row) = write.reader.move_of(account)? {
+        super::moves::end(write, &row.value, End::Aborted)?;
+    }
     let Some(placement) = write.reader.placement(account)? else { return Ok(()) };
     let server = placement.value.server;
-    Ok(write.put(&PendingStore { account, server, since: write.now, deleting: true })?)
+    Ok(write.put(&PendingStore { account, server, since: write.now, deleting: true, epoch })?)
 }
 
 /// Repeating it is success: the answer may have been lost.

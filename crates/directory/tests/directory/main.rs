@@ -2,6 +2,7 @@
 
 mod common;
 mod follow;
+mod leaving;
 mod log_in_and_route;
 mod many;
 mod move_calls;

@@ -289,7 +289,7 @@ impl AdminState {
     async fn drop_copy(&self, account: AccountId, server: NodeId, dry_run: bool) -> Result<(), Problem> {
         self.write(Request::DropCopy { account, server }, dry_run).await?;
         if !dry_run {
-            self.delete_store(account, server).await;
+            self.delete_pending(account, server).await?;
         }
         Ok(())
     }

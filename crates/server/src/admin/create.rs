@@ -101,7 +101,7 @@ impl AdminState {
             Ok(()) => Ok(Some(id)),
             Err(problem) => {
                 self.directory.submit(Request::GiveUpAccount { account: id }).await?;
-                self.delete_store(id, server).await;
+                self.delete_pending(id, server).await?;
                 Err(problem)
             }
         }
@@ -143,21 +143,33 @@ impl AdminState {
         self.write(Request::DeleteEntry { id, kind, expect }, dry_run).await?;
         if !dry_run {
             for store in self.directory.read(move |reader| reader.pending_stores_of(id)).await? {
-                self.delete_store(id, store.server).await;
+                self.delete_store(&store).await;
             }
         }
         Ok(())
     }
 
     /// Deletes a store that a note is there for, and then the note; what fails is left to [`sweep`].
-    pub(super) async fn delete_store(&self, account: AccountId, server: NodeId) {
-        if let Err(error) = self.provision.delete(account, server).await {
+    pub(super) async fn delete_store(&self, store: &PendingStore) {
+        let PendingStore { account, server, epoch, .. } = *store;
+        let deleted = self.provision.delete(account, server, epoch).await;
+        self.memory.note_refusal(account, server, deleted.as_ref().err());
+        if let Err(error) = deleted {
             tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
             return;
         }
         if let Err(error) = self.directory.submit(Request::StoreGone { account, server }).await {
             tracing::warn!(%account, %error, "a deleted store could not be noted; it will be tried again");
         }
+    }
+
+    /// The same for one that may have a note.
+    pub(super) async fn delete_pending(&self, account: AccountId, server: NodeId) -> Result<(), Problem> {
+        let pending = self.directory.read(move |reader| reader.pending_store(account, server)).await?;
+        if let Some(pending) = pending.filter(|pending| pending.deleting) {
+            self.delete_store(&pending).await;
+        }
+        Ok(())
     }
 
     /// Brings the store's quota to what the directory says.
@@ -221,7 +233,7 @@ async fn sweep_page(state: &AdminState, page: Vec<(PendingStore, bool)>) -> Resu
             state.directory.submit(Request::GiveUpAccount { account }).await?;
         }
         if server_exists {
-            state.delete_store(account, store.server).await;
+            state.delete_store(&store).await;
         } else {
             // The server was removed from the installation and its stores with it.
             state.directory.submit(Request::StoreGone { account, server: store.server }).await?;

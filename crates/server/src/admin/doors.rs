@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sterna_account::{Account, AccountError, Quota};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
+use sterna_cluster::copies::Speed;
 use sterna_directory::{Authentication, Directory};
 
 use super::memory::Memory;
@@ -54,11 +55,12 @@ pub trait Provision: Send + Sync {
     /// [`ProvisionError`].
     async fn create(&self, account: AccountId, server: NodeId, epoch: Epoch) -> Result<(), ProvisionError>;
 
-    /// Deletes the store of an account from a server. There being none is success.
+    /// Deletes the store of an account from a server. There being none is success. A store of a later epoch than the
+    /// directory handed out is not deleted.
     ///
     /// # Errors
     /// [`ProvisionError`].
-    async fn delete(&self, account: AccountId, server: NodeId) -> Result<(), ProvisionError>;
+    async fn delete(&self, account: AccountId, server: NodeId, epoch: Option<Epoch>) -> Result<(), ProvisionError>;
 
     /// Sets the most bytes that an account may hold; `None` lifts the limit.
     ///
@@ -97,6 +99,8 @@ pub trait Provision: Send + Sync {
 /// How one store of an account is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreReport {
+    /// The epoch of its placement, as far as it knows.
+    pub epoch: Epoch,
     /// Up to where it has the account.
     pub modseq: Modseq,
     /// Bytes of its live items.
@@ -109,6 +113,8 @@ pub struct StoreReport {
     pub equal_since: Option<Timestamp>,
     /// Of a copy: why it doesn't go on at present.
     pub trouble: Option<String>,
+    /// How fast copies go on its server; `None` when there is nothing to copy there.
+    pub speed: Option<Speed>,
 }
 
 impl StoreReport {

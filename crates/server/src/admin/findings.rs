@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sterna_base::limits::PAGE_ITEMS_MAX;
-use sterna_base::{AccountId, JobId, Timestamp};
-use sterna_cluster::NodeStatus;
+use sterna_base::{AccountId, JobId, NodeId, Timestamp};
+use sterna_cluster::{CopiesStatus, NodeStatus};
 use sterna_directory::placement_policy::{self, Candidate};
 use sterna_directory::{JobState, Move, MovePhase, Reader, Server, StorageError};
 
@@ -17,6 +17,12 @@ use super::view;
 const CERTIFICATE_MS_MIN: i64 = 14 * 24 * 3600 * 1000;
 /// Clocks that differ more than this make log lines and dates of mail misleading, in milliseconds.
 const CLOCK_DIFFERENCE_MS_MAX: i64 = 60 * 1000;
+/// A copy that differed longer ago is no longer told of, in milliseconds: a week.
+const DIFFERED_MS_MAX: i64 = 7 * 24 * 3600 * 1000;
+/// Stores without a name in the directory that are told one by one.
+const ORPHANS_NAMED_MAX: usize = 5;
+/// Refused deletions that are told.
+const REFUSALS_NAMED_MAX: usize = 10;
 /// Less free space than this part of the disk is too little.
 const FREE_PART_MIN: u64 = 20;
 
@@ -56,6 +62,7 @@ pub(super) fn of(
             disk(&mut found, server, answer);
             certificates(&mut found, server, answer, now);
             following(&mut found, server, answer, head, now);
+            copies(&mut found, server, &answer.copies, now);
         }
     }
     let open =
@@ -135,6 +142,52 @@ fn certificates(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, 
     }
 }
 
+/// Copies that differed, and stores that nobody names.
+fn copies(found: &mut Vec<Finding>, server: &Server, answer: &CopiesStatus, now: Timestamp) {
+    if let Some((account, at)) = answer.differed_last
+        && now.0 - at.0 < DIFFERED_MS_MAX
+    {
+        let what = format!(
+            "a copy here differed from its source {} times since the server started, last that of account {account} at \
+             {}; what differed was not used and is copied again",
+            answer.differed,
+            view::time(at),
+        );
+        let remedy = format!(
+            "Even once may be a disk or memory on its way out: look at dmesg here and on the account's own server, and \
+             run sterna check on both. Where it lives: sterna account where {account}",
+        );
+        found.push(finding(server, what, remedy));
+    }
+    if answer.orphan_count > 0 {
+        let ids: Vec<String> = answer.orphans.iter().take(ORPHANS_NAMED_MAX).map(ToString::to_string).collect();
+        let more = if answer.orphan_count > ids.len() as u64 { ", ..." } else { "" };
+        let what = format!(
+            "has {} stores that the directory doesn't name (account {}{more}); nobody is served from them",
+            answer.orphan_count,
+            ids.join(", "),
+        );
+        let remedy = format!(
+            "sterna server sweep {} --dry-run shows which of them are old copies, and without --dry-run deletes those",
+            server.name,
+        );
+        found.push(finding(server, what, remedy));
+    }
+}
+
+/// Stores that are to be deleted, and that their servers keep.
+pub(super) fn of_refusals(servers: &[Candidate], refusals: &[(AccountId, NodeId, String)]) -> Vec<Finding> {
+    let named = |id: &NodeId| servers.iter().map(|one| &one.server).find(|server| server.id == *id);
+    let refused = refusals.iter().take(REFUSALS_NAMED_MAX).map(|(account, server, cause)| Finding {
+        server: named(server).map(|server| server.name.clone()),
+        what: format!("refuses to delete its store of account {account}: {cause}"),
+        remedy: "A later epoch than the directory knows means that the directory is older than the store (was it \
+                 restored?): bring back the later one. Otherwise the server's log says more."
+            .to_owned(),
+    });
+    refused.collect()
+}
+
 fn following(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, head: u64, now: Timestamp) {
     let difference_ms = answer.now.0 - now.0;
     if difference_ms.abs() > CLOCK_DIFFERENCE_MS_MAX {
@@ -155,7 +208,6 @@ fn following(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, hea
 
 #[cfg(test)]
 mod tests {
-    use sterna_base::NodeId;
     use sterna_directory::Roles;
 
     use super::*;
@@ -194,6 +246,7 @@ mod tests {
             disk_free_bytes: 50 * GIB,
             disk_bytes: 100 * GIB,
             accounts: 0,
+            copies: Default::default(),
             load_hundredths: 0,
             directory_modseq: 9,
             started_at: None,
@@ -224,6 +277,18 @@ mod tests {
         assert!(with(|answer| answer.disk_free_bytes = 4 * GIB).contains("less than 5%"));
         assert!(with(|answer| answer.now = NOW.plus_ms(-3_600_000)).contains("differs from this node's by -3600 s"));
         assert!(with(|answer| answer.directory_modseq = 4).contains("5 changes of the directory behind"));
+        let differed = |answer: &mut NodeStatus| {
+            (answer.copies.differed, answer.copies.differed_last) = (2, Some((AccountId(7), NOW.plus_ms(-DAY_MS))));
+        };
+        assert!(with(differed).contains("differed from its source 2 times"), "{}", with(differed));
+        let long_ago = |answer: &mut NodeStatus| {
+            answer.copies.differed_last = Some((AccountId(7), NOW.plus_ms(-8 * DAY_MS)));
+        };
+        assert_eq!(with(long_ago), "");
+        let orphans = |answer: &mut NodeStatus| {
+            (answer.copies.orphan_count, answer.copies.orphans) = (9, vec![AccountId(7)]);
+        };
+        assert!(with(orphans).contains("has 9 stores that the directory doesn't name"), "{}", with(orphans));
         let ended = |answer: &mut NodeStatus| answer.client_certificate_not_after = Some(NOW.plus_ms(-DAY_MS));
         assert!(with(ended).contains("for mail clients ended at 2001-09-08T"), "{}", with(ended));
         let soon = |answer: &mut NodeStatus| answer.certificate_not_after = Some(NOW.plus_ms(13 * DAY_MS));

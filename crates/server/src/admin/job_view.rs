@@ -1,11 +1,12 @@
 //! Jobs as clients see them: what the directory says of them, and how far the copies say they are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use sterna_base::{AccountId, JobId, NodeId, Timestamp};
+use sterna_cluster::copies::{Slowed, Speed};
 use sterna_directory::{Job, JobState, Move, MovePhase, Reader, StorageError};
 use tokio::sync::Semaphore;
 
@@ -63,10 +64,41 @@ pub(super) struct JobProgress {
     pub expected_end_at: Option<String>,
     /// Changes that users made and that the copies under way know of and lack.
     pub lag: u64,
+    /// How fast copies go on the servers that they come from and go to, and why not faster.
+    pub servers: Vec<SpeedView>,
     /// Accounts that are being copied or cut over.
     pub moving: Vec<MoveView>,
     /// Accounts that were given up, and why: the first few.
     pub failures: Vec<MoveView>,
+}
+
+/// How fast copies go on a server: all of them, not only those of one job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct SpeedView {
+    pub server: String,
+    pub bytes_per_second: u64,
+    /// Null is as many as go.
+    pub allowed_bytes_per_second: Option<u64>,
+    /// Why they go slower than they could; null when they don't.
+    pub slowed: Option<String>,
+}
+
+impl SpeedView {
+    pub(super) fn new(server: String, speed: Speed) -> Self {
+        let Speed { bytes_per_second, allowed_bytes_per_second, slowed } = speed;
+        SpeedView { server, bytes_per_second, allowed_bytes_per_second, slowed: slowed.map(in_words) }
+    }
+}
+
+fn in_words(slowed: Slowed) -> String {
+    let ms = |us: u64| if us < 10_000 { format!("{:.1}", us as f64 / 1000.0) } else { (us / 1000).to_string() };
+    match slowed {
+        Slowed::Setting => "limited by move.bytes-per-second".to_owned(),
+        Slowed::Learning => "slowed while it is learnt what users usually wait for".to_owned(),
+        Slowed::Users { p99_us, usual_us } => {
+            format!("slowed by users' latency: p99 {} ms, usual {} ms", ms(p99_us), ms(usual_us))
+        }
+    }
 }
 
 /// One account on its way.
@@ -188,7 +220,7 @@ impl AdminState {
         let found = self.directory.read(move |reader| rows(reader, id)).await?;
         let Rows { job: row, left, moving, failures } =
             found.ok_or_else(|| Problem::no_such("job", &id.to_string()))?;
-        let reports = self.reports(moving.iter().map(|(row, _)| (row.account, row.to)).collect()).await;
+        let reports = self.reports(stores_to_ask(&moving)).await;
         let accounts: Vec<_> = left.iter().map(|row| (row.account, row.from)).collect();
         let sizes = self.sizes(&accounts, SIZES_ASKED_MAX).await;
         let copied = |row: &Move| reports.get(&(row.account, row.to)).map_or(0, |report| report.fetched_bytes);
@@ -204,6 +236,7 @@ impl AdminState {
             let end = if row.state == JobState::Running { meter.expected_end(now) } else { None };
             (meter.bytes_total(), meter.bytes_per_second(now), end)
         });
+        let servers = speeds(&moving, &reports);
         let moving: Vec<_> = moving.into_iter().map(|(row, view)| with_report(view, &row, &sizes, &reports)).collect();
         Ok(JobProgress {
             unknown_sizes: row.left().saturating_sub(known),
@@ -213,6 +246,7 @@ impl AdminState {
             bytes_per_second: speed,
             expected_end_at: end.map(view::time),
             lag: moving.iter().filter_map(|one| one.lag).sum(),
+            servers,
             moving,
             failures,
         })
@@ -239,6 +273,24 @@ impl AdminState {
         }
         found
     }
+}
+
+/// The copies under way, and of each server that they come from one account: it tells the server's speed.
+fn stores_to_ask(moving: &[(Move, MoveView)]) -> Vec<Store> {
+    let mut sources: Vec<Store> = moving.iter().map(|(row, _)| (row.account, row.from)).collect();
+    sources.sort_unstable_by_key(|(_, server)| *server);
+    sources.dedup_by_key(|(_, server)| *server);
+    moving.iter().map(|(row, _)| (row.account, row.to)).chain(sources).collect()
+}
+
+/// How fast the servers of these moves are, by name.
+fn speeds(moving: &[(Move, MoveView)], reports: &HashMap<Store, StoreReport>) -> Vec<SpeedView> {
+    let ends = moving
+        .iter()
+        .flat_map(|(row, view)| [((row.account, row.from), &view.from), ((row.account, row.to), &view.to)]);
+    let told = ends.filter_map(|(store, name)| Some((name.clone(), reports.get(&store)?.speed?)));
+    let by_name: BTreeMap<String, Speed> = told.collect();
+    by_name.into_iter().map(|(name, speed)| SpeedView::new(name, speed)).collect()
 }
 
 fn with_report(

@@ -1,7 +1,7 @@
 //! What the node remembers for the API until it ends: how large accounts are, how fast jobs go, since when servers
 //! answer. All of it can be asked for again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ const SIZE_MS_MAX: i64 = 10 * 60 * 1000;
 const QUESTIONS_MAX: usize = 32;
 /// How long a server has to say how large an account is, in milliseconds.
 const SIZE_TIMEOUT_MS: u64 = 3_000;
+/// Refused deletions that are remembered.
+const REFUSALS_MAX: usize = 1000;
 /// Jobs whose speed is remembered. All are forgotten when there are more.
 const METERS_MAX: usize = 1000;
 
@@ -29,6 +31,8 @@ pub struct Memory {
     sizes: Mutex<HashMap<AccountId, (u64, Timestamp)>>,
     meters: Mutex<HashMap<JobId, Meter>>,
     health: Mutex<HashMap<NodeId, Health>>,
+    /// Stores that are to be deleted and that their servers refuse to delete, and why.
+    refusals: Mutex<BTreeMap<(AccountId, NodeId), String>>,
 }
 
 /// Whether a server answers.
@@ -48,6 +52,24 @@ impl Memory {
         if known.answers != answers {
             *known = Health { answers, since: now };
         }
+    }
+
+    /// Notes what came of deleting a store: that a server refused is told until it no longer does.
+    pub(super) fn note_refusal(&self, account: AccountId, server: NodeId, error: Option<&ProvisionError>) {
+        let mut refusals = self.refusals.lock();
+        match error {
+            None => _ = refusals.remove(&(account, server)),
+            Some(ProvisionError::Refused { cause, .. }) if refusals.len() < REFUSALS_MAX => {
+                refusals.insert((account, server), cause.clone());
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Stores that their servers refuse to delete.
+    pub(super) fn refusals(&self) -> Vec<(AccountId, NodeId, String)> {
+        let refusals = self.refusals.lock();
+        refusals.iter().map(|((account, server), cause)| (*account, *server, cause.clone())).collect()
     }
 
     /// Whether a server answers; `None` when it was not asked yet.

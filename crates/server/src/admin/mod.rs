@@ -25,6 +25,7 @@ mod job_view;
 mod jobs;
 mod memory;
 mod meter;
+mod orphans;
 mod plan;
 pub mod problem;
 mod resolve;
@@ -76,6 +77,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/servers", get(servers::list))
         .route("/api/v1/servers/{server}", get(servers::get).patch(servers::set).delete(servers::delete))
         .route("/api/v1/servers/{server}/drain", delete(drain::undo))
+        .route("/api/v1/servers/{server}/orphans", get(orphans::list).delete(orphans::delete))
         .route(
             "/api/v1/servers/{server}/standby",
             get(copies::list_standby).put(copies::put_all).delete(copies::delete_all),

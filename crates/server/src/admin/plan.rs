@@ -317,6 +317,7 @@ mod tests {
             disk_free_bytes: free,
             disk_bytes: 100 * GIB,
             accounts: 0,
+            copies: Default::default(),
             load_hundredths: 0,
             directory_modseq: 0,
             started_at: None,

@@ -10,6 +10,7 @@ use sterna_directory::{Reader, Request, RequestError, Roles, Server};
 
 use super::doors::AdminState;
 use super::input::{Body, IfMatch, Params};
+use super::job_view::SpeedView;
 use super::problem::Problem;
 use super::view::{Page, Resource, ServerView};
 use super::{drain, resolve, view};
@@ -90,6 +91,7 @@ fn told(view: ServerView, status: NodeStatus) -> ServerView {
     ServerView {
         version: Some(status.version),
         load: Some(f64::from(status.load_hundredths) / 100.0),
+        copying: status.copies.speed.map(|speed| SpeedView::new(view.name.clone(), speed)),
         started_at: status.started_at.map(view::time),
         free_bytes: if disk { Some(status.disk_free_bytes) } else { view.free_bytes },
         disk_bytes: if disk { Some(status.disk_bytes) } else { view.disk_bytes },

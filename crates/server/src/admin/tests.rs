@@ -69,7 +69,7 @@ impl Provision for Servers {
         self.note(format!("create {account} on {} epoch {epoch}", name(server)), server)
     }
 
-    async fn delete(&self, account: AccountId, server: NodeId) -> Result<(), ProvisionError> {
+    async fn delete(&self, account: AccountId, server: NodeId, _epoch: Option<Epoch>) -> Result<(), ProvisionError> {
         self.note(format!("delete {account} on {}", name(server)), server)
     }
 
@@ -98,6 +98,7 @@ impl Provision for Servers {
             disk_free_bytes: self.free.load(Relaxed),
             disk_bytes: self.free.load(Relaxed) * 2,
             accounts: 0,
+            copies: Default::default(),
             load_hundredths: 0,
             directory_modseq: u64::MAX,
             started_at: None,

@@ -9,6 +9,8 @@ use serde::Serialize;
 use sterna_base::{AccountId, DomainId, Modseq, NodeId, Timestamp};
 use sterna_directory::{Address, AnyEntry, Domain, Entry, Reader, Server, StorageError, Versioned, settings};
 
+use super::job_view::SpeedView;
+
 /// Whether a write changed anything.
 pub(super) const CHANGED: HeaderName = HeaderName::from_static("sterna-changed");
 
@@ -234,6 +236,8 @@ pub(super) struct ServerView {
     pub started_at: Option<String>,
     /// The load average of the last minute.
     pub load: Option<f64>,
+    /// How fast copies of accounts go there, and why not faster; null when there is nothing to copy.
+    pub copying: Option<SpeedView>,
     pub weight: u32,
     pub accepts_new_accounts: bool,
     /// Whether it is being emptied.
@@ -280,6 +284,7 @@ pub(super) fn server(
         version: server.version,
         started_at: None,
         load: None,
+        copying: None,
         weight: server.weight,
         accepts_new_accounts: server.accepts_new_accounts,
         draining: server.draining,

@@ -49,6 +49,7 @@ pub enum JobCommand {
         job: String,
     },
     /// Watch a job until it is over; Ctrl-C stops watching, not the job
+    #[command(visible_alias = "watch")]
     Follow {
         /// Its id
         job: String,

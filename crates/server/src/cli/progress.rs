@@ -18,7 +18,7 @@ const LINE_MS: u64 = 10_000;
 /// How long the main node may be silent (a restart) before watching ends, in milliseconds. The job doesn't end.
 const SILENCE_MS_MAX: u64 = 120_000;
 /// Widest line that is rewritten: one that wraps could not be.
-const LINE_CHARS_MAX: usize = 100;
+const LINE_CHARS_MAX: usize = 150;
 /// Longest reason that a line has room for.
 const REASON_CHARS_MAX: usize = 300;
 
@@ -166,6 +166,9 @@ pub(super) fn show(session: &Session<'_>, global: &GlobalArgs, progress: &Value)
     }
     output::line(progress["what"].as_str().unwrap_or_default())?;
     output::line(&line(progress))?;
+    for server in progress["servers"].as_array().map_or(&[][..], Vec::as_slice) {
+        output::line(&format!("  {}: {}", server["server"].as_str().unwrap_or("?"), speed(server)))?;
+    }
     for one in progress["moving"].as_array().map_or(&[][..], Vec::as_slice) {
         output::line(&format!("  {}", under_way(one)))?;
     }
@@ -173,6 +176,18 @@ pub(super) fn show(session: &Session<'_>, global: &GlobalArgs, progress: &Value)
         output::line(&format!("  {}", reason(failure)))?;
     }
     Ok(Exit::Done)
+}
+
+/// How fast copies go on a server, and why not faster.
+pub(super) fn speed(server: &Value) -> String {
+    let mut text = format!("copies {}/s", output::bytes(server["bytes_per_second"].as_u64().unwrap_or(0)));
+    if let Some(allowed) = server["allowed_bytes_per_second"].as_u64() {
+        text.push_str(&format!(" of {}/s allowed", output::bytes(allowed)));
+    }
+    if let Some(slowed) = server["slowed"].as_str() {
+        text.push_str(&format!(", {slowed}"));
+    }
+    text
 }
 
 /// One account on its way.
@@ -224,6 +239,12 @@ pub(super) fn line(progress: &Value) -> String {
             }
             if let Some(end) = progress["expected_end_at"].as_str() {
                 parts.push(ends(end));
+            }
+            let servers = progress["servers"].as_array().map_or(&[][..], Vec::as_slice);
+            if let Some((server, slowed)) =
+                servers.iter().find_map(|one| Some((&one["server"], one["slowed"].as_str()?)))
+            {
+                parts.push(format!("{slowed} ({})", server.as_str().unwrap_or("?")));
             }
             let moving = progress["moving"].as_array().map_or(&[][..], Vec::as_slice);
             if let Some(trouble) = moving.iter().find_map(trouble) {
@@ -309,6 +330,14 @@ mod tests {
         let told = line(&with(json!({"moving": stuck, "failed": 2, "unknown_sizes": 3})));
         assert!(told.contains("3 of unknown size, 2 failed") && told.ends_with("ana@x: beta: refused"), "{told}");
         assert!(line(&with(json!({"state": "paused"}))).ends_with("12.0 GiB, paused"));
+        let slowed = json!([{
+            "server": "alpha", "bytes_per_second": 3 << 20, "allowed_bytes_per_second": 4 << 20,
+            "slowed": "slowed by users' latency: p99 38 ms, usual 12 ms",
+        }]);
+        let said = "copies 3.0 MiB/s of 4.0 MiB/s allowed, slowed by users' latency: p99 38 ms, usual 12 ms";
+        assert_eq!(speed(&slowed[0]), said);
+        let told = line(&with(json!({"servers": slowed})));
+        assert!(told.ends_with("58.0 MiB/s, slowed by users' latency: p99 38 ms, usual 12 ms (alpha)"), "{told}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output::{self, Column, Listing};
 use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, yes_or_no};
-use super::{GlobalArgs, Output, moving, server_work};
+use super::{GlobalArgs, Output, moving, progress, server_work};
 
 const COLUMNS: &[Column] = &[
     ("NAME", "name"),
@@ -18,6 +18,7 @@ const COLUMNS: &[Column] = &[
     ("MOVES IN/OUT", "moves"),
     ("USED", "used"),
     ("FREE", "free"),
+    ("DISK", "disk"),
     ("LOAD", "load"),
     ("NEW ACCOUNTS", "new"),
     ("VERSION", "version"),
@@ -85,6 +86,14 @@ pub enum ServerCommand {
     },
     /// Let the standby copies of a lost server's accounts take over: says first what may be lost, and asks
     Failover(server_work::FailoverArgs),
+    /// Delete stores on a server that the directory doesn't name, if they are old copies of accounts that live elsewhere
+    Sweep {
+        /// Name or id
+        server: String,
+        /// See [`DeleteArgs`].
+        #[command(flatten)]
+        sweep: DeleteArgs,
+    },
     /// Remove a server that nothing is left on
     #[command(visible_alias = "remove")]
     Delete {
@@ -139,7 +148,8 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Ser
         ServerCommand::Standby { server, standby } => moving::standby_of_server(session, &server, &standby).await,
         ServerCommand::Failover(args) => server_work::failover(session, global, &args).await,
         ServerCommand::List => list(session, global).await,
-        ServerCommand::Get { server } => session.get(&["servers", &server]).await,
+        ServerCommand::Get { server } => get(session, global, &server).await,
+        ServerCommand::Sweep { server, sweep } => server_work::sweep(session, global, &server, &sweep).await,
         ServerCommand::Create { name, roles, minutes, create } => {
             let fields = Fields::default()
                 .add("name", name)
@@ -159,6 +169,26 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Ser
             session.delete(&["servers", &server], &format!("Remove server {server}?"), &delete).await
         }
     }
+}
+
+/// A server as people read it; programs get all fields as they are.
+async fn get(session: &Session<'_>, global: &GlobalArgs, server: &str) -> Result<Exit, CliError> {
+    let mut value = session.client.get(&path(&["servers", server], &[])).await?;
+    if global.format() == Output::Table {
+        for name in ["used", "free", "disk"] {
+            let bytes = value[format!("{name}_bytes")].take();
+            value[name] = bytes.as_u64().map(output::bytes).into();
+        }
+        if !value["copying"].is_null() {
+            value["copying"] = progress::speed(&value["copying"]).into();
+        }
+        // What there is nothing to say about is left out: people look for what there is.
+        if let Value::Object(fields) = &mut value {
+            fields.retain(|_, value| !value.is_null());
+        }
+    }
+    output::one(global.format(), &value)?;
+    Ok(Exit::Done)
 }
 
 /// The servers as people read them; programs get all fields.
@@ -199,6 +229,7 @@ fn row(server: &Value) -> Value {
         "moves": format!("{}/{}", server["moves_in"], server["moves_out"]),
         "used": bytes("used_bytes"),
         "free": bytes("free_bytes"),
+        "disk": bytes("disk_bytes"),
         "load": server["load"],
         "new": new,
         "version": server["version"],

@@ -1,4 +1,4 @@
-//! `sterna server drain`, `rebalance` and `failover`: work on all accounts of a server.
+//! `sterna server drain`, `rebalance`, `failover` and `sweep`: work on all accounts, or stores, of a server.
 
 use clap::Args;
 use hyper::Method;
@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::client::{CliError, path};
 use super::exit::Exit;
+use super::output::{Column, Listing};
 use super::plan::{self, JobArgs};
-use super::resource::Session;
+use super::resource::{DeleteArgs, Session};
 use super::{GlobalArgs, Output, output, progress, prompt};
 
 /// Moves sent in one request: they must fit into its body.
@@ -159,6 +160,40 @@ pub(super) async fn failover(
     ));
     let all_served = begun["refused"].as_array().is_none_or(Vec::is_empty);
     Ok(if all_served { end } else { Exit::Failed })
+}
+
+/// Columns of stores that nobody names.
+const ORPHAN_COLUMNS: &[Column] = &[
+    ("ACCOUNT", "account"),
+    ("ADDRESS", "address"),
+    ("LIVES ON", "lives_on"),
+    ("OUTCOME", "outcome"),
+    ("WHY", "reason"),
+];
+
+/// Deletes stores that nobody names, as far as they are old copies.
+pub(super) async fn sweep(
+    session: &Session<'_>,
+    global: &GlobalArgs,
+    server: &str,
+    args: &DeleteArgs,
+) -> Result<Exit, CliError> {
+    if !args.write.dry_run {
+        let question =
+            format!("Delete the stores on {server} that the directory doesn't name, if they are old copies?");
+        prompt::confirm(&question, args.yes)?;
+    }
+    let asked = path(&["servers", server, "orphans"], &[args.write.parameter()]);
+    let answer = session.client.send(Method::DELETE, &asked, None).await?.body;
+    let items = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
+    if items.is_empty() {
+        session.say(&format!("the directory names every store on {server}; one made just now is not looked at\n"));
+        return Ok(Exit::NothingToDo);
+    }
+    let mut listing = Listing::new(global.format(), ORPHAN_COLUMNS);
+    listing.page(items)?;
+    listing.end()?;
+    Ok(if items.iter().any(|one| one["outcome"] == "kept") { Exit::Failed } else { Exit::Done })
 }
 
 /// The servers that take over.

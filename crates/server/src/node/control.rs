@@ -6,16 +6,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
 use sterna_account::shares::{Shares, SharesError};
-use sterna_account::{Account, AccountError, StoreError, first_containers};
+use sterna_account::{Account, AccountError, CommitError, StoreError, first_containers};
 use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp};
 use sterna_cluster::copies::Keeper;
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
 use sterna_cluster::rpc::wire::RELEASE;
-use sterna_cluster::{Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, ShareRefused};
+use sterna_cluster::{
+    CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, ShareRefused,
+};
 use sterna_directory::request::ServerPatch;
 use sterna_directory::{Directory, Request, RequestError, Roles};
 
 use super::directory_nodes::DirectoryNodes;
+use super::orphans::Orphans;
 use super::{Parts, accounts_folder, certificate};
 use crate::config::Role;
 
@@ -29,6 +32,7 @@ pub struct Control {
     keeper: Option<Arc<Keeper>>,
     directory: Directory,
     nodes: Arc<DirectoryNodes>,
+    orphans: Orphans,
     identity: Arc<Identity>,
     started_at: Timestamp,
     /// The certificate that mail clients see; edges only.
@@ -52,6 +56,7 @@ impl Control {
             keeper: parts.keeper.clone(),
             directory: parts.directory.clone(),
             nodes: parts.nodes.clone(),
+            orphans: Orphans::default(),
             identity: parts.identity.clone(),
             started_at: parts.clock.now(),
             client_certificate: parts
@@ -64,6 +69,17 @@ impl Control {
     fn local(&self) -> Result<&LocalAccounts, StoreError> {
         let refused = || StoreError::Io("this node holds no accounts: it has not the role data".to_owned());
         self.local.as_deref().ok_or_else(refused)
+    }
+
+    async fn copies(&self, stores: &[AccountId]) -> CopiesStatus {
+        let looked = self.orphans.look(&self.directory, self.node, stores, self.clock.now()).await;
+        let (orphans, orphan_count) = looked.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the stores that are here could not be compared with the directory");
+            (Vec::new(), 0)
+        });
+        let Some(keeper) = &self.keeper else { return CopiesStatus::default() };
+        let (differed, differed_last) = keeper.differed();
+        CopiesStatus { speed: keeper.throttle().speed(), differed, differed_last, orphans, orphan_count }
     }
 
     /// Free and all bytes of the disk with the accounts.
@@ -94,17 +110,34 @@ impl NodeControl for Control {
         })
     }
 
-    async fn delete_account(&self, account: AccountId) -> Result<(), StoreError> {
+    async fn delete_account(&self, account: AccountId, epoch: Option<Epoch>) -> Result<(), AccountError> {
+        let local = self.local()?;
+        if let Some(handed_out) = epoch {
+            let head = async { local.get(account).await?.head_of_copy().await };
+            match head.await {
+                Ok(head) if head.epoch > handed_out => {
+                    tracing::error!(
+                        %account, epoch = %head.epoch, %handed_out,
+                        "a store is not deleted: its epoch is later than the directory knows; is the directory an old one?"
+                    );
+                    return Err(CommitError::WrongEpoch { current: head.epoch }.into());
+                }
+                Ok(_) => {}
+                Err(AccountError::NoSuchAccount(_)) => return Ok(()),
+                // What can't be read can't be compared, and may be all that is left of it.
+                Err(error) => return Err(error),
+            }
+        }
         if let Some(keeper) = &self.keeper {
             keeper.stop_following(account);
         }
-        self.local()?.delete(account).await
+        Ok(local.delete(account).await?)
     }
 
     async fn status(&self) -> NodeStatus {
-        let accounts = match &self.local {
-            Some(local) => local.list().await.map_or(0, |list| list.len() as u64),
-            None => 0,
+        let stores = match &self.local {
+            Some(local) => local.list().await.unwrap_or_default(),
+            None => Vec::new(),
         };
         let (disk_free_bytes, disk_bytes) = self.disk();
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -117,7 +150,8 @@ impl NodeControl for Control {
             now: self.clock.now(),
             disk_free_bytes,
             disk_bytes,
-            accounts,
+            accounts: stores.len() as u64,
+            copies: self.copies(&stores).await,
             load_hundredths: (load * 100.0) as u32,
             directory_modseq: self.directory.watch().borrow().0,
             started_at: Some(self.started_at),

@@ -213,7 +213,8 @@ impl MoveBook for DirectoryMoves {
     }
 
     async fn expire_copies(&self, clock: &dyn Clock) -> Result<(), BookError> {
-        self.submit(Request::ExpireCopies { before: clock.now() }).await
+        self.submit(Request::ExpireCopies { before: clock.now() }).await?;
+        self.submit(Request::PruneJobs).await
     }
 
     async fn cut_over_ms(&self) -> i64 {

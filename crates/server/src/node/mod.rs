@@ -10,6 +10,7 @@ mod directory_nodes;
 pub mod init;
 mod listeners;
 mod notify;
+mod orphans;
 mod owner;
 mod provision;
 mod rounds;

@@ -58,12 +58,14 @@ fn report(state: CopyState) -> StoreReport {
     // What has not heard of its source yet knows of no modseq of it; every account has one.
     let is_copy = matches!(state.role, Role::Follower | Role::Ready);
     StoreReport {
+        epoch: state.epoch,
         modseq: state.modseq,
         bytes: state.bytes,
         source_modseq: (is_copy && state.source_modseq > Modseq::ZERO).then_some(state.source_modseq),
         fetched_bytes: state.fetched_bytes,
         equal_since: state.equal_since,
         trouble: state.trouble,
+        speed: state.speed,
     }
 }
 
@@ -77,12 +79,12 @@ impl Provision for Stores {
         self.others.create_account(server, account, epoch).await.map_err(|error| call_error(server, &error))
     }
 
-    async fn delete(&self, account: AccountId, server: NodeId) -> Result<(), ProvisionError> {
+    async fn delete(&self, account: AccountId, server: NodeId, epoch: Option<Epoch>) -> Result<(), ProvisionError> {
         if server == self.node {
-            let gone = self.own.delete_account(account).await;
+            let gone = self.own.delete_account(account, epoch).await;
             return gone.map_err(|error| ProvisionError::Refused { server, cause: error.to_string() });
         }
-        self.others.delete_account(server, account).await.map_err(|error| call_error(server, &error))
+        self.others.delete_account(server, account, epoch).await.map_err(|error| call_error(server, &error))
     }
 
     /// The store takes it through its ordinary handle, which a new account has only once its placement is known
