@@ -230,8 +230,8 @@ pub enum Request {
         /// Where.
         server: NodeId,
     },
-    /// A store that neither a placement nor a copy names is to be deleted; refused if its account doesn't live on another
-    /// server.
+    /// A store that neither a placement nor a copy names is to be deleted; refused if its account doesn't live on
+    /// another server.
     DropStore {
         /// Which.
         account: AccountId,

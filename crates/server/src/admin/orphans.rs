@@ -1,5 +1,5 @@
-//! `/api/v1/servers/{server}/orphans`: stores that the directory doesn't name. Those that are old copies of accounts that
-//! live elsewhere can be deleted; one of which the directory knows nothing may be all that is left of an account.
+//! `/api/v1/servers/{server}/orphans`: stores that the directory doesn't name. Those that are old copies of accounts
+//! that live elsewhere can be deleted; one of which the directory knows nothing may be all that is left of an account.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -86,7 +86,7 @@ pub enum ServerCommand {
     },
     /// Let the standby copies of a lost server's accounts take over: says first what may be lost, and asks
     Failover(server_work::FailoverArgs),
-    /// Delete stores on a server that the directory doesn't name, if they are old copies of accounts that live elsewhere
+    /// Delete stores on a server that the directory doesn't name, as far as they are old copies
     Sweep {
         /// Name or id
         server: String,
