@@ -1,6 +1,6 @@
 //! What is left behind: stores that are to be deleted, stores that nobody names, and jobs that are over.
 
-use sterna_base::{AccountId, Clock, Epoch, NodeId};
+use sterna_base::{AccountId, Epoch, NodeId};
 use sterna_directory::{JOB_KEPT_MS, Request, RowKind};
 
 use crate::common::{ALPHA, BETA, Main};
