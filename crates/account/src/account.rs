@@ -8,8 +8,8 @@ use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
 use tokio::sync::watch;
 
 use crate::{
-    Changes, CommitError, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Mutation,
-    StoreError, UidSet,
+    Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags, ItemParts,
+    Mutation, StoreError, UidSet,
 };
 
 /// One account, wherever it lives. The two implementations, local and remote, differ in nothing that a session can see.
@@ -32,6 +32,9 @@ pub trait Account: Send + Sync {
 
     /// See [`crate::Read::container`].
     async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError>;
+
+    /// See [`crate::Read::containers_on_path`].
+    async fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, AccountError>;
 
     /// See [`crate::Read::item_flags`].
     async fn item_flags(

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
 use crate::{
-    Changes, Commit, CommitError, Committed, Container, Cursor, Digest, Expunged, Item, ItemFlags, ItemParts, UidSet,
+    Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Digest, Expunged, Item, ItemFlags,
+    ItemParts, UidSet,
     follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page, Progress},
 };
 
@@ -113,6 +114,11 @@ pub trait Read: Send {
 
     /// One container, if it lives.
     fn container(&self, id: ContainerId) -> Result<Option<Container>, StoreError>;
+
+    /// The live containers of this kind on a path of names from the top, in its order, as far as they exist: the last
+    /// one is the one of the whole path when there are as many as names. Costs what the path costs, in an account of
+    /// any size.
+    fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, StoreError>;
 
     /// The narrow rows of live items with a UID greater than `after`, by UID, at most `limit`.
     /// Fails with [`StoreError::NoSuchContainer`].

@@ -24,8 +24,8 @@ use tokio::time::Instant;
 use crate::account::BlobUpload;
 use crate::service::Accounts;
 use crate::{
-    Account, AccountError, Changes, Commit, CommitError, Committed, Container, Cursor, Engine, Expunged, Head, Item,
-    ItemFlags, ItemParts, Mutation, Read, Role, StoreError, UidSet,
+    Account, AccountError, Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Engine, Expunged,
+    Head, Item, ItemFlags, ItemParts, Mutation, Read, Role, StoreError, UidSet,
 };
 use latency::{Latency, Waited};
 pub use open_store::SEALED_READS_MS_MAX;
@@ -397,6 +397,11 @@ impl Account for LocalAccount {
 
     async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
         self.serve(move |read| read.container(id)).await
+    }
+
+    async fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, AccountError> {
+        let path = path.to_vec();
+        self.serve(move |read| read.containers_on_path(kind, &path)).await
     }
 
     async fn item_flags(

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use sterna_account::account::BlobUpload;
 use sterna_account::service::Accounts;
 use sterna_account::{
-    Account, AccountError, Changes, CommitError, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags,
-    ItemParts, Mutation, UidSet,
+    Account, AccountError, Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item,
+    ItemFlags, ItemParts, Mutation, UidSet,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, NodeId, OperationId, Uid};
 use tokio::sync::watch;
@@ -272,6 +272,10 @@ impl Account for PlacedAccount {
 
     async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
         held!(self, handle, handle.container(id))
+    }
+
+    async fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, AccountError> {
+        held!(self, handle, handle.containers_on_path(kind, path))
     }
 
     async fn item_flags(

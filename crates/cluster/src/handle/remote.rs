@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sterna_account::account::BlobUpload;
 use sterna_account::{
-    Account, AccountError, Changes, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Mutation,
-    UidSet,
+    Account, AccountError, Changes, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
+    ItemParts, Mutation, UidSet,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, OperationId, Uid};
 use tokio::sync::watch;
@@ -21,8 +21,8 @@ use crate::limits::LOST_REPEATS_MAX;
 use crate::nodes::Placement;
 use crate::rpc::CallError;
 use crate::rpc::calls::{
-    BlobCall, ChangesCall, CommitCall, ContainerCall, ExpungedCall, ItemFlagsCall, ItemNamedCall, ItemsCall, Nothing,
-    Page, path,
+    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
+    ItemsCall, Nothing, Page, path,
 };
 use crate::rpc::peer::{Call, Peer};
 use crate::rpc::peers::Peers;
@@ -120,6 +120,10 @@ impl Account for RemoteAccount {
 
     async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
         self.call(path::CONTAINER, &ContainerCall { container: id }).await
+    }
+
+    async fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, AccountError> {
+        self.call(path::CONTAINERS_ON_PATH, &ContainersOnPathCall { kind, path: path.to_vec() }).await
     }
 
     async fn item_flags(

@@ -13,8 +13,8 @@ use sterna_base::{AccountId, Epoch};
 
 use super::body::{next_piece, whole};
 use super::calls::{
-    BlobCall, ChangesCall, CommitCall, ContainerCall, ExpungedCall, ItemFlagsCall, ItemNamedCall, ItemsCall, Page,
-    Staged, path,
+    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
+    ItemsCall, Page, Staged, path,
 };
 use super::fault::FaultKind;
 use super::wire;
@@ -94,6 +94,10 @@ async fn answer(account: &LocalAccount, epoch: Epoch, method: &str, body: &[u8])
         path::CONTAINER => {
             let call: ContainerCall = unpack(body)?;
             pack(&account.container(call.container).await?)
+        }
+        path::CONTAINERS_ON_PATH => {
+            let call: ContainersOnPathCall = unpack(body)?;
+            pack(&account.containers_on_path(call.kind, &call.path).await?)
         }
         path::ITEM_FLAGS => {
             let call: ItemFlagsCall = unpack(body)?;

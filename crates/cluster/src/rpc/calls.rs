@@ -2,7 +2,7 @@
 //! added, with a default.
 
 use serde::{Deserialize, Serialize};
-use sterna_account::{Cursor, ItemParts, Mutation, UidSet};
+use sterna_account::{ContainerKind, Cursor, ItemParts, Mutation, UidSet};
 use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Uid};
 
 /// The last part of each call's path.
@@ -11,6 +11,7 @@ pub mod path {
     pub const HEAD: &str = "head";
     pub const CONTAINERS: &str = "containers";
     pub const CONTAINER: &str = "container";
+    pub const CONTAINERS_ON_PATH: &str = "containers-on-path";
     pub const ITEM_FLAGS: &str = "item-flags";
     pub const ITEMS: &str = "items";
     pub const ITEM_NAMED: &str = "item-named";
@@ -31,6 +32,15 @@ pub struct Nothing {}
 pub struct ContainerCall {
     /// Which.
     pub container: ContainerId,
+}
+
+/// [`path::CONTAINERS_ON_PATH`]
+#[derive(Serialize, Deserialize)]
+pub struct ContainersOnPathCall {
+    /// Of which kind.
+    pub kind: ContainerKind,
+    /// The names, from the top.
+    pub path: Vec<String>,
 }
 
 /// [`path::ITEM_FLAGS`]; answered with a [`Page`].

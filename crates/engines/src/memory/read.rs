@@ -5,7 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
 use sterna_account::{
-    Change, Changes, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError, UidSet,
+    Change, Changes, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError,
+    UidSet,
 };
 use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
 use sterna_base::{BlobHash, ContainerId, Modseq, Uid};
@@ -30,6 +31,19 @@ impl Read for Reader {
 
     fn container(&self, id: ContainerId) -> Result<Option<Container>, StoreError> {
         Ok(self.state.lock().container(id))
+    }
+
+    fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, StoreError> {
+        let mut found: Vec<Container> = Vec::new();
+        for name in path {
+            let parent = found.last().map(|parent| parent.id);
+            let is_meant = |child: &Container| child.parent == parent && child.kind == kind && child.name == *name;
+            match self.containers()?.into_iter().find(is_meant) {
+                Some(container) => found.push(container),
+                None => break,
+            }
+        }
+        Ok(found)
     }
 
     fn item_flags(&self, container: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, StoreError> {

@@ -7,8 +7,8 @@ use sterna_account::commit::{MUTATIONS_MAX, OPERATION_RETENTION_MS};
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, KeptAnswer, Page, Progress};
 use sterna_account::store::BlobWriter;
 use sterna_account::{
-    Changes, Commit, CommitError, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Mutation,
-    Outcome, Read, Role, Store, StoreError, UidSet,
+    Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
+    ItemParts, Mutation, Outcome, Read, Role, Store, StoreError, UidSet,
 };
 use sterna_base::{BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
@@ -208,6 +208,9 @@ impl Read for MemoryStore {
     }
     fn container(&self, id: ContainerId) -> Result<Option<Container>, StoreError> {
         self.reader.container(id)
+    }
+    fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, StoreError> {
+        self.reader.containers_on_path(kind, path)
     }
     fn item_flags(&self, container: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, StoreError> {
         self.reader.item_flags(container, after, limit)

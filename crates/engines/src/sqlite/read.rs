@@ -9,7 +9,8 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
 use sterna_account::{
-    Change, Changes, Container, Cursor, Digest, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError, UidSet,
+    Change, Changes, Container, ContainerKind, Cursor, Digest, Expunged, Head, Item, ItemFlags, ItemParts, Read,
+    StoreError, UidSet,
 };
 use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, Uid};
@@ -207,6 +208,26 @@ impl Read for Reader {
         let statement = format!("SELECT {} FROM container WHERE account = ?1 AND container = ?2", rows::CONTAINER);
         let mut statement = self.conn.prepare_cached(&statement).map_err(store_error)?;
         statement.query_row(params![self.id(), sql(id.0)], rows::container).optional().map_err(store_error)
+    }
+
+    fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, StoreError> {
+        let statement = format!(
+            "SELECT {} FROM container WHERE account = ?1 AND parent = ?2 AND kind = ?3 AND name = ?4",
+            rows::CONTAINER
+        );
+        self.snapshot(|| {
+            let mut found: Vec<Container> = Vec::new();
+            for name in path {
+                let parent = sql(found.last().map_or(0, |parent| parent.id.0));
+                let mut statement = self.conn.prepare_cached(&statement).map_err(store_error)?;
+                let values = params![self.id(), parent, kind as u8, name];
+                match statement.query_row(values, rows::container).optional().map_err(store_error)? {
+                    Some(container) => found.push(container),
+                    None => break,
+                }
+            }
+            Ok(found)
+        })
     }
 
     fn item_flags(&self, container: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, StoreError> {

@@ -8,8 +8,8 @@ use sterna_account::commit::OPERATION_RETENTION_MS;
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page, Progress};
 use sterna_account::store::BlobWriter;
 use sterna_account::{
-    Changes, Commit, CommitError, Committed, Container, Content, Cursor, Expunged, Head, Item, ItemFlags, ItemParts,
-    Mutation, Read, Role, Store, StoreError, UidSet,
+    Changes, Commit, CommitError, Committed, Container, ContainerKind, Content, Cursor, Expunged, Head, Item,
+    ItemFlags, ItemParts, Mutation, Read, Role, Store, StoreError, UidSet,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
@@ -361,6 +361,9 @@ impl Read for SqliteStore {
     }
     fn container(&self, id: ContainerId) -> Result<Option<Container>, StoreError> {
         self.reader.container(id)
+    }
+    fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, StoreError> {
+        self.reader.containers_on_path(kind, path)
     }
     fn item_flags(&self, container: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, StoreError> {
         self.reader.item_flags(container, after, limit)

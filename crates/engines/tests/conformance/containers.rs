@@ -15,6 +15,7 @@ on_every_engine!(
     the_inbox_stays,
     a_tree_has_no_circles,
     a_tree_has_a_depth_also_when_branches_move,
+    a_path_leads_as_far_as_it_exists,
     renaming_keeps_items_and_their_modseqs,
     steps_of_one_commit_see_those_before,
 );
@@ -104,6 +105,33 @@ fn a_tree_has_a_depth_also_when_branches_move(bed: &mut Bed) {
     assert!(matches!(bed.commit(vec![rename(top, Some(ARCHIVE), "deeper")]), Err(CommitError::Limit(_))));
     bed.done(vec![rename(path[1], None, "up"), rename(top, Some(ARCHIVE), "as deep")]);
     bed.done(vec![rename(path[1], Some(TRASH), "as deep")]);
+}
+
+fn a_path_leads_as_far_as_it_exists(bed: &mut Bed) {
+    let outcomes = bed.done(vec![create(None, "a"), create(Some(ARCHIVE), "a"), create(Some(ContainerId(7)), "b")]);
+    let [top, below_archive, below] = [0, 1, 2].map(|at| id(&outcomes[at]));
+    let calendar = ContainerKind::Calendar;
+    let step = Mutation::CreateContainer { parent: None, kind: calendar, name: "a".into(), special_use: None };
+    let of_other_kind = id(&bed.done(vec![step])[0]);
+    let ids = |kind, path: &[&str]| -> Vec<ContainerId> {
+        let path: Vec<String> = path.iter().map(|name| (*name).to_owned()).collect();
+        let found = bed.store().containers_on_path(kind, &path).unwrap();
+        found.iter().for_each(|container| assert_eq!(bed.container(container.id), *container));
+        found.iter().map(|container| container.id).collect()
+    };
+    let mail = ContainerKind::Mail;
+    assert_eq!(ids(mail, &["INBOX"]), [INBOX]);
+    assert_eq!(ids(mail, &["a", "b"]), [top, below]);
+    assert_eq!(ids(mail, &["Archive", "a"]), [ARCHIVE, below_archive]);
+    assert_eq!(ids(mail, &["a", "c", "b"]), [top]);
+    assert_eq!(ids(calendar, &["a", "b"]), [of_other_kind]);
+    for nowhere in [&["A"][..], &["b"], &["", "a"], &["inbox"], &[]] {
+        assert_eq!(ids(mail, nowhere), [], "{nowhere:?}");
+    }
+    bed.done(vec![rename(top, Some(ARCHIVE), "d"), delete(below)]);
+    let path: Vec<String> = ["Archive", "d", "b"].map(str::to_owned).to_vec();
+    let found = bed.store().containers_on_path(mail, &path).unwrap();
+    assert_eq!(found.iter().map(|container| container.id).collect::<Vec<_>>(), [ARCHIVE, top]);
 }
 
 fn renaming_keeps_items_and_their_modseqs(bed: &mut Bed) {

@@ -189,6 +189,9 @@ macro_rules! read_through {
             fn container(&self, id: ContainerId) -> Result<Option<Container>, StoreError> {
                 self.$field.container(id)
             }
+            fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, StoreError> {
+                self.$field.containers_on_path(kind, path)
+            }
             fn item_flags(&self, id: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, StoreError> {
                 self.$field.item_flags(id, after, limit)
             }

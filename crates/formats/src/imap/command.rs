@@ -202,6 +202,8 @@ pub struct Search {
     pub uid: bool,
     /// Which results; `None` without RETURN.
     pub returns: Option<SearchReturn>,
+    /// Whether a CHARSET was given at all, which UTF8=ACCEPT forbids (RFC 6855 section 3).
+    pub has_charset: bool,
     /// A CHARSET that is neither UTF-8 nor US-ASCII: answer `NO [BADCHARSET (UTF-8)]`; there are no keys then.
     pub unknown_charset: bool,
     /// The keys, all of which must match.
@@ -247,6 +249,9 @@ pub enum SearchKey {
     Internal(DateTest, Date),
     /// SENTBEFORE, SENTON, SENTSINCE: by the Date field
     Sent(DateTest, Date),
+    /// OLDER, YOUNGER: seconds before now (RFC 5032)
+    #[allow(missing_docs)] // said above
+    Within { older: bool, seconds: u32 },
     /// LARGER
     Larger(u64),
     /// SMALLER

@@ -15,14 +15,15 @@ impl Lexer<'_> {
             returns = Some(self.search_return()?);
             self.sp()?;
         }
-        if self.keyword("CHARSET") {
+        let has_charset = self.keyword("CHARSET");
+        if has_charset {
             self.sp()?;
             let charset = self.astring()?;
             self.sp()?;
             if ![&b"UTF-8"[..], b"US-ASCII"].iter().any(|known| charset.eq_ignore_ascii_case(known)) {
                 // The keys can't be read then; the answer is NO and not BAD (RFC 9051 section 6.4.4).
                 self.take_rest();
-                return Ok(Search { uid, returns, unknown_charset: true, keys: Vec::new() });
+                return Ok(Search { uid, returns, has_charset, unknown_charset: true, keys: Vec::new() });
             }
         }
         let mut keys = Vec::new();
@@ -30,7 +31,7 @@ impl Lexer<'_> {
         loop {
             keys.push(self.search_key(0, &mut count)?);
             if !self.take(b' ') {
-                return Ok(Search { uid, returns, unknown_charset: false, keys });
+                return Ok(Search { uid, returns, has_charset, unknown_charset: false, keys });
             }
         }
     }
@@ -94,6 +95,8 @@ impl Lexer<'_> {
             "SENTBEFORE" => Ok(SearchKey::Sent(DateTest::Before, self.search_date()?)),
             "SENTON" => Ok(SearchKey::Sent(DateTest::On, self.search_date()?)),
             "SENTSINCE" => Ok(SearchKey::Sent(DateTest::Since, self.search_date()?)),
+            "OLDER" => Ok(SearchKey::Within { older: true, seconds: self.nz_number()? }),
+            "YOUNGER" => Ok(SearchKey::Within { older: false, seconds: self.nz_number()? }),
             "LARGER" => self.number64().map(SearchKey::Larger),
             "SMALLER" => self.number64().map(SearchKey::Smaller),
             "UID" => self.sequence_set().map(SearchKey::Uid),

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use sterna_account::account::BlobUpload;
 use sterna_account::service::Accounts;
 use sterna_account::{
-    Account, AccountError, Changes, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Mutation,
-    StoreError, UidSet,
+    Account, AccountError, Changes, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
+    ItemParts, Mutation, StoreError, UidSet,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
 use tokio::sync::watch;
@@ -89,6 +89,10 @@ impl Account for FlakyAccount {
 
     async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
         self.read()?.container(id).await
+    }
+
+    async fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, AccountError> {
+        self.read()?.containers_on_path(kind, path).await
     }
 
     async fn item_flags(

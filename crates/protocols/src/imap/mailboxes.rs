@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use sterna_account::shares::{Owner, SharesError, Who};
-use sterna_account::{Account, Container, Rights};
+use sterna_account::{Account, Container, ContainerKind, Rights};
+use sterna_base::limits::CONTAINER_DEPTH_MAX;
 use tokio::time::Instant;
 
 use super::limits::WHO_KEPT;
-use super::names::{Names, SEPARATOR};
+use super::names::SEPARATOR;
 use super::reply::{Fail, Reply, no_mailbox};
 use super::rights;
 use super::session::Session;
@@ -51,25 +52,23 @@ fn split_owner(rest: &str) -> Option<(&str, &str)> {
     Some((&rest[..end], rest[end..].strip_prefix(SEPARATOR).unwrap_or_default()))
 }
 
-/// The mailboxes of one account, and what the user of this session may do with them.
+/// Whose mailboxes they are, and what the user of this session may do with them.
 pub struct Mailboxes {
     pub account: Arc<dyn Account>,
-    /// Whose they are; `None` for the user's own.
+    /// `None` for the user's own.
     pub owner: Option<Owner>,
-    pub names: Names,
     who: Option<Arc<Who>>,
 }
 
 impl Mailboxes {
     /// Of the user's own account.
-    pub async fn own(account: Arc<dyn Account>) -> Result<Self, Fail> {
-        let names = Names::load(account.as_ref()).await?;
-        Ok(Mailboxes { account, owner: None, names, who: None })
+    pub fn own(account: Arc<dyn Account>) -> Self {
+        Mailboxes { account, owner: None, who: None }
     }
 
     /// Of somebody else.
-    pub fn of(account: Arc<dyn Account>, owner: Owner, containers: &[Container], who: Arc<Who>) -> Self {
-        Mailboxes { account, owner: Some(owner), names: Names::of(containers), who: Some(who) }
+    pub fn of(account: Arc<dyn Account>, owner: Owner, who: Arc<Who>) -> Self {
+        Mailboxes { account, owner: Some(owner), who: Some(who) }
     }
 
     /// What the user may do with a mailbox.
@@ -85,33 +84,10 @@ impl Mailboxes {
         }
     }
 
-    /// The mailbox of this name, if the user may do any of these with it.
-    pub fn find(&self, name: &str, any_of: Rights) -> Option<&Container> {
-        self.names.find(name).filter(|container| self.rights(container).has_any(any_of))
-    }
-
-    /// The mailbox of this name, if the user has the rights.
-    ///
-    /// # Errors
-    /// That there is none, or NOPERM.
-    pub fn get(&self, name: &str, needed: Rights) -> Result<&Container, Fail> {
-        let container = self.names.find(name).ok_or_else(no_mailbox)?;
-        rights::check(self.rights(container), needed)?;
-        Ok(container)
-    }
-
-    /// The nearest mailbox that exists above a name, and otherwise INBOX, which stands for the account: who may create
-    /// in it may create at the top. `None` for the user's own top.
-    ///
-    /// # Errors
-    /// When the user may not create there.
-    pub fn check_create(&self, name: &str) -> Result<(), Fail> {
-        if self.owner.is_none() {
-            return Ok(());
-        }
-        let above = name.match_indices(SEPARATOR).rev().find_map(|(at, _)| self.names.find(&name[..at]));
-        let parent = above.or_else(|| self.names.find("INBOX")).ok_or_else(no_mailbox)?;
-        rights::check(self.rights(parent), Rights::CREATE)
+    /// The INBOX, which stands for the account in questions of rights.
+    pub async fn inbox(&self) -> Result<Option<Container>, Fail> {
+        let path = ["INBOX".to_owned()];
+        Ok(self.account.containers_on_path(ContainerKind::Mail, &path).await?.pop())
     }
 }
 
@@ -120,17 +96,68 @@ pub fn rights_of(who: Option<&Who>, container: &Container) -> Rights {
     who.map_or(Rights::ALL, |who| container.acl.rights(|identifier| who.is(identifier)))
 }
 
-/// A mailbox name that was looked up.
+/// A mailbox name that was looked up: one question to the account, whatever it has besides.
 pub struct Located {
     pub mailboxes: Mailboxes,
     /// The name in the account.
     pub name: String,
+    /// The mailboxes on the way to it, from the top, as far as they exist.
+    path: Vec<Container>,
 }
 
 impl Located {
-    /// See [`Mailboxes::get`].
+    async fn find_path(mailboxes: Mailboxes, name: String) -> Result<Self, Fail> {
+        // Nothing exists below the deepest level.
+        let parts: Vec<String> = name.split(SEPARATOR).take(CONTAINER_DEPTH_MAX).map(str::to_owned).collect();
+        let path = mailboxes.account.containers_on_path(ContainerKind::Mail, &parts).await?;
+        Ok(Located { mailboxes, name, path })
+    }
+
+    fn levels(&self) -> usize {
+        self.name.split(SEPARATOR).count()
+    }
+
+    /// The mailbox itself, if it exists, whatever the user may do with it.
+    pub fn container(&self) -> Option<&Container> {
+        self.path.get(self.levels() - 1)
+    }
+
+    /// The mailboxes that exist above it, from the top.
+    pub fn above(&self) -> &[Container] {
+        &self.path[..self.path.len().min(self.levels() - 1)]
+    }
+
+    /// The mailbox, if the user may do any of these with it.
+    pub fn find(&self, any_of: Rights) -> Option<&Container> {
+        self.container().filter(|container| self.mailboxes.rights(container).has_any(any_of))
+    }
+
+    /// The mailbox, if the user has the rights.
+    ///
+    /// # Errors
+    /// That there is none, or NOPERM.
     pub fn get(&self, needed: Rights) -> Result<&Container, Fail> {
-        self.mailboxes.get(&self.name, needed)
+        let container = self.container().ok_or_else(no_mailbox)?;
+        rights::check(self.mailboxes.rights(container), needed)?;
+        Ok(container)
+    }
+
+    /// Whether the user may create a mailbox of this name: in the nearest that exists above it, and otherwise in INBOX,
+    /// which stands for the account: who may create in it may create at the top.
+    ///
+    /// # Errors
+    /// When the user may not create there.
+    pub async fn check_create(&self) -> Result<(), Fail> {
+        if self.mailboxes.owner.is_none() {
+            return Ok(());
+        }
+        match self.above().last() {
+            Some(parent) => rights::check(self.mailboxes.rights(parent), Rights::CREATE),
+            None => {
+                let inbox = self.mailboxes.inbox().await?.ok_or_else(no_mailbox)?;
+                rights::check(self.mailboxes.rights(&inbox), Rights::CREATE)
+            }
+        }
     }
 
     /// The name as the user sees it.
@@ -154,8 +181,7 @@ impl Session {
     /// When the account can't be asked, or there is nobody of that name who shares anything.
     pub async fn locate(&mut self, mailbox: &str) -> Result<Located, Fail> {
         let Some((shared_mailbox, rest)) = split(mailbox) else {
-            let mailboxes = Mailboxes::own(self.account()?).await?;
-            return Ok(Located { mailboxes, name: mailbox.to_owned() });
+            return Located::find_path(Mailboxes::own(self.account()?), mailbox.to_owned()).await;
         };
         let (address, name) = split_owner(rest).ok_or_else(no_mailbox)?;
         let known = self.sharing().await?;
@@ -164,10 +190,10 @@ impl Session {
         };
         let owner = known.owners.iter().find(is_meant).ok_or_else(no_mailbox)?.clone();
         let account = self.shared.accounts.open(owner.account).await?;
-        let containers = account.containers().await?;
-        let mailboxes = Mailboxes::of(account, owner, &containers, known.who);
-        let name = if name.eq_ignore_ascii_case("INBOX") { "INBOX" } else { name };
-        Ok(Located { mailboxes, name: name.to_owned() })
+        let (first, below) = name.split_once(SEPARATOR).map_or((name, None), |(first, below)| (first, Some(below)));
+        let first = if first.eq_ignore_ascii_case("INBOX") { "INBOX" } else { first };
+        let name = below.map_or_else(|| first.to_owned(), |below| format!("{first}{SEPARATOR}{below}"));
+        Located::find_path(Mailboxes::of(account, owner, known.who), name).await
     }
 
     /// Who the user is, and who shares with them, as of now.

@@ -26,6 +26,8 @@ use async_trait::async_trait;
 use sterna_account::service::{Accounts, Authenticator};
 use sterna_account::shares::Shares;
 
+use sterna_base::{Clock, SystemClock};
+
 use crate::listener::{Connection, Protocol};
 use command::search_text::SearchMemory;
 use io::Io;
@@ -53,6 +55,7 @@ struct Shared {
     accounts: Arc<dyn Accounts>,
     authenticator: Arc<dyn Authenticator>,
     shares: Arc<dyn Shares>,
+    clock: Arc<dyn Clock>,
     registry: Registry,
     search_memory: Arc<SearchMemory>,
     remembered: Arc<Remembered>,
@@ -66,9 +69,16 @@ impl ImapProtocol {
         authenticator: Arc<dyn Authenticator>,
         shares: Arc<dyn Shares>,
     ) -> Self {
-        let (registry, search_memory, remembered) = (Registry::default(), Arc::default(), Arc::default());
-        let shared = Shared { config, accounts, authenticator, shares, registry, search_memory, remembered };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (registry, search_memory, remembered) = (Registry::new(clock.now()), Arc::default(), Arc::default());
+        let shared = Shared { config, accounts, authenticator, shares, clock, registry, search_memory, remembered };
         ImapProtocol { shared: Arc::new(shared) }
+    }
+
+    /// With another clock: for WITHIN, and for what counts as recent.
+    pub fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
+        let registry = Registry::new(clock.now());
+        ImapProtocol { shared: Arc::new(Shared { clock, registry, ..(*self.shared).clone() }) }
     }
 
     /// The same accounts and open mailboxes with other settings: for a second listener.

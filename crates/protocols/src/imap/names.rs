@@ -39,15 +39,6 @@ impl Names {
         self.folders.iter().map(|(name, container)| (name.as_str(), container))
     }
 
-    /// The folder of this name.
-    pub fn find(&self, name: &str) -> Option<&Container> {
-        let wanted = order(name);
-        let start = self.folders.partition_point(|(known, _)| order(known) < wanted);
-        // Names that differ only in case stand side by side.
-        let same = self.folders[start..].iter().take_while(|(known, _)| order(known) == wanted);
-        same.into_iter().find(|(known, _)| known == name).map(|(_, container)| container)
-    }
-
     /// Whether folders hang under this one.
     pub fn has_children(&self, id: ContainerId) -> bool {
         self.parents.contains(&id)

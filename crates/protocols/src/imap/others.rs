@@ -16,13 +16,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::limits::{OWNER_WAIT, OWNERS_AT_ONCE, OWNERS_WAIT_ALTOGETHER, REMEMBERED_MAX};
 use super::mailboxes::Mailboxes;
-use super::names::SEPARATOR;
+use super::names::{Names, SEPARATOR};
 
 /// One owner in a listing.
 pub struct Listed {
     pub owner: Owner,
     /// As it is, or as it was last seen; `None` when it was never seen here.
-    pub mailboxes: Option<Mailboxes>,
+    pub mailboxes: Option<(Mailboxes, Names)>,
     /// Whether its server answered.
     pub answered: bool,
 }
@@ -87,7 +87,8 @@ pub async fn load(
                 _ => None,
             },
         };
-        let mailboxes = known.map(|(account, found)| Mailboxes::of(account, owner.clone(), &found, who.clone()));
+        let mailboxes =
+            known.map(|(account, found)| (Mailboxes::of(account, owner.clone(), who.clone()), Names::of(&found)));
         listed.push(Listed { owner, mailboxes, answered });
     }
     listed
@@ -110,9 +111,9 @@ pub struct Name<'a> {
 }
 
 /// The names that the user may see, and the levels above them, by name.
-pub fn visible(mailboxes: &Mailboxes) -> Vec<Name<'_>> {
+pub fn visible((mailboxes, all): &(Mailboxes, Names)) -> Vec<Name<'_>> {
     let mut names: std::collections::BTreeMap<String, Name<'_>> = std::collections::BTreeMap::new();
-    for (name, container) in mailboxes.names.iter() {
+    for (name, container) in all.iter() {
         let rights = mailboxes.rights(container);
         if !rights.has(Rights::LOOKUP) {
             continue;

@@ -34,6 +34,8 @@ pub struct Enabled {
     pub condstore: bool,
     /// UTF8=ACCEPT, or IMAP4rev2: names and strings are UTF-8.
     pub utf8: bool,
+    /// UTF8=ACCEPT itself, which does away with CHARSET.
+    pub utf8_accept: bool,
     /// IMAP4rev2: no RECENT, ESEARCH instead of SEARCH.
     pub rev2: bool,
 }
@@ -293,7 +295,7 @@ impl Session {
             let next = selected.position.next;
             if next > known && !selected.read_only {
                 // Told of here, so not recent for whoever comes later (RFC 3501 section 2.3.2).
-                self.shared.registry.recent((selected.account.id(), selected.id), next, true);
+                self.shared.registry.claim((selected.account.id(), selected.id), next);
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use sterna_account::local::LocalAccounts;
 use sterna_account::service::{Accounts, Authenticator, Login, LoginAttempt, LoginError};
 use sterna_account::shares::{Owner, Shares, SharesError, Sharing, Who};
 use sterna_account::{Identifier, Mutation, Rights};
-use sterna_base::{AccountId, OperationId};
+use sterna_base::{AccountId, Clock, ManualClock, OperationId, SystemClock};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{Connection, Protocol};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream};
@@ -114,7 +114,15 @@ impl Server {
 
     fn protocol(accounts: Arc<dyn Accounts>, people: &Arc<People>) -> Arc<ImapProtocol> {
         let config = ImapConfig { plaintext_login: true };
-        Arc::new(ImapProtocol::new(config, accounts, people.clone(), people.clone()))
+        // As if it began to serve tomorrow: what the dialogs put into mailboxes came before that, and is not recent.
+        let tomorrow = ManualClock::at(SystemClock.now().plus_ms(24 * 3600 * 1000));
+        let protocol = ImapProtocol::new(config, accounts, people.clone(), people.clone());
+        Arc::new(protocol.with_clock(Arc::new(tomorrow)))
+    }
+
+    /// The same accounts, served since that time.
+    pub fn restart_at(&mut self, clock: ManualClock) {
+        self.protocol = Arc::new(self.protocol.with_clock(Arc::new(clock)));
     }
 
     /// The same account behind other doors.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use sterna_account::account::BlobUpload;
 use sterna_account::service::Accounts;
 use sterna_account::{
-    Account, AccountError, Changes, CommitError, Committed, Container, Cursor, Expunged, Head, Item, ItemFlags,
-    ItemParts, Mutation, StoreError, UidSet,
+    Account, AccountError, Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item,
+    ItemFlags, ItemParts, Mutation, StoreError, UidSet,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
 use tokio::sync::watch;
@@ -23,6 +23,8 @@ use crate::dialog::Server;
 struct Failing {
     account: Arc<dyn Account>,
     fault: Arc<Mutex<Option<AccountError>>>,
+    /// Whether it can list all of its containers.
+    can_list: bool,
 }
 
 impl Failing {
@@ -40,10 +42,16 @@ impl Account for Failing {
         self.account.head().await
     }
     async fn containers(&self) -> Result<Vec<Container>, AccountError> {
+        if !self.can_list {
+            return Err(AccountError::Unavailable("all containers were asked for".into()));
+        }
         self.account.containers().await
     }
     async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
         self.account.container(id).await
+    }
+    async fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, AccountError> {
+        self.account.containers_on_path(kind, path).await
     }
     async fn item_flags(&self, id: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, AccountError> {
         self.account.item_flags(id, after, limit).await
@@ -135,7 +143,7 @@ async fn what_fails_is_told_to_the_client_and_once_to_the_operator() {
     let mut server = Server::start().await;
     let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
     let fault = Arc::new(Mutex::new(None));
-    server.through(Arc::new(Only(Arc::new(Failing { account, fault: fault.clone() }))));
+    server.through(Arc::new(Only(Arc::new(Failing { account, fault: fault.clone(), can_list: true }))));
     let log = Log::default();
     let _logging = tracing::subscriber::set_default(log.clone());
     let mut client = server.login().await;
@@ -170,4 +178,56 @@ async fn what_fails_is_told_to_the_client_and_once_to_the_operator() {
     *fault.lock().unwrap() = None;
     client.say("C: e FETCH 1 RFC822.SIZE\nS: * 1 FETCH (RFC822.SIZE 3)\nS: e OK *").await;
     assert!(log.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_command_on_one_mailbox_asks_for_no_other() {
+    let mut server = Server::start().await;
+    let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
+    server.through(Arc::new(Only(Arc::new(Failing { account, fault: Arc::default(), can_list: false }))));
+    server
+        .login()
+        .await
+        .say(
+            r"
+        C: a CREATE a/b/c
+        S: a OK *
+        C: b CREATE a/b/c
+        S: b NO [ALREADYEXISTS] *
+        C: c APPEND a/b/c {3+}
+        C: abc
+        S: c OK [APPENDUID *] *
+        C: d SELECT a/b/c
+        S: ...
+        S: d OK *
+        C: e COPY 1 a/b
+        S: e OK [COPYUID *] *
+        C: f COPY 1 a/x
+        S: f NO [TRYCREATE] *
+        C: g STATUS a/b (MESSAGES RECENT)
+        S: * STATUS a/b (MESSAGES 1 RECENT 0)
+        S: g OK *
+        C: h STATUS A/b (MESSAGES)
+        S: h NO [NONEXISTENT] *
+        C: i RENAME a/b z/y
+        S: i OK *
+        C: j STATUS z/y/c (MESSAGES)
+        S: * STATUS z/y/c (MESSAGES 1)
+        S: j OK *
+        C: k SUBSCRIBE z/y
+        S: k OK *
+        C: l LSUB z/ %
+        S: * LSUB () */* z/y
+        S: l OK *
+        C: m MYRIGHTS z/y
+        S: * MYRIGHTS z/y *
+        S: m OK *
+        C: n DELETE z/y/c
+        S: * OK [CLOSED] *
+        S: n OK *
+        C: o STATUS z/y/c (MESSAGES)
+        S: o NO [NONEXISTENT] *
+    ",
+        )
+        .await;
 }

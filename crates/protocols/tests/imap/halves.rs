@@ -66,6 +66,9 @@ impl Account for Shaky {
     async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
         self.up()?.container(id).await
     }
+    async fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, AccountError> {
+        self.account.containers_on_path(kind, path).await
+    }
     async fn item_flags(&self, id: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, AccountError> {
         self.up()?.item_flags(id, after, limit).await
     }

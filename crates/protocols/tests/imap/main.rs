@@ -16,6 +16,7 @@ mod mailboxes;
 mod messages;
 mod names;
 mod place;
+mod recent;
 mod searches;
 mod sessions;
 mod sets;

@@ -1,5 +1,7 @@
 //! SEARCH: every key, and how keys are combined.
 
+use sterna_base::{ManualClock, Timestamp};
+
 use crate::dialog::{Client, Server};
 
 /// Four messages: flags, internal date, and message.
@@ -75,6 +77,9 @@ async fn keys_find_what_they_name() {
         ("SENTON 1-Feb-2026", " 2"),
         ("SENTBEFORE 1-Feb-2026", " 1"),
         ("SENTSINCE 31-Jan-2026", " 1 2"),
+        ("YOUNGER 1", ""),
+        ("OLDER 4294967295", ""),
+        ("OLDER 1", " 1 2 3 4"),
         ("LARGER 100", " 1 2"),
         ("SMALLER 25", " 4"),
         ("UID 2:3", " 2 3"),
@@ -107,6 +112,9 @@ async fn what_is_no_key_is_refused() {
         "HEADER From",
         "FROM",
         "ON yesterday",
+        "OLDER 0",
+        "YOUNGER -1",
+        "YOUNGER 4294967296",
         "LARGER x",
         "LARGER -1",
         "KEYWORD \\Seen",
@@ -124,4 +132,50 @@ async fn what_is_no_key_is_refused() {
     ] {
         client.say(&format!("C: c SEARCH {keys}\nS: c BAD *\nC: n NOOP\nS: n OK *")).await;
     }
+}
+
+#[tokio::test]
+async fn ages_are_counted_from_now() {
+    let mut server = Server::start().await;
+    let then = Timestamp::from_seconds(1_769_992_200); // 2-Feb-2026 00:30:00 +0000
+    server.restart_at(ManualClock::at(then.plus_ms(60_000)));
+    let mut client = mailbox(&server).await;
+    for (keys, found) in [
+        ("YOUNGER 59", " 3"),
+        ("YOUNGER 60", " 2 3"),
+        ("OLDER 59", " 1 2 4"),
+        ("OLDER 60", " 1 2 4"),
+        ("OLDER 61", " 1 4"),
+        ("YOUNGER 90000 OLDER 60", " 1 2"),
+    ] {
+        client.say(&format!("C: c SEARCH {keys}\nS: * SEARCH{found}\nS: c OK *")).await;
+    }
+}
+
+#[tokio::test]
+async fn there_is_no_charset_after_utf8_accept() {
+    let server = Server::start().await;
+    let mut client = mailbox(&server).await;
+    client
+        .say(
+            r"
+        C: a ENABLE IMAP4rev2
+        S: * ENABLED IMAP4rev2
+        S: a OK *
+        C: b SEARCH RETURN (COUNT) CHARSET UTF-8 SEEN
+        S: * ESEARCH * COUNT 1
+        S: b OK *
+        C: c ENABLE UTF8=ACCEPT
+        S: * ENABLED UTF8=ACCEPT
+        S: c OK *
+        C: d SEARCH CHARSET UTF-8 SEEN
+        S: d BAD *
+        C: e SEARCH CHARSET KOI8-R SEEN
+        S: e BAD *
+        C: f SEARCH RETURN (COUNT) SEEN
+        S: * ESEARCH * COUNT 1
+        S: f OK *
+    ",
+        )
+        .await;
 }

@@ -246,6 +246,8 @@ impl Pair {
         let parts = ItemParts { summary: true, body: true };
         for container in self.both(|store| store.containers()).unwrap() {
             self.both(|store| store.item_flags(container.id, Uid(1), 5)).unwrap();
+            let path = [container.name.clone(), "c1".to_owned()];
+            self.both(|store| store.containers_on_path(container.kind, &path)).unwrap();
             self.both(|store| store.items(container.id, &UidSet::all(), parts, usize::MAX)).unwrap();
             self.both(|store| store.expunged(container.id, since, Uid(0), usize::MAX)).unwrap();
             self.both(|store| store.item_named(container.id, "n1", parts)).unwrap();

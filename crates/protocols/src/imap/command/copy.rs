@@ -27,7 +27,7 @@ impl Target {
     /// TRYCREATE when one of the user's own is missing; NONEXISTENT or NOPERM for those of others.
     pub async fn find(session: &mut Session, mailbox: &str) -> Result<Target, Fail> {
         let located = session.locate(mailbox).await?;
-        if !is_elsewhere(mailbox) && located.mailboxes.names.find(&located.name).is_none() {
+        if !is_elsewhere(mailbox) && located.container().is_none() {
             return Err(Reply::no("There is no such mailbox").code("TRYCREATE").into());
         }
         let container = located.get(Rights::INSERT)?;

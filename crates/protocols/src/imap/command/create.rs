@@ -1,6 +1,6 @@
 //! CREATE (RFC 9051 section 6.3.4) with special uses (RFC 6154).
 
-use sterna_account::{AclEntry, Container, ContainerKind, Mutation, Outcome as Done, Rights, SpecialUse};
+use sterna_account::{AclEntry, ContainerKind, Mutation, Outcome as Done, Rights, SpecialUse};
 use sterna_base::ContainerId;
 
 use crate::imap::mailboxes::{Mailboxes, is_reserved};
@@ -15,13 +15,13 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
         return Ok(Reply::no("That name is kept for mailboxes of others").code("CANNOT"));
     }
     let located = session.locate(mailbox).await?;
-    let (names, mailbox) = (&located.mailboxes.names, located.name.as_str());
+    let mailbox = located.name.as_str();
     let exists = || Reply::no("A mailbox of that name exists").code("ALREADYEXISTS");
-    if located.mailboxes.find(mailbox, Rights::LOOKUP).is_some() {
+    if located.find(Rights::LOOKUP).is_some() {
         return Ok(exists());
     }
-    located.mailboxes.check_create(mailbox)?;
-    if names.find(mailbox).is_some() {
+    located.check_create().await?;
+    if located.container().is_some() {
         return Ok(exists());
     }
     names::check(mailbox)?;
@@ -37,19 +37,18 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
         [one] => Some(one),
         _ => return Ok(Reply::no("A mailbox has one use here").code("USEATTR")),
     };
-    let taken = |(_, known): (&str, &Container)| special_use.is_some() && known.special_use == special_use;
-    if names.iter().any(taken) {
-        return Ok(Reply::no("Another mailbox has that use").code("USEATTR"));
-    }
-    let mut parent: Option<ContainerId> = None;
-    let mut path = String::new();
-    for part in mailbox.split(SEPARATOR) {
-        path = if path.is_empty() { part.to_owned() } else { format!("{path}{SEPARATOR}{part}") };
-        if let Some(existing) = names.find(&path) {
-            parent = Some(existing.id);
-            continue;
+    if special_use.is_some() {
+        // Before anything is made on the way.
+        let containers = located.mailboxes.account.containers().await?;
+        if containers.iter().any(|known| known.special_use == special_use) {
+            return Ok(Reply::no("Another mailbox has that use").code("USEATTR"));
         }
-        let last = path == mailbox;
+    }
+    let above = located.above();
+    let mut parent: Option<ContainerId> = above.last().map(|existing| existing.id);
+    let mut missing = mailbox.split(SEPARATOR).skip(above.len()).peekable();
+    while let Some(part) = missing.next() {
+        let last = missing.peek().is_none();
         let (name, kind) = (part.to_owned(), ContainerKind::Mail);
         let special_use = special_use.filter(|_| last);
         let step = Mutation::CreateContainer { parent, kind, name, special_use };
@@ -66,7 +65,7 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
 /// Whoever makes a mailbox at the top of somebody else's account has the right from INBOX, and so gets the new one with
 /// the rights of INBOX. The owner's own new mailboxes are nobody else's business.
 async fn inherit_from_inbox(session: &mut Session, mailboxes: &Mailboxes, id: ContainerId) -> Result<(), Fail> {
-    let Some(inbox) = mailboxes.names.find("INBOX") else { return Ok(()) };
+    let Some(inbox) = mailboxes.inbox().await? else { return Ok(()) };
     let give = |entry: &AclEntry| Mutation::SetAcl {
         container: id,
         identifier: entry.identifier,

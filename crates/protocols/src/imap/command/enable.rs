@@ -9,7 +9,10 @@ pub fn run(session: &mut Session, names: &[String]) -> Outcome {
         let enabled = &mut session.enabled;
         match name.as_str() {
             "CONDSTORE" => enabled.condstore = true,
-            "UTF8=ACCEPT" => enabled.utf8 = true,
+            "UTF8=ACCEPT" => {
+                enabled.utf8 = true;
+                enabled.utf8_accept = true;
+            }
             "IMAP4REV2" => {
                 enabled.rev2 = true;
                 enabled.utf8 = true;

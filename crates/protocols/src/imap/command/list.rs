@@ -7,15 +7,14 @@ use std::collections::BTreeSet;
 
 use bytes::BufMut;
 use sterna_account::shares::Owner;
-use sterna_account::{Container, Rights};
-use sterna_base::AccountId;
+use sterna_account::{Account, Container, Rights};
 use sterna_formats::imap::command::List;
 use sterna_formats::imap::write;
 
 use super::{myrights, status, subscribe};
 use crate::imap::limits::OWNERS_NAMED_MAX;
-use crate::imap::mailboxes::{Mailboxes, OTHERS, SHARED, is_elsewhere, level_of};
-use crate::imap::names::{SEPARATOR, mailbox_matches, matches_below, use_attribute};
+use crate::imap::mailboxes::{OTHERS, SHARED, is_elsewhere, level_of};
+use crate::imap::names::{Names, SEPARATOR, mailbox_matches, matches_below, use_attribute};
 use crate::imap::others::{self, Listed};
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
@@ -36,7 +35,7 @@ struct Wanted {
 struct Name<'a> {
     name: &'a str,
     container: Option<&'a Container>,
-    account: AccountId,
+    account: Option<&'a dyn Account>,
     rights: Rights,
     has_children: bool,
     /// Whether it is the user's own: uses are somebody's own, and so are not shown to others (RFC 6154).
@@ -52,17 +51,17 @@ pub async fn run(session: &mut Session, list: List) -> Outcome {
         session.io.output.extend_from_slice(b"* LIST (\\Noselect) \"/\" \"\"\r\n");
         return Ok(Reply::ok("Done"));
     }
-    let mailboxes = Mailboxes::own(account.clone()).await?;
+    let names = Names::load(account.as_ref()).await?;
     let wants_subscriptions = list.select_subscribed || list.return_subscribed;
     let subscribed = if wants_subscriptions { subscribe::names(account.as_ref()).await? } else { BTreeSet::new() };
     let patterns = list.patterns.iter().map(|pattern| format!("{}{pattern}", list.reference)).collect();
     let mut wanted = Wanted { list, patterns, subscribed, settled: BTreeSet::new() };
-    for (at, (name, container)) in mailboxes.names.iter().enumerate() {
+    for (at, (name, container)) in names.iter().enumerate() {
         if at % NAMES_AT_ONCE == 0 {
             tokio::task::yield_now().await;
         }
-        let has_children = mailboxes.names.has_children(container.id);
-        let (account, rights, container) = (account.id(), Rights::ALL, Some(container));
+        let has_children = names.has_children(container.id);
+        let (account, rights, container) = (Some(account.as_ref()), Rights::ALL, Some(container));
         let name = Name { name, container, account, rights, has_children, own: true, answered: true };
         show(session, &mut wanted, &name).await?;
     }
@@ -145,7 +144,8 @@ async fn list_one(session: &mut Session, wanted: &mut Wanted, one: &Listed) -> R
         }
         let name = format!("{above}{SEPARATOR}{}", found.name);
         let others::Name { container, rights, has_children, .. } = *found;
-        let (account, answered) = (one.owner.account, one.answered);
+        let account = one.mailboxes.as_ref().map(|(mailboxes, _)| mailboxes.account.as_ref());
+        let answered = one.answered;
         show(session, wanted, &Name { name: &name, container, account, rights, has_children, own: false, answered })
             .await?;
     }
@@ -165,7 +165,7 @@ async fn list_one(session: &mut Session, wanted: &mut Wanted, one: &Listed) -> R
 
 /// A level that is no mailbox.
 async fn level(session: &mut Session, wanted: &mut Wanted, name: &str) -> Result<(), Fail> {
-    let (account, rights, container) = (AccountId::default(), Rights::NONE, None);
+    let (account, rights, container) = (None, Rights::NONE, None);
     show(session, wanted, &Name { name, container, account, rights, has_children: true, own: false, answered: true })
         .await
 }
@@ -196,8 +196,16 @@ async fn show(session: &mut Session, wanted: &mut Wanted, found: &Name<'_>) -> R
     }
     line(session, "LIST", &attributes, name, below && !subscribed);
     let Some(container) = container else { return Ok(()) };
-    if !list.return_status.is_empty() && found.rights.has(Rights::READ) && found.answered {
-        status::write(session, name, found.account, container, &list.return_status);
+    if let Some(account) = found.account
+        && !list.return_status.is_empty()
+        && found.rights.has(Rights::READ)
+        && found.answered
+    {
+        match status::write(session, name, account, container, &list.return_status).await {
+            // RFC 5819 section 2: what can't be told is left out, and the listing goes on.
+            Err(Fail::Account(error)) => tracing::debug!(peer = %session.peer, %error, "a STATUS could not be told"),
+            told => told?,
+        }
     }
     if list.return_my_rights {
         myrights::write(session, name, found.rights);

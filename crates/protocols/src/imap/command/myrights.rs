@@ -9,7 +9,7 @@ use crate::imap::session::Session;
 
 pub async fn run(session: &mut Session, mailbox: &str) -> Outcome {
     let located = session.locate(mailbox).await?;
-    let container = located.mailboxes.find(&located.name, ASKING).ok_or_else(no_mailbox)?;
+    let container = located.find(ASKING).ok_or_else(no_mailbox)?;
     let rights = located.mailboxes.rights(container);
     write(session, &located.shown(), rights);
     Ok(Reply::ok("Done"))

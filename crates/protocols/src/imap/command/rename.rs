@@ -3,7 +3,7 @@
 use sterna_account::{ContainerKind, Mutation, Outcome as Done, Rights, SpecialUse, UidSet};
 use sterna_base::ContainerId;
 
-use crate::imap::mailboxes::{Mailboxes, is_reserved};
+use crate::imap::mailboxes::{Located, is_reserved};
 use crate::imap::names::{self, SEPARATOR};
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
@@ -16,13 +16,13 @@ pub async fn run(session: &mut Session, from: &str, to: &str) -> Outcome {
         return Ok(Reply::no("That name is kept for mailboxes of others").code("CANNOT"));
     }
     let target = session.locate(to).await?;
-    let (names, account) = (&target.mailboxes.names, &target.mailboxes.account);
+    let account = &target.mailboxes.account;
     if account.id() != source_located.mailboxes.account.id() {
         return Ok(Reply::no("A mailbox can't be moved to somebody else; copy its messages").code("CANNOT"));
     }
-    target.mailboxes.check_create(&target.name)?;
+    target.check_create().await?;
     let (from, to) = (source_located.name.as_str(), target.name.as_str());
-    if names.find(to).is_some() {
+    if target.container().is_some() {
         return Ok(Reply::no("A mailbox of that name exists").code("ALREADYEXISTS"));
     }
     if to.strip_prefix(from).is_some_and(|below| below.starts_with(SEPARATOR)) && from != "INBOX" {
@@ -30,7 +30,7 @@ pub async fn run(session: &mut Session, from: &str, to: &str) -> Outcome {
     }
     names::check(to)?;
     let (above, name) = to.rsplit_once(SEPARATOR).unwrap_or(("", to));
-    let parent = if above.is_empty() { None } else { Some(parent(session, &target.mailboxes, above).await?) };
+    let parent = if above.is_empty() { None } else { Some(parent(session, &target, above).await?) };
     let name = name.to_owned();
     if source.special_use == Some(SpecialUse::Inbox) {
         if target.mailboxes.owner.is_some() {
@@ -57,11 +57,11 @@ async fn rename_inbox(session: &mut Session, inbox: ContainerId, parent: Option<
 }
 
 /// The mailbox that the new name hangs under, made with all above it if it is missing.
-async fn parent(session: &mut Session, mailboxes: &Mailboxes, above: &str) -> Result<ContainerId, Fail> {
-    if let Some(container) = mailboxes.names.find(above) {
+async fn parent(session: &mut Session, target: &Located, above: &str) -> Result<ContainerId, Fail> {
+    if let Some(container) = target.above().get(above.split(SEPARATOR).count() - 1) {
         return Ok(container.id);
     }
-    let above = mailboxes.shown(above);
+    let above = target.mailboxes.shown(above);
     let created = super::create::run(session, &above, &[]).await?;
     if created.status != "OK" {
         return Err(created.into());

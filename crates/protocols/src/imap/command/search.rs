@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use sterna_account::{Account, Item, ItemParts, Keyword, SystemFlag, UidSet};
-use sterna_base::{Modseq, Uid};
+use sterna_base::{Modseq, Timestamp, Uid};
 use sterna_formats::imap::command::{DateTest, Search, SearchKey, SearchReturn};
 use sterna_formats::imap::date::Date;
 use sterna_formats::imap::write;
@@ -26,6 +26,7 @@ use crate::imap::session::Session;
 /// What is known of a message so far.
 struct Known<'a> {
     picked: &'a Picked,
+    now: Timestamp,
     recent: bool,
     keywords: &'a [Keyword],
     item: Option<&'a Item>,
@@ -37,7 +38,10 @@ struct Known<'a> {
 type Sets = Vec<UidSet>;
 
 pub async fn run(session: &mut Session, search: Search) -> Outcome {
-    let Search { uid, returns, mut keys, unknown_charset } = search;
+    let Search { uid, returns, mut keys, has_charset, unknown_charset } = search;
+    if has_charset && session.enabled.utf8_accept {
+        return Ok(Reply::bad("There is no CHARSET after ENABLE UTF8=ACCEPT"));
+    }
     if unknown_charset {
         if returns.is_some_and(|returns| returns.save) {
             // RFC 5182 section 2.1: a SAVE that fails leaves nothing saved.
@@ -71,6 +75,7 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec
     let (container, recent_from) = (selected.id, selected.recent_from);
     let keywords = selected.view.picture().container.keywords.clone();
     let needles = Arc::new(Needles::of(key));
+    let now = session.shared.clock.now();
     let parts = ItemParts { summary: true, body: !needles.is_empty() };
     let mut wanted = Wanted::all();
     let mut found = Vec::new();
@@ -81,6 +86,7 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec
         }
         let known = |picked| Known {
             picked,
+            now,
             recent: picked.uid >= recent_from,
             keywords: &keywords,
             item: None,
@@ -205,6 +211,11 @@ fn test(key: &SearchKey, known: &Known<'_>, sets: &Sets, set: &mut usize) -> Opt
         SearchKey::Larger(size) => known.item.map(|item| item.size > *size),
         SearchKey::Smaller(size) => known.item.map(|item| item.size < *size),
         SearchKey::Internal(how, date) => known.item.map(|item| compare(*how, Date::of(item.internal_date), *date)),
+        SearchKey::Within { older, seconds } => known.item.map(|item| {
+            // Both include the moment itself (RFC 5032 section 3).
+            let then = known.now.plus_ms(-i64::from(*seconds) * 1000);
+            if *older { item.internal_date <= then } else { item.internal_date >= then }
+        }),
         SearchKey::Sent(how, date) => known.summary.map(|summary| sent(summary, *how, *date)),
         SearchKey::Header { name, text } => header(known, name, text),
         SearchKey::Body(text) => known.inside.map(|inside| inside.has_in_body(text)),

@@ -30,7 +30,11 @@ pub async fn run(session: &mut Session, mailbox: &str, read_only: bool, condstor
     }
     let mut selected = Selected::new(view, account.clone(), rights, read_only);
     let next = selected.position.next;
-    selected.recent_from = session.shared.registry.recent((account.id(), id), next, !read_only);
+    if !session.enabled.rev2 {
+        selected.recent_from = session.shared.registry.recent(account.as_ref(), id, next, !read_only).await?;
+    } else if !read_only {
+        session.shared.registry.claim((account.id(), id), next);
+    }
     describe(session, &selected, &located.shown());
     session.selected = Some(selected);
     let (code, text) = if read_only { ("READ-ONLY", "Opened read-only") } else { ("READ-WRITE", "Opened") };

@@ -14,6 +14,9 @@ use sterna_base::{ContainerId, OperationId, Uid};
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
+/// The name of the container that holds them.
+const NAME: &str = "subscriptions";
+
 pub async fn run(session: &mut Session, mailbox: &str, subscribe: bool) -> Outcome {
     let account = session.account()?;
     let mut name = mailbox.to_owned();
@@ -40,13 +43,12 @@ pub async fn run(session: &mut Session, mailbox: &str, subscribe: bool) -> Outco
 }
 
 async fn container(account: &dyn Account) -> Result<Option<ContainerId>, Fail> {
-    let containers = account.containers().await?;
-    let found = containers.iter().find(|container| container.kind == ContainerKind::Subscriptions);
-    Ok(found.map(|container| container.id))
+    let found = account.containers_on_path(ContainerKind::Subscriptions, &[NAME.to_owned()]).await?;
+    Ok(found.first().map(|container| container.id))
 }
 
 async fn create(account: &dyn Account) -> Result<ContainerId, Fail> {
-    let (kind, name) = (ContainerKind::Subscriptions, "subscriptions".to_owned());
+    let (kind, name) = (ContainerKind::Subscriptions, NAME.to_owned());
     let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
     let committed = account.commit(OperationId::random(), vec![step]).await?;
     match committed.outcomes.first() {
