@@ -79,6 +79,10 @@ pub enum Body {
     UidExpunge(SequenceSet),
     /// SEARCH
     Search(Search),
+    /// SORT
+    Sort(Sort),
+    /// THREAD
+    Thread(Thread),
     /// FETCH
     Fetch(Fetch),
     /// STORE
@@ -122,6 +126,8 @@ impl Body {
             Body::Expunge => "EXPUNGE",
             Body::UidExpunge(_) => "UID EXPUNGE",
             Body::Search(_) => "SEARCH",
+            Body::Sort(_) => "SORT",
+            Body::Thread(_) => "THREAD",
             Body::Fetch(_) => "FETCH",
             Body::Store(_) => "STORE",
             Body::Copy { expunge: false, .. } => "COPY",
@@ -223,6 +229,88 @@ pub struct SearchReturn {
     pub count: bool,
     /// SAVE
     pub save: bool,
+    /// PARTIAL
+    pub partial: Option<PartialRange>,
+}
+
+/// `partial-range` of RFC 9394: positions in a result, from one on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialRange {
+    /// The nearer one.
+    pub low: u32,
+    /// The farther one.
+    pub high: u32,
+    /// Counted from the end, written with minus.
+    pub from_end: bool,
+    /// Written with the farther one first.
+    pub reversed: bool,
+}
+
+impl fmt::Display for PartialRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.from_end { "-" } else { "" };
+        let (first, second) = if self.reversed { (self.high, self.low) } else { (self.low, self.high) };
+        write!(f, "{sign}{first}:{sign}{second}")
+    }
+}
+
+/// SORT (RFC 5256)
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sort {
+    /// What goes first.
+    pub criteria: Vec<SortCriterion>,
+    /// Of which messages.
+    pub search: Search,
+}
+
+/// `sort-criterion`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SortCriterion {
+    /// REVERSE
+    pub reverse: bool,
+    /// By what.
+    pub key: SortKey,
+}
+
+/// `sort-key`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortKey {
+    /// ARRIVAL: the internal date
+    Arrival,
+    /// CC: the mailbox of its first address
+    Cc,
+    /// DATE: the sent date
+    Date,
+    /// DISPLAYFROM: the name of its first address (RFC 5957)
+    DisplayFrom,
+    /// DISPLAYTO
+    DisplayTo,
+    /// FROM: the mailbox of its first address
+    From,
+    /// SIZE
+    Size,
+    /// SUBJECT: the base subject
+    Subject,
+    /// TO: the mailbox of its first address
+    To,
+}
+
+/// THREAD (RFC 5256)
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thread {
+    /// How.
+    pub algorithm: ThreadAlgorithm,
+    /// Of which messages.
+    pub search: Search,
+}
+
+/// `thread-alg`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadAlgorithm {
+    /// ORDEREDSUBJECT
+    OrderedSubject,
+    /// REFERENCES
+    References,
 }
 
 /// `search-key`
@@ -292,6 +380,8 @@ pub struct Fetch {
     pub items: Vec<FetchItem>,
     /// CHANGEDSINCE (RFC 7162)
     pub changed_since: Option<u64>,
+    /// PARTIAL (RFC 9394)
+    pub partial: Option<PartialRange>,
 }
 
 /// `fetch-att`

@@ -2,6 +2,7 @@
 //!
 //! [`frame::Framer`] cuts the stream into commands, [`parse`] reads one, [`write`] and [`envelope`] write responses.
 
+pub mod base_subject;
 pub mod command;
 pub mod date;
 pub mod envelope;
@@ -11,7 +12,9 @@ mod parse;
 mod parse_fetch;
 mod parse_list;
 mod parse_search;
+mod parse_sort;
 pub mod sequence;
+pub mod thread;
 pub mod write;
 
 pub use command::{Body, Command};

@@ -126,6 +126,8 @@ fn text(lexer: &mut Lexer<'_>) -> Result<String> {
 fn message_command(lexer: &mut Lexer<'_>, name: &str, uid: bool) -> Result<Body> {
     match name {
         "SEARCH" => lexer.parse_search(uid).map(Body::Search),
+        "SORT" => lexer.parse_sort(uid).map(Body::Sort),
+        "THREAD" => lexer.parse_thread(uid).map(Body::Thread),
         "FETCH" => lexer.parse_fetch(uid).map(Body::Fetch),
         "STORE" => store(lexer, uid),
         "COPY" | "MOVE" => {

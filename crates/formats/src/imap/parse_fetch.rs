@@ -20,17 +20,30 @@ impl Lexer<'_> {
         if items.is_empty() || items.len() > ITEMS_MAX {
             return self.error("items to fetch");
         }
-        let mut changed_since = None;
+        let mut fetch = Fetch { set, uid, items, changed_since: None, partial: None };
         if self.take(b' ') {
-            self.byte(b'(', "an opening parenthesis")?;
-            if !self.keyword("CHANGEDSINCE") {
-                return self.error("CHANGEDSINCE");
+            let modifiers = self.list(|lexer| lexer.fetch_modifier(&mut fetch))?;
+            if modifiers.is_empty() {
+                return self.error("a modifier");
             }
-            self.sp()?;
-            changed_since = Some(self.number64()?);
-            self.byte(b')', "a closing parenthesis")?;
         }
-        Ok(Fetch { set, uid, items, changed_since })
+        Ok(fetch)
+    }
+
+    fn fetch_modifier(&mut self, fetch: &mut Fetch) -> Result<()> {
+        match self.atom()?.to_ascii_uppercase().as_str() {
+            "CHANGEDSINCE" if fetch.changed_since.is_none() => {
+                self.sp()?;
+                fetch.changed_since = Some(self.number64()?);
+            }
+            // Positions are for UID FETCH only (RFC 9394 section 3.3).
+            "PARTIAL" if fetch.partial.is_none() && fetch.uid => {
+                self.sp()?;
+                fetch.partial = Some(self.partial_range()?);
+            }
+            _ => return self.error("a modifier"),
+        }
+        Ok(())
     }
 
     fn fetch_macro(&mut self) -> Option<Vec<FetchItem>> {

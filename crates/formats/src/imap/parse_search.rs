@@ -1,6 +1,6 @@
 //! SEARCH: keys, charset and results.
 
-use super::command::{DateTest, Search, SearchKey, SearchReturn};
+use super::command::{DateTest, PartialRange, Search, SearchKey, SearchReturn};
 use super::date::parse_date;
 use super::lexer::{DEPTH_MAX, Lexer, Result};
 
@@ -8,23 +8,38 @@ use super::lexer::{DEPTH_MAX, Lexer, Result};
 const KEYS_MAX: usize = 1000;
 
 impl Lexer<'_> {
+    /// What follows SEARCH.
     pub fn parse_search(&mut self, uid: bool) -> Result<Search> {
-        let mut returns = None;
-        if self.keyword("RETURN") {
+        let returns = self.search_returns()?;
+        let mut charset = None;
+        if self.keyword("CHARSET") {
             self.sp()?;
-            returns = Some(self.search_return()?);
+            charset = Some(self.astring()?);
             self.sp()?;
         }
-        let has_charset = self.keyword("CHARSET");
-        if has_charset {
-            self.sp()?;
-            let charset = self.astring()?;
-            self.sp()?;
-            if ![&b"UTF-8"[..], b"US-ASCII"].iter().any(|known| charset.eq_ignore_ascii_case(known)) {
-                // The keys can't be read then; the answer is NO and not BAD (RFC 9051 section 6.4.4).
-                self.take_rest();
-                return Ok(Search { uid, returns, has_charset, unknown_charset: true, keys: Vec::new() });
-            }
+        self.search_keys(uid, returns, charset.as_deref())
+    }
+
+    /// `RETURN (..)` and a space, if it is there.
+    pub fn search_returns(&mut self) -> Result<Option<SearchReturn>> {
+        if !self.keyword("RETURN") {
+            return Ok(None);
+        }
+        self.sp()?;
+        let returns = self.search_return()?;
+        self.sp()?;
+        Ok(Some(returns))
+    }
+
+    /// The keys, in this charset.
+    pub fn search_keys(&mut self, uid: bool, returns: Option<SearchReturn>, charset: Option<&[u8]>) -> Result<Search> {
+        let has_charset = charset.is_some();
+        let is_known =
+            |charset: &[u8]| [&b"UTF-8"[..], b"US-ASCII"].iter().any(|known| charset.eq_ignore_ascii_case(known));
+        if !charset.is_none_or(is_known) {
+            // The keys can't be read then; the answer is NO and not BAD (RFC 9051 section 6.4.4).
+            self.take_rest();
+            return Ok(Search { uid, returns, has_charset, unknown_charset: true, keys: Vec::new() });
         }
         let mut keys = Vec::new();
         let mut count = 0;
@@ -45,6 +60,10 @@ impl Lexer<'_> {
                 "ALL" => returns.all = true,
                 "COUNT" => returns.count = true,
                 "SAVE" => returns.save = true,
+                "PARTIAL" if returns.partial.is_none() => {
+                    lexer.sp()?;
+                    returns.partial = Some(lexer.partial_range()?);
+                }
                 _ => return lexer.error("a result option"),
             }
             Ok(())
@@ -52,7 +71,22 @@ impl Lexer<'_> {
         if returns == SearchReturn::default() {
             returns.all = true;
         }
+        if returns.all && returns.partial.is_some() {
+            return self.error("ALL or PARTIAL, not both");
+        }
         Ok(returns)
+    }
+
+    /// `partial-range` of RFC 9394.
+    pub fn partial_range(&mut self) -> Result<PartialRange> {
+        let from_end = self.take(b'-');
+        let first = self.nz_number()?;
+        self.byte(b':', "a colon")?;
+        if self.take(b'-') != from_end {
+            return self.error("two positions counted from the same end");
+        }
+        let second = self.nz_number()?;
+        Ok(PartialRange { low: first.min(second), high: first.max(second), from_end, reversed: first > second })
     }
 
     fn search_key(&mut self, depth: usize, count: &mut usize) -> Result<SearchKey> {

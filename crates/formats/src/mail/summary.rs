@@ -212,6 +212,21 @@ impl Summary {
         postcard::to_extend(self, vec![VERSION]).unwrap_or_default()
     }
 
+    /// Reads only the envelope of stored bytes, which stands near their beginning: for what needs it of very many
+    /// messages.
+    ///
+    /// # Errors
+    /// [`SummaryError`]: make the summary again from the message.
+    pub fn decode_envelope(bytes: &[u8]) -> Result<Envelope, SummaryError> {
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => match postcard::take_from_bytes::<(u64, Envelope)>(rest) {
+                Ok(((_, envelope), _)) => Ok(envelope),
+                Err(_) => Err(SummaryError::Damaged),
+            },
+            _ => Err(SummaryError::Version),
+        }
+    }
+
     /// Reads stored bytes.
     ///
     /// # Errors

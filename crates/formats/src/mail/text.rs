@@ -1,5 +1,9 @@
 //! Decoded text, for searching.
 
+use jiff::civil;
+use jiff::tz::Offset;
+use sterna_base::Timestamp;
+
 use super::header::{fields, unfold};
 use super::{Part, PartBody, Scanner, charset, encoded_word, transfer};
 
@@ -87,6 +91,48 @@ pub fn sent_day(value: &[u8]) -> Option<(u16, u8, u8)> {
     (1..=31).contains(&day).then_some((year, month, day))
 }
 
+/// The moment that a Date field names (RFC 5256 section 2.2): without a valid zone it is taken for UTC, without a valid
+/// time for midnight; `None` without a day.
+pub fn sent_time(value: &[u8]) -> Option<Timestamp> {
+    let (year, month, day) = sent_day(value)?;
+    let date = civil::Date::new(i16::try_from(year).ok()?, month.cast_signed(), day.cast_signed()).ok()?;
+    let text = String::from_utf8(unfold(value)).ok()?;
+    let mut words = text.split([' ', '\t']).filter(|word| !word.is_empty()).skip_while(|word| !word.contains(':'));
+    let time = words.next().and_then(time_of_day).unwrap_or_default();
+    let offset_seconds = words.next().and_then(zone_seconds).unwrap_or_default();
+    let moment = Offset::UTC.to_timestamp(date.to_datetime(time)).ok()?;
+    Some(Timestamp::from_seconds(moment.as_second() - i64::from(offset_seconds)))
+}
+
+/// `hh:mm` or `hh:mm:ss`; a leap second is the one before it.
+fn time_of_day(word: &str) -> Option<civil::Time> {
+    let mut parts = word.splitn(3, ':').map(|part| part.parse::<i8>().ok());
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next().unwrap_or(Some(0))?);
+    civil::Time::new(hour, minute, if second == 60 { 59 } else { second }, 0).ok()
+}
+
+/// `zone` with the obsolete names of RFC 5322 section 4.3; those that nobody knows are UTC.
+fn zone_seconds(word: &str) -> Option<i32> {
+    let hours = match word.to_ascii_uppercase().as_str() {
+        "EDT" => -4,
+        "EST" | "CDT" => -5,
+        "CST" | "MDT" => -6,
+        "MST" | "PDT" => -7,
+        "PST" => -8,
+        _ => {
+            let sign = match word.as_bytes().first()? {
+                b'+' => 1,
+                b'-' => -1,
+                _ => return None,
+            };
+            let digits = word.get(1..5).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+            let (hours, minutes): (i32, i32) = (digits[..2].parse().ok()?, digits[2..].parse().ok()?);
+            return (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60));
+        }
+    };
+    Some(hours * 3600)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +167,24 @@ mod tests {
         ] {
             assert_eq!(sent_day(value.as_bytes()), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn moments_are_read_with_their_zones() {
+        for (value, expected) in [
+            ("Mon, 16 Nov 2026 23:30:00 -0500", "2026-11-17T04:30:00Z"),
+            ("16 nov 2026 23:30 EST", "2026-11-17T04:30:00Z"),
+            ("16 Nov 2026 23:30:15 +0530 (IST)", "2026-11-16T18:00:15Z"),
+            ("16 Nov 2026 23:30:60 GMT", "2026-11-16T23:30:59Z"),
+            ("16 Nov 2026 23:30:00 NOWHERE", "2026-11-16T23:30:00Z"),
+            ("16 Nov 2026 23:30:00 +9999", "2026-11-16T23:30:00Z"),
+            ("16 Nov 2026 25:30:00 +0100", "2026-11-15T23:00:00Z"),
+            ("16 Nov 2026", "2026-11-16T00:00:00Z"),
+        ] {
+            let found = sent_time(value.as_bytes()).map(|time| jiff::Timestamp::from_millisecond(time.0).unwrap());
+            assert_eq!(found, Some(expected.parse().unwrap()), "{value}");
+        }
+        assert_eq!(sent_time(b"31 Feb 2026 10:00:00 +0000"), None);
+        assert_eq!(sent_time(b"yesterday at 10:00"), None);
     }
 }

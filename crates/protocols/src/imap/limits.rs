@@ -48,6 +48,13 @@ pub const DECODED_AT_ONCE_BYTES: usize = 8 * 1024;
 /// Bytes of messages that the searches of all sessions hold at once. Decoding takes a few times that for a moment.
 pub const SEARCHED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
+/// How much of a text SORT and THREAD compare.
+pub const SORTED_TEXT_BYTES_MAX: usize = 1000;
+
+/// What a value that SORT or THREAD compares is taken to need in memory, on average; counted against
+/// [`SEARCHED_BYTES_MAX`].
+pub const SORTED_VALUE_BYTES: u64 = 96;
+
 /// Changes that a view remembers to tell its sessions; a session further behind looks at every message once.
 pub const CHANGES_KEPT: usize = 4096;
 

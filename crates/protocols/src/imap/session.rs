@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::BufMut;
 use sterna_account::{Account, AccountError, Committed, Mutation, Rights};
 use sterna_base::{AccountId, Modseq, OperationId};
+use sterna_formats::imap::command::{Sort, Thread};
 use sterna_formats::imap::{Body, Frame, Framer, command, tag_of};
 use tokio::time::Instant;
 
@@ -161,9 +162,13 @@ impl Session {
                 return self.count_bad();
             }
         };
-        let expunge_allowed = !matches!(&parsed.body, Body::Fetch(f) if !f.uid)
-            && !matches!(&parsed.body, Body::Store(s) if !s.uid)
-            && !matches!(&parsed.body, Body::Search(s) if !s.uid);
+        // RFC 9051 section 7.5.1, RFC 5256 section 3.
+        let expunge_allowed = match &parsed.body {
+            Body::Fetch(fetch) => fetch.uid,
+            Body::Store(store) => store.uid,
+            Body::Search(search) | Body::Sort(Sort { search, .. }) | Body::Thread(Thread { search, .. }) => search.uid,
+            _ => true,
+        };
         self.tag.clone_from(&parsed.tag);
         self.command = parsed.body.name();
         let outcome = self.dispatch(parsed.body).await;
@@ -237,6 +242,8 @@ impl Session {
             Body::Expunge => commands::expunge::run(self, None).await,
             Body::UidExpunge(set) => commands::expunge::run(self, Some(set)).await,
             Body::Search(search) => commands::search::run(self, search).await,
+            Body::Sort(sort) => commands::sort::run(self, sort).await,
+            Body::Thread(thread) => commands::thread::run(self, thread).await,
             Body::Fetch(fetch) => commands::fetch::run(self, fetch).await,
             Body::Store(store) => commands::store::run(self, store).await,
             Body::Copy { set, mailbox, uid, expunge } => commands::copy::run(self, &set, &mailbox, uid, expunge).await,

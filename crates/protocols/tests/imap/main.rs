@@ -21,4 +21,5 @@ mod searches;
 mod sessions;
 mod sets;
 mod sharing;
+mod sorts;
 mod states;

@@ -54,9 +54,13 @@ impl Needs {
 }
 
 pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
-    let Fetch { set, uid, mut items, changed_since } = fetch;
+    let Fetch { set, uid, mut items, changed_since, partial } = fetch;
     let selected = session.selected()?;
     let mut wanted = Wanted::new(selected, &set, uid)?;
+    if let Some(range) = partial {
+        let since = changed_since.map(Modseq);
+        wanted = wanted.part(selected, range, |picked| since.is_none_or(|since| picked.modseq > since));
+    }
     // Without the right to set `\Seen` it is as if every section were asked for with PEEK (RFC 4314 section 4).
     let sets_seen = !selected.read_only && selected.rights.has(Rights::SEEN);
     session.enabled.condstore |= changed_since.is_some() || items.contains(&FetchItem::Modseq);

@@ -6,15 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use sterna_account::{Account, Item, ItemParts, Keyword, SystemFlag, UidSet};
-use sterna_base::{Modseq, Timestamp, Uid};
-use sterna_formats::imap::command::{DateTest, Search, SearchKey, SearchReturn};
+use sterna_base::{Timestamp, Uid};
+use sterna_formats::imap::command::{DateTest, Search, SearchKey};
 use sterna_formats::imap::date::Date;
-use sterna_formats::imap::write;
 use sterna_formats::mail::Summary;
 use sterna_formats::mail::text::{header_text, sent_day};
 
+use super::search_result;
 use super::search_text::{self, Inside, Needles};
 use super::section;
 use super::sets::{self, Wanted};
@@ -38,35 +37,63 @@ struct Known<'a> {
 type Sets = Vec<UidSet>;
 
 pub async fn run(session: &mut Session, search: Search) -> Outcome {
-    let Search { uid, returns, mut keys, has_charset, unknown_charset } = search;
-    if has_charset && session.enabled.utf8_accept {
+    if search.has_charset && session.enabled.utf8_accept {
         return Ok(Reply::bad("There is no CHARSET after ENABLE UTF8=ACCEPT"));
     }
-    if unknown_charset {
-        if returns.is_some_and(|returns| returns.save) {
-            // RFC 5182 section 2.1: a SAVE that fails leaves nothing saved.
-            session.selected()?.saved.clear();
-        }
-        return Ok(Reply::no("The charset must be UTF-8").code("BADCHARSET (UTF-8)"));
+    if let Some(refused) = refuse_charset(session, &search)? {
+        return Ok(refused);
     }
-    let mut sets = Sets::new();
-    let has_modseq = keys.iter().any(|key| contains(key, &|key| matches!(key, SearchKey::Modseq(_))));
-    let selected = session.selected()?;
-    for key in &mut keys {
-        lower(key);
-        collect_sets(selected, key, &mut sets)?;
-    }
-    session.enabled.condstore |= has_modseq;
-    let key = SearchKey::And(keys);
-    let found = find(session, &key, &sets).await?;
-    let selected = session.selected()?;
-    if returns.is_some_and(|returns| returns.save) {
-        selected.saved = saved(returns, &found);
-    }
-    let highest = highest_modseq(returns, &found).filter(|_| has_modseq);
-    let numbers: Vec<u32> = found.iter().map(|p| if uid { p.uid.0 } else { p.sequence }).collect();
-    respond(session, uid, returns, &numbers, highest.map(|modseq| modseq.0));
+    let Search { uid, returns, keys, .. } = search;
+    let program = Program::new(session, keys)?;
+    let found = program.find(session).await?;
+    search_result::respond(session, "SEARCH", uid, returns, &found, program.has_modseq)?;
     Ok(Reply::ok("Done"))
+}
+
+/// The answer to a charset that is not known.
+pub fn refuse_charset(session: &mut Session, search: &Search) -> Result<Option<Reply>, Fail> {
+    if !search.unknown_charset {
+        return Ok(None);
+    }
+    if search.returns.is_some_and(|returns| returns.save) {
+        // RFC 5182 section 2.1: a SAVE that fails leaves nothing saved.
+        session.selected()?.saved.clear();
+    }
+    Ok(Some(Reply::no("The charset must be UTF-8").code("BADCHARSET (UTF-8)")))
+}
+
+/// What a SEARCH, SORT or THREAD looks for.
+pub struct Program {
+    key: SearchKey,
+    sets: Sets,
+    /// Whether MODSEQ is among the keys, so that the answer tells it.
+    pub has_modseq: bool,
+}
+
+impl Program {
+    /// Of these keys, in the selected mailbox.
+    ///
+    /// # Errors
+    /// BAD when they make no sense there.
+    pub fn new(session: &mut Session, mut keys: Vec<SearchKey>) -> Result<Self, Fail> {
+        let mut sets = Sets::new();
+        let has_modseq = keys.iter().any(|key| contains(key, &|key| matches!(key, SearchKey::Modseq(_))));
+        let selected = session.selected()?;
+        for key in &mut keys {
+            lower(key);
+            collect_sets(selected, key, &mut sets)?;
+        }
+        session.enabled.condstore |= has_modseq;
+        Ok(Program { key: SearchKey::And(keys), sets, has_modseq })
+    }
+
+    /// The messages, in the order of the mailbox.
+    ///
+    /// # Errors
+    /// When the account can't be read.
+    pub async fn find(&self, session: &mut Session) -> Result<Vec<Picked>, Fail> {
+        find(session, &self.key, &self.sets).await
+    }
 }
 
 async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec<Picked>, Fail> {
@@ -243,76 +270,4 @@ fn header(known: &Known<'_>, name: &[u8], text: &str) -> Option<bool> {
         return Some(subject.is_some_and(|subject| header_text(subject).to_lowercase().contains(text)));
     }
     known.inside.map(|inside| inside.has_field(name, text))
-}
-
-/// Of the messages that the answer names (RFC 4731 section 3.2): with MIN and MAX alone only of those.
-fn highest_modseq(returns: Option<SearchReturn>, found: &[Picked]) -> Option<Modseq> {
-    match returns {
-        Some(SearchReturn { all: false, count: false, min, max, .. }) if min || max => {
-            let ends = [found.first().filter(|_| min), found.last().filter(|_| max)];
-            ends.into_iter().flatten().map(|picked| picked.modseq).max()
-        }
-        _ => found.iter().map(|picked| picked.modseq).max(),
-    }
-}
-
-fn saved(returns: Option<SearchReturn>, found: &[Picked]) -> Vec<Uid> {
-    let uids = || found.iter().map(|picked| picked.uid);
-    match returns {
-        // RFC 5182 section 2.1: MIN and MAX alone save only those.
-        Some(SearchReturn { all: false, count: false, min, max, .. }) if min || max => {
-            let mut kept: Vec<Uid> = uids().min().filter(|_| min).into_iter().collect();
-            kept.extend(uids().max().filter(|_| max));
-            kept.dedup();
-            kept
-        }
-        _ => uids().collect(),
-    }
-}
-
-fn respond(session: &mut Session, uid: bool, returns: Option<SearchReturn>, numbers: &[u32], modseq: Option<u64>) {
-    let rev2 = session.enabled.rev2;
-    let mut out = BytesMut::new();
-    match returns {
-        None if !rev2 => {
-            out.extend_from_slice(b"* SEARCH");
-            for number in numbers {
-                out.extend_from_slice(b" ");
-                write::number(u64::from(*number), &mut out);
-            }
-            if let Some(modseq) = modseq {
-                out.extend_from_slice(format!(" (MODSEQ {modseq})").as_bytes());
-            }
-        }
-        returns => {
-            let returns = returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
-            if returns == (SearchReturn { save: true, ..SearchReturn::default() }) {
-                return;
-            }
-            out.extend_from_slice(b"* ESEARCH");
-            out.extend_from_slice(format!(" (TAG \"{}\")", session.tag).as_bytes());
-            if uid {
-                out.extend_from_slice(b" UID");
-            }
-            let end = |name: &str, number: Option<&u32>, out: &mut BytesMut| {
-                if let Some(number) = number {
-                    out.extend_from_slice(format!(" {name} {number}").as_bytes());
-                }
-            };
-            end("MIN", numbers.iter().min().filter(|_| returns.min), &mut out);
-            end("MAX", numbers.iter().max().filter(|_| returns.max), &mut out);
-            if returns.count {
-                out.extend_from_slice(format!(" COUNT {}", numbers.len()).as_bytes());
-            }
-            if returns.all && !numbers.is_empty() {
-                out.extend_from_slice(b" ALL ");
-                write::sequence_set(numbers.iter().copied(), &mut out);
-            }
-            if let Some(modseq) = modseq {
-                out.extend_from_slice(format!(" MODSEQ {modseq}").as_bytes());
-            }
-        }
-    }
-    out.extend_from_slice(b"\r\n");
-    session.io.output.extend_from_slice(&out);
 }

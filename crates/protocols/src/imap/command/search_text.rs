@@ -11,18 +11,30 @@ use sterna_account::{Account, Item};
 use sterna_formats::imap::command::SearchKey;
 use sterna_formats::mail::text::{body_texts, header_text};
 use sterna_formats::mail::{Part, PartBody, Summary, fields};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::section;
 use crate::imap::limits::SEARCHED_BYTES_MAX;
 use crate::imap::reply::{Fail, Reply};
 
 /// What the searches of a process share: one permit for each KiB that may be held.
-pub struct SearchMemory(Semaphore);
+pub struct SearchMemory(Arc<Semaphore>);
 
 impl Default for SearchMemory {
     fn default() -> Self {
-        SearchMemory(Semaphore::new((SEARCHED_BYTES_MAX / 1024) as usize))
+        SearchMemory(Arc::new(Semaphore::new((SEARCHED_BYTES_MAX / 1024) as usize)))
+    }
+}
+
+impl SearchMemory {
+    /// Waits for room for so many bytes, or for all there is. Whoever holds some must not wait for more.
+    ///
+    /// # Errors
+    /// Never while the process runs.
+    pub async fn hold(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Fail> {
+        let kibibytes = bytes.min(SEARCHED_BYTES_MAX).div_ceil(1024) as u32;
+        let held = self.0.clone().acquire_many_owned(kibibytes).await;
+        held.map_err(|_| Reply::no("The server is ending").code("UNAVAILABLE").into())
     }
 }
 
@@ -157,8 +169,7 @@ async fn piece(
 ) -> Result<Inside, Fail> {
     let broken = || Fail::Reply(Reply::no("A message can't be searched").code("SERVERBUG"));
     let range = section::cut(range, None);
-    let kibibytes = (range.end - range.start).min(SEARCHED_BYTES_MAX).div_ceil(1024);
-    let _held = memory.0.acquire_many(kibibytes as u32).await.map_err(|_| broken())?;
+    let _held = memory.hold(range.end - range.start).await?;
     let bytes = section::read_all(account, item, range).await?;
     let looked = tokio::task::spawn_blocking(move || {
         look(&bytes, &mut inside);

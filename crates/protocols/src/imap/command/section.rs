@@ -8,12 +8,20 @@ use sterna_account::{Account, AccountError, Item, StoreError};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
 use sterna_formats::imap::command::{SectionFetch, SectionForm, SectionText};
 use sterna_formats::imap::write::{self, number};
-use sterna_formats::mail::{Field, Part, PartBody, Scanner, Summary, fields};
+use sterna_formats::mail::{Envelope, Field, Part, PartBody, Scanner, Summary, fields};
 
 use super::binary;
 use crate::imap::limits::{DECODED_AT_ONCE_BYTES, HEADER_BYTES_MAX};
 use crate::imap::reply::{Fail, Reply};
 use crate::imap::session::Session;
+
+/// The envelope of the summary that was stored, or one made again from the message.
+pub async fn envelope(account: &dyn Account, item: &Item) -> Result<Envelope, AccountError> {
+    match item.summary.as_deref().map(Summary::decode_envelope) {
+        Some(Ok(envelope)) => Ok(envelope),
+        _ => Ok(summary(account, item).await?.envelope),
+    }
+}
 
 /// The summary that was stored, or one made again from the message.
 pub async fn summary(account: &dyn Account, item: &Item) -> Result<Summary, AccountError> {

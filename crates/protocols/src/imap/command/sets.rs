@@ -3,10 +3,16 @@
 use sterna_account::UidSet;
 use sterna_base::Uid;
 use sterna_formats::imap::SequenceSet;
+use sterna_formats::imap::command::PartialRange;
+
+use super::search_result::slice;
 
 use crate::imap::picture::Picked;
 use crate::imap::reply::{Fail, Reply};
 use crate::imap::selected::Selected;
+
+/// Messages looked at in one go to find a range of positions.
+const PARTIAL_STEP: usize = 4096;
 
 /// A set made ready for walking through a mailbox.
 #[derive(Clone, Debug)]
@@ -51,6 +57,21 @@ impl Wanted {
     /// Every message.
     pub fn all() -> Self {
         Wanted { ranges: vec![(1, u32::MAX)], by_uid: true, after: Uid(0) }
+    }
+
+    /// Those of its messages that pass, and of these the ones in a range of positions (RFC 9394 section 3.3).
+    pub fn part(mut self, selected: &Selected, range: PartialRange, passes: impl Fn(&Picked) -> bool) -> Self {
+        let mut uids = Vec::new();
+        loop {
+            let picked = self.next(selected, PARTIAL_STEP);
+            if picked.is_empty() {
+                break;
+            }
+            uids.extend(picked.iter().filter(|picked| passes(picked)).map(|picked| picked.uid));
+        }
+        let uids: UidSet = slice(range, &uids).iter().copied().collect();
+        let ranges = uids.ranges().iter().map(|(low, high)| (low.0, high.0)).collect();
+        Wanted { ranges, by_uid: true, after: Uid(0) }
     }
 
     /// The next messages, at most `limit`; empty at the end.

@@ -1,0 +1,55 @@
+//! What SORT and THREAD have in common: reading what they compare, within bounds.
+
+use sterna_account::{Item, ItemParts, UidSet};
+use sterna_base::Timestamp;
+use sterna_formats::mail::Envelope;
+use sterna_formats::mail::text::sent_time;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::section;
+use crate::imap::limits::{SORTED_TEXT_BYTES_MAX, SORTED_VALUE_BYTES, STEP_MESSAGES};
+use crate::imap::picture::Picked;
+use crate::imap::reply::Fail;
+use crate::imap::session::Session;
+
+/// Waits for room for so many values.
+pub async fn hold(session: &Session, values: usize) -> Result<OwnedSemaphorePermit, Fail> {
+    session.shared.search_memory.hold(values as u64 * SORTED_VALUE_BYTES).await
+}
+
+/// Reads the rows of these messages, with their envelopes if these are needed, in steps. A message that was expunged
+/// meanwhile is passed over: the client will be told.
+pub async fn each(
+    session: &mut Session,
+    found: &[Picked],
+    needs_envelope: bool,
+    mut take: impl FnMut(&Picked, &Item, &Envelope) + Send,
+) -> Result<(), Fail> {
+    let account = session.selected_account()?;
+    let container = session.selected()?.id;
+    let parts = ItemParts { summary: needs_envelope, body: false };
+    for step in found.chunks(STEP_MESSAGES) {
+        let uids: UidSet = step.iter().map(|picked| picked.uid).collect();
+        let mut picked = step.iter();
+        for item in account.items(container, &uids, parts, step.len()).await? {
+            let Some(picked) = picked.by_ref().find(|picked| picked.uid == item.uid) else { break };
+            if needs_envelope {
+                take(picked, &item, &section::envelope(account.as_ref(), &item).await?);
+            } else {
+                take(picked, &item, &Envelope::default());
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// The sent date (RFC 5256 section 2.2).
+pub fn sent(item: &Item, envelope: &Envelope) -> Timestamp {
+    envelope.date.as_deref().and_then(sent_time).unwrap_or(item.internal_date)
+}
+
+/// As much of a text as is compared.
+pub fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SORTED_TEXT_BYTES_MAX)]
+}
