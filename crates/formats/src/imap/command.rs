@@ -65,6 +65,12 @@ pub enum Body {
     ListRights { mailbox: String, identifier: String },
     /// MYRIGHTS
     MyRights(String),
+    /// GETQUOTA (RFC 9208)
+    GetQuota(String),
+    /// GETQUOTAROOT
+    GetQuotaRoot(String),
+    /// SETQUOTA, whatever its arguments
+    SetQuota,
     /// IDLE
     Idle,
     /// CHECK
@@ -119,6 +125,9 @@ impl Body {
             Body::GetAcl(_) => "GETACL",
             Body::ListRights { .. } => "LISTRIGHTS",
             Body::MyRights(_) => "MYRIGHTS",
+            Body::GetQuota(_) => "GETQUOTA",
+            Body::GetQuotaRoot(_) => "GETQUOTAROOT",
+            Body::SetQuota => "SETQUOTA",
             Body::Idle => "IDLE",
             Body::Check => "CHECK",
             Body::Close => "CLOSE",
@@ -199,6 +208,10 @@ pub enum StatusItem {
     Size,
     /// HIGHESTMODSEQ
     HighestModseq,
+    /// DELETED-STORAGE (RFC 9208)
+    DeletedStorage,
+    /// MAILBOXID (RFC 8474)
+    MailboxId,
 }
 
 /// SEARCH
@@ -335,6 +348,12 @@ pub enum SearchKey {
     Text(String),
     /// BEFORE, ON, SINCE: by the internal date
     Internal(DateTest, Date),
+    /// SAVEDBEFORE, SAVEDON, SAVEDSINCE: by when it came into the mailbox (RFC 8514)
+    Saved(DateTest, Date),
+    /// EMAILID (RFC 8474)
+    EmailId(String),
+    /// THREADID, which nothing has here
+    ThreadId,
     /// SENTBEFORE, SENTON, SENTSINCE: by the Date field
     Sent(DateTest, Date),
     /// OLDER, YOUNGER: seconds before now (RFC 5032)
@@ -399,6 +418,14 @@ pub enum FetchItem {
     Uid,
     /// MODSEQ
     Modseq,
+    /// SAVEDATE (RFC 8514)
+    SaveDate,
+    /// EMAILID (RFC 8474)
+    EmailId,
+    /// THREADID
+    ThreadId,
+    /// PREVIEW (RFC 8970); LAZY asks for nothing else
+    Preview,
     /// BODY
     Body,
     /// BODYSTRUCTURE

@@ -93,6 +93,12 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
         "DELETEACL" => Ok(Body::DeleteAcl { mailbox: lexer.mailbox()?, identifier: identifier(lexer)? }),
         "LISTRIGHTS" => Ok(Body::ListRights { mailbox: lexer.mailbox()?, identifier: identifier(lexer)? }),
         "GETACL" => Ok(Body::GetAcl(lexer.mailbox()?)),
+        "GETQUOTA" => Ok(Body::GetQuota(text(lexer)?)),
+        "GETQUOTAROOT" => Ok(Body::GetQuotaRoot(lexer.mailbox()?)),
+        "SETQUOTA" => {
+            lexer.take_rest();
+            Ok(Body::SetQuota)
+        }
         "MYRIGHTS" => Ok(Body::MyRights(lexer.mailbox()?)),
         // The framer gives an APPEND with a message to the session itself.
         "APPEND" => lexer.error("a message as a literal"),

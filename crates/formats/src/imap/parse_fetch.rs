@@ -69,6 +69,10 @@ impl Lexer<'_> {
             b"INTERNALDATE" => Ok(FetchItem::InternalDate),
             b"UID" => Ok(FetchItem::Uid),
             b"MODSEQ" => Ok(FetchItem::Modseq),
+            b"SAVEDATE" => Ok(FetchItem::SaveDate),
+            b"EMAILID" => Ok(FetchItem::EmailId),
+            b"THREADID" => Ok(FetchItem::ThreadId),
+            b"PREVIEW" => self.preview(),
             b"BODYSTRUCTURE" => Ok(FetchItem::BodyStructure),
             b"RFC822.SIZE" => Ok(FetchItem::Size),
             b"RFC822" => Ok(whole(SectionForm::Rfc822, SectionText::All, false)),
@@ -87,6 +91,15 @@ impl Lexer<'_> {
             }
             _ => self.error("an item to fetch"),
         }
+    }
+
+    /// `PREVIEW`, perhaps with `(LAZY)` behind.
+    fn preview(&mut self) -> Result<FetchItem> {
+        let mut ahead = self.clone_position();
+        if ahead.take(b' ') && ahead.take(b'(') && ahead.keyword("LAZY") && ahead.take(b')') {
+            *self = ahead;
+        }
+        Ok(FetchItem::Preview)
     }
 
     fn section(&mut self, form: SectionForm, peek: bool) -> Result<FetchItem> {

@@ -99,6 +99,8 @@ impl Lexer<'_> {
             "UNSEEN" => Ok(StatusItem::Unseen),
             "DELETED" => Ok(StatusItem::Deleted),
             "SIZE" => Ok(StatusItem::Size),
+            "DELETED-STORAGE" => Ok(StatusItem::DeletedStorage),
+            "MAILBOXID" => Ok(StatusItem::MailboxId),
             "HIGHESTMODSEQ" => Ok(StatusItem::HighestModseq),
             _ => self.error("a status item"),
         }

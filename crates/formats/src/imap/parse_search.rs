@@ -126,6 +126,11 @@ impl Lexer<'_> {
             "BEFORE" => Ok(SearchKey::Internal(DateTest::Before, self.search_date()?)),
             "ON" => Ok(SearchKey::Internal(DateTest::On, self.search_date()?)),
             "SINCE" => Ok(SearchKey::Internal(DateTest::Since, self.search_date()?)),
+            "SAVEDBEFORE" => Ok(SearchKey::Saved(DateTest::Before, self.search_date()?)),
+            "SAVEDON" => Ok(SearchKey::Saved(DateTest::On, self.search_date()?)),
+            "SAVEDSINCE" => Ok(SearchKey::Saved(DateTest::Since, self.search_date()?)),
+            "EMAILID" => self.object_id().map(SearchKey::EmailId),
+            "THREADID" => self.object_id().map(|_| SearchKey::ThreadId),
             "SENTBEFORE" => Ok(SearchKey::Sent(DateTest::Before, self.search_date()?)),
             "SENTON" => Ok(SearchKey::Sent(DateTest::On, self.search_date()?)),
             "SENTSINCE" => Ok(SearchKey::Sent(DateTest::Since, self.search_date()?)),
@@ -150,6 +155,15 @@ impl Lexer<'_> {
         String::from_utf8(bytes).or_else(|_| self.error("text in UTF-8"))
     }
 
+    /// `objectid` of RFC 8474.
+    fn object_id(&mut self) -> Result<String> {
+        let id = self.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        match std::str::from_utf8(id) {
+            Ok(id) if (1..=255).contains(&id.len()) => Ok(id.to_owned()),
+            _ => self.error("an object id"),
+        }
+    }
+
     fn search_date(&mut self) -> Result<super::date::Date> {
         let text = self.astring()?;
         let date = std::str::from_utf8(&text).ok().and_then(parse_date);
@@ -171,7 +185,8 @@ impl Lexer<'_> {
 
 fn simple_key(name: &str) -> Option<SearchKey> {
     Some(match name {
-        "ALL" => SearchKey::All,
+        // Every message has a save date (RFC 8514).
+        "ALL" | "SAVEDATESUPPORTED" => SearchKey::All,
         "ANSWERED" => SearchKey::Flag("\\Answered", true),
         "DELETED" => SearchKey::Flag("\\Deleted", true),
         "DRAFT" => SearchKey::Flag("\\Draft", true),

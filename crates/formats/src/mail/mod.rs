@@ -9,6 +9,7 @@ pub mod charset;
 pub mod encoded_word;
 pub mod header;
 pub mod media_type;
+pub mod preview;
 pub mod scanner;
 pub mod summary;
 pub mod text;

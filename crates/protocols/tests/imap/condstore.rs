@@ -85,6 +85,7 @@ async fn changes_are_fetched_and_searched_by_modseq() {
         S: * OK [CLOSED] *
         S: ...
         S: * OK [HIGHESTMODSEQ {second}] *
+        S: ...
         S: j OK *
         C: k FETCH 1 FLAGS (CHANGEDSINCE)
         S: k BAD *

@@ -3,6 +3,7 @@
 use sterna_account::{AclEntry, ContainerKind, Mutation, Outcome as Done, Rights, SpecialUse};
 use sterna_base::ContainerId;
 
+use super::object_id::mailbox_id;
 use crate::imap::mailboxes::{Mailboxes, is_reserved};
 use crate::imap::names::{self, SEPARATOR, use_of_attribute};
 use crate::imap::reply::{Fail, Outcome, Reply};
@@ -59,7 +60,8 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
         }
         parent = Some(*id);
     }
-    Ok(Reply::ok("Created"))
+    let id = parent.map(|id| mailbox_id(located.mailboxes.account.id(), id)).unwrap_or_default();
+    Ok(Reply::ok("Created").code(format!("MAILBOXID ({id})")))
 }
 
 /// Whoever makes a mailbox at the top of somebody else's account has the right from INBOX, and so gets the new one with

@@ -14,8 +14,9 @@ use sterna_formats::imap::envelope;
 use sterna_formats::imap::write::number;
 use sterna_formats::mail::Summary;
 
+use super::object_id::email_id;
 use super::sets::Wanted;
-use super::{binary, section};
+use super::{binary, preview, section};
 use crate::imap::io::Disconnect;
 use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
 use crate::imap::picture::Picked;
@@ -37,10 +38,12 @@ impl Needs {
         let mut needs = Needs::default();
         for item in items {
             match item {
-                FetchItem::Flags | FetchItem::Uid | FetchItem::Modseq => {}
-                FetchItem::InternalDate | FetchItem::Size => needs.row = true,
+                FetchItem::Flags | FetchItem::Uid | FetchItem::Modseq | FetchItem::ThreadId => {}
+                FetchItem::InternalDate | FetchItem::Size | FetchItem::SaveDate | FetchItem::EmailId => {
+                    needs.row = true;
+                }
                 FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => needs.summary = true,
-                FetchItem::BinarySize(_) => needs.body = true,
+                FetchItem::BinarySize(_) | FetchItem::Preview => needs.body = true,
                 FetchItem::Section(SectionFetch { peek, .. }) => {
                     needs.body = true;
                     needs.sets_seen |= !peek;
@@ -187,6 +190,7 @@ async fn write_one(
             (FetchItem::Section(fetch), Some(row), Some(summary)) => {
                 section::send(session, row, summary, fetch).await?;
             }
+            (FetchItem::Preview, Some(row), Some(summary)) => preview::send(session, row, summary).await?,
             (FetchItem::BinarySize(part), Some(row), Some(summary)) => {
                 let account = session.selected_account()?;
                 let size = binary::size(account.as_ref(), row, summary, part).await?;
@@ -233,6 +237,15 @@ fn simple(
             out.extend_from_slice(b"INTERNALDATE ");
             write_date_time(row.internal_date, out);
         }
+        (FetchItem::SaveDate, Some(row), _) => {
+            out.extend_from_slice(b"SAVEDATE ");
+            write_date_time(row.saved_at, out);
+        }
+        (FetchItem::EmailId, Some(row), _) => {
+            out.extend_from_slice(format!("EMAILID ({})", email_id(&row.blob)).as_bytes());
+        }
+        // RFC 8474 section 5.2: a server without threads of its own says NIL for every message.
+        (FetchItem::ThreadId, ..) => out.extend_from_slice(b"THREADID NIL"),
         (FetchItem::Size, Some(row), _) => {
             out.extend_from_slice(b"RFC822.SIZE ");
             number(row.size, out);

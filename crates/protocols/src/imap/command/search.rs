@@ -13,6 +13,7 @@ use sterna_formats::imap::date::Date;
 use sterna_formats::mail::Summary;
 use sterna_formats::mail::text::{header_text, sent_day};
 
+use super::object_id::email_id;
 use super::search_result;
 use super::search_text::{self, Inside, Needles};
 use super::section;
@@ -243,6 +244,9 @@ fn test(key: &SearchKey, known: &Known<'_>, sets: &Sets, set: &mut usize) -> Opt
             let then = known.now.plus_ms(-i64::from(*seconds) * 1000);
             if *older { item.internal_date <= then } else { item.internal_date >= then }
         }),
+        SearchKey::Saved(how, date) => known.item.map(|item| compare(*how, Date::of(item.saved_at), *date)),
+        SearchKey::EmailId(id) => known.item.map(|item| email_id(&item.blob) == *id),
+        SearchKey::ThreadId => Some(false),
         SearchKey::Sent(how, date) => known.summary.map(|summary| sent(summary, *how, *date)),
         SearchKey::Header { name, text } => header(known, name, text),
         SearchKey::Body(text) => known.inside.map(|inside| inside.has_in_body(text)),

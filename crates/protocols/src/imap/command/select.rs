@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use sterna_account::Rights;
 use sterna_formats::imap::write;
 
+use super::object_id::mailbox_id;
 use crate::imap::reply::{Outcome, Reply, no_mailbox};
 use crate::imap::rights::WRITING;
 use crate::imap::selected::Selected;
@@ -62,8 +63,12 @@ fn describe(session: &mut Session, selected: &Selected, mailbox: &str) {
     }
     let _ = write!(
         text,
-        "* OK [UIDVALIDITY {}] UIDs are valid\r\n* OK [UIDNEXT {}] Next UID\r\n* OK [HIGHESTMODSEQ {}] Last change\r\n",
-        container.uid_validity, container.uid_next, container.highest_modseq
+        "* OK [UIDVALIDITY {}] UIDs are valid\r\n* OK [UIDNEXT {}] Next UID\r\n* OK [HIGHESTMODSEQ {}] Last change\r\n\
+         * OK [MAILBOXID ({})] Its name for ever\r\n",
+        container.uid_validity,
+        container.uid_next,
+        container.highest_modseq,
+        mailbox_id(selected.account.id(), container.id)
     );
     out.extend_from_slice(text.as_bytes());
 }

@@ -5,6 +5,7 @@ use sterna_account::{Account, Container, Rights};
 use sterna_formats::imap::command::StatusItem;
 use sterna_formats::imap::write::{self, number};
 
+use super::object_id::mailbox_id;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
@@ -35,6 +36,10 @@ pub async fn write(
     write::mailbox(mailbox, utf8, out);
     out.put_u8(b' ');
     write::list(items, out, |item, out| {
+        if *item == StatusItem::MailboxId {
+            let id = mailbox_id(account.id(), container.id);
+            return out.extend_from_slice(format!("MAILBOXID ({id})").as_bytes());
+        }
         let counts = container.counts;
         let (name, value) = match item {
             StatusItem::Messages => ("MESSAGES", counts.items),
@@ -44,6 +49,9 @@ pub async fn write(
             StatusItem::Unseen => ("UNSEEN", counts.unseen),
             StatusItem::Deleted => ("DELETED", counts.deleted),
             StatusItem::Size => ("SIZE", counts.bytes),
+            // In the unit of quotas (RFC 9208 section 4.1.4), so that they can be compared.
+            StatusItem::DeletedStorage => ("DELETED-STORAGE", counts.deleted_bytes.div_ceil(1024)),
+            StatusItem::MailboxId => return,
             StatusItem::HighestModseq => ("HIGHESTMODSEQ", container.highest_modseq.0),
         };
         out.extend_from_slice(name.as_bytes());
