@@ -36,7 +36,7 @@ pub enum Body {
     /// ID (RFC 2971)
     Id(Vec<(Vec<u8>, Option<Vec<u8>>)>),
     /// SELECT or EXAMINE
-    Select { mailbox: String, read_only: bool, condstore: bool },
+    Select { mailbox: String, read_only: bool, condstore: bool, qresync: Option<Qresync> },
     /// CREATE, with the uses of RFC 6154
     Create { mailbox: String, special_use: Vec<String> },
     /// DELETE
@@ -388,6 +388,20 @@ pub enum DateTest {
     Since,
 }
 
+/// What a client knows of a mailbox (RFC 7162 section 3.2.5). What it says of sequence numbers is read and not needed:
+/// which UIDs were expunged is never forgotten here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Qresync {
+    /// UIDVALIDITY
+    pub uid_validity: u32,
+    /// Up to which modseq it knows.
+    pub modseq: u64,
+    /// Which messages; `None` is all.
+    pub known_uids: Option<SequenceSet>,
+    /// Whether it tried to match sequence numbers, which UIDONLY forbids.
+    pub has_sequence_match: bool,
+}
+
 /// FETCH
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fetch {
@@ -399,6 +413,8 @@ pub struct Fetch {
     pub items: Vec<FetchItem>,
     /// CHANGEDSINCE (RFC 7162)
     pub changed_since: Option<u64>,
+    /// VANISHED (RFC 7162)
+    pub vanished: bool,
     /// PARTIAL (RFC 9394)
     pub partial: Option<PartialRange>,
 }

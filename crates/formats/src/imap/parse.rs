@@ -1,6 +1,7 @@
 //! `command` of RFC 9051 section 9.
 
-use super::command::{Body, Command, Credential, Store, StoreAction};
+use super::SequenceSet;
+use super::command::{Body, Command, Credential, Qresync, Store, StoreAction};
 use super::lexer::{Lexer, ParseError, Result};
 use super::parse_list::PATTERN_BYTES_MAX;
 
@@ -178,17 +179,58 @@ fn id(lexer: &mut Lexer<'_>) -> Result<Body> {
 
 fn select(lexer: &mut Lexer<'_>, read_only: bool) -> Result<Body> {
     let mailbox = lexer.mailbox()?;
-    let mut condstore = false;
+    let (mut condstore, mut qresync) = (false, None);
     if lexer.take(b' ') {
-        lexer.list(|lexer| match lexer.keyword("CONDSTORE") {
-            true => {
+        lexer.list(|lexer| match lexer.atom()?.to_ascii_uppercase().as_str() {
+            "CONDSTORE" => {
                 condstore = true;
                 Ok(())
             }
-            false => lexer.error("CONDSTORE"),
+            "QRESYNC" if qresync.is_none() => {
+                lexer.sp()?;
+                qresync = Some(lexer.qresync()?);
+                Ok(())
+            }
+            _ => lexer.error("CONDSTORE or QRESYNC"),
         })?;
     }
-    Ok(Body::Select { mailbox, read_only, condstore })
+    Ok(Body::Select { mailbox, read_only, condstore, qresync })
+}
+
+impl Lexer<'_> {
+    /// `(uidvalidity modseq [known-uids] [(known-sequence-set known-uid-set)])` of RFC 7162 section 7.
+    fn qresync(&mut self) -> Result<Qresync> {
+        self.byte(b'(', "an opening parenthesis")?;
+        let uid_validity = self.nz_number()?;
+        self.sp()?;
+        let modseq = self.number64()?;
+        let (mut known_uids, mut has_sequence_match) = (None, false);
+        let mut more = self.take(b' ');
+        if more && self.peek() != Some(b'(') {
+            known_uids = Some(self.known_set()?);
+            more = self.take(b' ');
+        }
+        if more {
+            self.byte(b'(', "an opening parenthesis")?;
+            self.known_set()?;
+            self.sp()?;
+            self.known_set()?;
+            self.byte(b')', "a closing parenthesis")?;
+            has_sequence_match = true;
+        }
+        self.byte(b')', "a closing parenthesis")?;
+        Ok(Qresync { uid_validity, modseq, known_uids, has_sequence_match })
+    }
+
+    /// A set without `*` and `$`.
+    fn known_set(&mut self) -> Result<SequenceSet> {
+        match self.sequence_set()? {
+            SequenceSet::Ranges(ranges) if ranges.iter().all(|(low, high)| low.is_some() && high.is_some()) => {
+                Ok(SequenceSet::Ranges(ranges))
+            }
+            _ => self.error("a set of numbers"),
+        }
+    }
 }
 
 fn create(lexer: &mut Lexer<'_>) -> Result<Body> {

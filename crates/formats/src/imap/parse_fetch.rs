@@ -20,10 +20,11 @@ impl Lexer<'_> {
         if items.is_empty() || items.len() > ITEMS_MAX {
             return self.error("items to fetch");
         }
-        let mut fetch = Fetch { set, uid, items, changed_since: None, partial: None };
+        let mut fetch = Fetch { set, uid, items, changed_since: None, vanished: false, partial: None };
         if self.take(b' ') {
             let modifiers = self.list(|lexer| lexer.fetch_modifier(&mut fetch))?;
-            if modifiers.is_empty() {
+            // RFC 7162 section 3.2.6.
+            if modifiers.is_empty() || fetch.vanished && (fetch.changed_since.is_none() || !uid) {
                 return self.error("a modifier");
             }
         }
@@ -36,6 +37,7 @@ impl Lexer<'_> {
                 self.sp()?;
                 fetch.changed_since = Some(self.number64()?);
             }
+            "VANISHED" => fetch.vanished = true,
             // Positions are for UID FETCH only (RFC 9394 section 3.3).
             "PARTIAL" if fetch.partial.is_none() && fetch.uid => {
                 self.sp()?;

@@ -243,6 +243,12 @@ impl Picture {
         untold.filter_map(sequence).collect()
     }
 
+    /// UIDs to announce as vanished, rising.
+    pub fn vanished(&self, position: Position) -> Vec<Uid> {
+        let untold = self.ghosts.after(position.expunges).into_iter();
+        untold.filter(|uid| *uid < position.next).collect()
+    }
+
     /// The first message without `\Seen`.
     pub fn first_unseen(&self, position: Position) -> Option<u32> {
         let seen = |entry: &Entry| entry.flags.has(sterna_account::SystemFlag::Seen);

@@ -37,8 +37,19 @@ pub struct Enabled {
     pub utf8: bool,
     /// UTF8=ACCEPT itself, which does away with CHARSET.
     pub utf8_accept: bool,
+    /// QRESYNC: VANISHED instead of EXPUNGE (RFC 7162).
+    pub qresync: bool,
+    /// UIDONLY: no sequence numbers at all (RFC 9586).
+    pub uid_only: bool,
     /// IMAP4rev2: no RECENT, ESEARCH instead of SEARCH.
     pub rev2: bool,
+}
+
+impl Enabled {
+    /// Whether expunges are told by UID.
+    pub fn vanished(self) -> bool {
+        self.qresync || self.uid_only
+    }
 }
 
 /// A session.
@@ -171,6 +182,12 @@ impl Session {
         };
         self.tag.clone_from(&parsed.tag);
         self.command = parsed.body.name();
+        if self.enabled.uid_only && !expunge_allowed
+            || matches!(&parsed.body, Body::Copy { uid, .. } if !uid && self.enabled.uid_only)
+        {
+            let refused = Reply::bad("Only UIDs name messages in this session").code("UIDREQUIRED");
+            return self.finish(&parsed.tag, Ok(refused), false).await;
+        }
         let outcome = self.dispatch(parsed.body).await;
         self.finish(&parsed.tag, outcome, expunge_allowed).await
     }
@@ -201,8 +218,8 @@ impl Session {
         match body {
             Body::Enable(names) => commands::enable::run(self, &names),
             Body::Namespace => commands::namespace::run(self),
-            Body::Select { mailbox, read_only, condstore } => {
-                commands::select::run(self, &mailbox, read_only, condstore).await
+            Body::Select { mailbox, read_only, condstore, qresync } => {
+                commands::select::run(self, &mailbox, read_only, condstore, qresync).await
             }
             Body::Create { mailbox, special_use } => commands::create::run(self, &mailbox, &special_use).await,
             Body::Delete(mailbox) => commands::delete::run(self, &mailbox).await,
@@ -339,7 +356,7 @@ impl Session {
     }
 
     /// The newest commit of this session to an account.
-    fn committed_to(&self, account: &dyn Account) -> Modseq {
+    pub fn committed_to(&self, account: &dyn Account) -> Modseq {
         self.committed.get(&account.id()).copied().unwrap_or(Modseq::ZERO)
     }
 

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use sterna_account::{FlagSet, Flags, Keyword, Rights, SystemFlag};
 use sterna_base::Modseq;
-use sterna_formats::imap::write::number;
+use sterna_formats::imap::write::{number, sequence_set};
 
 use super::picture::{Picked, Picture};
 use super::rights;
@@ -29,7 +29,15 @@ pub fn write(selected: &mut Selected, enabled: Enabled, expunge: bool, out: &mut
     }
     selected.position.flags = picture.synced;
     selected.silent.clear();
-    if expunge {
+    if expunge && enabled.vanished() {
+        let gone = picture.vanished(selected.position);
+        if !gone.is_empty() {
+            out.extend_from_slice(b"* VANISHED ");
+            sequence_set(gone.into_iter().map(|uid| uid.0), out);
+            out.extend_from_slice(b"\r\n");
+        }
+        selected.told_expunges(picture.synced);
+    } else if expunge {
         for sequence in picture.expunged(selected.position) {
             out.extend_from_slice(b"* ");
             number(u64::from(sequence), out);
@@ -73,16 +81,30 @@ pub fn fetch_flags(
     modseq: bool,
     out: &mut BytesMut,
 ) {
-    out.extend_from_slice(b"* ");
-    number(u64::from(picked.sequence), out);
-    out.extend_from_slice(b" FETCH (UID ");
-    number(u64::from(picked.uid.0), out);
-    out.extend_from_slice(b" FLAGS ");
+    fetch_start(picked, enabled, out);
+    if !enabled.uid_only {
+        out.extend_from_slice(b"UID ");
+        number(u64::from(picked.uid.0), out);
+        out.put_u8(b' ');
+    }
+    out.extend_from_slice(b"FLAGS ");
     flags(picked.flags, keywords, recent && !enabled.rev2, out);
     if modseq {
         write_modseq(picked.modseq, out);
     }
     out.extend_from_slice(b")\r\n");
+}
+
+/// `* n FETCH (`, or with UIDONLY `* u UIDFETCH (`, in which no UID stands again.
+pub fn fetch_start(picked: &Picked, enabled: Enabled, out: &mut BytesMut) {
+    out.extend_from_slice(b"* ");
+    if enabled.uid_only {
+        number(u64::from(picked.uid.0), out);
+        out.extend_from_slice(b" UIDFETCH (");
+    } else {
+        number(u64::from(picked.sequence), out);
+        out.extend_from_slice(b" FETCH (");
+    }
 }
 
 /// ` MODSEQ (m)`

@@ -17,6 +17,7 @@ mod mailboxes;
 mod messages;
 mod names;
 mod place;
+mod qresync;
 mod recent;
 mod searches;
 mod sessions;

@@ -70,7 +70,10 @@ pub async fn run(session: &mut Session, set: &SequenceSet, mailbox: &str, uid: b
     if expunge {
         // RFC 6851 section 4.3: COPYUID in an untagged OK, before the expunges.
         session.io.output.extend_from_slice(format!("* OK [{code}] Moved\r\n").as_bytes());
-        return Ok(Reply::ok("Moved"));
+        let reply = Reply::ok("Moved");
+        let modseq = session.committed_to(account.as_ref());
+        let known = session.enabled.qresync;
+        return Ok(if known { reply.code(format!("HIGHESTMODSEQ {modseq}")) } else { reply });
     }
     Ok(Reply::ok("Copied").code(code))
 }

@@ -9,6 +9,12 @@ pub fn run(session: &mut Session, names: &[String]) -> Outcome {
         let enabled = &mut session.enabled;
         match name.as_str() {
             "CONDSTORE" => enabled.condstore = true,
+            // RFC 7162 section 3.2.3: with it goes CONDSTORE.
+            "QRESYNC" => {
+                enabled.qresync = true;
+                enabled.condstore = true;
+            }
+            "UIDONLY" => enabled.uid_only = true,
             "UTF8=ACCEPT" => {
                 enabled.utf8 = true;
                 enabled.utf8_accept = true;

@@ -15,7 +15,7 @@ use sterna_formats::imap::write::number;
 use sterna_formats::mail::Summary;
 
 use super::object_id::email_id;
-use super::sets::Wanted;
+use super::sets::{self, Wanted};
 use super::{binary, preview, section};
 use crate::imap::io::Disconnect;
 use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
@@ -57,7 +57,7 @@ impl Needs {
 }
 
 pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
-    let Fetch { set, uid, mut items, changed_since, partial } = fetch;
+    let Fetch { set, uid, mut items, changed_since, vanished, partial } = fetch;
     let selected = session.selected()?;
     let mut wanted = Wanted::new(selected, &set, uid)?;
     if let Some(range) = partial {
@@ -66,8 +66,17 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
     }
     // Without the right to set `\Seen` it is as if every section were asked for with PEEK (RFC 4314 section 4).
     let sets_seen = !selected.read_only && selected.rights.has(Rights::SEEN);
+    if vanished && !session.enabled.qresync {
+        return Ok(Reply::bad("ENABLE QRESYNC first"));
+    }
+    let gone = if vanished { Some(sets::uids(session.selected()?, &set, true)?) } else { None };
     session.enabled.condstore |= changed_since.is_some() || items.contains(&FetchItem::Modseq);
-    if uid && !items.contains(&FetchItem::Uid) {
+    if session.enabled.uid_only {
+        // It stands before every answer already.
+        if items.iter().any(|item| *item != FetchItem::Uid) {
+            items.retain(|item| *item != FetchItem::Uid);
+        }
+    } else if uid && !items.contains(&FetchItem::Uid) {
         items.insert(0, FetchItem::Uid);
     }
     if (changed_since.is_some() || session.enabled.condstore && items.contains(&FetchItem::Flags))
@@ -76,6 +85,9 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
         items.push(FetchItem::Modseq);
     }
     let needs = Needs::of(&items);
+    if let (Some(known), Some(since)) = (gone, changed_since) {
+        super::vanished::earlier(session, &known, Modseq(since)).await?;
+    }
     session.tell_keywords();
     let step = if needs.body { STEP_BODIES } else { STEP_MESSAGES };
     let mut all_there = true;
@@ -178,10 +190,7 @@ async fn write_one(
     keywords: &[Keyword],
     recent: bool,
 ) -> Result<(), Fail> {
-    let out = &mut session.io.output;
-    out.extend_from_slice(b"* ");
-    number(u64::from(message.sequence), out);
-    out.extend_from_slice(b" FETCH (");
+    updates::fetch_start(message, session.enabled, &mut session.io.output);
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
             session.io.output.put_u8(b' ');

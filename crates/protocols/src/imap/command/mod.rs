@@ -41,3 +41,4 @@ pub mod status;
 pub mod store;
 pub mod subscribe;
 pub mod thread;
+pub mod vanished;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sterna_account::{Account, Item, ItemParts, Keyword, SystemFlag, UidSet};
 use sterna_base::{Timestamp, Uid};
+use sterna_formats::imap::SequenceSet;
 use sterna_formats::imap::command::{DateTest, Search, SearchKey};
 use sterna_formats::imap::date::Date;
 use sterna_formats::mail::Summary;
@@ -79,6 +80,10 @@ impl Program {
     pub fn new(session: &mut Session, mut keys: Vec<SearchKey>) -> Result<Self, Fail> {
         let mut sets = Sets::new();
         let has_modseq = keys.iter().any(|key| contains(key, &|key| matches!(key, SearchKey::Modseq(_))));
+        let is_numbered = |key: &SearchKey| matches!(key, SearchKey::Sequence(SequenceSet::Ranges(_)));
+        if session.enabled.uid_only && keys.iter().any(|key| contains(key, &is_numbered)) {
+            return Err(Reply::bad("Only UIDs name messages in this session").code("UIDREQUIRED").into());
+        }
         let selected = session.selected()?;
         for key in &mut keys {
             lower(key);

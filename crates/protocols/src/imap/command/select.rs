@@ -2,17 +2,34 @@
 
 use std::fmt::Write as _;
 
-use sterna_account::Rights;
+use sterna_account::{Rights, UidSet};
+use sterna_base::Modseq;
+use sterna_formats::imap::command::Qresync;
 use sterna_formats::imap::write;
 
 use super::object_id::mailbox_id;
-use crate::imap::reply::{Outcome, Reply, no_mailbox};
+use super::{sets, vanished};
+use crate::imap::reply::{Fail, Outcome, Reply, no_mailbox};
 use crate::imap::rights::WRITING;
 use crate::imap::selected::Selected;
 use crate::imap::session::Session;
 use crate::imap::updates;
 
-pub async fn run(session: &mut Session, mailbox: &str, read_only: bool, condstore: bool) -> Outcome {
+pub async fn run(
+    session: &mut Session,
+    mailbox: &str,
+    read_only: bool,
+    condstore: bool,
+    qresync: Option<Qresync>,
+) -> Outcome {
+    if let Some(qresync) = &qresync {
+        if !session.enabled.qresync {
+            return Ok(Reply::bad("ENABLE QRESYNC first"));
+        }
+        if session.enabled.uid_only && qresync.has_sequence_match {
+            return Ok(Reply::bad("Only UIDs name messages in this session").code("UIDREQUIRED"));
+        }
+    }
     // A failed SELECT leaves no mailbox selected. CLOSED is due in every version (RFC 7162 section 3.2.11, RFC 9051
     // section 6.3.2).
     session.mailbox_gone = false;
@@ -38,8 +55,30 @@ pub async fn run(session: &mut Session, mailbox: &str, read_only: bool, condstor
     }
     describe(session, &selected, &located.shown());
     session.selected = Some(selected);
+    if let Some(known) = qresync {
+        catch_up(session, &known).await?;
+    }
     let (code, text) = if read_only { ("READ-ONLY", "Opened read-only") } else { ("READ-WRITE", "Opened") };
     Ok(Reply::ok(text).code(code))
+}
+
+/// What changed since the client was here (RFC 7162 section 3.2.5); nothing when it knows another mailbox.
+async fn catch_up(session: &mut Session, known: &Qresync) -> Result<(), Fail> {
+    let selected = session.selected()?;
+    let (uid_validity, highest) = {
+        let picture = selected.view.picture();
+        (picture.container.uid_validity, picture.container.highest_modseq)
+    };
+    if uid_validity.0 != known.uid_validity || highest.0 <= known.modseq {
+        return Ok(());
+    }
+    let uids = match &known.known_uids {
+        Some(set) => sets::uids(selected, set, true)?,
+        None => UidSet::all(),
+    };
+    let since = Modseq(known.modseq);
+    vanished::earlier(session, &uids, since).await?;
+    vanished::changed(session, &uids, since).await
 }
 
 fn describe(session: &mut Session, selected: &Selected, mailbox: &str) {
@@ -57,7 +96,9 @@ fn describe(session: &mut Session, selected: &Selected, mailbox: &str) {
     } else {
         let recent = picture.count_from(selected.recent_from, selected.position);
         let _ = write!(text, "* {recent} RECENT\r\n");
-        if let Some(unseen) = picture.first_unseen(selected.position) {
+        if !session.enabled.uid_only
+            && let Some(unseen) = picture.first_unseen(selected.position)
+        {
             let _ = write!(text, "* OK [UNSEEN {unseen}] First unseen message\r\n");
         }
     }

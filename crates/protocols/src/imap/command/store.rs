@@ -118,8 +118,11 @@ async fn show(session: &mut Session, uids: &UidSet, but: &UidSet, modseq_only: b
         let out = &mut session.io.output;
         for message in picked.iter().filter(|message| !but.contains(message.uid)) {
             if modseq_only {
-                out.extend_from_slice(format!("* {} FETCH (UID {}", message.sequence, message.uid).as_bytes());
-                updates::write_modseq(message.modseq, out);
+                updates::fetch_start(message, enabled, out);
+                if !enabled.uid_only {
+                    out.extend_from_slice(format!("UID {} ", message.uid).as_bytes());
+                }
+                out.extend_from_slice(format!("MODSEQ ({})", message.modseq).as_bytes());
                 out.extend_from_slice(b")\r\n");
             } else {
                 let recent = message.uid >= recent_from;
