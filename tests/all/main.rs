@@ -21,6 +21,8 @@ mod sharing_servers;
 // puts a failing account in front of any other, as `halves` does.
 #[path = "../../crates/protocols/tests/imap/acls.rs"]
 mod acls;
+#[path = "../../crates/protocols/tests/imap/attributes.rs"]
+mod attributes;
 #[path = "../../crates/protocols/tests/imap/awkward.rs"]
 mod awkward;
 #[path = "../../crates/protocols/tests/imap/condstore.rs"]
@@ -45,6 +47,10 @@ mod messages;
 #[path = "../../crates/protocols/tests/imap/names.rs"]
 mod names;
 mod place;
+#[path = "../../crates/protocols/tests/imap/qresync.rs"]
+mod qresync;
+#[path = "../../crates/protocols/tests/imap/recent.rs"]
+mod recent;
 #[path = "../../crates/protocols/tests/imap/searches.rs"]
 mod searches;
 #[path = "../../crates/protocols/tests/imap/sessions.rs"]
@@ -53,6 +59,8 @@ mod sessions;
 mod sets;
 #[path = "../../crates/protocols/tests/imap/sharing.rs"]
 mod sharing;
+#[path = "../../crates/protocols/tests/imap/sorts.rs"]
+mod sorts;
 #[path = "../../crates/protocols/tests/imap/states.rs"]
 mod states;
 #[path = "../../crates/cluster/tests/cluster/support.rs"]
