@@ -1,8 +1,8 @@
 //! What is known of messages and mailboxes besides the standard: OBJECTID (RFC 8474), SAVEDATE (RFC 8514), PREVIEW
 //! (RFC 8970), QUOTA (RFC 9208).
 
-use sterna_account::service::Accounts;
 use sterna_account::Mutation;
+use sterna_account::service::Accounts;
 use sterna_base::OperationId;
 
 use crate::dialog::{ANA, Server};

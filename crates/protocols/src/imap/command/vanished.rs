@@ -1,5 +1,5 @@
-//! What vanished while a client was away (RFC 7162 sections 3.2.5.2 and 3.2.6): told from the tombstones, which are kept
-//! for ever, so that the answer is never more than what is asked for.
+//! What vanished while a client was away (RFC 7162 sections 3.2.5.2 and 3.2.6): told from the tombstones, which are
+//! kept for ever, so that the answer is never more than what is asked for.
 
 use bytes::BytesMut;
 use sterna_account::{Account, UidSet};
