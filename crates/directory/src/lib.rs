@@ -40,7 +40,7 @@ pub use follow::Applied;
 pub use model::{
     Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, Member, Membership, Move,
     MovePhase, PasswordHash, PendingStore, Placement, Roles, Scope, Server, ServerStandby, Setting, SharedMailbox,
-    User,
+    StandbyStage, User,
 };
 pub use password::PasswordCost;
 pub use read::{AddressPattern, AnyEntry, Reader, Selected, Selection, Versioned};

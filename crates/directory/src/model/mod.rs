@@ -11,7 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, DomainId, Epoch, NodeId, Timestamp};
 
-pub use moves::{Copy, CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase};
+pub use moves::{Copy, CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase, StandbyStage};
 
 /// A mail domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

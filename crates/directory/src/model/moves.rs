@@ -15,6 +15,38 @@ pub struct Copy {
     pub purpose: CopyPurpose,
     /// Since when it is to be there for this purpose.
     pub since: Timestamp,
+    /// Whether acknowledgements wait for it: only a standby copy of durability 2 is ever more than `Seeding`.
+    #[serde(default, skip_serializing_if = "StandbyStage::is_seeding")]
+    pub stage: StandbyStage,
+}
+
+/// How far a standby copy of durability 2 is (decision 18). The account's server and the copy's server report it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StandbyStage {
+    /// It has not caught up yet, or was found damaged. Nothing waits for it, and nothing is promised.
+    #[default]
+    Seeding,
+    /// It has caught up. The account's server waits for it from when it reads this; what it acknowledged shortly before
+    /// may still be missing, so nothing is promised yet.
+    Joining,
+    /// It has every change that was ever acknowledged.
+    Awaited,
+}
+
+impl StandbyStage {
+    /// The word for people: "seeding", "joining" or "awaited".
+    pub fn name(self) -> &'static str {
+        match self {
+            StandbyStage::Seeding => "seeding",
+            StandbyStage::Joining => "joining",
+            StandbyStage::Awaited => "awaited",
+        }
+    }
+
+    fn is_seeding(&self) -> bool {
+        *self == StandbyStage::Seeding
+    }
 }
 
 /// What a copy is there for.
@@ -52,8 +84,8 @@ impl CopyPurpose {
 pub enum Durability {
     /// On that of the placement's server; what the standby copy lacks is lost with that server.
     One,
-    /// On that of the standby copy as well, from when it has caught up for the first time since [`Copy::since`]:
-    /// before, a copy that is only being made would stop the account.
+    /// On that of the standby copy as well, from when it has caught up for the first time since [`Copy::since`]
+    /// ([`Copy::stage`]): before, a copy that is only being made would stop the account.
     Two,
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use sterna_base::{AccountId, JobId, NodeId};
+use sterna_base::{AccountId, Epoch, JobId, Modseq, NodeId};
 
-use crate::model::{JobKind, Member, PasswordHash, Roles, ServerStandby};
+use crate::model::{JobKind, Member, PasswordHash, Roles, ServerStandby, StandbyStage};
 
 /// A domain to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -235,4 +235,21 @@ pub enum JobChange {
 /// Tells "null" (clear it) from "not there" (leave it).
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(from).map(Some)
+}
+
+/// How far a standby copy of durability 2 is, as a server saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// Of which account.
+    pub account: AccountId,
+    /// Where the copy is.
+    pub copy: NodeId,
+    /// Who says so: the account's server, or the copy's, which can only take back what was promised.
+    pub by: NodeId,
+    /// Under which placement the account's server saw it.
+    pub epoch: Epoch,
+    /// The version of the copy's row that it saw.
+    pub expect: Modseq,
+    /// How far it is.
+    pub stage: StandbyStage,
 }

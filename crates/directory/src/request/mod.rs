@@ -11,7 +11,7 @@ use crate::row::RowKind;
 
 pub use content::{
     DomainPatch, GroupPatch, JobChange, NewDomain, NewGroup, NewJob, NewShared, NewUser, ServerPatch, SharedPatch,
-    UserPatch,
+    StageReport, UserPatch,
 };
 
 /// A change, done whole or not at all.
@@ -223,6 +223,8 @@ pub enum Request {
         /// What an acknowledgement waits for.
         durability: Durability,
     },
+    /// Takes down how far a standby copy of durability 2 is. Compare-and-set on its row and on the epoch.
+    SetStandbyStage(StageReport),
     /// The copy of an account on a server is no longer needed, whether kept or standby; its store is to be deleted.
     DropCopy {
         /// Which.

@@ -5,9 +5,10 @@ use sterna_base::{AccountId, NodeId, Timestamp};
 use super::job::{allowed, check_count};
 use super::moves::{handed_out, put_new_copy};
 use super::{found, names_server};
-use crate::model::{Copy, CopyPurpose, Durability, MovePhase, PendingStore, Server, ServerStandby};
+use crate::model::{Copy, CopyPurpose, Durability, MovePhase, PendingStore, Server, ServerStandby, StandbyStage};
 use crate::names::invalid;
 use crate::placement_policy::NoServer;
+use crate::request::StageReport;
 use crate::row::{self, RowKind};
 use crate::write::Write;
 use crate::{COPIES_PER_REQUEST_MAX, RequestError};
@@ -37,11 +38,41 @@ pub(crate) fn put_standby(
             Some(CopyPurpose::Kept { .. }) | None => check_open(write, account, &target)?,
         }
         match old {
-            Some(copy) => write.put(&Copy { purpose, since: write.now, ..copy })?,
+            Some(copy) => write.put(&Copy { purpose, since: write.now, stage: StandbyStage::Seeding, ..copy })?,
             None => put_new_copy(write, account, server, purpose)?,
         }
     }
     Ok(())
+}
+
+/// Takes down how far a standby copy of durability 2 is. What was reported already is success; what was reported of a
+/// row or a placement that is no longer there is refused, because it says nothing of the new one.
+pub(crate) fn set_stage(write: &mut Write<'_>, report: &StageReport) -> Result<(), RequestError> {
+    let StageReport { account, copy: server, by, epoch, expect, stage } = *report;
+    let placement = found(write.reader.placement(account)?, "account", account, None)?;
+    let row = write.reader.copy(account, server)?;
+    let of = format!("of account {account} on {}", names_server(write, server)?);
+    let row = row.ok_or_else(|| RequestError::NoSuch { what: "standby copy", id: of.clone() })?;
+    if row.value.purpose != (CopyPurpose::Standby { durability: Durability::Two }) {
+        return Err(RequestError::NoSuch { what: "standby copy", id: of });
+    }
+    if row.value.stage == stage {
+        return Ok(());
+    }
+    // Whoever holds the copy may say at any time that it is not what it was: that only takes a promise back.
+    if by == server && stage == StandbyStage::Seeding {
+        return Ok(write.put(&Copy { stage, ..row.value })?);
+    }
+    if placement.epoch != epoch || placement.server != by {
+        return Err(RequestError::Moved { expected: epoch, found: placement.epoch });
+    }
+    let copy = found(Some(row), "standby copy", of, Some(expect))?;
+    match (copy.stage, stage) {
+        (StandbyStage::Seeding, StandbyStage::Joining) | (StandbyStage::Joining, StandbyStage::Awaited) => {
+            Ok(write.put(&Copy { stage, ..copy })?)
+        }
+        (from, to) => Err(invalid("stage", format!("a copy that is {} does not become {}", from.name(), to.name()))),
+    }
 }
 
 /// Where the accounts of a domain may be, their copies may be, and nowhere else.

@@ -64,6 +64,7 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::PutStandby { accounts, server, durability } => {
             copies::put_standby(write, accounts, *server, *durability).map(|()| None)
         }
+        Request::SetStandbyStage(report) => copies::set_stage(write, report).map(|()| None),
         Request::DropCopy { account, server } => copies::drop(write, *account, *server).map(|()| None),
         Request::DropStore { account, server } => copies::drop_store(write, *account, *server).map(|()| None),
         Request::PruneJobs => job::prune(write).map(|()| None),

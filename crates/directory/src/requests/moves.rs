@@ -8,7 +8,7 @@ use sterna_base::{AccountId, Epoch, NodeId, Timestamp};
 use super::copies::{drop_copy_row, not_leaving, stand_by};
 use super::job::{self, End};
 use super::{found, names_server};
-use crate::model::{Copy, CopyPurpose, Durability, JobKind, Move, MovePhase, Placement};
+use crate::model::{Copy, CopyPurpose, Durability, JobKind, Move, MovePhase, Placement, StandbyStage};
 use crate::names::{self, invalid};
 use crate::placement_policy::NoServer;
 use crate::row::{self, RowKind};
@@ -51,7 +51,7 @@ pub(crate) fn put_new_copy(
     if write.reader.copies_of(account)?.len() >= COPIES_PER_ACCOUNT_MAX {
         return Err(RequestError::Limit { what: "copies of one account", limit: COPIES_PER_ACCOUNT_MAX });
     }
-    Ok(write.put(&Copy { account, server, purpose, since: write.now })?)
+    Ok(write.put(&Copy { account, server, purpose, since: write.now, stage: StandbyStage::Seeding })?)
 }
 
 pub(crate) fn cut_over(write: &mut Write<'_>, account: AccountId, deadline: Timestamp) -> Result<Epoch, RequestError> {
@@ -97,7 +97,8 @@ pub(crate) fn commit(write: &mut Write<'_>, account: AccountId, epoch: Epoch) ->
         return Err(moved);
     }
     let until = write.now.plus_ms(settings::rollback_ms(&write.reader)?);
-    let kept = Copy { account, server: old.server, purpose: CopyPurpose::Kept { until }, since: write.now };
+    let (purpose, stage) = (CopyPurpose::Kept { until }, StandbyStage::Seeding);
+    let kept = Copy { account, server: old.server, purpose, since: write.now, stage };
     write.put(&Placement { account, server: row.to, epoch })?;
     write.delete(RowKind::Copy, &row::store_key(account, row.to))?;
     write.put(&kept)?;
@@ -224,7 +225,9 @@ pub(crate) fn fail_over(
     let purpose = CopyPurpose::Standby { durability };
     write.put(&Placement { account, server: to, epoch })?;
     write.delete(RowKind::Copy, &row::store_key(account, to))?;
-    write.put(&Copy { account, server: old.server, purpose, since: write.now })?;
+    // What the lost server has is not known: nothing waits for it before it has caught up.
+    let stage = StandbyStage::Seeding;
+    write.put(&Copy { account, server: old.server, purpose, since: write.now, stage })?;
     match row {
         None => {}
         Some(row) if row.to == to => end(write, &row, End::Done)?,

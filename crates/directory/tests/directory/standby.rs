@@ -1,8 +1,8 @@
 //! Standby copies, and what takes over when a server is lost.
 
 use sterna_base::{AccountId, Epoch, NodeId};
-use sterna_directory::request::{NewJob, ServerPatch};
-use sterna_directory::{CopyPurpose, Durability, JobKind, JobState, MovePhase, Request, ServerStandby};
+use sterna_directory::request::{NewJob, ServerPatch, StageReport};
+use sterna_directory::{CopyPurpose, Durability, JobKind, JobState, MovePhase, Request, ServerStandby, StandbyStage};
 
 use crate::common::{ALPHA, BETA, Main};
 use crate::move_calls::*;
@@ -114,5 +114,72 @@ fn what_comes_to_a_server_gets_the_standby_copy_of_its_accounts() {
     assert_eq!(main.submit(delete.clone()).unwrap_err().to_string(), "it is in use: gamma stands by for alpha");
     stand_by(&mut main, ALPHA, None).unwrap();
     main.submit(delete).unwrap();
+    assert_well(&main);
+}
+
+/// What alpha says of ana's copy on beta, of the row that it sees now.
+fn report(main: &Main, stage: StandbyStage) -> StageReport {
+    let expect = main.core.reader().copy(ANA, BETA).unwrap().unwrap().modseq;
+    StageReport { account: ANA, copy: BETA, by: ALPHA, epoch: Epoch(1), expect, stage }
+}
+
+fn stage(main: &Main, server: NodeId) -> StandbyStage {
+    main.core.reader().copy(ANA, server).unwrap().unwrap().value.stage
+}
+
+#[test]
+fn a_copy_is_promised_in_two_steps_and_by_its_own_row_only() {
+    use StandbyStage::{Awaited, Joining, Seeding};
+    let mut main = move_steps::main_with_accounts();
+    standby(&mut main, ANA, BETA).unwrap();
+    let seeding = report(&main, Joining);
+    let told = |main: &mut Main, report: StageReport| main.submit(Request::SetStandbyStage(report));
+    let early = report(&main, Awaited);
+    assert_eq!(code(told(&mut main, early)), "invalid", "nobody has waited for it yet");
+    assert!(told(&mut main, seeding).unwrap().changed);
+    assert!(!told(&mut main, seeding).unwrap().changed, "the answer was lost");
+    let joining = report(&main, Awaited);
+    assert!(told(&mut main, joining).unwrap().changed);
+    assert_eq!(code(told(&mut main, seeding)), "changed", "a report that comes late");
+    assert_eq!(stage(&main, BETA), Awaited);
+
+    // Whoever changes what is waited for begins again; what was reported before says nothing of it.
+    let durability = Durability::One;
+    main.submit(Request::PutStandby { accounts: vec![ANA], server: BETA, durability }).unwrap();
+    assert_eq!(code(told(&mut main, joining)), "no-such");
+    standby(&mut main, ANA, BETA).unwrap();
+    assert_eq!(stage(&main, BETA), Seeding);
+    let again = report(&main, Joining);
+    told(&mut main, again).unwrap();
+    assert_eq!(code(told(&mut main, joining)), "changed");
+
+    // The copy's own server takes a promise back, whatever it knows of the row; nobody else does.
+    let again = report(&main, Awaited);
+    told(&mut main, again).unwrap();
+    let lost = StageReport { stage: Seeding, ..again };
+    assert_eq!(code(told(&mut main, lost)), "changed");
+    let fresh = report(&main, Seeding);
+    assert_eq!(code(told(&mut main, fresh)), "invalid");
+    assert!(told(&mut main, StageReport { by: BETA, ..lost }).unwrap().changed);
+    assert_eq!(stage(&main, BETA), Seeding);
+    assert_well(&main);
+}
+
+#[test]
+fn a_server_that_lost_an_account_promises_nothing_of_it() {
+    let mut main = move_steps::main_with_accounts();
+    standby(&mut main, ANA, BETA).unwrap();
+    for stage in [StandbyStage::Joining, StandbyStage::Awaited] {
+        let report = report(&main, stage);
+        main.submit(Request::SetStandbyStage(report)).unwrap();
+    }
+    let late = report(&main, StandbyStage::Joining);
+    main.submit(Request::FailOver { account: ANA, to: BETA, expect: Epoch(1) }).unwrap();
+    assert_eq!(stage(&main, ALPHA), StandbyStage::Seeding);
+    let expect = main.core.reader().copy(ANA, ALPHA).unwrap().unwrap().modseq;
+    let by_the_lost = StageReport { copy: ALPHA, expect, ..late };
+    assert_eq!(code(main.submit(Request::SetStandbyStage(by_the_lost))), "moved");
+    let by_the_new = StageReport { by: BETA, epoch: Epoch(2), ..by_the_lost };
+    assert!(main.submit(Request::SetStandbyStage(by_the_new)).unwrap().changed);
     assert_well(&main);
 }
