@@ -104,6 +104,16 @@ pub const KEEPER_PARALLEL: usize = 16;
 pub const KEEPER_RETRY_MS: u64 = 500;
 /// How long a copy that has everything waits for news of its source before it asks anyway.
 pub const NEWS_WAIT_MS: u64 = 10_000;
+/// How long a commit waits for an awaited copy that says nothing, before it is not acknowledged.
+pub const COPY_SILENCE_MS: u64 = 1_500;
+/// How long a commit waits for an awaited copy that goes on asking, because it has much to fetch.
+pub const COPY_WAIT_MS: u64 = 10_000;
+/// How long the account's server waits for an awaited copy before it calls it.
+pub const COPY_CALL_MS: u64 = 250;
+/// How often the main node is told the same of one copy.
+pub const REPORT_PAUSE_MS: u64 = 1_000;
+/// Accounts whose copies a data server remembers between two changes of the directory; those without any are forgotten.
+pub const ACKS_REMEMBERED_MAX: usize = 100_000;
 /// Copies that a node brings up from the beginning at a time; those that only follow on don't count.
 pub const SEEDING_MAX: usize = 4;
 /// Moves that the driver looks at in one round; the rest of a large job waits for its turn.
@@ -140,6 +150,8 @@ pub const AUTHORITY_LIFETIME_MS: i64 = 20 * 365 * 24 * 3600 * 1000;
 pub const RENEWAL_PERIOD_MS: u64 = 3600 * 1000;
 
 const _: () = assert!(PING_INTERVAL_MS + PING_TIMEOUT_MS < 5_000);
+// A commit must be answered before its call ends.
+const _: () = assert!(2 * COPY_WAIT_MS <= CALL_TIMEOUT_MS && COPY_CALL_MS < COPY_SILENCE_MS);
 const _: () = assert!(STREAM_WINDOW_BYTES as usize >= 4 * sterna_base::limits::BLOB_CHUNK_BYTES);
 const _: () = assert!(
     CALL_BODY_BYTES_MAX > ITEMS_WITH_BODY_MAX * sterna_base::limits::INLINE_BLOB_BYTES_MAX

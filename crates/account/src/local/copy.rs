@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sterna_base::{BlobHash, ContainerId, Uid};
+use sterna_base::{BlobHash, ContainerId, Epoch, Uid};
 
 use super::LocalAccount;
 use super::open_store::{OpenStore, Use};
@@ -55,6 +55,14 @@ impl LocalAccount {
         rows_max: usize,
     ) -> Result<ContainerPage, AccountError> {
         self.read(move |read| read.container_page(id, after, rows_max.min(PAGE_ROWS_MAX))).await
+    }
+
+    /// The epoch under which the store takes commits.
+    ///
+    /// # Errors
+    /// When the store can't be opened.
+    pub async fn epoch(&self) -> Result<Epoch, AccountError> {
+        Ok(self.store().await?.epoch())
     }
 
     /// Whether this copy serves sessions and takes commits.

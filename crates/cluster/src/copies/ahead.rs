@@ -62,7 +62,9 @@ impl Ahead {
 }
 
 async fn fetch(follower: &Follower, after: Progress) -> Result<Fetched, CopyError> {
-    let page: Page = follower.ask(path::PAGE, &PageCall { after, rows_max: PAGE_ROWS_MAX as u64 }).await?;
+    // What is not applied yet is not acknowledged.
+    let call = PageCall { after, rows_max: PAGE_ROWS_MAX as u64, equal: None };
+    let page: Page = follower.ask(path::PAGE, &call).await?;
     // What is there already is most of it when flags were changed. What the page before brings may be fetched twice.
     let mut wanted = follower.local.get(follower.account).await?.lacking(page.blobs()).await?;
     let mut blobs = HashMap::new();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::book::take_back;
 use super::follower::{CopyError, Follower};
 use crate::limits::{CLOSE_BYTES_MAX, CLOSE_ROWS_MAX};
 use crate::moving::core::answers::FollowingSaid;
@@ -33,8 +34,8 @@ impl Follower {
         Ok(answer)
     }
 
-    /// Whether a cut-over, or somebody's acknowledgement, may wait for this copy: it follows closely. What has much to
-    /// catch up with has time.
+    /// Whether a cut-over or somebody's acknowledgement waits for this copy, or soon may: it follows closely. What has
+    /// much to catch up with has time.
     fn is_urgent(&self) -> bool {
         let is_close = |said: &FollowingSaid| {
             said.equal_at.is_some()
@@ -42,6 +43,12 @@ impl Follower {
                 && said.lag.rows <= CLOSE_ROWS_MAX
                 && said.lag.bytes <= CLOSE_BYTES_MAX
         };
-        self.cut_overs.load(Ordering::Relaxed) > 0 || self.said().as_ref().is_some_and(is_close)
+        let is_waited_for = self.cut_overs.load(Ordering::Relaxed) > 0 || self.is_awaited.load(Ordering::Relaxed);
+        is_waited_for || self.said().as_ref().is_some_and(is_close)
+    }
+
+    /// Nothing is promised of this copy from now on.
+    pub(super) async fn take_back(&self) -> Result<(), CopyError> {
+        Ok(take_back(&*self.book, self.peers.identity().node(), self.account).await?)
     }
 }

@@ -6,6 +6,7 @@ use sterna_account::follow::Progress;
 use sterna_account::{Digest, Role};
 use sterna_base::{BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
+use super::acks::{EqualAt, Waiting};
 use super::throttle::Speed;
 use crate::moving::core::answers::{FollowingSaid, Said};
 use crate::moving::core::step::End;
@@ -20,6 +21,8 @@ pub mod path {
     pub const CONTAINER_PAGE: &str = "container-page";
     /// What a node that holds a copy asks; the others are the main node's.
     pub const OF_FOLLOWERS: [&str; 5] = [PAGE, BLOBS, BLOB, CONTAINERS, CONTAINER_PAGE];
+    /// What the account's server asks a node that holds a copy: to ask for pages now.
+    pub const NEWS: &str = "news";
     pub const STATE: &str = "state";
     pub const SEAL: &str = "seal";
     pub const READY: &str = "ready";
@@ -32,6 +35,10 @@ pub struct PageCall {
     pub after: Progress,
     /// At most so many rows; capped by the answering node.
     pub rows_max: u64,
+    /// Where the copy was last equal to the account that it asks, durably: its acknowledgement. `None` when it has not
+    /// found out yet.
+    #[serde(default)]
+    pub equal: Option<EqualAt>,
 }
 
 /// [`path::BLOBS`]: answered with the blobs that are still there, in the order asked, at least one of them and not more
@@ -118,6 +125,12 @@ pub struct CopyState {
     /// How fast copies go on its node, and why not faster; `None` when there is nothing to copy.
     #[serde(default)]
     pub speed: Option<Speed>,
+    /// Of a copy: whether its rows are those that the account had at `modseq`, and nothing of a later change is there.
+    #[serde(default)]
+    pub is_settled: bool,
+    /// Of an account: the copies for which its commits wait in vain.
+    #[serde(default)]
+    pub waiting: Vec<Waiting>,
 }
 
 impl CopyState {

@@ -5,18 +5,20 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use sterna_account::account::BlobUpload;
 use sterna_account::follow::{Applied, CopiedBlob, FollowError, PAGE_ROWS_MAX, Page, Progress, differing};
 use sterna_account::local::{LocalAccount, LocalAccounts};
-use sterna_account::{Account, AccountError, Container, Role};
+use sterna_account::{Account, AccountError, Container, Cursor, Role};
 use sterna_base::{AccountId, BlobHash, Clock, Modseq, Timestamp, failpoint};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::acks::EqualAt;
 use super::ahead::Ahead;
+use super::book::CopyBook;
 use super::calls::{BlobsCall, ContainerPageCall, CopyState, PageCall, ReadyCall, path};
 use super::throttle::{Counted, Throttle};
 use crate::handle::remote::RemoteAccount;
@@ -82,11 +84,16 @@ pub struct Follower {
     pub(super) local: Arc<LocalAccounts>,
     pub(super) peers: Arc<Peers>,
     pub(super) throttle: Arc<Throttle>,
+    pub(super) book: Arc<dyn CopyBook>,
     clock: Arc<dyn Clock>,
     report: Mutex<Report>,
     questions: mpsc::Sender<Question>,
     /// Questions of cut-overs that wait for their answers.
     pub(super) cut_overs: AtomicUsize,
+    /// Whether commits of the account wait for this copy.
+    pub(super) is_awaited: AtomicBool,
+    /// The source called.
+    called: Notify,
 }
 
 impl Follower {
@@ -98,11 +105,24 @@ impl Follower {
         local: Arc<LocalAccounts>,
         peers: Arc<Peers>,
         throttle: Arc<Throttle>,
+        book: Arc<dyn CopyBook>,
         clock: Arc<dyn Clock>,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let (questions, asked) = mpsc::channel(READY_QUEUE_MAX);
-        let (report, cut_overs) = (Mutex::default(), AtomicUsize::new(0));
-        let follower = Follower { account, source, local, peers, throttle, clock, report, questions, cut_overs };
+        let follower = Follower {
+            account,
+            source,
+            local,
+            peers,
+            throttle,
+            book,
+            clock,
+            report: Mutex::default(),
+            questions,
+            cut_overs: AtomicUsize::new(0),
+            is_awaited: AtomicBool::new(false),
+            called: Notify::new(),
+        };
         let follower = Arc::new(follower);
         let work = Work::new(follower.clone(), asked);
         (follower, work.run())
@@ -127,6 +147,16 @@ impl Follower {
     /// How its following goes, as far as it is known.
     pub(super) fn said(&self) -> Option<FollowingSaid> {
         self.report.lock().said
+    }
+
+    /// Whether commits of the account wait for this copy, as the directory says.
+    pub fn set_awaited(&self, is_awaited: bool) {
+        self.is_awaited.store(is_awaited, Ordering::Relaxed);
+    }
+
+    /// The source has something, and waits for it: no pause is worth keeping.
+    pub fn news(&self) {
+        self.called.notify_one();
     }
 
     /// How the copy is.
@@ -174,13 +204,13 @@ impl Follower {
 /// # Errors
 /// When it can't be read.
 pub async fn state_of(account: &LocalAccount) -> Result<CopyState, AccountError> {
-    let head = account.head_of_copy().await?;
+    let (head, progress) = (account.head_of_copy().await?, account.progress().await?);
     Ok(CopyState {
         role: head.role,
         epoch: head.epoch,
         modseq: head.modseq,
         digest: head.digest,
-        answers: account.progress().await?.answers,
+        answers: progress.answers,
         bytes: head.quota.bytes_used,
         items: head.quota.items_used,
         following: None,
@@ -192,6 +222,8 @@ pub async fn state_of(account: &LocalAccount) -> Result<CopyState, AccountError>
         trouble: None,
         differed: 0,
         speed: None,
+        is_settled: head.modseq > Modseq::ZERO && progress.rows == Cursor::since(head.modseq),
+        waiting: Vec::new(),
     })
 }
 
@@ -207,6 +239,8 @@ struct Work {
     /// Whether the last page was empty: then the next one is asked for when there is news.
     is_idle: bool,
     ahead: Ahead,
+    /// The acknowledgement that the source has.
+    told: Option<EqualAt>,
     upload: Option<Box<dyn BlobUpload>>,
 }
 
@@ -222,6 +256,7 @@ impl Work {
             news,
             is_idle: false,
             ahead: Ahead::default(),
+            told: None,
             upload: None,
         }
     }
@@ -277,7 +312,10 @@ impl Work {
             }
             Ask::Wait(until) => {
                 let wait_ms = (until.0 - self.now().0).max(0).unsigned_abs();
-                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
+                    () = self.follower.called.notified() => {}
+                }
                 self.following.on_waited();
             }
             own => self.own_store(&account, own).await?,
@@ -292,6 +330,7 @@ impl Work {
             Ask::Lacking(hashes) => self.following.on_lacking(account.lacking(hashes).await?),
             Ask::Apply(page, blobs) => self.apply(account, page, blobs).await?,
             Ask::Forget(id) => {
+                self.follower.take_back().await?;
                 tracing::error!(
                     account = %self.follower.account, source = %self.follower.source.node, container = %id,
                     "a copy differs from its source in a container, which is copied again"
@@ -304,6 +343,7 @@ impl Work {
                 self.following.on_container_applied(applied, self.now());
             }
             Ask::CopyAnew => {
+                self.follower.take_back().await?;
                 let Follower { account, source, local, .. } = &*self.follower;
                 tracing::error!(%account, source = %source.node, "a copy differs from its source and is made anew");
                 local.delete(*account).await.map_err(AccountError::from)?;
@@ -334,14 +374,22 @@ impl Work {
         self.follower.clock.now()
     }
 
+    /// Where this copy is known to be equal to the placement that it follows. All that was applied is durable.
+    fn equal(&self) -> Option<EqualAt> {
+        let epoch = self.follower.source.epoch;
+        self.following.said().equal_at.map(|modseq| EqualAt { epoch, modseq })
+    }
+
     /// Returns when a page is worth asking for: at once, unless the last one was empty.
     async fn wait_for_news(&mut self) {
-        if !self.is_idle || self.question.is_some() {
+        // What the source waits for is said first.
+        if !self.is_idle || self.question.is_some() || self.equal() != self.told {
             return;
         }
         tokio::select! {
             // A source that can't be watched is asked now and then.
             _ = self.news.changed() => {}
+            () = self.follower.called.notified() => {}
             () = tokio::time::sleep(Duration::from_millis(NEWS_WAIT_MS)) => {}
             question = self.questions.recv() => self.question = question,
         }
@@ -355,7 +403,13 @@ impl Work {
         }
         let page = match self.ahead.page(after).await? {
             Some(page) => page,
-            None => self.follower.ask(path::PAGE, &PageCall { after, rows_max: PAGE_ROWS_MAX as u64 }).await?,
+            None => {
+                let equal = self.equal();
+                let call = PageCall { after, rows_max: PAGE_ROWS_MAX as u64, equal };
+                let page: Page = self.follower.ask(path::PAGE, &call).await?;
+                self.told = equal;
+                page
+            }
         };
         let mut report = self.follower.report.lock();
         report.source_modseq = page.head.modseq;

@@ -15,7 +15,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::book::{CopyBook, CopyFacts};
+use super::account::KeptAccount;
+use super::awaited::Awaited;
+use super::book::{CopyBook, CopyFacts, CopyStage, take_back};
 use super::calls::{CopyState, ReadyCall, SealCall};
 use super::follower::{CopyError, Follower, state_of};
 use super::throttle::Throttle;
@@ -36,6 +38,7 @@ pub struct Keeper {
     local: Arc<LocalAccounts>,
     peers: Arc<Peers>,
     book: Arc<dyn CopyBook>,
+    awaited: Arc<Awaited>,
     clock: Arc<dyn Clock>,
     throttle: Arc<Throttle>,
     /// Of followers that have ended.
@@ -87,8 +90,9 @@ impl Keeper {
         let node = peers.identity().node();
         let turns = (0..KEEPER_LOCKS).map(|_| tokio::sync::Mutex::default()).collect();
         let (differed, following, throttle) = (Arc::default(), Mutex::default(), Throttle::new(local.latency()));
+        let awaited = Awaited::new(book.clone(), peers.clone(), clock.clone());
         let tasks = TaskTracker::new();
-        Arc::new(Keeper { node, local, peers, book, clock, throttle, differed, following, turns, tasks })
+        Arc::new(Keeper { node, local, peers, book, awaited, clock, throttle, differed, following, turns, tasks })
     }
 
     /// How often copies here were found to differ from their sources since the node started, and which one when the
@@ -103,6 +107,11 @@ impl Keeper {
     /// The speed of copies to and from this node.
     pub fn throttle(&self) -> Arc<Throttle> {
         self.throttle.clone()
+    }
+
+    /// The copies that this node's accounts wait for.
+    pub fn awaited(&self) -> &Arc<Awaited> {
+        &self.awaited
     }
 
     /// Looks after everything once, and again whenever the directory changes, until `stop`.
@@ -228,8 +237,11 @@ impl Keeper {
                     failpoint::reached("target-active");
                     tracing::info!(%account, %epoch, "the account is served from here");
                 }
+                self.awaited.look_after(&handle).await?;
             }
             (Duty::MakeFollower { epoch }, _) => {
+                // A copy that was there is gone: nothing may be promised of it, before anybody could take it for whole.
+                take_back(&*self.book, self.node, account).await?;
                 self.local.create_follower(account, epoch).await?;
                 failpoint::reached("target-made");
                 return Ok(false);
@@ -255,13 +267,16 @@ impl Keeper {
     fn follow(&self, account: AccountId, facts: &CopyFacts) {
         let Some(placement) = facts.placement else { return };
         let mut following = self.following.lock();
-        let is_followed = |running: &Running| running.follower.source() == placement && !running.task.is_finished();
-        if following.get(&account).is_some_and(is_followed) {
+        let is_awaited = matches!(facts.stage(self.node), Some(CopyStage::Joining | CopyStage::Awaited));
+        let is_followed = |running: &&Running| running.follower.source() == placement && !running.task.is_finished();
+        if let Some(running) = following.get(&account).filter(is_followed) {
+            running.follower.set_awaited(is_awaited);
             return;
         }
-        let (local, peers) = (self.local.clone(), self.peers.clone());
+        let (local, peers, book) = (self.local.clone(), self.peers.clone(), self.book.clone());
         let (throttle, clock) = (self.throttle.clone(), self.clock.clone());
-        let (follower, work) = Follower::start(account, placement, local, peers, throttle, clock);
+        let (follower, work) = Follower::start(account, placement, local, peers, throttle, book, clock);
+        follower.set_awaited(is_awaited);
         let task = self.tasks.spawn(work).abort_handle();
         following.insert(account, Running { follower, task, differed: self.differed.clone() });
     }
@@ -269,6 +284,13 @@ impl Keeper {
     /// Ends the following of an account that is about to be served or deleted here.
     pub fn stop_following(&self, account: AccountId) {
         self.following.lock().remove(&account);
+    }
+
+    /// The account's server has something for its copy here, and waits for it.
+    pub fn news(&self, account: AccountId) {
+        if let Some(running) = self.following.lock().get(&account) {
+            running.follower.news();
+        }
     }
 
     async fn store(&self, account: AccountId) -> Result<Option<(Arc<LocalAccount>, Head)>, AccountError> {
@@ -294,7 +316,7 @@ impl Keeper {
             Some(follower) => follower.state().await?,
             None => state_of(&*self.local.get(account).await?).await?,
         };
-        Ok(CopyState { speed: self.throttle.speed(), ..state })
+        Ok(CopyState { speed: self.throttle.speed(), waiting: self.awaited.waiting(account), ..state })
     }
 
     /// Seals an account that is active under this epoch. May be repeated.
@@ -351,6 +373,6 @@ impl Accounts for Keeper {
         if !handle.is_active().await? {
             self.look_after(account).await?;
         }
-        Ok(handle)
+        Ok(Arc::new(KeptAccount { local: handle, awaited: self.awaited.clone() }))
     }
 }

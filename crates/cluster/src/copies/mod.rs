@@ -2,10 +2,14 @@
 //!
 //! [`source`] answers, [`follower`] asks, [`keeper`] sees to it that there is a follower for each copy that the
 //! directory wants, and that stores have the role that the directory gives them. [`book`] is what the directory is
-//! asked. [`throttle`] sees to it that users don't feel any of it.
+//! asked. [`awaited`] lets commits wait for the copies that are to have them, too. [`throttle`] sees to it that users
+//! don't feel any of the rest.
 
+mod account;
+pub mod acks;
 mod ahead;
 mod asking;
+pub mod awaited;
 pub mod book;
 pub mod calls;
 pub mod client;
@@ -14,7 +18,9 @@ pub mod keeper;
 pub mod source;
 pub mod throttle;
 
-pub use book::{CopyBook, CopyFacts, CopyHolder};
+pub use acks::Waiting;
+pub use awaited::{Awaited, WaitingFor};
+pub use book::{CopyBook, CopyFacts, CopyHolder, CopyStage, StageReport};
 pub use client::CopiesClient;
 pub use keeper::Keeper;
 pub use source::CopySource;

@@ -6,11 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sterna_account::Account;
 use sterna_account::follow::{PAGE_OPERATIONS_MAX, PAGE_ROWS_MAX};
 use sterna_account::local::{LocalAccount, LocalAccounts};
 use sterna_base::{AccountId, NodeId};
 
-use super::book::CopyBook;
+use super::awaited::Awaited;
+use super::book::{CopyBook, CopyStage};
 use super::calls::{BlobsCall, ContainerPageCall, PageCall, path};
 use super::throttle::Throttle;
 use crate::limits::THROTTLED_ANSWER_MS_MAX;
@@ -23,12 +25,18 @@ pub struct CopySource {
     local: Arc<LocalAccounts>,
     book: Arc<dyn CopyBook>,
     throttle: Arc<Throttle>,
+    awaited: Arc<Awaited>,
 }
 
 impl CopySource {
-    /// Answers those whom `book` names, as fast as `throttle` allows.
-    pub fn new(local: Arc<LocalAccounts>, book: Arc<dyn CopyBook>, throttle: Arc<Throttle>) -> Self {
-        CopySource { local, book, throttle }
+    /// Answers those whom `book` names, as fast as `throttle` allows; what they acknowledge is told `awaited`.
+    pub fn new(
+        local: Arc<LocalAccounts>,
+        book: Arc<dyn CopyBook>,
+        throttle: Arc<Throttle>,
+        awaited: Arc<Awaited>,
+    ) -> Self {
+        CopySource { local, book, throttle, awaited }
     }
 
     /// Answers one call of a node that holds a copy; one that is urgent doesn't wait.
@@ -40,16 +48,48 @@ impl CopySource {
         is_urgent: bool,
         body: &[u8],
     ) -> Result<Bytes, FaultKind> {
-        if !self.book.facts(account).await?.is_holder(caller) {
+        let facts = self.book.facts(account).await?;
+        if !facts.is_holder(caller) {
             return Err(FaultKind::NoCopyThere(caller));
         }
+        let stage = facts.stage(caller);
+        let is_urgent = is_urgent || matches!(stage, Some(CopyStage::Joining | CopyStage::Awaited));
         let account = self.local.get(account).await?;
+        // Before anything is waited for: somebody may wait for this.
+        let turn = match stage {
+            Some(_) => Some(self.heard(&account, caller, method, body).await?),
+            None => None,
+        };
         if !is_urgent {
             self.throttle.wait(Duration::from_millis(THROTTLED_ANSWER_MS_MAX)).await;
         }
-        let answer = self.answer(&account, method, body).await?;
+        let answer = match (method, turn) {
+            (path::PAGE, Some(turn)) => self.page_of_awaited(&account, caller, turn, body).await?,
+            _ => self.answer(&account, method, body).await?,
+        };
         self.throttle.take(answer.len() as u64, is_urgent);
         Ok(answer)
+    }
+
+    /// Notes that a copy asked, and what it acknowledged with that.
+    async fn heard(&self, account: &LocalAccount, caller: NodeId, method: &str, body: &[u8]) -> Result<u64, FaultKind> {
+        let equal = if method == path::PAGE { unpack::<PageCall>(body)?.equal } else { None };
+        Ok(self.awaited.heard(account.id(), caller, equal).await?)
+    }
+
+    /// A page, with a look at how far the copy is after it.
+    async fn page_of_awaited(
+        &self,
+        account: &LocalAccount,
+        caller: NodeId,
+        turn: u64,
+        body: &[u8],
+    ) -> Result<Bytes, FaultKind> {
+        let call: PageCall = unpack(body)?;
+        let page = account.page(call.after, rows_max(call.rows_max), PAGE_OPERATIONS_MAX).await?;
+        let reached = (page.is_last && call.equal.is_some()).then_some(caller);
+        self.awaited.report(account.id(), turn, page.head.modseq, reached);
+        pack(&page)
     }
 
     async fn answer(&self, account: &LocalAccount, method: &str, body: &[u8]) -> Result<Bytes, FaultKind> {

@@ -61,6 +61,17 @@ impl AccountsService {
         }
     }
 
+    /// A commit goes to the store with the epoch that the caller believes in, not with the store's own: a caller who is
+    /// behind must not write. It is answered when every copy that is awaited has it, too.
+    async fn commit(&self, account: &LocalAccount, epoch: Epoch, body: &[u8]) -> Result<Bytes, FaultKind> {
+        let CommitCall { operation, mutations } = unpack(body)?;
+        let committed = match &self.keeper {
+            Some(keeper) => keeper.awaited().commit(account, epoch, operation, mutations).await?,
+            None => account.commit_at(epoch, operation, mutations).await?,
+        };
+        pack(&committed)
+    }
+
     /// Answers one call. Blobs are answered with their bytes, everything else with MessagePack.
     pub(crate) async fn call(
         &self,
@@ -81,13 +92,15 @@ impl AccountsService {
         }
         let account = self.open(account, epoch).await?;
         let body = whole(body, CALL_BODY_BYTES_MAX).await?;
-        answer(&account, epoch, method, &body).await
+        if method == path::COMMIT {
+            return self.commit(&account, epoch, &body).await;
+        }
+        answer(&account, method, &body).await
     }
 }
 
-/// One method, its arguments and its answer. A commit goes to the store with the epoch that the caller believes in, not
-/// with the store's own: a caller who is behind must not write.
-async fn answer(account: &LocalAccount, epoch: Epoch, method: &str, body: &[u8]) -> Result<Bytes, FaultKind> {
+/// One method that reads, its arguments and its answer.
+async fn answer(account: &LocalAccount, method: &str, body: &[u8]) -> Result<Bytes, FaultKind> {
     match method {
         path::HEAD => pack(&account.head().await?),
         path::CONTAINERS => pack(&account.containers().await?),
@@ -125,10 +138,6 @@ async fn answer(account: &LocalAccount, epoch: Epoch, method: &str, body: &[u8])
         path::BLOB => {
             let call: BlobCall = unpack(body)?;
             Ok(account.blob(call.hash, call.start..call.end).await?)
-        }
-        path::COMMIT => {
-            let call: CommitCall = unpack(body)?;
-            pack(&account.commit_at(epoch, call.operation, call.mutations).await?)
         }
         _ => Err(FaultKind::NoRoute),
     }

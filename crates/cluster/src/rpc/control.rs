@@ -13,7 +13,7 @@ use super::fault::CallError;
 use super::peer::Call;
 use super::peers::Peers;
 use super::wire;
-use crate::copies::Speed;
+use crate::copies::{Speed, StageReport, WaitingFor};
 use crate::nodes::NodeRoles;
 
 /// What a node does on the main node's word. The server wires its engine behind this.
@@ -51,6 +51,23 @@ pub trait NodeControl: Send + Sync {
     async fn set_share(&self, _share: NotedShare) -> Result<Modseq, ShareRefused> {
         Err(ShareRefused::Unavailable("this node doesn't own the directory".to_owned()))
     }
+
+    /// Takes down in the directory how far a standby copy is, as `by` saw it. Only the main node can.
+    ///
+    /// # Errors
+    /// Why it was not taken down.
+    async fn note_stage(&self, _by: NodeId, _report: StageReport) -> Result<(), StageRefused> {
+        Err(StageRefused::Unavailable("this node doesn't own the directory".to_owned()))
+    }
+}
+
+/// Why a report was not taken down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StageRefused {
+    /// The directory can't be written now, or not here.
+    Unavailable(String),
+    /// The directory says something else of the copy or of the account by now.
+    OutOfDate(String),
 }
 
 /// The body of a call that notes a share ([`sterna_account::shares::Shares::set`]).
@@ -124,6 +141,9 @@ pub struct NodeStatus {
     /// When the certificate that mail clients see ends; edges only.
     #[serde(default)]
     pub client_certificate_not_after: Option<Timestamp>,
+    /// For which standby copies its accounts wait in vain.
+    #[serde(default)]
+    pub waiting_for: Vec<WaitingFor>,
 }
 
 /// How the copies of accounts on a node are.
@@ -206,6 +226,15 @@ impl ControlClient {
         let answer = self.call(node, Method::PUT, "/v1/share", body).await?;
         let noted: ShareNoted = wire::from_json(&answer).map_err(|error| self.malformed(node, &error))?;
         Ok(noted.modseq)
+    }
+
+    /// See [`NodeControl::note_stage`]; asked of the main node.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn note_stage(&self, node: NodeId, report: StageReport) -> Result<(), CallError> {
+        let body = wire::to_json(&report).map_err(|error| self.malformed(node, &error))?;
+        self.call(node, Method::PUT, &format!("/v1/copies/{}/stage", report.account), body).await.map(drop)
     }
 
     /// See [`NodeControl::create_account`].

@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{Payload, whole};
 use super::calls::path;
-use super::control::{CreateAccount, NodeAddress, NodeControl, NotedShare, ShareNoted, ShareRefused};
+use super::control::{CreateAccount, NodeAddress, NodeControl, NotedShare, ShareNoted, ShareRefused, StageRefused};
 use super::fault::{Fault, FaultKind};
 use super::listener::Services;
 use super::wire::{self, RELEASE, RELEASE_HEADER};
 use super::{accounts::AccountsService, watches};
+use crate::copies::StageReport;
 use crate::copies::calls::path as copy;
 use crate::follow::LogQuery;
 use crate::identity::Identity;
@@ -109,6 +110,21 @@ impl Caller {
                     ShareRefused::Invalid(cause) => FaultKind::Malformed(cause),
                 })?;
                 return Ok(Answer::Json(json(&ShareNoted { modseq })?));
+            }
+            (&Method::PUT, ["copies", account, "stage"]) => {
+                let report: StageReport = self.control_body(request.into_body()).await?;
+                if report.account != account_id(account)? {
+                    return Err(FaultKind::Malformed("the report is of another account".to_owned()));
+                }
+                self.control()?.note_stage(caller, report).await.map_err(|refused| match refused {
+                    StageRefused::Unavailable(cause) => FaultKind::Unavailable(cause),
+                    StageRefused::OutOfDate(cause) => FaultKind::Copy(cause),
+                })?;
+                return Ok(Answer::Json(Bytes::from_static(b"{}")));
+            }
+            (&Method::POST, ["copies", account, copy::NEWS]) => {
+                self.services.copies.as_ref().ok_or(FaultKind::NoRoute)?.news(account_id(account)?);
+                return Ok(Answer::Json(Bytes::from_static(b"{}")));
             }
             (&Method::POST, ["accounts", account, call]) => return self.account(account, call, request).await,
             (&Method::POST, ["copies", account, call]) if copy::OF_FOLLOWERS.contains(call) => {

@@ -113,6 +113,7 @@ impl NodeControl for Control {
             main_address: None,
             certificate_not_after: None,
             client_certificate_not_after: None,
+            waiting_for: Vec::new(),
         }
     }
 

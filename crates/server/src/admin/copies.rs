@@ -1,6 +1,8 @@
 //! `/api/v1/accounts/{account}/copies` and `/api/v1/servers/{server}/standby`: what else is kept of accounts, on other
 //! servers: copies for the way back after a move, and standby copies.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -35,6 +37,12 @@ pub(super) struct CopyView {
     pub until: Option<String>,
     /// What acknowledgements wait for: 2 is this copy, too; null for other purposes.
     pub durability: Option<u8>,
+    /// At durability 2: "seeding" (nothing waits for it yet), "joining" or "awaited"; null otherwise.
+    pub stage: Option<&'static str>,
+    /// Since when changes of the account are refused because this copy is away; null while none are.
+    pub waiting_since: Option<String>,
+    /// How many changes were refused since then.
+    pub refused: Option<u64>,
     /// Changes that it knows of and lacks; null when its server doesn't say.
     pub lag: Option<u64>,
     /// Since when it has everything.
@@ -50,7 +58,7 @@ pub(super) struct CopyView {
 pub(super) struct StandbyBody {
     /// For a server: where its accounts have their standby copies.
     on: Option<String>,
-    /// 1, also when not given; 2 is refused as long as no acknowledgement waits for a copy.
+    /// 1, also when not given; 2 lets acknowledgements wait for the copy from when it has caught up.
     durability: Option<u8>,
 }
 
@@ -71,8 +79,7 @@ impl StandbyBody {
     fn durability(&self) -> Result<Durability, Problem> {
         match self.durability {
             None | Some(1) => Ok(Durability::One),
-            // What no acknowledgement waits for must not be promised.
-            Some(2) => Err(Problem::malformed("durability 2 is not available in this version; use 1")),
+            Some(2) => Ok(Durability::Two),
             Some(_) => Err(Problem::malformed("durability is 1 or 2")),
         }
     }
@@ -127,7 +134,7 @@ fn one(reader: &Reader<'_>, copy: &Copy) -> Result<CopyView, StorageError> {
     let (until, durability) = match copy.purpose {
         CopyPurpose::Moving => (None, None),
         CopyPurpose::Kept { until } => (Some(view::time(until)), None),
-        CopyPurpose::Standby { durability } => (None, Some(number(durability))),
+        CopyPurpose::Standby { durability } => (None, Some(durability)),
     };
     Ok(CopyView {
         account: copy.account,
@@ -136,7 +143,10 @@ fn one(reader: &Reader<'_>, copy: &Copy) -> Result<CopyView, StorageError> {
         purpose: copy.purpose.name(),
         since: view::time(copy.since),
         until,
-        durability,
+        durability: durability.map(number),
+        stage: (durability == Some(Durability::Two)).then_some(copy.stage.name()),
+        waiting_since: None,
+        refused: None,
         lag: None,
         equal_since: None,
         bytes: None,
@@ -294,13 +304,32 @@ impl AdminState {
         Ok(())
     }
 
+    /// Where these accounts live; what can't be read is left out.
+    async fn homes(&self, accounts: Vec<AccountId>) -> HashMap<AccountId, NodeId> {
+        let read = move |reader: &Reader<'_>| {
+            let placements = accounts.into_iter().map(|account| reader.placement(account));
+            let placed = placements.filter_map(Result::transpose).map(|found| found.map(|found| found.value));
+            placed.map(|found| found.map(|found| (found.account, found.server))).collect::<Result<_, StorageError>>()
+        };
+        self.directory.read(read).await.unwrap_or_default()
+    }
+
     async fn with_reports(&self, found: Vec<(Copy, CopyView)>) -> Vec<CopyView> {
         let mut views = Vec::with_capacity(found.len());
-        let wanted: Vec<_> = found.iter().map(|(copy, _)| (copy.account, copy.server)).collect();
+        let mut wanted: Vec<_> = found.iter().map(|(copy, _)| (copy.account, copy.server)).collect();
+        // Whether an account waits for its copy is known where the account is.
+        let waited_for: Vec<_> = found.iter().filter(|(_, shown)| shown.stage.is_some()).collect();
+        let accounts: Vec<_> = waited_for.iter().map(|(copy, _)| copy.account).collect();
+        let homes = self.homes(accounts).await;
+        wanted.extend(homes.iter().map(|(account, home)| (*account, *home)));
         let reports = self.reports(wanted).await;
         for (copy, shown) in found {
             let report = reports.get(&(copy.account, copy.server));
+            let home = homes.get(&copy.account).and_then(|home| reports.get(&(copy.account, *home)));
+            let waiting = home.and_then(|home| home.waiting.iter().find(|waiting| waiting.copy == copy.server));
             views.push(CopyView {
+                waiting_since: waiting.map(|waiting| view::time(waiting.since)),
+                refused: waiting.map(|waiting| waiting.refused),
                 lag: report.and_then(StoreReport::lag),
                 equal_since: report.and_then(|report| report.equal_since).map(view::time),
                 bytes: report.map(|report| report.bytes),

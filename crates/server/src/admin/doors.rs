@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sterna_account::{Account, AccountError, Quota};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
-use sterna_cluster::copies::Speed;
+use sterna_cluster::copies::{Speed, Waiting};
 use sterna_directory::{Authentication, Directory};
 
 use super::memory::Memory;
@@ -115,6 +115,10 @@ pub struct StoreReport {
     pub trouble: Option<String>,
     /// How fast copies go on its server; `None` when there is nothing to copy there.
     pub speed: Option<Speed>,
+    /// Of a copy: whether it is the account as it was at `modseq`, with nothing of a later change half there.
+    pub is_settled: bool,
+    /// Of an account: the copies for which its commits wait in vain.
+    pub waiting: Vec<Waiting>,
 }
 
 impl StoreReport {

@@ -13,7 +13,7 @@ use sterna_base::{AccountId, JobId, NodeId};
 use sterna_directory::request::NewJob;
 use sterna_directory::{
     CopyPurpose, Durability, JobKind, JobState, MOVES_PER_REQUEST_MAX, Move, MovePhase, Reader, Request, Server,
-    StorageError,
+    StandbyStage, StorageError,
 };
 
 use super::doors::{AdminState, StoreReport};
@@ -41,9 +41,9 @@ struct Failover {
     /// Since when the lost server doesn't answer, as far as this node knows; changes that it acknowledged shortly
     /// before then at durability 1 may be lost.
     silent_since: Option<String>,
-    /// Accounts whose acknowledgements waited for the copy: nothing of them is lost.
+    /// Accounts whose acknowledgements waited for the copy, which has all of them: nothing of them is lost.
     safe: u64,
-    /// Accounts at durability 1 whose copy had everything that it had heard of.
+    /// Accounts whose acknowledgements did not wait for the copy, which had everything that it had heard of.
     complete: u64,
     /// Accounts whose copy lacks changes that it knows of.
     behind: u64,
@@ -62,6 +62,10 @@ struct Takeover {
     to: String,
     /// 1 or 2.
     durability: u8,
+    /// Whether every acknowledgement waited for the copy: at durability 2, and not before it had caught up.
+    awaited: bool,
+    /// Whether nothing of a change is half there, which was on its way when the server was lost.
+    settled: bool,
     /// Changes that the copy knows of and lacks; null when it is not known.
     lag: Option<u64>,
     /// Since when it was equal whenever it asked.
@@ -73,7 +77,7 @@ struct Takeover {
 /// An account with its standby copies, as the directory has them.
 struct Found {
     what: Selected,
-    standby: Vec<(NodeId, Durability)>,
+    standby: Vec<(NodeId, Durability, bool)>,
 }
 
 impl AdminState {
@@ -94,7 +98,7 @@ impl AdminState {
         };
         let (found, servers) = self.directory.read(read).await?;
         let mut involved: Vec<NodeId> = found.iter().map(|one| one.what.server).collect();
-        involved.extend(found.iter().flat_map(|one| one.standby.iter().map(|(server, _)| *server)));
+        involved.extend(found.iter().flat_map(|one| one.standby.iter().map(|(server, ..)| *server)));
         let statuses = self.statuses(involved).await;
         let answering = |server: NodeId| statuses.get(&server).is_some_and(Result::is_ok);
         let alive = found.iter().find(|one| answering(one.what.server));
@@ -133,12 +137,12 @@ impl AdminState {
         let (mut chosen, mut refused) = (Vec::new(), Vec::new());
         for Found { what, standby } in found {
             let from = plan::name(servers, what.server);
-            match standby.iter().find(|(server, _)| answering(*server)) {
-                Some((to, durability)) => chosen.push((what, *to, *durability)),
+            match standby.iter().find(|(server, ..)| answering(*server)) {
+                Some((to, durability, awaited)) => chosen.push((what, *to, *durability, *awaited)),
                 None => {
                     let (code, reason) = match standby.first() {
                         None => ("no-standby", "it has no standby copy".to_owned()),
-                        Some((server, _)) => {
+                        Some((server, ..)) => {
                             let reason = format!("{}, with its copy, doesn't answer", plan::name(servers, *server));
                             ("server-unreachable", reason)
                         }
@@ -147,8 +151,8 @@ impl AdminState {
                 }
             }
         }
-        let reports = self.reports(chosen.iter().map(|(what, to, _)| (what.account, *to)).collect()).await;
-        let takeovers = chosen.into_iter().map(|(what, to_id, durability)| {
+        let reports = self.reports(chosen.iter().map(|(what, to, ..)| (what.account, *to)).collect()).await;
+        let takeovers = chosen.into_iter().map(|(what, to_id, durability, awaited)| {
             let report = reports.get(&(what.account, to_id));
             Takeover {
                 account: what.account,
@@ -156,6 +160,8 @@ impl AdminState {
                 from: plan::name(servers, what.server),
                 to: plan::name(servers, to_id),
                 durability: number(durability),
+                awaited,
+                settled: report.is_some_and(|report| report.is_settled),
                 lag: report.and_then(StoreReport::lag),
                 equal_since: report.and_then(|report| report.equal_since).map(view::time),
                 to_id,
@@ -218,12 +224,15 @@ fn standby(reader: &Reader<'_>, what: Selected, to: Option<NodeId>) -> Result<Fo
     let copies = reader.copies_of(what.account)?.into_iter().filter(|copy| to.is_none_or(|to| copy.server == to));
     let mut standby: Vec<_> = copies
         .filter_map(|copy| match copy.purpose {
-            CopyPurpose::Standby { durability } => Some((copy.server, durability)),
+            CopyPurpose::Standby { durability } => {
+                let awaited = durability == Durability::Two && copy.stage == StandbyStage::Awaited;
+                Some((copy.server, durability, awaited))
+            }
             _ => None,
         })
         .collect();
     // What acknowledgements waited for is the better copy.
-    standby.sort_by_key(|(_, durability)| std::cmp::Reverse(*durability));
+    standby.sort_by_key(|(_, durability, awaited)| std::cmp::Reverse((*awaited, *durability)));
     Ok(Found { what, standby })
 }
 
@@ -249,11 +258,12 @@ fn tally(accounts: Vec<Takeover>, refused: Vec<Refused>, silent_since: Option<St
         unknown: 0,
     };
     for one in &accounts {
-        match (one.durability, one.lag) {
-            (_, None) => failover.unknown += 1,
-            (2, Some(0)) => failover.safe += 1,
-            (_, Some(0)) => failover.complete += 1,
-            (_, Some(lag)) => {
+        match one.lag {
+            // What it has heard of and lacks was never acknowledged.
+            _ if one.awaited && one.settled => failover.safe += 1,
+            None => failover.unknown += 1,
+            Some(0) => failover.complete += 1,
+            Some(lag) => {
                 failover.behind += 1;
                 failover.changes_lost += lag;
             }
@@ -280,12 +290,17 @@ mod tests {
             from: "alpha".into(),
             to: "beta".into(),
             durability,
+            awaited: durability == 2,
+            settled: true,
             lag,
             equal_since: None,
             to_id: NodeId([2; 16]),
         };
-        let accounts = vec![one(2, Some(0)), one(1, Some(0)), one(1, Some(5)), one(2, Some(3)), one(1, None)];
-        let told = tally(accounts, Vec::new(), None);
-        assert_eq!((told.safe, told.complete, told.behind, told.changes_lost, told.unknown), (1, 1, 2, 8, 1));
+        let safe = [one(2, Some(0)), one(2, Some(3)), one(2, None)];
+        let seeding = Takeover { awaited: false, ..one(2, Some(0)) };
+        let half = Takeover { settled: false, ..one(2, Some(3)) };
+        let others = [one(1, Some(0)), one(1, Some(5)), seeding, half, one(1, None)];
+        let told = tally(safe.into_iter().chain(others).collect(), Vec::new(), None);
+        assert_eq!((told.safe, told.complete, told.behind, told.changes_lost, told.unknown), (3, 2, 2, 8, 1));
     }
 }

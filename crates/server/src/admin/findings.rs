@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, JobId, NodeId, Timestamp};
+use sterna_cluster::copies::WaitingFor;
 use sterna_cluster::{CopiesStatus, NodeStatus};
 use sterna_directory::placement_policy::{self, Candidate};
 use sterna_directory::{JobState, Move, MovePhase, Reader, Server, StorageError};
@@ -63,6 +64,7 @@ pub(super) fn of(
             certificates(&mut found, server, answer, now);
             following(&mut found, server, answer, head, now);
             copies(&mut found, server, &answer.copies, now);
+            waiting(&mut found, server, answer, servers);
         }
     }
     let open =
@@ -206,6 +208,25 @@ fn following(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, hea
     }
 }
 
+/// Accounts that can't be changed because a standby copy is away that they wait for.
+fn waiting(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, servers: &[Candidate]) {
+    for WaitingFor { copy, accounts, since, refused } in &answer.waiting_for {
+        let standby = servers.iter().map(|candidate| &candidate.server).find(|server| server.id == *copy);
+        let standby = standby.map_or_else(|| copy.to_string(), |server| server.name.clone());
+        let what = format!(
+            "{accounts} accounts take no changes since {}, because their standby copies on {standby} don't acknowledge \
+             them (durability 2); {refused} were refused, mail waits with its senders",
+            view::time(*since),
+        );
+        let remedy = format!(
+            "Bring {standby} back, and it goes on by itself; or give up the second disk, which takes effect at once: \
+             sterna server standby {} --on {standby} --durability 1 (one account: sterna account standby ADDRESS ...)",
+            server.name,
+        );
+        found.push(finding(server, what, remedy));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sterna_directory::Roles;
@@ -253,6 +274,7 @@ mod tests {
             main_address: Some("old:7700".to_owned()),
             certificate_not_after: Some(NOW.plus_ms(60 * DAY_MS)),
             client_certificate_not_after: None,
+            waiting_for: Vec::new(),
         }
     }
 
@@ -293,6 +315,12 @@ mod tests {
         assert!(with(ended).contains("for mail clients ended at 2001-09-08T"), "{}", with(ended));
         let soon = |answer: &mut NodeStatus| answer.certificate_not_after = Some(NOW.plus_ms(13 * DAY_MS));
         assert!(with(soon).contains("between nodes ends at"));
+        let copy = NodeId([1; 16]);
+        let waits = WaitingFor { copy, accounts: 3, since: NOW, refused: 17 };
+        let found = of(&[candidate("alpha")], &[Ok(NodeStatus { waiting_for: vec![waits], ..answer() })], 9, NOW);
+        assert!(found[0].what.starts_with("3 accounts take no changes since 2001-09-09T01:46:40Z"), "{found:?}");
+        assert!(found[0].what.contains("17 were refused"), "{found:?}");
+        assert!(found[0].remedy.contains("standby alpha --on alpha --durability 1"), "{found:?}");
     }
 
     #[test]

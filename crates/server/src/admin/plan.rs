@@ -324,6 +324,7 @@ mod tests {
             main_address: None,
             certificate_not_after: None,
             client_certificate_not_after: None,
+            waiting_for: Vec::new(),
         }
     }
 

@@ -105,6 +105,7 @@ impl Provision for Servers {
             main_address: None,
             certificate_not_after: None,
             client_certificate_not_after: None,
+            waiting_for: Vec::new(),
         })
     }
 }

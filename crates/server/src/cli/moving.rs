@@ -17,9 +17,11 @@ pub(super) const COPY_COLUMNS: &[Column] = &[
     ("ON", "server"),
     ("PURPOSE", "purpose"),
     ("DURABILITY", "durability"),
+    ("STAGE", "stage"),
     ("BEHIND", "lag"),
     ("EQUAL SINCE", "equal_since"),
     ("KEPT UNTIL", "until"),
+    ("REFUSED SINCE", "waiting_since"),
     ("TROUBLE", "trouble"),
 ];
 
@@ -73,8 +75,9 @@ pub struct StandbyArgs {
     /// The server that has the standby copy, by name or id; without it, what there is is shown
     #[arg(long, value_name = "SERVER")]
     on: Option<String>,
-    /// 1: an acknowledgement doesn't wait for the copy, and a failover loses what the copy lacks. 2 waits for it, and
-    /// is not available in this version
+    /// 1: an acknowledgement doesn't wait for the copy, and a failover loses what the copy lacks. 2: it waits until the
+    /// copy has the change on its disk, too, from when the copy has caught up; while the copy is away, changes are
+    /// refused. Can be set back to 1 at any time
     #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     durability: u8,
     /// Remove the standby copy

@@ -216,14 +216,16 @@ fn told(failover: &Value, lost: &str) -> Vec<String> {
             lines.push(format!("  {count:>6}  {text}"));
         }
     };
-    add(number("safe"), "durability 2: nothing that was acknowledged is lost".to_owned());
+    add(number("safe"), "durability 2: the copy has everything that was acknowledged; nothing is lost".to_owned());
     let last = match failover["silent_since"].as_str() {
         Some(silent) => format!(" (it fell silent about {silent})"),
         None => String::new(),
     };
     add(
         number("complete"),
-        format!("durability 1: the copy had all that it had heard of; what came in the last moments{last} may be lost"),
+        format!(
+            "durability 1, or not caught up before: the copy had all that it had heard of; what came in the last moments{last} may be lost"
+        ),
     );
     add(
         number("behind"),

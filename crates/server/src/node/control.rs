@@ -8,14 +8,14 @@ use sterna_account::local::LocalAccounts;
 use sterna_account::shares::{Shares, SharesError};
 use sterna_account::{Account, AccountError, CommitError, StoreError, first_containers};
 use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp};
-use sterna_cluster::copies::Keeper;
+use sterna_cluster::copies::{CopyStage, Keeper, StageReport};
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
 use sterna_cluster::rpc::wire::RELEASE;
 use sterna_cluster::{
-    CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, ShareRefused,
+    CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, ShareRefused, StageRefused,
 };
-use sterna_directory::request::ServerPatch;
-use sterna_directory::{Directory, Request, RequestError, Roles};
+use sterna_directory::request::{self, ServerPatch};
+use sterna_directory::{Directory, Request, RequestError, Roles, StandbyStage};
 
 use super::directory_nodes::DirectoryNodes;
 use super::orphans::Orphans;
@@ -158,6 +158,7 @@ impl NodeControl for Control {
             main_address: self.nodes.main().and_then(|main| self.nodes.node(main)).map(|main| main.address),
             certificate_not_after: Some(self.identity.not_after()),
             client_certificate_not_after: self.client_certificate.as_deref().and_then(certificate::not_after),
+            waiting_for: self.keeper.as_ref().map(|keeper| keeper.awaited().waiting_for()).unwrap_or_default(),
         }
     }
 
@@ -174,6 +175,10 @@ impl NodeControl for Control {
         self.nodes.main_moved(address).await.map_err(|error| error.to_string())
     }
 
+    async fn note_stage(&self, by: NodeId, report: StageReport) -> Result<(), StageRefused> {
+        set_stage(&self.directory, by, report).await
+    }
+
     async fn set_share(&self, share: NotedShare) -> Result<Modseq, ShareRefused> {
         let NotedShare { owner, grantee, shares } = share;
         match self.directory.set(owner, grantee, shares).await {
@@ -181,6 +186,24 @@ impl NodeControl for Control {
             Err(SharesError::Unavailable(cause)) => Err(ShareRefused::Unavailable(cause)),
             Err(SharesError::Refused(cause)) => Err(ShareRefused::Invalid(cause)),
         }
+    }
+}
+
+/// Takes down how far a standby copy is, on the main node.
+pub(super) async fn set_stage(directory: &Directory, by: NodeId, report: StageReport) -> Result<(), StageRefused> {
+    let stage = match report.stage {
+        CopyStage::Seeding => StandbyStage::Seeding,
+        CopyStage::Joining => StandbyStage::Joining,
+        CopyStage::Awaited => StandbyStage::Awaited,
+    };
+    let StageReport { account, copy, epoch, version, .. } = report;
+    let request = request::StageReport { account, copy, by, epoch, expect: Modseq(version), stage };
+    match directory.submit(Request::SetStandbyStage(request)).await {
+        Ok(_) => Ok(()),
+        Err(error @ (RequestError::Storage(_) | RequestError::NotMain)) => {
+            Err(StageRefused::Unavailable(error.to_string()))
+        }
+        Err(error) => Err(StageRefused::OutOfDate(error.to_string())),
     }
 }
 

@@ -1,16 +1,17 @@
 //! What the cluster asks the directory about copies and moves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sterna_account::AccountError;
 use sterna_base::{AccountId, Clock, Epoch, JobId, Modseq, NodeId, Timestamp};
-use sterna_cluster::Placement;
-use sterna_cluster::copies::{CopyBook, CopyFacts, CopyHolder, Throttle};
+use sterna_cluster::copies::{CopyBook, CopyFacts, CopyHolder, CopyStage, StageReport, Throttle};
 use sterna_cluster::moving::core::limits::{CUT_OVER_MS, back_off_ms};
 use sterna_cluster::moving::core::step::{MovePhase as Phase, MoveView};
 use sterna_cluster::moving::{BookError, MoveBook, MoveEntry, Wish};
-use sterna_directory::model::{CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase};
+use sterna_cluster::{ControlClient, Nodes, Peers, Placement, StageRefused};
+use sterna_directory::model::{Copy, CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase, StandbyStage};
 use sterna_directory::read::Reader;
 use sterna_directory::row::{Cursor, RowKind};
 use sterna_directory::{Directory, Request, StorageError, settings};
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::control::set_stage;
 use super::directory_nodes::numbers;
 
 /// Rows of the directory's log read at a time.
@@ -26,17 +28,30 @@ const PAGE_ROWS: usize = 1_000;
 /// Jobs looked at by the driver in one round; later ones wait for their turn.
 const JOBS_MAX: usize = 100;
 
+/// How long the main node is waited for.
+const MAIN_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// Copies and moves from this node's directory.
 pub struct DirectoryMoves {
     directory: Directory,
+    node: NodeId,
+    nodes: Arc<dyn Nodes>,
+    main: ControlClient,
     changed: watch::Receiver<u64>,
 }
 
 impl DirectoryMoves {
-    /// Over this directory, or copy of it.
-    pub fn start(directory: Directory, stop: &CancellationToken, tasks: &TaskTracker) -> Self {
+    /// Over this directory, or copy of it, and with the way to the main node.
+    pub fn start(
+        directory: Directory,
+        nodes: Arc<dyn Nodes>,
+        peers: Arc<Peers>,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Self {
         let changed = numbers(&directory, stop, tasks);
-        DirectoryMoves { directory, changed }
+        let (node, main) = (peers.identity().node(), ControlClient::new(peers));
+        DirectoryMoves { directory, node, nodes, main, changed }
     }
 
     async fn submit(&self, request: Request) -> Result<(), BookError> {
@@ -58,19 +73,37 @@ fn unreadable(error: StorageError) -> AccountError {
 impl CopyBook for DirectoryMoves {
     async fn facts(&self, account: AccountId) -> Result<CopyFacts, AccountError> {
         let read = move |reader: &Reader<'_>| {
+            if reader.head()?.modseq == Modseq::ZERO {
+                return Ok(None);
+            }
             let placement = reader.placement(account)?.map(|found| found.value);
-            let copies = reader.copies_of(account)?;
-            Ok::<_, StorageError>((placement, copies))
+            let copies = reader.copies_of(account)?.into_iter().map(|copy| {
+                let stage = stage(&copy);
+                // Only whom somebody waits for is worth another look.
+                let row = if stage.is_some() { reader.copy(account, copy.server)? } else { None };
+                Ok(CopyHolder { node: copy.server, stage, version: row.map_or(0, |row| row.modseq.0) })
+            });
+            Ok::<_, StorageError>(Some((placement, copies.collect::<Result<Vec<_>, StorageError>>()?)))
         };
-        let (placement, copies) = self.directory.read(read).await.map_err(unreadable)?;
-        let holder = |copy: sterna_directory::model::Copy| CopyHolder {
-            node: copy.server,
-            is_awaited: copy.purpose == CopyPurpose::Standby { durability: Durability::Two },
-        };
-        Ok(CopyFacts {
-            placement: placement.map(|found| Placement { node: found.server, epoch: found.epoch }),
-            copies: copies.into_iter().map(holder).collect(),
-        })
+        // Where a row of a copy may not have come yet, nobody may say that no copy is to be waited for.
+        let filling = || AccountError::Unavailable("the directory of this node is being filled".to_owned());
+        let (placement, copies) = self.directory.read(read).await.map_err(unreadable)?.ok_or_else(filling)?;
+        let placement = placement.map(|found| Placement { node: found.server, epoch: found.epoch });
+        Ok(CopyFacts { placement, copies })
+    }
+
+    async fn report(&self, report: StageReport) -> Result<(), AccountError> {
+        if self.directory.is_main() {
+            let set = set_stage(&self.directory, self.node, report).await;
+            return set.map_err(|refused| match refused {
+                StageRefused::Unavailable(cause) | StageRefused::OutOfDate(cause) => AccountError::Unavailable(cause),
+            });
+        }
+        let main = self.nodes.main();
+        let main = main.ok_or_else(|| AccountError::Unavailable("no main node is known".to_owned()))?;
+        let told = tokio::time::timeout(MAIN_WAIT_MAX, self.main.note_stage(main, report)).await;
+        let late = |_| AccountError::Unavailable("the main node didn't answer".to_owned());
+        told.map_err(late)?.map_err(|error| AccountError::Unavailable(error.to_string()))
     }
 
     async fn copies_on(
@@ -122,6 +155,16 @@ pub async fn keep_limit(directory: Directory, throttle: Arc<Throttle>, stop: Can
             ended = changed.changed() => if ended.is_err() { return },
         }
     }
+}
+
+/// How far a copy is that commits are to wait for.
+fn stage(copy: &Copy) -> Option<CopyStage> {
+    let is_waited_for = copy.purpose == CopyPurpose::Standby { durability: Durability::Two };
+    is_waited_for.then_some(match copy.stage {
+        StandbyStage::Seeding => CopyStage::Seeding,
+        StandbyStage::Joining => CopyStage::Joining,
+        StandbyStage::Awaited => CopyStage::Awaited,
+    })
 }
 
 /// The account in a row's key, which begins with it.

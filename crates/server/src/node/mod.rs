@@ -218,7 +218,8 @@ impl Parts {
         let peers = Peers::new(identity.clone(), nodes.clone() as Arc<dyn Nodes>, clock.clone());
         let engine = SqliteEngine::new(accounts_folder(folder));
         let local = config.has(Role::Data).then(|| Arc::new(LocalAccounts::new(Arc::new(engine), clock.clone())));
-        let moves = Arc::new(DirectoryMoves::start(directory.clone(), &stop, &tasks));
+        let moves = DirectoryMoves::start(directory.clone(), nodes.clone(), peers.clone(), &stop, &tasks);
+        let moves = Arc::new(moves);
         let keep = |local| Keeper::new(local, peers.clone(), moves.clone(), clock.clone());
         let keeper = local.clone().map(keep);
         let local_accounts = keeper.clone().map(|keeper| keeper as Arc<dyn Accounts>);
@@ -255,7 +256,8 @@ impl Parts {
     /// On data servers: the accounts for those who hold copies of them.
     fn copy_source(&self) -> Option<Arc<CopySource>> {
         let (local, keeper) = (self.local.clone()?, self.keeper.clone()?);
-        Some(Arc::new(CopySource::new(local, self.moves.clone(), keeper.throttle())))
+        let (throttle, awaited) = (keeper.throttle(), keeper.awaited().clone());
+        Some(Arc::new(CopySource::new(local, self.moves.clone(), throttle, awaited)))
     }
 
     /// On data servers: copies of accounts. On the main node: the moves.

@@ -66,6 +66,8 @@ fn report(state: CopyState) -> StoreReport {
         equal_since: state.equal_since,
         trouble: state.trouble,
         speed: state.speed,
+        is_settled: is_copy && state.is_settled,
+        waiting: state.waiting,
     }
 }
 
