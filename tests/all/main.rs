@@ -4,6 +4,7 @@ mod addresses;
 mod cli;
 mod clients;
 mod corpus;
+mod durability;
 mod failures;
 mod floods;
 mod frozen;

@@ -248,3 +248,7 @@ impl Ack {
         self
     }
 }
+
+#[cfg(test)]
+#[path = "acks_tests.rs"]
+mod tests;

@@ -271,20 +271,29 @@ impl AdminState {
         if !self.directory.is_main() {
             return Err(self.not_main().await);
         }
-        let read =
-            move |reader: &Reader<'_>| Ok::<_, Problem>((selection.read(reader)?, resolve::server(reader, &on)?.value));
-        let (accounts, server) = self.directory.read(read).await?;
-        if let Some(Err(cause)) = self.statuses(vec![server.id]).await.remove(&server.id) {
+        let read = move |reader: &Reader<'_>| {
+            let (accounts, server) = (selection.read(reader)?, resolve::server(reader, &on)?.value);
+            let mut are_there = true;
+            for one in &accounts {
+                let copy = reader.copy(one.account, server.id)?.map(|found| found.value.purpose);
+                are_there &= matches!(copy, Some(CopyPurpose::Standby { .. }));
+            }
+            Ok::<_, Problem>((accounts, server, are_there))
+        };
+        let (accounts, server, are_there) = self.directory.read(read).await?;
+        // That nothing waits for a copy any longer is wanted most when its server does not answer.
+        let lets_go = are_there && durability == Durability::One;
+        if !lets_go && let Some(Err(cause)) = self.statuses(vec![server.id]).await.remove(&server.id) {
             return Err(plan::unreachable(&server.name, &cause));
         }
         let pairs: Vec<_> = accounts.iter().map(|one| (one.account, one.server)).collect();
-        let sizes = self.sizes(&pairs, MOVES_PER_REQUEST_MAX).await;
         let mut changed = false;
         for part in pairs.chunks(MOVES_PER_REQUEST_MAX) {
             let accounts = part.iter().map(|(account, _)| *account).collect();
             let request = Request::PutStandby { accounts, server: server.id, durability };
             changed |= self.write(request, dry_run).await?.changed;
         }
+        let sizes = self.sizes(&pairs, MOVES_PER_REQUEST_MAX).await;
         let body = StandbyView {
             of,
             on: server.name,

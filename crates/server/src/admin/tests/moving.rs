@@ -344,18 +344,21 @@ async fn loads_are_brought_into_balance_by_a_plan_that_is_shown_first() {
 #[tokio::test]
 async fn accounts_that_come_to_a_server_with_a_standby_have_one() {
     let (node, _) = Node::with_people().await;
-    let body = json!({"on": "beta", "durability": 1});
+    let body = json!({"on": "beta", "durability": 2});
     let at = path(&["servers", "alpha", "standby"], &[]);
     let put = node.client.send(Method::PUT, &at, Some(&body)).await.unwrap();
-    assert_eq!((put.changed, &put.body["accounts"], &put.body["durability"]), (true, &json!(3), &json!(1)));
+    assert_eq!((put.changed, &put.body["accounts"], &put.body["durability"]), (true, &json!(3), &json!(2)));
     assert!(!node.client.send(Method::PUT, &at, Some(&body)).await.unwrap().changed);
     let shown = node.get(&["servers", "alpha"]).await.unwrap();
-    assert_eq!((&shown["standby"], &shown["standby_durability"]), (&json!("beta"), &json!(1)));
+    assert_eq!((&shown["standby"], &shown["standby_durability"]), (&json!("beta"), &json!(2)));
     node.account("zoe@demo.test", "alpha").await;
     let copies = node.get(&["accounts", "zoe@demo.test", "copies"]).await.unwrap();
     assert_eq!((&copies["items"][0]["server"], &copies["items"][0]["purpose"]), (&json!("beta"), &json!("standby")));
+    assert_eq!((&copies["items"][0]["stage"], &copies["items"][0]["refused"]), (&json!("seeding"), &Value::Null));
     let beta = problem(node.client.send(Method::DELETE, &path(&["servers", "beta"], &[]), None).await);
     assert!(beta.detail.contains("it holds 4 copies") && beta.remedy.contains("--remove"), "{beta:?}");
     *node.servers.beta_is_down.lock().unwrap() = true;
-    assert_eq!(code(node.client.send(Method::PUT, &at, Some(&json!({"on": "beta"}))).await).0, 503);
+    assert_eq!(code(node.client.send(Method::PUT, &at, Some(&body)).await).0, 503);
+    // That nothing waits for it any longer can be said of a server that is away.
+    assert!(node.client.send(Method::PUT, &at, Some(&json!({"on": "beta"}))).await.unwrap().changed);
 }
