@@ -15,6 +15,7 @@ mod ledger;
 mod moves;
 mod nodes;
 mod partition;
+mod refused_moves;
 mod sharing_servers;
 
 // The dialogs of IMAP once more: what a session says must not depend on where its account is. They find their `place`

@@ -106,6 +106,9 @@ pub struct NodeStatus {
     /// Its release as nodes compare it ([`wire::RELEASE`]).
     #[serde(default)]
     pub release: u32,
+    /// The format of its accounts' stores; zero from versions that don't say.
+    #[serde(default)]
+    pub store_format: u32,
     /// What it does.
     #[serde(default)]
     pub roles: NodeRoles,

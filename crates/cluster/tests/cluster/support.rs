@@ -106,6 +106,7 @@ impl NodeControl for Control {
             disk_free_bytes: 1,
             disk_bytes: 2,
             accounts: self.local.list().await.map_or(0, |list| list.len() as u64),
+            store_format: 0,
             copies: Default::default(),
             load_hundredths: 0,
             directory_modseq: 0,

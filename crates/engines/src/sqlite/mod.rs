@@ -36,6 +36,7 @@ use blob_files::BlobFiles;
 use connection::Purpose;
 use error::{file_error, store_error};
 use rows::sql;
+pub use schema::FORMAT;
 use store::SqliteStore;
 
 /// The file of an account in its folder.

@@ -267,6 +267,7 @@ mod tests {
             disk_free_bytes: 50 * GIB,
             disk_bytes: 100 * GIB,
             accounts: 0,
+            store_format: 0,
             copies: Default::default(),
             load_hundredths: 0,
             directory_modseq: 9,

@@ -231,7 +231,7 @@ fn check_targets(
         };
         for one in &moves {
             if let Some(Ok(source)) = statuses.get(&one.from_id)
-                && source.release > status.release
+                && (source.release > status.release || source.store_format > status.store_format)
             {
                 return Err(older(&target_name, status, &one.from, source));
             }
@@ -253,8 +253,9 @@ pub(super) fn unreachable(target: &str, cause: &str) -> Problem {
 
 fn older(target: &str, status: &NodeStatus, from: &str, source: &NodeStatus) -> Problem {
     let detail = format!(
-        "{target} runs version {}, which is older than version {} of {from}: it may not read what {from} has written",
-        status.version, source.version,
+        "{target} runs version {} (store format {}), which is older than version {} (store format {}) of {from}: it may \
+         not read what {from} has written",
+        status.version, status.store_format, source.version, source.store_format,
     );
     let remedy = format!("Update {target} first, or name a server with a version like that of {from}.");
     Problem::new(StatusCode::CONFLICT, "older-version", "The target is older", detail, remedy)
@@ -317,6 +318,7 @@ mod tests {
             disk_free_bytes: free,
             disk_bytes: 100 * GIB,
             accounts: 0,
+            store_format: 0,
             copies: Default::default(),
             load_hundredths: 0,
             directory_modseq: 0,
@@ -357,6 +359,9 @@ mod tests {
         let two = vec![one(Some(5 * GIB), false), one(Some(5 * GIB), false)];
         assert_eq!(checked(two, status(1, 0), Ok(status(1, space))), "no-space", "together they don't fit");
         assert_eq!(checked(vec![one(None, false)], status(2, 0), Ok(status(1, space))), "older-version");
+        let newer_format = NodeStatus { store_format: 3, ..status(1, 0) };
+        let older_format = NodeStatus { store_format: 2, ..status(1, space) };
+        assert_eq!(checked(vec![one(None, false)], newer_format, Ok(older_format)), "older-version");
         assert_eq!(checked(vec![one(None, false)], status(1, 0), Ok(status(2, space))), "fine");
         assert_eq!(checked(vec![one(None, false)], status(1, 0), Err("refused".into())), "server-unreachable");
     }

@@ -98,6 +98,7 @@ impl Provision for Servers {
             disk_free_bytes: self.free.load(Relaxed),
             disk_bytes: self.free.load(Relaxed) * 2,
             accounts: 0,
+            store_format: 0,
             copies: Default::default(),
             load_hundredths: 0,
             directory_modseq: u64::MAX,

@@ -146,6 +146,7 @@ impl NodeControl for Control {
             node: self.node,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             release: RELEASE,
+            store_format: sterna_engines::sqlite::FORMAT,
             roles: self.roles.clone(),
             now: self.clock.now(),
             disk_free_bytes,
