@@ -248,6 +248,11 @@ impl Session {
     async fn dispatch_selected(&mut self, body: Body) -> Outcome {
         // Without its news a mailbox is still answered for as far as it is known: what the account can't do, it says.
         if let Err(error) = self.refresh_selected().await {
+            // What this client has just added it may name, and to ignore that would be an OK for nothing.
+            let leaves = matches!(body, Body::Check | Body::Close | Body::Unselect);
+            if !leaves && self.has_committed_unseen() {
+                return Err(error.into());
+            }
             tracing::debug!(peer = %self.peer, %error, "a view could not be refreshed");
         }
         if self.selected.is_none() {
@@ -358,6 +363,12 @@ impl Session {
     /// The newest commit of this session to an account.
     pub fn committed_to(&self, account: &dyn Account) -> Modseq {
         self.committed.get(&account.id()).copied().unwrap_or(Modseq::ZERO)
+    }
+
+    /// Whether this session added or changed what its view of the selected mailbox doesn't have yet.
+    fn has_committed_unseen(&self) -> bool {
+        let Some(selected) = &self.selected else { return false };
+        selected.view.picture().synced < self.committed_to(selected.account.as_ref())
     }
 
     /// Leaves the selected mailbox that is not there for the user any more. The client is told by CLOSED (RFC 9051
