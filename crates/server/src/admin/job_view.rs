@@ -220,7 +220,9 @@ impl AdminState {
         let found = self.directory.read(move |reader| rows(reader, id)).await?;
         let Rows { job: row, left, moving, failures } =
             found.ok_or_else(|| Problem::no_such("job", &id.to_string()))?;
-        let reports = self.reports(stores_to_ask(&moving)).await;
+        let asked = self.asked(stores_to_ask(&moving)).await;
+        let answered = |(store, report): (&Store, &Result<StoreReport, String>)| Some((*store, report.clone().ok()?));
+        let reports: HashMap<Store, StoreReport> = asked.iter().filter_map(answered).collect();
         let accounts: Vec<_> = left.iter().map(|row| (row.account, row.from)).collect();
         let sizes = self.sizes(&accounts, SIZES_ASKED_MAX).await;
         let copied = |row: &Move| reports.get(&(row.account, row.to)).map_or(0, |report| report.fetched_bytes);
@@ -237,7 +239,7 @@ impl AdminState {
             (meter.bytes_total(), meter.bytes_per_second(now), end)
         });
         let servers = speeds(&moving, &reports);
-        let moving: Vec<_> = moving.into_iter().map(|(row, view)| with_report(view, &row, &sizes, &reports)).collect();
+        let moving: Vec<_> = moving.into_iter().map(|(row, view)| with_report(view, &row, &sizes, &asked)).collect();
         Ok(JobProgress {
             unknown_sizes: row.left().saturating_sub(known),
             job: job(&row),
@@ -252,8 +254,14 @@ impl AdminState {
         })
     }
 
-    /// How stores of accounts on servers are, a bounded number asked at a time; what doesn't answer isn't there.
+    /// How stores of accounts on servers are; what doesn't answer isn't there.
     pub(super) async fn reports(&self, wanted: Vec<Store>) -> HashMap<Store, StoreReport> {
+        let asked = self.asked(wanted).await;
+        asked.into_iter().filter_map(|(store, report)| Some((store, report.ok()?))).collect()
+    }
+
+    /// The same with what those say that can't tell, a bounded number asked at a time; who says nothing isn't there.
+    async fn asked(&self, wanted: Vec<Store>) -> HashMap<Store, Result<StoreReport, String>> {
         let gate = Arc::new(Semaphore::new(COPIES_ASKED_AT_ONCE));
         let mut asked = tokio::task::JoinSet::new();
         for (account, server) in wanted {
@@ -262,7 +270,7 @@ impl AdminState {
                 let _permit = gate.acquire_owned().await.ok()?;
                 let wait = Duration::from_millis(COPY_TIMEOUT_MS);
                 let answer = tokio::time::timeout(wait, state.provision.store(account, server)).await;
-                Some(((account, server), answer.ok()?.ok()?))
+                Some(((account, server), answer.ok()?.map_err(|error| error.to_string())))
             });
         }
         let mut found = HashMap::new();
@@ -297,14 +305,19 @@ fn with_report(
     view: MoveView,
     row: &Move,
     sizes: &HashMap<AccountId, u64>,
-    reports: &HashMap<Store, StoreReport>,
+    reports: &HashMap<Store, Result<StoreReport, String>>,
 ) -> MoveView {
-    let report = reports.get(&(row.account, row.to));
+    let asked = reports.get(&(row.account, row.to));
+    let report = asked.and_then(|asked| asked.as_ref().ok());
+    let trouble = match asked {
+        Some(Err(error)) => Some(error.clone()),
+        _ => report.and_then(|report| report.trouble.clone()),
+    };
     MoveView {
         bytes: sizes.get(&row.account).copied(),
         copied_bytes: report.map(|report| report.fetched_bytes),
         lag: report.and_then(StoreReport::lag),
-        trouble: report.and_then(|report| report.trouble.clone()),
+        trouble,
         ..view
     }
 }

@@ -265,8 +265,10 @@ fn older(target: &str, status: &NodeStatus, from: &str, source: &NodeStatus) -> 
 fn check_space(target: &str, status: &NodeStatus, moves: &[&PlannedMove]) -> Result<(), Problem> {
     let needed = to_copy(moves.iter().copied());
     let usable = status.disk_free_bytes.saturating_sub(FREE_BYTES_MIN);
+    // An account whose size nobody knows needs some space too.
+    let has_room = (usable > 0 && needed <= usable) || moves.iter().all(|one| one.has_copy);
     // A node that can't tell says nothing of its disk.
-    if status.disk_bytes == 0 || needed <= usable {
+    if status.disk_bytes == 0 || has_room {
         return Ok(());
     }
     let bytes = crate::cli::output::bytes;
@@ -356,6 +358,7 @@ mod tests {
         assert_eq!(checked(vec![one(Some(9 * GIB + 1), false)], status(1, 0), Ok(status(1, space))), "no-space");
         assert_eq!(checked(vec![one(Some(50 * GIB), true)], status(1, 0), Ok(status(1, space))), "fine");
         assert_eq!(checked(vec![one(None, false)], status(1, 0), Ok(status(1, space))), "fine");
+        assert_eq!(checked(vec![one(None, false)], status(1, 0), Ok(status(1, GIB))), "no-space", "it needs a little");
         let two = vec![one(Some(5 * GIB), false), one(Some(5 * GIB), false)];
         assert_eq!(checked(two, status(1, 0), Ok(status(1, space))), "no-space", "together they don't fit");
         assert_eq!(checked(vec![one(None, false)], status(2, 0), Ok(status(1, space))), "older-version");

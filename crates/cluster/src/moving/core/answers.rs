@@ -93,10 +93,19 @@ impl Party {
         self.answered_at.is_some_and(|at| at <= now && now < at.plus_ms(limits::FRESH_MS))
     }
 
-    /// The step, unless this end has just failed: then a pause.
+    /// The step, unless this end has just failed: then a short pause, because the account waits.
     pub(super) fn wait_or(&self, step: Step, now: Timestamp) -> Step {
-        match self.failed_at.map(|at| at.plus_ms(limits::FAILED_PAUSE_MS)) {
-            Some(until) if until > now && until <= now.plus_ms(limits::FAILED_PAUSE_MS) => Step::Wait { until },
+        self.after_pause(limits::FAILED_PAUSE_MS, step, now)
+    }
+
+    /// The same while nobody waits: who can't be asked now is not asked twenty times a second.
+    pub(super) fn wait_long_or(&self, step: Step, now: Timestamp) -> Step {
+        self.after_pause(limits::FRESH_MS, step, now)
+    }
+
+    fn after_pause(&self, pause_ms: i64, step: Step, now: Timestamp) -> Step {
+        match self.failed_at.map(|at| at.plus_ms(pause_ms)) {
+            Some(until) if until > now && until <= now.plus_ms(pause_ms) => Step::Wait { until },
             _ => step,
         }
     }

@@ -9,7 +9,7 @@ pub const LAG_BYTES_MAX: u64 = 256 * 1024;
 pub const CUT_OVER_MS: i64 = 2_000;
 /// How old an answer may be when a cut-over is begun on its strength, and how often a copy is asked how far it is.
 pub const FRESH_MS: i64 = 1_000;
-/// How long to wait after a call that was not answered.
+/// How long to wait after a call of a cut-over that was not answered. Before it, [`FRESH_MS`].
 pub const FAILED_PAUSE_MS: i64 = 50;
 /// First pause after a cut-over was given up; doubles up to [`BACK_OFF_MAX_MS`].
 pub const BACK_OFF_MIN_MS: i64 = 60_000;

@@ -157,10 +157,10 @@ fn copying(row: &MoveView, answers: &Answers, not_before: Option<Timestamp>, now
     }
     // The source last, because it changes with every commit.
     if !answers.target.is_fresh(now) {
-        return answers.target.wait_or(Step::AskTarget, now);
+        return answers.target.wait_long_or(Step::AskTarget, now);
     }
     if !answers.source.is_fresh(now) {
-        return answers.source.wait_or(Step::AskSource, now);
+        return answers.source.wait_long_or(Step::AskSource, now);
     }
     match (&answers.source.said, &answers.target.said) {
         (Some(source), Some(target)) if is_near(row, source, target) => {
