@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sterna_base::{Clock, Timestamp};
+use sterna_base::{Clock, Timestamp, failpoint};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -182,6 +182,7 @@ impl Follower {
                 Err(failed) => return Err(failed.text),
             },
         };
+        failpoint::reached("directory-followed");
         let (_, modseq) = self.copy.position().await?;
         self.status.send_modify(|status| {
             if status.error.take().is_some() {

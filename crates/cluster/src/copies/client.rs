@@ -26,6 +26,9 @@ pub enum ClientError {
     /// The main node's own copy did not do it.
     #[error(transparent)]
     OwnCopy(#[from] CopyError),
+    /// The deadline of the cut-over came before the answer.
+    #[error("node {0} did not answer")]
+    Late(String),
 }
 
 /// Calls the data servers; the main node may be one of them.
@@ -39,6 +42,11 @@ impl CopiesClient {
     /// `own` are the copies of this node, if it is a data server.
     pub fn new(peers: Arc<Peers>, own: Option<Arc<Keeper>>) -> Self {
         CopiesClient { peers, own }
+    }
+
+    /// What messages call a node.
+    pub fn name(&self, node: NodeId) -> String {
+        self.peers.peer(node).name()
     }
 
     fn own(&self, node: NodeId) -> Option<&Keeper> {

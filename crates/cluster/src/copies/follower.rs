@@ -294,6 +294,7 @@ impl Work {
                     hashes.truncate(self.ahead.lacking(&hashes).min(COPIED_BLOBS_MAX));
                     blobs = self.follower.ask(path::BLOBS, &BlobsCall { hashes }).await?;
                 }
+                failpoint::reached("target-fetched");
                 self.follower.report.lock().fetched_bytes += blobs.iter().map(|blob| blob.size).sum::<u64>();
                 self.following.on_blobs(blobs, self.now());
             }
@@ -367,6 +368,7 @@ impl Work {
             upload.write(bytes).await?;
         }
         self.following.on_range(taken);
+        failpoint::reached("target-staged");
         Ok(())
     }
 
@@ -426,7 +428,11 @@ impl Work {
         let head = if is_empty { Some(account.head_of_copy().await?) } else { None };
         let applied = match head {
             // Most pages of a quiet account are empty: those are not worth a flush.
-            Some(head) if head.modseq == page.head.modseq && head.digest == page.head.digest => {
+            Some(head)
+                if head.role == Role::Follower
+                    && head.modseq == page.head.modseq
+                    && head.digest == page.head.digest =>
+            {
                 let progress = account.progress().await?;
                 Ok(Applied { progress, modseq: head.modseq, digest: head.digest, is_equal: true })
             }
@@ -466,6 +472,7 @@ impl Work {
             if End::of(&state_of(account).await?.said()) != call.end {
                 return Err(CopyError::Differs);
             }
+            failpoint::reached("target-readying");
             account.set_role(call.epoch, Role::Ready).await?;
             failpoint::reached("target-ready");
             Ok(())

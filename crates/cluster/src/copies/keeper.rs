@@ -1,7 +1,7 @@
 //! What a data server does about the copies that the directory wants on it, and about stores whose role the directory
 //! changed: it compares, and makes true.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use sterna_account::local::{LocalAccount, LocalAccounts};
 use sterna_account::service::Accounts;
 use sterna_account::{Account, AccountError, CommitError, Head, Role};
 use sterna_base::{AccountId, Clock, Modseq, NodeId, Timestamp, failpoint};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,6 +48,26 @@ pub struct Keeper {
     /// One account is looked after by one at a time.
     turns: Vec<tokio::sync::Mutex<()>>,
     tasks: TaskTracker,
+    stopped: Arc<Stopped>,
+}
+
+/// Accounts whose stores ceased to follow. The directory may have changed before the store did, and does not change
+/// again because of that.
+#[derive(Default)]
+struct Stopped {
+    accounts: Mutex<BTreeSet<AccountId>>,
+    more: Notify,
+}
+
+impl Stopped {
+    fn add(&self, account: AccountId) {
+        self.accounts.lock().insert(account);
+        self.more.notify_one();
+    }
+
+    fn take(&self) -> BTreeSet<AccountId> {
+        std::mem::take(&mut *self.accounts.lock())
+    }
 }
 
 struct Running {
@@ -91,8 +112,9 @@ impl Keeper {
         let turns = (0..KEEPER_LOCKS).map(|_| tokio::sync::Mutex::default()).collect();
         let (differed, following, throttle) = (Arc::default(), Mutex::default(), Throttle::new(local.latency()));
         let awaited = Awaited::new(book.clone(), peers.clone(), clock.clone());
-        let tasks = TaskTracker::new();
-        Arc::new(Keeper { node, local, peers, book, awaited, clock, throttle, differed, following, turns, tasks })
+        let (tasks, stopped) = (TaskTracker::new(), Arc::default());
+        let parts = Keeper { node, local, peers, book, awaited, clock, throttle, differed, following, turns, tasks, stopped };
+        Arc::new(parts)
     }
 
     /// How often copies here were found to differ from their sources since the node started, and which one when the
@@ -144,9 +166,11 @@ impl Keeper {
             tokio::select! {
                 ended = changed.changed() => if ended.is_err() { return std::future::pending().await },
                 () = waited => {}
+                () = self.stopped.more.notified() => {}
             }
             changed.mark_unchanged();
             due = failed;
+            due.extend(self.stopped.take());
             match self.book.changed_since(since).await {
                 Ok((accounts, now)) => {
                     since = now;
@@ -232,9 +256,9 @@ impl Keeper {
             (Duty::Serve { epoch }, Some((handle, head))) => {
                 self.stop_following(account);
                 if (head.role, head.epoch) != (Role::Active, epoch) {
-                    failpoint::reached("target-activating");
+                    failpoint::reached("store-activating");
                     handle.set_role(epoch, Role::Active).await?;
-                    failpoint::reached("target-active");
+                    failpoint::reached("store-active");
                     tracing::info!(%account, %epoch, "the account is served from here");
                 }
                 self.awaited.look_after(&handle).await?;
@@ -243,13 +267,14 @@ impl Keeper {
                 // A copy that was there is gone: nothing may be promised of it, before anybody could take it for whole.
                 take_back(&*self.book, self.node, account).await?;
                 self.local.create_follower(account, epoch).await?;
-                failpoint::reached("target-made");
+                failpoint::reached("store-made");
                 return Ok(false);
             }
             (Duty::BecomeFollower { epoch }, Some((handle, _))) => {
                 self.stop_following(account);
+                failpoint::reached("store-leaving");
                 handle.set_role(epoch, Role::Follower).await?;
-                failpoint::reached("source-following");
+                failpoint::reached("store-following");
                 tracing::info!(%account, %epoch, "the account is served elsewhere, and followed here");
                 return Ok(false);
             }
@@ -277,6 +302,11 @@ impl Keeper {
         let (throttle, clock) = (self.throttle.clone(), self.clock.clone());
         let (follower, work) = Follower::start(account, placement, local, peers, throttle, book, clock);
         follower.set_awaited(is_awaited);
+        let stopped = self.stopped.clone();
+        let work = async move {
+            work.await;
+            stopped.add(account);
+        };
         let task = self.tasks.spawn(work).abort_handle();
         following.insert(account, Running { follower, task, differed: self.differed.clone() });
     }

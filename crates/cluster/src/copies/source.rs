@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use sterna_account::Account;
 use sterna_account::follow::{PAGE_OPERATIONS_MAX, PAGE_ROWS_MAX};
 use sterna_account::local::{LocalAccount, LocalAccounts};
-use sterna_base::{AccountId, NodeId};
+use sterna_base::{AccountId, NodeId, failpoint};
 
 use super::awaited::Awaited;
 use super::book::{CopyBook, CopyStage};
@@ -96,6 +96,7 @@ impl CopySource {
         match method {
             path::PAGE => {
                 let call: PageCall = unpack(body)?;
+                failpoint::reached("source-paging");
                 pack(&account.page(call.after, rows_max(call.rows_max), PAGE_OPERATIONS_MAX).await?)
             }
             path::CONTAINERS => pack(&account.containers_of_copy().await?),

@@ -15,7 +15,7 @@ use sterna_account::{
     Account, AccountError, Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item,
     ItemFlags, ItemParts, Mutation, UidSet,
 };
-use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, NodeId, OperationId, Uid};
+use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, NodeId, OperationId, Uid, failpoint};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -214,6 +214,9 @@ impl<'a> Hold<'a> {
     async fn attempt(&mut self) -> Result<Arc<dyn Account>, AccountError> {
         let current = self.account.current().await?;
         if self.tried.is_none_or(|(placement, _)| placement != current.placement) {
+            if self.tried.is_some() {
+                failpoint::reached("edge-rerouting");
+            }
             self.tried = Some((current.placement, self.account.world.is_down(current.placement.node)));
         }
         Ok(current.handle)
@@ -238,6 +241,7 @@ impl<'a> Hold<'a> {
         if !passing || known_down || Instant::now() >= self.until {
             return Err(error);
         }
+        failpoint::reached("edge-holding");
         if let Some((placement, _)) = self.tried {
             self.account.forget(placement);
         }

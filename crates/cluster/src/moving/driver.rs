@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::book::{BookError, MoveBook, MoveEntry, Wish};
 use super::core::answers::{Answers, Party};
-use super::core::step::{MovePhase, Step, next_step};
+use super::core::step::{AbortReason, MovePhase, Step, next_step};
 use crate::copies::calls::{CopyState, ReadyCall, SealCall};
 use crate::copies::client::{ClientError, CopiesClient};
 use crate::limits::{COPIES_EXPIRE_ROUND_MS, MOVES_LISTED_MAX, MOVES_ROUND_MS};
@@ -21,6 +21,13 @@ pub struct Driver {
     book: Arc<dyn MoveBook>,
     copies: CopiesClient,
     clock: Arc<dyn Clock>,
+}
+
+/// What both ends of a move said, and what the last call that failed met.
+#[derive(Default)]
+struct Said {
+    answers: Answers,
+    trouble: Option<String>,
 }
 
 /// Whether a move's task has more to do.
@@ -114,10 +121,10 @@ impl Driver {
 
     /// Works on one move until it is over, or paused.
     async fn drive(&self, account: AccountId) {
-        let (mut answers, mut changed) = (Answers::default(), self.book.changed());
+        let (mut said, mut changed) = (Said::default(), self.book.changed());
         loop {
             changed.mark_unchanged();
-            let progress = match self.step(account, &mut answers).await {
+            let progress = match self.step(account, &mut said).await {
                 Ok(progress) => progress,
                 Err(error) => {
                     tracing::warn!(%account, %error, "a step of a move failed in the directory; it is tried again");
@@ -139,30 +146,32 @@ impl Driver {
         }
     }
 
-    async fn step(&self, account: AccountId, answers: &mut Answers) -> Result<Progress, BookError> {
+    async fn step(&self, account: AccountId, heard: &mut Said) -> Result<Progress, BookError> {
         let Some(entry) = self.book.entry(account).await? else { return Ok(Progress::Ended) };
         let is_cut_over = matches!(entry.view.phase, MovePhase::CutOver { .. });
         match entry.wish {
             Wish::GiveUp => {
                 self.book.abort(account, false, "the job was aborted").await?;
+                failpoint::reached("main-given-up");
                 return Ok(Progress::Ended);
             }
             Wish::Pause if !is_cut_over => return Ok(Progress::Ended),
             _ => {}
         }
         let view = entry.view;
-        match next_step(&view, answers, self.clock.now()) {
+        match next_step(&view, &heard.answers, self.clock.now()) {
             Step::StartCopying => {
+                failpoint::reached("main-planned");
                 self.book.start_copying(account).await?;
                 failpoint::reached("main-copying");
             }
             Step::AskSource => {
                 let said = self.copies.state(view.from, account).await;
-                self.heard(&mut answers.source, view.from, account, said);
+                self.heard(heard, |answers| &mut answers.source, view.from, said);
             }
             Step::AskTarget => {
                 let said = self.copies.state(view.to, account).await;
-                self.heard(&mut answers.target, view.to, account, said);
+                self.heard(heard, |answers| &mut answers.target, view.to, said);
             }
             Step::StartCutOver { deadline } => {
                 let end = self.clock.now().plus_ms(self.book.cut_over_ms().await.max(1));
@@ -170,28 +179,37 @@ impl Driver {
                 failpoint::reached("main-cut-over");
             }
             Step::Seal { epoch } => {
-                let said = self.copies.seal(view.from, account, &SealCall { epoch }).await;
-                self.heard(&mut answers.source, view.from, account, said.map(Some));
+                let call = SealCall { epoch };
+                let said = self.in_time(view.phase, view.from, self.copies.seal(view.from, account, &call)).await;
+                self.heard(heard, |answers| &mut answers.source, view.from, said.map(Some));
                 failpoint::reached("main-sealed");
             }
             Step::MakeReady { end, epoch } => {
-                let said = self.copies.make_ready(view.to, account, ReadyCall { end, epoch }).await;
-                self.heard(&mut answers.target, view.to, account, said.map(Some));
+                let call = self.copies.make_ready(view.to, account, ReadyCall { end, epoch });
+                let said = self.in_time(view.phase, view.to, call).await;
+                self.heard(heard, |answers| &mut answers.target, view.to, said.map(Some));
                 failpoint::reached("main-ready");
             }
             Step::Commit { epoch } => {
+                failpoint::reached("main-committing");
                 self.book.commit(account, epoch).await?;
                 failpoint::reached("main-committed");
                 tracing::info!(%account, from = %view.from, to = %view.to, %epoch, "the account was moved");
                 return Ok(Progress::Ended);
             }
             Step::Abort { retry, reason } => {
+                // What took too long usually has a cause, and the administrator can do something about that.
+                let reason = match (reason, std::mem::take(heard).trouble) {
+                    (AbortReason::Deadline, Some(trouble)) => format!("{reason}: {trouble}"),
+                    (reason, _) => reason.to_string(),
+                };
                 tracing::warn!(%account, to = %view.to, %reason, again = retry.is_some(), "a cut-over was given up");
-                *answers = Answers::default();
+                failpoint::reached("main-aborting");
                 match retry {
-                    Some(_) => self.book.abort(account, true, &reason.to_string()).await?,
-                    None => self.book.fail(account, &reason.to_string()).await?,
+                    Some(_) => self.book.abort(account, true, &reason).await?,
+                    None => self.book.fail(account, &reason).await?,
                 }
+                failpoint::reached("main-aborted");
             }
             Step::Wait { until } => return Ok(Progress::Waits(until)),
             // The target follows the directory by itself.
@@ -200,13 +218,40 @@ impl Driver {
         Ok(Progress::GoesOn)
     }
 
-    fn heard(&self, party: &mut Party, node: NodeId, account: AccountId, said: Result<Option<CopyState>, ClientError>) {
-        let now = self.clock.now();
+    /// A call of a cut-over, up to its deadline: a server that hangs must not keep the account sealed for as long as it
+    /// takes to be noticed.
+    async fn in_time(
+        &self,
+        phase: MovePhase,
+        node: NodeId,
+        call: impl Future<Output = Result<CopyState, ClientError>>,
+    ) -> Result<CopyState, ClientError> {
+        let MovePhase::CutOver { deadline, .. } = phase else { return call.await };
+        let left_ms = (deadline.0 - self.clock.now().0).max(0).unsigned_abs();
+        let answer = tokio::time::timeout(Duration::from_millis(left_ms), call).await;
+        answer.unwrap_or_else(|_| Err(ClientError::Late(self.copies.name(node))))
+    }
+
+    fn heard(
+        &self,
+        heard: &mut Said,
+        party: impl FnOnce(&mut Answers) -> &mut Party,
+        node: NodeId,
+        said: Result<Option<CopyState>, ClientError>,
+    ) {
+        let (now, party) = (self.clock.now(), party(&mut heard.answers));
         match said {
-            Ok(state) => party.answered(state.map(|state| state.said()), now),
+            Ok(state) => {
+                party.answered(state.map(|state| state.said()), now);
+                heard.trouble = None;
+            }
             Err(error) => {
-                tracing::debug!(%account, %node, %error, "a party of a move did not do what it was asked");
+                tracing::debug!(%node, %error, "a party of a move did not do what it was asked");
                 party.failed(now);
+                // That the time was over says less than what was met before.
+                if heard.trouble.is_none() || !matches!(error, ClientError::Late(_)) {
+                    heard.trouble = Some(error.to_string());
+                }
             }
         }
     }

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use sterna_base::{AccountId, Epoch, NodeId};
+use sterna_base::{AccountId, Epoch, NodeId, failpoint};
 use sterna_directory::request::{NewShared, NewUser};
 use sterna_directory::{Done, PendingStore, Reader, Request, RequestError, RowKind};
 
@@ -158,6 +158,7 @@ impl AdminState {
             tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
             return;
         }
+        failpoint::reached("main-store-gone");
         if let Err(error) = self.directory.submit(Request::StoreGone { account, server }).await {
             tracing::warn!(%account, %error, "a deleted store could not be noted; it will be tried again");
         }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
 use sterna_account::shares::{Shares, SharesError};
 use sterna_account::{Account, AccountError, CommitError, StoreError, first_containers};
-use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp};
+use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp, failpoint};
 use sterna_cluster::copies::{CopyStage, Keeper, StageReport};
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
 use sterna_cluster::rpc::wire::RELEASE;
@@ -131,7 +131,10 @@ impl NodeControl for Control {
         if let Some(keeper) = &self.keeper {
             keeper.stop_following(account);
         }
-        Ok(local.delete(account).await?)
+        failpoint::reached("store-deleting");
+        local.delete(account).await?;
+        failpoint::reached("store-deleted");
+        Ok(())
     }
 
     async fn status(&self) -> NodeStatus {
