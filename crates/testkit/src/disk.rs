@@ -12,9 +12,13 @@ use crate::binary;
 /// What fills it is written in pieces of this size first, then byte by byte of a page.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// What may be written while the disk is being filled.
+const SLACK_BYTES: usize = 4 * 1024 * 1024;
+
 /// A mounted disk; unmounted when it is dropped.
 pub struct Disk {
     folder: TempDir,
+    size_bytes: usize,
 }
 
 impl Disk {
@@ -30,7 +34,7 @@ impl Disk {
         let options = format!("size={size_bytes}");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).status();
         assert!(mounted.is_ok_and(|status| status.success()), "mounting {}", folder.path().display());
-        Some(Disk { folder })
+        Some(Disk { folder, size_bytes })
     }
 
     /// Where it is mounted.
@@ -38,11 +42,15 @@ impl Disk {
         self.folder.path()
     }
 
-    /// Takes all space that is left.
+    /// Takes all space that is left: makes the disk hardly larger than what is on it, and writes the rest full.
     ///
     /// # Panics
     /// When that fails for another reason than a full disk.
     pub fn fill(&self) {
+        let used = rustix::fs::statvfs(self.path()).map(|disk| (disk.f_blocks - disk.f_bfree) * disk.f_frsize);
+        let used = used.unwrap_or_else(|error| panic!("{}: {error}", self.path().display()));
+        // Somebody may be writing.
+        self.resize(usize::try_from(used).unwrap_or(usize::MAX) + SLACK_BYTES);
         let file = OpenOptions::new().create(true).append(true).open(self.filler());
         let mut file = file.unwrap_or_else(|error| panic!("the filler: {error}"));
         for size in [PIECE_BYTES, 1] {
@@ -62,6 +70,13 @@ impl Disk {
     /// When it wasn't filled.
     pub fn free(&self) {
         fs::remove_file(self.filler()).unwrap_or_else(|error| panic!("the filler: {error}"));
+        self.resize(self.size_bytes);
+    }
+
+    fn resize(&self, size_bytes: usize) {
+        let options = format!("remount,size={size_bytes}");
+        let mounted = Command::new("mount").args(["-o", &options]).arg(self.path()).status();
+        assert!(mounted.is_ok_and(|status| status.success()), "resizing {}", self.path().display());
     }
 
     fn filler(&self) -> PathBuf {

@@ -130,6 +130,16 @@ impl Installation {
         self.folder.path()
     }
 
+    /// The folder with a node's armed failpoints; not in its own, which may be on a disk that is full.
+    pub(crate) fn failpoints(&self, name: &str) -> PathBuf {
+        self.folder.path().join("failpoints").join(name)
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
     /// A node by its name.
     ///
     /// # Panics
@@ -195,7 +205,8 @@ impl Installation {
     /// # Panics
     /// When it neither serves nor ends in time.
     pub fn try_serve(&mut self, name: &str) -> Option<ExitStatus> {
-        let environment = self.environment.clone();
+        let (environment, failpoints) = (self.environment.clone(), self.failpoints(name));
+        fs::create_dir_all(&failpoints).unwrap_or_else(|error| panic!("{}: {error}", failpoints.display()));
         let node = self.node_mut(name);
         let socket = node.dir.join("notify.sock");
         let _ = fs::remove_file(&socket);
@@ -205,7 +216,8 @@ impl Installation {
         let dir = node.dir.to_string_lossy().into_owned();
         let mut command = node.command(&["serve", "--dir", &dir]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        command.env("STERNA_END_WITH_PARENT", "1").env("NOTIFY_SOCKET", &socket).envs(environment);
+        command.env("STERNA_END_WITH_PARENT", "1").env("NOTIFY_SOCKET", &socket);
+        command.env("STERNA_FAILPOINTS", &failpoints).envs(environment);
         let mut process = command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}"));
         ready.set_nonblocking(true).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
         let mut state = [0; 256];
@@ -271,9 +283,19 @@ impl Installation {
     }
 
     /// Runs an administration command at a node.
+    ///
+    /// # Panics
+    /// When it can't be started.
     pub fn admin(&self, node: &str, arguments: &[&str]) -> Output {
-        let socket = self.node(node).dir.join("admin.sock").to_string_lossy().into_owned();
-        binary::run(&[&["--socket", &socket], arguments].concat())
+        let output = self.admin_command(node, arguments).output();
+        output.unwrap_or_else(|error| panic!("sterna {arguments:?}: {error}"))
+    }
+
+    /// An administration command at a node, not yet run; it says nothing if nobody takes its output.
+    pub fn admin_command(&self, node: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary::sterna());
+        command.arg("--socket").arg(self.node(node).dir.join("admin.sock")).args(arguments);
+        command
     }
 
     /// The same, and returns what it printed.

@@ -11,15 +11,21 @@ use crate::smtp::Smtp;
 use crate::wait::until;
 
 /// How long one message may take until it is acknowledged, and a ledger until it has grown.
-const PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How one message went.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Entry {
+pub(crate) struct Entry {
     /// Tries that ended with a temporary refusal.
-    refused: usize,
+    pub(crate) refused: usize,
+    /// Tries that were not answered, because the connection ended.
+    pub(crate) unanswered: usize,
     /// The UID that APPEND promised.
-    uid: Option<u32>,
+    pub(crate) uid: Option<u32>,
+    /// Whether a STORE of `\\Flagged` was acknowledged.
+    pub(crate) is_flagged: bool,
+    /// Whether its EXPUNGE was acknowledged.
+    pub(crate) is_expunged: bool,
 }
 
 /// What the senders know.
@@ -30,6 +36,7 @@ pub struct Ledger {
     count: AtomicUsize,
     refused: AtomicUsize,
     ended: AtomicBool,
+    pub(crate) interrupted: Mutex<Vec<String>>,
 }
 
 impl Ledger {
@@ -83,10 +90,35 @@ impl Ledger {
                 }
                 acknowledged
             });
-            let mut acknowledged = self.acknowledged.lock().unwrap_or_else(|error| panic!("{error}"));
-            acknowledged.insert(subject, Entry { refused, uid });
-            self.count.fetch_add(1, Ordering::SeqCst);
+            self.acknowledge(&subject, |entry| (entry.refused, entry.uid) = (refused, uid));
         }
+    }
+
+    /// Notes one more acknowledgement.
+    pub(crate) fn acknowledge(&self, subject: &str, what: impl FnOnce(&mut Entry)) {
+        let mut acknowledged = self.acknowledged.lock().unwrap_or_else(|error| panic!("{error}"));
+        what(acknowledged.entry(subject.to_owned()).or_default());
+        self.count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Notes a try that was refused.
+    pub(crate) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether the writers are to end.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// How many acknowledgements there were so far.
+    pub fn acknowledgements(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Why connections of writers that come back have ended so far.
+    pub fn interruptions(&self) -> Vec<String> {
+        self.interrupted.lock().unwrap_or_else(|error| panic!("{error}")).clone()
     }
 
     /// Ends the senders when it is dropped, also when their test fails.
@@ -112,29 +144,43 @@ impl Ledger {
     }
 
     /// Compares a mailbox with what was written to it under `name`: every acknowledged message is there, once, under
-    /// the UID that was promised, and nothing else is; UIDs grow; UIDVALIDITY is the one given.
+    /// the UID that was promised, with the flag that was stored; none that was expunged is; nothing else is; UIDs grow;
+    /// UIDVALIDITY is the one given.
     ///
     /// # Panics
     /// When anything differs.
     pub fn compare(&self, imap: &mut Imap, mailbox: &str, name: &str, uid_validity: u32) {
         let now = uid_status(imap, mailbox).unwrap_or_else(|| panic!("no status of {mailbox}"));
         assert_eq!(now.0, uid_validity, "UIDVALIDITY of {mailbox}");
-        let found = subjects(imap, mailbox);
-        assert!(found.windows(2).all(|pair| pair[0].0 < pair[1].0), "UIDs of {mailbox} grow");
-        let mut uids: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        found.iter().for_each(|(uid, subject)| uids.entry(subject).or_default().push(*uid));
+        let found = messages(imap, mailbox);
+        assert!(found.windows(2).all(|pair| pair[0].uid < pair[1].uid), "UIDs of {mailbox} grow");
+        let mut by_subject: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();
+        found.iter().for_each(|message| by_subject.entry(&message.subject).or_default().push(message));
         let entries = self.acknowledged.lock().unwrap_or_else(|error| panic!("{error}"));
         let written: Vec<_> = entries.iter().filter(|(subject, _)| subject.starts_with(name)).collect();
         assert!(!written.is_empty(), "nobody wrote {name}");
         for (subject, entry) in &written {
-            let there = uids.remove(subject.as_str()).unwrap_or_default();
-            // A refused APPEND may have got through before the server was gone, and is another message when it comes
-            // again. A message that comes again by LMTP is known by the edge, and stays one.
-            let most = if entry.uid.is_some() { 1 + entry.refused } else { 1 };
-            assert!((1..=most).contains(&there.len()), "{subject}: {entry:?}, {there:?}");
-            assert!(entry.uid.is_none_or(|uid| there.contains(&uid)), "{subject}: {entry:?}, {there:?}");
+            entry.compare(subject, &by_subject.remove(subject.as_str()).unwrap_or_default());
         }
-        assert!(uids.is_empty(), "nobody wrote {uids:?}");
+        assert!(by_subject.is_empty(), "nobody wrote {by_subject:?}");
+    }
+}
+
+impl Entry {
+    fn compare(&self, subject: &str, there: &[&Message]) {
+        // A refused APPEND may have got through before the server was gone, and is another message when it comes again.
+        // A message that comes again by LMTP is known by the edge, and stays one, unless that edge is gone.
+        let more = self.unanswered + if self.uid.is_some() { self.refused } else { 0 };
+        let least = usize::from(!self.is_expunged);
+        assert!((least..=least + more).contains(&there.len()), "{subject}: {self:?}, {there:?}");
+        let Some(uid) = self.uid else { return };
+        match there.iter().find(|message| message.uid == uid) {
+            None => assert!(self.is_expunged, "{subject}: {self:?}, {there:?}"),
+            Some(message) => {
+                assert!(!self.is_expunged, "{subject} is there again: {self:?}, {there:?}");
+                assert!(!self.is_flagged || message.flags.contains("\\Flagged"), "{subject}: {self:?}, {there:?}");
+            }
+        }
     }
 }
 
@@ -151,7 +197,7 @@ fn answered<T>(answer: std::io::Result<T>) -> T {
 }
 
 /// From "OK [APPENDUID validity uid] ..".
-fn appended_uid(answer: &Answer) -> u32 {
+pub(crate) fn appended_uid(answer: &Answer) -> u32 {
     let code = answer.status.split(']').next().unwrap_or_default();
     code.rsplit(' ').next().and_then(|uid| uid.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"))
 }
@@ -164,18 +210,34 @@ pub fn uid_status(imap: &mut Imap, mailbox: &str) -> Option<(u32, u32)> {
     Some((value("UIDVALIDITY")?, value("UIDNEXT")?))
 }
 
-/// Every message of a mailbox: UID and subject, in the order of the mailbox.
-fn subjects(imap: &mut Imap, mailbox: &str) -> Vec<(u32, String)> {
-    assert!(answered(imap.command(&format!("EXAMINE {mailbox}"))).ok());
-    let answer = answered(imap.command("FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])"));
-    assert!(answer.ok(), "{}", answer.status);
-    let uids = answer.lines.iter().filter(|line| line.contains(" FETCH ")).map(|line| {
-        let after = line.split_once("UID ").unwrap_or_else(|| panic!("{line}")).1;
-        after.split(' ').next().and_then(|uid| uid.parse().ok()).unwrap_or_else(|| panic!("{line}"))
-    });
-    let subjects = answer.literals.iter().map(|header| {
+/// A message as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its UID.
+    pub uid: u32,
+    /// Its subject, which is its name.
+    pub subject: String,
+    /// Its flags, as FETCH lists them.
+    pub flags: String,
+}
+
+/// Every message of a mailbox, in the order of the mailbox.
+///
+/// # Panics
+/// When the mailbox can't be read.
+pub fn messages(imap: &mut Imap, mailbox: &str) -> Vec<Message> {
+    let examined = answered(imap.command(&format!("EXAMINE {mailbox}")));
+    assert!(examined.ok(), "{examined:?}");
+    let answer = answered(imap.command("FETCH 1:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])"));
+    assert!(answer.ok() || examined.lines.iter().any(|line| line == "* 0 EXISTS"), "{}", answer.status);
+    let lines = answer.lines.iter().filter(|line| line.contains(" FETCH "));
+    let message = |(line, header): (&String, &Vec<u8>)| {
+        let after = |name: &str| line.split_once(name).unwrap_or_else(|| panic!("{line}")).1;
+        let uid = after("UID ").split([' ', ')']).next().and_then(|uid| uid.parse().ok());
+        let flags = after("FLAGS (").split(')').next().unwrap_or_default().replace("\\Recent", "");
         let header = String::from_utf8_lossy(header);
-        header.trim().strip_prefix("Subject: ").unwrap_or_else(|| panic!("{header}")).to_owned()
-    });
-    uids.zip(subjects).collect()
+        let subject = header.trim().strip_prefix("Subject: ").unwrap_or_else(|| panic!("{header}")).to_owned();
+        Message { uid: uid.unwrap_or_else(|| panic!("{line}")), subject, flags: flags.trim().to_owned() }
+    };
+    lines.zip(&answer.literals).map(message).collect()
 }

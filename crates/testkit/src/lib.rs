@@ -5,12 +5,15 @@
 pub mod binary;
 pub mod demo;
 pub mod disk;
+pub mod failpoints;
 pub mod imap;
 pub mod installation;
 pub mod ledger;
+pub mod moving;
 pub mod network;
 pub mod raw;
 pub mod smtp;
 pub mod time;
 pub mod wait;
+mod writers;
 pub mod zoo;

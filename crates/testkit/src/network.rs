@@ -19,6 +19,9 @@ const PORTS: Ports = Ports { imap: 1143, imaps: 1993, smtp: 1025, submission: 15
 /// The port for other nodes.
 const CLUSTER_PORT: u16 = 7700;
 
+/// The hardware address of no node.
+const NOBODY: &str = "02:00:00:00:00:01";
+
 /// A switch with a node at each cable. Gone when it is dropped.
 pub struct Network {
     prefix: String,
@@ -87,6 +90,19 @@ impl Network {
     /// The cable is pulled, and the node sees it.
     pub fn unplug(&self, name: &str) {
         ip(&["-n", &self.space("switch"), "link", "set", name, "down"]);
+    }
+
+    /// What `from` sends to `to` is lost, as if the switch didn't know it; nothing else is.
+    pub fn cut_way(&self, from: &str, to: &str) {
+        let address = self.address(to).to_string();
+        let nobody = ["neighbour", "replace", &address, "lladdr", NOBODY, "dev", INTERFACE, "nud", "permanent"];
+        ip(&[&["-n", &self.space(from)], &nobody[..]].concat());
+    }
+
+    /// The way is as it was.
+    pub fn heal_way(&self, from: &str, to: &str) {
+        let address = self.address(to).to_string();
+        ip(&["-n", &self.space(from), "neighbour", "delete", &address, "dev", INTERFACE]);
     }
 
     /// As it was.

@@ -1,6 +1,6 @@
 //! A client without manners: any bytes, at any speed, and no promise to read.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
@@ -73,6 +73,14 @@ impl Raw {
             Err(error) => Err(error),
             Ok(_) => Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned())),
         }
+    }
+
+    /// Reads so many bytes.
+    ///
+    /// # Errors
+    /// When the server hangs up before, or nothing comes in time.
+    pub fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.stream.read_exact(bytes)
     }
 
     /// Reads up to a line that contains this.

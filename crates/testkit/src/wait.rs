@@ -19,3 +19,11 @@ pub fn until<T>(what: &str, within: Duration, mut probe: impl FnMut() -> Option<
         std::thread::park_timeout(PAUSE);
     }
 }
+
+/// Lets time pass: for faults whose length is what is tested. Whatever can be waited for is waited for with [`until`].
+pub fn pass(time: Duration) {
+    let start = Instant::now();
+    while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+        std::thread::park_timeout(left);
+    }
+}
