@@ -19,10 +19,14 @@ use tracing::span;
 
 use crate::dialog::Server;
 
-/// An account whose reading of items, and whose commits, fail with this once it is set.
+/// What fails with this once it is set.
+type Fault = Arc<Mutex<Option<AccountError>>>;
+
+/// An account whose reading of items, and whose commits, may fail, or only the news of it.
 struct Failing {
     account: Arc<dyn Account>,
-    fault: Arc<Mutex<Option<AccountError>>>,
+    fault: Fault,
+    news: Fault,
     /// Whether it can list all of its containers.
     can_list: bool,
 }
@@ -79,6 +83,7 @@ impl Account for Failing {
         self.account.expunged(container, since, after, limit).await
     }
     async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, AccountError> {
+        self.news.lock().unwrap().clone().map_or(Ok(()), Err)?;
         self.account.changes(after, limit).await
     }
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
@@ -142,8 +147,8 @@ impl tracing::Subscriber for Log {
 async fn what_fails_is_told_to_the_client_and_once_to_the_operator() {
     let mut server = Server::start().await;
     let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
-    let fault = Arc::new(Mutex::new(None));
-    server.through(Arc::new(Only(Arc::new(Failing { account, fault: fault.clone(), can_list: true }))));
+    let (fault, news) = (Fault::default(), Fault::default());
+    server.through(Arc::new(Only(Arc::new(Failing { account, fault: fault.clone(), news, can_list: true }))));
     let log = Log::default();
     let _logging = tracing::subscriber::set_default(log.clone());
     let mut client = server.login().await;
@@ -184,7 +189,7 @@ async fn what_fails_is_told_to_the_client_and_once_to_the_operator() {
 async fn a_command_on_one_mailbox_asks_for_no_other() {
     let mut server = Server::start().await;
     let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
-    server.through(Arc::new(Only(Arc::new(Failing { account, fault: Arc::default(), can_list: false }))));
+    server.through(Arc::new(Only(Arc::new(Failing { account, fault: Fault::default(), news: Fault::default(), can_list: false }))));
     server
         .login()
         .await
@@ -230,4 +235,22 @@ async fn a_command_on_one_mailbox_asks_for_no_other() {
     ",
         )
         .await;
+}
+
+#[tokio::test]
+async fn what_a_client_has_just_appended_is_never_ignored() {
+    let mut server = Server::start().await;
+    let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
+    let (fault, news) = (Fault::default(), Fault::default());
+    server.through(Arc::new(Only(Arc::new(Failing { account, fault, news: news.clone(), can_list: true }))));
+    let mut client = server.login().await;
+    client.say("C: a SELECT INBOX\nS: ...\nS: a OK *").await;
+    // Its server is lost right after the message was taken, so this session can't see it.
+    *news.lock().unwrap() = Some(AccountError::Unavailable("no route".into()));
+    client.say("C: b APPEND INBOX {3+}\nC: abc\nS: b OK [APPENDUID * 1] *").await;
+    client.say("C: c UID STORE 1 +FLAGS.SILENT (\\Flagged)\nS: c NO [UNAVAILABLE] *").await;
+    client.say("C: d UID FETCH 1 FLAGS\nS: d NO [UNAVAILABLE] *").await;
+    *news.lock().unwrap() = None;
+    client.say("C: e UID STORE 1 +FLAGS.SILENT (\\Flagged)\nS: ...\nS: e OK *").await;
+    client.say("C: f UID SEARCH FLAGGED\nS: * SEARCH 1\nS: f OK *").await;
 }
