@@ -76,6 +76,8 @@ pub struct Session {
     pub upgrading: bool,
     /// Its name, for the log.
     command: &'static str,
+    /// Whether news of the selected mailbox could not be told after the last command.
+    untold: bool,
     started: Instant,
     bad_commands: u32,
     ended: bool,
@@ -98,6 +100,7 @@ impl Session {
             tag: String::new(),
             upgrading: false,
             command: "",
+            untold: false,
             started: Instant::now(),
             bad_commands: 0,
             ended: false,
@@ -247,7 +250,9 @@ impl Session {
 
     async fn dispatch_selected(&mut self, body: Body) -> Outcome {
         // Without its news a mailbox is still answered for as far as it is known: what the account can't do, it says.
-        if let Err(error) = self.refresh_selected().await {
+        // What could not be told after the last command is told before this one, which may name it.
+        let refreshed = if self.untold { self.tell(false).await } else { self.refresh_selected().await };
+        if let Err(error) = refreshed {
             // What this client has just added it may name, and to ignore that would be an OK for nothing.
             let leaves = matches!(body, Body::Check | Body::Close | Body::Unselect);
             if !leaves && self.has_committed_unseen() {
@@ -288,7 +293,9 @@ impl Session {
                 account_reply(&error)
             }
         };
-        if let Err(error) = self.tell(expunge).await {
+        let told = self.tell(expunge).await;
+        self.untold = told.is_err();
+        if let Err(error) = told {
             tracing::debug!(peer = %self.peer, %error, "a view could not be refreshed");
             if !failed && !is_passing(&error) {
                 self.log_failure(&error);

@@ -243,6 +243,8 @@ async fn what_a_client_has_just_appended_is_never_ignored() {
     let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
     let (fault, news) = (Fault::default(), Fault::default());
     server.through(Arc::new(Only(Arc::new(Failing { account, fault, news: news.clone(), can_list: true }))));
+    // Where a line is first logged without anybody who listens, nobody hears it later, in the other test either.
+    let _logging = tracing::subscriber::set_default(Log::default());
     let mut client = server.login().await;
     client.say("C: a SELECT INBOX\nS: ...\nS: a OK *").await;
     // Its server is lost right after the message was taken, so this session can't see it.
