@@ -189,7 +189,12 @@ async fn what_fails_is_told_to_the_client_and_once_to_the_operator() {
 async fn a_command_on_one_mailbox_asks_for_no_other() {
     let mut server = Server::start().await;
     let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
-    server.through(Arc::new(Only(Arc::new(Failing { account, fault: Fault::default(), news: Fault::default(), can_list: false }))));
+    server.through(Arc::new(Only(Arc::new(Failing {
+        account,
+        fault: Fault::default(),
+        news: Fault::default(),
+        can_list: false,
+    }))));
     server
         .login()
         .await
