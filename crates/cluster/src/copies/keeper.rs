@@ -113,7 +113,8 @@ impl Keeper {
         let (differed, following, throttle) = (Arc::default(), Mutex::default(), Throttle::new(local.latency()));
         let awaited = Awaited::new(book.clone(), peers.clone(), clock.clone());
         let (tasks, stopped) = (TaskTracker::new(), Arc::default());
-        let parts = Keeper { node, local, peers, book, awaited, clock, throttle, differed, following, turns, tasks, stopped };
+        let parts =
+            Keeper { node, local, peers, book, awaited, clock, throttle, differed, following, turns, tasks, stopped };
         Arc::new(parts)
     }
 
