@@ -33,6 +33,8 @@ mod acls;
 mod attributes;
 #[path = "../../crates/protocols/tests/imap/awkward.rs"]
 mod awkward;
+#[path = "../../crates/protocols/tests/imap/compressed.rs"]
+mod compressed;
 #[path = "../../crates/protocols/tests/imap/condstore.rs"]
 mod condstore;
 #[path = "../../crates/protocols/tests/imap/dialog.rs"]

@@ -51,6 +51,10 @@ pub enum Body {
     List(List),
     /// LSUB
     Lsub { reference: String, pattern: String },
+    /// UNAUTHENTICATE (RFC 8437)
+    Unauthenticate,
+    /// COMPRESS (RFC 4978)
+    Compress(String),
     /// NAMESPACE
     Namespace,
     /// STATUS
@@ -118,6 +122,8 @@ impl Body {
             Body::Unsubscribe(_) => "UNSUBSCRIBE",
             Body::List(_) => "LIST",
             Body::Lsub { .. } => "LSUB",
+            Body::Unauthenticate => "UNAUTHENTICATE",
+            Body::Compress(_) => "COMPRESS",
             Body::Namespace => "NAMESPACE",
             Body::Status { .. } => "STATUS",
             Body::SetAcl { .. } => "SETACL",

@@ -35,6 +35,7 @@ fn body(lexer: &mut Lexer<'_>) -> Result<Body> {
         "NOOP" => Ok(Body::Noop),
         "LOGOUT" => Ok(Body::Logout),
         "STARTTLS" => Ok(Body::Starttls),
+        "UNAUTHENTICATE" => Ok(Body::Unauthenticate),
         "NAMESPACE" => Ok(Body::Namespace),
         "IDLE" => Ok(Body::Idle),
         "CHECK" => Ok(Body::Check),
@@ -56,6 +57,7 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
             lexer.sp()?;
             Ok(Body::Login { user, password: Credential(lexer.astring()?) })
         }
+        "COMPRESS" => Ok(Body::Compress(lexer.atom()?.to_ascii_uppercase())),
         "ENABLE" => enable(lexer),
         "ID" => id(lexer),
         "SELECT" => select(lexer, false),

@@ -9,6 +9,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::deflate::Deflate;
 use super::limits::{EXCHANGE_BYTES_MAX, OUTPUT_BYTES, WRITE_WAIT};
 use crate::listener::Connection;
 
@@ -41,6 +42,8 @@ pub enum Disconnect {
 /// Both directions.
 pub struct Io {
     stream: Connection,
+    /// COMPRESS is in force.
+    deflate: Option<Box<Deflate>>,
     /// What came and was not yet used.
     pub input: BytesMut,
     /// What is to be sent.
@@ -54,7 +57,7 @@ impl Io {
     /// Over this connection.
     pub fn new(stream: Connection) -> Self {
         let (input, output) = (BytesMut::new(), BytesMut::new());
-        Io { stream, input, output, next_read: READ_BYTES_MIN, flushes: 0 }
+        Io { stream, deflate: None, input, output, next_read: READ_BYTES_MIN, flushes: 0 }
     }
 
     /// Where the client is.
@@ -76,6 +79,9 @@ impl Io {
     pub async fn flush(&mut self) -> Result<(), Disconnect> {
         if self.output.is_empty() {
             return Ok(());
+        }
+        if let Some(deflate) = &mut self.deflate {
+            self.output = deflate.pack(&self.output)?;
         }
         let (stream, output) = (&mut self.stream, &self.output);
         let write = async move {
@@ -108,9 +114,21 @@ impl Io {
             self.input = BytesMut::new();
             self.output = BytesMut::new();
         }
-        self.input.reserve(self.next_read);
+        let target = match &mut self.deflate {
+            Some(deflate) => {
+                if deflate.unpack(&mut self.input)? > 0 {
+                    return Ok(false);
+                }
+                if self.input.is_empty() {
+                    deflate.rest();
+                }
+                &mut deflate.raw
+            }
+            None => &mut self.input,
+        };
+        target.reserve(self.next_read);
         let shutdown = self.stream.shutdown().clone();
-        let read = self.stream.read_buf(&mut self.input);
+        let read = self.stream.read_buf(target);
         let count = tokio::select! {
             biased;
             // The end of the node first: a client that never stops sending would not hear of it.
@@ -122,6 +140,9 @@ impl Io {
             return Err(Disconnect::Closed);
         }
         self.next_read = if count >= self.next_read { READ_BYTES_MAX } else { READ_BYTES_MIN };
+        if let Some(deflate) = &mut self.deflate {
+            deflate.unpack(&mut self.input)?;
+        }
         Ok(false)
     }
 
@@ -159,6 +180,18 @@ impl Io {
         }
         let length = left.min(self.input.remaining() as u64) as usize;
         Ok(self.input.split_to(length).freeze())
+    }
+
+    /// Whether COMPRESS is in force.
+    pub fn is_compressed(&self) -> bool {
+        self.deflate.is_some()
+    }
+
+    /// Sends what is waiting as it is, and compresses from there on, in both directions.
+    pub async fn start_deflate(&mut self) -> Result<(), Disconnect> {
+        self.flush().await?;
+        self.deflate = Some(Box::new(Deflate::new(std::mem::take(&mut self.input))));
+        Ok(())
     }
 
     /// Encrypts. What came before the handshake was sent in the clear and is dropped: it could be anybody's.

@@ -5,6 +5,7 @@
 //! what others did.
 
 mod command;
+mod deflate;
 mod ghosts;
 mod io;
 mod limits;

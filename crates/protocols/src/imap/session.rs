@@ -74,6 +74,8 @@ pub struct Session {
     pub tag: String,
     /// Set by STARTTLS; the handshake follows its answer.
     pub upgrading: bool,
+    /// Set by COMPRESS; what follows its answer is compressed.
+    pub compressing: bool,
     /// Its name, for the log.
     command: &'static str,
     /// Whether news of the selected mailbox could not be told after the last command.
@@ -99,6 +101,7 @@ impl Session {
             failed_logins: 0,
             tag: String::new(),
             upgrading: false,
+            compressing: false,
             command: "",
             untold: false,
             started: Instant::now(),
@@ -220,6 +223,8 @@ impl Session {
     async fn dispatch_authenticated(&mut self, body: Body) -> Outcome {
         match body {
             Body::Enable(names) => commands::enable::run(self, &names),
+            Body::Unauthenticate => commands::unauthenticate::run(self),
+            Body::Compress(algorithm) => commands::compress::run(self, &algorithm),
             Body::Namespace => commands::namespace::run(self),
             Body::Select { mailbox, read_only, condstore, qresync } => {
                 commands::select::run(self, &mailbox, read_only, condstore, qresync).await
@@ -311,7 +316,21 @@ impl Session {
             self.io.start_tls().await?;
             self.framer = Framer::default();
         }
+        if std::mem::take(&mut self.compressing) {
+            self.io.start_deflate().await?;
+        }
         self.io.flush_if_full().await
+    }
+
+    /// Everything as before log-in (RFC 8437), except the number of failures.
+    pub fn forget_user(&mut self) {
+        self.selected = None;
+        self.mailbox_gone = false;
+        self.user = None;
+        self.known = None;
+        self.committed.clear();
+        self.enabled = Enabled::default();
+        self.started = Instant::now();
     }
 
     /// One line for the operator, if there is something to do or to wait for.

@@ -3,6 +3,7 @@
 mod acls;
 mod attributes;
 mod awkward;
+mod compressed;
 mod condstore;
 mod dialog;
 mod ends;

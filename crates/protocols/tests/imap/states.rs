@@ -161,3 +161,52 @@ async fn what_is_said_about_the_server() {
         )
         .await;
 }
+
+#[tokio::test]
+async fn a_connection_goes_on_with_another_user() {
+    let server = Server::shared().await;
+    let mut client = server.connect().await;
+    client
+        .say(
+            r"
+        C: a UNAUTHENTICATE
+        S: a BAD *
+        C: b LOGIN ana pw
+        S: b OK [CAPABILITY * UNAUTHENTICATE *] *
+        C: c ENABLE CONDSTORE UTF8=ACCEPT
+        S: * ENABLED CONDSTORE UTF8=ACCEPT
+        S: c OK *
+        C: d APPEND INBOX (\Deleted) {3+}
+        C: abc
+        S: d OK *
+        C: e SELECT INBOX
+        S: ...
+        S: e OK *
+        C: f UNAUTHENTICATE
+        S: f OK [CAPABILITY * AUTH=PLAIN AUTH=LOGIN] *
+        C: g FETCH 1 FLAGS
+        S: g BAD *
+        C: h LOGIN bob pw
+        S: h OK *
+        C: i SELECT INBOX
+        S: ...
+        S: * 0 EXISTS
+        S: ...
+        S: i OK *
+        C: j CREATE Entw&APw-rfe
+        S: j OK *
+        C: k LIST {0+}
+        C:  E*
+        S: * LIST (*) */* Entw&APw-rfe
+        S: k OK *
+        C: l UNAUTHENTICATE
+        S: l OK *
+        C: m AUTHENTICATE PLAIN AGFuYQBwdw==
+        S: m OK *
+        C: n STATUS INBOX (MESSAGES)
+        S: * STATUS INBOX (MESSAGES 1)
+        S: n OK *
+    ",
+        )
+        .await;
+}
