@@ -4,6 +4,7 @@
 mod arrows;
 mod bench;
 mod fuzz;
+mod imap;
 mod packages;
 mod run;
 mod soak;
@@ -19,6 +20,7 @@ const USAGE: &str = "cargo xtask TASK
   demo [ARGS]    start the demonstration: a main node and two data servers (cargo run --release -- demo)
   test           everything that must hold: format, lints, tidy, licences, all tests, real clients
   tidy           rules of the house that no lint knows; also part of `test`
+  imap-table     write the table of IMAP's RFCs (docs/internals/imap.md), which tidy keeps true
   bench [ARGS]   the same work on Sterna, Dovecot and Cyrus, in one run (installs the peers; needs root);
                  bench move: what moves cost, and how fast they are
   soak [ROUNDS]  the tests that draw their input and the simulations, with new seeds
@@ -44,6 +46,7 @@ fn run_task() -> Result<()> {
         "demo" => run::cargo(&[&["run", "--release", "--", "demo"], &strs(&rest)[..]].concat()),
         "test" => test::run(),
         "tidy" => tidy::run(),
+        "imap-table" => imap::write(),
         "bench" => bench::run(&rest),
         "soak" => soak::run(rest.first().map(String::as_str)),
         "fuzz" => fuzz::run(rest.first().map(String::as_str)),

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Result, bail};
 
-use crate::{arrows, run};
+use crate::{arrows, imap, run};
 
 /// Longest source file before somebody must look for the seam.
 const LINES_MAX: usize = 800;
@@ -20,6 +20,7 @@ fn leftovers() -> [String; 4] {
 /// Checks all tracked files, and the arrows between the crates.
 pub fn run() -> Result<()> {
     let mut findings = arrows::check()?;
+    findings.extend(imap::check()?);
     for path in run::output("git", &["ls-files", "--cached", "--others", "--exclude-standard"])?.lines() {
         let Ok(text) = fs::read_to_string(path) else { continue };
         check_file(path, &text, &mut findings);

@@ -1,0 +1,230 @@
+//! Which RFCs our IMAP keeps: the list, the table in the documentation that is made of it, and the checks that keep
+//! both true. A capability that is announced must have its code and its dialog here.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::Result;
+
+/// Where the announced ones stand.
+const CAPABILITY: &str = "crates/protocols/src/imap/command/capability.rs";
+
+/// The table for readers.
+const TABLE: &str = "docs/internals/imap.md";
+
+/// Where most of the code is, and most of the dialogs.
+const CODE: &str = "crates/protocols/src/imap/";
+const TESTS: &str = "crates/protocols/tests/imap/";
+
+/// One RFC, or what has none.
+struct Entry {
+    rfc: &'static str,
+    title: &'static str,
+    capabilities: &'static [&'static str],
+    /// Below [`CODE`], or from the top with a leading slash; none when it is not built.
+    code: &'static [&'static str],
+    /// A file below [`TESTS`], or from the top, and a word that must be in it.
+    test: (&'static str, &'static str),
+    note: &'static str,
+}
+
+const fn built(
+    rfc: &'static str,
+    title: &'static str,
+    capabilities: &'static [&'static str],
+    code: &'static [&'static str],
+    test: (&'static str, &'static str),
+) -> Entry {
+    Entry { rfc, title, capabilities, code, test, note: "" }
+}
+
+const fn missing(rfc: &'static str, title: &'static str) -> Entry {
+    Entry { rfc, title, capabilities: &[], code: &[], test: ("", ""), note: "" }
+}
+
+impl Entry {
+    const fn but(self, note: &'static str) -> Self {
+        Entry { note, ..self }
+    }
+}
+
+const ENTRIES: &[Entry] = &[
+    built("3501", "IMAP4rev1", &["IMAP4rev1", "STARTTLS", "LOGINDISABLED"], &["session.rs"], ("states.rs", "NONSENSE")),
+    built("9051", "IMAP4rev2", &["IMAP4rev2"], &["session.rs"], ("sessions.rs", "ENABLE IMAP4rev2")),
+    built("2177", "IDLE", &["IDLE"], &["command/idle.rs"], ("sessions.rs", "IDLE")),
+    built("2342", "Namespaces", &["NAMESPACE"], &["command/namespace.rs"], ("states.rs", "* NAMESPACE")),
+    built("2971", "ID", &["ID"], &["command/id.rs"], ("states.rs", "* ID")),
+    built("3348", "Child mailboxes", &["CHILDREN"], &["command/list.rs"], ("listings.rs", "\\HasChildren")),
+    missing("3502", "MULTIAPPEND"),
+    built("3516", "Binary content", &["BINARY"], &["command/binary.rs"], ("insides.rs", "BINARY")),
+    built("3691", "UNSELECT", &["UNSELECT"], &["command/close.rs"], ("states.rs", "UNSELECT")),
+    built(
+        "4314",
+        "Access control lists",
+        &["ACL", "RIGHTS=texk"],
+        &["command/acl.rs", "rights.rs"],
+        ("acls.rs", "GETACL"),
+    ),
+    built("4315", "UIDPLUS", &["UIDPLUS"], &["command/append.rs", "command/expunge.rs"], ("messages.rs", "APPENDUID")),
+    missing("4469", "CATENATE"),
+    built(
+        "4616, 4959",
+        "PLAIN, and initial responses",
+        &["AUTH=PLAIN", "AUTH=LOGIN", "SASL-IR"],
+        &["command/authenticate.rs"],
+        ("states.rs", "AUTHENTICATE PLAIN AGFuYQBwdw=="),
+    ),
+    built(
+        "4731",
+        "Extended results of SEARCH",
+        &["ESEARCH"],
+        &["command/search_result.rs"],
+        ("condstore.rs", "* ESEARCH"),
+    ),
+    built(
+        "4978",
+        "Compression",
+        &["COMPRESS=DEFLATE"],
+        &["command/compress.rs", "deflate.rs"],
+        ("compressed.rs", "COMPRESS DEFLATE"),
+    ),
+    built("5032", "WITHIN", &["WITHIN"], &["command/search.rs"], ("searches.rs", "YOUNGER")),
+    built("5161", "ENABLE", &["ENABLE"], &["command/enable.rs"], ("states.rs", "* ENABLED")),
+    built("5182", "Saved results of SEARCH", &["SEARCHRES"], &["command/search_result.rs"], ("sorts.rs", "SEARCH $")),
+    built(
+        "5256",
+        "SORT and THREAD",
+        &["SORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES"],
+        &[
+            "command/sort.rs",
+            "command/thread.rs",
+            "/crates/formats/src/imap/base_subject.rs",
+            "/crates/formats/src/imap/thread.rs",
+        ],
+        ("sorts.rs", "THREAD REFERENCES"),
+    ),
+    built("5258", "Extended LIST", &["LIST-EXTENDED"], &["command/list.rs"], ("listings.rs", "RECURSIVEMATCH")),
+    built("5267", "ESORT and CONTEXT", &["ESORT"], &["command/sort.rs"], ("sorts.rs", "SORT RETURN"))
+        .but("CONTEXT is not built"),
+    missing("5464, 9590", "METADATA"),
+    missing("5465", "NOTIFY"),
+    built("5819", "STATUS in LIST", &["LIST-STATUS"], &["command/list.rs"], ("listings.rs", "STATUS (")),
+    built("5957", "SORT by display name", &["SORT=DISPLAY"], &["command/sort.rs"], ("sorts.rs", "DISPLAYFROM")),
+    built(
+        "6154",
+        "Special uses",
+        &["SPECIAL-USE", "CREATE-SPECIAL-USE"],
+        &["command/list.rs", "command/create.rs"],
+        ("mailboxes.rs", "(USE ("),
+    ),
+    missing("6203", "SEARCH=FUZZY"),
+    built("6851", "MOVE", &["MOVE"], &["command/copy.rs", "command/carry.rs"], ("messages.rs", "MOVE")),
+    built("6855", "UTF-8", &["UTF8=ACCEPT"], &["command/enable.rs"], ("searches.rs", "ENABLE UTF8=ACCEPT")),
+    built(
+        "7162",
+        "CONDSTORE and QRESYNC",
+        &["CONDSTORE", "QRESYNC"],
+        &["command/vanished.rs", "command/store.rs"],
+        ("qresync.rs", "VANISHED (EARLIER)"),
+    ),
+    missing("7377", "MULTISEARCH"),
+    missing("7628", "OAUTHBEARER"),
+    missing("7677", "SCRAM-SHA-256"),
+    built(
+        "7888",
+        "Literals without waiting",
+        &["LITERAL+"],
+        &["/crates/formats/src/imap/frame.rs"],
+        ("/crates/formats/tests/imap/streams.rs", "+}"),
+    ),
+    built("7889", "APPENDLIMIT", &["APPENDLIMIT=67108864"], &["command/append.rs"], ("messages.rs", "TOOBIG")),
+    built(
+        "8437",
+        "UNAUTHENTICATE",
+        &["UNAUTHENTICATE"],
+        &["command/unauthenticate.rs"],
+        ("states.rs", "UNAUTHENTICATE"),
+    ),
+    built("8438", "STATUS=SIZE", &["STATUS=SIZE"], &["command/status.rs"], ("messages.rs", "UNSEEN SIZE")),
+    built("8440", "MYRIGHTS in LIST", &["LIST-MYRIGHTS"], &["command/list.rs"], ("listings.rs", "MYRIGHTS)")),
+    built("8474", "Object ids", &["OBJECTID"], &["command/object_id.rs"], ("attributes.rs", "MAILBOXID"))
+        .but("THREADID is NIL"),
+    missing("8508", "REPLACE"),
+    built("8514", "SAVEDATE", &["SAVEDATE"], &["command/fetch.rs"], ("attributes.rs", "SAVEDSINCE")),
+    built("8970", "PREVIEW", &["PREVIEW"], &["command/preview.rs"], ("attributes.rs", "PREVIEW (LAZY)")),
+    built(
+        "9208",
+        "Quotas",
+        &["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE"],
+        &["command/getquota.rs"],
+        ("attributes.rs", "GETQUOTAROOT"),
+    )
+    .but("SETQUOTA is the administrator's"),
+    built("9394", "Results by position", &["PARTIAL"], &["command/search_result.rs"], ("sorts.rs", "PARTIAL -1:-2")),
+    missing("9585", "INPROGRESS"),
+    built("9586", "UIDONLY", &["UIDONLY"], &["session.rs", "updates.rs"], ("qresync.rs", "UIDFETCH")),
+];
+
+/// Writes the table.
+pub fn write() -> Result<()> {
+    Ok(fs::write(TABLE, table())?)
+}
+
+/// What of the list is not true.
+pub fn check() -> Result<Vec<String>> {
+    let mut findings = Vec::new();
+    let mut expect = |file: &str, word: &str| match fs::read_to_string(file) {
+        Ok(text) if text.contains(word) => {}
+        Ok(_) => findings.push(format!("{file}: xtask/src/imap.rs says that it has {word:?}")),
+        Err(_) => findings.push(format!("{file}: xtask/src/imap.rs names it, and it is not there")),
+    };
+    for entry in ENTRIES.iter().filter(|entry| !entry.code.is_empty()) {
+        entry.code.iter().for_each(|file| expect(&place(CODE, file), ""));
+        expect(&place(TESTS, entry.test.0), entry.test.1);
+    }
+    let source = fs::read_to_string(CAPABILITY)?;
+    let announced: Vec<&str> = announced(&source);
+    for name in announced.iter().filter(|name| !ENTRIES.iter().any(|entry| entry.capabilities.contains(name))) {
+        findings
+            .push(format!("{CAPABILITY}: {name} is announced; say in xtask/src/imap.rs where it is and what tests it"));
+    }
+    for name in ENTRIES.iter().flat_map(|entry| entry.capabilities).filter(|name| !announced.contains(name)) {
+        findings.push(format!("{CAPABILITY}: xtask/src/imap.rs has {name}, which is not announced"));
+    }
+    if fs::read_to_string(TABLE).unwrap_or_default() != table() {
+        findings.push(format!("{TABLE}: not what xtask/src/imap.rs says; run `cargo xtask imap-table`"));
+    }
+    Ok(findings)
+}
+
+/// The words of the capabilities in the source: those in quotes, before the tests.
+fn announced(source: &str) -> Vec<&str> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let texts = code.split('"').skip(1).step_by(2);
+    let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_uppercase()) && *word != "CAPABILITY";
+    texts.flat_map(str::split_whitespace).filter(|word| *word != "Done").filter(is_name).collect()
+}
+
+fn place(above: &str, file: &str) -> String {
+    file.strip_prefix('/').map_or_else(|| format!("{above}{file}"), str::to_owned)
+}
+
+fn table() -> String {
+    let mut text = "# IMAP: which RFCs, where, and tested by what\n\n\
+        Made by `cargo xtask imap-table` from `xtask/src/imap.rs`; `cargo xtask tidy` keeps it true. Code is below\n\
+        `crates/protocols/src/imap/`, tests are below `crates/protocols/tests/imap/`, unless a path says more. Every dialog runs with the\n\
+        account on the same node, and again with it on another one.\n\n\
+        | RFC | what | announced | code | test | |\n|---|---|---|---|---|---|\n"
+        .to_owned();
+    for entry in ENTRIES {
+        let quoted = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ");
+        let is_built = !entry.code.is_empty();
+        let test = if is_built { quoted(&[entry.test.0]) } else { String::new() };
+        let note = if is_built { entry.note } else { "not built" };
+        let (rfc, title) = (entry.rfc, entry.title);
+        let line =
+            format!("| {rfc} | {title} | {} | {} | {test} | {note} |", quoted(entry.capabilities), quoted(entry.code));
+        let _ = writeln!(text, "{}", line.replace("  ", " "));
+    }
+    text
+}
