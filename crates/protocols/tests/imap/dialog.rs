@@ -11,7 +11,7 @@ use sterna_account::local::LocalAccounts;
 use sterna_account::service::{Accounts, Authenticator, Login, LoginAttempt, LoginError};
 use sterna_account::shares::{Owner, Shares, SharesError, Sharing, Who};
 use sterna_account::{Identifier, Mutation, Rights};
-use sterna_base::{AccountId, Clock, ManualClock, OperationId, SystemClock};
+use sterna_base::{AccountId, ManualClock, OperationId, Timestamp};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{Connection, Protocol};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream};
@@ -114,10 +114,10 @@ impl Server {
 
     fn protocol(accounts: Arc<dyn Accounts>, people: &Arc<People>) -> Arc<ImapProtocol> {
         let config = ImapConfig { plaintext_login: true };
-        // As if it began to serve tomorrow: what the dialogs put into mailboxes came before that, and is not recent.
-        let tomorrow = ManualClock::at(SystemClock.now().plus_ms(24 * 3600 * 1000));
+        // As if it began to serve in 2100: what the dialogs put into mailboxes came before that, and is not recent.
+        let later = ManualClock::at(Timestamp::from_seconds(4_102_444_800));
         let protocol = ImapProtocol::new(config, accounts, people.clone(), people.clone());
-        Arc::new(protocol.with_clock(Arc::new(tomorrow)))
+        Arc::new(protocol.with_clock(Arc::new(later)))
     }
 
     /// The same accounts, served since that time.
