@@ -117,7 +117,8 @@ impl Fetch {
 fn select(imap: &mut Imap) -> Vec<String> {
     let answer = imap.command("SELECT Still (CONDSTORE)").unwrap();
     assert!(answer.ok(), "{answer:?}");
-    answer.lines.into_iter().filter(|line| !line.contains("FLAGS")).collect()
+    // Recent is what no session was told of before: no client keeps that.
+    answer.lines.into_iter().filter(|line| !line.contains("FLAGS") && !line.ends_with(" RECENT")).collect()
 }
 
 fn number(lines: &[String], name: &str) -> u64 {
