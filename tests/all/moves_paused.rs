@@ -1,5 +1,6 @@
 //! Nodes that stand still in the middle of a move for longer than anybody waits, and go on as if nothing had happened.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sterna_cluster::limits::{CALL_TIMEOUT_MS, HOLD_MS_MAX};
@@ -109,7 +110,12 @@ fn who_stands_for_half_a_minute_in_a_move_neither_serves_nor_loses_what_is_elsew
     // At the same time: most of it is waiting.
     std::thread::scope(|scope| {
         for part in parts {
-            scope.spawn(move || play(SETTING, part));
+            scope.spawn(move || {
+                play(SETTING, |stage| {
+                    stage.ledger.stands.store(true, Ordering::SeqCst);
+                    part(stage);
+                })
+            });
         }
     });
 }

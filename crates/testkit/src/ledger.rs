@@ -20,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) refused: usize,
     /// Tries that were not answered, because the connection ended.
     pub(crate) unanswered: usize,
+    /// Whether servers stood still while it was written.
+    pub(crate) stood: bool,
     /// The UID that APPEND promised.
     pub(crate) uid: Option<u32>,
     /// Whether a STORE of `\\Flagged` was acknowledged.
@@ -36,6 +38,8 @@ pub struct Ledger {
     count: AtomicUsize,
     refused: AtomicUsize,
     ended: AtomicBool,
+    /// Whether servers stand still for longer than anybody waits.
+    pub stands: AtomicBool,
     pub(crate) interrupted: Mutex<Vec<String>>,
 }
 
@@ -170,7 +174,9 @@ impl Entry {
     fn compare(&self, subject: &str, there: &[&Message]) {
         // A refused APPEND may have got through before the server was gone, and is another message when it comes again.
         // A message that comes again by LMTP is known by the edge, and stays one, unless that edge is gone.
-        let more = self.unanswered + if self.uid.is_some() { self.refused } else { 0 };
+        // One that was refused while its server stood may still get through when that server awakes: such a refusal
+        // promises nothing, and its repetition may be another message.
+        let more = self.unanswered + if self.uid.is_some() || self.stood { self.refused } else { 0 };
         let least = usize::from(!self.is_expunged);
         assert!((least..=least + more).contains(&there.len()), "{subject}: {self:?}, {there:?}");
         let Some(uid) = self.uid else { return };

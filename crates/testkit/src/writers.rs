@@ -1,6 +1,7 @@
 //! Writers of a ledger that come back when their connections end: for nodes that end under them.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::imap::{Answer, Imap};
@@ -74,6 +75,7 @@ impl Ledger {
             });
             self.acknowledge(&subject, |entry| {
                 (entry.refused, entry.unanswered) = (tries.refused, tries.unanswered);
+                entry.stood = self.stands.load(Ordering::SeqCst);
             });
         }
     }
