@@ -94,9 +94,6 @@ fn a_lost_server_is_failed_over_without_a_loss() {
         is_complete.then(|| copies.iter().filter_map(|copy| copy["bytes"].as_u64()).sum::<u64>())
     };
     let (before, _) = wait::until("the standby copies", PATIENCE, || bytes(&installation));
-    let refused =
-        installation.admin("main", &["account", "standby", "ana@tern.test", "--on", "beta", "--durability", "2"]);
-    assert!(errors(&refused).contains("not available in this version"), "{}", errors(&refused));
     let mut lmtp = installation.node("main").at.lmtp().unwrap();
     assert!(lmtp.send(&["ana@tern.test"], b"Subject: last\r\n\r\nHello.\r\n", 1).unwrap()[0].starts_with("250"));
     // An acknowledgement does not wait for the copy.

@@ -1,5 +1,6 @@
 //! Account handles: one interface, whether the account lives here or on another node.
 
+mod doubt;
 pub mod placed;
 pub mod remote;
 mod staged;

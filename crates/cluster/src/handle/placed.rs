@@ -19,6 +19,7 @@ use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, NodeId, OperationId,
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::doubt::{after_doubt, is_doubtful};
 use super::remote::RemoteAccount;
 use super::staged::{StagedBlobs, carry};
 use crate::limits::{HOLD_MS_MAX, HOLD_PAUSE_MAX_MS, HOLD_PAUSE_MIN_MS};
@@ -138,13 +139,32 @@ impl PlacedAccount {
     }
 
     async fn commit_held(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
-        held!(self, handle, async {
-            let answer = handle.commit(operation, mutations.clone()).await;
-            let Err(AccountError::Refused(CommitError::NoSuchBlob(hash))) = answer else { return answer };
-            // It was staged where the account was before.
-            self.carry(hash, &*handle).await?;
-            handle.commit(operation, mutations.clone()).await
-        })
+        let (mut hold, mut in_doubt) = (Hold::new(self), false);
+        loop {
+            let result = match hold.attempt().await {
+                Ok(handle) => self.commit_there(&*handle, operation, &mutations).await,
+                Err(error) => Err(error),
+            };
+            let error = match result {
+                Ok(committed) => return Ok(committed),
+                Err(error) => error,
+            };
+            in_doubt |= is_doubtful(&error);
+            hold.after(error).await.map_err(|error| if in_doubt { after_doubt(error) } else { error })?;
+        }
+    }
+
+    async fn commit_there(
+        &self,
+        handle: &dyn Account,
+        operation: OperationId,
+        mutations: &[Mutation],
+    ) -> Result<Committed, AccountError> {
+        let answer = handle.commit(operation, mutations.to_vec()).await;
+        let Err(AccountError::Refused(CommitError::NoSuchBlob(hash))) = answer else { return answer };
+        // It was staged where the account was before.
+        self.carry(hash, handle).await?;
+        handle.commit(operation, mutations.to_vec()).await
     }
 
     /// Carries a blob that was staged on another server to where the account is now.

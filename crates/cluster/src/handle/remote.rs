@@ -15,6 +15,7 @@ use sterna_account::{
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, OperationId, Uid};
 use tokio::sync::watch;
 
+use super::doubt::after_doubt;
 use super::upload::RemoteUpload;
 use super::watches::PeerWatches;
 use crate::limits::LOST_REPEATS_MAX;
@@ -50,6 +51,11 @@ impl RemoteAccount {
 
     async fn bytes<A: Serialize>(&self, method: &str, arguments: &A) -> Result<Bytes, AccountError> {
         let body = wire::pack(arguments).map_err(|error| self.malformed(&error))?;
+        self.repeated(method, body).await.0
+    }
+
+    /// The answer, and how many answers were lost before.
+    async fn repeated(&self, method: &str, body: Bytes) -> (Result<Bytes, AccountError>, usize) {
         let call = self.call_to(method);
         let mut repeats = 0;
         loop {
@@ -58,7 +64,7 @@ impl RemoteAccount {
                     tracing::debug!(account = %self.account, method, %error, "repeating a call whose answer was lost");
                     repeats += 1;
                 }
-                answer => return Ok(answer?),
+                answer => return (answer.map_err(AccountError::from), repeats),
             }
         }
     }
@@ -190,7 +196,10 @@ impl Account for RemoteAccount {
     }
 
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
-        self.call(path::COMMIT, &CommitCall { operation, mutations }).await
+        let body = wire::pack(&CommitCall { operation, mutations }).map_err(|error| self.malformed(&error))?;
+        let (answer, lost) = self.repeated(path::COMMIT, body).await;
+        let answer = answer.map_err(|error| if lost > 0 { after_doubt(error) } else { error })?;
+        wire::unpack(&answer).map_err(|error| self.malformed(&error))
     }
 
     async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {
