@@ -1,4 +1,5 @@
-//! `cargo xtask soak [ROUNDS]`: the tests that draw their input, with seeds nobody has seen yet.
+//! `cargo xtask soak [ROUNDS]`: the tests that draw their input, with seeds nobody has seen yet, and moves under faults
+//! that take minutes each.
 //!
 //! `cargo xtask test` draws the same input everywhere: what lands is judged by the change alone, new input
 //! is looked for here. A round that fails prints the seed that fails again.
@@ -33,6 +34,9 @@ pub fn run(rounds: Option<&str>) -> Result<()> {
             &seeds,
             &["test", "--locked", "--package", "sterna-cluster", "--test", "simulation", "moves_hold"],
         )?;
+        run::cargo(&["build", "--locked", "--package", "sterna-server"])?;
+        let moves = ["test", "--locked", "--package", "sterna-tests", "--test", "all", "moves_"];
+        run::cargo_with(&[("STERNA_SOAK", "1")], &moves)?;
     }
     Ok(())
 }
