@@ -124,6 +124,17 @@ pub enum AccountError {
 }
 
 impl AccountError {
+    /// Whether nobody knows if a change was done: its answer may have been lost, or it may still be done.
+    pub fn is_uncertain(&self) -> bool {
+        match self {
+            AccountError::Unavailable(_) => true,
+            AccountError::Store(store) | AccountError::Refused(CommitError::Store(store)) => {
+                matches!(store, StoreError::Io(_) | StoreError::Stopped(_))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the same request may succeed later without anybody changing it: what protocols answer with 4xx.
     pub fn is_temporary(&self) -> bool {
         !matches!(

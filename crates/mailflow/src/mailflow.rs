@@ -108,7 +108,7 @@ impl Deliverer {
         };
         match tokio::time::timeout(DELIVERY_TIMEOUT, work).await {
             Ok(Ok(())) => Delivered::Done,
-            Ok(Err(error)) if refusals::is_uncertain(&error) => Delivered::Uncertain(refusals::of_account(&error)),
+            Ok(Err(error)) if error.is_uncertain() => Delivered::Uncertain(refusals::of_account(&error)),
             Ok(Err(error)) if refusals::is_over_quota(&error) && self.recipients.refuses_when_full(account).await => {
                 Delivered::Refused(refusals::of_full(&error))
             }

@@ -55,14 +55,3 @@ pub fn of_timeout() -> Refusal {
     Refusal::new(451, (4, 3, 0), "The mailbox can't be reached at present; try again later")
         .because("the account did not answer in time")
 }
-
-/// Whether nobody knows if the account has the message: its answer may have been lost, or the commit may still be done.
-pub fn is_uncertain(error: &AccountError) -> bool {
-    match error {
-        AccountError::Unavailable(_) => true,
-        AccountError::Store(store) | AccountError::Refused(CommitError::Store(store)) => {
-            matches!(store, StoreError::Io(_) | StoreError::Stopped(_))
-        }
-        _ => false,
-    }
-}

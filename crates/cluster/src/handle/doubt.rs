@@ -1,17 +1,6 @@
 //! Whether a change may have been done although its last answer is a refusal.
 
-use sterna_account::{AccountError, CommitError, StoreError};
-
-/// Whether nobody knows if the change was done.
-pub(super) fn is_doubtful(error: &AccountError) -> bool {
-    match error {
-        AccountError::Unavailable(_) => true,
-        AccountError::Store(store) | AccountError::Refused(CommitError::Store(store)) => {
-            matches!(store, StoreError::Io(_) | StoreError::Stopped(_))
-        }
-        _ => false,
-    }
-}
+use sterna_account::{AccountError, CommitError};
 
 /// The answer to a change of which an earlier try may have been done. A copy that takes no commits says nothing of what
 /// it did before: its refusal must not be taken for a certain one, or the change is made a second time under another

@@ -19,7 +19,7 @@ use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, NodeId, OperationId,
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::doubt::{after_doubt, is_doubtful};
+use super::doubt::after_doubt;
 use super::remote::RemoteAccount;
 use super::staged::{StagedBlobs, carry};
 use crate::limits::{HOLD_MS_MAX, HOLD_PAUSE_MAX_MS, HOLD_PAUSE_MIN_MS};
@@ -149,7 +149,7 @@ impl PlacedAccount {
                 Ok(committed) => return Ok(committed),
                 Err(error) => error,
             };
-            in_doubt |= is_doubtful(&error);
+            in_doubt |= error.is_uncertain();
             hold.after(error).await.map_err(|error| if in_doubt { after_doubt(error) } else { error })?;
         }
     }
