@@ -64,12 +64,7 @@ fn what_was_acknowledged_survives_its_server() {
     std::thread::scope(|scope| {
         let ledger = &ledger;
         let _end = ledger.end_later();
-        for sender in 0..LMTP_SENDERS {
-            scope.spawn(move || ledger.send_by_lmtp(&mut edge.lmtp().unwrap(), BEN, sender));
-        }
-        for appender in 0..APPENDERS {
-            scope.spawn(move || ledger.append_by_imap(&mut edge.login(BEN).unwrap(), "Ledger", appender));
-        }
+        ledger.is_written(scope, edge, BEN, LMTP_SENDERS, (APPENDERS, "Ledger"));
         ledger.grows_by(ACKNOWLEDGED_BETWEEN);
         // It is made under load, and nobody is refused for it.
         stand_by(&installation, BEN, "alpha", "2");

@@ -29,12 +29,7 @@ fn what_was_acknowledged_is_there_once_however_often_its_server_is_killed() {
     std::thread::scope(|scope| {
         let ledger = &ledger;
         let _end = ledger.end_later();
-        for sender in 0..LMTP_SENDERS {
-            scope.spawn(move || ledger.send_by_lmtp(&mut edge.lmtp().unwrap(), BEN, sender));
-        }
-        for appender in 0..APPENDERS {
-            scope.spawn(move || ledger.append_by_imap(&mut edge.login(BEN).unwrap(), "Ledger", appender));
-        }
+        ledger.is_written(scope, edge, BEN, LMTP_SENDERS, (APPENDERS, "Ledger"));
         for _ in 0..KILLS {
             ledger.grows_by(ACKNOWLEDGED_BETWEEN_KILLS);
             installation.kill("beta");

@@ -29,12 +29,7 @@ fn sessions_and_deliveries_live_through_moves() {
     std::thread::scope(|scope| {
         let ledger = &ledger;
         let _end = ledger.end_later();
-        for sender in 0..LMTP_SENDERS {
-            scope.spawn(move || ledger.send_by_lmtp(&mut edge.lmtp().unwrap(), BEN, sender));
-        }
-        for appender in 0..APPENDERS {
-            scope.spawn(move || ledger.append_by_imap(&mut edge.login(BEN).unwrap(), "Ledger", appender));
-        }
+        ledger.is_written(scope, edge, BEN, LMTP_SENDERS, (APPENDERS, "Ledger"));
         for number in 0..MOVES {
             ledger.grows_by(ACKNOWLEDGED_BETWEEN_MOVES);
             let to = ["alpha", "beta"][number % 2];

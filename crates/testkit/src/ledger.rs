@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::Scope;
 use std::time::Duration;
 
 use crate::imap::{Answer, Imap};
+use crate::installation::Doors;
 use crate::smtp::Smtp;
 use crate::wait::until;
 
@@ -44,6 +46,27 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Starts so many who deliver to a user by LMTP, and so many who append to a mailbox of the user by IMAP, each on a
+    /// connection of its own. They write until the ledger ends.
+    ///
+    /// # Panics
+    /// When a connection can't be made.
+    pub fn is_written<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        edge: Doors,
+        user: &'scope str,
+        senders: usize,
+        (appenders, mailbox): (usize, &'scope str),
+    ) {
+        for sender in 0..senders {
+            scope.spawn(move || self.send_by_lmtp(&mut connected(edge.lmtp()), user, sender));
+        }
+        for appender in 0..appenders {
+            scope.spawn(move || self.append_by_imap(&mut connected(edge.login(user)), mailbox, appender));
+        }
+    }
+
     /// Sends numbered messages as a mail server does, until the ledger ends: what is not acknowledged comes again.
     ///
     /// # Panics
@@ -196,6 +219,10 @@ impl Drop for End<'_> {
     fn drop(&mut self) {
         self.0.ended.store(true, Ordering::SeqCst);
     }
+}
+
+fn connected<T>(connection: std::io::Result<T>) -> T {
+    connection.unwrap_or_else(|error| panic!("the edge can't be reached: {error}"))
 }
 
 fn answered<T>(answer: std::io::Result<T>) -> T {
