@@ -10,4 +10,8 @@ fuzz_target!(|bytes: &[u8]| {
     if !bytes.contains(&b'&') {
         assert_eq!(mutf7, utf8);
     }
+    // The URLs of CATENATE are no part of a command that is read here.
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = sterna_formats::imap::url::MessageUrl::parse(text);
+    }
 });

@@ -29,6 +29,8 @@ mod sharing_servers;
 // puts a failing account in front of any other, as `halves` does, and `recent`, which wants a clock that goes on.
 #[path = "../../crates/protocols/tests/imap/acls.rs"]
 mod acls;
+#[path = "../../crates/protocols/tests/imap/appends.rs"]
+mod appends;
 #[path = "../../crates/protocols/tests/imap/attributes.rs"]
 mod attributes;
 #[path = "../../crates/protocols/tests/imap/awkward.rs"]

@@ -55,7 +55,13 @@ const ENTRIES: &[Entry] = &[
     built("2342", "Namespaces", &["NAMESPACE"], &["command/namespace.rs"], ("states.rs", "* NAMESPACE")),
     built("2971", "ID", &["ID"], &["command/id.rs"], ("states.rs", "* ID")),
     built("3348", "Child mailboxes", &["CHILDREN"], &["command/list.rs"], ("listings.rs", "\\HasChildren")),
-    missing("3502", "MULTIAPPEND"),
+    built(
+        "3502",
+        "Several messages at once",
+        &["MULTIAPPEND"],
+        &["command/append.rs", "/crates/formats/src/imap/append.rs"],
+        ("appends.rs", "1:3] *"),
+    ),
     built("3516", "Binary content", &["BINARY"], &["command/binary.rs"], ("insides.rs", "BINARY")),
     built("3691", "UNSELECT", &["UNSELECT"], &["command/close.rs"], ("states.rs", "UNSELECT")),
     built(
@@ -66,7 +72,13 @@ const ENTRIES: &[Entry] = &[
         ("acls.rs", "GETACL"),
     ),
     built("4315", "UIDPLUS", &["UIDPLUS"], &["command/append.rs", "command/expunge.rs"], ("messages.rs", "APPENDUID")),
-    missing("4469", "CATENATE"),
+    built(
+        "4469",
+        "Messages put together",
+        &["CATENATE"],
+        &["command/catenate.rs", "/crates/formats/src/imap/url.rs"],
+        ("appends.rs", "CATENATE ("),
+    ),
     built(
         "4616, 4959",
         "PLAIN, and initial responses",
@@ -149,7 +161,7 @@ const ENTRIES: &[Entry] = &[
     built("8440", "MYRIGHTS in LIST", &["LIST-MYRIGHTS"], &["command/list.rs"], ("listings.rs", "MYRIGHTS)")),
     built("8474", "Object ids", &["OBJECTID"], &["command/object_id.rs"], ("attributes.rs", "MAILBOXID"))
         .but("THREADID is NIL"),
-    missing("8508", "REPLACE"),
+    built("8508", "REPLACE", &["REPLACE"], &["command/replace.rs"], ("appends.rs", "UID REPLACE")),
     built("8514", "SAVEDATE", &["SAVEDATE"], &["command/fetch.rs"], ("attributes.rs", "SAVEDSINCE")),
     built("8970", "PREVIEW", &["PREVIEW"], &["command/preview.rs"], ("attributes.rs", "PREVIEW (LAZY)")),
     built(

@@ -1,18 +1,18 @@
 //! Cuts what a client sends into commands: lines with the literals inside them.
 //!
-//! Sans-I/O: the session feeds bytes and is told what to do next. The literal of an APPEND is not collected; the
-//! session streams it and then goes on here. Each byte is looked at once, however the client cuts its packets.
+//! Sans-I/O: the session feeds bytes and is told what to do next. The literals of an APPEND that belong to its messages
+//! are not collected; the session streams them and goes on here behind each. Each byte is looked at once, however the
+//! client cuts its packets.
 
 use bytes::{Bytes, BytesMut};
-use sterna_base::Timestamp;
 
-use super::date::parse_date_time;
+use super::append::{self, Append, AppendLiteral, AppendNext, AppendStart, Stop};
 use super::lexer::Lexer;
 
 /// Most bytes of one command without the literals in it.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Most bytes of all literals of one command, except the message of an APPEND.
+/// Most bytes of all literals of one command, except those of the messages of an APPEND.
 pub const LITERAL_BYTES_MAX: u64 = 256 * 1024;
 
 /// Most literals of one command.
@@ -34,9 +34,11 @@ pub enum Frame {
     Continue,
     /// A complete command.
     Command(Bytes),
-    /// An APPEND up to its message; that many bytes of message follow, which the session takes, then
-    /// [`Framer::append_end`] tells when the line is complete.
+    /// An APPEND or REPLACE up to its first message. If it has a literal, the session takes that many bytes and asks
+    /// for the next frame: an [`Frame::AppendNext`].
     Append(AppendStart),
+    /// What follows a message, up to the next one or to the end of the command.
+    AppendNext(AppendNext),
     /// A command beyond the limits; it was passed over as far as the stream stays in step. Answer its tag with BAD.
     TooLong {
         /// The tag, if it could be read.
@@ -44,32 +46,6 @@ pub enum Frame {
         /// The stream can't be followed any further: end the session.
         hopeless: bool,
     },
-}
-
-/// The beginning of an APPEND.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AppendStart {
-    /// Its tag.
-    pub tag: String,
-    /// The mailbox; or what was expected instead.
-    pub arguments: Result<AppendArguments, String>,
-    /// Length of the message.
-    pub size: u64,
-    /// Whether the client waits for a continuation before it sends.
-    pub synchronising: bool,
-    /// Whether it is a literal8, which may contain NUL (RFC 9051 section 4.3).
-    pub binary: bool,
-}
-
-/// What an APPEND says before its message.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AppendArguments {
-    /// Where.
-    pub mailbox: String,
-    /// Flags as written.
-    pub flags: Vec<String>,
-    /// The internal date.
-    pub date: Option<Timestamp>,
 }
 
 /// Follows one client's stream.
@@ -90,10 +66,8 @@ pub struct Framer {
     /// Bytes of the present command that were passed over.
     passed_over: u64,
     skipped_tag: Option<String>,
-    /// More than the line's end came after the message of an APPEND.
-    append_failed: bool,
-    /// The message of an APPEND stands in parentheses (RFC 6855 section 4).
-    append_wrapped: bool,
+    /// The APPEND whose message the session has just taken.
+    append: Option<Append>,
     /// Whether mailbox names are UTF-8.
     pub utf8: bool,
 }
@@ -144,9 +118,10 @@ impl Framer {
             }
             self.seen = end;
             let Some(literal) = announcement(&input[self.line_start..end]) else {
+                let found = self.append(&input[..end], None);
                 let command = input.split_to(end).freeze();
                 self.reset();
-                return Frame::Command(command);
+                return found.map_or(Frame::Command(command), |(frame, _)| frame);
             };
             if let Some(frame) = self.literal(input, &literal) {
                 return frame;
@@ -154,35 +129,34 @@ impl Framer {
         }
     }
 
-    /// After the message of an APPEND: whether the rest of its line has come, and whether it was empty. What else
-    /// stands there, further literals too, is passed over first, so that none of it is taken for a command.
-    pub fn append_end(&mut self, input: &mut BytesMut) -> Option<bool> {
+    /// Behind a message of an APPEND that is refused: whether the rest of the command has come. All of it is passed
+    /// over, further literals too, so that none of it is taken for a command.
+    pub fn append_is_over(&mut self, input: &mut BytesMut) -> bool {
         loop {
             if !self.skip_bytes(input) {
-                return None;
+                return false;
             }
             let Some(at) = memchr::memchr(b'\n', input) else {
                 if input.len() > LINE_BYTES_MAX {
-                    self.append_failed = true;
                     self.drop_front(input, input.len() - ANNOUNCEMENT_BYTES_MAX);
                 }
-                return None;
+                return false;
             };
             let rest = input.split_to(at + 1);
             self.passed_over += rest.len() as u64;
             match announcement(&rest) {
-                Some(literal) if !literal.synchronising => {
-                    self.append_failed = true;
-                    self.skip = literal.length;
-                }
+                Some(literal) if !literal.synchronising => self.skip = literal.length,
                 _ => {
-                    let rest = if self.append_wrapped { rest.strip_prefix(b")").unwrap_or(b")") } else { &rest[..] };
-                    let empty = !self.append_failed && matches!(rest, b"\r\n" | b"\n");
                     self.reset();
-                    return Some(empty);
+                    return true;
                 }
             }
         }
+    }
+
+    /// An APPEND is refused instead of the continuation that its client waits for: nothing more of it comes.
+    pub fn append_refused(&mut self) {
+        self.reset();
     }
 
     /// Whether more was passed over than anybody sends by mistake: end the session.
@@ -192,18 +166,16 @@ impl Framer {
 
     fn literal(&mut self, input: &mut BytesMut, literal: &Announcement) -> Option<Frame> {
         let text_end = self.line_start + literal.start;
-        if let Some((tag, arguments)) = self.append(&input[..text_end]) {
-            let wrapped = input[..text_end].ends_with(b"(");
+        if let Some((frame, append)) = self.append(&input[..text_end], Some(literal)) {
             let _ = input.split_to(self.seen);
             self.reset();
-            self.append_wrapped = wrapped;
-            let &Announcement { length: size, synchronising, binary, .. } = literal;
-            return Some(Frame::Append(AppendStart { tag, arguments, size, synchronising, binary }));
+            self.append = append;
+            return Some(frame);
         }
         self.literals += 1;
         self.literal_bytes = self.literal_bytes.saturating_add(literal.length);
         if self.literals > LITERALS_MAX || self.literal_bytes > LITERAL_BYTES_MAX {
-            self.skipped_tag = super::tag_of(input).map(str::to_owned);
+            self.skipped_tag = self.tag(input);
             let _ = input.split_to(self.seen);
             if literal.synchronising {
                 // Refused before it is sent: nothing to pass over.
@@ -222,46 +194,48 @@ impl Framer {
         literal.synchronising.then_some(Frame::Continue)
     }
 
-    /// `APPEND` and everything before its message, if that is what this is.
-    fn append(&self, text: &[u8]) -> Option<(String, Result<AppendArguments, String>)> {
+    /// The frame of an APPEND or REPLACE up to a literal of its messages or to its end, if that is what this is, and
+    /// how it goes on behind the literal.
+    fn append(&self, text: &[u8], literal: Option<&Announcement>) -> Option<(Frame, Option<Append>)> {
         let mut lexer = Lexer::new(text, self.utf8);
-        let tag = lexer.tag().ok()?.to_owned();
-        lexer.sp().ok()?;
-        if !lexer.keyword("APPEND") || !lexer.take(b' ') || lexer.peek().is_none() {
+        let open = literal.is_some();
+        let literal = literal.map(|&Announcement { length: size, synchronising, binary, .. }| AppendLiteral {
+            size,
+            synchronising,
+            binary,
+        });
+        if let Some(before) = &self.append {
+            let read = append::next(lexer, before, open);
+            if let Ok((_, Stop::Argument)) = read {
+                return None;
+            }
+            let then = read.as_ref().ok().and_then(|(_, stop)| behind(before, *stop));
+            let steps = read.map(|(steps, _)| steps).map_err(|error| error.to_string());
+            return Some((Frame::AppendNext(AppendNext { steps, literal }), then));
+        }
+        let (tag, verb) = append::head(&mut lexer)?;
+        let read = append::arguments(lexer, verb, open);
+        if let Ok((_, Stop::Argument)) = read {
             return None;
         }
-        let mut read = || {
-            let mailbox = lexer.mailbox()?;
-            lexer.sp()?;
-            let mut flags = Vec::new();
-            if lexer.peek() == Some(b'(') {
-                flags = lexer.flag_list()?;
-                lexer.sp()?;
-            }
-            let mut date = None;
-            if lexer.peek() == Some(b'"') {
-                let text = lexer.string()?;
-                date = std::str::from_utf8(&text).ok().and_then(parse_date_time);
-                if date.is_none() {
-                    return lexer.error("a date and time");
-                }
-                lexer.sp()?;
-            }
-            if self.utf8 && lexer.keyword("UTF8") {
-                // `UTF8 (~{n}..)` of RFC 6855: for us a message is a message.
-                lexer.sp()?;
-                lexer.byte(b'(', "an opening parenthesis")?;
-            }
-            lexer.crlf()?;
-            Ok(AppendArguments { mailbox, flags, date })
-        };
-        Some((tag, read().map_err(|error: super::ParseError| error.to_string())))
+        let before = Append { tag: tag.clone(), verb, place: append::Place::Message };
+        let then = read.as_ref().ok().and_then(|(_, stop)| behind(&before, *stop));
+        let arguments = read.map(|(arguments, _)| arguments).map_err(|error| error.to_string());
+        Some((Frame::Append(AppendStart { tag, verb, arguments, literal }), then))
+    }
+
+    /// The tag of the command that is being collected.
+    fn tag(&self, input: &[u8]) -> Option<String> {
+        match &self.append {
+            Some(append) => Some(append.tag.clone()),
+            None => super::tag_of(input).map(str::to_owned),
+        }
     }
 
     /// Begins to pass over a command whose text is too long; `end` is how much of the input belongs to it. The tail
     /// stays, because it may be the announcement of a literal.
     fn skip_line(&mut self, input: &mut BytesMut, end: usize) {
-        self.skipped_tag = super::tag_of(input).map(str::to_owned);
+        self.skipped_tag = self.tag(input);
         let tail = self.line_start.max(end.saturating_sub(ANNOUNCEMENT_BYTES_MAX));
         let _ = input.split_to(tail);
         self.seen = 0;
@@ -317,6 +291,14 @@ impl Framer {
     }
 }
 
+/// How an APPEND goes on behind the literal at which its text stopped.
+fn behind(append: &Append, stop: Stop) -> Option<Append> {
+    match stop {
+        Stop::Body(place) => Some(Append { place, ..append.clone() }),
+        Stop::Argument | Stop::End => None,
+    }
+}
+
 /// `{n}`, `{n+}` or `~{n}` before the line end.
 fn announcement(line: &[u8]) -> Option<Announcement> {
     let line = line.strip_suffix(b"\n")?;
@@ -349,7 +331,8 @@ mod tests {
                     Frame::More => break,
                     Frame::Continue => {} // asked once for each literal, wherever the packets end
                     Frame::Command(command) => found.push(command.escape_ascii().to_string()),
-                    Frame::Append(append) => found.push(format!("{} APPEND {}", append.tag, append.size)),
+                    Frame::Append(append) => found.push(format!("{append:?}")),
+                    Frame::AppendNext(next) => found.push(format!("{next:?}")),
                     Frame::TooLong { tag, hopeless } => found.push(format!("too long {tag:?} {hopeless}")),
                 }
             }
@@ -369,7 +352,7 @@ mod tests {
         let (mut framer, mut input) = (Framer::default(), BytesMut::new());
         for bytes in stream[15..].chunks(8192) {
             input.extend_from_slice(bytes);
-            assert_eq!(framer.append_end(&mut input), None);
+            assert!(!framer.append_is_over(&mut input));
         }
         assert!(framer.is_hopeless() && input.len() <= LINE_BYTES_MAX);
     }
@@ -385,37 +368,6 @@ mod tests {
                 "d X {x}\\r\\n",
             ];
             assert_eq!(frames(stream, piece), expected, "in pieces of {piece}");
-        }
-    }
-
-    #[test]
-    fn the_message_of_an_append_is_left_to_the_session() {
-        let mut input =
-            BytesMut::from(&b"a APPEND {5}\r\nINBOX (\\Seen) \" 1-Feb-2026 10:00:00 +0000\" {4+}\r\nbody\r\nb "[..]);
-        let mut framer = Framer::default();
-        assert_eq!(framer.next(&mut input), Frame::Continue);
-        let Frame::Append(append) = framer.next(&mut input) else { panic!("an APPEND") };
-        let arguments = append.arguments.unwrap();
-        assert_eq!((arguments.mailbox.as_str(), append.size, append.synchronising), ("INBOX", 4, false));
-        assert!(arguments.date.is_some());
-        let _ = input.split_to(4);
-        assert_eq!(framer.append_end(&mut input), Some(true));
-        assert_eq!(&input[..], b"b ");
-    }
-
-    #[test]
-    fn a_message_in_parentheses_ends_with_one() {
-        for (utf8, end, expected) in
-            [(true, &b")\r\n"[..], Some(true)), (true, b"\r\n", Some(false)), (false, b")\r\n", None)]
-        {
-            let mut input = BytesMut::from(&b"a APPEND INBOX UTF8 (~{4+}\r\nbody"[..]);
-            let mut framer = Framer { utf8, ..Framer::default() };
-            let Frame::Append(append) = framer.next(&mut input) else { panic!("an APPEND") };
-            assert_eq!((append.arguments.is_ok(), append.binary), (utf8, true));
-            let _ = input.split_to(4);
-            input.extend_from_slice(end);
-            let complete = framer.append_end(&mut input);
-            assert!(expected.is_none() || complete == expected, "{complete:?}");
         }
     }
 

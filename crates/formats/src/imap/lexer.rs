@@ -218,12 +218,7 @@ impl<'a> Lexer<'a> {
             Ok(text) => Some(crate::mutf7::decode(&name).unwrap_or_else(|_| text.to_owned())),
             Err(_) => None,
         };
-        let Some(name) = decoded else { return self.error("a mailbox name in UTF-8") };
-        let is_inbox = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("INBOX"));
-        match name.as_bytes().get(5) {
-            None | Some(b'/') if is_inbox => Ok(format!("INBOX{}", &name[5..])),
-            _ => Ok(name),
-        }
+        decoded.map_or_else(|| self.error("a mailbox name in UTF-8"), |name| Ok(with_inbox(name)))
     }
 
     /// `flag`, as written.
@@ -271,6 +266,15 @@ impl<'a> Lexer<'a> {
 
     fn seq_number(&mut self) -> Result<Option<u32>> {
         if self.take(b'*') { Ok(None) } else { self.nz_number().map(Some) }
+    }
+}
+
+/// A mailbox name with INBOX in capitals.
+pub fn with_inbox(name: String) -> String {
+    let is_inbox = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("INBOX"));
+    match name.as_bytes().get(5) {
+        None | Some(b'/') if is_inbox => format!("INBOX{}", &name[5..]),
+        _ => name,
     }
 }
 

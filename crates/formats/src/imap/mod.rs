@@ -1,7 +1,9 @@
 //! The grammar of IMAP (RFC 9051 section 9, RFC 3501 section 9): bytes to commands, responses to bytes.
 //!
-//! [`frame::Framer`] cuts the stream into commands, [`parse`] reads one, [`write`] and [`envelope`] write responses.
+//! [`frame::Framer`] cuts the stream into commands, [`parse`] reads one, [`append`] those that have messages inside,
+//! [`write`] and [`envelope`] write responses.
 
+pub mod append;
 pub mod base_subject;
 pub mod command;
 pub mod date;
@@ -15,10 +17,12 @@ mod parse_search;
 mod parse_sort;
 pub mod sequence;
 pub mod thread;
+pub mod url;
 pub mod write;
 
+pub use append::AppendStart;
 pub use command::{Body, Command};
-pub use frame::{AppendStart, Frame, Framer};
+pub use frame::{Frame, Framer};
 pub use lexer::ParseError;
 pub use parse::{command, tag_of};
 pub use sequence::SequenceSet;

@@ -106,14 +106,10 @@ impl Lexer<'_> {
 
     fn section(&mut self, form: SectionForm, peek: bool) -> Result<FetchItem> {
         self.byte(b'[', "a section")?;
-        let part = self.section_part()?;
-        let text = if self.peek() == Some(b']') || form == SectionForm::Binary {
-            SectionText::All
+        let (part, text) = if form == SectionForm::Binary {
+            (self.section_part()?, SectionText::All)
         } else {
-            if !part.is_empty() {
-                self.byte(b'.', "a dot")?;
-            }
-            self.section_text(!part.is_empty())?
+            self.section_spec(|next| next == Some(b']'))?
         };
         self.byte(b']', "a closing bracket")?;
         let mut partial = None;
@@ -128,6 +124,19 @@ impl Lexer<'_> {
             partial = Some((offset, length));
         }
         Ok(FetchItem::Section(SectionFetch { form, peek, part, text, partial }))
+    }
+
+    /// `section-spec`, which may be empty; `is_end` knows what may stand behind it.
+    pub fn section_spec(&mut self, is_end: impl Fn(Option<u8>) -> bool) -> Result<(Vec<u32>, SectionText)> {
+        let part = self.section_part()?;
+        if is_end(self.peek()) {
+            return Ok((part, SectionText::All));
+        }
+        if !part.is_empty() {
+            self.byte(b'.', "a dot")?;
+        }
+        let text = self.section_text(!part.is_empty())?;
+        Ok((part, text))
     }
 
     /// Numbers with dots between; stops before a dot that no number follows.

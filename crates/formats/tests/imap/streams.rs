@@ -4,38 +4,45 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use sterna_formats::imap::{Frame, Framer, command};
 
-/// What a session sees of a stream that comes in pieces; the message of an APPEND is taken as the session would.
+/// What a session sees of a stream that comes in pieces; the messages of an APPEND are taken as the session would. One
+/// that begins with a refused command is passed over.
 fn frames(stream: &[u8], piece: usize) -> Vec<String> {
     let (mut framer, mut input, mut found) = (Framer::default(), BytesMut::new(), Vec::new());
-    let (mut message_left, mut in_append) = (0, false);
+    let (mut message_left, mut refused) = (0, false);
     for bytes in stream.chunks(piece) {
         input.extend_from_slice(bytes);
         loop {
-            if in_append {
-                let taken = message_left.min(input.len() as u64);
-                let _ = input.split_to(taken as usize);
-                message_left -= taken;
-                if message_left > 0 {
+            let taken = message_left.min(input.len() as u64);
+            let _ = input.split_to(taken as usize);
+            message_left -= taken;
+            if message_left > 0 {
+                break;
+            }
+            if refused {
+                if !framer.append_is_over(&mut input) {
                     break;
                 }
-                let Some(empty) = framer.append_end(&mut input) else { break };
-                found.push(format!("end of APPEND {empty}"));
-                in_append = false;
+                refused = false;
+                found.push("the end of what was refused".to_owned());
             }
-            match framer.next(&mut input) {
+            let frame = framer.next(&mut input);
+            let (is_good, literal) = match &frame {
                 Frame::More => break,
-                Frame::Continue => {}
-                Frame::Append(append) => {
-                    found.push(format!("{append:?}"));
-                    (message_left, in_append) = (append.size, true);
-                }
-                frame => {
-                    let hopeless = matches!(frame, Frame::TooLong { hopeless: true, .. });
-                    found.push(format!("{frame:?}"));
-                    if hopeless {
-                        return found;
-                    }
-                }
+                Frame::Continue => continue,
+                Frame::Append(append) => (append.arguments.is_ok(), append.literal),
+                Frame::AppendNext(next) => (next.steps.is_ok(), next.literal),
+                _ => (true, None),
+            };
+            let hopeless = matches!(frame, Frame::TooLong { hopeless: true, .. });
+            found.push(format!("{frame:?}"));
+            if hopeless {
+                return found;
+            }
+            let Some(literal) = literal else { continue };
+            if !is_good && literal.synchronising {
+                framer.append_refused();
+            } else {
+                (message_left, refused) = (literal.size, !is_good);
             }
         }
     }
@@ -49,6 +56,10 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
         Just(b"b APPEND x {3}\r\nabc\r\n".to_vec()),
         Just(b"c APPEND {1+}\r\nx (\\Seen) ~{2+}\r\n\0\0 {3+}\r\nxyz\r\n".to_vec()),
         Just(b"d LOGIN {1}\r\na {2+}\r\nbc\r\n".to_vec()),
+        Just(b"f APPEND x CATENATE (TEXT {1+}\r\na URL {2+}\r\n/y URL /z) {1}\r\nb\r\n".to_vec()),
+        Just(b"g UID REPLACE 1 x ~{1+}\r\na".to_vec()),
+        Just(b" TEXT {2}\r\nab".to_vec()),
+        Just(b")".to_vec()),
         Just(b"{".to_vec()),
         Just(b"+}\r\n".to_vec()),
         Just(b"\n".to_vec()),
@@ -61,12 +72,12 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn nothing_behind_a_message_is_taken_for_a_command() {
-    let stream = b"a APPEND x {3+}\r\nabc {12+}\r\nb DELETE x\r\n {1+}\r\n\n\r\nc NOOP\r\n";
+    let stream = b"a APPEND x {3+}\r\nabc z {12+}\r\nb DELETE x\r\n {1+}\r\n\n\r\nc NOOP\r\n";
     for piece in 1..stream.len() {
         let found = frames(stream, piece);
-        assert_eq!(found.len(), 3, "{found:?}");
-        assert_eq!(found[1], "end of APPEND false");
-        assert!(found[2].contains("c NOOP"));
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert!(found[1].contains("Err(") && found[2].starts_with("the end"), "{found:?}");
+        assert!(found[3].contains("c NOOP"));
     }
 }
 

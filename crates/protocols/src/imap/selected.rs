@@ -14,6 +14,8 @@ pub struct Selected {
     /// Where it is: the user's account, or that of somebody who shares it.
     pub account: Arc<dyn Account>,
     pub id: ContainerId,
+    /// Its name as it was selected: what relative URLs are relative to.
+    pub name: String,
     /// What the user may do with it, as of the last refresh.
     pub rights: Rights,
     pub read_only: bool,
@@ -31,7 +33,7 @@ pub struct Selected {
 
 impl Selected {
     /// Everything that the view has now is known to the session.
-    pub fn new(view: Arc<View>, account: Arc<dyn Account>, rights: Rights, read_only: bool) -> Self {
+    pub fn new(view: Arc<View>, account: Arc<dyn Account>, name: String, rights: Rights, read_only: bool) -> Self {
         let (position, id, keywords_told, session) = {
             let picture = view.picture();
             let (next, synced) = (picture.container.uid_next, picture.synced);
@@ -41,7 +43,20 @@ impl Selected {
         };
         let (saved, silent) = (Vec::new(), Vec::new());
         let recent_from = position.next;
-        Selected { view, account, id, rights, read_only, position, recent_from, saved, keywords_told, silent, session }
+        Selected {
+            view,
+            account,
+            id,
+            name,
+            rights,
+            read_only,
+            position,
+            recent_from,
+            saved,
+            keywords_told,
+            silent,
+            session,
+        }
     }
 
     /// The session was told of expunges up to there.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::BufMut;
 use sterna_account::{Account, AccountError, Committed, Mutation, Rights};
 use sterna_base::{AccountId, Modseq, OperationId};
+use sterna_formats::imap::append::AppendVerb;
 use sterna_formats::imap::command::{Sort, Thread};
 use sterna_formats::imap::{Body, Frame, Framer, command, tag_of};
 use tokio::time::Instant;
@@ -143,10 +144,12 @@ impl Session {
                 Frame::Command(bytes) => self.command(&bytes).await?,
                 Frame::Append(start) => {
                     let tag = start.tag.clone();
-                    self.command = "APPEND";
+                    self.tag.clone_from(&tag);
+                    self.command = if start.verb == AppendVerb::Append { "APPEND" } else { "REPLACE" };
                     let outcome = commands::append::run(self, start).await;
                     self.finish(&tag, outcome, true).await?;
                 }
+                Frame::AppendNext(_) => return Err(Disconnect::Hopeless("The command was over")),
                 Frame::TooLong { tag, hopeless } => {
                     let tag = tag.unwrap_or_else(|| "*".to_owned());
                     self.answer(&tag, &Reply::bad("The command is too long").code("TOOBIG"));
@@ -254,17 +257,7 @@ impl Session {
     }
 
     async fn dispatch_selected(&mut self, body: Body) -> Outcome {
-        // Without its news a mailbox is still answered for as far as it is known: what the account can't do, it says.
-        // What could not be told after the last command is told before this one, which may name it.
-        let refreshed = if self.untold { self.tell(false).await } else { self.refresh_selected().await };
-        if let Err(error) = refreshed {
-            // What this client has just added it may name, and to ignore that would be an OK for nothing.
-            let leaves = matches!(body, Body::Check | Body::Close | Body::Unselect);
-            if !leaves && self.has_committed_unseen() {
-                return Err(error.into());
-            }
-            tracing::debug!(peer = %self.peer, %error, "a view could not be refreshed");
-        }
+        self.catch_up(matches!(body, Body::Check | Body::Close | Body::Unselect)).await?;
         if self.selected.is_none() {
             let leaving = matches!(body, Body::Close | Body::Unselect);
             self.mailbox_gone &= !leaving;
@@ -284,6 +277,24 @@ impl Session {
             Body::Copy { set, mailbox, uid, expunge } => commands::copy::run(self, &set, &mailbox, uid, expunge).await,
             _ => Ok(Reply::bad("Unknown command")),
         }
+    }
+
+    /// Takes in what is new, before a command on messages. Without its news a mailbox is still answered for as far as
+    /// it is known: what the account can't do, it says. What could not be told after the last command is told before
+    /// this one, which may name it.
+    ///
+    /// # Errors
+    /// When what this client has just added can't be seen: it may be named, and to ignore that would be an OK for
+    /// nothing. Not so for a command that `names_none`.
+    pub async fn catch_up(&mut self, names_none: bool) -> Result<(), Fail> {
+        let refreshed = if self.untold { self.tell(false).await } else { self.refresh_selected().await };
+        if let Err(error) = refreshed {
+            if !names_none && self.has_committed_unseen() {
+                return Err(error.into());
+            }
+            tracing::debug!(peer = %self.peer, %error, "a view could not be refreshed");
+        }
+        Ok(())
     }
 
     /// Tells what others did, then the tagged answer.

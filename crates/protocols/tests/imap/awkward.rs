@@ -10,7 +10,7 @@ async fn nothing_behind_a_refused_command_is_done() {
         .dialog(
             r#"
         C: a APPEND INBOX {3+}
-        C: abc {15+}
+        C: abc x {15+}
         C+ b DELETE Junk\r\n\r\n
         S: a BAD *
         C: c NONSENSE {15+}

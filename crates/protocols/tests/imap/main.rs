@@ -1,6 +1,7 @@
 //! Dialogs of IMAP: what a client says and what it must hear, over the real engine.
 
 mod acls;
+mod appends;
 mod attributes;
 mod awkward;
 mod compressed;

@@ -1,169 +1,173 @@
-//! APPEND (RFC 9051 section 6.3.12): the message streams from the client into the account.
+//! APPEND (RFC 9051 section 6.3.12) of one or several messages (MULTIAPPEND, RFC 3502), and what REPLACE has in common
+//! with it: messages stream from the client, and what all of them come to is one commit.
 
-use std::sync::Arc;
+use bytes::BytesMut;
+use sterna_account::Outcome as Done;
+use sterna_base::limits::MESSAGE_BYTES_MAX;
+use sterna_formats::imap::append::{AppendLiteral, AppendStart, AppendStep, AppendVerb};
+use sterna_formats::imap::{Frame, write};
 
-use bytes::{Bytes, BytesMut};
-use sterna_account::account::BlobUpload;
-use sterna_account::{Account, Content, Mutation, NewItem, Outcome as Done};
-use sterna_base::ContainerId;
-use sterna_base::limits::{INLINE_BLOB_BYTES_MAX, MESSAGE_BYTES_MAX};
-use sterna_formats::imap::AppendStart;
-use sterna_formats::mail::Scanner;
-
+use super::catenate;
 use super::copy::Target;
-use super::store::flag_set;
+use super::incoming::Incoming;
+use super::replace::Replaced;
 use crate::imap::io::Disconnect;
 use crate::imap::limits::LITERAL_WAIT;
 use crate::imap::reply::{Fail, Outcome, Reply};
-use crate::imap::rights;
 use crate::imap::session::Session;
 
 /// How far beyond the limit a message that can't be refused beforehand is read and dropped.
 const PASSED_OVER_BYTES_MAX: u64 = 4 * MESSAGE_BYTES_MAX;
 
-pub async fn run(session: &mut Session, start: AppendStart) -> Outcome {
-    if session.user.is_none() && !start.synchronising {
+/// Messages, texts and URLs of one command: those of the whole command that are more than this are refused.
+const STEPS_MAX: usize = 16_384;
+
+/// How far the client's command has been read.
+enum Standing {
+    /// A literal was announced.
+    Announced(AppendLiteral),
+    /// So many bytes of a literal are still to come.
+    Inside(u64),
+    /// The command is complete.
+    Ended,
+}
+
+pub async fn run(session: &mut Session, mut start: AppendStart) -> Outcome {
+    if session.user.is_none() && start.literal.is_some_and(|literal| !literal.synchronising) {
         // Nobody's bytes are read for nothing before log-in.
         return Err(Disconnect::Hopeless("Log in first").into());
     }
-    match prepare(session, &start).await {
-        Ok((account, container, item)) => receive(session, &start, account, container, item).await,
-        Err(fail @ Fail::Disconnect(_)) => Err(fail),
-        // Refused before it was sent: a client that waits for the continuation sends nothing.
-        Err(fail) if start.synchronising => Err(fail),
+    let mut standing = start.literal.take().map_or(Standing::Ended, Standing::Announced);
+    match receive(session, start, &mut standing).await {
+        Err(Fail::Disconnect(disconnect)) => Err(disconnect.into()),
         Err(fail) => {
-            pass_over(session, start.size).await?;
+            pass_over(session, standing).await?;
             Err(fail)
         }
+        done => done,
     }
 }
 
-/// Where the message goes, and what is known of it.
-type Prepared = (Arc<dyn Account>, ContainerId, NewItem);
-
-/// Everything that can be refused before the message comes.
-async fn prepare(session: &mut Session, start: &AppendStart) -> Result<Prepared, Fail> {
+async fn receive(session: &mut Session, start: AppendStart, standing: &mut Standing) -> Outcome {
     session.account()?;
-    let arguments = start.arguments.as_ref().map_err(|error| Fail::Reply(Reply::bad(error.clone())))?;
-    if start.size > MESSAGE_BYTES_MAX {
-        return Err(Reply::no("The message is too large").code("TOOBIG").into());
-    }
-    if start.size == 0 {
-        return Err(Reply::no("There is no message").into());
-    }
-    let flags: Vec<String> = arguments.flags.iter().filter(|f| !f.eq_ignore_ascii_case("\\Recent")).cloned().collect();
-    let flags = flag_set(&flags)?;
+    let arguments = start.arguments.map_err(|error| Fail::Reply(Reply::bad(format!("Syntax error: {error}"))))?;
+    let replaced = match (start.verb, &arguments.replaced) {
+        (AppendVerb::Replace { uid }, Some(set)) => Some(Replaced::find(session, set, uid).await?),
+        _ => None,
+    };
     let target = Target::find(session, &arguments.mailbox).await?;
-    let (account, container) = (target.account, target.container);
-    // Flags that the user may not set are left out; the message is taken (RFC 4314 section 4).
-    let flags = rights::allowed(&flags, target.rights);
-    let quota = account.head().await?.quota;
-    if quota.bytes_max.is_some_and(|max| quota.bytes_used + start.size > max) {
-        return Err(Reply::no("The account is over its quota").code("OVERQUOTA").into());
+    let spare_bytes = replaced.as_ref().filter(|old| old.is_in(target.account.as_ref())).map_or(0, |old| old.size);
+    let mut incoming = Incoming::new(target, spare_bytes).await?;
+    let (mut steps, mut count) = (arguments.steps, 0);
+    loop {
+        count += steps.len() + 1;
+        if count > STEPS_MAX {
+            return Err(Reply::no("Too many parts").code("LIMIT").into());
+        }
+        for step in steps {
+            match step {
+                AppendStep::Message(options) => incoming.begin(&options).await?,
+                AppendStep::Url(url) => catenate::url(session, &mut incoming, &url).await?,
+            }
+        }
+        let Standing::Announced(literal) = *standing else { break };
+        incoming.expect(literal.size).await?;
+        take(session, &mut incoming, literal, standing).await?;
+        steps = next(session, standing).await?;
     }
-    let content = Content::Inline(Bytes::new());
-    Ok((account, container, NewItem { content, summary: None, internal_date: arguments.date, flags, name: None }))
+    let (account, steps) = incoming.finish().await?;
+    match replaced {
+        Some(replaced) => replaced.commit(session, account.as_ref(), steps).await,
+        None => {
+            let committed = session.commit(account.as_ref(), steps).await?;
+            Ok(Reply::ok("Appended").code(append_uid(&committed.outcomes)?))
+        }
+    }
 }
 
-async fn receive(
+/// Takes a literal from the client.
+async fn take(
     session: &mut Session,
-    start: &AppendStart,
-    account: Arc<dyn Account>,
-    container: ContainerId,
-    mut item: NewItem,
-) -> Outcome {
-    if start.synchronising {
+    incoming: &mut Incoming,
+    literal: AppendLiteral,
+    standing: &mut Standing,
+) -> Result<(), Fail> {
+    if literal.synchronising {
         session.io.output.extend_from_slice(b"+ Ready\r\n");
     }
-    let mut scanner = Scanner::new();
-    let received = if start.size <= INLINE_BLOB_BYTES_MAX as u64 {
-        into_memory(session, start.size, &mut scanner).await
-    } else {
-        into_account(session, account.as_ref(), start.size, &mut scanner).await
-    };
-    item.content = received?;
-    if !line_ends(session).await? {
-        return Ok(Reply::bad("Expected the end of the line after the message"));
-    }
-    item.summary = Some(scanner.finish().encode().into());
-    let committed = session.commit(account.as_ref(), vec![Mutation::Append { container, item }]).await?;
-    match committed.outcomes.first() {
-        Some(Done::Appended { uid_validity, uid }) => {
-            Ok(Reply::ok("Appended").code(format!("APPENDUID {uid_validity} {uid}")))
-        }
-        _ => Ok(Reply::no("The server could not do that").code("SERVERBUG")),
-    }
-}
-
-async fn into_memory(session: &mut Session, size: u64, scanner: &mut Scanner) -> Result<Content, Fail> {
-    let mut message = BytesMut::with_capacity(size as usize);
-    while (message.len() as u64) < size {
-        let piece = session.io.literal_piece(size - message.len() as u64, LITERAL_WAIT).await?;
-        scanner.push(&piece);
-        message.extend_from_slice(&piece);
-    }
-    Ok(Content::Inline(message.freeze()))
-}
-
-/// When the account fails in the middle, the rest is read and dropped, so that the session lives on.
-async fn into_account(
-    session: &mut Session,
-    account: &dyn Account,
-    size: u64,
-    scanner: &mut Scanner,
-) -> Result<Content, Fail> {
-    let mut upload = match account.stage_blob().await {
-        Ok(upload) => upload,
-        Err(error) => {
-            pass_over(session, size).await?;
-            return Err(error.into());
-        }
-    };
-    let mut left = size;
+    let mut left = literal.size;
+    *standing = Standing::Inside(left);
     while left > 0 {
         let piece = session.io.literal_piece(left, LITERAL_WAIT).await?;
         left -= piece.len() as u64;
-        scanner.push(&piece);
-        if let Err(error) = upload.write(piece).await {
-            pass_over(session, left).await?;
-            return Err(error.into());
-        }
+        *standing = Standing::Inside(left);
+        incoming.write(piece).await?;
     }
-    finish_upload(session, upload).await
-}
-
-async fn finish_upload(session: &mut Session, upload: Box<dyn BlobUpload>) -> Result<Content, Fail> {
-    match upload.finish().await {
-        Ok((hash, _)) => Ok(Content::Stored(hash)),
-        Err(error) => {
-            line_ends(session).await?;
-            Err(error.into())
-        }
-    }
-}
-
-/// Reads and drops a message that was refused, and the rest of its line.
-async fn pass_over(session: &mut Session, size: u64) -> Result<(), Fail> {
-    if size > PASSED_OVER_BYTES_MAX {
-        return Err(Disconnect::Hopeless("The message is far too large").into());
-    }
-    let mut left = size;
-    while left > 0 {
-        left -= session.io.literal_piece(left, LITERAL_WAIT).await?.len() as u64;
-    }
-    line_ends(session).await?;
     Ok(())
 }
 
-/// Whether the rest of the command's line is empty, as it must be.
-async fn line_ends(session: &mut Session) -> Result<bool, Fail> {
+/// What stands behind a literal.
+async fn next(session: &mut Session, standing: &mut Standing) -> Result<Vec<AppendStep>, Fail> {
     loop {
-        if let Some(empty) = session.framer.append_end(&mut session.io.input) {
-            return Ok(empty);
+        match session.framer.next(&mut session.io.input) {
+            Frame::More => session.io.fill(LITERAL_WAIT).await?,
+            Frame::Continue => session.io.output.extend_from_slice(b"+ Ready\r\n"),
+            Frame::AppendNext(next) => {
+                *standing = next.literal.map_or(Standing::Ended, Standing::Announced);
+                return next.steps.map_err(|error| Reply::bad(format!("Syntax error: {error}")).into());
+            }
+            Frame::TooLong { hopeless: false, .. } => {
+                *standing = Standing::Ended;
+                return Err(Reply::bad("The command is too long").code("TOOBIG").into());
+            }
+            Frame::TooLong { hopeless: true, .. } | Frame::Command(_) | Frame::Append(_) => {
+                return Err(Disconnect::Hopeless("The command is too long").into());
+            }
         }
+    }
+}
+
+/// Reads and drops what is left of a command that was refused.
+async fn pass_over(session: &mut Session, standing: Standing) -> Result<(), Fail> {
+    let mut left = match standing {
+        // A client that waits for the continuation sends nothing.
+        Standing::Announced(AppendLiteral { synchronising: true, .. }) | Standing::Ended => {
+            session.framer.append_refused();
+            return Ok(());
+        }
+        Standing::Announced(literal) => literal.size,
+        Standing::Inside(left) => left,
+    };
+    if left > PASSED_OVER_BYTES_MAX {
+        return Err(Disconnect::Hopeless("The message is far too large").into());
+    }
+    while left > 0 {
+        left -= session.io.literal_piece(left, LITERAL_WAIT).await?.len() as u64;
+    }
+    while !session.framer.append_is_over(&mut session.io.input) {
         if session.framer.is_hopeless() {
-            return Err(Disconnect::Hopeless("The line is too long").into());
+            return Err(Disconnect::Hopeless("The command is too long").into());
         }
         session.io.fill(LITERAL_WAIT).await?;
     }
+    Ok(())
+}
+
+/// `APPENDUID` (RFC 4315 section 3) of what was appended in one commit.
+pub fn append_uid(outcomes: &[Done]) -> Result<String, Fail> {
+    let mut uid_validity = None;
+    let mut uids = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        let Done::Appended { uid_validity: of, uid } = outcome else {
+            return Err(Reply::no("The server could not do that").code("SERVERBUG").into());
+        };
+        uid_validity = Some(*of);
+        uids.push(uid.0);
+    }
+    let Some(uid_validity) = uid_validity else {
+        return Err(Reply::no("The server could not do that").code("SERVERBUG").into());
+    };
+    let mut set = BytesMut::new();
+    write::sequence_set(uids, &mut set);
+    Ok(format!("APPENDUID {uid_validity} {}", String::from_utf8_lossy(&set)))
 }

@@ -74,24 +74,44 @@ pub async fn send(session: &mut Session, item: &Item, summary: &Summary, fetch: 
     if fetch.form == SectionForm::Binary {
         return binary::send(session, item, summary, fetch).await;
     }
-    match (summary.section(&fetch.part), &fetch.text) {
-        (Some(part), SectionText::HeaderFields { names, not }) => {
-            let Some(inner) = header_owner(part, &fetch.part, summary) else { return nil(session) };
-            let range = cut(inner.header_start..inner.body_start, Some((0, HEADER_BYTES_MAX)));
-            let header = read_all(account.as_ref(), item, range).await?;
-            let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-            let kept = select_fields(header, names, *not).await?;
-            let cut = cut(0..kept.len() as u64, fetch.partial);
+    match extent(account.as_ref(), item, summary, fetch).await? {
+        Some(Extent::Range(range)) => stream(session, account.as_ref(), item, range).await,
+        Some(Extent::Bytes(bytes)) => {
             session.io.output.put_u8(b' ');
-            literal(&kept[cut.start as usize..cut.end as usize], &mut session.io.output);
+            literal(&bytes, &mut session.io.output);
             Ok(())
         }
-        (Some(part), text) => match range(part, text, &fetch.part, summary) {
-            Some(range) => stream(session, account.as_ref(), item, cut(range, fetch.partial)).await,
-            None => nil(session),
-        },
-        (None, ..) => nil(session),
+        None => nil(session),
     }
+}
+
+/// The bytes of a section.
+pub enum Extent {
+    /// Where they stand in the message.
+    Range(Range<u64>),
+    /// They don't stand there in one piece.
+    Bytes(Bytes),
+}
+
+/// Which bytes a section is; `None` when the message has no such section.
+pub async fn extent(
+    account: &dyn Account,
+    item: &Item,
+    summary: &Summary,
+    fetch: &SectionFetch,
+) -> Result<Option<Extent>, Fail> {
+    let Some(part) = summary.section(&fetch.part) else { return Ok(None) };
+    let SectionText::HeaderFields { names, not } = &fetch.text else {
+        let range = range(part, &fetch.text, &fetch.part, summary);
+        return Ok(range.map(|range| Extent::Range(cut(range, fetch.partial))));
+    };
+    let Some(inner) = header_owner(part, &fetch.part, summary) else { return Ok(None) };
+    let whole = cut(inner.header_start..inner.body_start, Some((0, HEADER_BYTES_MAX)));
+    let header = read_all(account, item, whole).await?;
+    let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let kept = Bytes::from(select_fields(header, names, *not).await?);
+    let cut = cut(0..kept.len() as u64, fetch.partial);
+    Ok(Some(Extent::Bytes(kept.slice(cut.start as usize..cut.end as usize))))
 }
 
 fn nil(session: &mut Session) -> Result<(), Fail> {

@@ -46,14 +46,14 @@ pub async fn run(
     if view.picture().deleted {
         return Ok(no_mailbox());
     }
-    let mut selected = Selected::new(view, account.clone(), rights, read_only);
+    let mut selected = Selected::new(view, account.clone(), located.shown(), rights, read_only);
     let next = selected.position.next;
     if !session.enabled.rev2 {
         selected.recent_from = session.shared.registry.recent(account.as_ref(), id, next, !read_only).await?;
     } else if !read_only {
         session.shared.registry.claim((account.id(), id), next);
     }
-    describe(session, &selected, &located.shown());
+    describe(session, &selected);
     session.selected = Some(selected);
     if let Some(known) = qresync {
         catch_up(session, &known).await?;
@@ -81,7 +81,7 @@ async fn catch_up(session: &mut Session, known: &Qresync) -> Result<(), Fail> {
     vanished::changed(session, &uids, since).await
 }
 
-fn describe(session: &mut Session, selected: &Selected, mailbox: &str) {
+fn describe(session: &mut Session, selected: &Selected) {
     let picture = selected.view.picture();
     let (container, out) = (&picture.container, &mut session.io.output);
     updates::flags_response(&container.keywords, out);
@@ -91,7 +91,7 @@ fn describe(session: &mut Session, selected: &Selected, mailbox: &str) {
     if session.enabled.rev2 {
         text.push_str("* LIST () \"/\" ");
         out.extend_from_slice(text.as_bytes());
-        write::mailbox(mailbox, true, out);
+        write::mailbox(&selected.name, true, out);
         text = "\r\n".to_owned();
     } else {
         let recent = picture.count_from(selected.recent_from, selected.position);
