@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp, Uid, UidValidity};
 
+use crate::fork::Fork;
 use crate::{Change, CommitError, Committed, Container, Content, Cursor, Digest, Head, StoreError};
 
 /// Most rows in one page.
@@ -56,6 +57,9 @@ pub struct Page {
     pub last_answer: u64,
     /// The account in this state. Its digest is what the follower's must be when `is_last`.
     pub head: Head,
+    /// Where standby copies took over in this account's history, oldest first.
+    #[serde(default)]
+    pub forks: Vec<Fork>,
     /// Whether rows and answers reach the head.
     pub is_last: bool,
 }

@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod acl;
+pub mod aside;
 pub mod change;
 pub mod check;
 pub mod commit;
@@ -19,6 +20,7 @@ pub mod digest;
 pub mod first_containers;
 pub mod flags;
 pub mod follow;
+pub mod fork;
 pub mod item;
 pub mod local;
 pub mod retention;
@@ -35,5 +37,5 @@ pub use container::{Container, ContainerKind, Counts, SpecialUse};
 pub use digest::Digest;
 pub use flags::{FlagSet, Flags, InvalidKeyword, Keyword, SystemFlag};
 pub use item::{Expunged, Item, ItemFlags, ItemParts, Retained};
-pub use store::{Engine, Head, Quota, Read, Role, Store, StoreError};
+pub use store::{AsideName, Engine, Head, Quota, Read, Role, Store, StoreError};
 pub use uid_set::UidSet;

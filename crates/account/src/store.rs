@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
+use crate::fork::Fork;
 use crate::{
     Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Digest, Expunged, Item, ItemFlags,
     ItemParts, UidSet,
@@ -168,6 +169,9 @@ pub trait Read: Send {
     /// follow another.
     fn progress(&self) -> Result<Progress, StoreError>;
 
+    /// Where standby copies took over in this copy's history, oldest first.
+    fn forks(&self) -> Result<Vec<Fork>, StoreError>;
+
     /// These blobs for another copy, in this order, until they have `bytes_max` bytes, but at least one. Those that are
     /// not there any more are left out: of the ones before the last that is given, and all when none is. A long one is
     /// given as [`crate::Content::Stored`], to be read by [`Read::blob`].
@@ -203,7 +207,8 @@ pub trait Store: Read {
     ///
     /// A follower gets another role only while it is equal to the copy that it follows: [`CommitError::NotEqual`].
     /// There is one exception, for a failover: one that was equal before and is behind becomes [`Role::Active`] as it
-    /// is. What is half there of the last changes is put in order by a commit of its own; what is not there is lost.
+    /// is. What is half there of the last changes is put in order by a commit of its own; what is not there is lost. A
+    /// follower that becomes active at once notes that as a [`Fork`], whether it was equal or not.
     fn set_role(&mut self, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), CommitError>;
 
     /// Applies a page, whole or not at all, durably, with the place where it ends. The rows of a page may be of another
@@ -286,4 +291,44 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When they can't be listed.
     fn accounts(&self) -> Result<Vec<AccountId>, StoreError>;
+
+    /// Puts an account's store aside, durably, with a note: the account has no store here then. There being none is
+    /// [`StoreError::NoSuchAccount`]; it must not be open.
+    ///
+    /// # Errors
+    /// When it can't be done; the store is where it was then.
+    fn set_aside(&self, account: AccountId, note: &[u8], now: Timestamp) -> Result<AsideName, StoreError>;
+
+    /// The stores that were put aside, oldest first, with their notes.
+    ///
+    /// # Errors
+    /// When they can't be listed.
+    fn asides(&self) -> Result<Vec<(AsideName, Vec<u8>)>, StoreError>;
+
+    /// Replaces the note of a store that was put aside.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`] when there is none of this name, or why it can't be written.
+    fn set_aside_note(&self, name: AsideName, note: &[u8]) -> Result<(), StoreError>;
+
+    /// Opens a store that was put aside, to be read.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], or why it can't be opened.
+    fn open_aside(&self, name: AsideName) -> Result<Box<dyn Read>, StoreError>;
+
+    /// Deletes a store that was put aside; there being none is success.
+    ///
+    /// # Errors
+    /// When it can't be deleted.
+    fn delete_aside(&self, name: AsideName) -> Result<(), StoreError>;
+}
+
+/// A store that was put aside: whose, and when. An account has at most one of each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AsideName {
+    /// When, to the millisecond.
+    pub at: Timestamp,
+    /// Whose data it has.
+    pub account: AccountId,
 }

@@ -85,6 +85,10 @@ pub struct Cluster {
     /// Where this node looks for the main node instead of where the directory says; for when both moved at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub main: Option<String>,
+    /// Whether accounts are served here that have a standby copy, although neither the main node nor that copy's server
+    /// says that they were not taken over: for when both are gone for good. Otherwise two servers may serve them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serve_alone: bool,
 }
 
 /// Where an edge listens; a service without an address is off. Only where the whole table is left out do the usual
@@ -219,7 +223,12 @@ mod tests {
         Config {
             name: "mail1".into(),
             roles: [Role::Main, Role::Data].into(),
-            cluster: Cluster { listen: ([0, 0, 0, 0], 7700).into(), address: "mail1:7700".into(), main: None },
+            cluster: Cluster {
+                listen: ([0, 0, 0, 0], 7700).into(),
+                address: "mail1:7700".into(),
+                main: None,
+                serve_alone: false,
+            },
             listen: Listen::default(),
             plaintext_login: PlaintextLogin::Never,
             tls: None,

@@ -13,6 +13,7 @@ use crate::account::BlobUpload;
 use crate::follow::{
     Applied, ContainerPage, CopiedBlob, FollowError, PAGE_OPERATIONS_MAX, PAGE_ROWS_MAX, Page, Progress,
 };
+use crate::fork::Fork;
 use crate::{AccountError, Container, Head, StoreError};
 
 /// Rows of a container that are forgotten in one transaction.
@@ -70,7 +71,7 @@ impl LocalAccount {
     /// # Errors
     /// When the store can't be opened.
     pub async fn is_active(&self) -> Result<bool, AccountError> {
-        Ok(self.store().await?.serves(Use::Stage))
+        Ok(self.store().await?.serves(Use::Stage) && self.check_gate().is_ok())
     }
 
     /// See [`crate::Read::copied_blobs`].
@@ -103,6 +104,14 @@ impl LocalAccount {
     /// When the store can't be read.
     pub async fn progress(&self) -> Result<Progress, AccountError> {
         self.read(|read| read.progress()).await
+    }
+
+    /// See [`crate::Read::forks`].
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn forks(&self) -> Result<Vec<Fork>, AccountError> {
+        self.read(|read| read.forks()).await
     }
 
     /// Starts to take in a long blob that the next page refers to, or a commit: that may be one to another copy, when

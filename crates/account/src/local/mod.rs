@@ -4,6 +4,7 @@
 //! when the node has too many open, so that a thousand idle sessions cost no open files. Concurrent commits of one
 //! account share a flush ([`open_store`]).
 
+mod aside;
 mod copy;
 pub mod latency;
 mod open_store;
@@ -11,8 +12,8 @@ mod upload;
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -52,6 +53,14 @@ struct Shared {
     uses: AtomicU64,
     open_stores_max: usize,
     latency: Arc<Latency>,
+    gate: OnceLock<Arc<dyn Gate>>,
+}
+
+/// Whether accounts of this node may be served now. Asked before and after each read and commit, so it answers from
+/// memory.
+pub trait Gate: Send + Sync {
+    /// Whether nobody else can serve this account at the same time.
+    fn may_serve(&self, account: AccountId) -> bool;
 }
 
 impl LocalAccounts {
@@ -63,12 +72,19 @@ impl LocalAccounts {
     /// With another number of stores kept open.
     pub fn with_limit(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, open_stores_max: usize) -> Self {
         let (handles, uses, latency) = (Mutex::default(), AtomicU64::new(0), Arc::default());
-        LocalAccounts { shared: Arc::new(Shared { engine, clock, handles, uses, open_stores_max, latency }) }
+        let gate = OnceLock::new();
+        LocalAccounts { shared: Arc::new(Shared { engine, clock, handles, uses, open_stores_max, latency, gate }) }
     }
 
     /// How long sessions and deliveries wait for these accounts.
     pub fn latency(&self) -> Arc<Latency> {
         self.shared.latency.clone()
+    }
+
+    /// From now on accounts are served only while this gate lets them; without one they always are. There is one gate:
+    /// a second is not taken.
+    pub fn guard(&self, gate: Arc<dyn Gate>) {
+        let _ = self.shared.gate.set(gate);
     }
 
     /// The handle of an account of this node; its store is open when this returns.
@@ -202,9 +218,26 @@ impl LocalAccount {
     ) -> Result<Committed, AccountError> {
         let begun = Instant::now();
         let store = self.store().await?;
+        self.check_gate()?;
         let answer = store.commit(Commit { operation, epoch, mutations }).await;
         self.note_time(Waited::Commit, begun, answer.is_ok());
-        self.noted(&store, answer).await
+        let committed = self.noted(&store, answer).await?;
+        // It is durable here. If another server may have taken over meanwhile, it must not be acknowledged: the store
+        // may have heard of that and have a lease again that says nothing of this commit.
+        let is_guarded = self.shared()?.gate.get().is_some();
+        if is_guarded && (!store.serves(Use::Stage) || store.epoch() != epoch) {
+            return Err(CommitError::Sealed.into());
+        }
+        self.check_gate()?;
+        Ok(committed)
+    }
+
+    /// Refuses what would be done beside another server's copy.
+    fn check_gate(&self) -> Result<(), AccountError> {
+        match self.shared()?.gate.get() {
+            Some(gate) if !gate.may_serve(self.id) => Err(CommitError::Sealed.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Sets epoch and role on the word of the directory. Commits under way are done before a sealing, later ones are
@@ -255,9 +288,12 @@ impl LocalAccount {
         if !store.serves(Use::Read) {
             return Err(AccountError::Refused(CommitError::Sealed));
         }
+        self.check_gate()?;
         let answer = store.read(question).await;
         self.note_time(Waited::Read, begun, answer.is_ok());
-        self.noted(&store, answer).await
+        let answer = self.noted(&store, answer).await?;
+        self.check_gate()?;
+        Ok(answer)
     }
 
     /// A user waited since then. What was refused says nothing of how busy the node is.
@@ -462,6 +498,7 @@ impl Account for LocalAccount {
         if !store.serves(Use::Stage) {
             return Err(AccountError::Refused(CommitError::Sealed));
         }
+        self.check_gate()?;
         self.stage(&store).await
     }
 

@@ -13,6 +13,8 @@ use crate::nodes::Placement;
 pub struct CopyFacts {
     /// Where it lives; `None` when there is no such account (any more).
     pub placement: Option<Placement>,
+    /// The directory's modseq when it was placed there.
+    pub placed_at: u64,
     /// Who holds copies of it besides.
     pub copies: Vec<CopyHolder>,
 }
@@ -22,6 +24,8 @@ pub struct CopyFacts {
 pub struct CopyHolder {
     /// Who.
     pub node: NodeId,
+    /// Whether it may take over without the placement's server having been asked.
+    pub is_standby: bool,
     /// How far a copy is that commits are to wait for; `None` when they never do.
     pub stage: Option<CopyStage>,
     /// The version of what the directory says of it.
@@ -99,7 +103,14 @@ pub trait CopyBook: Send + Sync {
     /// [`AccountError::Unavailable`] when the main node can't be reached, or refuses.
     async fn report(&self, report: StageReport) -> Result<(), AccountError>;
 
-    /// Grows whenever something may have changed.
+    /// Whether what the directory says of copies on this node changed after `since`; a failover away from a node makes
+    /// one there. `true` also when that is too long ago to be looked up quickly.
+    ///
+    /// # Errors
+    /// [`AccountError::Unavailable`] when the directory can't be read.
+    async fn copies_changed(&self, node: NodeId, since: u64) -> Result<bool, AccountError>;
+
+    /// Grows whenever something may have changed: the directory's modseq.
     fn changed(&self) -> watch::Receiver<u64>;
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::acks::EqualAt;
 use super::ahead::Ahead;
+use super::asides::{AsideNote, Asides};
 use super::book::CopyBook;
 use super::calls::{BlobsCall, ContainerPageCall, CopyState, PageCall, ReadyCall, path};
 use super::throttle::{Counted, Throttle};
@@ -85,6 +86,7 @@ pub struct Follower {
     pub(super) peers: Arc<Peers>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) book: Arc<dyn CopyBook>,
+    asides: Arc<Asides>,
     clock: Arc<dyn Clock>,
     report: Mutex<Report>,
     questions: mpsc::Sender<Question>,
@@ -105,6 +107,7 @@ impl Follower {
         local: Arc<LocalAccounts>,
         peers: Arc<Peers>,
         throttle: Arc<Throttle>,
+        asides: Arc<Asides>,
         book: Arc<dyn CopyBook>,
         clock: Arc<dyn Clock>,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
@@ -116,6 +119,7 @@ impl Follower {
             peers,
             throttle,
             book,
+            asides,
             clock,
             report: Mutex::default(),
             questions,
@@ -327,7 +331,10 @@ impl Work {
     /// What concerns only the copy's own store.
     async fn own_store(&mut self, account: &LocalAccount, ask: Ask) -> Result<(), CopyError> {
         match ask {
-            Ask::OwnProgress => self.following.on_progress(account.progress().await?),
+            Ask::OwnProgress => {
+                let (progress, forks) = (account.progress().await?, account.forks().await?);
+                self.following.on_progress(progress, forks);
+            }
             Ask::Lacking(hashes) => self.following.on_lacking(account.lacking(hashes).await?),
             Ask::Apply(page, blobs) => self.apply(account, page, blobs).await?,
             Ask::Forget(id) => {
@@ -349,6 +356,15 @@ impl Work {
                 tracing::error!(%account, source = %source.node, "a copy differs from its source and is made anew");
                 local.delete(*account).await.map_err(AccountError::from)?;
                 local.create_follower(*account, source.epoch).await.map_err(AccountError::from)?;
+                self.following.on_copied_anew(source.epoch);
+            }
+            Ask::SetAside(fork) => {
+                let Follower { account: id, source, local, asides, .. } = &*self.follower;
+                let modseq = account.head_of_copy().await?.modseq;
+                let note = AsideNote { fork, modseq, account_on: source.node, lost: None };
+                asides.set(*id, note).await.map_err(AccountError::from)?;
+                failpoint::reached("copy-aside");
+                local.create_follower(*id, source.epoch).await.map_err(AccountError::from)?;
                 self.following.on_copied_anew(source.epoch);
             }
             _ => {}
@@ -455,6 +471,10 @@ impl Work {
         }
         if is_equal && sealed {
             self.answer(account).await;
+        }
+        let Follower { account: id, asides, .. } = &*self.follower;
+        if is_equal && asides.is_uncounted(*id) {
+            asides.count(*id).await.map_err(AccountError::from)?;
         }
         Ok(())
     }

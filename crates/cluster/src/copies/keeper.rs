@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::account::KeptAccount;
+use super::asides::Asides;
 use super::awaited::Awaited;
 use super::book::{CopyBook, CopyFacts, CopyStage, take_back};
 use super::calls::{CopyState, ReadyCall, SealCall};
 use super::follower::{CopyError, Follower, state_of};
+use super::leases::{LeaseDesk, Leases};
 use super::throttle::Throttle;
 use crate::limits::{KEEPER_LOCKS, KEEPER_PARALLEL, KEEPER_RETRY_MS};
 use crate::moving::core::duty::{Duty, Facts, StoreFacts, duty};
@@ -44,6 +47,11 @@ pub struct Keeper {
     throttle: Arc<Throttle>,
     /// Of followers that have ended.
     differed: Arc<Mutex<Differed>>,
+    asides: Arc<Asides>,
+    desk: Arc<LeaseDesk>,
+    leases: Arc<Leases>,
+    /// Up to where everything was done that the directory says.
+    done: AtomicU64,
     following: Mutex<HashMap<AccountId, Running>>,
     /// One account is looked after by one at a time.
     turns: Vec<tokio::sync::Mutex<()>>,
@@ -101,21 +109,41 @@ impl Differed {
 }
 
 impl Keeper {
-    /// Of this node's accounts, by what `book` says.
+    /// Of this node's accounts, by what `book` says. `desk` is this node's own; from now on the accounts of `local`
+    /// are served only as far as `leases` let them.
     pub fn new(
         local: Arc<LocalAccounts>,
         peers: Arc<Peers>,
         book: Arc<dyn CopyBook>,
+        desk: Arc<LeaseDesk>,
+        leases: Arc<Leases>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         let node = peers.identity().node();
+        local.guard(leases.clone());
         let turns = (0..KEEPER_LOCKS).map(|_| tokio::sync::Mutex::default()).collect();
         let (differed, following, throttle) = (Arc::default(), Mutex::default(), Throttle::new(local.latency()));
         let awaited = Awaited::new(book.clone(), peers.clone(), clock.clone());
-        let (tasks, stopped) = (TaskTracker::new(), Arc::default());
-        let parts =
-            Keeper { node, local, peers, book, awaited, clock, throttle, differed, following, turns, tasks, stopped };
-        Arc::new(parts)
+        let asides = Asides::new(local.clone());
+        let (done, tasks, stopped) = (AtomicU64::new(0), TaskTracker::new(), Arc::default());
+        Arc::new(Keeper {
+            node,
+            local,
+            peers,
+            book,
+            awaited,
+            clock,
+            throttle,
+            differed,
+            asides,
+            desk,
+            leases,
+            done,
+            following,
+            turns,
+            tasks,
+            stopped,
+        })
     }
 
     /// How often copies here were found to differ from their sources since the node started, and which one when the
@@ -141,23 +169,39 @@ impl Keeper {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let throttle = self.throttle.clone();
         self.tasks.spawn(throttle.run(stop.clone()));
+        let keeper = self.clone();
+        let done = move || keeper.done.load(Ordering::Acquire);
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.clone().look_after_all() => {}
+            () = self.leases.clone().ask_for_ever(done) => {}
         }
         self.following.lock().clear();
         self.tasks.close();
         self.tasks.wait().await;
     }
 
+    /// What was set aside on this node.
+    pub fn asides(&self) -> &Arc<Asides> {
+        &self.asides
+    }
+
     async fn look_after_all(self: Arc<Self>) {
+        if let Err(error) = self.asides.load().await {
+            tracing::error!(%error, "what was set aside on this node can't be listed");
+        }
         let mut changed = self.book.changed();
         // What changes while the first look goes on is found by the next.
         let mut since = *changed.borrow_and_update();
+        // Until then nothing is known of any account, and whoever asks for one has it looked after.
+        self.done.store(since, Ordering::Release);
         let mut due = self.all().await;
         loop {
             let failed = self.look_after_these(due).await;
             let is_retry = !failed.is_empty();
+            if !is_retry {
+                self.done.store(since, Ordering::Release);
+            }
             let waited = async {
                 match is_retry {
                     true => tokio::time::sleep(Duration::from_millis(KEEPER_RETRY_MS)).await,
@@ -239,6 +283,8 @@ impl Keeper {
             let directory = Facts { node: self.node, placement: facts.placement, is_copy: facts.is_holder(self.node) };
             let duty = duty(&directory, store.as_ref().map(|(_, head)| store_facts(head)).as_ref());
             if self.perform(account, duty, &facts, store).await? {
+                // After the store has its role: before, it might be served under what the directory said last.
+                self.leases.looked_after(account, &facts);
                 return Ok(());
             }
         }
@@ -257,6 +303,10 @@ impl Keeper {
             (Duty::Serve { epoch }, Some((handle, head))) => {
                 self.stop_following(account);
                 if (head.role, head.epoch) != (Role::Active, epoch) {
+                    if head.role == Role::Follower {
+                        // A failover: nobody sealed the lost server's copy.
+                        self.desk.until_taken(self.node, facts).await;
+                    }
                     failpoint::reached("store-activating");
                     handle.set_role(epoch, Role::Active).await?;
                     failpoint::reached("store-active");
@@ -280,10 +330,6 @@ impl Keeper {
                 return Ok(false);
             }
             (Duty::FollowFrom(_), _) => self.follow(account, facts),
-            (Duty::SetAside, _) => {
-                tracing::error!(%account, "this copy has changes that the account lacks; it is kept and not used");
-                self.stop_following(account);
-            }
             (Duty::WaitSealed | Duty::WaitReady, _) => {}
             (Duty::Nothing | Duty::Serve { .. } | Duty::BecomeFollower { .. }, _) => self.stop_following(account),
         }
@@ -300,8 +346,8 @@ impl Keeper {
             return;
         }
         let (local, peers, book) = (self.local.clone(), self.peers.clone(), self.book.clone());
-        let (throttle, clock) = (self.throttle.clone(), self.clock.clone());
-        let (follower, work) = Follower::start(account, placement, local, peers, throttle, book, clock);
+        let (throttle, asides, clock) = (self.throttle.clone(), self.asides.clone(), self.clock.clone());
+        let (follower, work) = Follower::start(account, placement, local, peers, throttle, asides, book, clock);
         follower.set_awaited(is_awaited);
         let stopped = self.stopped.clone();
         let work = async move {
@@ -392,7 +438,7 @@ impl Keeper {
 fn store_facts(head: &Head) -> StoreFacts {
     // A follower takes the modseq of its source when it is equal to it for the first time.
     let is_whole = head.role != Role::Follower || head.modseq > Modseq::ZERO;
-    StoreFacts { role: head.role, epoch: head.epoch, is_whole, is_diverged: false }
+    StoreFacts { role: head.role, epoch: head.epoch, is_whole }
 }
 
 /// This node's accounts for its own sessions: an account whose role the directory has just changed is looked after

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::accounts::AccountsService;
 use super::control::NodeControl;
 use super::routes::Caller;
-use crate::copies::{CopySource, Keeper};
+use crate::copies::{CopySource, Keeper, LeaseDesk};
 use crate::follow::DirectoryLog;
 use crate::identity::Identity;
 use crate::join::JoinDesk;
@@ -42,6 +42,8 @@ pub struct Services {
     pub source: Option<Arc<CopySource>>,
     /// Data nodes: their own copies.
     pub copies: Option<Arc<Keeper>>,
+    /// The main node and data nodes: leases for those whose accounts could be taken over.
+    pub leases: Option<Arc<LeaseDesk>>,
     /// What the main node may ask.
     pub control: Option<Arc<dyn NodeControl>>,
     /// The main node: its directory's log.

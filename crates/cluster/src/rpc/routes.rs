@@ -141,6 +141,11 @@ impl Caller {
                     self.stop.clone(),
                 )));
             }
+            (&Method::POST, ["lease"]) => {
+                let desk = self.services.leases.as_ref().ok_or(FaultKind::NoRoute)?;
+                let call = self.control_body(request.into_body()).await?;
+                return Ok(Answer::Json(json(&desk.ask(caller, call).await?)?));
+            }
             (&Method::POST, ["directory", "changes"]) => return self.changes(request.into_body()).await,
             (&Method::POST, ["renew"]) => return self.renew(caller, request.into_body()).await,
             _ => {}

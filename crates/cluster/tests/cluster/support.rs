@@ -177,6 +177,7 @@ async fn start(
     let services = Services {
         source: None,
         copies: None,
+        leases: None,
         nodes: world.clone(),
         accounts: Some(AccountsService::new(local.clone(), check)),
         control: Some(Arc::new(Control { local: local.clone(), node })),

@@ -2,7 +2,7 @@
 
 use sterna_account::follow::{ContainerPage, CopiedBlob, Page, differing};
 use sterna_account::store::BlobWriter;
-use sterna_account::{Change, Engine, Role};
+use sterna_account::{Change, Engine, Role, StoreError};
 use sterna_base::{AccountId, ContainerId, Epoch, Timestamp};
 use sterna_cluster::moving::core::following::{Ask, Following};
 
@@ -60,9 +60,9 @@ impl World {
         let now = self.clock(node);
         let request = match ask {
             Ask::OwnProgress => {
-                let progress = self.store(node, account, |store| store.progress());
-                return self.told(node, account, |following| match progress {
-                    Some(Ok(progress)) => following.on_progress(progress),
+                let own = self.store(node, account, |store| Ok::<_, StoreError>((store.progress()?, store.forks()?)));
+                return self.told(node, account, |following| match own {
+                    Some(Ok((progress, forks))) => following.on_progress(progress, forks),
                     _ => following.on_failed(now),
                 });
             }
@@ -94,6 +94,7 @@ impl World {
                 let epoch = self.data(node).disk.get(&account).map_or(Epoch(0), |disk| disk.head.epoch);
                 return self.wait_for_task(node, account, Task::CopyAnew(epoch));
             }
+            Ask::SetAside(fork) => return self.wait_for_task(node, account, Task::SetAside(fork)),
             Ask::Page(after) => Request::Page(after),
             Ask::Blobs(hashes) => Request::Blobs(hashes),
             Ask::Range { hash, range } => Request::Range(hash, range),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
+use sterna_account::fork::Fork;
 use sterna_account::local::SEALED_READS_MS_MAX;
 use sterna_account::{Commit, CommitError, Content, Engine, FlagSet, Head, Mutation, NewItem, Role, Store};
 use sterna_base::{AccountId, ContainerId, Epoch};
@@ -30,6 +31,8 @@ pub struct DataServer {
     pub disk: BTreeMap<AccountId, Disk>,
     /// Stores that are open.
     pub open: BTreeMap<AccountId, Open>,
+    /// Stores that were set aside.
+    pub asides: Vec<(AccountId, Fork, MemoryEngine)>,
     /// The next flush fails.
     pub next_flush_fails: bool,
     /// Flushes take long until then.
@@ -72,6 +75,7 @@ pub enum Task {
     Forget(ContainerId),
     FollowContainer(ContainerPage, Vec<CopiedBlob>),
     CopyAnew(Epoch),
+    SetAside(Fork),
 }
 
 impl Open {
@@ -215,7 +219,7 @@ impl World {
         let facts = Facts { node: node_id(node), placement: Some(placement), is_copy };
         let store = head.as_ref().map(|head| {
             let is_whole = head.role != Role::Follower;
-            StoreFacts { role: head.role, epoch: head.epoch, is_whole, is_diverged: false }
+            StoreFacts { role: head.role, epoch: head.epoch, is_whole }
         });
         let duty = duty(&facts, store.as_ref());
         match duty {
@@ -229,7 +233,7 @@ impl World {
             Duty::Nothing if row.to_delete.contains(&node) && row.node != node && !is_copy => {
                 self.delete_if_meant(node, account, row.epoch, head.as_ref());
             }
-            Duty::WaitSealed | Duty::WaitReady | Duty::SetAside | Duty::Nothing | Duty::FollowFrom(_) => {}
+            Duty::WaitSealed | Duty::WaitReady | Duty::Nothing | Duty::FollowFrom(_) => {}
         }
         if let Duty::FollowFrom(source) = duty {
             self.follow_from(node, account, crate::world::node_ix(source));
@@ -452,6 +456,7 @@ impl World {
                 self.make_follower(node, account, epoch);
                 self.copied_anew(node, account, epoch);
             }
+            Task::SetAside(fork) => self.set_aside(node, account, fork),
             Task::Delete => self.delete(node, account),
             Task::Follow(page, blobs) => self.run_follow(node, account, page, blobs, now),
             Task::Forget(container) => self.run_forget(node, account, container, now),
@@ -520,6 +525,18 @@ impl World {
         if let Some(open) = self.data(node).open.get_mut(&account) {
             (open.store, open.copying) = (None, None);
         }
+    }
+
+    /// The store has commits that the account lacks: it is kept elsewhere on the disk, and a new one is made.
+    fn set_aside(&mut self, node: NodeIx, account: AccountId, fork: Fork) {
+        let Some(disk) = self.data(node).disk.remove(&account) else { return };
+        self.tell(|| format!("node {node}: sets account {account} aside, which parted at {fork:?}"));
+        self.data(node).asides.push((account, fork, disk.engine));
+        if let Some(open) = self.data(node).open.get_mut(&account) {
+            open.store = None;
+        }
+        self.make_follower(node, account, disk.head.epoch);
+        self.copied_anew(node, account, disk.head.epoch);
     }
 
     /// The mutant's way: the answer goes out, the disk comes later.

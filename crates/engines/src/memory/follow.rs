@@ -31,6 +31,7 @@ pub fn page(state: &State, page: &Page, blobs: Vec<CopiedBlob>) -> Result<(State
         compare(&state, page)?;
         state.modseq = page.head.modseq;
         state.operations = state.operations.max(page.last_answer);
+        state.forks.clone_from(&page.forks);
     }
     let (progress, is_equal) = (page.end(), page.is_last);
     state.progress = Some((progress, state.progress().1.after(is_equal)));

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sterna_account::{Engine, Role, Store, StoreError};
+use sterna_account::{AsideName, Engine, Read, Role, Store, StoreError};
 use sterna_base::{AccountId, Epoch, Timestamp};
 
 use read::Reader;
@@ -31,7 +31,11 @@ type Shared = Arc<Mutex<State>>;
 #[derive(Default)]
 pub struct MemoryEngine {
     accounts: Mutex<BTreeMap<AccountId, Shared>>,
+    asides: Mutex<BTreeMap<AsideName, Aside>>,
 }
+
+/// A store that was put aside, and its note.
+type Aside = (Shared, Vec<u8>);
 
 impl MemoryEngine {
     /// Without any account.
@@ -41,9 +45,11 @@ impl MemoryEngine {
 
     /// Another engine with the same accounts as they are now, as a copy of the files would be.
     pub fn copied(&self) -> Self {
-        let accounts = self.accounts.lock();
-        let copies = accounts.iter().map(|(id, state)| (*id, Arc::new(Mutex::new(state.lock().clone()))));
-        MemoryEngine { accounts: Mutex::new(copies.collect()) }
+        let copy = |state: &Shared| Arc::new(Mutex::new(state.lock().clone()));
+        let accounts = self.accounts.lock().iter().map(|(id, state)| (*id, copy(state))).collect();
+        let asides = self.asides.lock();
+        let asides = asides.iter().map(|(name, (state, note))| (*name, (copy(state), note.clone()))).collect();
+        MemoryEngine { accounts: Mutex::new(accounts), asides: Mutex::new(asides) }
     }
 }
 
@@ -71,5 +77,36 @@ impl Engine for MemoryEngine {
 
     fn accounts(&self) -> Result<Vec<AccountId>, StoreError> {
         Ok(self.accounts.lock().keys().copied().collect())
+    }
+
+    fn set_aside(&self, account: AccountId, note: &[u8], now: Timestamp) -> Result<AsideName, StoreError> {
+        let state = self.accounts.lock().remove(&account).ok_or(StoreError::NoSuchAccount(account))?;
+        let mut asides = self.asides.lock();
+        let mut name = AsideName { at: now, account };
+        while asides.contains_key(&name) {
+            name.at = name.at.plus_ms(1);
+        }
+        asides.insert(name, (state, note.to_vec()));
+        Ok(name)
+    }
+
+    fn asides(&self) -> Result<Vec<(AsideName, Vec<u8>)>, StoreError> {
+        Ok(self.asides.lock().iter().map(|(name, (_, note))| (*name, note.clone())).collect())
+    }
+
+    fn set_aside_note(&self, name: AsideName, note: &[u8]) -> Result<(), StoreError> {
+        let mut asides = self.asides.lock();
+        asides.get_mut(&name).ok_or(StoreError::NoSuchAccount(name.account))?.1 = note.to_vec();
+        Ok(())
+    }
+
+    fn open_aside(&self, name: AsideName) -> Result<Box<dyn Read>, StoreError> {
+        let state = self.asides.lock().get(&name).map(|(state, _)| state.clone());
+        Ok(Box::new(Reader { state: state.ok_or(StoreError::NoSuchAccount(name.account))? }))
+    }
+
+    fn delete_aside(&self, name: AsideName) -> Result<(), StoreError> {
+        self.asides.lock().remove(&name);
+        Ok(())
     }
 }

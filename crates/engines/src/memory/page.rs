@@ -31,6 +31,7 @@ impl State {
             last_uid_validity: UidValidity(u32::try_from(self.last_uid_validity).unwrap_or(u32::MAX)),
             last_answer: self.operations,
             head: self.head(),
+            forks: self.forks.clone(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
+use sterna_account::fork::Fork;
 use sterna_account::{
     Change, Changes, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError,
     UidSet,
@@ -110,6 +111,10 @@ impl Read for Reader {
 
     fn container_page(&self, id: ContainerId, after: Uid, rows_max: usize) -> Result<ContainerPage, StoreError> {
         Ok(self.state.lock().container_page(id, after, rows_max))
+    }
+
+    fn forks(&self) -> Result<Vec<Fork>, StoreError> {
+        Ok(self.state.lock().forks.clone())
     }
 
     fn progress(&self) -> Result<Progress, StoreError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sterna_account::follow::{KeptAnswer, Progress};
+use sterna_account::fork::Fork;
 use sterna_account::{Container, Counts, Cursor, Digest, Expunged, Head, Item, Quota, Role, SystemFlag};
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid};
 
@@ -51,6 +52,8 @@ pub struct State {
     pub operations: u64,
     /// How far a copy that follows got, and whether that was the source's state; `None` since it was active.
     pub progress: Option<(Progress, Equality)>,
+    /// Where standby copies took over, oldest first.
+    pub forks: Vec<Fork>,
     /// The latest time that a caller named: blobs are staged without one.
     pub latest: Timestamp,
 }
@@ -76,6 +79,7 @@ impl State {
             answers: BTreeMap::new(),
             operations: 0,
             progress: (role == Role::Follower).then_some((Progress::start(), Equality::Never)),
+            forks: Vec::new(),
             latest: now,
         }
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use sterna_account::commit::{MUTATIONS_MAX, OPERATION_RETENTION_MS};
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, KeptAnswer, Page, Progress};
+use sterna_account::fork::{self, Fork};
 use sterna_account::store::BlobWriter;
 use sterna_account::{
     Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
@@ -69,6 +70,7 @@ impl Store for MemoryStore {
         if epoch < state.epoch {
             return Err(CommitError::WrongEpoch { current: state.epoch });
         }
+        let fork = Fork { epoch, at: state.progress().0 };
         match (role, state.progress().1) {
             (Role::Follower, _) | (_, Equality::Now) => {}
             (Role::Active, Equality::Before) => follow::settle(&mut state, now),
@@ -76,6 +78,9 @@ impl Store for MemoryStore {
         }
         if role == Role::Active {
             state.progress = None;
+            if state.role == Role::Follower {
+                fork::remember(&mut state.forks, fork);
+            }
         }
         (state.epoch, state.role) = (epoch, role);
         Ok(())
@@ -241,6 +246,9 @@ impl Read for MemoryStore {
     }
     fn progress(&self) -> Result<Progress, StoreError> {
         self.reader.progress()
+    }
+    fn forks(&self) -> Result<Vec<Fork>, StoreError> {
+        self.reader.forks()
     }
     fn copied_blobs(&self, hashes: &[BlobHash], bytes_max: u64) -> Result<Vec<CopiedBlob>, StoreError> {
         self.reader.copied_blobs(hashes, bytes_max)

@@ -11,6 +11,7 @@ use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, Timestamp, Uid};
 
 use super::contents::drop_unreferenced;
 use super::error::store_error;
+use super::forks;
 use super::items;
 use super::read::Reader;
 use super::rows::{keyword_columns, sql};
@@ -82,6 +83,9 @@ pub fn page(reader: &Reader, page: &Page, blobs: Copied, now: Timestamp) -> Resu
         copy.compare(page)?;
         copy.transaction.modseq = page.head.modseq;
         copy.transaction.numbers.operations = copy.transaction.numbers.operations.max(page.last_answer);
+        if reader.forks_now()? != page.forks {
+            forks::set(reader, &page.forks)?;
+        }
     }
     let (end, is_equal) = (page.end(), page.is_last);
     let equality = before_it.after(is_equal);

@@ -4,12 +4,14 @@
 //! [`INLINE_BLOB_BYTES_MAX`](sterna_base::limits::INLINE_BLOB_BYTES_MAX) are files beside it ([`blob_files`]), flushed
 //! before the transaction that refers to them.
 
+mod aside;
 mod blob_files;
 mod connection;
 mod containers;
 mod contents;
 mod error;
 mod follow;
+mod forks;
 mod items;
 mod page;
 mod read;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 
 use rusqlite::params;
 use sterna_account::follow::Progress;
-use sterna_account::{Digest, Engine, Role, Store, StoreError};
+use sterna_account::{AsideName, Digest, Engine, Read, Role, Store, StoreError};
 use sterna_base::{AccountId, Epoch, Timestamp};
 
 use crate::disk::{Disk, RealDisk};
@@ -114,6 +116,38 @@ impl SqliteEngine {
         };
         place().map_err(|error| file_error(&error))
     }
+
+    /// Opens the store in a folder.
+    fn open_in(&self, folder: &Path, account: AccountId) -> Result<SqliteStore, StoreError> {
+        let path = folder.join(FILE_NAME);
+        if !path.exists() {
+            return Err(StoreError::NoSuchAccount(account));
+        }
+        connection::opening(self.disk.as_ref(), &path, || {
+            let unclean = connection::adopt_log(self.disk.as_ref(), &path)?;
+            let conn = connection::open(self.disk.as_ref(), &path, Purpose::Write)?;
+            schema::migrate(&conn)?;
+            let files = Arc::new(BlobFiles::new(folder.join("blobs"), self.disk.clone()));
+            let (disk, path) = (self.disk.clone(), path.clone());
+            let store = SqliteStore::new(conn, account, path, files, disk, self.log_pages_per_checkpoint);
+            if unclean {
+                store.check_sums()?;
+            }
+            Ok(store)
+        })
+    }
+
+    /// Removes a store's folder, durably.
+    fn remove_folder(&self, folder: &Path) -> Result<(), StoreError> {
+        match self.disk.remove_folder(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(file_error(&error)),
+            Ok(()) => {
+                let parent = folder.parent().unwrap_or(&self.root);
+                self.disk.sync_folder(parent).map_err(|error| file_error(&error))
+            }
+        }
+    }
 }
 
 impl Engine for SqliteEngine {
@@ -137,35 +171,11 @@ impl Engine for SqliteEngine {
     }
 
     fn open(&self, account: AccountId) -> Result<Box<dyn Store>, StoreError> {
-        let folder = self.folder(account);
-        let path = folder.join(FILE_NAME);
-        if !path.exists() {
-            return Err(StoreError::NoSuchAccount(account));
-        }
-        connection::opening(self.disk.as_ref(), &path, || {
-            let unclean = connection::adopt_log(self.disk.as_ref(), &path)?;
-            let conn = connection::open(self.disk.as_ref(), &path, Purpose::Write)?;
-            schema::migrate(&conn)?;
-            let files = Arc::new(BlobFiles::new(folder.join("blobs"), self.disk.clone()));
-            let (disk, path) = (self.disk.clone(), path.clone());
-            let store = SqliteStore::new(conn, account, path, files, disk, self.log_pages_per_checkpoint);
-            if unclean {
-                store.check_sums()?;
-            }
-            Ok(Box::new(store) as Box<dyn Store>)
-        })
+        Ok(Box::new(self.open_in(&self.folder(account), account)?))
     }
 
     fn delete(&self, account: AccountId) -> Result<(), StoreError> {
-        let folder = self.folder(account);
-        match self.disk.remove_folder(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(file_error(&error)),
-            Ok(()) => {
-                let parent = folder.parent().unwrap_or(&self.root);
-                self.disk.sync_folder(parent).map_err(|error| file_error(&error))
-            }
-        }
+        self.remove_folder(&self.folder(account))
     }
 
     fn accounts(&self) -> Result<Vec<AccountId>, StoreError> {
@@ -179,6 +189,26 @@ impl Engine for SqliteEngine {
         }
         accounts.sort_unstable();
         Ok(accounts)
+    }
+
+    fn set_aside(&self, account: AccountId, note: &[u8], now: Timestamp) -> Result<AsideName, StoreError> {
+        aside::set(self, account, note, now)
+    }
+
+    fn asides(&self) -> Result<Vec<(AsideName, Vec<u8>)>, StoreError> {
+        aside::list(self)
+    }
+
+    fn set_aside_note(&self, name: AsideName, note: &[u8]) -> Result<(), StoreError> {
+        aside::set_note(self, name, note)
+    }
+
+    fn open_aside(&self, name: AsideName) -> Result<Box<dyn Read>, StoreError> {
+        Ok(Box::new(self.open_in(&aside::folder(self, name), name.account)?))
+    }
+
+    fn delete_aside(&self, name: AsideName) -> Result<(), StoreError> {
+        self.remove_folder(&aside::folder(self, name))
     }
 }
 

@@ -36,6 +36,7 @@ impl Reader {
             last_uid_validity: UidValidity(u32::try_from(numbers.last_uid_validity).unwrap_or(u32::MAX)),
             last_answer: numbers.operations,
             head,
+            forks: self.forks_now()?,
             is_last,
         })
     }

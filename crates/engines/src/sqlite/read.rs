@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
+use sterna_account::fork::Fork;
 use sterna_account::{
     Change, Changes, Container, ContainerKind, Cursor, Digest, Expunged, Head, Item, ItemFlags, ItemParts, Read,
     StoreError, UidSet,
@@ -325,6 +326,10 @@ impl Read for Reader {
 
     fn container_page(&self, id: ContainerId, after: Uid, rows_max: usize) -> Result<ContainerPage, StoreError> {
         self.snapshot(|| self.container_page_now(id, after, rows_max))
+    }
+
+    fn forks(&self) -> Result<Vec<Fork>, StoreError> {
+        self.snapshot(|| self.forks_now())
     }
 
     fn progress(&self) -> Result<Progress, StoreError> {

@@ -14,11 +14,11 @@ use sterna_account::StoreError;
 use super::error::store_error;
 
 /// The format that this version writes.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// One step for each format: what turns a file of the format before into this one. The first makes an empty file into
 /// format 1.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4];
 
 const FORMAT_1: &str = "
 CREATE TABLE account (
@@ -155,6 +155,19 @@ CREATE TABLE progress (
   answers BIGINT NOT NULL,
   is_equal INTEGER NOT NULL,
   PRIMARY KEY (account)
+) CLUSTERED;
+";
+
+/// Where standby copies took over.
+const FORMAT_4: &str = "
+CREATE TABLE fork (
+  account BIGINT NOT NULL,
+  epoch BIGINT NOT NULL,
+  modseq BIGINT NOT NULL,
+  container BIGINT NOT NULL,
+  uid BIGINT NOT NULL,
+  answers BIGINT NOT NULL,
+  PRIMARY KEY (account, epoch)
 ) CLUSTERED;
 ";
 

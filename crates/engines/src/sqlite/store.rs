@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use sterna_account::commit::OPERATION_RETENTION_MS;
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page, Progress};
+use sterna_account::fork::Fork;
 use sterna_account::store::BlobWriter;
 use sterna_account::{
     Changes, Commit, CommitError, Committed, Container, ContainerKind, Content, Cursor, Expunged, Head, Item,
@@ -18,7 +19,7 @@ use super::connection::{self, Purpose};
 use super::error::store_error;
 use super::read::Reader;
 use super::rows::sql;
-use super::{contents, follow, settle, transaction};
+use super::{contents, follow, forks, settle, transaction};
 use crate::disk::Disk;
 use crate::settle::Equality;
 
@@ -293,7 +294,8 @@ impl Store for SqliteStore {
             if epoch < head.epoch {
                 return Err(CommitError::WrongEpoch { current: head.epoch });
             }
-            match (role, reader.progress_now()?.1) {
+            let (at, equality) = reader.progress_now()?;
+            match (role, equality) {
                 (Role::Follower, _) | (_, Equality::Now) => {}
                 (Role::Active, Equality::Before) => settle::settle(reader, now)?,
                 _ => return Err(CommitError::NotEqual),
@@ -302,6 +304,9 @@ impl Store for SqliteStore {
             if role == Role::Active {
                 // From now on its own head is how far it is.
                 reader.execute("DELETE FROM progress WHERE account = ?1", [account])?;
+                if head.role == Role::Follower {
+                    forks::add(reader, Fork { epoch, at })?;
+                }
             }
             let statement = "UPDATE account SET epoch = ?2, role = ?3 WHERE account = ?1";
             reader.execute(statement, params![account, sql(epoch.0), role as u8])?;
@@ -394,6 +399,9 @@ impl Read for SqliteStore {
     }
     fn progress(&self) -> Result<Progress, StoreError> {
         self.reader.progress()
+    }
+    fn forks(&self) -> Result<Vec<Fork>, StoreError> {
+        self.reader.forks()
     }
     fn copied_blobs(&self, hashes: &[BlobHash], bytes_max: u64) -> Result<Vec<CopiedBlob>, StoreError> {
         self.reader.copied_blobs(hashes, bytes_max)

@@ -20,6 +20,7 @@ macro_rules! on_every_engine {
 }
 
 mod acls;
+mod asides;
 mod bed;
 mod blobs;
 mod changes;

@@ -93,6 +93,26 @@ impl Engine for WatchedEngine {
     fn accounts(&self) -> Result<Vec<AccountId>, StoreError> {
         self.inner.accounts()
     }
+
+    fn set_aside(&self, account: AccountId, note: &[u8], now: Timestamp) -> Result<AsideName, StoreError> {
+        self.inner.set_aside(account, note, now)
+    }
+
+    fn asides(&self) -> Result<Vec<(AsideName, Vec<u8>)>, StoreError> {
+        self.inner.asides()
+    }
+
+    fn set_aside_note(&self, name: AsideName, note: &[u8]) -> Result<(), StoreError> {
+        self.inner.set_aside_note(name, note)
+    }
+
+    fn open_aside(&self, name: AsideName) -> Result<Box<dyn Read>, StoreError> {
+        self.inner.open_aside(name)
+    }
+
+    fn delete_aside(&self, name: AsideName) -> Result<(), StoreError> {
+        self.inner.delete_aside(name)
+    }
 }
 
 struct WatchedStore {
@@ -230,6 +250,9 @@ macro_rules! read_through {
             }
             fn container_page(&self, id: ContainerId, after: Uid, rows: usize) -> Result<ContainerPage, StoreError> {
                 self.$field.container_page(id, after, rows)
+            }
+            fn forks(&self) -> Result<Vec<fork::Fork>, StoreError> {
+                self.$field.forks()
             }
             fn progress(&self) -> Result<Progress, StoreError> {
                 self.$field.progress()

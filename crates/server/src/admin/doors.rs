@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sterna_account::{Account, AccountError, Quota};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
-use sterna_cluster::copies::{Speed, Waiting};
+use sterna_cluster::copies::{LeaseDesk, Speed, Waiting};
 use sterna_directory::{Authentication, Directory};
 
 use super::memory::Memory;
@@ -27,6 +27,8 @@ pub struct AdminState {
     pub tokens: Arc<dyn Tokens>,
     /// What the node remembers of jobs and servers until it ends.
     pub memory: Arc<Memory>,
+    /// What keeps a lost server from serving what is taken over; tests of the API alone have none.
+    pub leases: Option<Arc<LeaseDesk>>,
 }
 
 /// The node that answers.

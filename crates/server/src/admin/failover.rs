@@ -4,12 +4,13 @@
 //! A failover is a job. Its accounts are placed one by one, and what a crash of the main node leaves is finished by
 //! [`finish`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sterna_base::{AccountId, JobId, NodeId};
+use sterna_cluster::copies::leases::Withheld;
 use sterna_directory::request::NewJob;
 use sterna_directory::{
     CopyPurpose, Durability, JobKind, JobState, MOVES_PER_REQUEST_MAX, Move, MovePhase, Reader, Request, Server,
@@ -177,8 +178,20 @@ impl AdminState {
         silent.map(|health| health.since).min().map(view::time)
     }
 
+    /// Returns when these servers can't serve by this node's word any more; they get none as long as what is returned
+    /// lives.
+    async fn cut_off(&self, servers: BTreeSet<NodeId>) -> Vec<Withheld> {
+        let Some(desk) = &self.leases else { return Vec::new() };
+        let withheld = servers.iter().map(|server| desk.withhold(*server)).collect();
+        for server in servers {
+            desk.until_over(server, u64::MAX).await;
+        }
+        withheld
+    }
+
     /// Places the accounts of a failover that are not placed yet.
     async fn take_over(&self, job: JobId) -> Result<(), Problem> {
+        let mut withheld = Vec::new();
         loop {
             let read = move |reader: &Reader<'_>| {
                 let rows = reader.moves_in_phase(job, MovePhase::Planned, AccountId(0), MOVES_PER_REQUEST_MAX)?;
@@ -190,6 +203,7 @@ impl AdminState {
             if rows.is_empty() {
                 return Ok(());
             }
+            withheld.extend(self.cut_off(rows.iter().map(|(_, row)| row.from).collect()).await);
             for (epoch, row) in rows {
                 let Some(expect) = epoch else { continue };
                 let Move { account, to, .. } = row;

@@ -159,6 +159,7 @@ impl Node {
             provision: servers.clone(),
             tokens: Arc::new(NoTokens),
             memory: Arc::default(),
+            leases: None,
         };
         let at = folder.path().join("admin.sock");
         let listener = socket::bind(&at).await.unwrap();

@@ -76,20 +76,23 @@ impl CopyBook for DirectoryMoves {
             if reader.head()?.modseq == Modseq::ZERO {
                 return Ok(None);
             }
-            let placement = reader.placement(account)?.map(|found| found.value);
+            let placement = reader.placement(account)?;
             let copies = reader.copies_of(account)?.into_iter().map(|copy| {
                 let stage = stage(&copy);
                 // Only whom somebody waits for is worth another look.
                 let row = if stage.is_some() { reader.copy(account, copy.server)? } else { None };
-                Ok(CopyHolder { node: copy.server, stage, version: row.map_or(0, |row| row.modseq.0) })
+                let is_standby = matches!(copy.purpose, CopyPurpose::Standby { .. });
+                let version = row.map_or(0, |row| row.modseq.0);
+                Ok(CopyHolder { node: copy.server, is_standby, stage, version })
             });
             Ok::<_, StorageError>(Some((placement, copies.collect::<Result<Vec<_>, StorageError>>()?)))
         };
         // Where a row of a copy may not have come yet, nobody may say that no copy is to be waited for.
         let filling = || AccountError::Unavailable("the directory of this node is being filled".to_owned());
         let (placement, copies) = self.directory.read(read).await.map_err(unreadable)?.ok_or_else(filling)?;
-        let placement = placement.map(|found| Placement { node: found.server, epoch: found.epoch });
-        Ok(CopyFacts { placement, copies })
+        let placed_at = placement.as_ref().map_or(0, |found| found.modseq.0);
+        let placement = placement.map(|found| Placement { node: found.value.server, epoch: found.value.epoch });
+        Ok(CopyFacts { placement, placed_at, copies })
     }
 
     async fn report(&self, report: StageReport) -> Result<(), AccountError> {
@@ -134,6 +137,17 @@ impl CopyBook for DirectoryMoves {
                 }
             }
         }
+    }
+
+    async fn copies_changed(&self, node: NodeId, since: u64) -> Result<bool, AccountError> {
+        if since >= self.directory.watch().borrow().0 {
+            return Ok(false);
+        }
+        let page = self.directory.changes_since(Cursor::since(Modseq(since)), PAGE_ROWS).await.map_err(unreadable)?;
+        let node = node.to_string();
+        let is_there = |key: &str| key.rsplit_once('/').is_some_and(|(_, server)| server == node);
+        let is_copy = page.rows.iter().any(|row| row.kind == RowKind::Copy as u16 && is_there(&row.key));
+        Ok(is_copy || page.next.is_some())
     }
 
     fn changed(&self) -> watch::Receiver<u64> {

@@ -84,7 +84,7 @@ fn config(arguments: &InitArgs) -> Result<Config> {
     Ok(Config {
         name,
         roles,
-        cluster: Cluster { listen, address, main: None },
+        cluster: Cluster { listen, address, main: None, serve_alone: false },
         listen: Listen::default(),
         plaintext_login: PlaintextLogin::Never,
         tls: None,

@@ -26,7 +26,7 @@ use sterna_account::retention;
 use sterna_account::service::Accounts;
 use sterna_base::{AccountId, Clock, SystemClock};
 use sterna_cluster::ca::Authority;
-use sterna_cluster::copies::{CopiesClient, CopySource, Keeper};
+use sterna_cluster::copies::{CopiesClient, CopySource, Keeper, LeaseDesk, Leases};
 use sterna_cluster::join::{JoinDesk, TokenBook};
 use sterna_cluster::moving::Driver;
 use sterna_cluster::nodes::DirectoryCheck;
@@ -152,6 +152,7 @@ struct Parts {
     local: Option<Arc<LocalAccounts>>,
     keeper: Option<Arc<Keeper>>,
     moves: Arc<DirectoryMoves>,
+    leases: Arc<LeaseDesk>,
     accounts: Arc<PlacedAccounts>,
     authentication: Arc<Authentication>,
     memory: Arc<Memory>,
@@ -169,6 +170,7 @@ impl Node {
             accounts: parts.accounts_service(),
             source: parts.copy_source(),
             copies: parts.keeper.clone(),
+            leases: Some(parts.leases.clone()),
             control: Some(control.clone()),
             directory: parts.directory_log(),
             joining: desk.clone(),
@@ -220,7 +222,11 @@ impl Parts {
         let local = config.has(Role::Data).then(|| Arc::new(LocalAccounts::new(Arc::new(engine), clock.clone())));
         let moves = DirectoryMoves::start(directory.clone(), nodes.clone(), peers.clone(), &stop, &tasks);
         let moves = Arc::new(moves);
-        let keep = |local| Keeper::new(local, peers.clone(), moves.clone(), clock.clone());
+        let leases = LeaseDesk::new(moves.clone());
+        let keep = |local| {
+            let held = Leases::new(peers.clone(), config.cluster.serve_alone);
+            Keeper::new(local, peers.clone(), moves.clone(), leases.clone(), held, clock.clone())
+        };
         let keeper = local.clone().map(keep);
         let local_accounts = keeper.clone().map(|keeper| keeper as Arc<dyn Accounts>);
         let accounts = PlacedAccounts::new(peers.clone(), placements.clone(), local_accounts);
@@ -237,6 +243,7 @@ impl Parts {
             local,
             keeper,
             moves,
+            leases,
             accounts,
             authentication: Arc::new(authentication),
             memory: Arc::default(),
@@ -355,6 +362,7 @@ impl Parts {
             provision: Arc::new(stores),
             tokens: Arc::new(Invitations::new(desk)),
             memory: self.memory.clone(),
+            leases: Some(self.leases.clone()),
         };
         let path = self.config.admin_socket(&self.folder);
         let socket = admin::socket::bind(&path).await;

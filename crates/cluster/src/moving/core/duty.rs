@@ -29,8 +29,6 @@ pub struct StoreFacts {
     pub epoch: Epoch,
     /// Whether it holds the account's data: it was active once, or equal to the account that it follows.
     pub is_whole: bool,
-    /// Whether it was found to have commits that the account lacks.
-    pub is_diverged: bool,
 }
 
 /// What to do about one store.
@@ -57,8 +55,6 @@ pub enum Duty {
     },
     /// Ask this server for pages.
     FollowFrom(NodeId),
-    /// It has what the account lacks: keep it aside, report it, and make a new copy.
-    SetAside,
     /// Nothing. Nobody is served; only a pending-store row of the directory deletes.
     Nothing,
 }
@@ -80,7 +76,7 @@ fn placed_here(epoch: Epoch, store: &StoreFacts) -> Duty {
     match store.role {
         // The store was told more than this node's copy of the directory knows yet.
         _ if epoch < store.epoch => Duty::Nothing,
-        _ if epoch > store.epoch && store.is_whole && !store.is_diverged => Duty::Serve { epoch },
+        _ if epoch > store.epoch && store.is_whole => Duty::Serve { epoch },
         _ if epoch > store.epoch => Duty::Nothing,
         // `Ready` has the epoch of its cut-over already; now the directory has given it the account.
         Role::Active | Role::Ready => Duty::Serve { epoch },
@@ -96,7 +92,6 @@ fn copied_here(placement: Placement, store: &StoreFacts) -> Duty {
         Role::Ready if epoch < store.epoch => Duty::WaitReady,
         _ if epoch < store.epoch => Duty::Nothing,
         Role::Active | Role::Sealed | Role::Ready => Duty::BecomeFollower { epoch },
-        Role::Follower if store.is_diverged => Duty::SetAside,
         Role::Follower => Duty::FollowFrom(placement.node),
     }
 }

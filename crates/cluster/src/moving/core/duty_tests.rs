@@ -14,7 +14,7 @@ fn facts(node: NodeId, epoch: u64, is_copy: bool) -> Facts {
 }
 
 fn store(role: Role, epoch: u64) -> StoreFacts {
-    StoreFacts { role, epoch: Epoch(epoch), is_whole: true, is_diverged: false }
+    StoreFacts { role, epoch: Epoch(epoch), is_whole: true }
 }
 
 #[test]
@@ -54,14 +54,6 @@ fn the_table_holds() {
 
 #[test]
 fn half_a_copy_never_serves() {
-    for (is_whole, is_diverged) in [(false, false), (true, true)] {
-        let half = StoreFacts { is_whole, is_diverged, ..store(Follower, 4) };
-        assert_eq!(duty(&facts(HERE, 5, false), Some(&half)), Duty::Nothing);
-    }
-}
-
-#[test]
-fn a_copy_with_commits_of_its_own_is_set_aside() {
-    let diverged = StoreFacts { is_diverged: true, ..store(Follower, 5) };
-    assert_eq!(duty(&facts(THERE, 5, true), Some(&diverged)), Duty::SetAside);
+    let half = StoreFacts { is_whole: false, ..store(Follower, 4) };
+    assert_eq!(duty(&facts(HERE, 5, false), Some(&half)), Duty::Nothing);
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page, Progress, blob_of};
+use sterna_account::fork::{Fork, parted};
 use sterna_account::{Content, Role};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
 use sterna_base::{BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
@@ -17,7 +18,7 @@ use super::limits;
 /// The one thing to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
-    /// Ask the own store how far it is.
+    /// Ask the own store how far it is, and which forks it knows.
     OwnProgress,
     /// Ask the source for the page after this place; when there is nothing, it may answer later.
     Page(Progress),
@@ -45,8 +46,11 @@ pub enum Ask {
     ContainerPage(ContainerId, Uid),
     /// Apply this page of a container with these contents to the own store.
     ApplyContainer(ContainerPage, Vec<CopiedBlob>),
-    /// Nothing else helped: set the store aside, make a new one, and follow from its start.
+    /// Nothing else helped: make a new store in the place of this one, and follow from its start.
     CopyAnew,
+    /// The own store has commits that the account lacks since this fork: keep it aside and say so, make a new one, and
+    /// follow from its start.
+    SetAside(Fork),
     /// Nothing before this.
     Wait(Timestamp),
     /// The store doesn't follow any more: look at its duty.
@@ -59,6 +63,8 @@ pub struct Following {
     state: State,
     /// The store's epoch: a source of an earlier one is not the account any more.
     epoch: Epoch,
+    /// Those that the own store knows.
+    forks: Vec<Fork>,
     pause_ms: i64,
     equal_at: Option<Modseq>,
     lag: Lag,
@@ -80,6 +86,7 @@ enum State {
     Forgetting(ContainerId),
     Container(ContainerId, Uid),
     CopyingAnew,
+    SettingAside(Fork),
     Waiting(Timestamp),
     Stopped,
 }
@@ -108,6 +115,7 @@ impl Following {
         Following {
             state: State::Progress,
             epoch,
+            forks: Vec::new(),
             pause_ms: limits::FOLLOW_PAUSE_MIN_MS,
             equal_at: None,
             lag: Lag { rows: u64::MAX, bytes: u64::MAX },
@@ -141,13 +149,15 @@ impl Following {
             State::Forgetting(id) => Ask::Forget(*id),
             State::Container(id, after) => Ask::ContainerPage(*id, *after),
             State::CopyingAnew => Ask::CopyAnew,
+            State::SettingAside(fork) => Ask::SetAside(*fork),
             State::Waiting(until) => Ask::Wait(*until),
             State::Stopped => Ask::Stop,
         }
     }
 
-    /// How far the own store is.
-    pub fn on_progress(&mut self, progress: Progress) {
+    /// How far the own store is, and which forks it knows.
+    pub fn on_progress(&mut self, progress: Progress, forks: Vec<Fork>) {
+        self.forks = forks;
         self.state = State::Page(progress);
     }
 
@@ -157,6 +167,15 @@ impl Following {
         let is_account = matches!(page.head.role, Role::Active | Role::Sealed) && page.head.epoch >= self.epoch;
         if !is_account {
             return self.on_failed(now);
+        }
+        if let State::Page(own) = &self.state
+            && let Some(fork) = parted(own, &self.forks, &page.forks)
+        {
+            (self.is_differing, self.equal_at) = (true, None);
+            // Without rows of its own there is nothing to keep.
+            let has_own_rows = own.rows > fork.at.rows;
+            self.state = if has_own_rows { State::SettingAside(fork) } else { State::CopyingAnew };
+            return;
         }
         self.lag.rows = if page.is_last { page.rows.len() as u64 } else { u64::MAX };
         self.state = State::Lacking(Bundle::Page(page));

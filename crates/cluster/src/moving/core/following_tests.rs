@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page, Progress};
+use sterna_account::fork::Fork;
 use sterna_account::{Change, Content, Cursor, Digest, Flags, Head, Item, Quota, Role};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid, UidValidity};
@@ -47,6 +48,7 @@ fn page(rows: Vec<Change>) -> Page {
         next_container,
         last_uid_validity,
         head,
+        forks: vec![],
         is_last: true,
     }
 }
@@ -66,7 +68,7 @@ fn hashes(uids: &[u8]) -> Vec<BlobHash> {
 fn started(rows: Vec<Change>) -> Following {
     let mut following = Following::new(Epoch(5));
     assert_eq!(following.next(), Ask::OwnProgress);
-    following.on_progress(Progress::start());
+    following.on_progress(Progress::start(), vec![]);
     assert_eq!(following.next(), Ask::Page(Progress::start()));
     following.on_page(page(rows), NOW);
     following
@@ -141,7 +143,7 @@ fn long_contents_come_by_ranges() {
 fn only_the_account_itself_is_followed() {
     for (role, epoch) in [(Role::Follower, 5), (Role::Ready, 6), (Role::Active, 4)] {
         let mut following = Following::new(Epoch(5));
-        following.on_progress(Progress::start());
+        following.on_progress(Progress::start(), vec![]);
         let mut page = page(vec![item(1, 3)]);
         (page.head.role, page.head.epoch) = (role, Epoch(epoch));
         following.on_page(page, NOW);
@@ -214,4 +216,32 @@ fn a_copy_that_can_not_be_mended_is_made_anew() {
         following.on_applied(Err(FollowError::Differs(vec![ContainerId(1)])), NOW);
     }
     assert_eq!(following.next(), Ask::CopyAnew);
+}
+
+#[test]
+fn a_copy_with_commits_of_its_own_is_set_aside() {
+    let at = |modseq| Progress { rows: Cursor::since(Modseq(modseq)), answers: modseq };
+    let fork = Fork { epoch: Epoch(5), at: at(10) };
+    let begun = |own| {
+        let mut following = Following::new(Epoch(5));
+        following.on_progress(own, vec![]);
+        following.on_page(Page { after: own, forks: vec![fork], ..page(vec![]) }, NOW);
+        following
+    };
+    assert_eq!(begun(at(10)).next(), Ask::Lacking(vec![]));
+    let mut following = begun(at(12));
+    assert_eq!(following.next(), Ask::SetAside(fork));
+    assert!(following.said().differs);
+    following.on_copied_anew(Epoch(5));
+    assert_eq!(following.next(), Ask::OwnProgress);
+    following.on_progress(Progress::start(), vec![]);
+    following.on_page(Page { forks: vec![fork], ..page(vec![]) }, NOW);
+    assert_eq!(following.next(), Ask::Lacking(vec![]));
+    // What changed no row is not worth keeping, but its answers are not the account's.
+    assert_eq!(begun(Progress { answers: 11, ..at(10) }).next(), Ask::CopyAnew);
+    // A copy that has the fork itself goes on after it.
+    let mut following = Following::new(Epoch(5));
+    following.on_progress(at(12), vec![fork]);
+    following.on_page(Page { after: at(12), forks: vec![fork], ..page(vec![]) }, NOW);
+    assert_eq!(following.next(), Ask::Lacking(vec![]));
 }

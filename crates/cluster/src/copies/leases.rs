@@ -1,0 +1,196 @@
+//! Leases between nodes: the desk that gives them, and what a data server holds. What they are for is told in
+//! [`crate::moving::core::lease`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use sterna_account::AccountError;
+use sterna_account::local::Gate;
+use sterna_base::{AccountId, NodeId};
+use tokio::time::Instant;
+
+use super::book::{CopyBook, CopyFacts};
+use crate::moving::core::lease::{Given, Held, LEASE_ASK_MS, LEASE_MS};
+use crate::rpc::peer::Call;
+use crate::rpc::peers::Peers;
+use crate::rpc::{CallError, wire};
+
+/// A node asks for a lease.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct LeaseCall {
+    /// Up to where it has done what the directory says.
+    pub modseq: u64,
+}
+
+/// The answer.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct LeaseAnswer {
+    /// Whether it has a lease from when it asked.
+    pub is_given: bool,
+}
+
+/// Gives leases: the main node, and every server that may have standby copies.
+pub struct LeaseDesk {
+    book: Arc<dyn CopyBook>,
+    given: Mutex<Given>,
+    began: Instant,
+}
+
+/// Nothing is given to a node as long as this lives.
+pub struct Withheld {
+    desk: Arc<LeaseDesk>,
+    node: NodeId,
+}
+
+impl LeaseDesk {
+    /// By what this node's directory, or copy of it, says.
+    pub fn new(book: Arc<dyn CopyBook>) -> Arc<Self> {
+        Arc::new(LeaseDesk { book, given: Mutex::new(Given::new(0)), began: Instant::now() })
+    }
+
+    fn now_ms(&self) -> u64 {
+        steady_ms(self.began)
+    }
+
+    /// Answers a node that asks.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub async fn ask(&self, node: NodeId, call: LeaseCall) -> Result<LeaseAnswer, AccountError> {
+        let own = *self.book.changed().borrow();
+        let may_be = self.given.lock().ask(node, own, self.now_ms());
+        Ok(LeaseAnswer { is_given: may_be && !self.book.copies_changed(node, call.modseq).await? })
+    }
+
+    /// How long no lease was asked for by this node, in milliseconds, as far as this process knows.
+    pub fn silent_ms(&self, node: NodeId) -> u64 {
+        self.given.lock().silent_ms(node, self.now_ms())
+    }
+
+    /// How long this process gives leases already, in milliseconds.
+    pub fn running_ms(&self) -> u64 {
+        self.now_ms()
+    }
+
+    /// Lets a node have no lease for as long as what is returned lives.
+    pub fn withhold(self: &Arc<Self>, node: NodeId) -> Withheld {
+        self.given.lock().withhold(node);
+        Withheld { desk: self.clone(), node }
+    }
+
+    /// Returns when this node holds no lease that was given in a state of the directory before `modseq`.
+    pub async fn until_over(&self, node: NodeId, modseq: u64) {
+        loop {
+            let wait_ms = self.given.lock().wait_ms(node, modseq, self.now_ms());
+            if wait_ms == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        }
+    }
+
+    /// Returns when none of the other holders of standby copies can serve what was placed here.
+    pub async fn until_taken(&self, here: NodeId, facts: &CopyFacts) {
+        for holder in facts.copies.iter().filter(|holder| holder.is_standby && holder.node != here) {
+            self.until_over(holder.node, facts.placed_at).await;
+        }
+    }
+}
+
+impl Drop for Withheld {
+    fn drop(&mut self) {
+        self.desk.given.lock().go_on(self.node);
+    }
+}
+
+/// The leases of a data server, and for which of its accounts they are needed.
+pub struct Leases {
+    node: NodeId,
+    peers: Arc<Peers>,
+    held: Mutex<Held>,
+    /// Where the standby copies of accounts are, by what the directory said when they were last looked after. Of others
+    /// nothing is known yet.
+    standby: RwLock<HashMap<AccountId, Arc<[NodeId]>>>,
+    /// Whether the administrator answers for it that nobody took anything over.
+    is_alone: bool,
+    began: Instant,
+}
+
+impl Leases {
+    /// Of a node without any lease. One that `is_alone` needs none.
+    pub fn new(peers: Arc<Peers>, is_alone: bool) -> Arc<Self> {
+        let node = peers.identity().node();
+        let (held, standby) = (Mutex::default(), RwLock::default());
+        Arc::new(Leases { node, peers, held, standby, is_alone, began: Instant::now() })
+    }
+
+    /// What the directory says of an account of this node.
+    pub(super) fn looked_after(&self, account: AccountId, facts: &CopyFacts) {
+        let others = facts.copies.iter().filter(|holder| holder.is_standby).map(|holder| holder.node);
+        let others: Arc<[NodeId]> = others.collect();
+        let mut standby = self.standby.write();
+        match facts.placement {
+            Some(placement) if placement.node == self.node => {
+                if standby.get(&account) != Some(&others) {
+                    standby.insert(account, others);
+                }
+            }
+            _ => _ = standby.remove(&account),
+        }
+    }
+
+    /// Asks for leases, again and again. `modseq` says up to where this node has done what the directory says.
+    pub(super) async fn ask_for_ever(self: Arc<Self>, modseq: impl Fn() -> u64) {
+        let mut ticks = tokio::time::interval(Duration::from_millis(LEASE_ASK_MS));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let main = self.peers.main().node();
+            let mut givers: BTreeSet<NodeId> = [main].into();
+            givers.extend(self.standby.read().values().flat_map(|nodes| nodes.iter().copied()));
+            for giver in givers.into_iter().filter(|giver| *giver != self.node) {
+                let (leases, call) = (self.clone(), LeaseCall { modseq: modseq() });
+                // Each for itself: one that doesn't answer must not keep the others from being asked.
+                tokio::spawn(async move {
+                    if let Err(error) = leases.ask(giver, call).await {
+                        tracing::debug!(%giver, %error, "a lease could not be asked for");
+                    }
+                });
+            }
+        }
+    }
+
+    async fn ask(&self, giver: NodeId, call: LeaseCall) -> Result<(), CallError> {
+        let (asked_ms, peer) = (steady_ms(self.began), self.peers.peer(giver));
+        let malformed =
+            |cause: &dyn std::fmt::Display| CallError::Malformed { node: peer.name(), cause: cause.to_string() };
+        let body = wire::to_json(&call).map_err(|error| malformed(&error))?;
+        let call = Call { timeout_ms: LEASE_MS, ..Call::control(Method::POST, "/v1/lease") };
+        let answer = peer.call(&call, body).await?;
+        let answer: LeaseAnswer = wire::from_json(&answer).map_err(|error| malformed(&error))?;
+        if answer.is_given {
+            self.held.lock().on_given(giver, asked_ms);
+        }
+        Ok(())
+    }
+}
+
+impl Gate for Leases {
+    fn may_serve(&self, account: AccountId) -> bool {
+        let main = self.peers.main().node();
+        match self.standby.read().get(&account) {
+            None => false,
+            // No failover goes past the node that would do it.
+            Some(_) if self.is_alone || main == self.node => true,
+            Some(standby) => self.held.lock().may_serve(main, standby, steady_ms(self.began)),
+        }
+    }
+}
+
+fn steady_ms(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
