@@ -358,6 +358,17 @@ impl Keeper {
         following.insert(account, Running { follower, task, differed: self.differed.clone() });
     }
 
+    /// A new account is about to be made here, which the directory does not place yet.
+    pub fn make(&self, account: AccountId) {
+        self.leases.made(account);
+    }
+
+    /// An account is about to be deleted here.
+    pub fn forget(&self, account: AccountId) {
+        self.stop_following(account);
+        self.leases.deleted(account);
+    }
+
     /// Ends the following of an account that is about to be served or deleted here.
     pub fn stop_following(&self, account: AccountId) {
         self.following.lock().remove(&account);

@@ -139,8 +139,20 @@ impl Leases {
                     standby.insert(account, others);
                 }
             }
-            _ => _ = standby.remove(&account),
+            Some(_) => _ = standby.remove(&account),
+            // It is being made, and not placed yet.
+            None => {}
         }
+    }
+
+    /// An account is being made here: nobody has a copy.
+    pub(super) fn made(&self, account: AccountId) {
+        self.standby.write().entry(account).or_insert_with(|| Arc::new([]));
+    }
+
+    /// An account is deleted here.
+    pub(super) fn deleted(&self, account: AccountId) {
+        self.standby.write().remove(&account);
     }
 
     /// Asks for leases, again and again. `modseq` says up to where this node has done what the directory says.

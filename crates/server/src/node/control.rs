@@ -97,6 +97,9 @@ impl NodeControl for Control {
     async fn create_account(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError> {
         let local = self.local()?;
         local.create(account, epoch).await?;
+        if let Some(keeper) = &self.keeper {
+            keeper.make(account);
+        }
         let made = async {
             let handle = local.get(account).await?;
             if handle.containers().await?.is_empty() {
@@ -129,7 +132,7 @@ impl NodeControl for Control {
             }
         }
         if let Some(keeper) = &self.keeper {
-            keeper.stop_following(account);
+            keeper.forget(account);
         }
         failpoint::reached("store-deleting");
         local.delete(account).await?;
