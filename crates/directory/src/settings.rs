@@ -32,8 +32,18 @@ pub const MOVE_CUT_OVER_MS: &str = "move.cut-over-ms";
 /// How many hours an account can be moved back for; 24 when not set.
 pub const MOVE_ROLLBACK_HOURS: &str = "move.rollback-hours";
 
+/// After how many seconds without a server its accounts are failed over without anybody being asked; 0, when not set,
+/// is never.
+pub const FAILOVER_AFTER_SECONDS: &str = "failover.after-seconds";
+/// How many seconds before its server fell silent a standby copy at durability 1 may have been equal for the last time,
+/// to be taken over without anybody being asked; 0, when not set, takes over only copies that acknowledgements waited
+/// for.
+pub const FAILOVER_LAG_SECONDS: &str = "failover.lag-seconds";
+
 /// Settings that are numbers: name, what holds when it isn't set, smallest, largest.
-const NUMBERS: [(&str, u64, u64, u64); 4] = [
+const NUMBERS: [(&str, u64, u64, u64); 6] = [
+    (FAILOVER_AFTER_SECONDS, 0, 0, 24 * 3600),
+    (FAILOVER_LAG_SECONDS, 0, 0, 3600),
     (MOVE_BYTES_PER_SECOND, 0, 0, 1 << 40),
     (MOVE_CUT_OVER_MS, 2000, 100, 2000),
     (MOVE_PARALLEL, 4, 1, 64),
@@ -41,8 +51,10 @@ const NUMBERS: [(&str, u64, u64, u64); 4] = [
 ];
 
 /// The settings that the directory reads, each with what holds when it isn't set.
-pub const KNOWN: [(&str, Option<&str>); 9] = [
+pub const KNOWN: [(&str, Option<&str>); 11] = [
     (DEFAULT_DOMAIN, None),
+    (FAILOVER_AFTER_SECONDS, Some("0")),
+    (FAILOVER_LAG_SECONDS, Some("0")),
     (FULL_MAILBOX, Some("defer")),
     (MOVE_BYTES_PER_SECOND, Some("0")),
     (MOVE_CUT_OVER_MS, Some("2000")),

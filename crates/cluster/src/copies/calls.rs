@@ -116,6 +116,12 @@ pub struct CopyState {
     /// Since when it has been equal whenever it asked; `None` while it is not.
     #[serde(default)]
     pub equal_since: Option<Timestamp>,
+    /// How long ago it was equal for the last time, in milliseconds; `None` when it was not since its node started.
+    #[serde(default)]
+    pub equal_ms: Option<u64>,
+    /// How long its node did not hear of the source's node, in milliseconds.
+    #[serde(default)]
+    pub source_silent_ms: Option<u64>,
     /// Why it does not go on at present, for the operator.
     #[serde(default)]
     pub trouble: Option<String>,

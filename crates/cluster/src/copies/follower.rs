@@ -15,6 +15,7 @@ use sterna_account::local::{LocalAccount, LocalAccounts};
 use sterna_account::{Account, AccountError, Container, Cursor, Role};
 use sterna_base::{AccountId, BlobHash, Clock, Modseq, Timestamp, failpoint};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::acks::EqualAt;
 use super::ahead::Ahead;
@@ -70,6 +71,7 @@ struct Report {
     source_items: u64,
     fetched_bytes: u64,
     equal_since: Option<Timestamp>,
+    equal_at: Option<Instant>,
     trouble: Option<String>,
     differed: u64,
     differed_at: Option<Timestamp>,
@@ -178,6 +180,7 @@ impl Follower {
             source_items: report.source_items,
             fetched_bytes: report.fetched_bytes,
             equal_since: report.equal_since,
+            equal_ms: report.equal_at.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
             trouble: report.trouble,
             differed: report.differed,
             ..state
@@ -223,6 +226,8 @@ pub async fn state_of(account: &LocalAccount) -> Result<CopyState, AccountError>
         source_items: 0,
         fetched_bytes: 0,
         equal_since: None,
+        equal_ms: None,
+        source_silent_ms: None,
         trouble: None,
         differed: 0,
         speed: None,
@@ -463,6 +468,9 @@ impl Work {
         {
             let mut report = self.follower.report.lock();
             report.trouble = None;
+            if is_equal {
+                report.equal_at = Some(Instant::now());
+            }
             report.equal_since = match report.equal_since {
                 _ if !is_equal => None,
                 None => Some(self.follower.clock.now()),

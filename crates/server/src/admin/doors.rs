@@ -113,6 +113,10 @@ pub struct StoreReport {
     pub fetched_bytes: u64,
     /// Of a copy: since when it was equal whenever it asked; `None` while it is not.
     pub equal_since: Option<Timestamp>,
+    /// Of a copy: how long ago it was equal for the last time, in milliseconds.
+    pub equal_ms: Option<u64>,
+    /// Of a copy: how long its server did not hear of the account's server, in milliseconds.
+    pub source_silent_ms: Option<u64>,
     /// Of a copy: why it doesn't go on at present.
     pub trouble: Option<String>,
     /// How fast copies go on its server; `None` when there is nothing to copy there.

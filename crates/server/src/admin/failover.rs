@@ -76,9 +76,9 @@ struct Takeover {
 }
 
 /// An account with its standby copies, as the directory has them.
-struct Found {
-    what: Selected,
-    standby: Vec<(NodeId, Durability, bool)>,
+pub(super) struct Found {
+    pub what: Selected,
+    pub standby: Vec<(NodeId, Durability, bool)>,
 }
 
 impl AdminState {
@@ -116,7 +116,19 @@ impl AdminState {
             return Ok(answer(StatusCode::OK, failover, changed));
         }
         let moves = failover.accounts.iter().map(|one| (one.account, one.to_id)).collect();
-        let what = format!("fail over {words}");
+        let id = self.begin_job(moves, format!("fail over {words}"), by).await?;
+        let found = self.directory.read(move |reader| reader.job(id)).await?;
+        failover.job = found.map(|found| job_view::job(&found.value));
+        Ok(answer(StatusCode::CREATED, failover, true))
+    }
+
+    /// Begins the job that takes these accounts over.
+    pub(super) async fn begin_job(
+        &self,
+        moves: Vec<(AccountId, NodeId)>,
+        what: String,
+        by: String,
+    ) -> Result<JobId, Problem> {
         let id = self.submit_moves(NewJob { id: None, kind: JobKind::Failover, what, moves, by }).await?;
         let state = self.clone();
         tokio::spawn(async move {
@@ -124,9 +136,7 @@ impl AdminState {
                 tracing::warn!(job = %id, cause = problem.detail, "a failover is not finished; it goes on in a minute");
             }
         });
-        let found = self.directory.read(move |reader| reader.job(id)).await?;
-        failover.job = found.map(|found| job_view::job(&found.value));
-        Ok(answer(StatusCode::CREATED, failover, true))
+        Ok(id)
     }
 
     async fn takeovers(
@@ -234,7 +244,7 @@ pub(super) fn number(durability: Durability) -> u8 {
     }
 }
 
-fn standby(reader: &Reader<'_>, what: Selected, to: Option<NodeId>) -> Result<Found, StorageError> {
+pub(super) fn standby(reader: &Reader<'_>, what: Selected, to: Option<NodeId>) -> Result<Found, StorageError> {
     let copies = reader.copies_of(what.account)?.into_iter().filter(|copy| to.is_none_or(|to| copy.server == to));
     let mut standby: Vec<_> = copies
         .filter_map(|copy| match copy.purpose {

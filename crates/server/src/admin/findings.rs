@@ -9,8 +9,9 @@ use sterna_base::{AccountId, JobId, NodeId, Timestamp};
 use sterna_cluster::copies::WaitingFor;
 use sterna_cluster::{CopiesStatus, NodeStatus};
 use sterna_directory::placement_policy::{self, Candidate};
-use sterna_directory::{JobState, Move, MovePhase, Reader, Server, StorageError};
+use sterna_directory::{Job, JobState, Move, MovePhase, Reader, Server, StorageError};
 
+use super::auto_failover::BY;
 use super::job_view::address_of;
 use super::view;
 
@@ -24,6 +25,10 @@ const DIFFERED_MS_MAX: i64 = 7 * 24 * 3600 * 1000;
 const ORPHANS_NAMED_MAX: usize = 5;
 /// Refused deletions that are told.
 const REFUSALS_NAMED_MAX: usize = 10;
+/// How long an automatic failover is told of, in milliseconds: a week.
+const AUTOMATIC_TOLD_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Jobs among which automatic failovers are looked for.
+const JOBS_LOOKED_AT: usize = 50;
 /// Less free space than this part of the disk is too little.
 const FREE_PART_MIN: u64 = 20;
 
@@ -80,13 +85,30 @@ pub(super) fn of(
 }
 
 /// What came of work on accounts: moves that were given up, and jobs that somebody paused and perhaps forgot.
-pub(super) fn of_work(reader: &Reader<'_>) -> Result<Vec<Finding>, StorageError> {
+pub(super) fn of_work(reader: &Reader<'_>, now: Timestamp) -> Result<Vec<Finding>, StorageError> {
     let mut found = Vec::new();
     let paused = reader.active_jobs(JobId(0), PAGE_ITEMS_MAX)?.into_iter().filter(|job| job.state == JobState::Paused);
     found.extend(paused.map(|job| Finding {
         server: None,
         what: format!("job {} ({}) is paused, with {} accounts left", job.id, job.what, job.left()),
         remedy: format!("sterna job resume {0}, or sterna job abort {0}", job.id),
+    }));
+    let recent = |job: &Job| job.by == BY && now.0 - job.created_at.0 < AUTOMATIC_TOLD_MS;
+    found.extend(reader.jobs(None, JOBS_LOOKED_AT)?.iter().filter(|job| recent(job)).map(|job| Finding {
+        server: None,
+        what: format!(
+            "at {} job {} began without being asked: {}; {} are done, {} failed",
+            view::time(job.created_at),
+            job.id,
+            job.what,
+            job.done,
+            job.failed,
+        ),
+        remedy: format!(
+            "See that the lost server comes back, then move its accounts home (sterna job get {} names them); this is \
+             told for a week.",
+            job.id
+        ),
     }));
     let mut failed: BTreeMap<JobId, (u64, Move)> = BTreeMap::new();
     let mut after = AccountId(0);
@@ -108,6 +130,12 @@ pub(super) fn of_work(reader: &Reader<'_>) -> Result<Vec<Finding>, StorageError>
         });
     }
     Ok(found)
+}
+
+/// A server is lost, and automatic failover leaves it as it is.
+pub(super) fn of_refusal(why: String) -> Finding {
+    let remedy = "Decide yourself: sterna server failover SERVER --to STANDBY --dry-run shows what it would cost.";
+    Finding { server: None, what: why, remedy: remedy.to_owned() }
 }
 
 fn finding(server: &Server, what: String, remedy: impl Into<String>) -> Finding {

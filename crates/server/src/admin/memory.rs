@@ -33,6 +33,8 @@ pub struct Memory {
     health: Mutex<HashMap<NodeId, Health>>,
     /// Stores that are to be deleted and that their servers refuse to delete, and why.
     refusals: Mutex<BTreeMap<(AccountId, NodeId), String>>,
+    /// Why a lost server is not failed over by itself.
+    refusal: Mutex<Option<String>>,
 }
 
 /// Whether a server answers.
@@ -75,6 +77,19 @@ impl Memory {
     /// Whether a server answers; `None` when it was not asked yet.
     pub fn health(&self, server: NodeId) -> Option<Health> {
         self.health.lock().get(&server).copied()
+    }
+
+    /// Notes why a lost server is not failed over by itself, or that none is lost; whether that is news.
+    pub(super) fn note_refusal(&self, why: Option<String>) -> bool {
+        let mut refusal = self.refusal.lock();
+        let is_news = *refusal != why;
+        *refusal = why;
+        is_news
+    }
+
+    /// Why a lost server is not failed over by itself, if one is.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.refusal.lock().clone()
     }
 
     /// Does something with the meter of a job.

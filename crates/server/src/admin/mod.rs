@@ -12,6 +12,7 @@
 
 mod accounts;
 mod acl;
+mod auto_failover;
 mod copies;
 mod create;
 mod domains;
@@ -45,6 +46,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, put};
 
+pub use auto_failover::watch_forever;
 pub use create::sweep_forever;
 pub use doors::{
     AdminState, JoinToken, NodeInfo, Provision, ProvisionError, StoreReport, TokenError, TokenRequest, Tokens,

@@ -75,7 +75,7 @@ pub(super) struct ServerHealth {
 }
 
 pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusView>, Problem> {
-    let is_main = state.directory.is_main();
+    let (is_main, now) = (state.directory.is_main(), state.directory.now());
     let read = move |reader: &Reader<'_>| {
         let head = reader.head()?;
         let directory = DirectoryView {
@@ -88,7 +88,7 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusVi
             groups: reader.entry_count(RowKind::Group)?,
             shared_mailboxes: reader.entry_count(RowKind::Shared)?,
         };
-        let (servers, work) = (reader.candidates()?, findings::of_work(reader)?);
+        let (servers, work) = (reader.candidates()?, findings::of_work(reader, now)?);
         Ok::<_, Problem>((directory, servers, work))
     };
     let (directory, candidates, work) = state.directory.read(read).await?;
@@ -106,6 +106,7 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusVi
     let mut problems = findings::of(&candidates, &answers, directory.modseq.0, state.directory.now());
     problems.extend(findings::of_refusals(&candidates, &state.memory.refusals()));
     problems.extend(work);
+    problems.extend(state.memory.refusal().map(findings::of_refusal));
     let servers = candidates.into_iter().zip(answers).map(|(candidate, answer)| health(candidate, answer)).collect();
     let node = NodeView { started_at: view::time(state.node.started_at), info: NodeInfo::clone(&state.node) };
     Ok(Json(StatusView { node, directory, problems, servers }))

@@ -373,10 +373,11 @@ impl Parts {
                 tracing::error!(%error, "the administration socket failed");
             }
         });
-        let stop = self.stop.clone();
+        let (stop, watched) = (self.stop.clone(), state.clone());
         self.tasks.spawn(async move {
             tokio::select! {
                 () = admin::sweep_forever(state) => {}
+                () = admin::watch_forever(watched) => {}
                 () = stop.cancelled() => {}
             }
         });

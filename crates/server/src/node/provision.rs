@@ -64,6 +64,8 @@ fn report(state: CopyState) -> StoreReport {
         source_modseq: (is_copy && state.source_modseq > Modseq::ZERO).then_some(state.source_modseq),
         fetched_bytes: state.fetched_bytes,
         equal_since: state.equal_since,
+        equal_ms: state.equal_ms,
+        source_silent_ms: state.source_silent_ms,
         trouble: state.trouble,
         speed: state.speed,
         is_settled: is_copy && state.is_settled,

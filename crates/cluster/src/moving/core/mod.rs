@@ -3,6 +3,7 @@
 //! - [`step::next_step`]: what the main node does next for one move.
 //! - [`duty::duty`]: what a data server does about one store, given the directory.
 //! - [`following::Following`]: what a copy asks next.
+//! - [`failover`]: when the main node takes a lost server's accounts from it by itself.
 //! - [`lease`]: who may still serve what another server could take over.
 //!
 //! They never trust a clock with safety: time only decides when something is given up or tried again. Who may write is
@@ -10,6 +11,7 @@
 
 pub mod answers;
 pub mod duty;
+pub mod failover;
 pub mod following;
 pub mod lease;
 pub mod limits;
