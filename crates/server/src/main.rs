@@ -22,7 +22,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::Init(_) | Command::Serve | Command::Check(_) | Command::Demo(_)) {
+    if matches!(
+        cli.command,
+        Command::Init(_) | Command::Serve | Command::Check(_) | Command::Aside(_) | Command::Demo(_)
+    ) {
         // What a node writes holds keys, hashes of passwords and mail: it is nobody else's, whatever the folder's mode.
         umask(Mode::from_raw_mode(0o077));
     }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
             Command::Init(arguments) => node::init::run(&cli.global, arguments).await,
             Command::Serve => node::serve(&cli.global).await,
             Command::Check(arguments) => node::check::run(&cli.global, arguments).await,
+            Command::Aside(command) => node::aside::run(&cli.global, command).await,
             Command::Demo(arguments) => demo::run(&cli.global, arguments).await,
             Command::Client(command) => cli::run(&cli.global, command).await,
         }

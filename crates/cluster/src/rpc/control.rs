@@ -123,6 +123,9 @@ pub struct NodeStatus {
     /// Accounts that have a store there.
     #[serde(default)]
     pub accounts: u64,
+    /// What is set aside there; `None` when nothing is.
+    #[serde(default)]
+    pub asides: Option<AsidesStatus>,
     /// The load average of the last minute, in hundredths.
     #[serde(default)]
     pub load_hundredths: u32,
@@ -167,6 +170,23 @@ pub struct CopiesStatus {
     /// How many there are.
     #[serde(default)]
     pub orphan_count: u64,
+}
+
+/// Stores that a node keeps aside, because they have commits that their accounts lack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AsidesStatus {
+    /// How many.
+    pub stores: u64,
+    /// Commits in them that were acknowledged and that the accounts lack.
+    pub commits: u64,
+    /// Items in them whose contents are nowhere else.
+    pub items: u64,
+    /// How many of them are not counted yet.
+    pub uncounted: u64,
+    /// Since when the oldest is there.
+    pub since: Timestamp,
+    /// Whose, the oldest first: some of them.
+    pub accounts: Vec<AccountId>,
 }
 
 /// The body of a call that says where a node is.

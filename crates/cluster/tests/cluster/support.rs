@@ -108,6 +108,7 @@ impl NodeControl for Control {
             accounts: self.local.list().await.map_or(0, |list| list.len() as u64),
             store_format: 0,
             copies: Default::default(),
+            asides: None,
             load_hundredths: 0,
             directory_modseq: 0,
             started_at: None,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, JobId, NodeId, Timestamp};
 use sterna_cluster::copies::WaitingFor;
+use sterna_cluster::rpc::control::AsidesStatus;
 use sterna_cluster::{CopiesStatus, NodeStatus};
 use sterna_directory::placement_policy::{self, Candidate};
 use sterna_directory::{Job, JobState, Move, MovePhase, Reader, Server, StorageError};
@@ -70,6 +71,7 @@ pub(super) fn of(
             following(&mut found, server, answer, head, now);
             copies(&mut found, server, &answer.copies, now);
             waiting(&mut found, server, answer, servers);
+            asides(&mut found, server, answer);
         }
     }
     let open =
@@ -218,6 +220,20 @@ pub(super) fn of_refusals(servers: &[Candidate], refusals: &[(AccountId, NodeId,
     refused.collect()
 }
 
+fn asides(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus) {
+    let Some(AsidesStatus { stores, commits, items, uncounted, since, accounts }) = &answer.asides else { return };
+    let named: Vec<String> = accounts.iter().map(ToString::to_string).collect();
+    let counting = if *uncounted > 0 { format!(" ({uncounted} are still being counted)") } else { String::new() };
+    let what = format!(
+        "keeps {stores} stores aside since {}: {commits} changes that were acknowledged before a failover and are lost \
+         to the accounts, {items} messages among them{counting}; accounts {}",
+        view::time(*since),
+        named.join(", "),
+    );
+    let remedy = "On it: sterna aside list; sterna aside export NAME --to DIR; sterna aside delete NAME --yes.";
+    found.push(finding(server, what, remedy));
+}
+
 fn following(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, head: u64, now: Timestamp) {
     let difference_ms = answer.now.0 - now.0;
     if difference_ms.abs() > CLOCK_DIFFERENCE_MS_MAX {
@@ -297,6 +313,7 @@ mod tests {
             accounts: 0,
             store_format: 0,
             copies: Default::default(),
+            asides: None,
             load_hundredths: 0,
             directory_modseq: 9,
             started_at: None,

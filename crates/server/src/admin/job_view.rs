@@ -174,7 +174,7 @@ pub(super) fn one_move(reader: &Reader<'_>, row: &Move) -> Result<MoveView, Stor
     })
 }
 
-pub(super) fn address_of(reader: &Reader<'_>, account: AccountId) -> Result<String, StorageError> {
+pub(crate) fn address_of(reader: &Reader<'_>, account: AccountId) -> Result<String, StorageError> {
     let address = match reader.entry(account)? {
         Some(found) => reader.address_text(&found.value.entry().address)?,
         None => None,

@@ -51,7 +51,9 @@ pub use create::sweep_forever;
 pub use doors::{
     AdminState, JoinToken, NodeInfo, Provision, ProvisionError, StoreReport, TokenError, TokenRequest, Tokens,
 };
+pub(crate) use job_view::address_of;
 pub use memory::Memory;
+pub(crate) use view::time;
 
 /// Largest request body, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;

@@ -322,6 +322,7 @@ mod tests {
             accounts: 0,
             store_format: 0,
             copies: Default::default(),
+            asides: None,
             load_hundredths: 0,
             directory_modseq: 0,
             started_at: None,

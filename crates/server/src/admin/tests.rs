@@ -100,6 +100,7 @@ impl Provision for Servers {
             accounts: 0,
             store_format: 0,
             copies: Default::default(),
+            asides: None,
             load_hundredths: 0,
             directory_modseq: u64::MAX,
             started_at: None,

@@ -86,7 +86,7 @@ impl<T> Page<T> {
 }
 
 /// RFC 3339, in UTC.
-pub(super) fn time(at: Timestamp) -> String {
+pub(crate) fn time(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| time.to_string())
 }
 

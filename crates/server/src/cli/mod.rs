@@ -4,6 +4,7 @@
 mod account;
 mod acl;
 pub mod args;
+mod aside;
 pub mod client;
 mod domain;
 pub mod exit;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use args::{CheckArgs, DemoArgs, InitArgs};
+pub use aside::AsideCommand;
 pub use exit::Exit;
 
 use crate::config::{ADMIN_SOCKET, Config};
@@ -110,6 +112,9 @@ pub enum Command {
     Serve,
     /// Verify every invariant of accounts and directory
     Check(CheckArgs),
+    /// Look at what failovers left behind on this server, export it, delete it
+    #[command(subcommand)]
+    Aside(AsideCommand),
     /// Start a playground with three nodes on this machine
     Demo(DemoArgs),
     /// Commands that talk to a running node or need none at all.

@@ -74,7 +74,7 @@ async fn look(folder: &Path, config: &Config, arguments: &CheckArgs) -> Result<(
     Ok((checked.0, findings))
 }
 
-fn open_directory(folder: &Path, config: &Config) -> Result<Directory> {
+pub(super) fn open_directory(folder: &Path, config: &Config) -> Result<Directory> {
     let mode =
         if config.has(Role::Main) { Mode::Main(Identity::load(folder)?.facts().installation) } else { Mode::Copy };
     Directory::open(&directory_file(folder), mode, Arc::new(SystemClock)).context("the directory")

@@ -10,6 +10,7 @@ use sterna_account::{Account, AccountError, CommitError, StoreError, first_conta
 use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp, failpoint};
 use sterna_cluster::copies::{CopyStage, Keeper, StageReport};
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
+use sterna_cluster::rpc::control::AsidesStatus;
 use sterna_cluster::rpc::wire::RELEASE;
 use sterna_cluster::{
     CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, ShareRefused, StageRefused,
@@ -21,6 +22,9 @@ use super::directory_nodes::DirectoryNodes;
 use super::orphans::Orphans;
 use super::{Parts, accounts_folder, certificate};
 use crate::config::Role;
+
+/// Accounts that a node names of which it has something set aside.
+const ASIDES_NAMED_MAX: usize = 20;
 
 /// This node's own part.
 pub struct Control {
@@ -80,6 +84,27 @@ impl Control {
         let Some(keeper) = &self.keeper else { return CopiesStatus::default() };
         let (differed, differed_last) = keeper.differed();
         CopiesStatus { speed: keeper.throttle().speed(), differed, differed_last, orphans, orphan_count }
+    }
+
+    /// What is set aside here, in short.
+    async fn asides(&self) -> Option<AsidesStatus> {
+        let asides = match self.keeper.as_ref()?.asides().list().await {
+            Ok(asides) if asides.is_empty() => return None,
+            Ok(asides) => asides,
+            Err(error) => {
+                tracing::error!(%error, "what was set aside on this node can't be listed");
+                return None;
+            }
+        };
+        let lost = || asides.iter().filter_map(|aside| aside.lost);
+        Some(AsidesStatus {
+            stores: asides.len() as u64,
+            commits: asides.iter().map(|aside| aside.commits).sum(),
+            items: lost().map(|lost| lost.items).sum(),
+            uncounted: (asides.len() - lost().count()) as u64,
+            since: asides[0].at,
+            accounts: asides.iter().map(|aside| aside.account).take(ASIDES_NAMED_MAX).collect(),
+        })
     }
 
     /// Free and all bytes of the disk with the accounts.
@@ -159,6 +184,7 @@ impl NodeControl for Control {
             disk_bytes,
             accounts: stores.len() as u64,
             copies: self.copies(&stores).await,
+            asides: self.asides().await,
             load_hundredths: (load * 100.0) as u32,
             directory_modseq: self.directory.watch().borrow().0,
             started_at: Some(self.started_at),

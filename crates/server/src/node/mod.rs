@@ -1,6 +1,7 @@
 //! A running node: which parts it starts for its roles, and how they are tied together.
 
 mod announced;
+pub mod aside;
 pub mod certificate;
 pub mod check;
 mod control;
