@@ -13,9 +13,9 @@ const NOW: Timestamp = Timestamp(1_000);
 
 /// Placed on alpha at epoch 5, with these copies.
 fn facts(copies: &[(NodeId, CopyStage, u64)]) -> CopyFacts {
-    let holder = |&(node, stage, version)| CopyHolder { node, stage: Some(stage), version };
+    let holder = |&(node, stage, version)| CopyHolder { node, is_standby: true, stage: Some(stage), version };
     let placement = Some(Placement { node: ALPHA, epoch: Epoch(5) });
-    CopyFacts { placement, copies: copies.iter().map(holder).collect() }
+    CopyFacts { placement, placed_at: 0, copies: copies.iter().map(holder).collect() }
 }
 
 fn acks(copies: &[(NodeId, CopyStage, u64)]) -> Acks {

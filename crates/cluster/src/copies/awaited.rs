@@ -224,7 +224,7 @@ impl Awaited {
             let Some(Entry { acks, .. }) = accounts.get_mut(&account) else { return };
             (acks.reports(turn, head, reached, Instant::now()), acks.epoch)
         };
-        for CopyHolder { node: copy, stage, version } in holders {
+        for CopyHolder { node: copy, stage, version, .. } in holders {
             let (Some(stage), Some(epoch)) = (stage, epoch) else { continue };
             let (awaited, report) = (self.clone(), StageReport { account, copy, epoch, version, stage });
             tokio::spawn(async move {

@@ -364,6 +364,7 @@ impl Work {
                 self.following.on_copied_anew(source.epoch);
             }
             Ask::SetAside(fork) => {
+                self.follower.take_back().await?;
                 let Follower { account: id, source, local, asides, .. } = &*self.follower;
                 let modseq = account.head_of_copy().await?.modseq;
                 let note = AsideNote { fork, modseq, account_on: source.node, lost: None };

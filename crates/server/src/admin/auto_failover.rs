@@ -71,7 +71,7 @@ impl AdminState {
         let name =
             |node: NodeId| facts.servers.get(&node).map_or_else(|| node.to_string(), |server| server.name.clone());
         match decision {
-            Decision::Nothing => _ = self.memory.note_refusal(None),
+            Decision::Nothing => _ = self.memory.note_left_alone(None),
             Decision::Waits(_) => {}
             Decision::Refused(node, refusal) => self.refused(&name(node), &refusal.to_string()),
             Decision::FailOver(node) => {
@@ -86,7 +86,7 @@ impl AdminState {
     /// Says once why a lost server is left as it is.
     fn refused(&self, server: &str, why: &str) {
         let text = format!("{server} does not answer, and is not failed over by itself: {why}");
-        if self.memory.note_refusal(Some(text.clone())) {
+        if self.memory.note_left_alone(Some(text.clone())) {
             tracing::warn!("{text}");
         }
     }

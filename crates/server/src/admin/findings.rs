@@ -135,7 +135,7 @@ pub(super) fn of_work(reader: &Reader<'_>, now: Timestamp) -> Result<Vec<Finding
 }
 
 /// A server is lost, and automatic failover leaves it as it is.
-pub(super) fn of_refusal(why: String) -> Finding {
+pub(super) fn of_left_alone(why: String) -> Finding {
     let remedy = "Decide yourself: sterna server failover SERVER --to STANDBY --dry-run shows what it would cost.";
     Finding { server: None, what: why, remedy: remedy.to_owned() }
 }

@@ -34,7 +34,7 @@ pub struct Memory {
     /// Stores that are to be deleted and that their servers refuse to delete, and why.
     refusals: Mutex<BTreeMap<(AccountId, NodeId), String>>,
     /// Why a lost server is not failed over by itself.
-    refusal: Mutex<Option<String>>,
+    left_alone: Mutex<Option<String>>,
 }
 
 /// Whether a server answers.
@@ -80,16 +80,16 @@ impl Memory {
     }
 
     /// Notes why a lost server is not failed over by itself, or that none is lost; whether that is news.
-    pub(super) fn note_refusal(&self, why: Option<String>) -> bool {
-        let mut refusal = self.refusal.lock();
-        let is_news = *refusal != why;
-        *refusal = why;
+    pub(super) fn note_left_alone(&self, why: Option<String>) -> bool {
+        let mut left_alone = self.left_alone.lock();
+        let is_news = *left_alone != why;
+        *left_alone = why;
         is_news
     }
 
     /// Why a lost server is not failed over by itself, if one is.
-    pub(super) fn refusal(&self) -> Option<String> {
-        self.refusal.lock().clone()
+    pub(super) fn left_alone(&self) -> Option<String> {
+        self.left_alone.lock().clone()
     }
 
     /// Does something with the meter of a job.

@@ -106,7 +106,7 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusVi
     let mut problems = findings::of(&candidates, &answers, directory.modseq.0, state.directory.now());
     problems.extend(findings::of_refusals(&candidates, &state.memory.refusals()));
     problems.extend(work);
-    problems.extend(state.memory.refusal().map(findings::of_refusal));
+    problems.extend(state.memory.left_alone().map(findings::of_left_alone));
     let servers = candidates.into_iter().zip(answers).map(|(candidate, answer)| health(candidate, answer)).collect();
     let node = NodeView { started_at: view::time(state.node.started_at), info: NodeInfo::clone(&state.node) };
     Ok(Json(StatusView { node, directory, problems, servers }))
