@@ -41,8 +41,8 @@ pub enum Only {
     ContainerDeleted(ContainerId),
 }
 
-/// Goes through the rows since the fork that the account lacks. `account` is a copy of the account as it is now; without
-/// one everything since the fork is taken for lost.
+/// Goes through the rows since the fork that the account lacks. `account` is a copy of the account as it is now;
+/// without one everything since the fork is taken for lost.
 ///
 /// # Errors
 /// When one of both can't be read, or `visit` says so.

@@ -134,11 +134,7 @@ impl Leases {
         let others: Arc<[NodeId]> = others.collect();
         let mut standby = self.standby.write();
         match facts.placement {
-            Some(placement) if placement.node == self.node => {
-                if standby.get(&account) != Some(&others) {
-                    standby.insert(account, others);
-                }
-            }
+            Some(placement) if placement.node == self.node => _ = standby.insert(account, others),
             Some(_) => _ = standby.remove(&account),
             // It is being made, and not placed yet.
             None => {}

@@ -1,5 +1,5 @@
-//! Failover without being asked, when it is switched on: asks [`decide`] again and again, and does what an administrator
-//! would have done. Only the main node has anything to do.
+//! Failover without being asked, when it is switched on: asks [`decide`] again and again, and does what an
+//! administrator would have done. Only the main node has anything to do.
 
 use std::collections::HashMap;
 use std::time::Duration;
