@@ -31,8 +31,8 @@ pub fn page(state: &State, page: &Page, blobs: Vec<CopiedBlob>) -> Result<(State
         compare(&state, page)?;
         state.modseq = page.head.modseq;
         state.operations = state.operations.max(page.last_answer);
-        state.forks.clone_from(&page.forks);
     }
+    state.forks.clone_from(&page.forks);
     let (progress, is_equal) = (page.end(), page.is_last);
     state.progress = Some((progress, state.progress().1.after(is_equal)));
     let applied = Applied { progress, modseq: state.modseq, digest: state.head().digest, is_equal };

@@ -83,9 +83,10 @@ pub fn page(reader: &Reader, page: &Page, blobs: Copied, now: Timestamp) -> Resu
         copy.compare(page)?;
         copy.transaction.modseq = page.head.modseq;
         copy.transaction.numbers.operations = copy.transaction.numbers.operations.max(page.last_answer);
-        if reader.forks_now()? != page.forks {
-            forks::set(reader, &page.forks)?;
-        }
+    }
+    // With each page: its rows are of this history, also those beyond a fork.
+    if reader.forks_now()? != page.forks {
+        forks::set(reader, &page.forks)?;
     }
     let (end, is_equal) = (page.end(), page.is_last);
     let equality = before_it.after(is_equal);

@@ -11,6 +11,7 @@ use crate::copy::Copy;
 on_every_engine!(
     a_copy_that_takes_over_notes_where,
     a_copy_that_takes_over_behind_notes_how_far_it_was,
+    a_copy_knows_the_forks_before_it_is_equal,
     what_the_lost_server_had_besides_is_counted,
     a_store_is_set_aside_and_deleted,
 );
@@ -56,6 +57,25 @@ fn a_copy_that_takes_over_behind_notes_how_far_it_was(bed: &mut Bed) {
     assert_eq!(parted(&bed.store().progress().unwrap(), &[], &forks), Some(forks[0]));
     let counted = lost(bed.store(), &forks[0], Some(copy.store.as_ref())).unwrap();
     assert_eq!((counted.commits, counted.items), (1, 2), "the container and the first item came");
+}
+
+fn a_copy_knows_the_forks_before_it_is_equal(bed: &mut Bed) {
+    bed.done(vec![append("one")]);
+    let mut first = Copy::new(bed);
+    first.pull_all(bed, 100);
+    // The account itself is what once took over, and went on.
+    bed.store_mut().set_role(Epoch(2), Role::Follower, NOW).unwrap();
+    bed.store_mut().set_role(Epoch(3), Role::Active, NOW).unwrap();
+    let forks = bed.store().forks().unwrap();
+    assert_eq!(forks.len(), 1);
+    let again = Commit { epoch: Epoch(3), ..commit(vec![append("two"), append("three"), append("four")]) };
+    bed.store_mut().commit(&[again], NOW).unwrap().remove(0).unwrap();
+    let mut copy = Copy::new(bed);
+    while !copy.pull(bed, 2) {
+        assert_eq!(copy.store.forks().unwrap(), forks);
+        assert_eq!(parted(&copy.store.progress().unwrap(), &copy.store.forks().unwrap(), &forks), None);
+    }
+    assert_eq!(copy.store.forks().unwrap(), forks);
 }
 
 fn what_the_lost_server_had_besides_is_counted(bed: &mut Bed) {

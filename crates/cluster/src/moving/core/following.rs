@@ -177,6 +177,8 @@ impl Following {
             self.state = if has_own_rows { State::SettingAside(fork) } else { State::CopyingAnew };
             return;
         }
+        // What this page brings is of the source's history, and is applied together with where that forked.
+        self.forks.clone_from(&page.forks);
         self.lag.rows = if page.is_last { page.rows.len() as u64 } else { u64::MAX };
         self.state = State::Lacking(Bundle::Page(page));
     }

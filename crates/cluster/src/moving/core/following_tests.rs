@@ -237,6 +237,12 @@ fn a_copy_with_commits_of_its_own_is_set_aside() {
     following.on_progress(Progress::start(), vec![]);
     following.on_page(Page { forks: vec![fork], ..page(vec![]) }, NOW);
     assert_eq!(following.next(), Ask::Lacking(vec![]));
+    // The new copy gets beyond the fork with its source.
+    let applied = Applied { progress: at(12), is_equal: false, ..applied(12) };
+    following.on_lacking(vec![]);
+    following.on_applied(Ok(applied), NOW);
+    following.on_page(Page { after: at(12), forks: vec![fork], ..page(vec![]) }, NOW);
+    assert_eq!(following.next(), Ask::Lacking(vec![]));
     // What changed no row is not worth keeping, but its answers are not the account's.
     assert_eq!(begun(Progress { answers: 11, ..at(10) }).next(), Ask::CopyAnew);
     // A copy that has the fork itself goes on after it.
