@@ -223,13 +223,14 @@ impl LocalAccount {
         self.note_time(Waited::Commit, begun, answer.is_ok());
         let committed = self.noted(&store, answer).await?;
         // It is durable here. If another server may have taken over meanwhile, it must not be acknowledged: the store
-        // may have heard of that and have a lease again that says nothing of this commit.
+        // may have heard of that and have a lease again that says nothing of this commit. A move's end has it.
         let is_guarded = self.shared()?.gate.get().is_some();
-        if is_guarded && (!store.serves(Use::Stage) || store.epoch() != epoch) {
-            return Err(CommitError::Sealed.into());
+        let is_taken = is_guarded && (!store.serves(Use::Read) || store.epoch() != epoch);
+        match is_taken || self.check_gate().is_err() {
+            // Not refused: it was done.
+            true => Err(AccountError::Unavailable("done, but perhaps another server has taken over meanwhile".into())),
+            false => Ok(committed),
         }
-        self.check_gate()?;
-        Ok(committed)
     }
 
     /// Refuses what would be done beside another server's copy.

@@ -137,8 +137,13 @@ impl Awaited {
             let look = look.await?;
             match look.found {
                 None => return Ok(()),
-                // Whoever repeats it finds the account, and whether it was done, at its new place.
-                Some((.., true)) => return Err(AccountError::Refused(CommitError::Sealed)),
+                // Whoever repeats it finds the account, and whether it was done, at its new place. Not refused: here it
+                // was done.
+                Some((.., true)) => {
+                    return Err(AccountError::Unavailable(
+                        "not acknowledged: the account is placed elsewhere now".into(),
+                    ));
+                }
                 Some((copy, _, true, _)) => {
                     tracing::warn!(%account, %copy, %modseq, "a commit is not acknowledged: its standby copy is away");
                     return Err(self.away(copy));

@@ -59,11 +59,13 @@ pub struct Keeper {
     stopped: Arc<Stopped>,
 }
 
-/// Accounts whose stores ceased to follow. The directory may have changed before the store did, and does not change
-/// again because of that.
+/// Accounts whose stores ceased to follow, or that had to wait. The directory may have changed before that, and does not
+/// change again because of it.
 #[derive(Default)]
 struct Stopped {
     accounts: Mutex<BTreeSet<AccountId>>,
+    /// Those that are looked after again when their wait is over.
+    waiting: Mutex<BTreeSet<AccountId>>,
     more: Notify,
 }
 
@@ -304,8 +306,12 @@ impl Keeper {
                 self.stop_following(account);
                 if (head.role, head.epoch) != (Role::Active, epoch) {
                     if head.role == Role::Follower {
-                        // A failover: nobody sealed the lost server's copy.
-                        self.desk.until_taken(self.node, facts).await;
+                        // A failover: nobody sealed the lost server's copy. Other accounts don't wait for that.
+                        let wait = self.desk.until_taken(self.node, facts);
+                        if !wait.is_zero() {
+                            self.look_again(account, wait);
+                            return Ok(true);
+                        }
                     }
                     failpoint::reached("store-activating");
                     handle.set_role(epoch, Role::Active).await?;
@@ -334,6 +340,20 @@ impl Keeper {
             (Duty::Nothing | Duty::Serve { .. } | Duty::BecomeFollower { .. }, _) => self.stop_following(account),
         }
         Ok(true)
+    }
+
+    /// Looks after an account once more, later.
+    fn look_again(&self, account: AccountId, after: Duration) {
+        let stopped = self.stopped.clone();
+        if !stopped.waiting.lock().insert(account) {
+            return;
+        }
+        let waiting = async move {
+            tokio::time::sleep(after).await;
+            stopped.waiting.lock().remove(&account);
+            stopped.add(account);
+        };
+        tokio::spawn(waiting);
     }
 
     fn follow(&self, account: AccountId, facts: &CopyFacts) {

@@ -93,11 +93,12 @@ impl LeaseDesk {
         }
     }
 
-    /// Returns when none of the other holders of standby copies can serve what was placed here.
-    pub async fn until_taken(&self, here: NodeId, facts: &CopyFacts) {
-        for holder in facts.copies.iter().filter(|holder| holder.is_standby && holder.node != here) {
-            self.until_over(holder.node, facts.placed_at).await;
-        }
+    /// How long until none of the other holders of standby copies can serve what was placed here.
+    pub fn until_taken(&self, here: NodeId, facts: &CopyFacts) -> Duration {
+        let (given, now_ms) = (self.given.lock(), self.now_ms());
+        let others = facts.copies.iter().filter(|holder| holder.is_standby && holder.node != here);
+        let wait_ms = others.map(|holder| given.wait_ms(holder.node, facts.placed_at, now_ms)).max();
+        Duration::from_millis(wait_ms.unwrap_or(0))
     }
 }
 
