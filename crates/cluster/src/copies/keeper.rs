@@ -59,8 +59,8 @@ pub struct Keeper {
     stopped: Arc<Stopped>,
 }
 
-/// Accounts whose stores ceased to follow, or that had to wait. The directory may have changed before that, and does not
-/// change again because of it.
+/// Accounts whose stores ceased to follow, or that had to wait. The directory may have changed before that, and does
+/// not change again because of it.
 #[derive(Default)]
 struct Stopped {
     accounts: Mutex<BTreeSet<AccountId>>,
