@@ -56,6 +56,8 @@ mod listings;
 mod mailboxes;
 #[path = "../../crates/protocols/tests/imap/messages.rs"]
 mod messages;
+#[path = "../../crates/protocols/tests/imap/metadata.rs"]
+mod metadata;
 #[path = "../../crates/protocols/tests/imap/names.rs"]
 mod names;
 mod place;

@@ -118,7 +118,13 @@ const ENTRIES: &[Entry] = &[
     built("5258", "Extended LIST", &["LIST-EXTENDED"], &["command/list.rs"], ("listings.rs", "RECURSIVEMATCH")),
     built("5267", "ESORT and CONTEXT", &["ESORT"], &["command/sort.rs"], ("sorts.rs", "SORT RETURN"))
         .but("CONTEXT is not built"),
-    missing("5464, 9590", "METADATA"),
+    built(
+        "5464, 9590",
+        "Entries about mailboxes",
+        &["METADATA", "LIST-METADATA"],
+        &["command/metadata.rs", "command/getmetadata.rs", "command/setmetadata.rs", "metadata_news.rs"],
+        ("metadata.rs", "SETMETADATA"),
+    ),
     missing("5465", "NOTIFY"),
     built("5819", "STATUS in LIST", &["LIST-STATUS"], &["command/list.rs"], ("listings.rs", "STATUS (")),
     built("5957", "SORT by display name", &["SORT=DISPLAY"], &["command/sort.rs"], ("sorts.rs", "DISPLAYFROM")),

@@ -29,11 +29,15 @@ pub enum ContainerKind {
     /// Mailbox names that the owner subscribed to (RFC 9051 section 6.3.7): items without content. A name may stay
     /// after its mailbox is gone, so this is not an attribute of the mailbox.
     Subscriptions = 9,
+    /// Notes of clients about another container (METADATA, RFC 5464): one item for each, called by its name. Stands at
+    /// the top and is called by the id of the container that it is about ([`ContainerKind::about`]). Whoever deletes
+    /// that deletes it in the same commit; one that stays behind is about nothing: ids are never given again.
+    Metadata = 10,
 }
 
 impl ContainerKind {
     /// Every kind.
-    pub const ALL: [ContainerKind; 9] = [
+    pub const ALL: [ContainerKind; 10] = [
         ContainerKind::Mail,
         ContainerKind::Calendar,
         ContainerKind::AddressBook,
@@ -43,7 +47,13 @@ impl ContainerKind {
         ContainerKind::Sieve,
         ContainerKind::Settings,
         ContainerKind::Subscriptions,
+        ContainerKind::Metadata,
     ];
+
+    /// What the [`ContainerKind::Metadata`] about this container is called; `None` is the account itself.
+    pub fn about(container: Option<ContainerId>) -> String {
+        container.map_or_else(|| "account".to_owned(), |id| id.to_string())
+    }
 
     /// The kind with this stored number.
     pub fn from_number(number: u8) -> Option<Self> {

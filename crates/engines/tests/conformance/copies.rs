@@ -24,6 +24,7 @@ on_every_engine!(
     a_page_of_any_size_has_few_bytes,
     what_is_expunged_is_retained_at_the_new_place_for_the_rest_of_its_time,
     limits_and_numbers_go_along,
+    notes_about_a_container_go_along,
     a_commit_is_answered_at_the_new_place_and_not_done_again,
     a_number_is_not_given_again_after_its_answer_is_purged,
     only_what_follows_the_next_page_is_applied,
@@ -237,6 +238,32 @@ fn limits_and_numbers_go_along(bed: &mut Bed) {
     assert_eq!(here.outcomes, there, "id and UIDVALIDITY as the source would give them");
     let quota = copy.store.head().unwrap().quota;
     assert_eq!((quota.bytes_max, quota.items_max), (Some(7), Some(8)));
+}
+
+fn notes_about_a_container_go_along(bed: &mut Bed) {
+    let (kind, name) = (ContainerKind::Metadata, ContainerKind::about(Some(ARCHIVE)));
+    let create = Mutation::CreateContainer { parent: None, kind, name: name.clone(), special_use: None };
+    let notes = id(&bed.done(vec![create])[0]);
+    let note = |name: &str, text: &str| {
+        let item = item(text, Some(name));
+        Mutation::Put { container: notes, item, expect: Expect::Any }
+    };
+    bed.done(vec![note("/shared/comment", "old"), note("7/private/comment", "kept")]);
+    let mut copy = Copy::new(bed);
+    copy.pull_all(bed, 2);
+    bed.done(vec![note("/shared/comment", "new"), note("/shared/gone", "x")]);
+    bed.done(vec![Mutation::Remove { container: notes, name: "/shared/gone".to_owned() }]);
+    copy.pull_all(bed, 1);
+    let parts = ItemParts { summary: false, body: true };
+    let text = |name: &str| copy.store.item_named(notes, name, parts).unwrap().and_then(|item| item.body);
+    assert_eq!(text("/shared/comment").as_deref(), Some(&b"new"[..]));
+    assert_eq!(text("7/private/comment").as_deref(), Some(&b"kept"[..]));
+    assert_eq!(text("/shared/gone"), None);
+    let found = copy.store.containers_on_path(ContainerKind::Metadata, &[name]).unwrap();
+    assert_eq!(found.first().map(|container| container.id), Some(notes));
+    assert!(
+        copy.store.containers_on_path(ContainerKind::Mail, &[ContainerKind::about(Some(ARCHIVE))]).unwrap().is_empty()
+    );
 }
 
 fn a_commit_is_answered_at_the_new_place_and_not_done_again(bed: &mut Bed) {

@@ -69,6 +69,10 @@ pub enum Body {
     ListRights { mailbox: String, identifier: String },
     /// MYRIGHTS
     MyRights(String),
+    /// GETMETADATA (RFC 5464); an empty mailbox is the server
+    GetMetadata { mailbox: String, max_size: Option<u64>, depth: MetadataDepth, entries: Vec<String> },
+    /// SETMETADATA; `None` removes an entry
+    SetMetadata { mailbox: String, entries: Vec<(String, Option<Vec<u8>>)> },
     /// GETQUOTA (RFC 9208)
     GetQuota(String),
     /// GETQUOTAROOT
@@ -131,6 +135,8 @@ impl Body {
             Body::GetAcl(_) => "GETACL",
             Body::ListRights { .. } => "LISTRIGHTS",
             Body::MyRights(_) => "MYRIGHTS",
+            Body::GetMetadata { .. } => "GETMETADATA",
+            Body::SetMetadata { .. } => "SETMETADATA",
             Body::GetQuota(_) => "GETQUOTA",
             Body::GetQuotaRoot(_) => "GETQUOTAROOT",
             Body::SetQuota => "SETQUOTA",
@@ -168,7 +174,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// LIST with RFC 5258, 5819, 6154 and 8440.
+/// LIST with RFC 5258, 5819, 6154, 8440 and 9590.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct List {
     /// SUBSCRIBED as a selection
@@ -193,6 +199,20 @@ pub struct List {
     pub return_my_rights: bool,
     /// RETURN (STATUS (..))
     pub return_status: Vec<StatusItem>,
+    /// RETURN (METADATA (..)) (RFC 9590)
+    pub return_metadata: Vec<String>,
+}
+
+/// DEPTH of GETMETADATA (RFC 5464 section 4.2.2)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetadataDepth {
+    /// 0: the entry itself
+    #[default]
+    Zero,
+    /// 1: and those right below it
+    One,
+    /// infinity: and all below it
+    Infinity,
 }
 
 /// `status-att`

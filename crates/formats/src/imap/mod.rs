@@ -13,6 +13,7 @@ mod lexer;
 mod parse;
 mod parse_fetch;
 mod parse_list;
+mod parse_metadata;
 mod parse_search;
 mod parse_sort;
 pub mod sequence;

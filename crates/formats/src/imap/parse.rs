@@ -96,6 +96,8 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
         "DELETEACL" => Ok(Body::DeleteAcl { mailbox: lexer.mailbox()?, identifier: identifier(lexer)? }),
         "LISTRIGHTS" => Ok(Body::ListRights { mailbox: lexer.mailbox()?, identifier: identifier(lexer)? }),
         "GETACL" => Ok(Body::GetAcl(lexer.mailbox()?)),
+        "GETMETADATA" => lexer.parse_get_metadata(),
+        "SETMETADATA" => lexer.parse_set_metadata(),
         "GETQUOTA" => Ok(Body::GetQuota(text(lexer)?)),
         "GETQUOTAROOT" => Ok(Body::GetQuotaRoot(lexer.mailbox()?)),
         "SETQUOTA" => {

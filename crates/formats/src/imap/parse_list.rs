@@ -1,4 +1,4 @@
-//! LIST with its extensions (RFC 5258, 5819, 6154, 8440), and the items of STATUS.
+//! LIST with its extensions (RFC 5258, 5819, 6154, 8440, 9590), and the items of STATUS.
 
 use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINER_NAME_BYTES_MAX};
 
@@ -71,6 +71,10 @@ impl Lexer<'_> {
             "STATUS" => {
                 self.sp()?;
                 list.return_status = self.status_att_list()?;
+            }
+            "METADATA" => {
+                self.sp()?;
+                list.return_metadata = self.metadata_entries()?;
             }
             _ => return self.error("a return option"),
         }

@@ -54,6 +54,25 @@ fn literal(value: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(value);
 }
 
+/// `astring`
+pub fn astring(value: &str, utf8: bool, out: &mut BytesMut) {
+    let is_atom = !value.is_empty()
+        && value.bytes().all(|byte| super::lexer::is_atom_char(byte) || byte == b']')
+        && !value.eq_ignore_ascii_case("NIL");
+    if is_atom { out.extend_from_slice(value.as_bytes()) } else { string(value.as_bytes(), utf8, out) }
+}
+
+/// `nstring / literal8`: any bytes.
+pub fn value(value: Option<&[u8]>, utf8: bool, out: &mut BytesMut) {
+    match value {
+        Some(bytes) if bytes.contains(&0) => {
+            literal_header(bytes.len() as u64, true, out);
+            out.extend_from_slice(bytes);
+        }
+        value => nstring(value, utf8, out),
+    }
+}
+
 /// `{n}` and its line end; `~{n}` for bytes that may have NUL (RFC 3516).
 pub fn literal_header(length: u64, binary: bool, out: &mut BytesMut) {
     if binary {

@@ -76,5 +76,14 @@ pub const REMEMBERED_MAX: usize = 200_000;
 /// How long a session goes by what the directory said of the user's groups.
 pub const WHO_KEPT: Duration = Duration::from_secs(10);
 
+/// Longest value of an entry of METADATA.
+pub const METADATA_VALUE_BYTES_MAX: usize = 64 * 1024;
+
+/// Entries of METADATA that one mailbox can have, shared ones and those of each user.
+pub const METADATA_ENTRIES_MAX: usize = 256;
+
+/// Entries of METADATA that one mailbox can have, those of all users together.
+pub const METADATA_ROWS_MAX: usize = 20_000;
+
 /// Bytes of messages that are read from one account before they are written to the other.
 pub const CARRIED_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -10,6 +10,7 @@ mod ghosts;
 mod io;
 mod limits;
 mod mailboxes;
+mod metadata_news;
 mod names;
 mod others;
 mod picture;

@@ -16,6 +16,8 @@ pub struct Names {
     /// By [`order`].
     folders: Vec<(String, Container)>,
     parents: HashSet<ContainerId>,
+    /// Containers of notes by what they are called.
+    notes: HashMap<String, ContainerId>,
 }
 
 impl Names {
@@ -31,12 +33,19 @@ impl Names {
         let mut folders: Vec<_> = mail.map(|container| (path(container, &by_id), container.clone())).collect();
         folders.sort_by_cached_key(|(name, _)| order(name));
         let parents = folders.iter().filter_map(|(_, container)| container.parent).collect();
-        Names { folders, parents }
+        let notes = containers.iter().filter(|container| container.kind == ContainerKind::Metadata);
+        let notes = notes.map(|container| (container.name.clone(), container.id)).collect();
+        Names { folders, parents, notes }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Container)> {
         self.folders.iter().map(|(name, container)| (name.as_str(), container))
+    }
+
+    /// Where the notes about a folder are (METADATA), if it has any.
+    pub fn notes(&self, id: ContainerId) -> Option<ContainerId> {
+        self.notes.get(&ContainerKind::about(Some(id))).copied()
     }
 
     /// Whether folders hang under this one.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use sterna_account::service::Accounts;
 use sterna_account::shares::{Owner, Who};
 use sterna_account::{Account, AccountError, Container, Rights};
-use sterna_base::AccountId;
+use sterna_base::{AccountId, ContainerId};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -108,6 +108,8 @@ pub struct Name<'a> {
     pub container: Option<&'a Container>,
     pub rights: Rights,
     pub has_children: bool,
+    /// Where the notes about it are.
+    pub notes: Option<ContainerId>,
 }
 
 /// The names that the user may see, and the levels above them, by name.
@@ -120,11 +122,13 @@ pub fn visible((mailboxes, all): &(Mailboxes, Names)) -> Vec<Name<'_>> {
         }
         for (at, _) in name.match_indices(SEPARATOR) {
             let above = name[..at].to_owned();
-            let level = || Name { name: above.clone(), container: None, rights: Rights::NONE, has_children: true };
+            let (container, notes, rights) = (None, None, Rights::NONE);
+            let level = || Name { name: above.clone(), container, rights, has_children: true, notes };
             names.entry(above.clone()).or_insert_with(level).has_children = true;
         }
         let has_children = names.get(name).is_some_and(|level| level.has_children);
-        names.insert(name.to_owned(), Name { name: name.to_owned(), container: Some(container), rights, has_children });
+        let (name, notes, container) = (name.to_owned(), all.notes(container.id), Some(container));
+        names.insert(name.clone(), Name { name, container, rights, has_children, notes });
     }
     names.into_values().collect()
 }

@@ -18,6 +18,7 @@ use super::command as commands;
 use super::io::{Disconnect, Io};
 use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT, LOGIN_WAIT, LOGIN_WAIT_ALTOGETHER};
 use super::mailboxes::{Known, rights_of};
+use super::metadata_news::MetadataNews;
 use super::reply::{Fail, Outcome, Reply, account_reply, concerns_operator, is_passing, no_mailbox};
 use super::rights;
 use super::selected::Selected;
@@ -42,6 +43,8 @@ pub struct Enabled {
     pub qresync: bool,
     /// UIDONLY: no sequence numbers at all (RFC 9586).
     pub uid_only: bool,
+    /// METADATA: entries that others change are told (RFC 5464).
+    pub metadata: bool,
     /// IMAP4rev2: no RECENT, ESEARCH instead of SEARCH.
     pub rev2: bool,
 }
@@ -68,6 +71,8 @@ pub struct Session {
     pub mailbox_gone: bool,
     /// What the directory last said of the user and of who shares with them.
     pub(super) known: Option<Known>,
+    /// What of METADATA it was told.
+    pub metadata_news: MetadataNews,
     /// The newest commits of this session: an account's news of them may come later than the answer.
     committed: HashMap<AccountId, Modseq>,
     pub failed_logins: u32,
@@ -98,6 +103,7 @@ impl Session {
             selected: None,
             mailbox_gone: false,
             known: None,
+            metadata_news: MetadataNews::default(),
             committed: HashMap::new(),
             failed_logins: 0,
             tag: String::new(),
@@ -247,6 +253,10 @@ impl Session {
             Body::GetAcl(mailbox) => commands::getacl::run(self, &mailbox).await,
             Body::ListRights { mailbox, identifier } => commands::listrights::run(self, &mailbox, &identifier).await,
             Body::MyRights(mailbox) => commands::myrights::run(self, &mailbox).await,
+            Body::GetMetadata { mailbox, max_size, depth, entries } => {
+                commands::getmetadata::run(self, &mailbox, max_size, depth, &entries).await
+            }
+            Body::SetMetadata { mailbox, entries } => commands::setmetadata::run(self, &mailbox, entries).await,
             Body::GetQuota(root) => commands::getquota::run(self, &root).await,
             Body::GetQuotaRoot(mailbox) => commands::getquota::root(self, &mailbox).await,
             Body::SetQuota => commands::getquota::set(),
@@ -339,6 +349,7 @@ impl Session {
         self.mailbox_gone = false;
         self.user = None;
         self.known = None;
+        self.metadata_news = MetadataNews::default();
         self.committed.clear();
         self.enabled = Enabled::default();
         self.started = Instant::now();
@@ -367,7 +378,7 @@ impl Session {
                 self.shared.registry.claim((selected.account.id(), selected.id), next);
             }
         }
-        Ok(())
+        self.tell_metadata().await
     }
 
     /// Takes in what is new in the selected mailbox, and leaves it when it was deleted or may not be read any more.

@@ -17,6 +17,7 @@ mod insides;
 mod listings;
 mod mailboxes;
 mod messages;
+mod metadata;
 mod names;
 mod place;
 mod qresync;

@@ -14,6 +14,7 @@ pub fn run(session: &mut Session, names: &[String]) -> Outcome {
                 enabled.qresync = true;
                 enabled.condstore = true;
             }
+            "METADATA" => enabled.metadata = true,
             "UIDONLY" => enabled.uid_only = true,
             "UTF8=ACCEPT" => {
                 enabled.utf8 = true;

@@ -12,9 +12,12 @@ pub async fn run(session: &mut Session) -> Outcome {
     let selected = session.selected.as_ref().map(|selected| selected.account.clone());
     let account = selected.map_or_else(|| session.account(), Ok)?;
     let mut watch = account.watch();
+    // News of METADATA are of the user's own account, too.
+    let mut own = session.account()?.watch();
     let end = Instant::now() + IDLE_WAIT;
     loop {
         watch.mark_unchanged();
+        own.mark_unchanged();
         // Never a tagged answer before DONE, which would then be taken for a command. An account that is away for a
         // while makes itself heard when it is back.
         if let Err(error) = session.tell(true).await {
@@ -33,6 +36,7 @@ pub async fn run(session: &mut Session) -> Outcome {
             tokio::select! {
                 // Without a sender the node is ending; the session will be told.
                 Ok(()) = watch.changed() => {}
+                Ok(()) = own.changed(), if session.enabled.metadata => {}
                 () = sleep(IDLE_NOTICE_EVERY) => notice = true,
             }
         };

@@ -1,4 +1,4 @@
-//! LIST (RFC 9051 section 6.3.9) with RFC 5258, 5819, 6154 and 8440.
+//! LIST (RFC 9051 section 6.3.9) with RFC 5258, 5819, 6154, 8440 and 9590.
 //!
 //! The user's own mailboxes come first and wait for nobody. Those of others follow, if a pattern reaches them; whose
 //! server doesn't answer is said in an untagged NO.
@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use bytes::BufMut;
 use sterna_account::shares::Owner;
 use sterna_account::{Account, Container, Rights};
+use sterna_base::ContainerId;
 use sterna_formats::imap::command::List;
 use sterna_formats::imap::write;
 
-use super::{myrights, status, subscribe};
+use super::{metadata, myrights, status, subscribe};
 use crate::imap::limits::OWNERS_NAMED_MAX;
 use crate::imap::mailboxes::{OTHERS, SHARED, is_elsewhere, level_of};
 use crate::imap::names::{Names, SEPARATOR, mailbox_matches, matches_below, use_attribute};
@@ -38,6 +39,8 @@ struct Name<'a> {
     account: Option<&'a dyn Account>,
     rights: Rights,
     has_children: bool,
+    /// Where the notes about it are (METADATA).
+    notes: Option<ContainerId>,
     /// Whether it is the user's own: uses are somebody's own, and so are not shown to others (RFC 6154).
     own: bool,
     /// Whether its server answered.
@@ -61,8 +64,9 @@ pub async fn run(session: &mut Session, list: List) -> Outcome {
             tokio::task::yield_now().await;
         }
         let has_children = names.has_children(container.id);
+        let notes = names.notes(container.id);
         let (account, rights, container) = (Some(account.as_ref()), Rights::ALL, Some(container));
-        let name = Name { name, container, account, rights, has_children, own: true, answered: true };
+        let name = Name { name, container, account, rights, has_children, notes, own: true, answered: true };
         show(session, &mut wanted, &name).await?;
     }
     if let Err(fail) = list_others(session, &mut wanted).await {
@@ -143,11 +147,11 @@ async fn list_one(session: &mut Session, wanted: &mut Wanted, one: &Listed) -> R
             tokio::task::yield_now().await;
         }
         let name = format!("{above}{SEPARATOR}{}", found.name);
-        let others::Name { container, rights, has_children, .. } = *found;
+        let others::Name { container, rights, has_children, notes, .. } = *found;
         let account = one.mailboxes.as_ref().map(|(mailboxes, _)| mailboxes.account.as_ref());
         let answered = one.answered;
-        show(session, wanted, &Name { name: &name, container, account, rights, has_children, own: false, answered })
-            .await?;
+        let name = Name { name: &name, container, account, rights, has_children, notes, own: false, answered };
+        show(session, wanted, &name).await?;
     }
     if !one.answered {
         // Whether they exist is not known.
@@ -165,8 +169,9 @@ async fn list_one(session: &mut Session, wanted: &mut Wanted, one: &Listed) -> R
 
 /// A level that is no mailbox.
 async fn level(session: &mut Session, wanted: &mut Wanted, name: &str) -> Result<(), Fail> {
-    let (account, rights, container) = (None, Rights::NONE, None);
-    show(session, wanted, &Name { name, container, account, rights, has_children: true, own: false, answered: true })
+    let (account, rights, container, notes) = (None, Rights::NONE, None, None);
+    let has_children = true;
+    show(session, wanted, &Name { name, container, account, rights, has_children, notes, own: false, answered: true })
         .await
 }
 
@@ -204,6 +209,17 @@ async fn show(session: &mut Session, wanted: &mut Wanted, found: &Name<'_>) -> R
         match status::write(session, name, account, container, &list.return_status).await {
             // RFC 5819 section 2: what can't be told is left out, and the listing goes on.
             Err(Fail::Account(error)) => tracing::debug!(peer = %session.peer, %error, "a STATUS could not be told"),
+            told => told?,
+        }
+    }
+    if let Some(account) = found.account
+        && !list.return_metadata.is_empty()
+        && found.answered
+    {
+        let (mailbox, entries) = ((name, container), list.return_metadata.as_slice());
+        match metadata::list(session, account, mailbox, found.notes, found.rights, entries).await {
+            // RFC 9590 section 3: the same holds here.
+            Err(Fail::Account(error)) => tracing::debug!(peer = %session.peer, %error, "METADATA could not be told"),
             told => told?,
         }
     }

@@ -3,6 +3,7 @@
 use sterna_account::{ContainerKind, Mutation, Outcome as Done, Rights, SpecialUse, UidSet};
 use sterna_base::ContainerId;
 
+use super::metadata;
 use crate::imap::mailboxes::{Located, is_reserved};
 use crate::imap::names::{self, SEPARATOR};
 use crate::imap::reply::{Fail, Outcome, Reply};
@@ -53,6 +54,14 @@ async fn rename_inbox(session: &mut Session, inbox: ContainerId, parent: Option<
     };
     let step = Mutation::Copy { from: inbox, uids: UidSet::all(), to: *to, expunge: true };
     session.commit(account.as_ref(), vec![step]).await?;
+    // RFC 5464 section 4.1: what was noted about INBOX stays there, and is noted about the new mailbox as well.
+    if let Some(notes) = metadata::container_about(account.as_ref(), Some(inbox)).await? {
+        let made = session.commit(account.as_ref(), vec![metadata::create(Some(*to))]).await?;
+        if let Some(Done::Container { id, .. }) = made.outcomes.first() {
+            let step = Mutation::Copy { from: notes.id, uids: UidSet::all(), to: *id, expunge: false };
+            session.commit(account.as_ref(), vec![step]).await?;
+        }
+    }
     Ok(Reply::ok("Renamed"))
 }
 
