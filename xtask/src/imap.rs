@@ -179,7 +179,7 @@ const ENTRIES: &[Entry] = &[
     )
     .but("SETQUOTA is the administrator's"),
     built("9394", "Results by position", &["PARTIAL"], &["command/search_result.rs"], ("sorts.rs", "PARTIAL -1:-2")),
-    missing("9585", "INPROGRESS"),
+    built("9585", "Progress of long commands", &["INPROGRESS"], &["progress.rs"], ("halves.rs", "INPROGRESS")),
     built("9586", "UIDONLY", &["UIDONLY"], &["session.rs", "updates.rs"], ("qresync.rs", "UIDFETCH")),
 ];
 

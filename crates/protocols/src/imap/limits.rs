@@ -15,6 +15,9 @@ pub const IDLE_WAIT: Duration = Duration::from_secs(31 * 60);
 /// that has gone is found out.
 pub const IDLE_NOTICE_EVERY: Duration = Duration::from_secs(120);
 
+/// How often a long command tells of itself (RFC 9585 section 4 recommends every 10 to 15 seconds).
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
 /// How long a client may leave what we send unread.
 pub const WRITE_WAIT: Duration = Duration::from_secs(180);
 

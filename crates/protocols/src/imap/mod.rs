@@ -14,6 +14,7 @@ mod metadata_news;
 mod names;
 mod others;
 mod picture;
+mod progress;
 mod registry;
 mod reply;
 mod rights;

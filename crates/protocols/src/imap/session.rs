@@ -19,6 +19,7 @@ use super::io::{Disconnect, Io};
 use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT, LOGIN_WAIT, LOGIN_WAIT_ALTOGETHER};
 use super::mailboxes::{Known, rights_of};
 use super::metadata_news::MetadataNews;
+use super::progress::Progress;
 use super::reply::{Fail, Outcome, Reply, account_reply, concerns_operator, is_passing, no_mailbox};
 use super::rights;
 use super::selected::Selected;
@@ -82,6 +83,8 @@ pub struct Session {
     pub upgrading: bool,
     /// Set by COMPRESS; what follows its answer is compressed.
     pub compressing: bool,
+    /// When it tells of itself.
+    pub progress: Progress,
     /// Its name, for the log.
     command: &'static str,
     /// Whether news of the selected mailbox could not be told after the last command.
@@ -109,6 +112,7 @@ impl Session {
             tag: String::new(),
             upgrading: false,
             compressing: false,
+            progress: Progress::begin(),
             command: "",
             untold: false,
             started: Instant::now(),
@@ -151,6 +155,7 @@ impl Session {
                 Frame::Append(start) => {
                     let tag = start.tag.clone();
                     self.tag.clone_from(&tag);
+                    self.progress = Progress::begin();
                     self.command = if start.verb == AppendVerb::Append { "APPEND" } else { "REPLACE" };
                     let outcome = commands::append::run(self, start).await;
                     self.finish(&tag, outcome, true).await?;
@@ -196,6 +201,7 @@ impl Session {
             _ => true,
         };
         self.tag.clone_from(&parsed.tag);
+        self.progress = Progress::begin();
         self.command = parsed.body.name();
         if self.enabled.uid_only && !expunge_allowed
             || matches!(&parsed.body, Body::Copy { uid, .. } if !uid && self.enabled.uid_only)
@@ -439,7 +445,7 @@ impl Session {
         operation: OperationId,
         mutations: Vec<Mutation>,
     ) -> Result<Committed, Fail> {
-        let committed = account.commit(operation, mutations).await?;
+        let committed = self.wait_for(account.commit(operation, mutations)).await??;
         let newest = self.committed.entry(account.id()).or_default();
         *newest = committed.modseq.max(*newest);
         Ok(committed)

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +20,8 @@ use crate::dialog::{ANA, BOB, Server};
 struct Wrong {
     /// Nothing answers.
     down: AtomicBool,
+    /// For so many milliseconds it does nothing before it reads items or commits.
+    slow_ms: AtomicU64,
     /// So many expunges fail.
     expunges: AtomicU64,
 }
@@ -46,6 +49,13 @@ struct Shaky {
 }
 
 impl Shaky {
+    async fn wait(&self) {
+        let wait = Duration::from_millis(self.wrong.slow_ms.load(Ordering::Relaxed));
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     fn up(&self) -> Result<&Arc<dyn Account>, AccountError> {
         let down = self.wrong.down.load(Ordering::Relaxed);
         if down { Err(AccountError::Unavailable("node x is down".into())) } else { Ok(&self.account) }
@@ -79,6 +89,7 @@ impl Account for Shaky {
         parts: ItemParts,
         limit: usize,
     ) -> Result<Vec<Item>, AccountError> {
+        self.wait().await;
         self.up()?.items(id, uids, parts, limit).await
     }
     async fn item_named(&self, id: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, AccountError> {
@@ -100,6 +111,7 @@ impl Account for Shaky {
         self.up()?.blob(hash, range).await
     }
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
+        self.wait().await;
         let expunges = mutations.iter().any(|mutation| matches!(mutation, Mutation::Expunge { .. }));
         let fails = |left: u64| left.checked_sub(1).filter(|_| expunges);
         if self.wrong.expunges.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fails).is_ok() {
@@ -231,4 +243,39 @@ async fn a_selected_mailbox_whose_server_goes_away_is_there_again_when_it_is_bac
     wrong.down.store(false, Ordering::Relaxed);
     bob.say(&format!("C: d APPEND {ANAS} {{3+}}\nC: abc\nS: * 1 EXISTS\nS: * 1 RECENT\nS: d OK *")).await;
     server.check().await;
+}
+
+#[tokio::test]
+async fn a_long_command_tells_that_it_goes_on() {
+    let (server, wrong) = shaky().await;
+    let mut client = server.login().await;
+    client.say("C: a APPEND INBOX {4+}\nC: 0001 {4+}\nC: 0002\nS: a OK *\nC: b SELECT INBOX\nS: ...\nS: b OK *").await;
+    // From here on waiting takes no time.
+    tokio::time::pause();
+    wrong.slow_ms.store(12_000, Ordering::Relaxed);
+    client
+        .say(
+            r#"
+        C: c SEARCH TEXT 0002
+        S: * OK [INPROGRESS ("c" 0 2)] *
+        S: * SEARCH 2
+        S: c OK *
+        C: d SORT (SUBJECT) UTF-8 ALL
+        S: * SORT 1 2
+        S: d OK *
+        C: e COPY 1:2 Drafts
+        S: * OK [INPROGRESS ("e" NIL NIL)] *
+        S: e OK [COPYUID *
+        C: f CAPABILITY
+        S: * CAPABILITY * INPROGRESS*
+        S: f OK *
+    "#,
+        )
+        .await;
+    wrong.slow_ms.store(35_000, Ordering::Relaxed);
+    client.say("C: g STORE 1 +FLAGS.SILENT (\\Flagged)").await;
+    for _ in 0..3 {
+        client.say("S: * OK [INPROGRESS (\"g\" NIL NIL)] *").await;
+    }
+    client.say("S: g OK *").await;
 }

@@ -65,6 +65,7 @@ async fn steps(
         let moved: Vec<Uid> = page.iter().map(|item| item.uid).collect();
         let new = append(session, source, from, page, target, expunge).await?;
         copied.pairs.extend(moved.iter().copied().zip(new));
+        session.tell_progress(copied.pairs.len(), None).await?;
         if expunge {
             let uids = moved.into_iter().collect();
             let step = Mutation::Expunge { container: from, uids, deleted_only: false };

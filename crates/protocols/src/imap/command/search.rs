@@ -106,11 +106,14 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec
     let account = session.selected_account()?;
     let selected = session.selected()?;
     let (container, recent_from) = (selected.id, selected.recent_from);
-    let keywords = selected.view.picture().container.keywords.clone();
+    let (keywords, count) = {
+        let picture = selected.view.picture();
+        (picture.container.keywords.clone(), picture.count(selected.position) as usize)
+    };
     let needles = Arc::new(Needles::of(key));
     let now = session.shared.clock.now();
     let parts = ItemParts { summary: true, body: !needles.is_empty() };
-    let mut wanted = Wanted::all();
+    let (mut wanted, mut looked_at) = (Wanted::all(), 0);
     let mut found = Vec::new();
     loop {
         let step = wanted.next(session.selected()?, STEP_MESSAGES);
@@ -138,12 +141,15 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec
             let uids: UidSet = part.iter().map(|picked| picked.uid).collect();
             let items = account.items(container, &uids, parts, part.len()).await?;
             for item in items {
+                session.tell_progress(looked_at + decided.len(), Some(count)).await?;
                 let Ok(at) = part.binary_search_by_key(&item.uid, |picked| picked.uid) else { continue };
                 let answer = look_inside(session, account.as_ref(), key, known(&part[at]), &item, sets, &needles);
                 decided.insert(item.uid, answer.await?);
             }
         }
+        looked_at += step.len();
         found.extend(step.into_iter().filter(|picked| decided.get(&picked.uid) == Some(&true)));
+        session.tell_progress(looked_at, Some(count)).await?;
         // A search by flags never waits for anything: others on this thread get their turn.
         tokio::task::yield_now().await;
     }

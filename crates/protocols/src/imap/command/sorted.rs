@@ -28,7 +28,8 @@ pub async fn each(
     let account = session.selected_account()?;
     let container = session.selected()?.id;
     let parts = ItemParts { summary: needs_envelope, body: false };
-    for step in found.chunks(STEP_MESSAGES) {
+    for (at, step) in found.chunks(STEP_MESSAGES).enumerate() {
+        session.tell_progress(at * STEP_MESSAGES, Some(found.len())).await?;
         let uids: UidSet = step.iter().map(|picked| picked.uid).collect();
         let mut picked = step.iter();
         for item in account.items(container, &uids, parts, step.len()).await? {
