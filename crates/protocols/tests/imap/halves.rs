@@ -249,7 +249,7 @@ async fn a_selected_mailbox_whose_server_goes_away_is_there_again_when_it_is_bac
 async fn a_long_command_tells_that_it_goes_on() {
     let (server, wrong) = shaky().await;
     let mut client = server.login().await;
-    client.say("C: a APPEND INBOX {4+}\nC: 0001 {4+}\nC: 0002\nS: a OK *\nC: b SELECT INBOX\nS: ...\nS: b OK *").await;
+    client.say("C: a APPEND INBOX {6+}\nC: \\r\\n0001 {6+}\nC: \\r\\n0002\nS: a OK *\nC: b SELECT INBOX\nS: ...\nS: b OK *").await;
     // From here on waiting takes no time.
     tokio::time::pause();
     wrong.slow_ms.store(12_000, Ordering::Relaxed);
