@@ -23,6 +23,7 @@ mod nodes;
 mod partition;
 mod refused_moves;
 mod sharing_servers;
+mod takeover;
 
 // The dialogs of IMAP once more: what a session says must not depend on where its account is. They find their `place`
 // here instead of beside them. Not here are `ends`, which stops the clock and so every network, and `faults`, which

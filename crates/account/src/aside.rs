@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sterna_base::{ContainerId, Modseq, Uid};
 
-use crate::fork::Fork;
+use crate::fork::{Fork, skipped_after};
 use crate::{Change, Container, Expunged, Item, ItemParts, Read, StoreError, UidSet};
 
 /// Rows looked at in one step.
@@ -72,8 +72,8 @@ pub fn visit_lost(
 /// # Errors
 /// When one of both can't be read.
 pub fn lost(aside: &dyn Read, fork: &Fork, account: Option<&dyn Read>) -> Result<Lost, StoreError> {
-    let modseq = aside.head()?.modseq;
-    let mut lost = Lost { commits: commits_since(fork, modseq), ..Lost::default() };
+    let commits = commits_since(fork, aside.head()?.modseq, &aside.forks()?);
+    let mut lost = Lost { commits, ..Lost::default() };
     visit_lost(aside, fork, account, |only| {
         match only {
             Only::Item(item) => {
@@ -89,11 +89,12 @@ pub fn lost(aside: &dyn Read, fork: &Fork, account: Option<&dyn Read>) -> Result
     Ok(lost)
 }
 
-/// How many commits a store has since a fork.
-pub fn commits_since(fork: &Fork, modseq: Modseq) -> u64 {
+/// How many commits a store with these forks has since a fork.
+pub fn commits_since(fork: &Fork, modseq: Modseq, own: &[Fork]) -> u64 {
     // A copy that took over in the middle of a commit lacks that one, too.
     let is_whole = fork.at.rows.uid == Uid::MAX;
-    modseq.0.saturating_sub(fork.at.rows.modseq.0) + u64::from(!is_whole)
+    let from = fork.at.rows.modseq;
+    modseq.0.saturating_sub(from.0).saturating_sub(skipped_after(from, own)) + u64::from(!is_whole)
 }
 
 fn only_there(row: Change, account: Option<&dyn Read>) -> Result<Option<Only>, StoreError> {

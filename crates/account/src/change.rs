@@ -54,6 +54,11 @@ impl Cursor {
         Cursor { modseq, container: ContainerId(u64::MAX), uid: Uid::MAX }
     }
 
+    /// Whether all rows of this modseq are before it.
+    pub fn is_past(&self, modseq: Modseq) -> bool {
+        *self >= Cursor::since(modseq)
+    }
+
     /// Before everything.
     pub fn start() -> Self {
         Cursor::since(Modseq::ZERO)

@@ -4,13 +4,32 @@
 //! say where their histories part, whatever happened since: at the first fork that only one of them has.
 
 use serde::{Deserialize, Serialize};
-use sterna_base::Epoch;
+use sterna_base::{Epoch, Modseq, Uid};
 
 use crate::follow::Progress;
 
 /// Forks that a store remembers; the oldest go. A copy that was away for more failovers than that is taken for one that
 /// parted at the oldest that is known.
 pub const FORKS_MAX: usize = 32;
+
+/// How far modseqs jump when a copy takes over: what the lost server gave out beyond what the copy has is not known,
+/// and clients may have seen it. A modseq never means two states.
+pub const MODSEQS_SKIPPED: u64 = 1 << 20;
+/// The same of the UIDs of each container. A container whose UIDs come to an end skips half of what is left.
+pub const UIDS_SKIPPED: u32 = 1 << 18;
+/// The same of the ids of containers, and of UIDVALIDITYs.
+pub const CONTAINERS_SKIPPED: u64 = 1 << 12;
+
+/// The next UID of a container after its account was taken over.
+pub fn uid_next_after(uid_next: Uid) -> Uid {
+    let left = Uid::MAX.0 - uid_next.0;
+    Uid(uid_next.0 + UIDS_SKIPPED.min(left / 2))
+}
+
+/// How many modseqs were skipped in a history after this place.
+pub fn skipped_after(modseq: Modseq, forks: &[Fork]) -> u64 {
+    forks.iter().filter(|fork| fork.at.rows.modseq >= modseq).count() as u64 * MODSEQS_SKIPPED
+}
 
 /// A standby copy took over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +97,19 @@ mod tests {
         // The account went on elsewhere from an earlier place than where this copy once took over.
         assert_eq!(parted(&at(40), &[fork(2, 10), fork(3, 18)], &[fork(2, 10), fork(5, 15)]), Some(fork(5, 15)));
         assert_eq!(parted(&at(40), &[fork(3, 12)], &[fork(5, 15)]), Some(fork(3, 12)));
+    }
+
+    #[test]
+    fn numbers_jump_and_never_come_to_an_end() {
+        assert_eq!(uid_next_after(Uid(1)), Uid(1 + UIDS_SKIPPED));
+        let mut last = Uid(Uid::MAX.0 - 5);
+        for _ in 0..9 {
+            last = uid_next_after(last);
+        }
+        assert!(last < Uid::MAX);
+        let forks = [fork(2, 10), fork(4, 2 * MODSEQS_SKIPPED)];
+        let skipped = |modseq| skipped_after(Modseq(modseq), &forks) / MODSEQS_SKIPPED;
+        assert_eq!([skipped(3), skipped(10), skipped(11), skipped(3 * MODSEQS_SKIPPED)], [2, 2, 1, 0]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use sterna_account::aside::{Lost, commits_since};
+use sterna_account::aside::Lost;
 use sterna_account::fork::Fork;
 use sterna_account::local::LocalAccounts;
 use sterna_account::{AsideName, StoreError};
@@ -19,6 +19,8 @@ pub struct AsideNote {
     pub fork: Fork,
     /// Up to where it has a history of its own.
     pub modseq: Modseq,
+    /// Commits that it has since then.
+    pub commits: u64,
     /// Who has the account since.
     pub account_on: NodeId,
     /// What it has and the account lacks; `None` until the new copy beside it is equal.
@@ -44,8 +46,8 @@ pub struct Aside {
 
 impl Aside {
     fn new(name: AsideName, note: &AsideNote) -> Self {
-        let commits = commits_since(&note.fork, note.modseq);
-        Aside { account: name.account, at: name.at, epoch: note.fork.epoch, commits, lost: note.lost }
+        let AsideNote { fork, commits, lost, .. } = *note;
+        Aside { account: name.account, at: name.at, epoch: fork.epoch, commits, lost }
     }
 }
 
@@ -91,7 +93,7 @@ impl Asides {
     /// # Errors
     /// When it can't be done.
     pub async fn set(&self, account: AccountId, note: AsideNote) -> Result<(), StoreError> {
-        let commits = commits_since(&note.fork, note.modseq);
+        let commits = note.commits;
         let name = self.local.set_aside(account, pack(&note)?).await?;
         tracing::error!(
             %account, epoch = %note.fork.epoch, commits, at = name.at.0,

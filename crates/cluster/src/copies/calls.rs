@@ -101,7 +101,8 @@ pub struct CopyState {
     /// How its following goes, if it follows.
     #[serde(default)]
     pub following: Option<FollowingSaid>,
-    /// How far the source was when it was last heard of.
+    /// How far the source was when it was last heard of; numbers that were skipped by takeovers the copy has not heard
+    /// of are not counted.
     #[serde(default)]
     pub source_modseq: Modseq,
     /// Bytes of the source's live items then.
@@ -134,6 +135,9 @@ pub struct CopyState {
     /// Of a copy: whether its rows are those that the account had at `modseq`, and nothing of a later change is there.
     #[serde(default)]
     pub is_settled: bool,
+    /// Of a copy: whether it ever was equal to the account. If not, whole folders may be missing.
+    #[serde(default)]
+    pub is_complete: bool,
     /// Of an account: the copies for which its commits wait in vain.
     #[serde(default)]
     pub waiting: Vec<Waiting>,

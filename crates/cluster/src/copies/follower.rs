@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sterna_account::account::BlobUpload;
+use sterna_account::aside::commits_since;
 use sterna_account::follow::{Applied, CopiedBlob, FollowError, PAGE_ROWS_MAX, Page, Progress, differing};
+use sterna_account::fork::skipped_after;
 use sterna_account::local::{LocalAccount, LocalAccounts};
 use sterna_account::{Account, AccountError, Container, Cursor, Role};
 use sterna_base::{AccountId, BlobHash, Clock, Modseq, Timestamp, failpoint};
@@ -231,6 +233,7 @@ pub async fn state_of(account: &LocalAccount) -> Result<CopyState, AccountError>
         trouble: None,
         differed: 0,
         speed: None,
+        is_complete: head.modseq > Modseq::ZERO,
         is_settled: head.modseq > Modseq::ZERO && progress.rows == Cursor::since(head.modseq),
         waiting: Vec::new(),
     })
@@ -367,7 +370,8 @@ impl Work {
                 self.follower.take_back().await?;
                 let Follower { account: id, source, local, asides, .. } = &*self.follower;
                 let modseq = account.head_of_copy().await?.modseq;
-                let note = AsideNote { fork, modseq, account_on: source.node, lost: None };
+                let commits = commits_since(&fork, modseq, &account.forks().await?);
+                let note = AsideNote { fork, modseq, commits, account_on: source.node, lost: None };
                 asides.set(*id, note).await.map_err(AccountError::from)?;
                 failpoint::reached("copy-aside");
                 local.create_follower(*id, source.epoch).await.map_err(AccountError::from)?;
@@ -436,7 +440,9 @@ impl Work {
             }
         };
         let mut report = self.follower.report.lock();
-        report.source_modseq = page.head.modseq;
+        // Numbers that a takeover skipped are no changes.
+        let skipped = skipped_after(after.rows.modseq, &page.forks);
+        report.source_modseq = Modseq(page.head.modseq.0.saturating_sub(skipped));
         report.source_bytes = page.head.quota.bytes_used;
         report.source_items = page.head.quota.items_used;
         Ok(page)

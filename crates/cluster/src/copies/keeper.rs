@@ -421,7 +421,11 @@ impl Keeper {
     pub async fn state(&self, account: AccountId) -> Result<CopyState, AccountError> {
         let follower = self.following.lock().get(&account).map(|running| running.follower.clone());
         let state = match follower {
-            Some(follower) => follower.state().await?,
+            Some(follower) => {
+                // Whoever has its copy here asks for leases for as long as it lives and gets through.
+                let silent_ms = self.desk.silent_ms(follower.source().node);
+                CopyState { source_silent_ms: Some(silent_ms), ..follower.state().await? }
+            }
             None => state_of(&*self.local.get(account).await?).await?,
         };
         Ok(CopyState { speed: self.throttle.speed(), waiting: self.awaited.waiting(account), ..state })

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, Page};
+use sterna_account::fork::{CONTAINERS_SKIPPED, Fork, MODSEQS_SKIPPED, remember, uid_next_after};
 use sterna_account::{Change, Container, Content, Counts, Digest, Expunged, Item, Retained, Role};
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
-use sterna_base::{BlobHash, ContainerId, Modseq, Timestamp, Uid};
+use sterna_base::{BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
 use super::state::{Contents, Place, State};
 use crate::settle::{Equality, settled};
@@ -73,26 +74,44 @@ pub fn forget_container(state: &State, id: ContainerId, rows_max: usize) -> Resu
     Ok((copy.state, count as u64))
 }
 
-/// Puts in order what is half there in a copy that takes over: as a commit of its own if there is anything.
-pub fn settle(state: &mut State, now: Timestamp) {
-    let modseq = state.modseq.next();
+/// A copy that follows takes over as it is: what is half there is put in order, and numbers that the lost server may
+/// have given out are skipped.
+pub fn take_over(state: &mut State, epoch: Epoch, now: Timestamp) {
+    let (mut at, equality) = state.progress();
+    let modseq = Modseq(state.modseq.max(at.rows.modseq).0 + MODSEQS_SKIPPED);
+    if equality == Equality::Before {
+        // Answers may have come before the rows of their commits.
+        while let Some(last) = state.answers.last_entry()
+            && !at.rows.is_past(last.get().answer.modseq)
+        {
+            at.answers = at.answers.min(last.key() - 1);
+            last.remove();
+        }
+        put_in_order(state, modseq, now);
+    }
+    for container in state.containers.values_mut() {
+        (container.modseq, container.highest_modseq) = (modseq, modseq);
+        container.uid_next = uid_next_after(container.uid_next);
+    }
+    state.next_container += CONTAINERS_SKIPPED;
+    state.last_uid_validity += CONTAINERS_SKIPPED;
+    state.modseq = modseq;
+    remember(&mut state.forks, Fork { epoch, at });
+}
+
+fn put_in_order(state: &mut State, modseq: Modseq, now: Timestamp) {
     let is_orphan = |place: &&Place| state.deleted_containers.contains_key(&place.0);
     let orphans: Vec<Place> = state.items.keys().filter(is_orphan).copied().collect();
     let containers: Vec<Container> = state.containers.values().cloned().collect();
-    let changed = settled(&containers);
-    if orphans.is_empty() && changed.is_empty() {
-        return;
-    }
     for (container, uid) in orphans {
         let Some(item) = state.items.remove(&(container, uid)) else { continue };
         let Item { blob, size, flags, internal_date, name, .. } = item;
         let retained = Some(Retained { blob, size, flags, internal_date, name });
         state.expunged.insert((container, uid), Expunged { container, uid, modseq, expunged_at: now, retained });
     }
-    for new in changed {
-        state.containers.insert(new.id, Container { modseq, highest_modseq: modseq, ..new });
+    for new in settled(&containers) {
+        state.containers.insert(new.id, new);
     }
-    state.modseq = modseq;
 }
 
 /// At the source's head the sums here must be the source's.

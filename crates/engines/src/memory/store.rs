@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use sterna_account::commit::{MUTATIONS_MAX, OPERATION_RETENTION_MS};
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, KeptAnswer, Page, Progress};
-use sterna_account::fork::{self, Fork};
+use sterna_account::fork::Fork;
 use sterna_account::store::BlobWriter;
 use sterna_account::{
     Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
@@ -70,17 +70,15 @@ impl Store for MemoryStore {
         if epoch < state.epoch {
             return Err(CommitError::WrongEpoch { current: state.epoch });
         }
-        let fork = Fork { epoch, at: state.progress().0 };
         match (role, state.progress().1) {
-            (Role::Follower, _) | (_, Equality::Now) => {}
-            (Role::Active, Equality::Before) => follow::settle(&mut state, now),
+            (Role::Follower, _) | (_, Equality::Now) | (Role::Active, Equality::Before) => {}
             _ => return Err(CommitError::NotEqual),
         }
         if role == Role::Active {
-            state.progress = None;
             if state.role == Role::Follower {
-                fork::remember(&mut state.forks, fork);
+                follow::take_over(&mut state, epoch, now);
             }
+            state.progress = None;
         }
         (state.epoch, state.role) = (epoch, role);
         Ok(())

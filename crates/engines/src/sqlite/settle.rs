@@ -1,21 +1,61 @@
-//! A copy takes over that is behind: see [`crate::settle`].
+//! A copy takes over: see [`crate::settle`].
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
+use sterna_account::follow::Progress;
+use sterna_account::fork::{CONTAINERS_SKIPPED, Fork, MODSEQS_SKIPPED, uid_next_after};
 use sterna_account::{CommitError, Read, SpecialUse};
-use sterna_base::Timestamp;
+use sterna_base::{Epoch, Modseq, Timestamp};
 
 use super::error::store_error;
+use super::forks;
 use super::read::Reader;
 use super::rows::sql;
-use super::transaction::Transaction;
-use crate::settle::settled;
+use super::transaction::{Transaction, answer_of};
+use crate::settle::{Equality, settled};
 
-/// Puts in order what is half there, as a commit of its own if there is anything.
-pub fn settle(reader: &Reader, now: Timestamp) -> Result<(), CommitError> {
+/// A copy that follows takes over as it is: what is half there is put in order, and numbers that the lost server may
+/// have given out are skipped, in a commit of its own.
+pub fn take_over(reader: &Reader, epoch: Epoch, now: Timestamp) -> Result<(), CommitError> {
+    let (mut at, equality) = reader.progress_now()?;
     let (head, numbers) = reader.head_row()?;
-    let modseq = head.modseq.next();
+    let modseq = Modseq(head.modseq.max(at.rows.modseq).0 + MODSEQS_SKIPPED);
     let mut transaction = Transaction::new(reader, head, numbers, modseq, now);
-    bury_orphans(&mut transaction)?;
+    if equality == Equality::Before {
+        at.answers = at.answers.min(forget_answers(reader, &at)?);
+        put_in_order(&mut transaction)?;
+    }
+    for container in reader.containers()? {
+        transaction.container_mut(container.id)?.uid_next = uid_next_after(container.uid_next);
+    }
+    transaction.numbers.next_container += CONTAINERS_SKIPPED;
+    transaction.numbers.last_uid_validity += CONTAINERS_SKIPPED;
+    transaction.change_account();
+    transaction.write()?;
+    forks::add(reader, Fork { epoch, at })
+}
+
+/// Answers may have come before the rows of their commits. Repeating such a commit must do it, not answer it. Returns
+/// the number up to which nothing was forgotten.
+fn forget_answers(reader: &Reader, at: &Progress) -> Result<u64, CommitError> {
+    let last = "SELECT number, answer FROM operation WHERE account = ?1 ORDER BY number DESC LIMIT 1";
+    let mut until = u64::MAX;
+    loop {
+        let mut statement = reader.conn.prepare_cached(last).map_err(store_error)?;
+        let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+        let Some((number, answer)) = statement.query_row([reader.id()], row).optional().map_err(store_error)? else {
+            return Ok(until);
+        };
+        if at.rows.is_past(answer_of(&answer)?.modseq) {
+            return Ok(until);
+        }
+        reader.execute("DELETE FROM operation WHERE account = ?1 AND number = ?2", params![reader.id(), number])?;
+        until = number.cast_unsigned() - 1;
+    }
+}
+
+fn put_in_order(transaction: &mut Transaction<'_>) -> Result<(), CommitError> {
+    bury_orphans(transaction)?;
+    let reader = transaction.reader;
     for new in settled(&reader.containers()?) {
         let ours = transaction.container_mut(new.id)?;
         (ours.parent, ours.special_use) = (new.parent, new.special_use);
@@ -25,7 +65,7 @@ pub fn settle(reader: &Reader, now: Timestamp) -> Result<(), CommitError> {
         let statement = "UPDATE container SET special_use = ?3 WHERE account = ?1 AND container = ?2";
         reader.execute(statement, params![reader.id(), sql(new.id.0), special_use])?;
     }
-    transaction.write()
+    Ok(())
 }
 
 /// Items whose container is deleted, and whose tombstones never came, are expunged now.

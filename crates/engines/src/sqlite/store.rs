@@ -19,7 +19,7 @@ use super::connection::{self, Purpose};
 use super::error::store_error;
 use super::read::Reader;
 use super::rows::sql;
-use super::{contents, follow, forks, settle, transaction};
+use super::{contents, follow, settle, transaction};
 use crate::disk::Disk;
 use crate::settle::Equality;
 
@@ -294,19 +294,17 @@ impl Store for SqliteStore {
             if epoch < head.epoch {
                 return Err(CommitError::WrongEpoch { current: head.epoch });
             }
-            let (at, equality) = reader.progress_now()?;
-            match (role, equality) {
-                (Role::Follower, _) | (_, Equality::Now) => {}
-                (Role::Active, Equality::Before) => settle::settle(reader, now)?,
+            match (role, reader.progress_now()?.1) {
+                (Role::Follower, _) | (_, Equality::Now) | (Role::Active, Equality::Before) => {}
                 _ => return Err(CommitError::NotEqual),
+            }
+            if role == Role::Active && head.role == Role::Follower {
+                settle::take_over(reader, epoch, now)?;
             }
             let account = sql(reader.account.0);
             if role == Role::Active {
                 // From now on its own head is how far it is.
                 reader.execute("DELETE FROM progress WHERE account = ?1", [account])?;
-                if head.role == Role::Follower {
-                    forks::add(reader, Fork { epoch, at })?;
-                }
             }
             let statement = "UPDATE account SET epoch = ?2, role = ?3 WHERE account = ?1";
             reader.execute(statement, params![account, sql(epoch.0), role as u8])?;

@@ -67,8 +67,13 @@ fn earlier_answer(reader: &Reader, operation: OperationId) -> Result<Option<Comm
     let mut statement = reader.conn.prepare_cached(statement).map_err(store_error)?;
     let values = params![sql(reader.account.0), operation.0.as_slice()];
     let found: Option<Vec<u8>> = statement.query_row(values, |row| row.get(0)).optional().map_err(store_error)?;
+    found.map(|bytes| answer_of(&bytes)).transpose()
+}
+
+/// A kept answer.
+pub fn answer_of(bytes: &[u8]) -> Result<Committed, CommitError> {
     let damaged = |_| CommitError::Store(sterna_account::StoreError::Corrupt("the answer of an operation".into()));
-    found.map(|bytes| postcard::from_bytes(&bytes).map_err(damaged)).transpose()
+    postcard::from_bytes(bytes).map_err(damaged)
 }
 
 /// Keeps an answer under its number.

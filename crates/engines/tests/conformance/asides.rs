@@ -1,7 +1,8 @@
 //! Failovers: where a copy took over is known, and what the lost one had besides is kept and counted.
 
 use sterna_account::aside::{Lost, lost};
-use sterna_account::fork::{Fork, parted};
+use sterna_account::follow::Progress;
+use sterna_account::fork::{Fork, MODSEQS_SKIPPED, UIDS_SKIPPED, parted};
 use sterna_account::*;
 use sterna_base::*;
 
@@ -13,6 +14,9 @@ on_every_engine!(
     a_copy_that_takes_over_behind_notes_how_far_it_was,
     a_copy_knows_the_forks_before_it_is_equal,
     what_the_lost_server_had_besides_is_counted,
+    numbers_that_the_lost_server_gave_are_not_given_again,
+    a_move_skips_no_numbers,
+    an_answer_that_came_before_its_rows_is_forgotten,
     a_store_is_set_aside_and_deleted,
 );
 
@@ -52,6 +56,8 @@ fn a_copy_that_takes_over_behind_notes_how_far_it_was(bed: &mut Bed) {
     let at = copy.store.progress().unwrap();
     copy.store.set_role(Epoch(2), Role::Active, bed.now).unwrap();
     let forks = copy.store.forks().unwrap();
+    // The answer of the commit came before all of its rows, and is forgotten.
+    let at = Progress { answers: at.answers - 1, ..at };
     assert_eq!(forks, [Fork { epoch: Epoch(2), at }]);
     // The commit was copied in part, so the lost server has something besides.
     assert_eq!(parted(&bed.store().progress().unwrap(), &[], &forks), Some(forks[0]));
@@ -100,6 +106,83 @@ fn what_the_lost_server_had_besides_is_counted(bed: &mut Bed) {
     assert_eq!(counted, expected);
     let all = lost(bed.store(), &fork, None).unwrap();
     assert!(all.items == 3 && all.expunged == 0, "{all:?}");
+}
+
+/// Appends a message and makes a folder; their numbers.
+fn numbers(store: &mut dyn Store, epoch: u64) -> (Modseq, Uid, ContainerId, UidValidity) {
+    let mutations = vec![append("same or not"), create(None, "new")];
+    let sent = Commit { epoch: Epoch(epoch), ..commit(mutations) };
+    let done = store.commit(&[sent], NOW).unwrap().remove(0).unwrap();
+    let uid = match &done.outcomes[0] {
+        Outcome::Appended { uid, .. } => *uid,
+        other => panic!("{other:?}"),
+    };
+    let made = store.containers_on_path(ContainerKind::Mail, &["new".to_owned()]).unwrap().remove(0);
+    (done.modseq, uid, made.id, made.uid_validity)
+}
+
+fn numbers_that_the_lost_server_gave_are_not_given_again(bed: &mut Bed) {
+    bed.done(vec![append("one")]);
+    let mut copy = Copy::new(bed);
+    copy.pull_all(bed, 100);
+    for number in 0..20 {
+        bed.done(vec![append(&number.to_string())]);
+    }
+    let lost = numbers(bed.store_mut(), 1);
+    let at = copy.store.head().unwrap().modseq;
+    copy.store.set_role(Epoch(2), Role::Active, bed.now).unwrap();
+    copy.check();
+    assert_eq!(copy.store.head().unwrap().modseq, Modseq(at.0 + MODSEQS_SKIPPED));
+    // Whoever asks what changed since a state that is lost hears of the folder.
+    let inbox = copy.store.container(INBOX).unwrap().unwrap();
+    assert_eq!((inbox.highest_modseq.0, inbox.uid_next.0), (at.0 + MODSEQS_SKIPPED, 2 + UIDS_SKIPPED));
+    let ours = numbers(copy.store.as_mut(), 2);
+    assert!(ours.0 > lost.0 && ours.1 > lost.1 && ours.2 > lost.2 && ours.3 > lost.3, "{ours:?}, {lost:?}");
+    // What was skipped is no commit that anybody could lose.
+    let fork = Fork { epoch: Epoch(1), ..copy.store.forks().unwrap()[0] };
+    assert_eq!(lost_of(copy.store.as_ref(), &fork), 1);
+}
+
+fn lost_of(store: &dyn Store, fork: &Fork) -> u64 {
+    lost(store, fork, None).unwrap().commits
+}
+
+fn a_move_skips_no_numbers(bed: &mut Bed) {
+    bed.done(vec![append("one")]);
+    let mut copy = Copy::new(bed);
+    copy.pull_all(bed, 100);
+    let before = copy.store.head().unwrap();
+    copy.store.set_role(Epoch(2), Role::Ready, bed.now).unwrap();
+    copy.store.set_role(Epoch(2), Role::Active, bed.now).unwrap();
+    let after = copy.store.head().unwrap();
+    assert_eq!((after.modseq, after.digest), (before.modseq, before.digest));
+    assert_eq!(numbers(copy.store.as_mut(), 2), numbers(bed.store_mut(), 1));
+}
+
+fn an_answer_that_came_before_its_rows_is_forgotten(bed: &mut Bed) {
+    let mut copy = Copy::new(bed);
+    copy.pull_all(bed, 100);
+    let sent = ["one", "two", "three"].map(|text| commit(vec![append(text)]));
+    for one in &sent {
+        bed.send(one).unwrap();
+    }
+    // The container and the first item come, and all three answers.
+    let page = bed.store().page(&copy.store.progress().unwrap(), 1, 9).unwrap();
+    assert_eq!(page.answers.len(), 3);
+    copy.apply(bed, &page).unwrap();
+    let there = copy.store.items(INBOX, &UidSet::all(), ItemParts::default(), 9).unwrap().len();
+    copy.store.set_role(Epoch(2), Role::Active, bed.now).unwrap();
+    let fork = copy.store.forks().unwrap()[0];
+    assert!(fork.at.answers < page.end().answers, "{fork:?}");
+    let answers = copy.store.page(&Progress::start(), 99, 99).unwrap().answers;
+    assert!(answers.iter().all(|kept| kept.number <= fork.at.answers));
+    for one in &sent[there..] {
+        let again = Commit { epoch: Epoch(2), ..one.clone() };
+        let done = copy.store.commit(&[again], bed.now).unwrap().remove(0).unwrap();
+        assert!(!done.repeated, "its message is not there");
+    }
+    copy.check();
+    assert_eq!(copy.store.head().unwrap().quota.items_used, 3);
 }
 
 fn a_store_is_set_aside_and_deleted(bed: &mut Bed) {

@@ -19,7 +19,7 @@ pub(super) const BY: &str = "automatic failover";
 /// How often the servers are looked at, in milliseconds.
 const LOOK_INTERVAL_MS: u64 = 2_000;
 /// How long a lost server is left alone of which nothing could be taken over, in milliseconds.
-const RETRY_INTERVAL_MS: u64 = 60_000;
+const RETRY_INTERVAL_MS: u64 = 15_000;
 
 /// What the directory says.
 struct Facts {
@@ -138,7 +138,13 @@ impl AdminState {
 }
 
 fn said(is_awaited: bool, report: &StoreReport) -> StandbySaid {
-    StandbySaid { is_awaited, equal_ms: report.equal_ms, silent_ms: report.source_silent_ms.unwrap_or_default() }
+    let is_complete = report.is_complete;
+    StandbySaid {
+        is_complete,
+        is_awaited,
+        equal_ms: report.equal_ms,
+        silent_ms: report.source_silent_ms.unwrap_or_default(),
+    }
 }
 
 fn facts(reader: &Reader<'_>) -> Result<Facts, StorageError> {

@@ -123,6 +123,8 @@ pub struct StoreReport {
     pub speed: Option<Speed>,
     /// Of a copy: whether it is the account as it was at `modseq`, with nothing of a later change half there.
     pub is_settled: bool,
+    /// Of a copy: whether it ever was equal to its account. One that never was can't be taken over.
+    pub is_complete: bool,
     /// Of an account: the copies for which its commits wait in vain.
     pub waiting: Vec<Waiting>,
 }

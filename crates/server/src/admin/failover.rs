@@ -17,7 +17,7 @@ use sterna_directory::{
     StandbyStage, StorageError,
 };
 
-use super::doors::{AdminState, StoreReport};
+use super::doors::AdminState;
 use super::job_view::{self, JobView};
 use super::plan::{self, Refused};
 use super::problem::Problem;
@@ -145,40 +145,42 @@ impl AdminState {
         servers: &HashMap<NodeId, Server>,
         answering: impl Fn(NodeId) -> bool,
     ) -> (Vec<Takeover>, Vec<Refused>) {
-        let (mut chosen, mut refused) = (Vec::new(), Vec::new());
+        let of_answering = |found: &Found| {
+            let standby = found.standby.iter().filter(|(server, ..)| answering(*server));
+            standby.map(|(server, ..)| (found.what.account, *server)).collect::<Vec<_>>()
+        };
+        let reports = self.reports(found.iter().flat_map(of_answering).collect()).await;
+        let (mut takeovers, mut refused) = (Vec::new(), Vec::new());
         for Found { what, standby } in found {
             let from = plan::name(servers, what.server);
-            match standby.iter().find(|(server, ..)| answering(*server)) {
-                Some((to, durability, awaited)) => chosen.push((what, *to, *durability, *awaited)),
-                None => {
-                    let (code, reason) = match standby.first() {
-                        None => ("no-standby", "it has no standby copy".to_owned()),
-                        Some((server, ..)) => {
-                            let reason = format!("{}, with its copy, doesn't answer", plan::name(servers, *server));
-                            ("server-unreachable", reason)
-                        }
-                    };
-                    refused.push(Refused { account: what.account, address: what.address, server: from, code, reason });
-                }
-            }
-        }
-        let reports = self.reports(chosen.iter().map(|(what, to, ..)| (what.account, *to)).collect()).await;
-        let takeovers = chosen.into_iter().map(|(what, to_id, durability, awaited)| {
-            let report = reports.get(&(what.account, to_id));
-            Takeover {
+            let complete = standby.iter().find_map(|one| {
+                let report = reports.get(&(what.account, one.0))?;
+                report.is_complete.then_some((one, report))
+            });
+            let Some(((to_id, durability, awaited), report)) = complete else {
+                let first = standby.iter().find(|(server, ..)| answering(*server)).or(standby.first());
+                let there = first.map(|(server, ..)| {
+                    let incomplete = reports.contains_key(&(what.account, *server));
+                    (plan::name(servers, *server), answering(*server), incomplete)
+                });
+                let (code, reason) = not_taken(&from, there);
+                refused.push(Refused { account: what.account, address: what.address, server: from, code, reason });
+                continue;
+            };
+            takeovers.push(Takeover {
                 account: what.account,
                 address: what.address,
-                from: plan::name(servers, what.server),
-                to: plan::name(servers, to_id),
-                durability: number(durability),
-                awaited,
-                settled: report.is_some_and(|report| report.is_settled),
-                lag: report.and_then(StoreReport::lag),
-                equal_since: report.and_then(|report| report.equal_since).map(view::time),
-                to_id,
-            }
-        });
-        (takeovers.collect(), refused)
+                from,
+                to: plan::name(servers, *to_id),
+                durability: number(*durability),
+                awaited: *awaited,
+                settled: report.is_settled,
+                lag: report.lag(),
+                equal_since: report.equal_since.map(view::time),
+                to_id: *to_id,
+            });
+        }
+        (takeovers, refused)
     }
 
     /// Since when the first of the lost servers doesn't answer.
@@ -260,6 +262,30 @@ pub(super) fn standby(reader: &Reader<'_>, what: Selected, to: Option<NodeId>) -
     Ok(Found { what, standby })
 }
 
+/// Why an account can't be taken over, and what to do. `there` is the server with its copy, whether it answers, and
+/// whether it said how the copy is.
+fn not_taken(lost: &str, there: Option<(String, bool, bool)>) -> (&'static str, String) {
+    match there {
+        None => ("no-standby", "it has no standby copy".to_owned()),
+        Some((server, false, _)) => ("server-unreachable", format!("{server}, with its copy, doesn't answer")),
+        Some((server, true, true)) => {
+            let reason = format!(
+                "its copy on {server} was never complete, and taking it over would lose what is not there yet: bring \
+                 {lost} back, and the copy is completed by itself (sterna account standby shows how far it is); if \
+                 {lost} is gone for good, restore its folder from a backup"
+            );
+            ("copy-incomplete", reason)
+        }
+        Some((server, true, false)) => {
+            let reason = format!(
+                "{server} has no copy of it yet, or doesn't say how the copy is: try again in a moment; if that goes on, \
+                 bring {lost} back"
+            );
+            ("copy-unknown", reason)
+        }
+    }
+}
+
 fn still_answers(server: &str) -> Problem {
     let detail = format!("{server} answers; nothing was begun. A failover doesn't ask it, and may lose what it has");
     let remedy = format!(
@@ -305,6 +331,18 @@ fn answer(status: StatusCode, body: Failover, changed: bool) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_is_not_taken_over_is_told_what_to_do() {
+        let told = |there: Option<(&str, bool, bool)>| {
+            not_taken("alpha", there.map(|(server, answers, said)| (server.to_owned(), answers, said)))
+        };
+        assert_eq!(told(None).0, "no-standby");
+        assert_eq!(told(Some(("beta", false, false))).0, "server-unreachable");
+        let (code, reason) = told(Some(("beta", true, true)));
+        assert!(code == "copy-incomplete" && reason.contains("bring alpha back"), "{reason}");
+        assert_eq!(told(Some(("beta", true, false))).0, "copy-unknown");
+    }
 
     #[test]
     fn what_may_be_lost_is_counted() {

@@ -1,7 +1,7 @@
 //! The API through its socket, with the client of the command line.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use hyper::Method;
@@ -36,6 +36,8 @@ struct Servers {
     free: AtomicU64,
     /// Changes that every copy lacks.
     behind: AtomicU64,
+    /// Whether no copy was ever complete.
+    is_incomplete: AtomicBool,
     /// Releases that beta is behind.
     beta_is_older: AtomicU32,
 }
@@ -84,7 +86,12 @@ impl Provision for Servers {
     async fn store(&self, account: AccountId, server: NodeId) -> Result<StoreReport, ProvisionError> {
         self.note(format!("store {account} on {}", name(server)), server)?;
         let behind = self.behind.load(Relaxed);
-        Ok(StoreReport { modseq: Modseq(10 - behind), source_modseq: Some(Modseq(10)), ..StoreReport::default() })
+        Ok(StoreReport {
+            modseq: Modseq(10 - behind),
+            source_modseq: Some(Modseq(10)),
+            is_complete: !self.is_incomplete.load(Relaxed),
+            ..StoreReport::default()
+        })
     }
 
     async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError> {

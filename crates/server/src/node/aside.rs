@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use sterna_account::aside::{Only, commits_since, visit_lost};
+use sterna_account::aside::{Only, visit_lost};
 use sterna_account::{AsideName, Container, Engine, Item, Read, StoreError};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
 use sterna_base::{AccountId, Timestamp};
@@ -84,7 +84,7 @@ async fn list(engine: &SqliteEngine, directory: &Directory, format: Output) -> R
     for (name, note) in engine.asides()? {
         let note: AsideNote = serde_json::from_slice(&note).with_context(|| format!("the note of {}", shown(name)))?;
         let address = address_of(directory, name.account).await?;
-        let commits = commits_since(&note.fork, note.modseq);
+        let commits = note.commits;
         let at = admin::time(name.at);
         let what = note.lost.map_or_else(
             || "not counted yet: the new copy is being made".to_owned(),

@@ -69,6 +69,7 @@ fn report(state: CopyState) -> StoreReport {
         trouble: state.trouble,
         speed: state.speed,
         is_settled: is_copy && state.is_settled,
+        is_complete: state.is_complete,
         waiting: state.waiting,
     }
 }

@@ -93,6 +93,8 @@ pub fn decide(settings: Settings, servers: &[Heard], running_ms: u64, is_busy: b
 /// The standby copy of one account of a lost server, as its holder says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StandbySaid {
+    /// Whether it ever was equal to its account.
+    pub is_complete: bool,
     /// Whether it has every change that was ever acknowledged.
     pub is_awaited: bool,
     /// How long ago it was equal for the last time; `None` when it was not since its server was started.
@@ -107,6 +109,9 @@ pub enum Kept {
     /// The server is cut off from the main node only.
     #[error("the server with its standby copy still hears of its server")]
     StillHeard,
+    /// Parts of the account may be missing altogether.
+    #[error("its standby copy was never complete; it is completed when its server is back")]
+    Incomplete,
     /// More would be lost than was allowed.
     #[error("its standby copy lacks more than failover.lag-seconds allows")]
     Behind,
@@ -120,6 +125,9 @@ pub enum Kept {
 pub fn check_account(settings: Settings, said: &StandbySaid, silent_ms: u64) -> Result<(), Kept> {
     if said.silent_ms <= HEARD_MS {
         return Err(Kept::StillHeard);
+    }
+    if !said.is_complete {
+        return Err(Kept::Incomplete);
     }
     let lag_ms = said.equal_ms.map(|equal_ms| equal_ms.saturating_sub(silent_ms));
     let is_close = settings.lag_ms > 0 && lag_ms.is_some_and(|lag_ms| lag_ms <= settings.lag_ms);
@@ -184,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_account_is_taken_over_with_what_was_allowed_to_be_lost_only() {
-        let said = StandbySaid { is_awaited: false, equal_ms: Some(70_000), silent_ms: 60_000 };
+        let said = StandbySaid { is_complete: true, is_awaited: false, equal_ms: Some(70_000), silent_ms: 60_000 };
         assert_eq!(check_account(SETTINGS, &said, 60_000), Ok(()));
         assert_eq!(check_account(SETTINGS, &StandbySaid { equal_ms: Some(75_001), ..said }, 60_000), Err(Kept::Behind));
         assert_eq!(check_account(SETTINGS, &StandbySaid { equal_ms: None, ..said }, 60_000), Err(Kept::Behind));
@@ -192,6 +200,8 @@ mod tests {
         assert_eq!(check_account(strict, &StandbySaid { equal_ms: Some(1), ..said }, 60_000), Err(Kept::Behind));
         let awaited = StandbySaid { is_awaited: true, equal_ms: None, ..said };
         assert_eq!(check_account(strict, &awaited, 60_000), Ok(()));
+        let incomplete = StandbySaid { is_complete: false, ..said };
+        assert_eq!(check_account(SETTINGS, &incomplete, 60_000), Err(Kept::Incomplete));
         // It is cut off from the main node, and served.
         assert_eq!(
             check_account(SETTINGS, &StandbySaid { silent_ms: 1_000, ..awaited }, 60_000),

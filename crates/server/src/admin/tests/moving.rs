@@ -239,7 +239,14 @@ async fn standby_copies_take_over_and_the_loss_is_said() {
         (&json!("eve@demo.test"), &json!("no-standby"))
     );
     assert_eq!(node.run(&["server", "failover", "alpha", "--to", "beta"]).await, Exit::Usage, "it asks");
+    node.servers.is_incomplete.store(true, Relaxed);
+    let nobody = node.dry_run(body.clone()).await.unwrap();
+    let refused = nobody["refused"].as_array().unwrap().iter().find(|one| one["address"] == "ana@demo.test").unwrap();
+    assert!(refused["code"] == "copy-incomplete" && refused["reason"].as_str().unwrap().contains("bring alpha back"));
+    let forced = node.run(&["server", "failover", "alpha", "--to", "beta", "--force", "--yes"]).await;
+    assert_eq!(forced, Exit::Failed, "what is missing can't be forced");
     assert_eq!(node.place(ana).await, ALPHA);
+    node.servers.is_incomplete.store(false, Relaxed);
     let done = node.run(&["server", "failover", "alpha", "--to", "beta", "--yes"]).await;
     assert_eq!(done, Exit::Failed, "eve has no standby copy, and is not served");
     assert_eq!((node.place(ana).await, node.place(ben).await, node.place(eve).await), (BETA, BETA, ALPHA));
