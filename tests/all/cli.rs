@@ -126,7 +126,7 @@ fn json_keeps_its_fields() {
         all.sort_unstable();
         all
     };
-    let user = with(&["admin", "has_password", "login", "quota_bytes", "server", "suspended"]);
+    let user = with(&["admin", "has_password", "has_scram", "login", "quota_bytes", "server", "suspended"]);
     let usage = ["used_bytes", "used_items"];
     assert_eq!(fields(&json_of(&installation, &["user", "list"])[0]), user);
     let mut of_one = [&user[..], &usage].concat();

@@ -147,7 +147,14 @@ const ENTRIES: &[Entry] = &[
     ),
     missing("7377", "MULTISEARCH"),
     missing("7628", "OAUTHBEARER"),
-    missing("7677", "SCRAM-SHA-256"),
+    built(
+        "5802, 7677, 9266",
+        "SCRAM-SHA-256, bound to the connection",
+        &["AUTH=SCRAM-SHA-256", "AUTH=SCRAM-SHA-256-PLUS"],
+        &["command/scram.rs", "/crates/formats/src/sasl.rs", "/crates/account/src/scram.rs"],
+        ("scram.rs", "SCRAM-SHA-256-PLUS"),
+    )
+    .but("tls-exporter only; offered where the setting `scram` says so"),
     built(
         "7888",
         "Literals without waiting",

@@ -24,6 +24,7 @@ pub mod fork;
 pub mod item;
 pub mod local;
 pub mod retention;
+pub mod scram;
 pub mod service;
 pub mod shares;
 pub mod store;

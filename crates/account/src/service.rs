@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sterna_base::{AccountId, BlobHash, OperationId, Secret};
 
+use crate::scram::KEY_BYTES;
 use crate::{Account, AccountError};
 
 /// Opens accounts wherever they live.
@@ -29,6 +30,55 @@ pub trait Authenticator: Send + Sync {
     /// # Errors
     /// [`LoginError`].
     async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError>;
+
+    /// Whether SCRAM-SHA-256 is offered to clients: users must have verifiers then.
+    async fn offers_scram(&self) -> bool {
+        false
+    }
+
+    /// What a client needs to prove that it knows the password. Unknown logins, and those without a verifier, have
+    /// something that looks like it.
+    ///
+    /// # Errors
+    /// [`LoginError::TooMany`] and [`LoginError::Unavailable`]; never that there is no such login.
+    async fn scram_challenge(&self, _attempt: &ScramAttempt<'_>) -> Result<ScramChallenge, LoginError> {
+        Err(LoginError::Unavailable("SCRAM is not offered".to_owned()))
+    }
+
+    /// Whether the proof is one of the login's password, whose it is, and the server's own proof: for this AuthMessage
+    /// (RFC 5802 section 3).
+    ///
+    /// # Errors
+    /// [`LoginError`].
+    async fn scram_verify(
+        &self,
+        attempt: &ScramAttempt<'_>,
+        auth_message: &[u8],
+        proof: &[u8],
+    ) -> Result<(Login, [u8; KEY_BYTES]), LoginError> {
+        let _ = (attempt, auth_message, proof);
+        Err(LoginError::Invalid)
+    }
+}
+
+/// Someone wants in without showing the password.
+#[derive(Clone, Copy, Debug)]
+pub struct ScramAttempt<'a> {
+    /// The name given: an address, or a login.
+    pub login: &'a str,
+    /// For the log line and for throttling.
+    pub protocol: &'static str,
+    /// Where the connection comes from.
+    pub peer: IpAddr,
+}
+
+/// Salt and iterations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScramChallenge {
+    /// As stored with the verifier.
+    pub salt: Vec<u8>,
+    /// The same.
+    pub iterations: u32,
 }
 
 /// Someone wants in.

@@ -39,8 +39,8 @@ pub use error::{ApplyError, RequestError, StorageError};
 pub use follow::Applied;
 pub use model::{
     Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, Member, Membership, Move,
-    MovePhase, PasswordHash, PendingStore, Placement, Roles, Scope, Server, ServerStandby, Setting, SharedMailbox,
-    StandbyStage, User,
+    MovePhase, PasswordHash, PendingStore, Placement, Roles, Scope, Scram, Server, ServerStandby, Setting,
+    SharedMailbox, StandbyStage, User,
 };
 pub use password::PasswordCost;
 pub use read::{AddressPattern, AnyEntry, Reader, Selected, Selection, Versioned};

@@ -3,9 +3,12 @@
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use sterna_account::scram::{ITERATIONS, ITERATIONS_MIN, ScramVerifier};
 use sterna_base::Secret;
+use sterna_base::ids::random_bytes;
+use sterna_formats::sasl::saslprep;
 
-use crate::model::PasswordHash;
+use crate::model::{PasswordHash, Scram};
 
 /// Longest password, in bytes: hashing takes the whole input, and nobody types a megabyte.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
@@ -19,13 +22,17 @@ pub struct PasswordCost {
     pub passes: u32,
     /// Lanes.
     pub lanes: u32,
+    /// Iterations of what SCRAM keeps.
+    pub scram_iterations: u32,
 }
 
 impl PasswordCost {
     /// The first of OWASP's equivalent choices for argon2id that fits many log-ins at once: 19 MiB, two passes.
-    pub const DEFAULT: PasswordCost = PasswordCost { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+    pub const DEFAULT: PasswordCost =
+        PasswordCost { memory_kib: 19 * 1024, passes: 2, lanes: 1, scram_iterations: ITERATIONS };
     /// The least that the algorithm allows: for tests only.
-    pub const TEST: PasswordCost = PasswordCost { memory_kib: 8, passes: 1, lanes: 1 };
+    pub const TEST: PasswordCost =
+        PasswordCost { memory_kib: 8, passes: 1, lanes: 1, scram_iterations: ITERATIONS_MIN };
 
     fn hasher(self) -> Result<Argon2<'static>, PasswordError> {
         let params = Params::new(self.memory_kib, self.passes, self.lanes, None).map_err(|_| PasswordError::Cost)?;
@@ -66,6 +73,12 @@ pub fn hash(password: &Secret, cost: PasswordCost) -> Result<PasswordHash, Passw
         .hash_password_with_salt(password.expose().as_bytes(), &salt)
         .map_err(|_| PasswordError::Failed)?;
     Ok(PasswordHash(hash.to_string()))
+}
+
+/// What SCRAM needs of a password; `None` when the password has no form in which every client has it.
+pub fn scram(password: &Secret, cost: PasswordCost) -> Option<Scram> {
+    let prepared = saslprep(password.expose())?;
+    Some(Scram(ScramVerifier::new(&prepared, random_bytes(), cost.scram_iterations).to_string()))
 }
 
 /// Whether the password is the one that was hashed. The hash's own parameters count.

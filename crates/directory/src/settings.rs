@@ -21,6 +21,10 @@ pub const RETENTION_DAYS: &str = "retention-days";
 /// 552); "defer" when not set.
 pub const FULL_MAILBOX: &str = "full-mailbox";
 
+/// SCRAM-SHA-256: "off"; "keep" keeps what it needs when passwords are set; "offer" offers it to clients, too. "off"
+/// when not set.
+pub const SCRAM: &str = "scram";
+
 /// Accounts that are copied at the same time because of moves, at most; four when not set.
 pub const MOVE_PARALLEL: &str = "move.parallel";
 /// Bytes that a server copies in a second because of moves and standby copies, at most; 0, when not set, is as many as
@@ -51,7 +55,7 @@ const NUMBERS: [(&str, u64, u64, u64); 6] = [
 ];
 
 /// The settings that the directory reads, each with what holds when it isn't set.
-pub const KNOWN: [(&str, Option<&str>); 11] = [
+pub const KNOWN: [(&str, Option<&str>); 12] = [
     (DEFAULT_DOMAIN, None),
     (FAILOVER_AFTER_SECONDS, Some("0")),
     (FAILOVER_LAG_SECONDS, Some("0")),
@@ -63,6 +67,7 @@ pub const KNOWN: [(&str, Option<&str>); 11] = [
     (PLUS_SEPARATORS, Some("+")),
     (POSTMASTER, None),
     (RETENTION_DAYS, Some("7")),
+    (SCRAM, Some("off")),
 ];
 
 /// Days of retention when nobody says otherwise.
@@ -109,6 +114,10 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
         FULL_MAILBOX => {
             let good = matches!(value, "defer" | "refuse");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be defer or refuse"))
+        }
+        SCRAM => {
+            let good = matches!(value, "off" | "keep" | "offer");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be off, keep or offer"))
         }
         name => match NUMBERS.iter().find(|(known, ..)| *known == name) {
             Some((_, _, least, most)) => {

@@ -4,6 +4,7 @@
 //! by a keyed hash of the password, because mail clients open many connections; the memory is worth nothing once the
 //! user's row changes. Unknown logins are verified against a dummy hash, so that they take as long as known ones.
 
+mod scram;
 pub(crate) mod table;
 pub mod throttle;
 
@@ -12,14 +13,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use sterna_account::service::{Authenticator, Login, LoginAttempt, LoginError};
+use sterna_account::scram::KEY_BYTES;
+use sterna_account::service::{Authenticator, Login, LoginAttempt, LoginError, ScramAttempt, ScramChallenge};
 use sterna_base::ids::random_bytes;
 use sterna_base::{AccountId, Modseq, Secret, Timestamp};
 use tokio::sync::Semaphore;
 
+use self::scram::ScramSetting;
 use self::table::Table;
 use self::throttle::{LoginKey, Peer, Throttle};
-use crate::model::PasswordHash;
+use crate::model::{PasswordHash, Scram};
 use crate::password::{self, PasswordCost, PasswordError};
 use crate::{Directory, StorageError};
 
@@ -55,6 +58,7 @@ struct Known {
     account: AccountId,
     modseq: Modseq,
     hash: Option<PasswordHash>,
+    scram: Option<Scram>,
     address: String,
     open: bool,
 }
@@ -79,13 +83,19 @@ impl Authentication {
         })
     }
 
-    /// Hashes a new password, on a blocking thread, within the same bounds as log-ins.
+    /// Hashes a new password, on a blocking thread, within the same bounds as log-ins; and makes what SCRAM needs of
+    /// it, if the installation keeps that ([`crate::settings::SCRAM`]).
     ///
     /// # Errors
     /// [`PasswordError`].
-    pub async fn hash(&self, password: Secret) -> Result<PasswordHash, PasswordError> {
+    pub async fn hash(&self, password: Secret) -> Result<(PasswordHash, Option<Scram>), PasswordError> {
         let cost = self.cost;
-        self.blocking(move || password::hash(&password, cost)).await.ok_or(PasswordError::Failed)?
+        let keeps = self.scram_setting().await.map_err(|_| PasswordError::Failed)? != ScramSetting::Off;
+        let hash = move || {
+            let hash = password::hash(&password, cost)?;
+            Ok((hash, keeps.then(|| password::scram(&password, cost)).flatten()))
+        };
+        self.blocking(hash).await.ok_or(PasswordError::Failed)?
     }
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -111,6 +121,7 @@ impl Authentication {
                     address: format!("{}@{}", entry.address.local, domain.value.name),
                     open: !entry.suspended && !domain.value.suspended,
                     hash: user.value.password_hash,
+                    scram: user.value.scram,
                 }))
             })
             .await
@@ -135,7 +146,7 @@ impl Authentication {
         self.successes.lock().get(&account).is_some_and(|success| success.proof == *proof && now < success.until)
     }
 
-    async fn fail(&self, attempt: &LoginAttempt<'_>, login: LoginKey, wrong: u64) -> LoginError {
+    async fn fail(&self, attempt: &ScramAttempt<'_>, login: LoginKey, wrong: u64) -> LoginError {
         let now = self.directory.now();
         let delay_ms = self.throttle.lock().failure(login, Peer::of(attempt.peer), wrong, now);
         tracing::info!(login = attempt.login, peer = %attempt.peer, protocol = attempt.protocol, "log-in refused");
@@ -181,8 +192,28 @@ impl Authenticator for Authentication {
                 self.note_outdated(&known);
                 Ok(Login { account, address: known.address })
             }
-            _ => Err(self.fail(&attempt, key, wrong).await),
+            _ => {
+                let LoginAttempt { login, protocol, peer, .. } = attempt;
+                Err(self.fail(&ScramAttempt { login, protocol, peer }, key, wrong).await)
+            }
         }
+    }
+
+    async fn offers_scram(&self) -> bool {
+        self.scram_setting().await.is_ok_and(|setting| setting == ScramSetting::Offer)
+    }
+
+    async fn scram_challenge(&self, attempt: &ScramAttempt<'_>) -> Result<ScramChallenge, LoginError> {
+        self.challenge(attempt).await
+    }
+
+    async fn scram_verify(
+        &self,
+        attempt: &ScramAttempt<'_>,
+        auth_message: &[u8],
+        proof: &[u8],
+    ) -> Result<(Login, [u8; KEY_BYTES]), LoginError> {
+        self.verify_scram(attempt, auth_message, proof).await
     }
 }
 

@@ -84,6 +84,10 @@ pub struct User {
     /// The password's hash as a PHC string; `None` forbids log-in by password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<PasswordHash>,
+    /// What SCRAM-SHA-256 needs of the same password ([`sterna_account::scram::ScramVerifier`]); `None` forbids log-in
+    /// by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scram: Option<Scram>,
     /// May administer the installation, and gets the mail of a postmaster that nobody else was named for.
     #[serde(default, skip_serializing_if = "is_false")]
     pub admin: bool,
@@ -307,6 +311,17 @@ pub struct Counter {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(pub String);
+
+/// The stored form of a verifier of SCRAM-SHA-256. Not a password, and still nothing for logs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scram(pub String);
+
+impl fmt::Debug for Scram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scram(redacted)")
+    }
+}
 
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

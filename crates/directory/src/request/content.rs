@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use sterna_base::{AccountId, Epoch, JobId, Modseq, NodeId};
 
-use crate::model::{JobKind, Member, PasswordHash, Roles, ServerStandby, StandbyStage};
+use crate::model::{JobKind, Member, PasswordHash, Roles, Scram, ServerStandby, StandbyStage};
 
 /// A domain to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,6 +63,9 @@ pub struct NewUser {
     /// See [`crate::User::password_hash`].
     #[serde(default)]
     pub password_hash: Option<PasswordHash>,
+    /// See [`crate::User::scram`].
+    #[serde(default)]
+    pub scram: Option<Scram>,
     /// See [`crate::User::admin`].
     #[serde(default)]
     pub admin: bool,
@@ -87,6 +90,8 @@ pub struct UserPatch {
     /// See [`crate::User::password_hash`].
     #[serde(deserialize_with = "present")]
     pub password_hash: Option<Option<PasswordHash>>,
+    /// What goes with the new hash; without a new hash it says nothing.
+    pub scram: Option<Scram>,
     /// See [`crate::User::admin`].
     pub admin: Option<bool>,
     /// See [`crate::User::quota_bytes`].

@@ -1,5 +1,6 @@
 //! Users and shared mailboxes, and what all entries have in common.
 
+use sterna_account::scram::ScramVerifier;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, Epoch, Modseq, NodeId};
 
@@ -30,6 +31,7 @@ pub(crate) fn create_user(
         entry,
         login: new.login.clone(),
         password_hash: new.password_hash.clone(),
+        scram: new.scram.clone(),
         admin: new.admin,
         quota_bytes: new.quota_bytes,
     };
@@ -45,11 +47,15 @@ pub(crate) fn set_user(
     patch: &UserPatch,
 ) -> Result<(), RequestError> {
     let mut user = found(write.reader.user(id)?, "user", id, expect)?;
-    let UserPatch { address, aliases, login, display_name, password_hash, admin, quota_bytes, suspended } =
+    let UserPatch { address, aliases, login, display_name, password_hash, scram, admin, quota_bytes, suspended } =
         patch.clone();
     change_entry(write, &mut user.entry, address, aliases, display_name, suspended)?;
     user.login = login.unwrap_or(user.login);
-    user.password_hash = password_hash.unwrap_or(user.password_hash);
+    if let Some(hash) = password_hash {
+        // Of another password than before: what SCRAM knew of that one goes.
+        user.scram = scram.filter(|_| hash.is_some());
+        user.password_hash = hash;
+    }
     user.admin = admin.unwrap_or(user.admin);
     user.quota_bytes = quota_bytes.unwrap_or(user.quota_bytes);
     let user = checked_user(write, user)?;
@@ -226,6 +232,9 @@ fn checked_user(write: &Write<'_>, mut user: User) -> Result<User, RequestError>
         && !crate::password::is_hash(hash)
     {
         return Err(invalid("password_hash", "it is not an argon2 hash in PHC form ($argon2id$...)"));
+    }
+    if user.scram.as_ref().is_some_and(|scram| scram.0.parse::<ScramVerifier>().is_err()) {
+        return Err(invalid("scram", "it is not a verifier (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey)"));
     }
     Ok(user)
 }

@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::common::{BETA, INSTALLATION, Main};
-use sterna_account::service::{Authenticator, Login, LoginAttempt, LoginError, Recipients};
+use sterna_account::scram::{self, ScramVerifier};
+use sterna_account::service::{
+    Authenticator, Login, LoginAttempt, LoginError, Recipients, ScramAttempt, ScramChallenge,
+};
 use sterna_base::{AccountId, Secret};
 use sterna_directory::request::{DomainPatch, GroupPatch, UserPatch};
 use sterna_directory::routing::{Recipient, RoutingError, resolve};
@@ -201,6 +204,68 @@ async fn a_remembered_success_ends_with_the_password_and_with_suspension() {
     directory.submit(Request::SetUser { id, expect: None, patch }).await.unwrap();
     let answer = authentication.authenticate(attempt("ana@demo.test", &new, 1)).await;
     assert_eq!(answer, Err(LoginError::Invalid));
+}
+
+/// Proves to know a password; `Ok` is whether the server did, too.
+async fn prove(authentication: &Authentication, login: &str, password: &str, peer: u8) -> Result<bool, LoginError> {
+    let attempt = ScramAttempt { login, protocol: "test", peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, peer)) };
+    let ScramChallenge { salt, iterations } = authentication.scram_challenge(&attempt).await?;
+    let message = format!("{login} {password} {peer}");
+    let proof = scram::client_proof(password, &salt, iterations, message.as_bytes());
+    let (found, signature) = authentication.scram_verify(&attempt, message.as_bytes(), &proof).await?;
+    assert_eq!(found.address, "ana@demo.test");
+    let mut known = [0; 16];
+    known.copy_from_slice(&salt);
+    let known = ScramVerifier::new(password, known, iterations);
+    Ok(known.verify(message.as_bytes(), &proof) == Some(signature))
+}
+
+#[tokio::test]
+async fn a_password_is_proved_without_being_shown() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let id = main.user("ana@demo.test", &[]);
+    main.user("ben@demo.test", &[]);
+    let (_folder, directory, authentication) = serve(main);
+    assert!(!authentication.offers_scram().await);
+    let (_, scram) = authentication.hash(Secret::new("p\u{e4}ss\u{a0}word")).await.unwrap();
+    assert_eq!(scram, None, "not kept unless somebody wants it");
+    let (name, value) = (settings::SCRAM.to_owned(), Some("offer".to_owned()));
+    let offer = Request::PutSetting { scope: Scope::System, name, value };
+    directory.submit(offer).await.unwrap();
+    assert!(authentication.offers_scram().await);
+    let (hash, scram) = authentication.hash(Secret::new("p\u{e4}ss\u{a0}word")).await.unwrap();
+    assert!(scram.is_some());
+    let patch = UserPatch { password_hash: Some(Some(hash)), scram, ..UserPatch::default() };
+    directory.submit(Request::SetUser { id, expect: None, patch }).await.unwrap();
+    assert_eq!(prove(&authentication, "ana@demo.test", "p\u{e4}ss word", 1).await, Ok(true));
+    for (login, password) in [
+        ("ana@demo.test", "sesame"),
+        ("ben@demo.test", "sesame"), // has no verifier
+        ("nobody@demo.test", "sesame"),
+    ] {
+        assert_eq!(prove(&authentication, login, password, 2).await, Err(LoginError::Invalid), "{login}");
+        let attempt = ScramAttempt { login, protocol: "test", peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3)) };
+        let challenges = [
+            authentication.scram_challenge(&attempt).await.unwrap(),
+            authentication.scram_challenge(&attempt).await.unwrap(),
+        ];
+        assert_eq!(challenges[0], challenges[1], "always the same");
+        assert_eq!((challenges[0].salt.len(), challenges[0].iterations), (16, 4096), "{login}");
+    }
+    // A new password that comes as a hash from elsewhere leaves nothing of the old one.
+    let hash = password::hash(&Secret::new("new"), PasswordCost::TEST).unwrap();
+    let patch = UserPatch { password_hash: Some(Some(hash)), ..UserPatch::default() };
+    directory.submit(Request::SetUser { id, expect: None, patch }).await.unwrap();
+    let answer = prove(&authentication, "ana@demo.test", "p\u{e4}ss word", 4).await;
+    assert_eq!(answer, Err(LoginError::Invalid));
+    // Guessing is slowed down as it is with passwords.
+    let mut waits = 0;
+    for n in 0..10 {
+        let answer = prove(&authentication, "ana@demo.test", &format!("guess{n}"), 5).await;
+        waits += usize::from(matches!(answer, Err(LoginError::TooMany { .. })));
+    }
+    assert_eq!(waits, 4);
 }
 
 #[tokio::test]

@@ -75,7 +75,14 @@ fn rows() -> Vec<Change> {
     ];
     for id in 1..=USERS {
         let entry = entry(id, &format!("user{id}"), &format!("alias{id}"));
-        let user = User { entry, login: Some(format!("u{id}")), password_hash: None, admin: false, quota_bytes: None };
+        let user = User {
+            entry,
+            login: Some(format!("u{id}")),
+            password_hash: None,
+            scram: None,
+            admin: false,
+            quota_bytes: None,
+        };
         let server = if id % 4 == 0 { ALPHA } else { BETA };
         let member = Membership { group: GROUP, member: Member::Local(AccountId(id)) };
         rows.push(row(RowKind::User, format!("{id:016x}"), &user));

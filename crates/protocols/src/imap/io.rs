@@ -70,6 +70,11 @@ impl Io {
         self.stream.is_encrypted()
     }
 
+    /// What binds an authentication to this connection (RFC 9266).
+    pub fn tls_exporter(&self) -> Option<&[u8; 32]> {
+        self.stream.tls_exporter()
+    }
+
     /// Whether STARTTLS can be offered.
     pub fn can_upgrade(&self) -> bool {
         self.stream.can_start_tls()

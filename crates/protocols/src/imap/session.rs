@@ -77,6 +77,8 @@ pub struct Session {
     /// The newest commits of this session: an account's news of them may come later than the answer.
     committed: HashMap<AccountId, Modseq>,
     pub failed_logins: u32,
+    /// Whether users have what SCRAM needs.
+    pub offers_scram: bool,
     /// Of the command that is being done.
     pub tag: String,
     /// Set by STARTTLS; the handshake follows its answer.
@@ -109,6 +111,7 @@ impl Session {
             metadata_news: MetadataNews::default(),
             committed: HashMap::new(),
             failed_logins: 0,
+            offers_scram: false,
             tag: String::new(),
             upgrading: false,
             compressing: false,
@@ -123,6 +126,7 @@ impl Session {
 
     /// Greets, and serves until the client goes.
     pub async fn run(mut self) {
+        self.offers_scram = self.shared.authenticator.offers_scram().await;
         let greeting = format!("* OK [CAPABILITY {}] Sterna ready\r\n", commands::capability::list(&self));
         self.io.output.extend_from_slice(greeting.as_bytes());
         let end = self.serve().await;

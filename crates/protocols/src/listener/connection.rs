@@ -39,6 +39,7 @@ pub struct Connection {
     stream: Box<dyn Stream>,
     peer: IpAddr,
     encrypted: bool,
+    tls_exporter: Option<[u8; 32]>,
     start_tls: Option<Arc<rustls::ServerConfig>>,
     shutdown: CancellationToken,
 }
@@ -47,7 +48,15 @@ impl Connection {
     /// A plain connection; with a configuration when it can be encrypted later.
     pub fn new(stream: impl Stream + 'static, peer: IpAddr, start_tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let (stream, shutdown) = (Box::new(stream), CancellationToken::new());
-        Connection { _permit: None, stream, peer: peer.to_canonical(), encrypted: false, start_tls, shutdown }
+        Connection {
+            _permit: None,
+            stream,
+            peer: peer.to_canonical(),
+            encrypted: false,
+            tls_exporter: None,
+            start_tls,
+            shutdown,
+        }
     }
 
     /// With the token that is cancelled when the node ends.
@@ -69,6 +78,12 @@ impl Connection {
     /// Whether it is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.encrypted
+    }
+
+    /// What binds an authentication to this TLS connection and no other (`tls-exporter`, RFC 9266). Only with TLS 1.3:
+    /// in older versions it is unique only with an extended master secret, of which nobody tells here.
+    pub fn tls_exporter(&self) -> Option<&[u8; 32]> {
+        self.tls_exporter.as_ref()
     }
 
     /// Whether [`Connection::start_tls`] can be offered.
@@ -93,10 +108,19 @@ impl Connection {
         let clear = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
         let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(clear));
         let encrypted = handshake.await.map_err(|_| HandshakeError::Timeout)?.map_err(HandshakeError::Failed)?;
+        self.tls_exporter = exporter(encrypted.get_ref().1);
         self.stream = Box::new(encrypted);
         self.encrypted = true;
         Ok(())
     }
+}
+
+/// RFC 9266 section 2.
+fn exporter(tls: &rustls::ServerConnection) -> Option<[u8; 32]> {
+    if tls.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
+        return None;
+    }
+    tls.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
 }
 
 impl AsyncRead for Connection {

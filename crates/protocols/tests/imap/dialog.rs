@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
-use sterna_account::service::{Accounts, Authenticator, Login, LoginAttempt, LoginError};
+use sterna_account::scram::{ITERATIONS_MIN, ScramVerifier};
+use sterna_account::service::{Accounts, Authenticator, Login, LoginAttempt, LoginError, ScramAttempt, ScramChallenge};
 use sterna_account::shares::{Owner, Shares, SharesError, Sharing, Who};
 use sterna_account::{Identifier, Mutation, Rights};
-use sterna_base::{AccountId, ManualClock, OperationId, Timestamp};
+use sterna_base::{AccountId, ManualClock, OperationId, Secret, Timestamp};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{Connection, Protocol};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream};
@@ -41,6 +42,8 @@ pub struct People {
     pub shares: Mutex<BTreeSet<(AccountId, Identifier)>>,
     /// The main node can't be reached.
     pub main_is_down: AtomicBool,
+    /// SCRAM is offered.
+    pub scram: AtomicBool,
 }
 
 const ADDRESSES: [(&str, AccountId); 5] =
@@ -56,7 +59,31 @@ impl Authenticator for People {
             None => Err(LoginError::Invalid),
         }
     }
+
+    async fn offers_scram(&self) -> bool {
+        self.scram.load(Ordering::Relaxed)
+    }
+
+    async fn scram_challenge(&self, _attempt: &ScramAttempt<'_>) -> Result<ScramChallenge, LoginError> {
+        Ok(ScramChallenge { salt: SALT.to_vec(), iterations: ITERATIONS_MIN })
+    }
+
+    async fn scram_verify(
+        &self,
+        attempt: &ScramAttempt<'_>,
+        auth_message: &[u8],
+        proof: &[u8],
+    ) -> Result<(Login, [u8; 32]), LoginError> {
+        let signature = ScramVerifier::new("pw", SALT, ITERATIONS_MIN).verify(auth_message, proof);
+        let password = Secret::new(if signature.is_some() { "pw" } else { "" });
+        let ScramAttempt { login, protocol, peer } = *attempt;
+        let login = self.authenticate(LoginAttempt { login, password: &password, protocol, peer }).await?;
+        Ok((login, signature.ok_or(LoginError::Invalid)?))
+    }
 }
+
+/// Of everybody's password.
+pub const SALT: [u8; 16] = *b"0123456789abcdef";
 
 #[async_trait]
 impl Shares for People {

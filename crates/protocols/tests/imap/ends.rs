@@ -127,7 +127,8 @@ async fn who_talks_without_logging_in_is_not_listened_to_for_ever() {
     assert_eq!(since.elapsed().as_secs(), 600);
 }
 
-fn certificate() -> (Arc<ServerConfig>, TlsConnector) {
+/// A server's certificate, and who trusts it.
+pub fn certificate() -> (Arc<ServerConfig>, TlsConnector) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["imap.x.test".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

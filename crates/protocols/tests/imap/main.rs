@@ -22,6 +22,7 @@ mod names;
 mod place;
 mod qresync;
 mod recent;
+mod scram;
 mod searches;
 mod sessions;
 mod sets;

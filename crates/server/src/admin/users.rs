@@ -10,7 +10,7 @@ use serde::Deserialize;
 use sterna_base::Secret;
 use sterna_directory::password::PasswordError;
 use sterna_directory::request::{NewUser, UserPatch};
-use sterna_directory::{Address, PasswordHash, Reader, Request, RowKind, names};
+use sterna_directory::{Address, PasswordHash, Reader, Request, RowKind, Scram, names};
 
 use super::create::NewEntry;
 use super::domains::present;
@@ -46,17 +46,18 @@ pub(super) struct UserBody {
 }
 
 impl UserBody {
-    /// The hash to be stored: `None` leaves it as it is.
-    async fn hash(&self, state: &AdminState) -> Result<Option<Option<PasswordHash>>, Problem> {
+    /// The hash to be stored: `None` leaves it as it is. With it comes what SCRAM keeps of the same password.
+    async fn hash(&self, state: &AdminState) -> Result<(Option<Option<PasswordHash>>, Option<Scram>), Problem> {
         match (&self.password, &self.password_hash) {
             (Some(_), Some(_)) => Err(Problem::malformed("give password or password_hash, not both")),
-            (Some(None), None) => Ok(Some(None)),
+            (Some(None), None) => Ok((Some(None), None)),
             (Some(Some(password)), None) => {
                 let hashed = state.authentication.hash(Secret::new(password.as_str())).await;
-                Ok(Some(Some(hashed.map_err(password_problem)?)))
+                let (hash, scram) = hashed.map_err(password_problem)?;
+                Ok((Some(Some(hash)), scram))
             }
-            (None, Some(hash)) => Ok(Some(Some(PasswordHash(hash.clone())))),
-            (None, None) => Ok(None),
+            (None, Some(hash)) => Ok((Some(Some(PasswordHash(hash.clone()))), None)),
+            (None, None) => Ok((None, None)),
         }
     }
 }
@@ -125,13 +126,14 @@ pub(super) async fn create(
     if body.suspended.is_some() {
         return Err(Problem::malformed("a new user is not suspended; change it afterwards"));
     }
-    let password_hash = body.hash(&state).await?.flatten();
+    let (password_hash, scram) = body.hash(&state).await?;
     let new = NewUser {
         address: body.address.ok_or_else(|| Problem::malformed("a user needs an address"))?,
         aliases: body.aliases.unwrap_or_default(),
         login: body.login.flatten(),
         display_name: body.display_name.unwrap_or_default(),
-        password_hash,
+        password_hash: password_hash.flatten(),
+        scram,
         admin: body.admin.unwrap_or_default(),
         quota_bytes: body.quota_bytes.flatten(),
     };
@@ -156,13 +158,14 @@ pub(super) async fn set(
     }
     let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
     let id = found.value.entry().id;
-    let password_hash = body.hash(&state).await?;
+    let (password_hash, scram) = body.hash(&state).await?;
     let patch = UserPatch {
         address: body.address,
         aliases: body.aliases,
         login: body.login,
         display_name: body.display_name,
         password_hash,
+        scram,
         admin: body.admin,
         quota_bytes: body.quota_bytes,
         suspended: body.suspended,

@@ -144,6 +144,9 @@ pub(super) struct EntryView {
     pub admin: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_password: Option<bool>,
+    /// Whether the user can log in by SCRAM-SHA-256; users only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_scram: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota_bytes: Option<Option<u64>>,
     /// Bytes of all messages; only where one account is asked for, null when its server doesn't answer.
@@ -178,6 +181,7 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
         login: None,
         admin: None,
         has_password: None,
+        has_scram: None,
         quota_bytes: None,
         used_bytes: None,
         used_items: None,
@@ -192,6 +196,7 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
             view.login = Some(user.login.clone());
             view.admin = Some(user.admin);
             view.has_password = Some(user.password_hash.is_some());
+            view.has_scram = Some(user.scram.is_some());
             view.quota_bytes = Some(user.quota_bytes);
         }
         AnyEntry::Shared(shared) => {

@@ -1,9 +1,9 @@
-//! AUTHENTICATE (RFC 9051 section 6.2.2) with PLAIN (RFC 4616) and LOGIN.
+//! AUTHENTICATE (RFC 9051 section 6.2.2) with PLAIN (RFC 4616), LOGIN, and SCRAM (RFC 5802).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::login;
+use super::{login, scram};
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
@@ -17,6 +17,10 @@ pub async fn run(session: &mut Session, mechanism: &str, initial: Option<Vec<u8>
     match mechanism {
         "PLAIN" => plain(session, initial).await,
         "LOGIN" => login_mechanism(session, initial).await,
+        "SCRAM-SHA-256" if session.offers_scram => scram::run(session, initial, false).await,
+        "SCRAM-SHA-256-PLUS" if session.offers_scram && session.io.tls_exporter().is_some() => {
+            scram::run(session, initial, true).await
+        }
         _ => Ok(Reply::no("There is no such mechanism").code("CANNOT")),
     }
 }
@@ -50,13 +54,13 @@ async fn login_mechanism(session: &mut Session, initial: Option<Vec<u8>>) -> Out
 }
 
 /// Sends a challenge and reads the answer; `*` cancels.
-async fn ask(session: &mut Session, challenge: &str) -> Result<Vec<u8>, Fail> {
+pub async fn ask(session: &mut Session, challenge: &str) -> Result<Vec<u8>, Fail> {
     session.io.output.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
     let line = session.io.line(session.login_wait()).await?;
     if line == b"*" { Err(Reply::bad("Cancelled").into()) } else { decode(&line) }
 }
 
-fn decode(base64: &[u8]) -> Result<Vec<u8>, Fail> {
+pub fn decode(base64: &[u8]) -> Result<Vec<u8>, Fail> {
     if base64 == b"=" {
         return Ok(Vec::new());
     }

@@ -20,7 +20,17 @@ pub fn list(session: &Session) -> String {
     if session.io.can_upgrade() {
         list.push_str(" STARTTLS");
     }
-    list.push_str(if session.login_disabled() { " LOGINDISABLED" } else { " AUTH=PLAIN AUTH=LOGIN" });
+    if session.login_disabled() {
+        list.push_str(" LOGINDISABLED");
+        return list;
+    }
+    if session.offers_scram {
+        list.push_str(" AUTH=SCRAM-SHA-256");
+        if session.io.tls_exporter().is_some() {
+            list.push_str(" AUTH=SCRAM-SHA-256-PLUS");
+        }
+    }
+    list.push_str(" AUTH=PLAIN AUTH=LOGIN");
     list
 }
 

@@ -1,6 +1,6 @@
 //! LOGIN (RFC 9051 section 6.2.3), and what AUTHENTICATE has in common with it.
 
-use sterna_account::service::{LoginAttempt, LoginError};
+use sterna_account::service::{Login, LoginAttempt, LoginError};
 use sterna_base::Secret;
 
 use super::capability;
@@ -26,7 +26,13 @@ pub async fn run(session: &mut Session, user: &[u8], password: &[u8]) -> Outcome
 pub async fn check(session: &mut Session, login: &str, password: &str) -> Outcome {
     let password = Secret::new(password);
     let attempt = LoginAttempt { login, password: &password, protocol: "imap", peer: session.peer };
-    match session.shared.authenticator.authenticate(attempt).await {
+    let answer = session.shared.authenticator.authenticate(attempt).await;
+    accept(session, login, answer).await
+}
+
+/// Opens the account of who was let in, and says why somebody was not.
+pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, LoginError>) -> Outcome {
+    match answer {
         Ok(login) => {
             let account = session.shared.accounts.open(login.account).await?;
             tracing::info!(peer = %session.peer, user = login.address, tls = session.io.is_encrypted(), "IMAP log-in");

@@ -33,6 +33,7 @@ pub mod object_id;
 pub mod preview;
 pub mod rename;
 pub mod replace;
+pub mod scram;
 pub mod search;
 pub mod search_result;
 pub mod search_text;
