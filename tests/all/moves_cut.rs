@@ -60,9 +60,9 @@ fn links_that_are_cut_in_a_move_and_come_back_lose_nothing() {
     }
     use Meanwhile::{Anything, Served};
     // Source and target: beta and alpha. A sealed account goes back to its source when the target can't be asked, or
-    // can't ask the source. When the main node can't ask the source, the target may have what it needs, or not.
+    // can't ask the source. When the main node can't ask the source, that hears of its account's new epoch from alpha.
     let links = [
-        ("main", "beta", Served, Anything),
+        ("main", "beta", Served, Served),
         ("main", "alpha", Served, Served),
         ("alpha", "beta", Served, Served),
         ("edge", "beta", Anything, Anything),

@@ -15,14 +15,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{
-    CALL_TIMEOUT_MS, LOG_PAGE_BYTES_MAX, LOG_PAGE_ROWS_MAX, LOG_POLL_MS, RECONNECT_MAX_MS, RECONNECT_MIN_MS,
+    CALL_TIMEOUT_MS, LOG_PAGE_BYTES_MAX, LOG_PAGE_ROWS_MAX, LOG_POLL_MS, NEIGHBOUR_TIMEOUT_MS, NEIGHBOURS_ASKED_MAX,
+    RECONNECT_MAX_MS, RECONNECT_MIN_MS,
 };
 use crate::rpc::fault::{CallError, FaultKind};
-use crate::rpc::peer::Call;
+use crate::rpc::peer::{Call, Peer};
 use crate::rpc::peers::Peers;
 use crate::rpc::wire;
 
-/// The main node's directory, as its followers see it.
+/// The directory, or a copy of it, as its followers see it.
 #[async_trait]
 pub trait DirectoryLog: Send + Sync {
     /// One page of rows after the cursor, at most `limit` of them, as the directory writes it.
@@ -91,7 +92,7 @@ pub struct LogPage {
     pub page: Option<Value>,
 }
 
-/// The main node's side of a question.
+/// The side of who is asked.
 pub(crate) async fn answer(log: &dyn DirectoryLog, query: &LogQuery) -> Result<LogPage, FaultKind> {
     let mut head = log.watch();
     let wait = Duration::from_millis(query.wait_ms.min(LOG_POLL_MS));
@@ -148,7 +149,7 @@ impl Follower {
 
     async fn follow(&self) {
         let mut pause_ms = RECONNECT_MIN_MS;
-        let mut complete = false;
+        let (mut complete, mut turn) = (false, 0);
         loop {
             match self.step(complete).await {
                 Ok(at_head) => {
@@ -157,6 +158,8 @@ impl Follower {
                 }
                 Err(error) => {
                     self.report(&error);
+                    self.ask_neighbours(turn).await;
+                    turn = turn.wrapping_add(NEIGHBOURS_ASKED_MAX);
                     tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                     pause_ms = (pause_ms * 2).min(RECONNECT_MAX_MS);
                 }
@@ -168,7 +171,8 @@ impl Follower {
     async fn step(&self, complete: bool) -> Result<bool, String> {
         let (after, known) = self.copy.position().await?;
         let wait_ms = if complete { LOG_POLL_MS } else { 0 };
-        let answer = self.ask(&LogQuery { after, known, wait_ms, limit: LOG_PAGE_ROWS_MAX }).await;
+        let query = LogQuery { after, known, wait_ms, limit: LOG_PAGE_ROWS_MAX };
+        let answer = ask(&self.peers.main(), &query, wait_ms + CALL_TIMEOUT_MS).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let at_head = match answer.page {
             None => true,
@@ -196,18 +200,40 @@ impl Follower {
         Ok(at_head)
     }
 
-    async fn ask(&self, query: &LogQuery) -> Result<LogPage, CallError> {
-        let peer = self.peers.main();
-        let malformed =
-            |cause: &dyn std::fmt::Display| CallError::Malformed { node: peer.name(), cause: cause.to_string() };
-        let call = Call {
-            timeout_ms: query.wait_ms + CALL_TIMEOUT_MS,
-            answer_bytes_max: LOG_PAGE_BYTES_MAX,
-            ..Call::control(Method::POST, "/v1/directory/changes")
-        };
-        let body = wire::to_json(query).map_err(|error| malformed(&error))?;
-        let answer = peer.call(&call, body).await?;
-        wire::from_json(&answer).map_err(|error| malformed(&error))
+    /// Takes what some data servers have heard of the main node since it can't be reached from here. Without that, an
+    /// account that a main node places anew on a server that it alone doesn't reach is served by nobody.
+    async fn ask_neighbours(&self, turn: usize) {
+        let neighbours = self.peers.data_nodes();
+        let count = neighbours.len().min(NEIGHBOURS_ASKED_MAX);
+        for node in neighbours.iter().cycle().skip(turn % neighbours.len().max(1)).take(count) {
+            let peer = self.peers.peer(*node);
+            loop {
+                match self.ask_neighbour(&peer).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::debug!(neighbour = peer.name(), error, "it can't say what the main node said last");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks once, and says whether there is more to be asked. Only the main node's word empties a copy: a neighbour that
+    /// is behind, or has another history, has nothing to say.
+    async fn ask_neighbour(&self, peer: &Arc<Peer>) -> Result<bool, String> {
+        let (after, known) = self.copy.position().await?;
+        let query = LogQuery { after, known, wait_ms: 0, limit: LOG_PAGE_ROWS_MAX };
+        let answer = ask(peer, &query, NEIGHBOUR_TIMEOUT_MS).await.map_err(|error| error.to_string())?;
+        let Some(page) = answer.page.filter(|_| answer.head > known) else { return Ok(false) };
+        let at_head = self.copy.apply(page).await.map_err(|failed| failed.text)?;
+        let (_, modseq) = self.copy.position().await?;
+        self.status.send_modify(|status| status.modseq = modseq);
+        if at_head {
+            tracing::info!(neighbour = peer.name(), modseq, "a neighbour knew more of the directory");
+        }
+        Ok(!at_head)
     }
 
     fn report(&self, error: &str) {
@@ -218,4 +244,17 @@ impl Follower {
             status.error = Some(error.to_owned());
         });
     }
+}
+
+async fn ask(peer: &Arc<Peer>, query: &LogQuery, timeout_ms: u64) -> Result<LogPage, CallError> {
+    let malformed =
+        |cause: &dyn std::fmt::Display| CallError::Malformed { node: peer.name(), cause: cause.to_string() };
+    let call = Call {
+        timeout_ms,
+        answer_bytes_max: LOG_PAGE_BYTES_MAX,
+        ..Call::control(Method::POST, "/v1/directory/changes")
+    };
+    let body = wire::to_json(query).map_err(|error| malformed(&error))?;
+    let answer = peer.call(&call, body).await?;
+    wire::from_json(&answer).map_err(|error| malformed(&error))
 }

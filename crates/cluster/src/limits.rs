@@ -81,6 +81,10 @@ pub const LOG_PAGE_ROWS_MAX: usize = 1_000;
 pub const LOG_PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the main node keeps a question for changes open when there are none.
 pub const LOG_POLL_MS: u64 = 25_000;
+/// Data servers that a node asks in one go for the directory's changes while it can't reach the main node.
+pub const NEIGHBOURS_ASKED_MAX: usize = 3;
+/// How long one of them has for its answer.
+pub const NEIGHBOUR_TIMEOUT_MS: u64 = 2_000;
 
 /// Contents of blobs in one answer to a copy, in bytes.
 pub const COPIED_BLOBS_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -37,6 +37,8 @@ pub struct NodeEntry {
     pub name: String,
     /// `host:port` of its cluster listener; may change.
     pub address: String,
+    /// Whether it holds accounts.
+    pub is_data: bool,
 }
 
 /// The nodes of the installation. Asked on every call, so it answers from memory; there are never many nodes.
@@ -46,6 +48,10 @@ pub trait Nodes: Send + Sync {
 
     /// The node that owns the directory; the only one whose control calls are taken.
     fn main(&self) -> Option<NodeId>;
+
+    /// The nodes that hold accounts, in the order of their ids. Each of them has a copy of the directory, and tells it to
+    /// those that can't reach the main node.
+    fn data_nodes(&self) -> Vec<NodeId>;
 }
 
 /// Where an account lives, and under which epoch.

@@ -166,12 +166,14 @@ impl Driver {
                 failpoint::reached("main-copying");
             }
             Step::AskSource => {
-                let said = self.copies.state(view.from, account).await;
-                self.heard(heard, |answers| &mut answers.source, view.from, said);
+                if let Some(said) = self.wanted(account, self.copies.state(view.from, account)).await {
+                    self.heard(heard, |answers| &mut answers.source, view.from, said);
+                }
             }
             Step::AskTarget => {
-                let said = self.copies.state(view.to, account).await;
-                self.heard(heard, |answers| &mut answers.target, view.to, said);
+                if let Some(said) = self.wanted(account, self.copies.state(view.to, account)).await {
+                    self.heard(heard, |answers| &mut answers.target, view.to, said);
+                }
             }
             Step::StartCutOver { deadline } => {
                 let end = self.clock.now().plus_ms(self.book.cut_over_ms().await.max(1));
@@ -216,6 +218,22 @@ impl Driver {
             Step::TellTarget | Step::Done => return Ok(Progress::Ended),
         }
         Ok(Progress::GoesOn)
+    }
+
+    /// The answer to a question, unless the move is to be paused or given up meanwhile: a server that hangs must not keep
+    /// the administrator waiting.
+    async fn wanted<T>(&self, account: AccountId, question: impl Future<Output = T>) -> Option<T> {
+        let mut changed = self.book.changed();
+        tokio::pin!(question);
+        loop {
+            tokio::select! {
+                answer = &mut question => return Some(answer),
+                Ok(()) = changed.changed() => match self.book.entry(account).await {
+                    Ok(Some(MoveEntry { wish: Wish::GoOn, .. })) | Err(_) => {}
+                    Ok(_) => return None,
+                },
+            }
+        }
     }
 
     /// A call of a cut-over, up to its deadline: a server that hangs must not keep the account sealed for as long as it

@@ -46,7 +46,7 @@ pub struct Services {
     pub leases: Option<Arc<LeaseDesk>>,
     /// What the main node may ask.
     pub control: Option<Arc<dyn NodeControl>>,
-    /// The main node: its directory's log.
+    /// The main node: its directory's log. Data nodes: that of their copy, for those who can't reach the main node.
     pub directory: Option<Arc<dyn DirectoryLog>>,
     /// The main node: joining and renewal.
     pub joining: Option<Arc<JoinDesk>>,

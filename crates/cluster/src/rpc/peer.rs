@@ -47,6 +47,7 @@ impl PeerContext {
                 id: node,
                 name: "main".to_owned(),
                 address: facts.main_address.clone(),
+                is_data: false,
             })
         })
     }

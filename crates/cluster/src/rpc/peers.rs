@@ -35,6 +35,14 @@ impl Peers {
         self.peer(main)
     }
 
+    /// The other nodes that hold accounts, and are not the main node.
+    pub(crate) fn data_nodes(&self) -> Vec<NodeId> {
+        let (this, main) = (self.context.identity.node(), self.main().node());
+        let mut nodes = self.context.nodes.data_nodes();
+        nodes.retain(|node| *node != this && *node != main);
+        nodes
+    }
+
     /// The peer of this id; whether it exists and answers is found out by calling it.
     pub fn peer(&self, node: NodeId) -> Arc<Peer> {
         self.entry(node).0

@@ -116,11 +116,19 @@ async fn watches_share_a_stream_and_survive_reconnections() {
 struct Log {
     rows: Mutex<Vec<u64>>,
     head: watch::Sender<u64>,
+    asked: watch::Sender<usize>,
 }
 
 impl Log {
     fn new() -> Arc<Self> {
-        Arc::new(Log { rows: Mutex::default(), head: watch::Sender::new(0) })
+        Arc::new(Log { rows: Mutex::default(), head: watch::Sender::new(0), asked: watch::Sender::new(0) })
+    }
+
+    /// Waits until it was asked so many times more.
+    async fn is_asked(&self, more: usize) {
+        let mut asked = self.asked.subscribe();
+        let from = *asked.borrow();
+        asked.wait_for(|asked| *asked >= from + more).await.unwrap();
     }
 
     fn push(&self, row: u64) {
@@ -139,6 +147,7 @@ impl DirectoryLog for Log {
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
+        self.asked.send_modify(|asked| *asked += 1);
         self.head.subscribe()
     }
 }
@@ -199,6 +208,38 @@ async fn the_directory_is_followed_across_outages_and_histories() {
     status.wait_for(|status| status.modseq == 4 && status.head == 4).await.unwrap();
     assert!(*copy.started_again.lock());
     assert_eq!(*copy.rows.lock(), *log.rows.lock());
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_cannot_reach_the_main_node_hears_of_its_changes_from_data_servers() {
+    let (log, heard) = (Log::new(), Log::new());
+    let installation = Installation::with_log(Some(log.clone())).await;
+    let _mute = installation.add_node("mute").await;
+    let _alpha = installation.add_node_with_log("alpha", Some(heard.clone())).await;
+    let node = installation.add_node("beta").await;
+    let nobody = std::net::TcpListener::bind(ANYWHERE).unwrap().local_addr().unwrap();
+    installation.world.set_address(installation.main.id(), "main", nobody);
+    (0..5).for_each(|row| [&log, &heard].iter().for_each(|log| log.push(row)));
+    let copy = Arc::new(Copy::default());
+    let follower = Follower::new(node.peers.clone(), copy.clone(), Arc::new(installation.clock.clone()));
+    let mut status = follower.status();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(follower.run(stop.clone()));
+    let told = status.wait_for(|status| status.modseq == 5).await.unwrap().clone();
+    // It is not said to be complete: only the main node knows that.
+    assert!(told.error.is_some() && told.complete_at.is_none(), "{told:?}");
+    // A neighbour that begins anew takes nothing away.
+    heard.rows.lock().clear();
+    heard.head.send_replace(0);
+    heard.is_asked(2).await;
+    assert_eq!(*copy.rows.lock(), *log.rows.lock());
+    assert!(!*copy.started_again.lock());
+    log.push(5);
+    installation.world.set_address(installation.main.id(), "main", installation.main.address);
+    let status = status.wait_for(|status| status.modseq == 6).await.unwrap().clone();
+    assert!(status.error.is_none() && status.complete_at.is_some(), "{status:?}");
     stop.cancel();
     running.await.unwrap();
 }

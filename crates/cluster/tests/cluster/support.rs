@@ -37,7 +37,7 @@ impl World {
     }
 
     pub fn set_address(&self, node: NodeId, name: &str, address: impl ToString) {
-        let entry = NodeEntry { id: node, name: name.to_owned(), address: address.to_string() };
+        let entry = NodeEntry { id: node, name: name.to_owned(), address: address.to_string(), is_data: true };
         self.nodes.lock().insert(node, entry);
     }
 }
@@ -49,6 +49,11 @@ impl Nodes for World {
 
     fn main(&self) -> Option<NodeId> {
         None
+    }
+
+    fn data_nodes(&self) -> Vec<NodeId> {
+        let nodes = self.nodes.lock();
+        nodes.values().filter(|entry| entry.is_data).map(|entry| entry.id).collect()
     }
 }
 
@@ -246,10 +251,15 @@ impl Installation {
 
     /// A data node that joined with a token of its own.
     pub async fn add_node(&self, name: &str) -> TestNode {
+        self.add_node_with_log(name, None).await
+    }
+
+    /// The same, with a copy of the directory that others may ask for.
+    pub async fn add_node_with_log(&self, name: &str, directory: Option<Arc<dyn DirectoryLog>>) -> TestNode {
         let folder = folder();
         let options = self.options(self.token().await, name);
         let joined = self.try_join(folder.path().to_owned(), &options).await.unwrap();
-        let node = start(&self.world, &self.clock, folder, joined.identity, None, None).await;
+        let node = start(&self.world, &self.clock, folder, joined.identity, None, directory).await;
         self.world.set_address(node.id(), name, node.address);
         node
     }

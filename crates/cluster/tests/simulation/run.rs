@@ -11,7 +11,7 @@ use crate::world::World;
 /// Seeds of a usual run.
 const SEEDS: u64 = 150;
 /// Seeds within which each mutant must be found.
-const MUTANT_SEEDS: u64 = 100;
+const MUTANT_SEEDS: u64 = 400;
 /// After the last fault everybody is served within this time.
 const SERVED_MS: i64 = 6_000;
 /// After the last fault all moves end within this time: attempts that failed are repeated after a while.

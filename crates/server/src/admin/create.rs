@@ -3,25 +3,16 @@
 //!
 //! Making: an id is reserved with a note of where its store will be (durable, never given again), the store is made
 //! on the data server (repeatable), and one commit turns the note into the entry and its placement. Deleting: one
-//! commit turns entry and placement into a note, then the store is deleted, then the note. [`sweep`] finishes what
-//! was interrupted.
-
-use std::time::Duration;
+//! commit turns entry and placement into a note, then the store is deleted, then the note. [`super::sweep`] finishes
+//! what was interrupted.
 
 use sterna_base::{AccountId, Epoch, NodeId, failpoint};
 use sterna_directory::request::{NewShared, NewUser};
-use sterna_directory::{Done, PendingStore, Reader, Request, RequestError, RowKind};
+use sterna_directory::{Done, PendingStore, Request, RequestError, RowKind};
 
 use super::doors::AdminState;
 use super::problem::Problem;
 use super::resolve;
-
-/// How often stores that nobody names are looked for, in milliseconds.
-const SWEEP_INTERVAL_MS: u64 = 60_000;
-/// How old a reservation is before it counts as forgotten, in milliseconds: far longer than making an account takes.
-const RESERVATION_MS_MAX: i64 = 15 * 60 * 1000;
-/// Stores read at once.
-const SWEEP_PAGE: usize = 1000;
 
 /// The epoch of a new account.
 const FIRST_EPOCH: Epoch = Epoch(1);
@@ -149,19 +140,32 @@ impl AdminState {
         Ok(())
     }
 
-    /// Deletes a store that a note is there for, and then the note; what fails is left to [`sweep`].
-    pub(super) async fn delete_store(&self, store: &PendingStore) {
+    /// Deletes a store that a note is there for, and then the note; what fails is left to [`super::sweep`]. Says whether
+    /// the note is gone.
+    pub(super) async fn delete_store(&self, store: &PendingStore) -> bool {
         let PendingStore { account, server, epoch, .. } = *store;
+        let _turn = self.memory.deleting(account).lock().await;
+        // Somebody else may have done it meanwhile, and what is there now may be a new copy.
+        match self.directory.read(move |reader| reader.pending_store(account, server)).await {
+            Ok(Some(found)) if found.deleting => {}
+            Ok(_) => return true,
+            Err(error) => {
+                tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
+                return false;
+            }
+        }
         let deleted = self.provision.delete(account, server, epoch).await;
         self.memory.note_refusal(account, server, deleted.as_ref().err());
         if let Err(error) = deleted {
             tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
-            return;
+            return false;
         }
         failpoint::reached("main-store-gone");
-        if let Err(error) = self.directory.submit(Request::StoreGone { account, server }).await {
+        let noted = self.directory.submit(Request::StoreGone { account, server }).await;
+        if let Err(error) = &noted {
             tracing::warn!(%account, %error, "a deleted store could not be noted; it will be tried again");
         }
+        noted.is_ok()
     }
 
     /// The same for one that may have a note.
@@ -180,65 +184,4 @@ impl AdminState {
             None => Ok(()),
         }
     }
-}
-
-/// Deletes stores that were left behind by a crash or by a server that didn't answer, for as long as the node runs.
-/// Only the main node has anything to do.
-pub async fn sweep_forever(state: AdminState) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(SWEEP_INTERVAL_MS));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if state.directory.is_main()
-            && let Err(problem) = sweep(&state).await
-        {
-            tracing::warn!(cause = problem.detail, "stores that nobody uses could not be looked for");
-        }
-        if state.directory.is_main()
-            && let Err(problem) = super::failover::finish(&state).await
-        {
-            tracing::warn!(cause = problem.detail, "failovers that were interrupted could not be gone on with");
-        }
-    }
-}
-
-/// One round of [`sweep_forever`], page by page: a server that is down for long must not keep others from their turn.
-pub(super) async fn sweep(state: &AdminState) -> Result<(), Problem> {
-    let mut after = None;
-    loop {
-        let page = state.directory.read(move |reader| pending_stores(reader, after)).await?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = Some((last.account, last.server));
-        sweep_page(state, page).await?;
-    }
-}
-
-/// Stores that are being made or deleted, and whether their servers still exist.
-fn pending_stores(
-    reader: &Reader<'_>,
-    after: Option<(AccountId, NodeId)>,
-) -> Result<Vec<(PendingStore, bool)>, Problem> {
-    let pending = reader.pending_stores(after, SWEEP_PAGE)?;
-    pending.into_iter().map(|store| Ok((store, reader.server(store.server)?.is_some()))).collect()
-}
-
-async fn sweep_page(state: &AdminState, page: Vec<(PendingStore, bool)>) -> Result<(), Problem> {
-    let now = state.directory.now();
-    for (store, server_exists) in page {
-        let account = store.account;
-        if !store.deleting {
-            if now.0 - store.since.0 < RESERVATION_MS_MAX {
-                continue;
-            }
-            // From here on nobody can turn the reservation into an entry, so the store is nobody's.
-            state.directory.submit(Request::GiveUpAccount { account }).await?;
-        }
-        if server_exists {
-            state.delete_store(&store).await;
-        } else {
-            // The server was removed from the installation and its stores with it.
-            state.directory.submit(Request::StoreGone { account, server: store.server }).await?;
-        }
-    }
-    Ok(())
 }

@@ -22,12 +22,15 @@ const QUESTIONS_MAX: usize = 32;
 const SIZE_TIMEOUT_MS: u64 = 3_000;
 /// Refused deletions that are remembered.
 const REFUSALS_MAX: usize = 1000;
+/// Accounts whose stores are deleted at the same time.
+const DELETING_LOCKS: usize = 16;
 /// Jobs whose speed is remembered. All are forgotten when there are more.
 const METERS_MAX: usize = 1000;
 
 /// See the module.
 #[derive(Default)]
 pub struct Memory {
+    deleting: [tokio::sync::Mutex<()>; DELETING_LOCKS],
     sizes: Mutex<HashMap<AccountId, (u64, Timestamp)>>,
     meters: Mutex<HashMap<JobId, Meter>>,
     health: Mutex<HashMap<NodeId, Health>>,
@@ -66,6 +69,11 @@ impl Memory {
             }
             Some(_) => {}
         }
+    }
+
+    /// One after the other deletes stores of an account.
+    pub(super) fn deleting(&self, account: AccountId) -> &tokio::sync::Mutex<()> {
+        &self.deleting[(account.0 % DELETING_LOCKS as u64) as usize]
     }
 
     /// Stores that their servers refuse to delete.

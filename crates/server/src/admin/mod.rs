@@ -36,6 +36,7 @@ mod settings;
 pub mod socket;
 mod spread;
 mod status;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -47,12 +48,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, put};
 
 pub use auto_failover::watch_forever;
-pub use create::sweep_forever;
 pub use doors::{
     AdminState, JoinToken, NodeInfo, Provision, ProvisionError, StoreReport, TokenError, TokenRequest, Tokens,
 };
 pub(crate) use job_view::address_of;
 pub use memory::Memory;
+pub use sweep::sweep_forever;
 pub(crate) use view::time;
 
 /// Largest request body, in bytes.

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::doors::{
     AdminState, JoinToken, NodeInfo, Provision, ProvisionError, StoreReport, TokenError, TokenRequest, Tokens,
 };
-use super::{create, router, socket};
+use super::{router, socket, sweep};
 use crate::cli::client::{Answer, CliError, Client, path};
 use crate::cli::{Cli, Command, Exit};
 
@@ -279,15 +279,15 @@ async fn stores_that_are_left_behind_are_swept() {
     let ana = node.get(&["users", "ana@demo.test"]).await.unwrap()["id"].as_u64().unwrap();
     *node.servers.beta_is_down.lock().unwrap() = true;
     assert_eq!(node.run(&["user", "delete", "ana@demo.test", "--yes"]).await, Exit::Done);
-    create::sweep(&node.state).await.unwrap();
+    sweep::sweep(&node.state, &mut Default::default()).await.unwrap();
     *node.servers.beta_is_down.lock().unwrap() = false;
     node.log();
-    create::sweep(&node.state).await.unwrap();
+    sweep::sweep(&node.state, &mut Default::default()).await.unwrap();
     assert_eq!(node.log(), [format!("delete {ana} on beta")], "the reservation is young");
     node.clock.advance_ms(3_600_000);
-    create::sweep(&node.state).await.unwrap();
+    sweep::sweep(&node.state, &mut Default::default()).await.unwrap();
     assert_eq!(node.log(), [format!("delete {forgotten} on beta")]);
-    create::sweep(&node.state).await.unwrap();
+    sweep::sweep(&node.state, &mut Default::default()).await.unwrap();
     assert_eq!(node.log(), [""; 0]);
     assert_eq!(node.state.directory.check().await.unwrap(), [""; 0]);
 }

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::directory_nodes::numbers;
 
-/// The main node's side.
+/// The side of the main node, and of a data server that is asked by a node which can't reach the main node.
 pub struct Log {
     directory: Directory,
     modseq: watch::Receiver<u64>,

@@ -37,7 +37,8 @@ impl DirectoryNodes {
         tasks: &TaskTracker,
     ) -> Result<Arc<Self>, StorageError> {
         let facts = identity.facts();
-        let first = NodeEntry { id: facts.main, name: "main".to_owned(), address: facts.main_address.clone() };
+        let (id, address) = (facts.main, facts.main_address.clone());
+        let first = NodeEntry { id, name: "main".to_owned(), address, is_data: false };
         let nodes = DirectoryNodes {
             directory: directory.clone(),
             known: RwLock::default(),
@@ -69,7 +70,8 @@ impl DirectoryNodes {
     pub async fn reload(&self) -> Result<(), StorageError> {
         let servers = self.directory.servers().await?.into_iter().map(|found| found.value);
         let entry = |server: sterna_directory::Server| {
-            (server.id, NodeEntry { id: server.id, name: server.name, address: server.address })
+            let (id, is_data) = (server.id, server.roles.data);
+            (id, NodeEntry { id, name: server.name, address: server.address, is_data })
         };
         let mut known: HashMap<_, _> = servers.map(entry).collect();
         let main = known.entry(self.first.id).or_insert_with(|| self.first.clone());
@@ -100,6 +102,13 @@ impl Nodes for DirectoryNodes {
 
     fn main(&self) -> Option<NodeId> {
         Some(self.main)
+    }
+
+    fn data_nodes(&self) -> Vec<NodeId> {
+        let known = self.known.read();
+        let mut nodes: Vec<_> = known.values().filter(|entry| entry.is_data).map(|entry| entry.id).collect();
+        nodes.sort_unstable();
+        nodes
     }
 }
 

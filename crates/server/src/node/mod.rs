@@ -282,9 +282,10 @@ impl Parts {
         }
     }
 
-    /// On the main node: what the others follow.
+    /// On the main node: what the others follow. On a data server: the same, for those who can't reach the main node.
     fn directory_log(&self) -> Option<Arc<dyn DirectoryLog>> {
-        self.directory.is_main().then(|| Log::new(self.directory.clone(), &self.stop, &self.tasks) as _)
+        let is_asked = self.directory.is_main() || self.config.has(Role::Data);
+        is_asked.then(|| Log::new(self.directory.clone(), &self.stop, &self.tasks) as _)
     }
 
     /// On the main node: who lets others in.

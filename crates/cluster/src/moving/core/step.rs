@@ -155,11 +155,12 @@ fn copying(row: &MoveView, answers: &Answers, not_before: Option<Timestamp>, now
     if let Some(until) = not_before.filter(is_early) {
         return Step::Wait { until };
     }
-    // The source last, because it changes with every commit.
+    // The source last, because it changes with every commit. And again after each answer of the target: a cut-over that
+    // is begun while the source can't be asked any more keeps the account from being served until it is given up.
     if !answers.target.is_fresh(now) {
         return answers.target.wait_long_or(Step::AskTarget, now);
     }
-    if !answers.source.is_fresh(now) {
+    if !answers.source.is_fresh(now) || answers.source.answered_at < answers.target.answered_at {
         return answers.source.wait_long_or(Step::AskSource, now);
     }
     match (&answers.source.said, &answers.target.said) {
