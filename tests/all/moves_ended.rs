@@ -176,16 +176,12 @@ impl Stage<'_> {
 
     fn ends_while_releasing(&mut self, failpoint: &str, node: &str) {
         self.installation.move_to(BEN, "alpha");
-        self.home();
+        self.installation.move_to(BEN, "beta");
+        self.installation.give_up_moves();
         self.installation.arm(node, failpoint, Strike::End);
         drop(self.installation.admin("main", &["account", "release", BEN, "--on", "alpha", "--yes"]));
         self.returns(node, failpoint);
         self.keeps_what_it_had();
-        // What is left to be deleted is looked for every minute, and at each start.
-        if node != "main" {
-            self.installation.kill("main");
-            self.installation.serve("main");
-        }
     }
 }
 

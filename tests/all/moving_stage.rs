@@ -71,6 +71,11 @@ impl Stage<'_> {
     /// Begins a move to alpha; the main node may stop before it answers, so nobody waits for that.
     pub fn begin(&self) {
         self.ledger.grows_by(ACKNOWLEDGED_BEFORE);
+        // A server that was cut off just now can't be asked for its free space yet.
+        until("a move could begin", SERVED_WITHIN, || {
+            let args = ["account", "move", BEN, "--to", "alpha", "--dry-run"];
+            self.installation.admin("main", &args).status.success().then_some(())
+        });
         let mut command =
             self.installation.admin_command("main", &["account", "move", BEN, "--to", "alpha", "--detach"]);
         std::thread::spawn(move || command.output());
@@ -118,6 +123,8 @@ impl Stage<'_> {
         self.installation.give_up_moves();
         self.installation.move_to(BEN, "beta");
         self.installation.give_up_moves();
+        // A copy that follows in reverse would come to steps of a move before there is one.
+        self.installation.release(BEN, "alpha");
         self.ledger.grows_by(2);
     }
 }

@@ -14,6 +14,9 @@ const MOVED_WITHIN: Duration = Duration::from_secs(150);
 /// How long it may take until a job that was aborted is over.
 const ABORTED_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long it may take until a copy is let go.
+const RELEASED_WITHIN: Duration = Duration::from_secs(30);
+
 impl Installation {
     /// Where the account lives, by the main node.
     pub fn server_of(&self, address: &str) -> Option<String> {
@@ -81,6 +84,18 @@ impl Installation {
                 drop(self.admin("main", &["job", "abort", &id]));
             }
             jobs.is_empty().then_some(())
+        });
+    }
+
+    /// Deletes the copy that a server keeps of an account that was moved away from it, if it does.
+    ///
+    /// # Panics
+    /// When there still is one after a while.
+    pub fn release(&self, address: &str, server: &str) {
+        until(&format!("{server} keeps no copy of {address}"), RELEASED_WITHIN, || {
+            drop(self.admin("main", &["account", "release", address, "--on", server, "--yes"]));
+            let copies = self.json(&["account", "standby", address])?;
+            copies.as_array()?.is_empty().then_some(())
         });
     }
 

@@ -121,13 +121,17 @@ impl Driver {
 
     /// Works on one move until it is over, or paused.
     async fn drive(&self, account: AccountId) {
-        let (mut said, mut changed) = (Said::default(), self.book.changed());
+        let (mut said, mut refused, mut changed) = (Said::default(), None, self.book.changed());
         loop {
             changed.mark_unchanged();
             let progress = match self.step(account, &mut said).await {
                 Ok(progress) => progress,
                 Err(error) => {
-                    tracing::warn!(%account, %error, "a step of a move failed in the directory; it is tried again");
+                    let error = error.to_string();
+                    if refused.as_ref() != Some(&error) {
+                        tracing::warn!(%account, %error, "a step of a move failed in the directory; it is tried again");
+                    }
+                    refused = Some(error);
                     Progress::Waits(self.clock.now().plus_ms(MOVES_ROUND_MS as i64))
                 }
             };

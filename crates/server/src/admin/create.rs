@@ -10,7 +10,7 @@ use sterna_base::{AccountId, Epoch, NodeId, failpoint};
 use sterna_directory::request::{NewShared, NewUser};
 use sterna_directory::{Done, PendingStore, Request, RequestError, RowKind};
 
-use super::doors::AdminState;
+use super::doors::{AdminState, ProvisionError};
 use super::problem::Problem;
 use super::resolve;
 
@@ -45,6 +45,16 @@ impl NewEntry {
             NewEntry::Shared(new) => Request::CreateShared { id, new, server },
         }
     }
+}
+
+/// What came of deleting a store that a note is there for.
+pub(super) enum Deletion {
+    /// It is gone, and so is the note.
+    Done,
+    /// It is tried again.
+    Failed,
+    /// It is tried again when the server answers.
+    Unanswered,
 }
 
 impl AdminState {
@@ -140,32 +150,32 @@ impl AdminState {
         Ok(())
     }
 
-    /// Deletes a store that a note is there for, and then the note; what fails is left to [`super::sweep`]. Says whether
-    /// the note is gone.
-    pub(super) async fn delete_store(&self, store: &PendingStore) -> bool {
+    /// Deletes a store that a note is there for, and then the note; what fails is left to [`super::sweep`].
+    pub(super) async fn delete_store(&self, store: &PendingStore) -> Deletion {
         let PendingStore { account, server, epoch, .. } = *store;
         let _turn = self.memory.deleting(account).lock().await;
         // Somebody else may have done it meanwhile, and what is there now may be a new copy.
         match self.directory.read(move |reader| reader.pending_store(account, server)).await {
             Ok(Some(found)) if found.deleting => {}
-            Ok(_) => return true,
+            Ok(_) => return Deletion::Done,
             Err(error) => {
                 tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
-                return false;
+                return Deletion::Failed;
             }
         }
         let deleted = self.provision.delete(account, server, epoch).await;
         self.memory.note_refusal(account, server, deleted.as_ref().err());
         if let Err(error) = deleted {
             tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
-            return false;
+            let is_silent = matches!(error, ProvisionError::Unreachable { .. });
+            return if is_silent { Deletion::Unanswered } else { Deletion::Failed };
         }
         failpoint::reached("main-store-gone");
-        let noted = self.directory.submit(Request::StoreGone { account, server }).await;
-        if let Err(error) = &noted {
+        if let Err(error) = self.directory.submit(Request::StoreGone { account, server }).await {
             tracing::warn!(%account, %error, "a deleted store could not be noted; it will be tried again");
+            return Deletion::Failed;
         }
-        noted.is_ok()
+        Deletion::Done
     }
 
     /// The same for one that may have a note.
