@@ -55,9 +55,6 @@ fn cuts(one: &str, other: &str, copying: Meanwhile, sealed: Meanwhile) {
 
 #[test]
 fn links_that_are_cut_in_a_move_and_come_back_lose_nothing() {
-    if !crate::moving_stage::is_soak() {
-        return;
-    }
     use Meanwhile::{Anything, Served};
     // Source and target: beta and alpha. A sealed account goes back to its source when the target can't be asked, or
     // can't ask the source. When the main node can't ask the source, that hears of its account's new epoch from alpha.

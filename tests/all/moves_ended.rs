@@ -187,9 +187,6 @@ impl Stage<'_> {
 
 #[test]
 fn a_node_that_ends_at_any_step_of_a_move_loses_nothing() {
-    if !crate::moving_stage::is_soak() {
-        return;
-    }
     let mut installation = Installation::new();
     installation.start_main("main", Default::default());
     for (name, roles) in [("edge", "edge"), ("alpha", "data"), ("beta", "data")] {

@@ -29,9 +29,6 @@ fn is_said(stage: &Stage<'_>) {
 
 #[test]
 fn a_target_with_a_full_disk_leaves_the_account_where_it_was_and_goes_on_when_there_is_room() {
-    if !crate::moving_stage::is_soak() {
-        return;
-    }
     let Some(disk) = Disk::new(DISK_BYTES) else { return };
     play(Setting { disk: Some(("alpha", &disk)), ..Setting::PLAIN }, |stage| {
         disk.fill();
@@ -57,9 +54,6 @@ fn a_target_with_a_full_disk_leaves_the_account_where_it_was_and_goes_on_when_th
 
 #[test]
 fn a_source_with_a_full_disk_at_the_seal_is_read_and_has_its_account_back() {
-    if !crate::moving_stage::is_soak() {
-        return;
-    }
     let Some(disk) = Disk::new(DISK_BYTES) else { return };
     play(Setting { disk: Some(("beta", &disk)), ..Setting::PLAIN }, |stage| {
         for failpoint in ["source-sealing", "source-sealed"] {

@@ -99,9 +99,6 @@ fn edge_stands(stage: &mut Stage<'_>) {
 
 #[test]
 fn who_stands_for_half_a_minute_in_a_move_neither_serves_nor_loses_what_is_elsewhere_now() {
-    if !crate::moving_stage::is_soak() {
-        return;
-    }
     let parts: [fn(&mut Stage<'_>); 6] = [
         main_stands,
         source_stands,

@@ -193,8 +193,3 @@ pub fn play(setting: Setting<'_>, part: impl FnOnce(&mut Stage<'_>)) {
     }
     installation.is_sound();
 }
-
-/// Whether the minutes of `cargo xtask soak` are there: each of these tests takes several.
-pub fn is_soak() -> bool {
-    std::env::var_os("STERNA_SOAK").is_some()
-}

@@ -23,7 +23,7 @@ const USAGE: &str = "cargo xtask TASK
   imap-table     write the table of IMAP's RFCs (docs/internals/imap.md), which tidy keeps true
   bench [ARGS]   the same work on Sterna, Dovecot and Cyrus, in one run (installs the peers; needs root);
                  bench move: what moves cost, and how fast they are
-  soak [ROUNDS]  new seeds for what the tests draw and simulate, and moves under lasting faults
+  soak [ROUNDS]  new seeds for what the tests draw and simulate, and moves under faults again
   fuzz [TARGET]  fuzz one target, or each for a minute
 ";
 

@@ -1,5 +1,5 @@
 //! `cargo xtask soak [ROUNDS]`: the tests that draw their input, with seeds nobody has seen yet, and moves under faults
-//! that take minutes each.
+//! over and over: at which moment a fault meets a move is never the same twice.
 //!
 //! `cargo xtask test` draws the same input everywhere: what lands is judged by the change alone, new input
 //! is looked for here. A round that fails prints the seed that fails again.
@@ -36,7 +36,7 @@ pub fn run(rounds: Option<&str>) -> Result<()> {
         )?;
         run::cargo(&["build", "--locked", "--package", "sterna-server"])?;
         let moves = ["test", "--locked", "--package", "sterna-tests", "--test", "all", "moves_"];
-        run::cargo_with(&[("STERNA_SOAK", "1")], &moves)?;
+        run::cargo(&moves)?;
     }
     Ok(())
 }
