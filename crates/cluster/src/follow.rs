@@ -220,8 +220,8 @@ impl Follower {
         }
     }
 
-    /// Asks once, and says whether there is more to be asked. Only the main node's word empties a copy: a neighbour that
-    /// is behind, or has another history, has nothing to say.
+    /// Asks once, and says whether there is more to be asked. Only the main node's word empties a copy: a neighbour
+    /// that is behind, or has another history, has nothing to say.
     async fn ask_neighbour(&self, peer: &Arc<Peer>) -> Result<bool, String> {
         let (after, known) = self.copy.position().await?;
         let query = LogQuery { after, known, wait_ms: 0, limit: LOG_PAGE_ROWS_MAX };

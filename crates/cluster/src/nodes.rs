@@ -49,8 +49,8 @@ pub trait Nodes: Send + Sync {
     /// The node that owns the directory; the only one whose control calls are taken.
     fn main(&self) -> Option<NodeId>;
 
-    /// The nodes that hold accounts, in the order of their ids. Each of them has a copy of the directory, and tells it to
-    /// those that can't reach the main node.
+    /// The nodes that hold accounts, in the order of their ids. Each of them has a copy of the directory, and tells it
+    /// to those that can't reach the main node.
     fn data_nodes(&self) -> Vec<NodeId>;
 }
 

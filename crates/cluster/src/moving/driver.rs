@@ -224,8 +224,8 @@ impl Driver {
         Ok(Progress::GoesOn)
     }
 
-    /// The answer to a question, unless the move is to be paused or given up meanwhile: a server that hangs must not keep
-    /// the administrator waiting.
+    /// The answer to a question, unless the move is to be paused or given up meanwhile: a server that hangs must not
+    /// keep the administrator waiting.
     async fn wanted<T>(&self, account: AccountId, question: impl Future<Output = T>) -> Option<T> {
         let mut changed = self.book.changed();
         tokio::pin!(question);
