@@ -40,9 +40,13 @@ mod awkward;
 mod compressed;
 #[path = "../../crates/protocols/tests/imap/condstore.rs"]
 mod condstore;
+#[path = "../../crates/protocols/tests/imap/contexts.rs"]
+mod contexts;
 #[path = "../../crates/protocols/tests/imap/dialog.rs"]
 #[allow(dead_code)] // what only `ends` and `faults` use
 mod dialog;
+#[path = "../../crates/protocols/tests/imap/esearches.rs"]
+mod esearches;
 #[path = "../../crates/protocols/tests/imap/fetches.rs"]
 mod fetches;
 #[path = "../../crates/protocols/tests/imap/gone.rs"]

@@ -116,8 +116,14 @@ const ENTRIES: &[Entry] = &[
         ("sorts.rs", "THREAD REFERENCES"),
     ),
     built("5258", "Extended LIST", &["LIST-EXTENDED"], &["command/list.rs"], ("listings.rs", "RECURSIVEMATCH")),
-    built("5267", "ESORT and CONTEXT", &["ESORT"], &["command/sort.rs"], ("sorts.rs", "SORT RETURN"))
-        .but("CONTEXT is not built"),
+    built(
+        "5267",
+        "ESORT, and results kept up to date",
+        &["ESORT", "CONTEXT=SEARCH"],
+        &["command/sort.rs", "contexts.rs"],
+        ("contexts.rs", "RETURN (UPDATE"),
+    )
+    .but("CONTEXT=SORT is not built"),
     built(
         "5464, 9590",
         "Entries about mailboxes",
@@ -145,7 +151,13 @@ const ENTRIES: &[Entry] = &[
         &["command/vanished.rs", "command/store.rs"],
         ("qresync.rs", "VANISHED (EARLIER)"),
     ),
-    missing("7377", "MULTISEARCH"),
+    built(
+        "7377",
+        "Search in several mailboxes",
+        &["MULTISEARCH"],
+        &["command/esearch.rs"],
+        ("esearches.rs", "ESEARCH IN"),
+    ),
     missing("7628", "OAUTHBEARER"),
     built(
         "5802, 7677, 9266",

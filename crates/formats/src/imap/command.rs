@@ -79,6 +79,8 @@ pub enum Body {
     GetQuotaRoot(String),
     /// SETQUOTA, whatever its arguments
     SetQuota,
+    /// ESEARCH (RFC 7377); it may be used without a mailbox that is selected
+    Esearch { sources: Vec<SearchSource>, search: Search },
     /// IDLE
     Idle,
     /// CHECK
@@ -91,6 +93,8 @@ pub enum Body {
     Expunge,
     /// UID EXPUNGE
     UidExpunge(SequenceSet),
+    /// CANCELUPDATE (RFC 5267): these tags
+    CancelUpdate(Vec<String>),
     /// SEARCH
     Search(Search),
     /// SORT
@@ -140,12 +144,14 @@ impl Body {
             Body::GetQuota(_) => "GETQUOTA",
             Body::GetQuotaRoot(_) => "GETQUOTAROOT",
             Body::SetQuota => "SETQUOTA",
+            Body::Esearch { .. } => "ESEARCH",
             Body::Idle => "IDLE",
             Body::Check => "CHECK",
             Body::Close => "CLOSE",
             Body::Unselect => "UNSELECT",
             Body::Expunge => "EXPUNGE",
             Body::UidExpunge(_) => "UID EXPUNGE",
+            Body::CancelUpdate(_) => "CANCELUPDATE",
             Body::Search(_) => "SEARCH",
             Body::Sort(_) => "SORT",
             Body::Thread(_) => "THREAD",
@@ -255,6 +261,25 @@ pub struct Search {
     pub keys: Vec<SearchKey>,
 }
 
+/// `filter-mailboxes` (RFC 5465 section 8, RFC 7377 section 4): which mailboxes are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchSource {
+    /// selected
+    Selected,
+    /// inboxes: to which mail is delivered
+    Inboxes,
+    /// personal: the user's own
+    Personal,
+    /// subscribed
+    Subscribed,
+    /// subtree: these and all below them
+    Subtree(Vec<String>),
+    /// subtree-one: these and those right below them
+    SubtreeOne(Vec<String>),
+    /// mailboxes
+    Mailboxes(Vec<String>),
+}
+
 /// RETURN (..) of RFC 4731 and 5182; RETURN () is ALL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SearchReturn {
@@ -270,6 +295,10 @@ pub struct SearchReturn {
     pub save: bool,
     /// PARTIAL
     pub partial: Option<PartialRange>,
+    /// UPDATE: the result is kept up to date (RFC 5267); CONTEXT is a hint that needs no help here
+    pub update: bool,
+    /// CONTEXT
+    pub context: bool,
 }
 
 /// `partial-range` of RFC 9394: positions in a result, from one on.

@@ -86,6 +86,14 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
             lexer.sp()?;
             Ok(Body::Status { mailbox, items: lexer.status_att_list()? })
         }
+        "CANCELUPDATE" => {
+            let mut tags = vec![text(lexer)?];
+            while lexer.take(b' ') {
+                tags.push(text(lexer)?);
+            }
+            Ok(Body::CancelUpdate(tags))
+        }
+        "ESEARCH" => lexer.parse_esearch(),
         "SETACL" => {
             let mailbox = lexer.mailbox()?;
             let identifier = identifier(lexer)?;

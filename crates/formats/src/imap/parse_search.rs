@@ -1,8 +1,11 @@
 //! SEARCH: keys, charset and results.
 
-use super::command::{DateTest, PartialRange, Search, SearchKey, SearchReturn};
+use super::command::{Body, DateTest, PartialRange, Search, SearchKey, SearchReturn, SearchSource};
 use super::date::parse_date;
 use super::lexer::{DEPTH_MAX, Lexer, Result};
+
+/// Most mailboxes named in one ESEARCH.
+const SOURCES_MAX: usize = 1000;
 
 /// Most keys in one SEARCH.
 const KEYS_MAX: usize = 1000;
@@ -18,6 +21,40 @@ impl Lexer<'_> {
             self.sp()?;
         }
         self.search_keys(uid, returns, charset.as_deref())
+    }
+
+    /// What follows ESEARCH (RFC 7377 section 4): the selected mailbox when none is named.
+    pub fn parse_esearch(&mut self) -> Result<Body> {
+        let mut sources = vec![SearchSource::Selected];
+        if self.keyword("IN") {
+            self.sp()?;
+            sources = self.list(Lexer::filter_mailboxes)?;
+            if sources.is_empty() {
+                return self.error("mailboxes to search");
+            }
+            self.sp()?;
+        }
+        Ok(Body::Esearch { sources, search: self.parse_search(true)? })
+    }
+
+    fn filter_mailboxes(&mut self) -> Result<SearchSource> {
+        // There are no scope options; what looks like some is none of these words.
+        match self.atom()?.to_ascii_lowercase().as_str() {
+            "selected" => Ok(SearchSource::Selected),
+            "inboxes" => Ok(SearchSource::Inboxes),
+            "personal" => Ok(SearchSource::Personal),
+            "subscribed" => Ok(SearchSource::Subscribed),
+            "subtree" => self.one_or_more_mailbox().map(SearchSource::Subtree),
+            "subtree-one" => self.one_or_more_mailbox().map(SearchSource::SubtreeOne),
+            "mailboxes" => self.one_or_more_mailbox().map(SearchSource::Mailboxes),
+            _ => self.error("mailboxes to search"),
+        }
+    }
+
+    fn one_or_more_mailbox(&mut self) -> Result<Vec<String>> {
+        self.sp()?;
+        let names = if self.peek() == Some(b'(') { self.list(Lexer::mailbox)? } else { vec![self.mailbox()?] };
+        if names.is_empty() || names.len() > SOURCES_MAX { self.error("1 to 1000 mailboxes") } else { Ok(names) }
     }
 
     /// `RETURN (..)` and a space, if it is there.
@@ -60,6 +97,8 @@ impl Lexer<'_> {
                 "ALL" => returns.all = true,
                 "COUNT" => returns.count = true,
                 "SAVE" => returns.save = true,
+                "UPDATE" => returns.update = true,
+                "CONTEXT" => returns.context = true,
                 "PARTIAL" if returns.partial.is_none() => {
                     lexer.sp()?;
                     returns.partial = Some(lexer.partial_range()?);

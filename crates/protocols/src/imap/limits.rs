@@ -48,6 +48,12 @@ pub const HEADER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Pieces of a part up to this many bytes are decoded where they are read; larger ones on a blocking thread.
 pub const DECODED_AT_ONCE_BYTES: usize = 8 * 1024;
 
+/// Searches that one session keeps up to date.
+pub const CONTEXTS_MAX: usize = 16;
+
+/// Mailboxes that one ESEARCH looks through.
+pub const SEARCHED_MAILBOXES_MAX: usize = 10_000;
+
 /// Bytes of messages that the searches of all sessions hold at once. Decoding takes a few times that for a moment.
 pub const SEARCHED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 

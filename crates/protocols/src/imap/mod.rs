@@ -5,6 +5,7 @@
 //! what others did.
 
 mod command;
+mod contexts;
 mod deflate;
 mod ghosts;
 mod io;

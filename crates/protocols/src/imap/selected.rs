@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sterna_account::{Account, Rights};
 use sterna_base::{ContainerId, Modseq, Uid};
 
+use super::contexts::Context;
 use super::picture::Position;
 use super::view::View;
 
@@ -24,6 +25,8 @@ pub struct Selected {
     pub recent_from: Uid,
     /// The result of the last SEARCH with SAVE (RFC 5182).
     pub saved: Vec<Uid>,
+    /// Searches that are kept up to date.
+    pub contexts: Vec<Context>,
     /// How many keywords the client was told of.
     pub keywords_told: usize,
     /// Commits of this session whose changes of flags need not be told (.SILENT).
@@ -53,6 +56,7 @@ impl Selected {
             position,
             recent_from,
             saved,
+            contexts: Vec::new(),
             keywords_told,
             silent,
             session,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BufMut;
 use sterna_account::{Account, AccountError, Committed, Mutation, Rights};
-use sterna_base::{AccountId, Modseq, OperationId};
+use sterna_base::{AccountId, Modseq, OperationId, Uid};
 use sterna_formats::imap::append::AppendVerb;
 use sterna_formats::imap::command::{Sort, Thread};
 use sterna_formats::imap::{Body, Frame, Framer, command, tag_of};
@@ -270,6 +270,7 @@ impl Session {
             Body::GetQuota(root) => commands::getquota::run(self, &root).await,
             Body::GetQuotaRoot(mailbox) => commands::getquota::root(self, &mailbox).await,
             Body::SetQuota => commands::getquota::set(),
+            Body::Esearch { sources, search } => commands::esearch::run(self, &sources, search).await,
             Body::Idle => commands::idle::run(self).await,
             body if self.selected.is_some() || self.mailbox_gone => self.dispatch_selected(body).await,
             _ => Ok(Reply::bad("Select a mailbox first")),
@@ -289,6 +290,10 @@ impl Session {
             Body::Unselect => commands::close::run(self, false).await,
             Body::Expunge => commands::expunge::run(self, None).await,
             Body::UidExpunge(set) => commands::expunge::run(self, Some(set)).await,
+            Body::CancelUpdate(tags) => {
+                self.selected()?.cancel_contexts(&tags);
+                Ok(Reply::ok("No further updates"))
+            }
             Body::Search(search) => commands::search::run(self, search).await,
             Body::Sort(sort) => commands::sort::run(self, sort).await,
             Body::Thread(thread) => commands::thread::run(self, thread).await,
@@ -379,8 +384,10 @@ impl Session {
     /// Refreshes the selected mailbox and writes what the client doesn't know.
     pub async fn tell(&mut self, expunge: bool) -> Result<(), AccountError> {
         self.refresh_selected().await?;
+        self.begin_contexts(expunge);
+        let mut known = Uid(0);
         if let Some(selected) = &mut self.selected {
-            let known = selected.position.next;
+            known = selected.position.next;
             updates::write(selected, self.enabled, expunge, &mut self.io.output);
             let next = selected.position.next;
             if next > known && !selected.read_only {
@@ -388,6 +395,7 @@ impl Session {
                 self.shared.registry.claim((selected.account.id(), selected.id), next);
             }
         }
+        self.update_contexts(known).await?;
         self.tell_metadata().await
     }
 

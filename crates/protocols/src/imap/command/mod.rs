@@ -14,6 +14,7 @@ pub mod create;
 pub mod delete;
 pub mod deleteacl;
 pub mod enable;
+pub mod esearch;
 pub mod expunge;
 pub mod fetch;
 pub mod getacl;

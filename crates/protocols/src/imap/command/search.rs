@@ -46,9 +46,17 @@ pub async fn run(session: &mut Session, search: Search) -> Outcome {
         return Ok(refused);
     }
     let Search { uid, returns, keys, .. } = search;
+    let updates = returns.is_some_and(|returns| returns.update);
+    let tag = session.tag.clone();
+    if updates && session.selected()?.has_context(&tag) {
+        return Ok(Reply::bad("A search of this tag is kept up to date already"));
+    }
     let program = Program::new(session, keys)?;
     let found = program.find(session).await?;
     search_result::respond(session, "SEARCH", uid, returns, &found, program.has_modseq)?;
+    if updates {
+        session.keep_context(program, uid, &found)?;
+    }
     Ok(Reply::ok("Done"))
 }
 
@@ -98,11 +106,19 @@ impl Program {
     /// # Errors
     /// When the account can't be read.
     pub async fn find(&self, session: &mut Session) -> Result<Vec<Picked>, Fail> {
-        find(session, &self.key, &self.sets).await
+        find(session, &self.key, &self.sets, Wanted::all()).await
+    }
+
+    /// Those among these.
+    ///
+    /// # Errors
+    /// When the account can't be read.
+    pub async fn find_among(&self, session: &mut Session, uids: &UidSet) -> Result<Vec<Picked>, Fail> {
+        find(session, &self.key, &self.sets, Wanted::of(uids)).await
     }
 }
 
-async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec<Picked>, Fail> {
+async fn find(session: &mut Session, key: &SearchKey, sets: &Sets, mut wanted: Wanted) -> Result<Vec<Picked>, Fail> {
     let account = session.selected_account()?;
     let selected = session.selected()?;
     let (container, recent_from) = (selected.id, selected.recent_from);
@@ -113,7 +129,7 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets) -> Result<Vec
     let needles = Arc::new(Needles::of(key));
     let now = session.shared.clock.now();
     let parts = ItemParts { summary: true, body: !needles.is_empty() };
-    let (mut wanted, mut looked_at) = (Wanted::all(), 0);
+    let mut looked_at = 0;
     let mut found = Vec::new();
     loop {
         let step = wanted.next(session.selected()?, STEP_MESSAGES);
@@ -176,7 +192,7 @@ async fn look_inside(
 }
 
 /// Whether the key or one inside it is such a one.
-fn contains(key: &SearchKey, such: &dyn Fn(&SearchKey) -> bool) -> bool {
+pub fn contains(key: &SearchKey, such: &dyn Fn(&SearchKey) -> bool) -> bool {
     such(key)
         || match key {
             SearchKey::Not(inner) => contains(inner, such),

@@ -1,7 +1,7 @@
 //! What SEARCH and SORT answer: the plain lists, and the results of RETURN (RFC 4731, 5182, 5267, 9394).
 
 use bytes::{BufMut, BytesMut};
-use sterna_base::{Modseq, Uid};
+use sterna_base::{Modseq, Uid, UidValidity};
 use sterna_formats::imap::command::{PartialRange, SearchReturn};
 use sterna_formats::imap::write::{self, number};
 
@@ -34,9 +34,46 @@ pub fn respond(
         plain(command, &numbers, modseq, out);
     } else {
         let returns = returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
-        extended(&tag, uid, returns, &numbers, modseq, out);
+        correlator(&tag, None, out);
+        extended(uid, returns, &numbers, modseq, out);
     }
     Ok(())
+}
+
+/// The same for one of several mailboxes, by UID (RFC 7377 section 2.1).
+pub fn of_mailbox(
+    session: &mut Session,
+    (mailbox, uid_validity): (&str, UidValidity),
+    returns: Option<SearchReturn>,
+    found: &[Picked],
+    has_modseq: bool,
+) -> Result<(), Fail> {
+    let modseq = highest_modseq(returns, found).filter(|_| has_modseq);
+    let returns = returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
+    if returns.save {
+        session.selected()?.saved = saved(returns, found);
+        if returns == (SearchReturn { save: true, ..SearchReturn::default() }) {
+            return Ok(());
+        }
+    }
+    let numbers: Vec<u32> = found.iter().map(|picked| picked.uid.0).collect();
+    let (tag, utf8) = (session.tag.clone(), session.enabled.utf8);
+    let out = &mut session.io.output;
+    correlator(&tag, Some((mailbox, uid_validity, utf8)), out);
+    extended(true, returns, &numbers, modseq, out);
+    Ok(())
+}
+
+/// `* ESEARCH (TAG ..)`, with the mailbox where that is not the selected one.
+fn correlator(tag: &str, of: Option<(&str, UidValidity, bool)>, out: &mut BytesMut) {
+    out.extend_from_slice(b"* ESEARCH (TAG ");
+    write::string(tag.as_bytes(), false, out);
+    if let Some((mailbox, uid_validity, utf8)) = of {
+        out.extend_from_slice(b" MAILBOX ");
+        write::mailbox(mailbox, utf8, out);
+        out.extend_from_slice(format!(" UIDVALIDITY {uid_validity}").as_bytes());
+    }
+    out.put_u8(b')');
 }
 
 fn plain(command: &str, numbers: &[u32], modseq: Option<Modseq>, out: &mut BytesMut) {
@@ -52,10 +89,7 @@ fn plain(command: &str, numbers: &[u32], modseq: Option<Modseq>, out: &mut Bytes
     out.extend_from_slice(b"\r\n");
 }
 
-fn extended(tag: &str, uid: bool, returns: SearchReturn, numbers: &[u32], modseq: Option<Modseq>, out: &mut BytesMut) {
-    out.extend_from_slice(b"* ESEARCH (TAG ");
-    write::string(tag.as_bytes(), false, out);
-    out.put_u8(b')');
+fn extended(uid: bool, returns: SearchReturn, numbers: &[u32], modseq: Option<Modseq>, out: &mut BytesMut) {
     if uid {
         out.extend_from_slice(b" UID");
     }

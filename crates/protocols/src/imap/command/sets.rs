@@ -59,6 +59,12 @@ impl Wanted {
         Wanted { ranges: vec![(1, u32::MAX)], by_uid: true, after: Uid(0) }
     }
 
+    /// These.
+    pub fn of(uids: &UidSet) -> Self {
+        let ranges = uids.ranges().iter().map(|(low, high)| (low.0, high.0)).collect();
+        Wanted { ranges, by_uid: true, after: Uid(0) }
+    }
+
     /// Those of its messages that pass, and of these the ones in a range of positions (RFC 9394 section 3.3).
     pub fn part(mut self, selected: &Selected, range: PartialRange, passes: impl Fn(&Picked) -> bool) -> Self {
         let mut uids = Vec::new();

@@ -35,6 +35,10 @@ pub async fn run(session: &mut Session, sort: Sort) -> Outcome {
     let found = program.find(session).await?;
     let found = order(session, found, criteria).await?;
     search_result::respond(session, "SORT", uid, returns, &found, program.has_modseq)?;
+    if returns.is_some_and(|returns| returns.update) {
+        // RFC 5267 section 4.3.1; CONTEXT=SORT is not announced.
+        session.refuse_context("Sorted results are not kept up to date");
+    }
     Ok(Reply::ok("Done"))
 }
 
