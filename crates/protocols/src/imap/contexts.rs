@@ -1,5 +1,5 @@
-//! Searches whose results are kept up to date (RETURN (UPDATE), CONTEXT=SEARCH, RFC 5267 section 4.3). Only what changed
-//! is looked at again, whatever the size of the mailbox and of the result.
+//! Searches whose results are kept up to date (RETURN (UPDATE), CONTEXT=SEARCH, RFC 5267 section 4.3). Only what
+//! changed is looked at again, whatever the size of the mailbox and of the result.
 
 use std::collections::BTreeSet;
 
@@ -127,7 +127,9 @@ impl Context {
         let open = std::mem::take(&mut self.open);
         let no_more = open.iter().filter(|uid| !matching.contains(uid) && self.members.contains(uid));
         let removed: Vec<Picked> = no_more.filter_map(|uid| of(*uid)).collect();
-        removed.iter().for_each(|picked| drop(self.members.remove(&picked.uid)));
+        for picked in &removed {
+            self.members.remove(&picked.uid);
+        }
         let added: Vec<Picked> = found.iter().filter(|picked| self.members.insert(picked.uid)).copied().collect();
         self.write("REMOVEFROM", &removed, out);
         self.write("ADDTO", &added, out);
