@@ -158,7 +158,14 @@ const ENTRIES: &[Entry] = &[
         &["command/esearch.rs"],
         ("esearches.rs", "ESEARCH IN"),
     ),
-    missing("7628", "OAUTHBEARER"),
+    built(
+        "7628",
+        "Log-in by tokens",
+        &["AUTH=OAUTHBEARER", "AUTH=XOAUTH2"],
+        &["command/bearer.rs", "/crates/formats/src/sasl.rs", "/crates/directory/src/auth/bearer.rs"],
+        ("tokens.rs", "OAUTHBEARER"),
+    )
+    .but("where the setting `oauth.introspection-url` names somebody to ask (RFC 7662)"),
     built(
         "5802, 7677, 9266",
         "SCRAM-SHA-256, bound to the connection",

@@ -31,6 +31,20 @@ pub trait Authenticator: Send + Sync {
     /// [`LoginError`].
     async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError>;
 
+    /// Whether log-in by a bearer token is offered (RFC 7628).
+    async fn offers_bearer(&self) -> bool {
+        false
+    }
+
+    /// Whether whoever issued the token says that it is good, and whose it is.
+    ///
+    /// # Errors
+    /// [`LoginError`]; [`LoginError::Unavailable`] when the issuer can't be asked.
+    async fn bearer(&self, attempt: BearerAttempt<'_>) -> Result<Login, LoginError> {
+        let _ = attempt;
+        Err(LoginError::Invalid)
+    }
+
     /// Whether SCRAM-SHA-256 is offered to clients: users must have verifiers then.
     async fn offers_scram(&self) -> bool {
         false
@@ -59,6 +73,19 @@ pub trait Authenticator: Send + Sync {
         let _ = (attempt, auth_message, proof);
         Err(LoginError::Invalid)
     }
+}
+
+/// Someone wants in with a token.
+#[derive(Clone, Debug)]
+pub struct BearerAttempt<'a> {
+    /// The name given, if one was: the token must be of the same user.
+    pub login: Option<&'a str>,
+    /// The token.
+    pub token: &'a Secret,
+    /// For the log line and for throttling.
+    pub protocol: &'static str,
+    /// Where the connection comes from.
+    pub peer: IpAddr,
 }
 
 /// Someone wants in without showing the password.

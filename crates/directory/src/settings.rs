@@ -25,6 +25,15 @@ pub const FULL_MAILBOX: &str = "full-mailbox";
 /// when not set.
 pub const SCRAM: &str = "scram";
 
+/// Where bearer tokens are asked for (RFC 7662); without it there is no log-in by them.
+pub const OAUTH_URL: &str = "oauth.introspection-url";
+/// As whom to ask.
+pub const OAUTH_CLIENT_ID: &str = "oauth.client-id";
+/// And with which secret.
+pub const OAUTH_CLIENT_SECRET: &str = "oauth.client-secret";
+/// Which member of the answer has the user's login or address; "username" when not set.
+pub const OAUTH_USER_FIELD: &str = "oauth.user-field";
+
 /// Accounts that are copied at the same time because of moves, at most; four when not set.
 pub const MOVE_PARALLEL: &str = "move.parallel";
 /// Bytes that a server copies in a second because of moves and standby copies, at most; 0, when not set, is as many as
@@ -55,7 +64,7 @@ const NUMBERS: [(&str, u64, u64, u64); 6] = [
 ];
 
 /// The settings that the directory reads, each with what holds when it isn't set.
-pub const KNOWN: [(&str, Option<&str>); 12] = [
+pub const KNOWN: [(&str, Option<&str>); 16] = [
     (DEFAULT_DOMAIN, None),
     (FAILOVER_AFTER_SECONDS, Some("0")),
     (FAILOVER_LAG_SECONDS, Some("0")),
@@ -64,6 +73,10 @@ pub const KNOWN: [(&str, Option<&str>); 12] = [
     (MOVE_CUT_OVER_MS, Some("2000")),
     (MOVE_PARALLEL, Some("4")),
     (MOVE_ROLLBACK_HOURS, Some("24")),
+    (OAUTH_CLIENT_ID, None),
+    (OAUTH_CLIENT_SECRET, None),
+    (OAUTH_URL, None),
+    (OAUTH_USER_FIELD, Some("username")),
     (PLUS_SEPARATORS, Some("+")),
     (POSTMASTER, None),
     (RETENTION_DAYS, Some("7")),
@@ -114,6 +127,12 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
         FULL_MAILBOX => {
             let good = matches!(value, "defer" | "refuse");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be defer or refuse"))
+        }
+        OAUTH_URL => {
+            let is_url = value.starts_with("https://") || value.starts_with("http://");
+            let good = is_url && value.bytes().all(|byte| byte.is_ascii_graphic());
+            good.then(|| value.to_owned())
+                .ok_or_else(|| names::invalid("value", "it must begin with https:// or http://"))
         }
         SCRAM => {
             let good = matches!(value, "off" | "keep" | "offer");

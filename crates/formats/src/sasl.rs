@@ -1,4 +1,5 @@
-//! Messages of SCRAM (RFC 5802 section 7), and passwords in their normal form (SASLprep, RFC 4013).
+//! Messages of SCRAM (RFC 5802 section 7) and of OAUTHBEARER (RFC 7628 section 3), and passwords in their normal form
+//! (SASLprep, RFC 4013).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -117,6 +118,52 @@ impl<'a> ClientFinal<'a> {
     }
 }
 
+/// What a client says with a bearer token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bearer<'a> {
+    /// Who it wants to be, if it says so.
+    pub user: Option<String>,
+    /// The token.
+    pub token: &'a str,
+}
+
+impl<'a> Bearer<'a> {
+    /// Reads `n,a=user,` and key/value pairs (RFC 7628 section 3.1).
+    ///
+    /// # Errors
+    /// [`ScramError`]
+    pub fn parse_oauthbearer(message: &'a str) -> Result<Self, ScramError> {
+        let (header, pairs) = message.split_once('\u{1}').ok_or(INVALID)?;
+        let user = header.strip_prefix("n,").or_else(|| header.strip_prefix("y,")).ok_or(INVALID)?;
+        let user = match user.strip_suffix(',').ok_or(INVALID)? {
+            "" => None,
+            user => Some(name(user.strip_prefix("a=").ok_or(INVALID)?)?),
+        };
+        Ok(Bearer { user, token: token(pairs)? })
+    }
+
+    /// Reads the message of XOAUTH2, which has no RFC: `user=` and the same pairs.
+    ///
+    /// # Errors
+    /// [`ScramError`]
+    pub fn parse_xoauth2(message: &'a str) -> Result<Self, ScramError> {
+        let (user, pairs) = message.split_once('\u{1}').ok_or(INVALID)?;
+        let user = user.strip_prefix("user=").filter(|user| !user.is_empty()).ok_or(INVALID)?;
+        Ok(Bearer { user: Some(user.to_owned()), token: token(pairs)? })
+    }
+}
+
+/// Of the pair `auth`; others (host, port) say nothing that counts here.
+fn token(pairs: &str) -> Result<&str, ScramError> {
+    let pairs = pairs.strip_suffix("\u{1}\u{1}").ok_or(INVALID)?;
+    let auth = pairs.split('\u{1}').find_map(|pair| pair.strip_prefix("auth=")).ok_or(INVALID)?;
+    let (scheme, token) = auth.split_once(' ').ok_or(INVALID)?;
+    let is_b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    let token = token.trim_matches(' ');
+    let is_bearer = scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty() && token.bytes().all(is_b64token);
+    if is_bearer { Ok(token) } else { Err(INVALID) }
+}
+
 /// A password in its normal form; `None` when it can't have one, because something in it is prohibited.
 pub fn saslprep(password: &str) -> Option<String> {
     if password.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
@@ -185,6 +232,32 @@ mod tests {
         for bad in ["", "c=biws,r=ab", "c=!,r=ab,p=AAEC", "r=ab,c=biws,p=AAEC", "c=biws,r=ab,p=%"] {
             assert_eq!(ClientFinal::parse(bad), Err(INVALID), "{bad}");
         }
+    }
+
+    #[test]
+    fn bearer_tokens_are_read() {
+        let message =
+            "n,a=user@example.com,\u{1}host=server.example.com\u{1}port=143\u{1}auth=Bearer vF9dft4qmT=\u{1}\u{1}";
+        let bearer = Bearer::parse_oauthbearer(message).unwrap();
+        assert_eq!((bearer.user.as_deref(), bearer.token), (Some("user@example.com"), "vF9dft4qmT="));
+        let bearer = Bearer::parse_oauthbearer("n,,\u{1}auth=bearer x\u{1}\u{1}").unwrap();
+        assert_eq!((bearer.user, bearer.token), (None, "x"));
+        let bearer = Bearer::parse_xoauth2("user=ana@x.test\u{1}auth=Bearer x.y\u{1}\u{1}").unwrap();
+        assert_eq!((bearer.user.as_deref(), bearer.token), (Some("ana@x.test"), "x.y"));
+        for bad in [
+            "",
+            "n,,",
+            "n,a=,\u{1}auth=Bearer x\u{1}\u{1}",
+            "p=x,,\u{1}auth=Bearer x\u{1}\u{1}",
+            "n,,\u{1}auth=Bearer x\u{1}",
+            "n,,\u{1}auth=Bearer \u{1}\u{1}",
+            "n,,\u{1}auth=Bearer a b\u{1}\u{1}",
+            "n,,\u{1}auth=Basic x\u{1}\u{1}",
+            "n,,\u{1}\u{1}",
+        ] {
+            assert!(Bearer::parse_oauthbearer(bad).is_err(), "{bad:?}");
+        }
+        assert!(Bearer::parse_xoauth2("user=\u{1}auth=Bearer x\u{1}\u{1}").is_err());
     }
 
     #[test]

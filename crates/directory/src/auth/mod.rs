@@ -4,6 +4,7 @@
 //! by a keyed hash of the password, because mail clients open many connections; the memory is worth nothing once the
 //! user's row changes. Unknown logins are verified against a dummy hash, so that they take as long as known ones.
 
+pub mod bearer;
 mod scram;
 pub(crate) mod table;
 pub mod throttle;
@@ -14,11 +15,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sterna_account::scram::KEY_BYTES;
-use sterna_account::service::{Authenticator, Login, LoginAttempt, LoginError, ScramAttempt, ScramChallenge};
+use sterna_account::service::{
+    Authenticator, BearerAttempt, Login, LoginAttempt, LoginError, ScramAttempt, ScramChallenge,
+};
 use sterna_base::ids::random_bytes;
 use sterna_base::{AccountId, Modseq, Secret, Timestamp};
 use tokio::sync::Semaphore;
 
+use self::bearer::Introspection;
 use self::scram::ScramSetting;
 use self::table::Table;
 use self::throttle::{LoginKey, Peer, Throttle};
@@ -44,6 +48,7 @@ pub struct Authentication {
     key: [u8; 32],
     hashing: Arc<Semaphore>,
     waiting: Semaphore,
+    issuer: Option<Arc<dyn Introspection>>,
     throttle: Mutex<Throttle>,
     successes: Mutex<Table<AccountId, Success>>,
 }
@@ -78,6 +83,7 @@ impl Authentication {
             key: random_bytes(),
             hashing: Arc::new(Semaphore::new(concurrency.max(1))),
             waiting: Semaphore::new(WAITING_MAX),
+            issuer: None,
             throttle: Mutex::new(Throttle::new()),
             successes: Mutex::new(Table::new(SUCCESSES_MAX)),
         })
@@ -197,6 +203,14 @@ impl Authenticator for Authentication {
                 Err(self.fail(&ScramAttempt { login, protocol, peer }, key, wrong).await)
             }
         }
+    }
+
+    async fn offers_bearer(&self) -> bool {
+        self.issuer.is_some() && self.oauth().await.is_ok_and(|settings| settings.is_some())
+    }
+
+    async fn bearer(&self, attempt: BearerAttempt<'_>) -> Result<Login, LoginError> {
+        self.check_bearer(&attempt).await
     }
 
     async fn offers_scram(&self) -> bool {

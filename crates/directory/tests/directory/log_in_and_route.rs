@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::common::{BETA, INSTALLATION, Main};
 use sterna_account::scram::{self, ScramVerifier};
 use sterna_account::service::{
-    Authenticator, Login, LoginAttempt, LoginError, Recipients, ScramAttempt, ScramChallenge,
+    Authenticator, BearerAttempt, Login, LoginAttempt, LoginError, Recipients, ScramAttempt, ScramChallenge,
 };
 use sterna_base::{AccountId, Secret};
+use sterna_directory::auth::bearer::{Introspection, OauthSettings};
 use sterna_directory::request::{DomainPatch, GroupPatch, UserPatch};
 use sterna_directory::routing::{Recipient, RoutingError, resolve};
 use sterna_directory::{Authentication, Directory, Member, Mode, PasswordCost, Request, Scope, password, settings};
@@ -266,6 +267,53 @@ async fn a_password_is_proved_without_being_shown() {
         waits += usize::from(matches!(answer, Err(LoginError::TooMany { .. })));
     }
     assert_eq!(waits, 4);
+}
+
+/// An issuer of tokens that are called by whose they are.
+struct Issuer;
+
+#[async_trait::async_trait]
+impl Introspection for Issuer {
+    async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String> {
+        assert_eq!((settings.url.as_str(), settings.user_field.as_str()), ("https://id.test/", "username"));
+        match token.expose() {
+            "down" => Err("it is down".to_owned()),
+            token => Ok(token.strip_prefix("of-").map(str::to_owned)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_its_owners() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let ana = main.user("ana@demo.test", &["lima@demo.test"]);
+    main.user("ben@demo.test", &[]);
+    let (_folder, directory, authentication) = serve(main);
+    let authentication = authentication.with_introspection(Arc::new(Issuer));
+    assert!(!authentication.offers_bearer().await);
+    let (name, value) = (settings::OAUTH_URL.to_owned(), Some("https://id.test/".to_owned()));
+    directory.submit(Request::PutSetting { scope: Scope::System, name, value }).await.unwrap();
+    assert!(authentication.offers_bearer().await);
+    let ask = async |login: Option<&str>, token: &str| {
+        let (token, peer) = (Secret::new(token), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+        let found = authentication.bearer(BearerAttempt { login, token: &token, protocol: "test", peer }).await;
+        found.map(|login| login.account)
+    };
+    assert_eq!(ask(None, "of-ana@demo.test").await, Ok(ana));
+    assert_eq!(ask(Some("lima@demo.test"), "of-ANA@demo.test").await, Ok(ana));
+    for (login, token) in [
+        (Some("ben@demo.test"), "of-ana@demo.test"),
+        (Some("nobody@demo.test"), "of-ana@demo.test"),
+        (None, "of-nobody@demo.test"),
+        (None, "expired"),
+    ] {
+        assert_eq!(ask(login, token).await, Err(LoginError::Invalid), "{login:?} {token}");
+    }
+    assert_eq!(ask(None, "down").await, Err(LoginError::Unavailable("it is down".to_owned())));
+    let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
+    directory.submit(Request::SetUser { id: ana, expect: None, patch }).await.unwrap();
+    assert_eq!(ask(Some("ana@demo.test"), "of-ana@demo.test").await, Err(LoginError::Invalid));
 }
 
 #[tokio::test]

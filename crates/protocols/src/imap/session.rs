@@ -77,6 +77,8 @@ pub struct Session {
     /// The newest commits of this session: an account's news of them may come later than the answer.
     committed: HashMap<AccountId, Modseq>,
     pub failed_logins: u32,
+    /// Whether somebody can be asked about tokens.
+    pub offers_bearer: bool,
     /// Whether users have what SCRAM needs.
     pub offers_scram: bool,
     /// Of the command that is being done.
@@ -111,6 +113,7 @@ impl Session {
             metadata_news: MetadataNews::default(),
             committed: HashMap::new(),
             failed_logins: 0,
+            offers_bearer: false,
             offers_scram: false,
             tag: String::new(),
             upgrading: false,
@@ -126,6 +129,7 @@ impl Session {
 
     /// Greets, and serves until the client goes.
     pub async fn run(mut self) {
+        self.offers_bearer = self.shared.authenticator.offers_bearer().await;
         self.offers_scram = self.shared.authenticator.offers_scram().await;
         let greeting = format!("* OK [CAPABILITY {}] Sterna ready\r\n", commands::capability::list(&self));
         self.io.output.extend_from_slice(greeting.as_bytes());

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
 use sterna_account::scram::{ITERATIONS_MIN, ScramVerifier};
-use sterna_account::service::{Accounts, Authenticator, Login, LoginAttempt, LoginError, ScramAttempt, ScramChallenge};
+use sterna_account::service::{
+    Accounts, Authenticator, BearerAttempt, Login, LoginAttempt, LoginError, ScramAttempt, ScramChallenge,
+};
 use sterna_account::shares::{Owner, Shares, SharesError, Sharing, Who};
 use sterna_account::{Identifier, Mutation, Rights};
 use sterna_base::{AccountId, ManualClock, OperationId, Secret, Timestamp};
@@ -42,6 +44,8 @@ pub struct People {
     pub shares: Mutex<BTreeSet<(AccountId, Identifier)>>,
     /// The main node can't be reached.
     pub main_is_down: AtomicBool,
+    /// Tokens are taken.
+    pub tokens: AtomicBool,
     /// SCRAM is offered.
     pub scram: AtomicBool,
 }
@@ -58,6 +62,20 @@ impl Authenticator for People {
             Some((address, account)) => Ok(Login { account: *account, address: (*address).into() }),
             None => Err(LoginError::Invalid),
         }
+    }
+
+    async fn offers_bearer(&self) -> bool {
+        self.tokens.load(Ordering::Relaxed)
+    }
+
+    /// Tokens are called by whose they are.
+    async fn bearer(&self, attempt: BearerAttempt<'_>) -> Result<Login, LoginError> {
+        let owner = attempt.token.expose().strip_prefix("token-of-").ok_or(LoginError::Invalid)?;
+        if attempt.login.is_some_and(|login| login != owner) {
+            return Err(LoginError::Invalid);
+        }
+        let (BearerAttempt { protocol, peer, .. }, password) = (attempt, Secret::new("pw"));
+        self.authenticate(LoginAttempt { login: owner, password: &password, protocol, peer }).await
     }
 
     async fn offers_scram(&self) -> bool {

@@ -31,3 +31,4 @@ mod sets;
 mod sharing;
 mod sorts;
 mod states;
+mod tokens;

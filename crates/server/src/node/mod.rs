@@ -9,6 +9,7 @@ mod directory_log;
 mod directory_moves;
 mod directory_nodes;
 pub mod init;
+mod introspection;
 mod listeners;
 mod notify;
 mod orphans;
@@ -231,7 +232,8 @@ impl Parts {
         let keeper = local.clone().map(keep);
         let local_accounts = keeper.clone().map(|keeper| keeper as Arc<dyn Accounts>);
         let accounts = PlacedAccounts::new(peers.clone(), placements.clone(), local_accounts);
-        let authentication = Authentication::new(directory.clone(), PasswordCost::DEFAULT, HASHING_MAX)?;
+        let authentication = Authentication::new(directory.clone(), PasswordCost::DEFAULT, HASHING_MAX)?
+            .with_introspection(Arc::new(introspection::IntrospectionClient::new()));
         Ok(Parts {
             config,
             folder: folder.to_owned(),

@@ -1,9 +1,9 @@
-//! AUTHENTICATE (RFC 9051 section 6.2.2) with PLAIN (RFC 4616), LOGIN, and SCRAM (RFC 5802).
+//! AUTHENTICATE (RFC 9051 section 6.2.2) with PLAIN (RFC 4616), LOGIN, SCRAM (RFC 5802), and bearer tokens (RFC 7628).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{login, scram};
+use super::{bearer, login, scram};
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
@@ -17,6 +17,8 @@ pub async fn run(session: &mut Session, mechanism: &str, initial: Option<Vec<u8>
     match mechanism {
         "PLAIN" => plain(session, initial).await,
         "LOGIN" => login_mechanism(session, initial).await,
+        "OAUTHBEARER" if session.offers_bearer => bearer::run(session, initial, bearer::Form::Oauthbearer).await,
+        "XOAUTH2" if session.offers_bearer => bearer::run(session, initial, bearer::Form::Xoauth2).await,
         "SCRAM-SHA-256" if session.offers_scram => scram::run(session, initial, false).await,
         "SCRAM-SHA-256-PLUS" if session.offers_scram && session.io.tls_exporter().is_some() => {
             scram::run(session, initial, true).await

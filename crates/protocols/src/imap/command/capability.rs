@@ -30,6 +30,9 @@ pub fn list(session: &Session) -> String {
             list.push_str(" AUTH=SCRAM-SHA-256-PLUS");
         }
     }
+    if session.offers_bearer {
+        list.push_str(" AUTH=OAUTHBEARER AUTH=XOAUTH2");
+    }
     list.push_str(" AUTH=PLAIN AUTH=LOGIN");
     list
 }

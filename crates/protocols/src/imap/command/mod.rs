@@ -3,6 +3,7 @@
 pub mod acl;
 pub mod append;
 pub mod authenticate;
+pub mod bearer;
 pub mod binary;
 pub mod capability;
 pub mod carry;

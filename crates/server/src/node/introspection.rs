@@ -1,0 +1,206 @@
+//! Asks the issuer of bearer tokens whose a token is (RFC 7662), over HTTPS, or HTTP for one on the same machine.
+
+use std::fs;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use sterna_base::Secret;
+use sterna_directory::auth::bearer::{Introspection, OauthSettings};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
+
+/// How long an answer may take altogether.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest answer.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Questions at the same time; further ones wait for their turn.
+const QUESTIONS_MAX: usize = 64;
+
+/// Where systems keep the certificates of those whom everybody trusts.
+const ROOTS: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// Asks, each question on a connection of its own.
+pub struct IntrospectionClient {
+    turns: Semaphore,
+    /// Read when it is needed first.
+    tls: OnceLock<Result<Arc<ClientConfig>, String>>,
+}
+
+impl IntrospectionClient {
+    pub fn new() -> Self {
+        IntrospectionClient { turns: Semaphore::new(QUESTIONS_MAX), tls: OnceLock::new() }
+    }
+
+    async fn ask(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String> {
+        let uri: Uri = settings.url.parse().map_err(|_| "oauth.introspection-url is not a URL".to_owned())?;
+        let host = uri.host().ok_or("oauth.introspection-url has no host")?;
+        let is_https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        let bare_host = host.trim_start_matches('[').trim_end_matches(']');
+        let stream = TcpStream::connect((bare_host, port)).await.map_err(|error| format!("{host}: {error}"))?;
+        let is_here = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+        if !is_https && !is_here {
+            return Err("tokens are not sent in the clear: oauth.introspection-url must begin with https://".to_owned());
+        }
+        let request = request(&uri, settings, token)?;
+        let (status, body) = if is_https {
+            let name = ServerName::try_from(bare_host.to_owned()).map_err(|error| error.to_string())?;
+            let tls = TlsConnector::from(self.tls()?);
+            let stream = tls.connect(name, stream).await.map_err(|error| format!("{host}: {error}"))?;
+            exchange(stream, request).await?
+        } else {
+            exchange(stream, request).await?
+        };
+        if status != StatusCode::OK {
+            return Err(format!("the issuer of tokens at {host} answers {status}; look at oauth.client-id"));
+        }
+        answer(&body, &settings.user_field)
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>, String> {
+        self.tls.get_or_init(client_config).clone()
+    }
+}
+
+#[async_trait]
+impl Introspection for IntrospectionClient {
+    async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String> {
+        let asked = async {
+            let _turn = self.turns.acquire().await.map_err(|error| error.to_string())?;
+            self.ask(settings, token).await
+        };
+        let late = |_| "the issuer of tokens took too long".to_owned();
+        tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(late)?
+    }
+}
+
+fn client_config() -> Result<Arc<ClientConfig>, String> {
+    let file = ROOTS.iter().find(|file| fs::exists(file).unwrap_or(false));
+    let file = file.ok_or("this system has no file of trusted certificates (ca-certificates)")?;
+    let found = CertificateDer::pem_file_iter(file).map_err(|error| format!("{file}: {error}"))?;
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.filter_map(Result::ok));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// RFC 7662 section 2.1.
+fn request(uri: &Uri, settings: &OauthSettings, token: &Secret) -> Result<Request<Full<Bytes>>, String> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let mut request = Request::post(path)
+        .header(header::HOST, authority)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::ACCEPT, "application/json");
+    if let Some((id, secret)) = &settings.client {
+        // RFC 6749 section 2.3.1: each in its form encoding.
+        let pair = format!("{}:{}", form(id), form(secret.expose()));
+        request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)));
+    }
+    let body = format!("token={}&token_type_hint=access_token", form(token.expose()));
+    request.body(Full::new(Bytes::from(body))).map_err(|error| error.to_string())
+}
+
+fn form(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => encoded.push(byte.into()),
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), String> {
+    let unreadable = |error: hyper::Error| format!("the issuer of tokens can't be understood: {error}");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreadable)?;
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await.map_err(unreadable)?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    Ok((status, body.map_err(|error| format!("the issuer of tokens can't be understood: {error}"))?.to_bytes()))
+}
+
+/// RFC 7662 section 2.2.
+fn answer(body: &[u8], user_field: &str) -> Result<Option<String>, String> {
+    let answer: Value =
+        serde_json::from_slice(body).map_err(|error| format!("the issuer of tokens answers no JSON: {error}"))?;
+    if answer["active"] != Value::Bool(true) {
+        return Ok(None);
+    }
+    match answer[user_field].as_str() {
+        Some(user) if !user.is_empty() => Ok(Some(user.to_owned())),
+        _ => Err(format!("the issuer of tokens says no {user_field:?} of a token; look at oauth.user-field")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Json;
+    use axum::http::HeaderMap;
+    use axum::routing::post;
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_read() {
+        assert_eq!(answer(br#"{"active":true,"username":"ana"}"#, "username"), Ok(Some("ana".to_owned())));
+        assert_eq!(answer(br#"{"active":true,"email":"ana@x"}"#, "email"), Ok(Some("ana@x".to_owned())));
+        assert_eq!(answer(br#"{"active":false,"username":"ana"}"#, "username"), Ok(None));
+        assert_eq!(answer(br#"{"active":"true","username":"ana"}"#, "username"), Ok(None));
+        assert_eq!(answer(b"{}", "username"), Ok(None));
+        for bad in [&br#"{"active":true}"#[..], br#"{"active":true,"username":""}"#, b"<html>"] {
+            assert!(answer(bad, "username").is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_issuer_is_asked_as_the_rfc_says() {
+        let introspect = async |headers: HeaderMap, body: String| {
+            let is_known = headers.get("authorization").is_some_and(|value| value == "Basic bWU6cCUyNnc=");
+            let active = is_known && body == "token=good%2F%2B&token_type_hint=access_token";
+            Json(json!({ "active": active, "username": "ana" }))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = axum::Router::new().route("/introspect", post(introspect));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let mut settings = OauthSettings {
+            url: format!("http://{address}/introspect"),
+            client: Some(("me".to_owned(), Secret::new("p&w"))),
+            user_field: "username".to_owned(),
+        };
+        let client = IntrospectionClient::new();
+        assert_eq!(client.introspect(&settings, &Secret::new("good/+")).await, Ok(Some("ana".to_owned())));
+        assert_eq!(client.introspect(&settings, &Secret::new("bad")).await, Ok(None));
+        settings.url = format!("http://{address}/elsewhere");
+        assert!(client.introspect(&settings, &Secret::new("good/+")).await.unwrap_err().contains("404"));
+        settings.url = format!("https://{address}/introspect");
+        assert!(client.introspect(&settings, &Secret::new("good/+")).await.is_err(), "no TLS there");
+    }
+}
