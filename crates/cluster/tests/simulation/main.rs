@@ -12,6 +12,7 @@ mod data_server;
 mod directory;
 mod edge;
 mod faults;
+mod leases;
 mod main_node;
 mod message;
 mod mutant;
