@@ -250,3 +250,36 @@ fn a_server_that_stood_still_is_taken_over_and_loses_nothing_it_acknowledged() {
     ledger.compare(&mut observer, "Ledger", "append-Ledger", before[1]);
     ledger.compare(&mut observer, "Frozen", "append-Frozen", before[2]);
 }
+
+#[test]
+fn an_account_is_served_while_one_of_those_who_could_take_it_over_answers() {
+    let mut installation = installed(|_| Place::default());
+    installation.admin_ok("main", &["setting", "set", "failover.after-seconds", "0"]);
+    for user in [ANA, BEN, CLEO] {
+        installation.create_user(user, "alpha");
+    }
+    stand_by(&installation, ANA, "1");
+    stand_by(&installation, BEN, "2");
+    let alpha = installation.node("alpha").at;
+    let [mut ana, mut ben, mut cleo] = [ANA, BEN, CLEO].map(|user| alpha.login(user).unwrap());
+    // The main node is away: the copy's server says that nobody took anything over.
+    installation.kill("main");
+    pass(LEASE_OVER);
+    assert!([&mut ana, &mut ben, &mut cleo].into_iter().all(|imap| append(imap, "without main")));
+    // Nobody is there whom a failover needs; who has no copy goes on.
+    installation.kill("beta");
+    until("the leases end", TAKEN_WITHIN, || (!append(&mut ana, "late")).then_some(()));
+    pass(LEASE_OVER);
+    assert!(uid_status(&mut ana, "INBOX").is_none() && uid_status(&mut ben, "INBOX").is_none());
+    assert!(append(&mut cleo, "alone"));
+    let log = installation.node("alpha").log();
+    assert!(log.contains("serve_alone"), "{log}");
+    // The main node says so, too. What is acknowledged by two waits for the copy all the same.
+    installation.serve("main");
+    until("ana is served", FOLLOWS_WITHIN, || append(&mut ana, "without beta").then_some(()));
+    until("ben can read", FOLLOWS_WITHIN, || uid_status(&mut ben, "INBOX"));
+    assert!(!append(&mut ben, "on one disk"));
+    installation.serve("beta");
+    until("ben is served", FOLLOWS_WITHIN, || append(&mut ben, "on two disks").then_some(()));
+    assert_eq!(server_of(&installation, ANA), "alpha");
+}

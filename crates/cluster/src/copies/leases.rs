@@ -118,6 +118,8 @@ pub struct Leases {
     standby: RwLock<HashMap<AccountId, Arc<[NodeId]>>>,
     /// Whether the administrator answers for it that nobody took anything over.
     is_alone: bool,
+    /// How many accounts were not served for lack of a lease when that was looked at last.
+    unserved: Mutex<usize>,
     began: Instant,
 }
 
@@ -126,7 +128,7 @@ impl Leases {
     pub fn new(peers: Arc<Peers>, is_alone: bool) -> Arc<Self> {
         let node = peers.identity().node();
         let (held, standby) = (Mutex::default(), RwLock::default());
-        Arc::new(Leases { node, peers, held, standby, is_alone, began: Instant::now() })
+        Arc::new(Leases { node, peers, held, standby, is_alone, unserved: Mutex::default(), began: Instant::now() })
     }
 
     /// What the directory says of an account of this node.
@@ -158,6 +160,7 @@ impl Leases {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            self.tell_unserved();
             let main = self.peers.main().node();
             let mut givers: BTreeSet<NodeId> = [main].into();
             givers.extend(self.standby.read().values().flat_map(|nodes| nodes.iter().copied()));
@@ -170,6 +173,27 @@ impl Leases {
                     }
                 });
             }
+        }
+    }
+
+    /// Tells the operator when accounts cease to be served for lack of a lease, and when all are served again. In the
+    /// first seconds of a process nobody has a lease yet.
+    fn tell_unserved(&self) {
+        if self.began.elapsed() < Duration::from_millis(2 * LEASE_MS) {
+            return;
+        }
+        let accounts: Vec<AccountId> = self.standby.read().keys().copied().collect();
+        let unserved = accounts.into_iter().filter(|account| !self.may_serve(*account)).count();
+        let before = std::mem::replace(&mut *self.unserved.lock(), unserved);
+        match (before, unserved) {
+            (0, 1..) => tracing::error!(
+                accounts = unserved,
+                "neither the main node nor the servers with their standby copies answer: these accounts may have been \
+                 taken over and are not served here until one of both answers (if both are gone for good: serve_alone \
+                 in [cluster] of sterna.toml)"
+            ),
+            (1.., 0) => tracing::info!("all accounts of this server are served again"),
+            _ => {}
         }
     }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use sterna_account::aside::{Only, visit_lost};
 use sterna_account::{AsideName, Container, Engine, Item, Read, StoreError};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
-use sterna_base::{AccountId, Timestamp};
+use sterna_base::{AccountId, ContainerId, Timestamp, Uid};
 use sterna_cluster::copies::AsideNote;
 use sterna_directory::Directory;
 use sterna_engines::sqlite::SqliteEngine;
@@ -20,6 +20,9 @@ use super::{accounts_folder, check};
 use crate::admin;
 use crate::cli::{AsideCommand, Exit, GlobalArgs, Output};
 use crate::config::Config;
+
+/// Bytes of a folder's path in the name of a file, which may have 255 with what comes after.
+const FOLDER_NAME_BYTES_MAX: usize = 180;
 
 /// Does the command and says how it ended.
 #[allow(clippy::print_stderr, clippy::print_stdout)]
@@ -145,14 +148,20 @@ fn export(engine: &SqliteEngine, name: AsideName, to: &Path) -> Result<String> {
         Ok(())
     })?;
     for item in &files {
-        let file = format!("{}.uid{}.eml", path(&containers, item).replace('/', "_"), item.uid);
-        write(aside.as_ref(), item, &to.join(file))?;
+        write(aside.as_ref(), item, &to.join(file_name(&path(&containers, item), item.container, item.uid)))?;
     }
     let mut list = private(&to.join("changes.txt"))?;
     list.write_all(changes.as_bytes())?;
     list.sync_all()?;
     let lines = changes.lines().count();
     Ok(format!("{} messages and a list of {lines} other changes are in {}\n", files.len(), to.display()))
+}
+
+/// The name of a message's file: of its folder as much as a file's name takes, and what makes it the only one.
+fn file_name(folder: &str, container: ContainerId, uid: Uid) -> String {
+    let mut name = folder.replace(['/', '\0'], "_");
+    name.truncate(name.floor_char_boundary(FOLDER_NAME_BYTES_MAX));
+    format!("{name}.folder{container}.uid{uid}.eml")
 }
 
 fn path(containers: &[Container], item: &Item) -> String {
@@ -177,4 +186,18 @@ fn write(aside: &dyn Read, item: &Item, path: &Path) -> Result<()> {
         file.write_all(&aside.blob(item.blob, start..item.size.min(start + BLOB_CHUNK_BYTES as u64))?)?;
     }
     Ok(file.sync_all()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_has_a_file_of_its_own() {
+        assert_eq!(file_name("Work/Plans", ContainerId(7), Uid(3)), "Work_Plans.folder7.uid3.eml");
+        let long = "\u{e4}".repeat(300);
+        let names = [8, 9].map(|container| file_name(&long, ContainerId(container), Uid(u32::MAX)));
+        assert!(names[0] != names[1] && names.iter().all(|name| name.len() <= 255), "{names:?}");
+        assert!(!file_name("../x", ContainerId(1), Uid(1)).contains('/'));
+    }
 }
