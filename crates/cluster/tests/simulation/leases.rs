@@ -1,6 +1,6 @@
-//! Leases in a world of their own: who has the account, the main node, and the server with its standby copy. Nodes stand
-//! still and start again, links are cut, messages come late, clocks run at different speeds, and a failover comes at the
-//! worst time. Never may two servers have the account.
+//! Leases in a world of their own: who has the account, the main node, and the server with its standby copy. Nodes
+//! stand still and start again, links are cut, messages come late, clocks run at different speeds, and a failover comes
+//! at the worst time. Never may two servers have the account.
 
 use std::collections::BTreeMap;
 
