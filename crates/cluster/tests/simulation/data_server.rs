@@ -116,6 +116,9 @@ impl World {
     // --- What others ask ---
 
     pub fn data_request(&mut self, from: NodeIx, node: NodeIx, call: CallId, account: AccountId, request: Request) {
+        if let Request::DirectorySince(since) = request {
+            return self.pass_on(from, node, call, since);
+        }
         self.open(node, account);
         match request {
             Request::Commit(commit) => {

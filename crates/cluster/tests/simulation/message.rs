@@ -44,7 +44,7 @@ pub enum Request {
     Told,
     /// What only a mutant says.
     DeleteNow,
-    /// To the main node: rows after this, as soon as there are some.
+    /// Rows after this: to the main node, as soon as there are some; to a data server, what it has.
     DirectorySince(u64),
     /// To the main node: a pending deletion is done.
     Deleted,
@@ -141,8 +141,8 @@ pub enum Waiting {
     /// The main node's question to an end of a move.
     Source(AccountId),
     Target(AccountId),
-    /// The directory's changes.
-    Directory,
+    /// The directory's changes, from this node.
+    Directory(NodeIx),
     Nothing,
     /// A mutant's deletion, and what the main node does after it.
     ThenRequest(DirectoryRequest),

@@ -203,7 +203,7 @@ impl World {
             Waiting::Source(account) => self.move_answer(account, true, reply),
             Waiting::Target(account) => self.move_answer(account, false, reply),
             Waiting::ThenRequest(request) => self.directory_request(request),
-            Waiting::Directory => self.directory_answer(node, reply),
+            Waiting::Directory(asked) => self.directory_answer(node, asked, reply),
             Waiting::Nothing => {}
         }
     }
@@ -287,14 +287,15 @@ impl World {
     // --- The directory on every other node ---
 
     fn follow_directory(&mut self, node: NodeIx) {
-        let is_asking = self.nodes[node].calls.values().any(|waiting| matches!(waiting, Waiting::Directory));
+        let is_asking = self.nodes[node].calls.values().any(|waiting| matches!(waiting, Waiting::Directory(_)));
         if !is_asking {
             let since = self.nodes[node].copy.modseq;
-            self.call(node, MAIN, AccountId(0), Request::DirectorySince(since), Waiting::Directory);
+            self.call(node, MAIN, AccountId(0), Request::DirectorySince(since), Waiting::Directory(MAIN));
         }
     }
 
-    fn directory_answer(&mut self, node: NodeIx, reply: Option<Reply>) {
+    fn directory_answer(&mut self, node: NodeIx, asked: NodeIx, reply: Option<Reply>) {
+        let is_silent = reply.is_none() && asked == MAIN;
         if let Some(Reply::Directory { rows, modseq }) = reply
             && modseq > self.nodes[node].copy.modseq
         {
@@ -310,7 +311,22 @@ impl World {
                 changed.into_iter().for_each(|account| self.do_duty(node, account));
             }
         }
-        self.after(node, 1, Timer::FollowDirectory);
+        // Who can't reach the main node asks what a data server has heard.
+        let neighbour = *self.rng.pick(&DATA);
+        if is_silent && neighbour != node {
+            let request = Request::DirectorySince(self.nodes[node].copy.modseq);
+            self.call(node, neighbour, AccountId(0), request, Waiting::Directory(neighbour));
+        } else {
+            self.after(node, 1, Timer::FollowDirectory);
+        }
+    }
+
+    /// What a data server has of the directory after this.
+    pub fn pass_on(&mut self, from: NodeIx, to: NodeIx, call: CallId, since: u64) {
+        let DirectoryCopy { rows, modseq, .. } = &self.nodes[to].copy;
+        let rows = rows.iter().filter(|(_, row)| row.modseq > since).map(|(account, row)| (*account, row.clone()));
+        let reply = Reply::Directory { rows: rows.collect(), modseq: *modseq };
+        self.reply(to, from, call, reply);
     }
 
     // --- Parts ---
