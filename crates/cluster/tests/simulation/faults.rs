@@ -120,9 +120,11 @@ impl World {
         let edge = *self.rng.pick(&EDGES);
         let Some(row) = self.main().directory.rows.get(&account) else { return };
         let nodes: Vec<_> = row.copies.keys().copied().chain([edge]).collect();
-        self.tell(|| format!("network: the main node is cut off from {nodes:?}"));
-        for node in nodes {
-            self.network.cuts.extend([(MAIN, node, until), (node, MAIN, until)]);
+        self.tell(|| format!("network: all others are cut off from {nodes:?}"));
+        for other in (0..self.nodes.len()).filter(|other| !nodes.contains(other)) {
+            for node in &nodes {
+                self.network.cuts.extend([(other, *node, until), (*node, other, until)]);
+            }
         }
     }
 
