@@ -28,6 +28,7 @@ pub mod scram;
 pub mod service;
 pub mod shares;
 pub mod store;
+pub mod turns;
 pub mod uid_set;
 
 pub use account::{Account, AccountError};

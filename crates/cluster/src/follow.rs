@@ -21,7 +21,6 @@ use crate::limits::{
 use crate::rpc::fault::{CallError, FaultKind};
 use crate::rpc::peer::{Call, Peer};
 use crate::rpc::peers::Peers;
-use crate::rpc::wire;
 
 /// The directory, or a copy of it, as its followers see it.
 #[async_trait]
@@ -247,14 +246,10 @@ impl Follower {
 }
 
 async fn ask(peer: &Arc<Peer>, query: &LogQuery, timeout_ms: u64) -> Result<LogPage, CallError> {
-    let malformed =
-        |cause: &dyn std::fmt::Display| CallError::Malformed { node: peer.name(), cause: cause.to_string() };
     let call = Call {
         timeout_ms,
         answer_bytes_max: LOG_PAGE_BYTES_MAX,
         ..Call::control(Method::POST, "/v1/directory/changes")
     };
-    let body = wire::to_json(query).map_err(|error| malformed(&error))?;
-    let answer = peer.call(&call, body).await?;
-    wire::from_json(&answer).map_err(|error| malformed(&error))
+    peer.ask(&call, query).await
 }

@@ -14,6 +14,7 @@ use http::Method;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sterna_account::local::LocalAccount;
+use sterna_account::turns::AccountTurns;
 use sterna_account::{Account, AccountError, CommitError, Committed, Mutation};
 use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp};
 use tokio::sync::watch;
@@ -49,7 +50,7 @@ pub struct Awaited {
     accounts: Mutex<HashMap<AccountId, Entry>>,
     /// The directory is read for one account by one at a time: what was read first must not replace what was read
     /// later.
-    reading: Vec<tokio::sync::Mutex<()>>,
+    reading: AccountTurns<KEEPER_LOCKS>,
 }
 
 struct Entry {
@@ -68,7 +69,7 @@ impl Awaited {
     /// Of this node's accounts, by what `book` says.
     pub fn new(book: Arc<dyn CopyBook>, peers: Arc<Peers>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let (node, changed) = (peers.identity().node(), book.changed());
-        let reading = (0..KEEPER_LOCKS).map(|_| tokio::sync::Mutex::default()).collect();
+        let reading = AccountTurns::default();
         Arc::new(Awaited { node, book, peers, clock, changed, accounts: Mutex::default(), reading })
     }
 
@@ -166,7 +167,7 @@ impl Awaited {
         let mut changed = self.changed.clone();
         let seen = *changed.borrow_and_update();
         if !self.is_fresh(account, epoch, seen) {
-            let _turn = self.reading[(account.0 % KEEPER_LOCKS as u64) as usize].lock().await;
+            let _turn = self.reading.take(account).await;
             if !self.is_fresh(account, epoch, seen) {
                 let facts = self.book.facts(account).await?;
                 let mut accounts = self.accounts.lock();

@@ -10,9 +10,9 @@ use sterna_base::{AccountId, NodeId};
 use super::calls::{CopyState, ReadyCall, SealCall, path};
 use super::follower::CopyError;
 use super::keeper::Keeper;
+use crate::rpc::CallError;
 use crate::rpc::peer::Call;
 use crate::rpc::peers::Peers;
-use crate::rpc::{CallError, wire};
 
 /// Why a data server did not do what the main node asked.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +96,7 @@ impl CopiesClient {
         }
     }
 
-    /// Calls, and calls again once when the answer was lost: all of these may be repeated.
+    /// All of these may be repeated.
     async fn call<C: Serialize>(
         &self,
         node: NodeId,
@@ -105,15 +105,9 @@ impl CopiesClient {
         call: &C,
     ) -> Result<CopyState, ClientError> {
         let peer = self.peers.peer(node);
-        let malformed =
-            |cause: &dyn std::fmt::Display| CallError::Malformed { node: peer.name(), cause: cause.to_string() };
-        let body = wire::to_json(call).map_err(|error| malformed(&error))?;
+        let body = peer.json(call)?;
         let call = Call::control(Method::POST, &format!("/v1/copies/{account}/{method}"));
-        let answer = match peer.call(&call, body.clone()).await {
-            Err(error) if error.is_lost() => peer.call(&call, body).await,
-            answer => answer,
-        };
-        Ok(wire::from_json(&answer?).map_err(|error| malformed(&error))?)
+        Ok(peer.read(&peer.call_again_if_lost(&call, body).await?)?)
     }
 }
 

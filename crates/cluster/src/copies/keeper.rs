@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sterna_account::local::{LocalAccount, LocalAccounts};
 use sterna_account::service::Accounts;
+use sterna_account::turns::AccountTurns;
 use sterna_account::{Account, AccountError, CommitError, Head, Role};
 use sterna_base::{AccountId, Clock, Modseq, NodeId, Timestamp, failpoint};
 use tokio::sync::Notify;
@@ -54,7 +55,7 @@ pub struct Keeper {
     done: AtomicU64,
     following: Mutex<HashMap<AccountId, Running>>,
     /// One account is looked after by one at a time.
-    turns: Vec<tokio::sync::Mutex<()>>,
+    turns: AccountTurns<KEEPER_LOCKS>,
     tasks: TaskTracker,
     stopped: Arc<Stopped>,
 }
@@ -123,7 +124,7 @@ impl Keeper {
     ) -> Arc<Self> {
         let node = peers.identity().node();
         local.guard(leases.clone());
-        let turns = (0..KEEPER_LOCKS).map(|_| tokio::sync::Mutex::default()).collect();
+        let turns = AccountTurns::default();
         let (differed, following, throttle) = (Arc::default(), Mutex::default(), Throttle::new(local.latency()));
         let awaited = Awaited::new(book.clone(), peers.clone(), clock.clone());
         let asides = Asides::new(local.clone());
@@ -278,7 +279,7 @@ impl Keeper {
     /// # Errors
     /// When directory or store can't be read or written; it may be repeated.
     pub async fn look_after(&self, account: AccountId) -> Result<(), AccountError> {
-        let _turn = self.turns[(account.0 % KEEPER_LOCKS as u64) as usize].lock().await;
+        let _turn = self.turns.take(account).await;
         for _ in 0..DUTIES_MAX {
             let facts = self.book.facts(account).await?;
             let store = self.store(account).await?;
@@ -438,7 +439,7 @@ impl Keeper {
     pub async fn seal(&self, account: AccountId, call: &SealCall) -> Result<CopyState, AccountError> {
         let handle = self.local.get(account).await?;
         {
-            let _turn = self.turns[(account.0 % KEEPER_LOCKS as u64) as usize].lock().await;
+            let _turn = self.turns.take(account).await;
             let head = handle.head_of_copy().await?;
             match head.role {
                 Role::Active if head.epoch == call.epoch => {

@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use super::book::{CopyBook, CopyFacts};
 use crate::moving::core::lease::{Given, Held, LEASE_ASK_MS, LEASE_MS};
+use crate::rpc::CallError;
 use crate::rpc::peer::Call;
 use crate::rpc::peers::Peers;
-use crate::rpc::{CallError, wire};
 
 /// A node asks for a lease.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -182,8 +182,8 @@ impl Leases {
         if self.began.elapsed() < Duration::from_millis(2 * LEASE_MS) {
             return;
         }
-        let accounts: Vec<AccountId> = self.standby.read().keys().copied().collect();
-        let unserved = accounts.into_iter().filter(|account| !self.may_serve(*account)).count();
+        let is_leased = self.is_leased();
+        let unserved = self.standby.read().values().filter(|standby| !is_leased(standby)).count();
         let before = std::mem::replace(&mut *self.unserved.lock(), unserved);
         match (before, unserved) {
             (0, 1..) => tracing::error!(
@@ -197,14 +197,18 @@ impl Leases {
         }
     }
 
+    /// Whether an account may be served now that has standby copies on these nodes.
+    fn is_leased(&self) -> impl Fn(&[NodeId]) -> bool {
+        let (main, now_ms) = (self.peers.main().node(), steady_ms(self.began));
+        // No failover goes past the node that would do it.
+        let needs_none = self.is_alone || main == self.node;
+        move |standby| needs_none || self.held.lock().may_serve(main, standby, now_ms)
+    }
+
     async fn ask(&self, giver: NodeId, call: LeaseCall) -> Result<(), CallError> {
         let (asked_ms, peer) = (steady_ms(self.began), self.peers.peer(giver));
-        let malformed =
-            |cause: &dyn std::fmt::Display| CallError::Malformed { node: peer.name(), cause: cause.to_string() };
-        let body = wire::to_json(&call).map_err(|error| malformed(&error))?;
-        let call = Call { timeout_ms: LEASE_MS, ..Call::control(Method::POST, "/v1/lease") };
-        let answer = peer.call(&call, body).await?;
-        let answer: LeaseAnswer = wire::from_json(&answer).map_err(|error| malformed(&error))?;
+        let lease = Call { timeout_ms: LEASE_MS, ..Call::control(Method::POST, "/v1/lease") };
+        let answer: LeaseAnswer = peer.ask(&lease, &call).await?;
         if answer.is_given {
             self.held.lock().on_given(giver, asked_ms);
         }
@@ -214,13 +218,8 @@ impl Leases {
 
 impl Gate for Leases {
     fn may_serve(&self, account: AccountId) -> bool {
-        let main = self.peers.main().node();
-        match self.standby.read().get(&account) {
-            None => false,
-            // No failover goes past the node that would do it.
-            Some(_) if self.is_alone || main == self.node => true,
-            Some(standby) => self.held.lock().may_serve(main, standby, steady_ms(self.began)),
-        }
+        let is_leased = self.is_leased();
+        self.standby.read().get(&account).is_some_and(|standby| is_leased(standby))
     }
 }
 

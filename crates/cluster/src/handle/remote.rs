@@ -20,7 +20,6 @@ use super::upload::RemoteUpload;
 use super::watches::PeerWatches;
 use crate::limits::LOST_REPEATS_MAX;
 use crate::nodes::Placement;
-use crate::rpc::CallError;
 use crate::rpc::calls::{
     BlobCall, ChangesCall, CommitCall, ContainerCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
     ItemsCall, Nothing, Page, path,
@@ -100,7 +99,7 @@ impl RemoteAccount {
     }
 
     pub(super) fn malformed(&self, cause: &dyn std::fmt::Display) -> AccountError {
-        CallError::Malformed { node: self.peer.name(), cause: cause.to_string() }.into()
+        self.peer.malformed(cause).into()
     }
 }
 

@@ -12,7 +12,6 @@ use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp};
 use super::fault::CallError;
 use super::peer::Call;
 use super::peers::Peers;
-use super::wire;
 use crate::copies::{Speed, StageReport, WaitingFor};
 use crate::nodes::NodeRoles;
 
@@ -218,7 +217,7 @@ impl ControlClient {
     /// # Errors
     /// [`CallError`]
     pub async fn ping(&self, node: NodeId) -> Result<(), CallError> {
-        self.call(node, Method::GET, "/v1/ping", Bytes::new()).await.map(drop)
+        self.get(node, "/v1/ping").await.map(drop)
     }
 
     /// How the node is.
@@ -226,8 +225,8 @@ impl ControlClient {
     /// # Errors
     /// [`CallError`]
     pub async fn status(&self, node: NodeId) -> Result<NodeStatus, CallError> {
-        let answer = self.call(node, Method::GET, "/v1/status", Bytes::new()).await?;
-        wire::from_json(&answer).map_err(|error| self.malformed(node, &error))
+        let answer = self.get(node, "/v1/status").await?;
+        self.peers.peer(node).read(&answer)
     }
 
     /// Says where this node is reached; see [`NodeControl::moved`].
@@ -236,8 +235,7 @@ impl ControlClient {
     /// [`CallError`]
     pub async fn announce(&self, node: NodeId, address: &str) -> Result<(), CallError> {
         let body = NodeAddress { address: address.to_owned() };
-        let body = wire::to_json(&body).map_err(|error| self.malformed(node, &error))?;
-        self.call(node, Method::PUT, "/v1/address", body).await.map(drop)
+        self.put(node, "/v1/address", &body).await.map(drop)
     }
 
     /// See [`NodeControl::set_share`]; asked of the main node.
@@ -245,10 +243,8 @@ impl ControlClient {
     /// # Errors
     /// [`CallError`]
     pub async fn set_share(&self, node: NodeId, share: NotedShare) -> Result<Modseq, CallError> {
-        let body = wire::to_json(&share).map_err(|error| self.malformed(node, &error))?;
-        let answer = self.call(node, Method::PUT, "/v1/share", body).await?;
-        let noted: ShareNoted = wire::from_json(&answer).map_err(|error| self.malformed(node, &error))?;
-        Ok(noted.modseq)
+        let answer = self.put(node, "/v1/share", &share).await?;
+        Ok(self.peers.peer(node).read::<ShareNoted>(&answer)?.modseq)
     }
 
     /// See [`NodeControl::note_stage`]; asked of the main node.
@@ -256,8 +252,7 @@ impl ControlClient {
     /// # Errors
     /// [`CallError`]
     pub async fn note_stage(&self, node: NodeId, report: StageReport) -> Result<(), CallError> {
-        let body = wire::to_json(&report).map_err(|error| self.malformed(node, &error))?;
-        self.call(node, Method::PUT, &format!("/v1/copies/{}/stage", report.account), body).await.map(drop)
+        self.put(node, &format!("/v1/copies/{}/stage", report.account), &report).await.map(drop)
     }
 
     /// See [`NodeControl::create_account`].
@@ -265,8 +260,7 @@ impl ControlClient {
     /// # Errors
     /// [`CallError`]
     pub async fn create_account(&self, node: NodeId, account: AccountId, epoch: Epoch) -> Result<(), CallError> {
-        let body = wire::to_json(&CreateAccount { epoch }).map_err(|error| self.malformed(node, &error))?;
-        self.call(node, Method::PUT, &format!("/v1/stores/{account}"), body).await.map(drop)
+        self.put(node, &format!("/v1/stores/{account}"), &CreateAccount { epoch }).await.map(drop)
     }
 
     /// See [`NodeControl::delete_account`].
@@ -283,20 +277,17 @@ impl ControlClient {
         self.send(node, &call, Bytes::new()).await.map(drop)
     }
 
-    /// Calls, and calls again once when the answer was lost: all of these may be repeated.
-    async fn call(&self, node: NodeId, method: Method, path: &str, body: Bytes) -> Result<Bytes, CallError> {
-        self.send(node, &Call::control(method, path), body).await
+    async fn get(&self, node: NodeId, path: &str) -> Result<Bytes, CallError> {
+        self.send(node, &Call::control(Method::GET, path), Bytes::new()).await
     }
 
+    async fn put<Q: Serialize>(&self, node: NodeId, path: &str, question: &Q) -> Result<Bytes, CallError> {
+        let body = self.peers.peer(node).json(question)?;
+        self.send(node, &Call::control(Method::PUT, path), body).await
+    }
+
+    /// All of these may be repeated.
     async fn send(&self, node: NodeId, call: &Call, body: Bytes) -> Result<Bytes, CallError> {
-        let peer = self.peers.peer(node);
-        match peer.call(call, body.clone()).await {
-            Err(error) if error.is_lost() => peer.call(call, body).await,
-            answer => answer,
-        }
-    }
-
-    fn malformed(&self, node: NodeId, cause: &dyn std::fmt::Display) -> CallError {
-        CallError::Malformed { node: self.peers.peer(node).name(), cause: cause.to_string() }
+        self.peers.peer(node).call_again_if_lost(call, body).await
     }
 }

@@ -2,6 +2,7 @@
 //! blobs plain bytes. Fields are only ever added, unknown ones are ignored.
 
 pub mod accounts;
+mod asking;
 pub mod body;
 pub mod calls;
 pub mod control;

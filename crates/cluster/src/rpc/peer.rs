@@ -227,7 +227,7 @@ impl Peer {
     fn broken(&self, error: BodyError) -> CallError {
         match error {
             BodyError::Broken(error) => CallError::Lost { node: self.name(), cause: with_cause(&error) },
-            error => CallError::Malformed { node: self.name(), cause: error.to_string() },
+            error => self.malformed(&error),
         }
     }
 
@@ -236,8 +236,7 @@ impl Peer {
     }
 
     async fn send(self: &Arc<Self>, call: &Call, body: Payload) -> Result<Response<Incoming>, CallError> {
-        let request =
-            call.request(body).map_err(|error| CallError::Malformed { node: self.name(), cause: error.to_string() })?;
+        let request = call.request(body).map_err(|error| self.malformed(&error))?;
         let mut sender = self.sender().await?;
         let lost = |error: hyper::Error| CallError::Lost { node: self.name(), cause: with_cause(&error) };
         sender.send_request(request).await.map_err(lost)

@@ -144,47 +144,36 @@ impl AdminState {
         self.write(Request::DeleteEntry { id, kind, expect }, dry_run).await?;
         if !dry_run {
             for store in self.directory.read(move |reader| reader.pending_stores_of(id)).await? {
-                self.delete_store(&store).await;
+                self.delete_pending(id, store.server).await?;
             }
         }
         Ok(())
     }
 
-    /// Deletes a store that a note is there for, and then the note; what fails is left to [`super::sweep`].
-    pub(super) async fn delete_store(&self, store: &PendingStore) -> Deletion {
-        let PendingStore { account, server, epoch, .. } = *store;
-        let _turn = self.memory.deleting(account).lock().await;
-        // Somebody else may have done it meanwhile, and what is there now may be a new copy.
-        match self.directory.read(move |reader| reader.pending_store(account, server)).await {
-            Ok(Some(found)) if found.deleting => {}
-            Ok(_) => return Deletion::Done,
-            Err(error) => {
-                tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
-                return Deletion::Failed;
-            }
-        }
+    /// Deletes a store if a note is there for it, and then the note; what fails is left to [`super::sweep`].
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub(super) async fn delete_pending(&self, account: AccountId, server: NodeId) -> Result<Deletion, Problem> {
+        let _turn = self.memory.deleting.take(account).await;
+        // Looked up in its turn: somebody else may have deleted it just before, and what is there now may be a new copy.
+        let pending = self.directory.read(move |reader| reader.pending_store(account, server)).await?;
+        let Some(PendingStore { epoch, .. }) = pending.filter(|pending| pending.deleting) else {
+            return Ok(Deletion::Done);
+        };
         let deleted = self.provision.delete(account, server, epoch).await;
         self.memory.note_refusal(account, server, deleted.as_ref().err());
         if let Err(error) = deleted {
             tracing::warn!(%account, %error, "a store could not be deleted; it will be tried again");
             let is_silent = matches!(error, ProvisionError::Unreachable { .. });
-            return if is_silent { Deletion::Unanswered } else { Deletion::Failed };
+            return Ok(if is_silent { Deletion::Unanswered } else { Deletion::Failed });
         }
         failpoint::reached("main-store-gone");
         if let Err(error) = self.directory.submit(Request::StoreGone { account, server }).await {
             tracing::warn!(%account, %error, "a deleted store could not be noted; it will be tried again");
-            return Deletion::Failed;
+            return Ok(Deletion::Failed);
         }
-        Deletion::Done
-    }
-
-    /// The same for one that may have a note.
-    pub(super) async fn delete_pending(&self, account: AccountId, server: NodeId) -> Result<(), Problem> {
-        let pending = self.directory.read(move |reader| reader.pending_store(account, server)).await?;
-        if let Some(pending) = pending.filter(|pending| pending.deleting) {
-            self.delete_store(&pending).await;
-        }
-        Ok(())
+        Ok(Deletion::Done)
     }
 
     /// Brings the store's quota to what the directory says.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sterna_account::turns::AccountTurns;
 use sterna_base::{AccountId, JobId, NodeId, Timestamp};
 use tokio::sync::Semaphore;
 
@@ -30,7 +31,8 @@ const METERS_MAX: usize = 1000;
 /// See the module.
 #[derive(Default)]
 pub struct Memory {
-    deleting: [tokio::sync::Mutex<()>; DELETING_LOCKS],
+    /// One after the other deletes stores of an account.
+    pub(super) deleting: AccountTurns<DELETING_LOCKS>,
     sizes: Mutex<HashMap<AccountId, (u64, Timestamp)>>,
     meters: Mutex<HashMap<JobId, Meter>>,
     health: Mutex<HashMap<NodeId, Health>>,
@@ -69,11 +71,6 @@ impl Memory {
             }
             Some(_) => {}
         }
-    }
-
-    /// One after the other deletes stores of an account.
-    pub(super) fn deleting(&self, account: AccountId) -> &tokio::sync::Mutex<()> {
-        &self.deleting[(account.0 % DELETING_LOCKS as u64) as usize]
     }
 
     /// Stores that their servers refuse to delete.

@@ -110,7 +110,7 @@ async fn sweep_page(state: &AdminState, page: Vec<(PendingStore, bool)>, failed:
             state.directory.submit(Request::GiveUpAccount { account }).await?;
         }
         if server_exists {
-            match state.delete_store(&store).await {
+            match state.delete_pending(account, server).await? {
                 Deletion::Done => {}
                 Deletion::Failed => _ = failed.stores.insert((account, server)),
                 Deletion::Unanswered => _ = failed.servers.insert(server),
