@@ -1,7 +1,9 @@
 //! What an engine implements: one account each, blocking. Protocol sessions never see this; they hold an
 //! [`crate::Account`].
 
+use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -331,4 +333,26 @@ pub struct AsideName {
     pub at: Timestamp,
     /// Whose data it has.
     pub account: AccountId,
+}
+
+/// How people and folders call it: `ACCOUNT-MILLISECONDS`.
+impl fmt::Display for AsideName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.account, self.at.0)
+    }
+}
+
+/// A text that is no [`AsideName`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a store that was put aside")]
+pub struct InvalidAsideName;
+
+impl FromStr for AsideName {
+    type Err = InvalidAsideName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAsideName> {
+        let (account, at) = text.split_once('-').ok_or(InvalidAsideName)?;
+        let at = Timestamp(at.parse().map_err(|_| InvalidAsideName)?);
+        Ok(AsideName { at, account: account.parse().map_err(|_| InvalidAsideName)? })
+    }
 }

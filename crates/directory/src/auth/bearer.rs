@@ -7,9 +7,9 @@ use sterna_account::service::{BearerAttempt, Login, LoginError, ScramAttempt};
 use sterna_base::Secret;
 
 use super::throttle::Peer;
-use super::{Authentication, LOGIN_BYTES_MAX};
-use crate::StorageError;
+use super::{Authentication, wrong};
 use crate::settings::{OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_URL, OAUTH_USER_FIELD};
+use crate::{Reader, StorageError};
 
 /// Longest token that is asked for, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 12 * 1024;
@@ -45,33 +45,17 @@ impl Authentication {
         self
     }
 
-    pub(super) async fn oauth(&self) -> Result<Option<OauthSettings>, StorageError> {
-        self.directory
-            .read(|reader| {
-                let setting = |name| reader.setting_for(None, name);
-                let Some(url) = setting(OAUTH_URL)? else { return Ok::<_, StorageError>(None) };
-                let client = setting(OAUTH_CLIENT_ID)?.zip(setting(OAUTH_CLIENT_SECRET)?);
-                let client = client.map(|(id, secret)| (id, Secret::new(secret)));
-                let user_field = setting(OAUTH_USER_FIELD)?.unwrap_or_else(|| USER_FIELD.to_owned());
-                Ok(Some(OauthSettings { url, client, user_field }))
-            })
-            .await
-    }
-
     pub(super) async fn check_bearer(&self, attempt: &BearerAttempt<'_>) -> Result<Login, LoginError> {
         let unavailable = |error: StorageError| LoginError::Unavailable(error.to_string());
-        let (Some(issuer), Some(settings)) = (&self.issuer, self.oauth().await.map_err(unavailable)?) else {
+        let (Some(issuer), Some(settings)) = (&self.issuer, self.directory.read(oauth).await.map_err(unavailable)?)
+        else {
             return Err(LoginError::Invalid);
         };
-        let name = attempt.login.unwrap_or_default().trim().to_lowercase();
-        if name.len() > LOGIN_BYTES_MAX || attempt.token.expose().len() > TOKEN_BYTES_MAX {
+        if attempt.token.expose().len() > TOKEN_BYTES_MAX {
             return Err(LoginError::Invalid);
         }
-        let (key, peer, now) = (self.login_key(&name), Peer::of(attempt.peer), self.directory.now());
-        let wait_ms = self.throttle.lock().wait_ms(key, peer, now);
-        if wait_ms > 0 {
-            return Err(LoginError::TooMany { wait_ms });
-        }
+        let (peer, now) = (Peer::of(attempt.peer), self.directory.now());
+        let (name, key) = self.admit(attempt.login.unwrap_or_default(), peer)?;
         let hash = blake3::keyed_hash(&self.key, attempt.token.expose().as_bytes());
         let found = issuer.introspect(&settings, attempt.token).await.map_err(LoginError::Unavailable)?;
         let user = match &found {
@@ -89,10 +73,18 @@ impl Authentication {
             None => {
                 let attempt = ScramAttempt { login: &name, protocol: attempt.protocol, peer: attempt.peer };
                 // A client that repeats a token that has expired is not guessing.
-                let mut wrong = [0; 8];
-                wrong.copy_from_slice(&hash.as_bytes()[..8]);
-                Err(self.fail(&attempt, key, u64::from_le_bytes(wrong)).await)
+                Err(self.fail(&attempt, key, wrong(&hash)).await)
             }
         }
     }
+}
+
+/// Whom to ask; `None` when nobody was named.
+pub(super) fn oauth(reader: &Reader<'_>) -> Result<Option<OauthSettings>, StorageError> {
+    let setting = |name| reader.setting_for(None, name);
+    let Some(url) = setting(OAUTH_URL)? else { return Ok(None) };
+    let client = setting(OAUTH_CLIENT_ID)?.zip(setting(OAUTH_CLIENT_SECRET)?);
+    let client = client.map(|(id, secret)| (id, Secret::new(secret)));
+    let user_field = setting(OAUTH_USER_FIELD)?.unwrap_or_else(|| USER_FIELD.to_owned());
+    Ok(Some(OauthSettings { url, client, user_field }))
 }

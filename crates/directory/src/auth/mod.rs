@@ -28,7 +28,7 @@ use self::table::Table;
 use self::throttle::{LoginKey, Peer, Throttle};
 use crate::model::{PasswordHash, Scram};
 use crate::password::{self, PasswordCost, PasswordError};
-use crate::{Directory, StorageError};
+use crate::{Directory, Reader, StorageError};
 
 /// How long a success is remembered, in milliseconds.
 pub const SUCCESS_MS_MAX: i64 = 5 * 60 * 1000;
@@ -51,6 +51,15 @@ pub struct Authentication {
     issuer: Option<Arc<dyn Introspection>>,
     throttle: Mutex<Throttle>,
     successes: Mutex<Table<AccountId, Success>>,
+    /// What the settings said in the directory's state of then: every connection asks.
+    offers: Mutex<Option<(Modseq, Offers)>>,
+}
+
+/// What is offered besides passwords.
+#[derive(Clone, Copy)]
+struct Offers {
+    scram: bool,
+    bearer: bool,
 }
 
 struct Success {
@@ -86,6 +95,7 @@ impl Authentication {
             issuer: None,
             throttle: Mutex::new(Throttle::new()),
             successes: Mutex::new(Table::new(SUCCESSES_MAX)),
+            offers: Mutex::default(),
         })
     }
 
@@ -133,6 +143,33 @@ impl Authentication {
             .await
     }
 
+    /// The name that is tried and its key, unless it is too early to try again.
+    fn admit(&self, login: &str, peer: Peer) -> Result<(String, LoginKey), LoginError> {
+        let name = login.trim().to_lowercase();
+        if name.len() > LOGIN_BYTES_MAX {
+            return Err(LoginError::Invalid);
+        }
+        let key = self.login_key(&name);
+        match self.throttle.lock().wait_ms(key, peer, self.directory.now()) {
+            0 => Ok((name, key)),
+            wait_ms => Err(LoginError::TooMany { wait_ms }),
+        }
+    }
+
+    async fn offers(&self) -> Result<Offers, StorageError> {
+        let modseq = *self.directory.watch().borrow();
+        let known = self.offers.lock().filter(|(of, _)| *of == modseq);
+        if let Some((_, offers)) = known {
+            return Ok(offers);
+        }
+        let read = |reader: &Reader<'_>| Ok::<_, StorageError>((scram::scram_setting(reader)?, bearer::oauth(reader)?));
+        let (scram, oauth) = self.directory.read(read).await?;
+        let bearer = self.issuer.is_some() && oauth.is_some();
+        let offers = Offers { scram: scram == ScramSetting::Offer, bearer };
+        *self.offers.lock() = Some((modseq, offers));
+        Ok(offers)
+    }
+
     fn login_key(&self, login: &str) -> LoginKey {
         let hash = blake3::keyed_hash(&self.key, login.as_bytes());
         let mut key = [0; 16];
@@ -161,18 +198,18 @@ impl Authentication {
     }
 }
 
+/// What is remembered of a wrong attempt, so that the same one again is known.
+fn wrong(hash: &blake3::Hash) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}
+
 #[async_trait]
 impl Authenticator for Authentication {
     async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
-        let name = attempt.login.trim().to_lowercase();
-        if name.len() > LOGIN_BYTES_MAX {
-            return Err(LoginError::Invalid);
-        }
-        let (key, peer, now) = (self.login_key(&name), Peer::of(attempt.peer), self.directory.now());
-        let wait_ms = self.throttle.lock().wait_ms(key, peer, now);
-        if wait_ms > 0 {
-            return Err(LoginError::TooMany { wait_ms });
-        }
+        let (peer, now) = (Peer::of(attempt.peer), self.directory.now());
+        let (name, key) = self.admit(attempt.login, peer)?;
         let known = self.look_up(&name).await.map_err(|error| LoginError::Unavailable(error.to_string()))?;
         let (account, modseq) = known.as_ref().map_or_else(Default::default, |known| (known.account, known.modseq));
         let proof = self.proof(account, modseq, attempt.password);
@@ -183,9 +220,7 @@ impl Authenticator for Authentication {
             self.throttle.lock().success(key, peer, now);
             return Ok(Login { account, address: known.address.clone() });
         }
-        let mut wrong = [0; 8];
-        wrong.copy_from_slice(&proof.as_bytes()[..8]);
-        let wrong = u64::from_le_bytes(wrong);
+        let wrong = wrong(&proof);
         if self.throttle.lock().is_known_wrong(key, peer, wrong) {
             return Err(LoginError::Invalid);
         }
@@ -206,7 +241,7 @@ impl Authenticator for Authentication {
     }
 
     async fn offers_bearer(&self) -> bool {
-        self.issuer.is_some() && self.oauth().await.is_ok_and(|settings| settings.is_some())
+        self.offers().await.is_ok_and(|offers| offers.bearer)
     }
 
     async fn bearer(&self, attempt: BearerAttempt<'_>) -> Result<Login, LoginError> {
@@ -214,7 +249,7 @@ impl Authenticator for Authentication {
     }
 
     async fn offers_scram(&self) -> bool {
-        self.scram_setting().await.is_ok_and(|setting| setting == ScramSetting::Offer)
+        self.offers().await.is_ok_and(|offers| offers.scram)
     }
 
     async fn scram_challenge(&self, attempt: &ScramAttempt<'_>) -> Result<ScramChallenge, LoginError> {

@@ -8,9 +8,9 @@ use sterna_account::scram::{KEY_BYTES, SALT_BYTES, ScramVerifier};
 use sterna_account::service::{Login, LoginError, ScramAttempt, ScramChallenge};
 
 use super::throttle::{LoginKey, Peer};
-use super::{Authentication, Known, LOGIN_BYTES_MAX};
-use crate::StorageError;
+use super::{Authentication, Known, wrong};
 use crate::settings::SCRAM;
+use crate::{Reader, StorageError};
 
 /// What the installation does about SCRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,25 +25,12 @@ pub enum ScramSetting {
 
 impl Authentication {
     pub(super) async fn scram_setting(&self) -> Result<ScramSetting, StorageError> {
-        let read = |reader: &crate::Reader<'_>| reader.setting_for(None, SCRAM);
-        Ok(match self.directory.read(read).await?.as_deref() {
-            Some("keep") => ScramSetting::Keep,
-            Some("offer") => ScramSetting::Offer,
-            _ => ScramSetting::Off,
-        })
+        self.directory.read(scram_setting).await
     }
 
     /// The user, if there is one and it isn't too early to try again.
     async fn attempted(&self, attempt: &ScramAttempt<'_>) -> Result<(LoginKey, String, Option<Known>), LoginError> {
-        let name = attempt.login.trim().to_lowercase();
-        if name.len() > LOGIN_BYTES_MAX {
-            return Err(LoginError::Invalid);
-        }
-        let (key, now) = (self.login_key(&name), self.directory.now());
-        let wait_ms = self.throttle.lock().wait_ms(key, Peer::of(attempt.peer), now);
-        if wait_ms > 0 {
-            return Err(LoginError::TooMany { wait_ms });
-        }
+        let (name, key) = self.admit(attempt.login, Peer::of(attempt.peer))?;
         let known = self.look_up(&name).await.map_err(|error| LoginError::Unavailable(error.to_string()))?;
         Ok((key, name, known))
     }
@@ -78,12 +65,18 @@ impl Authentication {
             }
             _ => {
                 // Whether it was the same password as the last time can't be known: each failure counts.
-                let mut wrong = [0; 8];
-                wrong.copy_from_slice(&blake3::hash(auth_message).as_bytes()[..8]);
-                Err(self.fail(attempt, key, u64::from_le_bytes(wrong)).await)
+                Err(self.fail(attempt, key, wrong(&blake3::hash(auth_message))).await)
             }
         }
     }
+}
+
+pub(super) fn scram_setting(reader: &Reader<'_>) -> Result<ScramSetting, StorageError> {
+    Ok(match reader.setting_for(None, SCRAM)?.as_deref() {
+        Some("keep") => ScramSetting::Keep,
+        Some("offer") => ScramSetting::Offer,
+        _ => ScramSetting::Off,
+    })
 }
 
 fn verifier(known: &Known) -> Option<ScramVerifier> {

@@ -16,7 +16,7 @@ const NOTE: &str = "note";
 
 /// Where a store of this name is.
 pub fn folder(engine: &SqliteEngine, name: AsideName) -> PathBuf {
-    engine.root.join(FOLDER).join(format!("{}-{}", name.account, name.at.0))
+    engine.root.join(FOLDER).join(name.to_string())
 }
 
 /// Puts a store aside. The note comes first: what was renamed has one.
@@ -46,17 +46,13 @@ pub fn set(engine: &SqliteEngine, account: AccountId, note: &[u8], now: Timestam
 pub fn list(engine: &SqliteEngine) -> Result<Vec<(AsideName, Vec<u8>)>, StoreError> {
     let mut found = Vec::new();
     for folder in folders(&engine.root.join(FOLDER))? {
-        let Some(name) = folder.file_name().and_then(|name| name.to_str()).and_then(parse) else { continue };
+        let name = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let Some(name) = name else { continue };
         // One that a person took the note from is listed all the same.
         found.push((name, fs::read(folder.join(NOTE)).unwrap_or_default()));
     }
     found.sort_unstable();
     Ok(found)
-}
-
-fn parse(name: &str) -> Option<AsideName> {
-    let (account, at) = name.split_once('-')?;
-    Some(AsideName { at: Timestamp(at.parse().ok()?), account: account.parse().ok()? })
 }
 
 /// Replaces the note.

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use sterna_account::{AccountError, UidSet};
 use sterna_base::Uid;
 use sterna_formats::imap::write;
 
 use super::command::search::Program;
+use super::command::search_result;
 use super::limits::CONTEXTS_MAX;
 use super::picture::Picked;
 use super::reply::Fail;
@@ -140,9 +141,7 @@ impl Context {
         if messages.is_empty() {
             return;
         }
-        out.extend_from_slice(b"* ESEARCH (TAG ");
-        write::string(self.tag.as_bytes(), false, out);
-        out.put_u8(b')');
+        search_result::correlator(&self.tag, None, out);
         if self.uid {
             out.extend_from_slice(b" UID");
         }

@@ -11,7 +11,7 @@ use serde_json::json;
 use sterna_account::aside::{Only, visit_lost};
 use sterna_account::{AsideName, Container, Engine, Item, Read, StoreError};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
-use sterna_base::{AccountId, ContainerId, Timestamp, Uid};
+use sterna_base::{AccountId, ContainerId, Uid};
 use sterna_cluster::copies::AsideNote;
 use sterna_directory::Directory;
 use sterna_engines::sqlite::SqliteEngine;
@@ -46,7 +46,7 @@ pub async fn run(global: &GlobalArgs, command: AsideCommand) -> Exit {
                 let name = parse(&name)?;
                 note_of(&engine, name)?;
                 engine.delete_aside(name)?;
-                Ok(format!("{} is deleted\n", shown(name)))
+                Ok(format!("{name} is deleted\n"))
             }
             AsideCommand::Delete { name, yes: false } => {
                 bail!("what {name} alone has would be gone; look at it first (sterna aside export), then say --yes")
@@ -65,27 +65,20 @@ pub async fn run(global: &GlobalArgs, command: AsideCommand) -> Exit {
     }
 }
 
-fn shown(name: AsideName) -> String {
-    format!("{}-{}", name.account, name.at.0)
-}
-
 fn parse(text: &str) -> Result<AsideName> {
-    let parsed = text
-        .split_once('-')
-        .and_then(|(account, at)| Some(AsideName { account: account.parse().ok()?, at: Timestamp(at.parse().ok()?) }));
-    parsed.with_context(|| format!("{text} is no name that sterna aside list shows"))
+    text.parse().with_context(|| format!("{text} is no name that sterna aside list shows"))
 }
 
 fn note_of(engine: &SqliteEngine, name: AsideName) -> Result<AsideNote> {
     let found = engine.asides()?.into_iter().find(|(known, _)| *known == name);
-    let (_, note) = found.with_context(|| format!("there is no {} here", shown(name)))?;
+    let (_, note) = found.with_context(|| format!("there is no {name} here"))?;
     serde_json::from_slice(&note).context("its note can't be read")
 }
 
 async fn list(engine: &SqliteEngine, directory: &Directory, format: Output) -> Result<String> {
     let (mut table, mut rows) = (String::new(), Vec::new());
     for (name, note) in engine.asides()? {
-        let note: AsideNote = serde_json::from_slice(&note).with_context(|| format!("the note of {}", shown(name)))?;
+        let note: AsideNote = serde_json::from_slice(&note).with_context(|| format!("the note of {name}"))?;
         let address = address_of(directory, name.account).await?;
         let commits = note.commits;
         let at = admin::time(name.at);
@@ -98,9 +91,9 @@ async fn list(engine: &SqliteEngine, directory: &Directory, format: Output) -> R
                 )
             },
         );
-        writeln!(table, "{}  {address}  since {at}  {commits} commits: {what}", shown(name))?;
+        writeln!(table, "{name}  {address}  since {at}  {commits} commits: {what}")?;
         rows.push(json!({
-            "name": shown(name), "account": name.account, "address": address, "at": at,
+            "name": name.to_string(), "account": name.account, "address": address, "at": at,
             "epoch": note.fork.epoch, "commits": commits, "lost": note.lost,
         }));
     }

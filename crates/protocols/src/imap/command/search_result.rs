@@ -65,7 +65,7 @@ pub fn of_mailbox(
 }
 
 /// `* ESEARCH (TAG ..)`, with the mailbox where that is not the selected one.
-fn correlator(tag: &str, of: Option<(&str, UidValidity, bool)>, out: &mut BytesMut) {
+pub fn correlator(tag: &str, of: Option<(&str, UidValidity, bool)>, out: &mut BytesMut) {
     out.extend_from_slice(b"* ESEARCH (TAG ");
     write::string(tag.as_bytes(), false, out);
     if let Some((mailbox, uid_validity, utf8)) = of {
