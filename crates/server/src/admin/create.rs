@@ -156,7 +156,8 @@ impl AdminState {
     /// When the directory can't be read.
     pub(super) async fn delete_pending(&self, account: AccountId, server: NodeId) -> Result<Deletion, Problem> {
         let _turn = self.memory.deleting.take(account).await;
-        // Looked up in its turn: somebody else may have deleted it just before, and what is there now may be a new copy.
+        // Looked up in its turn: somebody else may have deleted it just before, and what is there now may be a new
+        // copy.
         let pending = self.directory.read(move |reader| reader.pending_store(account, server)).await?;
         let Some(PendingStore { epoch, .. }) = pending.filter(|pending| pending.deleting) else {
             return Ok(Deletion::Done);
