@@ -40,7 +40,7 @@ pub struct Item {
     /// The name of a DAV resource, a subscription, a setting; unique in the container. `None` for messages.
     pub name: Option<String>,
     /// The summary stored with the content ([`sterna_formats`] gives its layout); filled when asked for by
-    /// [`ItemParts::summary`], and empty when the content has none.
+    /// [`ItemParts::summary`] or [`ItemParts::summary_start`], and empty when the content has none.
     #[serde(default)]
     pub summary: Option<Bytes>,
     /// The content itself; filled when asked for by [`ItemParts::body`] and not longer than
@@ -49,6 +49,10 @@ pub struct Item {
     pub body: Option<Bytes>,
 }
 
+/// How much of a summary [`ItemParts::summary_start`] gives: its version and its sizes
+/// ([`sterna_formats::mail::Sizes`]).
+pub const SUMMARY_START_BYTES: usize = sterna_formats::mail::SIZES_BYTES_MAX;
+
 /// Which costly parts of items a reader wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ItemParts {
@@ -56,6 +60,10 @@ pub struct ItemParts {
     pub summary: bool,
     /// Fill [`Item::body`] of small items.
     pub body: bool,
+    /// Fill [`Item::summary`] with only the first [`SUMMARY_START_BYTES`] of it, where the sizes stand: for what needs
+    /// those of a whole mailbox. With [`ItemParts::summary`] all of it comes.
+    #[serde(default)]
+    pub summary_start: bool,
 }
 
 /// What is left of an expunged item: a fact with a modseq, because absence can't be interpreted. For the retention time

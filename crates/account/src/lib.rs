@@ -38,6 +38,6 @@ pub use commit::{Commit, CommitError, Committed, Content, FlagAction, Mutation, 
 pub use container::{Container, ContainerKind, Counts, SpecialUse};
 pub use digest::Digest;
 pub use flags::{FlagSet, Flags, InvalidKeyword, Keyword, SystemFlag};
-pub use item::{Expunged, Item, ItemFlags, ItemParts, Retained};
+pub use item::{Expunged, Item, ItemFlags, ItemParts, Retained, SUMMARY_START_BYTES};
 pub use store::{AsideName, Engine, Head, Quota, Read, Role, Store, StoreError};
 pub use uid_set::UidSet;

@@ -66,7 +66,7 @@ fn timed<T>(what: &str, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T
 
 fn reads(read: &dyn Read, heat: &str) -> Result<(), StoreError> {
     timed(&format!("item_flags of {ITEMS}, {heat}"), || read.item_flags(INBOX, Uid(0), usize::MAX >> 1))?;
-    let parts = ItemParts { summary: true, body: false };
+    let parts = ItemParts { summary: true, body: false, ..ItemParts::default() };
     let some = UidSet::range(Uid(1), Uid(10_000));
     timed(&format!("10000 items with summary, {heat}"), || read.items(INBOX, &some, parts, 10_000))?;
     timed(&format!("10000 items without, {heat}"), || read.items(INBOX, &some, ItemParts::default(), 10_000))?;

@@ -64,7 +64,7 @@ fn a_mutation() -> impl Strategy<Value = Mutation> {
 async fn everything(account: &dyn Account) -> String {
     let mut text = format!("{:?}\n{:?}\n", account.head().await, account.changes(Cursor::start(), 1000).await);
     let containers = account.containers().await.unwrap();
-    let parts = ItemParts { summary: true, body: true };
+    let parts = ItemParts { summary: true, body: true, ..ItemParts::default() };
     for container in containers.iter().map(|container| container.id).chain([ContainerId(99)]) {
         text += &format!(
             "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n",
@@ -123,7 +123,7 @@ async fn pages_are_put_together_beyond_the_limits_of_one_answer() {
     let remote = installation.main.open(&installation.world, AccountId(1)).await;
     let mutations: Vec<Mutation> = (0..200).flat_map(|n| append(&format!("message {n}"))).collect();
     remote.commit(OperationId::random(), mutations).await.unwrap();
-    let parts = ItemParts { summary: false, body: true };
+    let parts = ItemParts { summary: false, body: true, ..ItemParts::default() };
     let items = remote.items(INBOX, &UidSet::all(), parts, 170).await.unwrap();
     let uids: Vec<u32> = items.iter().map(|item| item.uid.0).collect();
     assert_eq!(uids, (1..=170).collect::<Vec<_>>());

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
 use sterna_account::fork::Fork;
 use sterna_account::{
-    Change, Changes, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read, StoreError,
-    UidSet,
+    Change, Changes, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags, ItemParts, Read,
+    SUMMARY_START_BYTES, StoreError, UidSet,
 };
 use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
 use sterna_base::{BlobHash, ContainerId, Modseq, Uid};
@@ -155,8 +155,11 @@ impl State {
     fn with_parts(&self, item: &Item, parts: ItemParts) -> Item {
         let mut item = item.clone();
         let contents = self.contents.get(&item.blob);
-        if parts.summary {
+        if parts.summary || parts.summary_start {
             item.summary = contents.and_then(|contents| contents.summary.clone());
+        }
+        if let Some(summary) = item.summary.as_mut().filter(|_| !parts.summary) {
+            summary.truncate(SUMMARY_START_BYTES);
         }
         if parts.body && item.size <= INLINE_BLOB_BYTES_MAX as u64 {
             item.body = contents.map(|contents| contents.bytes.clone());

@@ -11,7 +11,7 @@ use sterna_account::follow::{ContainerPage, CopiedBlob, Page, Progress};
 use sterna_account::fork::Fork;
 use sterna_account::{
     Change, Changes, Container, ContainerKind, Cursor, Digest, Expunged, Head, Item, ItemFlags, ItemParts, Read,
-    StoreError, UidSet,
+    SUMMARY_START_BYTES, StoreError, UidSet,
 };
 use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, Uid};
@@ -91,14 +91,18 @@ impl Reader {
         values: impl rusqlite::Params,
         parts: ItemParts,
     ) -> Result<Vec<Item>, StoreError> {
-        let summary = if parts.summary { ", b.summary" } else { "" };
+        let summary = match parts {
+            ItemParts { summary: true, .. } => ", b.summary".to_owned(),
+            ItemParts { summary_start: true, .. } => format!(", substr(b.summary, 1, {SUMMARY_START_BYTES})"),
+            _ => String::new(),
+        };
         let statement = format!(
             "SELECT {}{summary} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob WHERE {condition}",
             rows::ITEM
         );
         let found = self.list(&statement, values, |row| {
             let (mut item, blob) = rows::item(row)?;
-            if parts.summary {
+            if !summary.is_empty() {
                 item.summary = row.get::<_, Option<Vec<u8>>>(rows::ITEM_COLUMNS)?.map(Bytes::from);
             }
             Ok((item, blob))

@@ -136,7 +136,7 @@ impl Bed {
 
     /// The live items of a container as (UID, content).
     pub fn texts(&self, container: ContainerId) -> Vec<(u32, String)> {
-        let parts = ItemParts { summary: false, body: true };
+        let parts = ItemParts { summary: false, body: true, ..ItemParts::default() };
         let items = self.store().items(container, &UidSet::all(), parts, usize::MAX).unwrap();
         items.into_iter().map(|item| (item.uid.0, String::from_utf8(item.body.unwrap().into()).unwrap())).collect()
     }

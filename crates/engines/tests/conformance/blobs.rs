@@ -76,7 +76,7 @@ fn an_inline_content_has_a_most_of_bytes(bed: &mut Bed) {
 fn bodies_come_with_items_when_they_are_small(bed: &mut Bed) {
     let (small, large) = (bed.stage(b"small"), bed.stage(&vec![b'x'; INLINE_BLOB_BYTES_MAX + 1]));
     bed.done(vec![append("inline"), append_stored(small), append_stored(large), append("")]);
-    let parts = ItemParts { summary: false, body: true };
+    let parts = ItemParts { summary: false, body: true, ..ItemParts::default() };
     let items = bed.store().items(INBOX, &UidSet::all(), parts, 9).unwrap();
     let bodies: Vec<_> = items.iter().map(|item| item.body.as_deref()).collect();
     assert_eq!(bodies, [Some(&b"inline"[..]), Some(b"small"), None, Some(b"")]);
@@ -98,10 +98,22 @@ fn a_summary_stays_with_its_content(bed: &mut Bed) {
     ] {
         bed.done(vec![Mutation::Append { container: INBOX, item: new }]);
     }
-    let parts = ItemParts { summary: true, body: false };
+    let parts = ItemParts { summary: true, body: false, ..ItemParts::default() };
     let items = bed.store().items(INBOX, &UidSet::all(), parts, 9).unwrap();
     let summaries: Vec<_> = items.iter().map(|item| item.summary.as_deref()).collect();
     assert_eq!(summaries, [Some(&b"first"[..]), Some(b"first"), Some(b"first"), None, Some(b"c's")]);
+    let start = ItemParts { summary_start: true, ..ItemParts::default() };
+    let long = Bytes::from(vec![b's'; SUMMARY_START_BYTES + 1]);
+    bed.done(vec![Mutation::Append {
+        container: INBOX,
+        item: NewItem { summary: Some(long.clone()), ..item("d", Some("6")) },
+    }]);
+    let starts = bed.store().items(INBOX, &UidSet::all(), start, 9).unwrap();
+    let starts: Vec<_> = starts.iter().map(|item| item.summary.as_deref()).collect();
+    let cut = &long[..SUMMARY_START_BYTES];
+    assert_eq!(starts, [Some(&b"first"[..]), Some(b"first"), Some(b"first"), None, Some(b"c's"), Some(cut)]);
+    let both = ItemParts { summary: true, ..start };
+    assert_eq!(bed.store().item_named(INBOX, "6", both).unwrap().unwrap().summary, Some(long));
     let named = bed.store().item_named(INBOX, "5", parts).unwrap().unwrap();
     assert_eq!((named.summary.as_deref(), named.body), (Some(&b"c's"[..]), None));
 }

@@ -256,7 +256,7 @@ fn notes_about_a_container_go_along(bed: &mut Bed) {
     bed.done(vec![note("/shared/comment", "new"), note("/shared/gone", "x")]);
     bed.done(vec![Mutation::Remove { container: notes, name: "/shared/gone".to_owned() }]);
     copy.pull_all(bed, 1);
-    let parts = ItemParts { summary: false, body: true };
+    let parts = ItemParts { summary: false, body: true, ..ItemParts::default() };
     let text = |name: &str| copy.store.item_named(notes, name, parts).unwrap().and_then(|item| item.body);
     assert_eq!(text("/shared/comment").as_deref(), Some(&b"new"[..]));
     assert_eq!(text("7/private/comment").as_deref(), Some(&b"kept"[..]));

@@ -84,7 +84,7 @@ impl Copy {
             page
         });
         assert_eq!(ours, theirs);
-        let parts = ItemParts { summary: true, body: true };
+        let parts = ItemParts { summary: true, body: true, ..ItemParts::default() };
         for container in &theirs.containers {
             let [theirs, ours] = [bed.store(), self.store.as_ref()]
                 .map(|store| store.items(container.id, &UidSet::all(), parts, usize::MAX).unwrap());

@@ -18,4 +18,6 @@ pub mod transfer;
 pub use address_list::EnvelopeAddress;
 pub use header::{Field, fields};
 pub use scanner::Scanner;
-pub use summary::{ContentType, Disposition, Envelope, Parameter, Part, PartBody, Summary, SummaryError};
+pub use summary::{
+    ContentType, Disposition, Envelope, Parameter, Part, PartBody, SIZES_BYTES_MAX, Sizes, Summary, SummaryError,
+};

@@ -37,6 +37,8 @@ pub struct Scanner {
     last_line_end: u64,
     /// Line ends so far.
     newlines: u64,
+    /// Bytes that the lines so far lack to end with CRLF.
+    lacking: u64,
     parts: usize,
     stack: Vec<Frame>,
 }
@@ -75,6 +77,7 @@ impl Scanner {
             last_byte: 0,
             last_line_end: 0,
             newlines: 0,
+            lacking: 0,
             parts: 1,
             stack: vec![root],
         }
@@ -106,9 +109,10 @@ impl Scanner {
         }
         let size = self.offset;
         let newlines = self.newlines;
+        let crlf_size = size + self.lacking;
         let frame = self.stack.pop().unwrap_or_else(|| Frame::new(0, true));
         let (root, envelope) = frame.finish(size, newlines);
-        Summary { size, envelope: envelope.unwrap_or_default(), root }
+        Summary { size, crlf_size, envelope: envelope.unwrap_or_default(), root }
     }
 
     /// Takes bytes of the present line.
@@ -146,6 +150,7 @@ impl Scanner {
         self.newlines += u64::from(has_end);
         let with_return = self.line_length >= 2 && self.last_byte == b'\r';
         self.last_line_end = u64::from(has_end) + u64::from(has_end && with_return);
+        self.lacking += 2 - self.last_line_end;
         self.start_pending_children();
         self.line_length = 0;
         self.line = line;

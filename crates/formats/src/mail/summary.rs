@@ -7,17 +7,32 @@ use super::EnvelopeAddress;
 
 /// The layout's version, in the first byte. Raise it with every change of the types below; stored summaries of other
 /// versions are then made again when they are needed.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
+
+/// Enough of the stored bytes to read the [`Sizes`]: the version and two variable-length numbers.
+pub const SIZES_BYTES_MAX: usize = 1 + 2 * 10;
 
 /// What is known of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Its length in bytes.
     pub size: u64,
+    /// Its length with every line ended by CRLF, the last one too: what POP3 sends, without byte-stuffing. The same as
+    /// `size` of everything that came by SMTP.
+    pub crlf_size: u64,
     /// The envelope of its own header.
     pub envelope: Envelope,
     /// The message itself as a part.
     pub root: Part,
+}
+
+/// The lengths of a message, which stand at the start of its stored summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// See [`Summary::size`].
+    pub size: u64,
+    /// See [`Summary::crlf_size`].
+    pub crlf_size: u64,
 }
 
 /// Why stored bytes are no summary that we can use: make it again from the message.
@@ -219,8 +234,22 @@ impl Summary {
     /// [`SummaryError`]: make the summary again from the message.
     pub fn decode_envelope(bytes: &[u8]) -> Result<Envelope, SummaryError> {
         match bytes.split_first() {
-            Some((&VERSION, rest)) => match postcard::take_from_bytes::<(u64, Envelope)>(rest) {
-                Ok(((_, envelope), _)) => Ok(envelope),
+            Some((&VERSION, rest)) => match postcard::take_from_bytes::<(u64, u64, Envelope)>(rest) {
+                Ok(((_, _, envelope), _)) => Ok(envelope),
+                Err(_) => Err(SummaryError::Damaged),
+            },
+            _ => Err(SummaryError::Version),
+        }
+    }
+
+    /// Reads only the sizes of stored bytes, of which the first [`SIZES_BYTES_MAX`] are enough.
+    ///
+    /// # Errors
+    /// [`SummaryError`]: make the summary again from the message.
+    pub fn decode_sizes(start: &[u8]) -> Result<Sizes, SummaryError> {
+        match start.split_first() {
+            Some((&VERSION, rest)) => match postcard::take_from_bytes::<(u64, u64)>(rest) {
+                Ok(((size, crlf_size), _)) => Ok(Sizes { size, crlf_size }),
                 Err(_) => Err(SummaryError::Damaged),
             },
             _ => Err(SummaryError::Version),

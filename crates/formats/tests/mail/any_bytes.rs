@@ -1,7 +1,7 @@
 //! Any bytes are a message: nothing panics, how they are cut changes nothing, and every part lies in the one above it.
 
 use proptest::prelude::*;
-use sterna_formats::mail::{Part, PartBody, Summary, text, transfer};
+use sterna_formats::mail::{Part, PartBody, SIZES_BYTES_MAX, Sizes, Summary, text, transfer};
 
 use super::structure::scan_cut;
 
@@ -54,6 +54,13 @@ fn check(message: &[u8], part: &Part, from: u64, to: u64) -> Result<(), TestCase
     Ok(())
 }
 
+/// The slow definition of what the scanner counts on its way.
+fn crlf_size(message: &[u8]) -> u64 {
+    let line =
+        |line: &[u8]| line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line)).len() + 2;
+    message.split_inclusive(|&byte| byte == b'\n').map(line).sum::<usize>() as u64
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
@@ -68,12 +75,17 @@ proptest! {
         prop_assert_eq!(&scan_cut(&message, &every_byte), &summary);
         prop_assert_eq!((summary.size, summary.root.end), (message.len() as u64, message.len() as u64));
         check(&message, &summary.root, 0, summary.size)?;
-        prop_assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
+        prop_assert_eq!(summary.crlf_size, crlf_size(&message));
+        let (encoded, sizes) = (summary.encode(), Sizes { size: summary.size, crlf_size: summary.crlf_size });
+        prop_assert_eq!(Summary::decode_sizes(&encoded[..encoded.len().min(SIZES_BYTES_MAX)]), Ok(sizes));
+        prop_assert_eq!(Summary::decode_envelope(&encoded), Ok(summary.envelope.clone()));
+        prop_assert_eq!(Summary::decode(&encoded), Ok(summary));
     }
 
     #[test]
     fn stored_bytes_of_any_kind_are_answered(bytes: Vec<u8>, version in 0u8..3) {
-        let _ = Summary::decode(&[&[version], &bytes[..]].concat());
+        let stored = [&[version], &bytes[..]].concat();
+        let _ = (Summary::decode(&stored), Summary::decode_sizes(&stored));
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl World {
     /// Messages in an INBOX.
     pub async fn items(&self, id: AccountId) -> Vec<Item> {
         let inbox = self.inbox(id).await.id;
-        let parts = ItemParts { summary: true, body: true };
+        let parts = ItemParts { summary: true, body: true, ..ItemParts::default() };
         self.local.open(id).await.unwrap().items(inbox, &UidSet::all(), parts, 1000).await.unwrap()
     }
 

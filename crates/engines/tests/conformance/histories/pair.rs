@@ -243,7 +243,7 @@ impl Pair {
             self.both(|store| store.changes(Cursor::since(since), page)).unwrap();
         }
         self.both(|store| store.changes(Cursor::start(), usize::MAX)).unwrap();
-        let parts = ItemParts { summary: true, body: true };
+        let parts = ItemParts { summary: true, body: true, ..ItemParts::default() };
         for container in self.both(|store| store.containers()).unwrap() {
             self.both(|store| store.item_flags(container.id, Uid(1), 5)).unwrap();
             let path = [container.name.clone(), "c1".to_owned()];

@@ -54,7 +54,9 @@ async fn steps(
 ) -> Result<(), Fail> {
     // Steps are cut the same way whenever this is tried: they are named by what is in them.
     while !uids.is_empty() {
-        let mut page = source.items(from, &uids, ItemParts { summary: true, body: true }, STEP_BODIES).await?;
+        let mut page = source
+            .items(from, &uids, ItemParts { summary: true, body: true, ..ItemParts::default() }, STEP_BODIES)
+            .await?;
         let mut bytes = 0;
         let fitting = page.iter().take_while(|item| {
             bytes += item.size;

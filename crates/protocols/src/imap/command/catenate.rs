@@ -56,7 +56,8 @@ async fn find(session: &mut Session, url: &MessageUrl) -> Result<Option<(Arc<dyn
         return Ok(None);
     }
     let uids: UidSet = [Uid(url.uid)].into_iter().collect();
-    let found = account.items(container, &uids, ItemParts { summary: true, body: true }, 1).await?;
+    let found =
+        account.items(container, &uids, ItemParts { summary: true, body: true, ..ItemParts::default() }, 1).await?;
     Ok(found.into_iter().next().map(|item| (account, item)))
 }
 

@@ -129,7 +129,7 @@ async fn messages(session: &mut Session, picked: &[Picked], items: &[FetchItem],
     let mut rows: HashMap<Uid, Item> = HashMap::new();
     if needs.row {
         let uids: UidSet = picked.iter().map(|picked| picked.uid).collect();
-        let parts = ItemParts { summary: needs.summary, body: needs.body };
+        let parts = ItemParts { summary: needs.summary, body: needs.body, ..ItemParts::default() };
         let found = session.selected_account()?.items(container, &uids, parts, picked.len()).await?;
         rows.extend(found.into_iter().map(|item| (item.uid, item)));
     }

@@ -68,7 +68,7 @@ pub async fn run(
     })
 }
 
-const PARTS: ItemParts = ItemParts { summary: false, body: true };
+const PARTS: ItemParts = ItemParts { summary: false, body: true, summary_start: false };
 
 /// Whether an entry is this one or so far below it (section 4.2.2).
 fn is_below(entry: &str, top: &str, depth: MetadataDepth) -> bool {

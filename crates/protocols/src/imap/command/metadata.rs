@@ -189,7 +189,7 @@ pub async fn list(
         let special_use = mailbox.1.special_use.filter(|_| own && entry.eq_ignore_ascii_case(SPECIAL_USE));
         let mut known = special_use.and_then(use_attribute).map(|name| Bytes::from_static(name.as_bytes()));
         if let Some(container) = container.filter(|_| known.is_none()) {
-            let parts = ItemParts { summary: false, body: true };
+            let parts = ItemParts { summary: false, body: true, ..ItemParts::default() };
             if let Some(item) = account.item_named(container, &key(user, entry), parts).await? {
                 known = Some(value(account, &item).await?);
             }

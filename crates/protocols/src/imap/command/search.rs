@@ -128,7 +128,7 @@ async fn find(session: &mut Session, key: &SearchKey, sets: &Sets, mut wanted: W
     };
     let needles = Arc::new(Needles::of(key));
     let now = session.shared.clock.now();
-    let parts = ItemParts { summary: true, body: !needles.is_empty() };
+    let parts = ItemParts { summary: true, body: !needles.is_empty(), ..ItemParts::default() };
     let mut looked_at = 0;
     let mut found = Vec::new();
     loop {

@@ -27,7 +27,7 @@ pub async fn each(
 ) -> Result<(), Fail> {
     let account = session.selected_account()?;
     let container = session.selected()?.id;
-    let parts = ItemParts { summary: needs_envelope, body: false };
+    let parts = ItemParts { summary: needs_envelope, body: false, ..ItemParts::default() };
     for (at, step) in found.chunks(STEP_MESSAGES).enumerate() {
         session.tell_progress(at * STEP_MESSAGES, Some(found.len())).await?;
         let uids: UidSet = step.iter().map(|picked| picked.uid).collect();
