@@ -83,7 +83,7 @@ const ENTRIES: &[Entry] = &[
         "4616, 4959",
         "PLAIN, and initial responses",
         &["AUTH=PLAIN", "AUTH=LOGIN", "SASL-IR"],
-        &["command/authenticate.rs"],
+        &["command/authenticate.rs", "/crates/protocols/src/sasl/password.rs"],
         ("states.rs", "AUTHENTICATE PLAIN AGFuYQBwdw=="),
     ),
     built(
@@ -97,7 +97,7 @@ const ENTRIES: &[Entry] = &[
         "4978",
         "Compression",
         &["COMPRESS=DEFLATE"],
-        &["command/compress.rs", "deflate.rs"],
+        &["command/compress.rs", "/crates/protocols/src/io/deflate.rs"],
         ("compressed.rs", "COMPRESS DEFLATE"),
     ),
     built("5032", "WITHIN", &["WITHIN"], &["command/search.rs"], ("searches.rs", "YOUNGER")),
@@ -162,7 +162,11 @@ const ENTRIES: &[Entry] = &[
         "7628",
         "Log-in by tokens",
         &["AUTH=OAUTHBEARER", "AUTH=XOAUTH2"],
-        &["command/bearer.rs", "/crates/formats/src/sasl.rs", "/crates/directory/src/auth/bearer.rs"],
+        &[
+            "/crates/protocols/src/sasl/bearer.rs",
+            "/crates/formats/src/sasl.rs",
+            "/crates/directory/src/auth/bearer.rs",
+        ],
         ("tokens.rs", "OAUTHBEARER"),
     )
     .but("where the setting `oauth.introspection-url` names somebody to ask (RFC 7662)"),
@@ -170,7 +174,7 @@ const ENTRIES: &[Entry] = &[
         "5802, 7677, 9266",
         "SCRAM-SHA-256, bound to the connection",
         &["AUTH=SCRAM-SHA-256", "AUTH=SCRAM-SHA-256-PLUS"],
-        &["command/scram.rs", "/crates/formats/src/sasl.rs", "/crates/account/src/scram.rs"],
+        &["/crates/protocols/src/sasl/scram.rs", "/crates/formats/src/sasl.rs", "/crates/account/src/scram.rs"],
         ("scram.rs", "SCRAM-SHA-256-PLUS"),
     )
     .but("tls-exporter only; offered where the setting `scram` says so"),

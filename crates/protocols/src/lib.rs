@@ -2,6 +2,8 @@
 //! `sterna_account`, and name no engine and no directory.
 
 pub mod imap;
+mod io;
 pub mod listener;
 mod lmtp;
+mod sasl;
 pub mod smtp;

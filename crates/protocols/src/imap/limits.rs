@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a client may be silent before it has logged in.
-pub const LOGIN_WAIT: Duration = Duration::from_secs(120);
-
-/// How long a client may take to log in, whatever it says meanwhile.
-pub const LOGIN_WAIT_ALTOGETHER: Duration = Duration::from_secs(600);
+pub use crate::io::limits::{BAD_COMMANDS_MAX, FAILED_LOGINS_MAX};
 
 /// How long a client may be silent afterwards (RFC 9051 section 5.4 asks for at least 30 minutes).
 pub const IDLE_WAIT: Duration = Duration::from_secs(31 * 60);
@@ -18,29 +14,14 @@ pub const IDLE_NOTICE_EVERY: Duration = Duration::from_secs(120);
 /// How often a long command tells of itself (RFC 9585 section 4 recommends every 10 to 15 seconds).
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
-/// How long a client may leave what we send unread.
-pub const WRITE_WAIT: Duration = Duration::from_secs(180);
-
 /// How long a client may pause inside a message or a command.
 pub const LITERAL_WAIT: Duration = Duration::from_secs(300);
-
-/// BAD answers in a row after which the session ends.
-pub const BAD_COMMANDS_MAX: u32 = 20;
-
-/// Failed log-ins after which the session ends.
-pub const FAILED_LOGINS_MAX: u32 = 5;
-
-/// How much output is collected before it is sent.
-pub const OUTPUT_BYTES: usize = 64 * 1024;
 
 /// Messages that FETCH, SEARCH and STORE take in one step.
 pub const STEP_MESSAGES: usize = 512;
 
 /// Messages whose bodies are taken in one step: at most 32 MiB of small ones.
 pub const STEP_BODIES: usize = 64;
-
-/// Longest line of an authentication exchange or an IDLE; the session ends at a longer one.
-pub const EXCHANGE_BYTES_MAX: usize = 16 * 1024;
 
 /// How far a header is looked through for single fields. Nobody's header is that long; one made to be is cut there.
 pub const HEADER_BYTES_MAX: u64 = 4 * 1024 * 1024;

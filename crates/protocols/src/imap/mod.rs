@@ -6,9 +6,7 @@
 
 mod command;
 mod contexts;
-mod deflate;
 mod ghosts;
-mod io;
 mod limits;
 mod mailboxes;
 mod metadata_news;
@@ -32,9 +30,9 @@ use sterna_account::shares::Shares;
 
 use sterna_base::{Clock, SystemClock};
 
+use crate::io::Io;
 use crate::listener::{Connection, Protocol};
 use command::search_text::SearchMemory;
-use io::Io;
 use others::Remembered;
 use registry::Registry;
 use session::Session;

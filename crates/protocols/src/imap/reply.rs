@@ -2,7 +2,7 @@
 
 use sterna_account::{AccountError, CommitError, StoreError};
 
-use super::io::Disconnect;
+use crate::io::Disconnect;
 
 /// The end of a command: what its tagged line says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,8 +15,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::command as commands;
-use super::io::{Disconnect, Io};
-use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT, LOGIN_WAIT, LOGIN_WAIT_ALTOGETHER};
+use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT};
 use super::mailboxes::{Known, rights_of};
 use super::metadata_news::MetadataNews;
 use super::progress::Progress;
@@ -24,6 +23,8 @@ use super::reply::{Fail, Outcome, Reply, account_reply, concerns_operator, is_pa
 use super::rights;
 use super::selected::Selected;
 use super::updates;
+use crate::io::{Disconnect, Io, login_wait};
+use crate::sasl::{Exchange, Offers};
 
 /// A logged-in user.
 pub struct User {
@@ -77,10 +78,8 @@ pub struct Session {
     /// The newest commits of this session: an account's news of them may come later than the answer.
     committed: HashMap<AccountId, Modseq>,
     pub failed_logins: u32,
-    /// Whether somebody can be asked about tokens.
-    pub offers_bearer: bool,
-    /// Whether users have what SCRAM needs.
-    pub offers_scram: bool,
+    /// How users can log in, besides with passwords.
+    pub offers: Offers,
     /// Of the command that is being done.
     pub tag: String,
     /// Set by STARTTLS; the handshake follows its answer.
@@ -113,8 +112,7 @@ impl Session {
             metadata_news: MetadataNews::default(),
             committed: HashMap::new(),
             failed_logins: 0,
-            offers_bearer: false,
-            offers_scram: false,
+            offers: Offers::default(),
             tag: String::new(),
             upgrading: false,
             compressing: false,
@@ -129,8 +127,7 @@ impl Session {
 
     /// Greets, and serves until the client goes.
     pub async fn run(mut self) {
-        self.offers_bearer = self.shared.authenticator.offers_bearer().await;
-        self.offers_scram = self.shared.authenticator.offers_scram().await;
+        self.offers = Offers::of(self.shared.authenticator.as_ref()).await;
         let greeting = format!("* OK [CAPABILITY {}] Sterna ready\r\n", commands::capability::list(&self));
         self.io.output.extend_from_slice(greeting.as_bytes());
         let end = self.serve().await;
@@ -537,7 +534,13 @@ impl Session {
 
     /// How long a client that has not logged in may be waited for.
     pub fn login_wait(&self) -> Duration {
-        LOGIN_WAIT.min(LOGIN_WAIT_ALTOGETHER.saturating_sub(self.started.elapsed()))
+        login_wait(self.started)
+    }
+
+    /// A log-in by SASL.
+    pub fn exchange(&mut self) -> Exchange<'_> {
+        let (authenticator, offers) = (self.shared.authenticator.as_ref(), self.offers);
+        Exchange { io: &mut self.io, authenticator, offers, protocol: "imap", since: self.started }
     }
 
     /// Whether log-in is refused because anybody could listen.

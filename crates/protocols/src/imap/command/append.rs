@@ -11,10 +11,10 @@ use super::catenate;
 use super::copy::Target;
 use super::incoming::Incoming;
 use super::replace::Replaced;
-use crate::imap::io::Disconnect;
 use crate::imap::limits::LITERAL_WAIT;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
+use crate::io::Disconnect;
 
 /// How far beyond the limit a message that can't be refused beforehand is read and dropped.
 const PASSED_OVER_BYTES_MAX: u64 = 4 * MESSAGE_BYTES_MAX;

@@ -13,10 +13,10 @@ use sterna_formats::mail::transfer::{Base64Decoder, quoted_printable};
 use sterna_formats::mail::{Part, Summary};
 
 use super::section;
-use crate::imap::io::Disconnect;
 use crate::imap::limits::DECODED_AT_ONCE_BYTES;
 use crate::imap::reply::{Fail, Reply};
 use crate::imap::session::Session;
+use crate::io::Disconnect;
 
 /// A transfer encoding that can be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

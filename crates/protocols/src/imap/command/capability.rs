@@ -24,13 +24,13 @@ pub fn list(session: &Session) -> String {
         list.push_str(" LOGINDISABLED");
         return list;
     }
-    if session.offers_scram {
+    if session.offers.scram {
         list.push_str(" AUTH=SCRAM-SHA-256");
         if session.io.tls_exporter().is_some() {
             list.push_str(" AUTH=SCRAM-SHA-256-PLUS");
         }
     }
-    if session.offers_bearer {
+    if session.offers.bearer {
         list.push_str(" AUTH=OAUTHBEARER AUTH=XOAUTH2");
     }
     list.push_str(" AUTH=PLAIN AUTH=LOGIN");

@@ -17,12 +17,12 @@ use sterna_formats::mail::Summary;
 use super::object_id::email_id;
 use super::sets::{self, Wanted};
 use super::{binary, preview, section};
-use crate::imap::io::Disconnect;
 use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
 use crate::imap::picture::Picked;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 use crate::imap::updates;
+use crate::io::Disconnect;
 
 /// What a FETCH needs of each message.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,10 +2,10 @@
 
 use tokio::time::{Instant, sleep};
 
-use crate::imap::io::Disconnect;
 use crate::imap::limits::{IDLE_NOTICE_EVERY, IDLE_WAIT};
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::session::Session;
+use crate::io::Disconnect;
 
 pub async fn run(session: &mut Session) -> Outcome {
     session.io.output.extend_from_slice(b"+ Idling\r\n");

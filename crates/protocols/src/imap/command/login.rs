@@ -4,10 +4,10 @@ use sterna_account::service::{Login, LoginAttempt, LoginError};
 use sterna_base::Secret;
 
 use super::capability;
-use crate::imap::io::Disconnect;
 use crate::imap::limits::FAILED_LOGINS_MAX;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::{Session, User};
+use crate::io::Disconnect;
 
 pub async fn run(session: &mut Session, user: &[u8], password: &[u8]) -> Outcome {
     if session.user.is_some() {

@@ -3,7 +3,6 @@
 pub mod acl;
 pub mod append;
 pub mod authenticate;
-pub mod bearer;
 pub mod binary;
 pub mod capability;
 pub mod carry;
@@ -35,7 +34,6 @@ pub mod object_id;
 pub mod preview;
 pub mod rename;
 pub mod replace;
-pub mod scram;
 pub mod search;
 pub mod search_result;
 pub mod search_text;

@@ -142,7 +142,7 @@ async fn stream(session: &mut Session, account: &dyn Account, item: &Item, range
             Ok(piece) => piece,
             Err(error) => {
                 tracing::warn!(account = %account.id(), blob = %item.blob, %error, "a message broke off while it was sent");
-                return Err(crate::imap::io::Disconnect::Hopeless("The message can't be read to its end").into());
+                return Err(crate::io::Disconnect::Hopeless("The message can't be read to its end").into());
             }
         };
     }

@@ -1,5 +1,8 @@
-//! Reading and writing of one connection. Buffers are given back while the client is silent: an idle session holds a
-//! few hundred bytes.
+//! Reading and writing of one connection of IMAP or POP3. Buffers are given back while the client is silent: an idle
+//! session holds a few hundred bytes.
+
+mod deflate;
+pub mod limits;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -7,11 +10,11 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::deflate::Deflate;
-use super::limits::{EXCHANGE_BYTES_MAX, OUTPUT_BYTES, WRITE_WAIT};
 use crate::listener::Connection;
+use deflate::Deflate;
+use limits::{EXCHANGE_BYTES_MAX, LOGIN_WAIT, LOGIN_WAIT_ALTOGETHER, OUTPUT_BYTES, WRITE_WAIT};
 
 /// How much is read while nothing is expected.
 const READ_BYTES_MIN: usize = 512;
@@ -19,7 +22,7 @@ const READ_BYTES_MIN: usize = 512;
 /// How much is read while the client sends a lot.
 const READ_BYTES_MAX: usize = 32 * 1024;
 
-/// Why a session ends without LOGOUT.
+/// Why a session ends without its client saying so.
 #[derive(Debug, thiserror::Error)]
 pub enum Disconnect {
     /// It just went.
@@ -31,12 +34,17 @@ pub enum Disconnect {
     /// The node is ending.
     #[error("the server is ending")]
     Stopping,
-    /// The session is hopeless; the text went out with BYE.
+    /// The session is hopeless; the text is for the client.
     #[error("{0}")]
     Hopeless(&'static str),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Io(#[from] std::io::Error),
+}
+
+/// How long a client may be waited for that has not logged in since then.
+pub fn login_wait(since: Instant) -> Duration {
+    LOGIN_WAIT.min(LOGIN_WAIT_ALTOGETHER.saturating_sub(since.elapsed()))
 }
 
 /// Both directions.

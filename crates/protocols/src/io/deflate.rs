@@ -3,7 +3,7 @@
 use bytes::{Buf, BytesMut};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::io::Disconnect;
+use super::Disconnect;
 
 /// How much is unpacked at once: what a client packs well must not fill the memory.
 const UNPACKED_BYTES_MAX: usize = 32 * 1024;

@@ -1,0 +1,135 @@
+//! Log-in by SASL (RFC 4422) as IMAP (RFC 9051 section 6.2.2) and POP3 (RFC 5034) have it in common: challenges stand
+//! behind `+ `, answers are base64, and `*` cancels.
+//!
+//! [`run`] carries one exchange through and says what the directory answered; what that means for the session, and in
+//! which words, is the protocol's matter. Submission's AUTH has reply codes and stricter line ends, and is its own.
+
+mod bearer;
+mod password;
+mod scram;
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sterna_account::service::{Authenticator, Login, LoginError};
+use tokio::time::Instant;
+
+use crate::io::{Disconnect, Io, login_wait};
+
+/// What is offered besides PLAIN and LOGIN.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offers {
+    /// Somebody can be asked about tokens.
+    pub bearer: bool,
+    /// Users have what SCRAM needs.
+    pub scram: bool,
+}
+
+impl Offers {
+    /// What the directory says at present.
+    pub async fn of(authenticator: &dyn Authenticator) -> Self {
+        Offers { bearer: authenticator.offers_bearer().await, scram: authenticator.offers_scram().await }
+    }
+}
+
+/// One exchange with a client.
+pub struct Exchange<'a> {
+    pub io: &'a mut Io,
+    pub authenticator: &'a dyn Authenticator,
+    pub offers: Offers,
+    /// For the log line and for throttling.
+    pub protocol: &'static str,
+    /// Since when the client has been logging in.
+    pub since: Instant,
+}
+
+/// Somebody who was checked.
+#[derive(Debug)]
+pub struct Attempt {
+    /// As whom, for the log.
+    pub login: String,
+    /// What the directory said.
+    pub answer: Result<Login, LoginError>,
+}
+
+impl Attempt {
+    /// What can't be anybody's: the same answer as for a wrong password.
+    fn invalid(login: impl Into<String>) -> Self {
+        Attempt { login: login.into(), answer: Err(LoginError::Invalid) }
+    }
+}
+
+/// Why nobody was checked.
+#[derive(Debug)]
+pub enum SaslError {
+    /// There is no such mechanism, or not here and now.
+    NoMechanism,
+    /// The client cancelled, or said what is no message of the mechanism: the text for it.
+    Malformed(String),
+    /// The client is gone.
+    Disconnect(Disconnect),
+}
+
+impl From<Disconnect> for SaslError {
+    fn from(disconnect: Disconnect) -> Self {
+        SaslError::Disconnect(disconnect)
+    }
+}
+
+/// Carries an exchange through. `initial` is the initial response as it came, `=` for an empty one (RFC 4959).
+///
+/// # Errors
+/// [`SaslError`]: then nobody was checked.
+pub async fn run(mut exchange: Exchange<'_>, mechanism: &str, initial: Option<Vec<u8>>) -> Result<Attempt, SaslError> {
+    let exchange = &mut exchange;
+    match mechanism {
+        "PLAIN" => password::plain(exchange, initial).await,
+        "LOGIN" => password::login(exchange, initial).await,
+        "OAUTHBEARER" if exchange.offers.bearer => bearer::run(exchange, initial, bearer::Form::Oauthbearer).await,
+        "XOAUTH2" if exchange.offers.bearer => bearer::run(exchange, initial, bearer::Form::Xoauth2).await,
+        "SCRAM-SHA-256" if exchange.offers.scram => scram::run(exchange, initial, false).await,
+        "SCRAM-SHA-256-PLUS" if exchange.offers.scram && exchange.io.tls_exporter().is_some() => {
+            scram::run(exchange, initial, true).await
+        }
+        _ => Err(SaslError::NoMechanism),
+    }
+}
+
+impl Exchange<'_> {
+    fn peer(&self) -> IpAddr {
+        self.io.peer()
+    }
+
+    /// The client's first message: the initial response, or its answer to this.
+    async fn first(&mut self, initial: Option<Vec<u8>>, challenge: &str) -> Result<Vec<u8>, SaslError> {
+        match initial {
+            Some(initial) => decode(&initial),
+            None => self.ask(challenge).await,
+        }
+    }
+
+    /// Sends a challenge and reads the answer.
+    async fn ask(&mut self, challenge: &str) -> Result<Vec<u8>, SaslError> {
+        let line = self.answer(challenge).await?;
+        if line == b"*" { Err(malformed("Cancelled")) } else { decode(&line) }
+    }
+
+    /// The same, with the answer as it came.
+    async fn answer(&mut self, challenge: &str) -> Result<Vec<u8>, Disconnect> {
+        let challenge = STANDARD.encode(challenge);
+        self.io.output.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
+        self.io.line(login_wait(self.since)).await
+    }
+}
+
+fn malformed(why: impl Into<String>) -> SaslError {
+    SaslError::Malformed(why.into())
+}
+
+fn decode(base64: &[u8]) -> Result<Vec<u8>, SaslError> {
+    if base64 == b"=" {
+        return Ok(Vec::new());
+    }
+    STANDARD.decode(base64).map_err(|_| malformed("Not base64"))
+}
