@@ -329,6 +329,8 @@ fn check_works_while_mail_arrives_and_finds_what_is_wrong() {
             succeeded("a check online", &run(&["check", "--deep", "--dir", &dir]));
         }
     });
+    let status = at.login("ana@tern.test").unwrap().command("STATUS INBOX (MESSAGES)").unwrap();
+    assert!(status.lines.iter().any(|line| line.contains("MESSAGES 50")), "{status:?}");
     let one = run(&["--json", "check", "--dir", &dir, "ana@tern.test"]);
     let one: Value = serde_json::from_str(&succeeded("a check of one account", &one)).unwrap();
     assert_eq!(one, json!({ "accounts": 1, "findings": [] }));

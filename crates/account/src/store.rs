@@ -96,6 +96,14 @@ pub enum StoreError {
         /// By this binary.
         supported: u32,
     },
+    /// The file was written by an older version and is only read, so that it can't be brought up to this one.
+    #[error("the store has format {found}, and it is brought to {supported} when the node opens it; start the node")]
+    OlderFormat {
+        /// In the file.
+        found: u32,
+        /// By this binary.
+        supported: u32,
+    },
     /// No such blob.
     #[error("the account has no blob {0}")]
     NoSuchBlob(BlobHash),

@@ -41,6 +41,16 @@ impl Core {
         Ok(core)
     }
 
+    /// Opens a file to be read beside the program that may write it, and changes nothing of it.
+    ///
+    /// # Errors
+    /// When the file can't be opened or has another format.
+    pub fn inspect(path: &Path) -> Result<Self, StorageError> {
+        let conn = Self::open_reader(path)?;
+        schema::must_be_current(&conn)?;
+        Ok(Core { conn, mode: Mode::Copy, stopped: false })
+    }
+
     /// A connection that only reads, for another thread.
     ///
     /// # Errors

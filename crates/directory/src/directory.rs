@@ -44,11 +44,22 @@ impl Directory {
     /// # Errors
     /// When the file can't be opened, has a later format, or belongs to a node with another role or installation.
     pub fn open(path: &Path, mode: Mode, clock: Arc<dyn Clock>) -> Result<Self, StorageError> {
-        let core = Core::open(path, mode)?;
+        Self::over(Core::open(path, mode)?, path, clock)
+    }
+
+    /// Opens it beside the program that may write it, to be read.
+    ///
+    /// # Errors
+    /// When the file can't be opened or has another format.
+    pub fn inspect(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StorageError> {
+        Self::over(Core::inspect(path)?, path, clock)
+    }
+
+    fn over(core: Core, path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StorageError> {
         let head = core.reader().head()?;
         let shared = Shared {
             path: path.to_owned(),
-            mode,
+            mode: core.mode,
             clock,
             core: Mutex::new(core),
             idle: Mutex::new(Vec::new()),

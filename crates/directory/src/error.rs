@@ -22,6 +22,16 @@ pub enum StorageError {
         /// Of this program.
         known: i64,
     },
+    /// Written by an earlier version, and only read, so that it can't be brought up to this one.
+    #[error(
+        "the directory's file has format {found}, and it is brought to {known} when the node starts; start the node"
+    )]
+    OlderFormat {
+        /// In the file.
+        found: i64,
+        /// Of this program.
+        known: i64,
+    },
     /// The file belongs to a node that follows another one.
     #[error("the directory's file is a copy that follows a main node; it can't be opened for writing")]
     IsCopy,

@@ -4,6 +4,8 @@
 //! `dir_row` is the truth, and all that is followed and summed. The other tables are indexes over it, written in the
 //! same transaction by [`crate::index`] and the same on every node; they can be made again from `dir_row` at any time.
 
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::row::RowKind;
@@ -168,6 +170,16 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
     }
     tx.commit()?;
     Ok(())
+}
+
+/// For who reads a file and must not change it.
+pub(crate) fn must_be_current(conn: &Connection) -> Result<(), StorageError> {
+    let found: i64 = conn.query_row("SELECT format FROM dir_head WHERE id = 1", [], |row| row.get(0))?;
+    match found.cmp(&FORMAT) {
+        Ordering::Less => Err(StorageError::OlderFormat { found, known: FORMAT }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StorageError::NewerFormat { found, known: FORMAT }),
+    }
 }
 
 /// Rows stay as they are: an older key of a pending store is as good as the one that is written now.

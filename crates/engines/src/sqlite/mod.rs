@@ -12,6 +12,7 @@ mod contents;
 mod error;
 mod follow;
 mod forks;
+mod inspection;
 mod items;
 mod page;
 mod read;
@@ -37,6 +38,7 @@ use crate::settle::Equality;
 use blob_files::BlobFiles;
 use connection::Purpose;
 use error::{file_error, store_error};
+pub use inspection::Inspection;
 use rows::sql;
 pub use schema::FORMAT;
 use store::SqliteStore;
@@ -135,6 +137,20 @@ impl SqliteEngine {
             }
             Ok(store)
         })
+    }
+
+    /// Looks at an account's store beside whoever has it open, and changes nothing of it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], or why it can't be read; [`StoreError::OlderFormat`] when a migration has to run
+    /// first.
+    pub fn inspect(&self, account: AccountId) -> Result<Inspection, StoreError> {
+        let folder = self.folder(account);
+        let path = folder.join(FILE_NAME);
+        if !path.exists() {
+            return Err(StoreError::NoSuchAccount(account));
+        }
+        Inspection::open(self.disk.as_ref(), &path, account, BlobFiles::new(folder.join("blobs"), self.disk.clone()))
     }
 
     /// Removes a store's folder, durably.

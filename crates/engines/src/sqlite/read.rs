@@ -67,6 +67,12 @@ impl Reader {
         Ok(digest)
     }
 
+    /// SQLite's own check of the file; empty when all is well.
+    pub fn check_files(&self) -> Result<Vec<String>, StoreError> {
+        let lines = self.list("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))?;
+        Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    }
+
     fn must_live(&self, container: ContainerId) -> Result<(), StoreError> {
         self.container(container)?.map(drop).ok_or(StoreError::NoSuchContainer(container))
     }

@@ -8,6 +8,8 @@
 //! Parameters are written `?1`: SQLite takes `$1` for a name and numbers it by its first appearance. An engine for
 //! PostgreSQL turns one into the other.
 
+use std::cmp::Ordering;
+
 use rusqlite::Connection;
 use sterna_account::StoreError;
 
@@ -177,6 +179,19 @@ CREATE TABLE fork (
 /// [`StoreError::NewerFormat`] when a newer version wrote it.
 pub fn migrate(conn: &Connection) -> Result<(), StoreError> {
     migrate_through(conn, STEPS)
+}
+
+/// For who reads a file and must not change it.
+///
+/// # Errors
+/// [`StoreError::NewerFormat`] or [`StoreError::OlderFormat`].
+pub fn must_be_current(conn: &Connection) -> Result<(), StoreError> {
+    let found: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store_error)?;
+    match found.cmp(&FORMAT) {
+        Ordering::Less => Err(StoreError::OlderFormat { found, supported: FORMAT }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StoreError::NewerFormat { found, supported: FORMAT }),
+    }
 }
 
 /// The same with other steps: tests have formats of their own.

@@ -348,10 +348,7 @@ impl Store for SqliteStore {
     }
 
     fn check_files(&self) -> Result<Vec<String>, StoreError> {
-        let mut statement = self.reader.conn.prepare("PRAGMA integrity_check").map_err(store_error)?;
-        let lines = statement.query_map([], |row| row.get::<_, String>(0)).map_err(store_error)?;
-        let lines = lines.collect::<rusqlite::Result<Vec<_>>>().map_err(store_error)?;
-        Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        self.reader.check_files()
     }
 }
 

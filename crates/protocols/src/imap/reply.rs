@@ -78,9 +78,12 @@ pub fn account_reply(error: &AccountError) -> Reply {
         AccountError::Store(StoreError::Io(_) | StoreError::Stopped(_) | StoreError::NoSuchAccount(_)) => {
             Reply::no("Your mail can't be read at the moment, please try again later").code("UNAVAILABLE")
         }
-        AccountError::Store(StoreError::Corrupt(_) | StoreError::NoSuchBlob(_) | StoreError::NewerFormat { .. }) => {
-            Reply::no("Your mail can't be read; the administrator has to look at it").code("SERVERBUG")
-        }
+        AccountError::Store(
+            StoreError::Corrupt(_)
+            | StoreError::NoSuchBlob(_)
+            | StoreError::NewerFormat { .. }
+            | StoreError::OlderFormat { .. },
+        ) => Reply::no("Your mail can't be read; the administrator has to look at it").code("SERVERBUG"),
         AccountError::Refused(refusal) => refusal_reply(refusal),
     }
 }

@@ -28,17 +28,15 @@ const FOLDER_NAME_BYTES_MAX: usize = 180;
 #[allow(clippy::print_stderr, clippy::print_stdout)]
 pub async fn run(global: &GlobalArgs, command: AsideCommand) -> Exit {
     let folder = global.folder();
-    let config = match Config::read(&folder) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("sterna aside: {error}");
-            return Exit::BadConfig;
-        }
-    };
+    // Nothing of it is needed, but a folder without it is not a node's.
+    if let Err(error) = Config::read(&folder) {
+        eprintln!("sterna aside: {error}");
+        return Exit::BadConfig;
+    }
     let done = async {
         let engine = SqliteEngine::new(accounts_folder(&folder));
         match command {
-            AsideCommand::List => list(&engine, &check::open_directory(&folder, &config)?, global.format()).await,
+            AsideCommand::List => list(&engine, &check::open_directory(&folder)?, global.format()).await,
             AsideCommand::Export { name, to } => {
                 tokio::task::spawn_blocking(move || export(&engine, parse(&name)?, &to)).await?
             }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use sterna_account::Engine;
 use sterna_account::check::{Depth, check};
+use sterna_account::{Engine, StoreError};
 use sterna_base::{AccountId, NodeId, SystemClock};
 use sterna_cluster::Identity;
-use sterna_directory::{Directory, Mode, Reader, StorageError};
+use sterna_directory::{Directory, Reader, StorageError};
 use sterna_engines::sqlite::SqliteEngine;
 
 use super::{accounts_folder, directory_file};
@@ -19,6 +19,9 @@ use crate::config::{Config, Role};
 
 /// Placements read at once.
 const PLACEMENTS_PAGE: usize = 1000;
+
+/// How often an account in which something is found is looked at before that is said.
+const LOOKS_MAX: usize = 3;
 
 /// One thing that is not as it must be.
 struct Finding {
@@ -60,7 +63,7 @@ pub async fn run(global: &GlobalArgs, arguments: CheckArgs) -> Exit {
 }
 
 async fn look(folder: &Path, config: &Config, arguments: &CheckArgs) -> Result<(usize, Vec<Finding>)> {
-    let directory = open_directory(folder, config)?;
+    let directory = open_directory(folder)?;
     let found = directory.check().await.context("the directory")?;
     let mut findings: Vec<_> = found.into_iter().map(|what| Finding { place: "directory".to_owned(), what }).collect();
     let mut accounts = Vec::new();
@@ -74,10 +77,9 @@ async fn look(folder: &Path, config: &Config, arguments: &CheckArgs) -> Result<(
     Ok((checked.0, findings))
 }
 
-pub(super) fn open_directory(folder: &Path, config: &Config) -> Result<Directory> {
-    let mode =
-        if config.has(Role::Main) { Mode::Main(Identity::load(folder)?.facts().installation) } else { Mode::Copy };
-    Directory::open(&directory_file(folder), mode, Arc::new(SystemClock)).context("the directory")
+/// The directory as it is, whether the node runs or not.
+pub(super) fn open_directory(folder: &Path) -> Result<Directory> {
+    Directory::inspect(&directory_file(folder), Arc::new(SystemClock)).context("the directory")
 }
 
 /// An account by id or address.
@@ -129,16 +131,27 @@ fn check_accounts(root: &Path, wanted: &[AccountId], depth: Depth) -> Result<(us
     }
     let mut findings = Vec::new();
     for account in &accounts {
-        let place = format!("account {account}");
-        let checked = engine.open(*account).and_then(|store| {
-            let mut found = store.check_files()?;
-            found.extend(check(store.as_ref(), depth)?.iter().map(ToString::to_string));
-            Ok(found)
-        });
-        match checked {
-            Ok(found) => findings.extend(found.into_iter().map(|what| Finding { place: place.clone(), what })),
-            Err(error) => findings.push(Finding { place, what: error.to_string() }),
-        }
+        let found = check_account(&engine, *account, depth);
+        findings.extend(found.into_iter().map(|what| Finding { place: format!("account {account}"), what }));
     }
     Ok((accounts.len(), findings))
+}
+
+/// What is found in one account. What the node purges meanwhile is missing from the state that is looked at, so only
+/// what is found again counts.
+fn check_account(engine: &SqliteEngine, account: AccountId, depth: Depth) -> Vec<String> {
+    let look = || {
+        let inspection = engine.inspect(account)?;
+        let mut found = inspection.check_files()?;
+        found.extend(check(inspection.read(), depth)?.iter().map(ToString::to_string));
+        Ok(found)
+    };
+    let mut findings = Vec::new();
+    for _ in 0..LOOKS_MAX {
+        findings = look().unwrap_or_else(|error: StoreError| vec![error.to_string()]);
+        if findings.is_empty() {
+            break;
+        }
+    }
+    findings
 }

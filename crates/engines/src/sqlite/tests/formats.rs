@@ -27,7 +27,7 @@ fn a_newer_file_is_left_untouched() {
 
 /// A file that version 1 wrote: two messages, a named one, a keyword, a tombstone, a deleted folder, five commits. The
 /// ids of its operations don't rise with the commits; those of the third and the fourth were done at the same time.
-const WRITTEN_BY_FORMAT_1: &[u8] = include_bytes!("format-1.sqlite");
+pub const WRITTEN_BY_FORMAT_1: &[u8] = include_bytes!("format-1.sqlite");
 
 #[test]
 fn a_file_of_format_1_is_brought_to_this_one_and_followed() {

@@ -7,4 +7,5 @@ mod follow;
 mod formats;
 mod full_disk;
 mod history;
+mod inspection;
 mod power_cut;
