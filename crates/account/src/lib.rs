@@ -25,6 +25,7 @@ pub mod item;
 pub mod local;
 pub mod retention;
 pub mod scram;
+pub mod search;
 pub mod service;
 pub mod shares;
 pub mod store;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Uid};
 
 use crate::fork::Fork;
+use crate::search::SearchIndex;
 use crate::{
     Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Digest, Expunged, Item, ItemFlags,
     ItemParts, UidSet,
@@ -326,6 +327,24 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`StoreError::NoSuchAccount`], or why it can't be opened.
     fn open_aside(&self, name: AsideName) -> Result<Box<dyn Read>, StoreError>;
+
+    /// The index for searches beside an account's store, made if there is none; `None` when this engine has none.
+    ///
+    /// # Errors
+    /// When it can't be opened. [`StoreError::Corrupt`] and [`StoreError::NewerFormat`] ask for it to be deleted.
+    fn search_index(&self, account: AccountId) -> Result<Option<Box<dyn SearchIndex>>, StoreError> {
+        let _ = account;
+        Ok(None)
+    }
+
+    /// Deletes that index, so that it is made anew; there being none is success. Whoever has it open sees the old one.
+    ///
+    /// # Errors
+    /// When it can't be deleted.
+    fn delete_search_index(&self, account: AccountId) -> Result<(), StoreError> {
+        let _ = account;
+        Ok(())
+    }
 
     /// Deletes a store that was put aside; there being none is success.
     ///

@@ -6,8 +6,11 @@
 
 mod aside;
 mod copy;
+mod feeding;
+mod index_slot;
 pub mod latency;
 mod open_store;
+mod searching;
 mod upload;
 
 use std::collections::HashMap;
@@ -23,14 +26,18 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::account::BlobUpload;
+use crate::search::{Filter, Found};
 use crate::service::Accounts;
 use crate::{
     Account, AccountError, Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Engine, Expunged,
     Head, Item, ItemFlags, ItemParts, Mutation, Read, Role, StoreError, UidSet,
 };
+use feeding::FeedQueue;
+pub use feeding::SearchStatus;
 use latency::{Latency, Waited};
 pub use open_store::SEALED_READS_MS_MAX;
 use open_store::{OpenStore, Use};
+use searching::SearchMemory;
 
 /// How many stores a node keeps open; the one unused for longest is closed first. An open store costs a few file
 /// descriptors and some 100 KiB.
@@ -54,6 +61,8 @@ struct Shared {
     open_stores_max: usize,
     latency: Arc<Latency>,
     gate: OnceLock<Arc<dyn Gate>>,
+    feeds: Arc<FeedQueue>,
+    search_memory: SearchMemory,
 }
 
 /// Whether accounts of this node may be served now. Asked before and after each read and commit, so it answers from
@@ -72,8 +81,9 @@ impl LocalAccounts {
     /// With another number of stores kept open.
     pub fn with_limit(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, open_stores_max: usize) -> Self {
         let (handles, uses, latency) = (Mutex::default(), AtomicU64::new(0), Arc::default());
-        let gate = OnceLock::new();
-        LocalAccounts { shared: Arc::new(Shared { engine, clock, handles, uses, open_stores_max, latency, gate }) }
+        let (gate, feeds, search_memory) = (OnceLock::new(), Arc::default(), SearchMemory::default());
+        let shared = Shared { engine, clock, handles, uses, open_stores_max, latency, gate, feeds, search_memory };
+        LocalAccounts { shared: Arc::new(shared) }
     }
 
     /// How long sessions and deliveries wait for these accounts.
@@ -340,7 +350,7 @@ impl LocalAccount {
             Slot::Closed => false,
         };
         let (engine, clock, modseq) = (shared.engine.clone(), shared.clock.clone(), self.modseq.clone());
-        let opened = OpenStore::open(engine, self.id, clock, modseq, suspect).await;
+        let opened = OpenStore::open(engine, self.id, clock, modseq, shared.feeds.clone(), suspect).await;
         match opened {
             Ok(store) => {
                 let store = Arc::new(store);
@@ -487,6 +497,10 @@ impl Account for LocalAccount {
 
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         self.serve(move |read| read.blob(hash, range)).await
+    }
+
+    async fn search(&self, container: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError> {
+        self.search_step(container, filter, uids).await
     }
 
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {

@@ -16,6 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use super::blocking;
+use super::feeding::FeedQueue;
+use super::index_slot::IndexSlot;
 use crate::check::{Depth, check};
 use crate::follow::{Applied, CopiedBlob, FollowError, Page};
 use crate::{Commit, CommitError, Committed, Content, Engine, Mutation, Read, Role, Store, StoreError};
@@ -69,6 +71,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     standing: RwLock<Standing>,
     modseq: watch::Sender<Modseq>,
+    index: IndexSlot,
 }
 
 /// What the store is at present, kept beside it so that no read has to look first.
@@ -95,16 +98,19 @@ impl OpenStore {
         account: AccountId,
         clock: Arc<dyn Clock>,
         modseq: watch::Sender<Modseq>,
+        feeds: Arc<FeedQueue>,
         suspect: bool,
     ) -> Result<Self, StoreError> {
-        let (store, reader, head) = blocking(move || {
+        let index = IndexSlot::new(engine.clone(), account, feeds);
+        let (store, reader, head, index) = blocking(move || {
             let store = engine.open(account)?;
             let reader = store.reader()?;
             if suspect {
                 check_suspect(store.as_ref(), reader.as_ref())?;
             }
             let head = reader.head()?;
-            Ok((store, reader, head))
+            index.settle(head.role);
+            Ok((store, reader, head, index))
         })
         .await?;
         let inner = Inner {
@@ -114,6 +120,7 @@ impl OpenStore {
             clock,
             standing: RwLock::new(Standing { epoch: head.epoch, role: head.role, sealed_at: None }),
             modseq,
+            index,
         };
         inner.announce(head.modseq);
         let (places, reading) = (Semaphore::new(COMMITS_WAITING_MAX), Semaphore::new(READERS_MAX));
@@ -143,6 +150,11 @@ impl OpenStore {
         }
     }
 
+    /// Whether this copy takes commits.
+    pub fn is_active(&self) -> bool {
+        self.inner.standing.read().role == Role::Active
+    }
+
     /// Sets epoch and role, after the batch that is under way. Goes on when its caller gives up.
     pub async fn set_role(&self, epoch: Epoch, role: Role) -> Result<(), CommitError> {
         let inner = self.inner.clone();
@@ -154,6 +166,7 @@ impl OpenStore {
                 let sealed_at = if was_sealed { standing.sealed_at } else { Some(Instant::now()) };
                 *standing = Standing { epoch, role, sealed_at: sealed_at.filter(|_| role == Role::Sealed) };
             }
+            inner.index.settle(role);
             inner.announce(store.head()?.modseq);
             Ok(())
         })
@@ -226,6 +239,16 @@ impl OpenStore {
         .await
     }
 
+    /// The same with the search index.
+    pub async fn with_index<T, F>(&self, question: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Read, &IndexSlot) -> Result<T, StoreError> + Send + 'static,
+    {
+        let inner = self.inner.clone();
+        self.read(move |read| question(read, &inner.index)).await
+    }
+
     /// Waits until no commit is under way, nor anything else that writes.
     pub async fn drain(&self) {
         // Whoever holds all places is alone with what takes none: purges, and pages of other copies.
@@ -256,6 +279,7 @@ impl Inner {
             *known = modseq.max(*known);
             newer
         });
+        self.index.mark();
     }
 
     /// Commits batch after batch until nobody waits. Blocking.

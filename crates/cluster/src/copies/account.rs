@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sterna_account::account::BlobUpload;
 use sterna_account::local::LocalAccount;
+use sterna_account::search::{Filter, Found};
 use sterna_account::{
     Account, AccountError, Changes, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
     ItemParts, Mutation, UidSet,
@@ -88,6 +89,10 @@ impl Account for KeptAccount {
 
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         self.local.blob(hash, range).await
+    }
+
+    async fn search(&self, container: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError> {
+        self.local.search(container, filter, uids).await
     }
 
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sterna_account::account::BlobUpload;
+use sterna_account::search::{Filter, Found};
 use sterna_account::service::Accounts;
 use sterna_account::{
     Account, AccountError, Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item,
@@ -346,6 +347,10 @@ impl Account for PlacedAccount {
 
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         held!(self, handle, handle.blob(hash, range.clone()))
+    }
+
+    async fn search(&self, container: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError> {
+        held!(self, handle, handle.search(container, filter, uids))
     }
 
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {

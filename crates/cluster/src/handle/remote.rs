@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sterna_account::account::BlobUpload;
+use sterna_account::search::{Filter, Found};
 use sterna_account::{
     Account, AccountError, Changes, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
     ItemParts, Mutation, UidSet,
@@ -22,7 +23,7 @@ use crate::limits::LOST_REPEATS_MAX;
 use crate::nodes::Placement;
 use crate::rpc::calls::{
     BlobCall, ChangesCall, CommitCall, ContainerCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
-    ItemsCall, Nothing, Page, path,
+    ItemsCall, Nothing, Page, SearchCall, path,
 };
 use crate::rpc::peer::{Call, Peer};
 use crate::rpc::peers::Peers;
@@ -192,6 +193,10 @@ impl Account for RemoteAccount {
 
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         self.bytes(path::BLOB, &BlobCall { hash, start: range.start, end: range.end }).await
+    }
+
+    async fn search(&self, container: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError> {
+        self.call(path::SEARCH, &SearchCall { container, filter: filter.clone(), uids: uids.clone() }).await
     }
 
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {

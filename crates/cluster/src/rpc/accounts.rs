@@ -14,7 +14,7 @@ use sterna_base::{AccountId, Epoch};
 use super::body::{next_piece, whole};
 use super::calls::{
     BlobCall, ChangesCall, CommitCall, ContainerCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
-    ItemsCall, Page, Staged, path,
+    ItemsCall, Page, SearchCall, Staged, path,
 };
 use super::fault::FaultKind;
 use super::wire;
@@ -134,6 +134,10 @@ async fn answer(account: &LocalAccount, method: &str, body: &[u8]) -> Result<Byt
         path::CHANGES => {
             let call: ChangesCall = unpack(body)?;
             pack(&account.changes(call.after, cap(call.limit, PAGE_ITEMS_MAX)).await?)
+        }
+        path::SEARCH => {
+            let call: SearchCall = unpack(body)?;
+            pack(&account.search(call.container, &call.filter, &call.uids).await?)
         }
         path::BLOB => {
             let call: BlobCall = unpack(body)?;

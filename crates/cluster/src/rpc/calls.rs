@@ -2,6 +2,7 @@
 //! added, with a default.
 
 use serde::{Deserialize, Serialize};
+use sterna_account::search::Filter;
 use sterna_account::{ContainerKind, Cursor, ItemParts, Mutation, UidSet};
 use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Uid};
 
@@ -18,6 +19,7 @@ pub mod path {
     pub const EXPUNGED: &str = "expunged";
     pub const CHANGES: &str = "changes";
     pub const BLOB: &str = "blob";
+    pub const SEARCH: &str = "search";
     pub const COMMIT: &str = "commit";
     pub const STAGE_BLOB: &str = "stage-blob";
     pub const STAGED_BLOB: &str = "staged-blob";
@@ -109,6 +111,17 @@ pub struct BlobCall {
     pub start: u64,
     /// To before this byte.
     pub end: u64,
+}
+
+/// [`path::SEARCH`]
+#[derive(Serialize, Deserialize)]
+pub struct SearchCall {
+    /// Where.
+    pub container: ContainerId,
+    /// What they must be like.
+    pub filter: Filter,
+    /// Which.
+    pub uids: UidSet,
 }
 
 /// [`path::COMMIT`]

@@ -17,6 +17,17 @@ impl Date {
         civil::Date::new(year, month, day).ok().map(Date)
     }
 
+    /// Its first moment in UTC; `None` for days that time stamps don't reach.
+    pub fn midnight(self) -> Option<Timestamp> {
+        let moment = Offset::UTC.to_timestamp(self.0.to_datetime(civil::Time::midnight())).ok()?;
+        Some(Timestamp(moment.as_millisecond()))
+    }
+
+    /// The next day, if there is one.
+    pub fn tomorrow(self) -> Option<Self> {
+        self.0.tomorrow().ok().map(Date)
+    }
+
     /// The day of a time in UTC: RFC 3501 section 6.4.4 disregards time and zone.
     pub fn of(time: Timestamp) -> Self {
         Date(zoned(time).date())

@@ -7,6 +7,7 @@
 pub mod address_list;
 pub mod charset;
 pub mod encoded_word;
+pub mod fold;
 pub mod header;
 pub mod media_type;
 pub mod preview;

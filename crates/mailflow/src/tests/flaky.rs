@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sterna_account::account::BlobUpload;
+use sterna_account::search::{Filter, Found};
 use sterna_account::service::Accounts;
 use sterna_account::{
     Account, AccountError, Changes, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
@@ -139,6 +140,10 @@ impl Account for FlakyAccount {
 
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         self.read()?.blob(hash, range).await
+    }
+
+    async fn search(&self, container: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError> {
+        self.read()?.search(container, filter, uids).await
     }
 
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {

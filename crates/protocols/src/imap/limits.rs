@@ -35,14 +35,17 @@ pub const CONTEXTS_MAX: usize = 16;
 /// Mailboxes that one ESEARCH looks through.
 pub const SEARCHED_MAILBOXES_MAX: usize = 10_000;
 
-/// Bytes of messages that the searches of all sessions hold at once. Decoding takes a few times that for a moment.
-pub const SEARCHED_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// Ranges of UIDs that an account is asked about at once in a search.
+pub const ASKED_RANGES_MAX: usize = 16 * 1024;
+
+/// Bytes of values that SORT and THREAD of all sessions hold at once.
+pub const SORTED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// How much of a text SORT and THREAD compare.
 pub const SORTED_TEXT_BYTES_MAX: usize = 1000;
 
 /// What a value that SORT or THREAD compares is taken to need in memory, on average; counted against
-/// [`SEARCHED_BYTES_MAX`].
+/// [`SORTED_BYTES_MAX`].
 pub const SORTED_VALUE_BYTES: u64 = 96;
 
 /// Changes that a view remembers to tell its sessions; a session further behind looks at every message once.

@@ -32,7 +32,7 @@ use sterna_base::{Clock, SystemClock};
 
 use crate::io::Io;
 use crate::listener::{Connection, Protocol};
-use command::search_text::SearchMemory;
+use command::sorted::SortMemory;
 use others::Remembered;
 use registry::Registry;
 use session::Session;
@@ -59,7 +59,7 @@ struct Shared {
     shares: Arc<dyn Shares>,
     clock: Arc<dyn Clock>,
     registry: Registry,
-    search_memory: Arc<SearchMemory>,
+    sort_memory: Arc<SortMemory>,
     remembered: Arc<Remembered>,
 }
 
@@ -72,8 +72,8 @@ impl ImapProtocol {
         shares: Arc<dyn Shares>,
     ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (registry, search_memory, remembered) = (Registry::new(clock.now()), Arc::default(), Arc::default());
-        let shared = Shared { config, accounts, authenticator, shares, clock, registry, search_memory, remembered };
+        let (registry, sort_memory, remembered) = (Registry::new(clock.now()), Arc::default(), Arc::default());
+        let shared = Shared { config, accounts, authenticator, shares, clock, registry, sort_memory, remembered };
         ImapProtocol { shared: Arc::new(shared) }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use sterna_account::account::BlobUpload;
+use sterna_account::search::{Filter, Found};
 use sterna_account::service::Accounts;
 use sterna_account::{
     Account, AccountError, Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item,
@@ -88,6 +89,10 @@ impl Account for Failing {
     }
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         self.account.blob(hash, range).await
+    }
+    async fn search(&self, id: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError> {
+        self.fail()?;
+        self.account.search(id, filter, uids).await
     }
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         self.fail()?;

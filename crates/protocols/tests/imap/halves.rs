@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use sterna_account::account::BlobUpload;
+use sterna_account::search::{Filter, Found};
 use sterna_account::service::Accounts;
 use sterna_account::*;
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
@@ -109,6 +110,9 @@ impl Account for Shaky {
     }
     async fn blob(&self, hash: BlobHash, range: std::ops::Range<u64>) -> Result<Bytes, AccountError> {
         self.up()?.blob(hash, range).await
+    }
+    async fn search(&self, id: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError> {
+        self.account.search(id, filter, uids).await
     }
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         self.wait().await;

@@ -36,7 +36,6 @@ pub mod rename;
 pub mod replace;
 pub mod search;
 pub mod search_result;
-pub mod search_text;
 pub mod section;
 pub mod select;
 pub mod setacl;

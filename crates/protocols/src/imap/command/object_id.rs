@@ -13,3 +13,9 @@ pub fn mailbox_id(account: AccountId, container: ContainerId) -> String {
 pub fn email_id(blob: &BlobHash) -> String {
     format!("M{}", URL_SAFE_NO_PAD.encode(blob.0))
 }
+
+/// The content that an `EMAILID` names; `None` for what none has.
+pub fn content_of(email_id: &str) -> Option<BlobHash> {
+    let bytes = URL_SAFE_NO_PAD.decode(email_id.strip_prefix('M')?).ok()?;
+    bytes.try_into().ok().map(BlobHash)
+}

@@ -1,39 +1,24 @@
 //! SEARCH (RFC 9051 section 6.4.4, RFC 4731, 5182, 7162).
 //!
-//! Keys are tried in the order of what they cost: first with the view alone, then with the item's row and summary, and
-//! only for messages that are still undecided with the message itself.
+//! What the view knows (flags, numbers) is decided here, message by message. The rest is a filter that the account
+//! applies where it lives; messages for which the view says the same are asked about together.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use sterna_account::{Account, Item, ItemParts, Keyword, SystemFlag, UidSet};
-use sterna_base::{Timestamp, Uid};
+use sterna_account::search::{Filter, Span};
+use sterna_account::{Account, Keyword, SystemFlag, UidSet};
+use sterna_base::{ContainerId, Timestamp, Uid};
 use sterna_formats::imap::SequenceSet;
 use sterna_formats::imap::command::{DateTest, Search, SearchKey};
 use sterna_formats::imap::date::Date;
-use sterna_formats::mail::Summary;
-use sterna_formats::mail::text::{header_text, sent_day};
 
-use super::object_id::email_id;
+use super::object_id::content_of;
 use super::search_result;
-use super::search_text::{self, Inside, Needles};
-use super::section;
 use super::sets::{self, Wanted};
-use crate::imap::limits::{STEP_BODIES, STEP_MESSAGES};
+use crate::imap::limits::{ASKED_RANGES_MAX, STEP_MESSAGES};
 use crate::imap::picture::Picked;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
-
-/// What is known of a message so far.
-struct Known<'a> {
-    picked: &'a Picked,
-    now: Timestamp,
-    recent: bool,
-    keywords: &'a [Keyword],
-    item: Option<&'a Item>,
-    summary: Option<&'a Summary>,
-    inside: Option<&'a Inside>,
-}
 
 /// Sets in keys, as UIDs.
 type Sets = Vec<UidSet>;
@@ -85,7 +70,7 @@ impl Program {
     ///
     /// # Errors
     /// BAD when they make no sense there.
-    pub fn new(session: &mut Session, mut keys: Vec<SearchKey>) -> Result<Self, Fail> {
+    pub fn new(session: &mut Session, keys: Vec<SearchKey>) -> Result<Self, Fail> {
         let mut sets = Sets::new();
         let has_modseq = keys.iter().any(|key| contains(key, &|key| matches!(key, SearchKey::Modseq(_))));
         let is_numbered = |key: &SearchKey| matches!(key, SearchKey::Sequence(SequenceSet::Ranges(_)));
@@ -93,8 +78,7 @@ impl Program {
             return Err(Reply::bad("Only UIDs name messages in this session").code("UIDREQUIRED").into());
         }
         let selected = session.selected()?;
-        for key in &mut keys {
-            lower(key);
+        for key in &keys {
             collect_sets(selected, key, &mut sets)?;
         }
         session.enabled.condstore |= has_modseq;
@@ -118,77 +102,118 @@ impl Program {
     }
 }
 
-async fn find(session: &mut Session, key: &SearchKey, sets: &Sets, mut wanted: Wanted) -> Result<Vec<Picked>, Fail> {
+async fn find(session: &mut Session, key: &SearchKey, sets: &Sets, wanted: Wanted) -> Result<Vec<Picked>, Fail> {
     let account = session.selected_account()?;
+    let container = session.selected()?.id;
+    let now = session.shared.clock.now();
+    let Sorted { mut matching, groups } = sort(session, key, sets, wanted, now).await?;
+    for (filter, uids) in groups {
+        ask(session, account.as_ref(), container, &filter, uids, &mut matching).await?;
+    }
+    let matching = UidSet::from_ranges(matching);
+    Ok(Wanted::of(&matching).next(session.selected()?, usize::MAX))
+}
+
+/// What the view decides.
+struct Sorted {
+    /// Those that match, whatever is in them.
+    matching: Vec<(Uid, Uid)>,
+    /// Those of which the account must say whether they match.
+    groups: Vec<(Filter, UidSet)>,
+}
+
+/// Decides with the view what it can decide.
+async fn sort(
+    session: &mut Session,
+    key: &SearchKey,
+    sets: &Sets,
+    mut wanted: Wanted,
+    now: Timestamp,
+) -> Result<Sorted, Fail> {
     let selected = session.selected()?;
-    let (container, recent_from) = (selected.id, selected.recent_from);
+    let recent_from = selected.recent_from;
     let (keywords, count) = {
         let picture = selected.view.picture();
         (picture.container.keywords.clone(), picture.count(selected.position) as usize)
     };
-    let needles = Arc::new(Needles::of(key));
-    let now = session.shared.clock.now();
-    let parts = ItemParts { summary: true, body: !needles.is_empty(), ..ItemParts::default() };
+    let (mut matching, mut groups) = (Vec::new(), Vec::new());
+    if !contains(key, &is_of_view) {
+        // The same is asked of every message: no need to look at each.
+        let uids = wanted.uids(session.selected()?);
+        return Ok(Sorted { matching, groups: vec![(filter_of(key, now, &mut std::iter::empty()), uids)] });
+    }
+    // For each answer of the view to its keys: which group that is.
+    let mut known: HashMap<Vec<bool>, usize> = HashMap::new();
+    let mut answers = Vec::new();
     let mut looked_at = 0;
-    let mut found = Vec::new();
     loop {
         let step = wanted.next(session.selected()?, STEP_MESSAGES);
         if step.is_empty() {
-            return Ok(found);
+            break;
         }
-        let known = |picked| Known {
-            picked,
-            now,
-            recent: picked.uid >= recent_from,
-            keywords: &keywords,
-            item: None,
-            summary: None,
-            inside: None,
-        };
-        let mut decided: HashMap<Uid, bool> = HashMap::new();
-        let mut open = Vec::new();
         for picked in &step {
-            match test(key, &known(picked), sets, &mut 0) {
-                Some(answer) => drop(decided.insert(picked.uid, answer)),
-                None => open.push(*picked),
-            }
-        }
-        for part in open.chunks(STEP_BODIES) {
-            let uids: UidSet = part.iter().map(|picked| picked.uid).collect();
-            let items = account.items(container, &uids, parts, part.len()).await?;
-            for item in items {
-                session.tell_progress(looked_at + decided.len(), Some(count)).await?;
-                let Ok(at) = part.binary_search_by_key(&item.uid, |picked| picked.uid) else { continue };
-                let answer = look_inside(session, account.as_ref(), key, known(&part[at]), &item, sets, &needles);
-                decided.insert(item.uid, answer.await?);
-            }
+            answers.clear();
+            let known_of = Known { picked, recent: picked.uid >= recent_from, keywords: &keywords };
+            view_answers(key, &known_of, sets, &mut 0, &mut answers);
+            let at = match known.get(&answers) {
+                Some(at) => *at,
+                None => {
+                    groups.push((filter_of(key, now, &mut answers.iter().copied()), UidSet::new()));
+                    known.insert(answers.clone(), groups.len() - 1);
+                    groups.len() - 1
+                }
+            };
+            groups[at].1.push(picked.uid);
         }
         looked_at += step.len();
-        found.extend(step.into_iter().filter(|picked| decided.get(&picked.uid) == Some(&true)));
         session.tell_progress(looked_at, Some(count)).await?;
-        // A search by flags never waits for anything: others on this thread get their turn.
+        // Deciding by flags never waits for anything: others on this thread get their turn.
         tokio::task::yield_now().await;
     }
+    groups.retain(|(filter, uids)| {
+        if *filter == Filter::Const(true) {
+            matching.extend_from_slice(uids.ranges());
+        }
+        !matches!(filter, Filter::Const(_))
+    });
+    Ok(Sorted { matching, groups })
 }
 
-/// With the row and the summary, and if that is not enough, with the message.
-async fn look_inside(
-    session: &Session,
+/// Asks the account about these messages, step by step.
+async fn ask(
+    session: &mut Session,
     account: &dyn Account,
-    key: &SearchKey,
-    known: Known<'_>,
-    item: &Item,
-    sets: &Sets,
-    needles: &Arc<Needles>,
-) -> Result<bool, Fail> {
-    let summary = section::summary(account, item).await?;
-    let known = Known { item: Some(item), summary: Some(&summary), ..known };
-    if let Some(answer) = test(key, &known, sets, &mut 0) {
-        return Ok(answer);
+    container: ContainerId,
+    filter: &Filter,
+    uids: UidSet,
+    matching: &mut Vec<(Uid, Uid)>,
+) -> Result<(), Fail> {
+    if let Filter::Const(answer) = filter {
+        if *answer {
+            matching.extend_from_slice(uids.ranges());
+        }
+        return Ok(());
     }
-    let inside = search_text::look(&session.shared.search_memory, account, item, &summary, needles).await?;
-    let known = Known { inside: Some(&inside), ..known };
-    Ok(test(key, &known, sets, &mut 0).unwrap_or(false))
+    let (asked, count) = (uids.span(), {
+        let selected = session.selected()?;
+        selected.view.picture().count(selected.position) as usize
+    });
+    for ranges in uids.ranges().chunks(ASKED_RANGES_MAX) {
+        let mut open = UidSet::from_ranges(ranges.to_vec());
+        while !open.is_empty() {
+            let left = open.span();
+            let found = account.search(container, filter, &open).await?;
+            matching.extend_from_slice(found.matching.ranges());
+            open = found.open;
+            // As many of the messages as of the UIDs, about.
+            let done = count as u64 * (asked - open.span().min(asked)) / asked.max(1);
+            session.tell_progress(done as usize, Some(count)).await?;
+            if open.span() >= left {
+                return Err(Reply::no("The search does not come to an end").code("SERVERBUG").into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether the key or one inside it is such a one.
@@ -200,24 +225,6 @@ pub fn contains(key: &SearchKey, such: &dyn Fn(&SearchKey) -> bool) -> bool {
             SearchKey::And(keys) => keys.iter().any(|key| contains(key, such)),
             _ => false,
         }
-}
-
-/// Texts are compared in lower case.
-fn lower(key: &mut SearchKey) {
-    match key {
-        SearchKey::Header { name, text } => {
-            name.make_ascii_lowercase();
-            *text = text.to_lowercase();
-        }
-        SearchKey::Body(text) | SearchKey::Text(text) => *text = text.to_lowercase(),
-        SearchKey::Not(inner) => lower(inner),
-        SearchKey::Or(pair) => {
-            lower(&mut pair.0);
-            lower(&mut pair.1);
-        }
-        SearchKey::And(keys) => keys.iter_mut().for_each(lower),
-        _ => {}
-    }
 }
 
 /// The UIDs of each set, in the order in which [`test`] meets them.
@@ -236,69 +243,114 @@ fn collect_sets(selected: &crate::imap::selected::Selected, key: &SearchKey, set
     Ok(())
 }
 
-/// Whether a message matches; `None` when more must be known. `set` counts the sets met so far, so every key is
-/// visited.
-fn test(key: &SearchKey, known: &Known<'_>, sets: &Sets, set: &mut usize) -> Option<bool> {
+/// What the view knows of a message.
+struct Known<'a> {
+    picked: &'a Picked,
+    recent: bool,
+    keywords: &'a [Keyword],
+}
+
+/// Whether the view answers this key.
+fn is_of_view(key: &SearchKey) -> bool {
+    matches!(
+        key,
+        SearchKey::Flag(..)
+            | SearchKey::Keyword(..)
+            | SearchKey::Recent(_)
+            | SearchKey::New
+            | SearchKey::Modseq(_)
+            | SearchKey::Uid(_)
+            | SearchKey::Sequence(_)
+    )
+}
+
+/// The view's answers to its keys, in their order. `set` counts the sets met so far, so every key is visited.
+fn view_answers(key: &SearchKey, known: &Known<'_>, sets: &Sets, set: &mut usize, answers: &mut Vec<bool>) {
     let flags = known.picked.flags;
-    match key {
-        SearchKey::All => Some(true),
-        SearchKey::Flag(name, wanted) => SystemFlag::parse(name).map(|flag| flags.has(flag) == *wanted),
+    answers.push(match key {
+        SearchKey::Flag(name, wanted) => SystemFlag::parse(name).is_some_and(|flag| flags.has(flag) == *wanted),
         SearchKey::Keyword(name, wanted) => {
             let bit = known.keywords.iter().position(|keyword| keyword.as_str().eq_ignore_ascii_case(name));
-            Some(bit.is_some_and(|bit| flags.keywords & 1 << bit != 0) == *wanted)
+            bit.is_some_and(|bit| flags.keywords & 1 << bit != 0) == *wanted
         }
-        SearchKey::Recent(wanted) => Some(known.recent == *wanted),
-        SearchKey::New => Some(known.recent && !flags.has(SystemFlag::Seen)),
-        SearchKey::Modseq(since) => Some(known.picked.modseq.0 >= *since),
+        SearchKey::Recent(wanted) => known.recent == *wanted,
+        SearchKey::New => known.recent && !flags.has(SystemFlag::Seen),
+        SearchKey::Modseq(since) => known.picked.modseq.0 >= *since,
         SearchKey::Uid(_) | SearchKey::Sequence(_) => {
             *set += 1;
-            Some(sets.get(*set - 1).is_some_and(|uids| uids.contains(known.picked.uid)))
+            sets.get(*set - 1).is_some_and(|uids| uids.contains(known.picked.uid))
         }
-        SearchKey::Not(inner) => test(inner, known, sets, set).map(|answer| !answer),
+        SearchKey::Not(inner) => return view_answers(inner, known, sets, set, answers),
         SearchKey::Or(pair) => {
-            let (first, second) = (test(&pair.0, known, sets, set), test(&pair.1, known, sets, set));
-            if first == Some(true) || second == Some(true) { Some(true) } else { first.and(second) }
+            view_answers(&pair.0, known, sets, set, answers);
+            return view_answers(&pair.1, known, sets, set, answers);
+        }
+        SearchKey::And(keys) => return keys.iter().for_each(|key| view_answers(key, known, sets, set, answers)),
+        _ => return,
+    });
+}
+
+/// What is left to ask when the view has answered its keys.
+fn filter_of(key: &SearchKey, now: Timestamp, answers: &mut dyn Iterator<Item = bool>) -> Filter {
+    match key {
+        key if is_of_view(key) => Filter::Const(answers.next().unwrap_or(false)),
+        SearchKey::Not(inner) => match filter_of(inner, now, answers) {
+            Filter::Const(answer) => Filter::Const(!answer),
+            filter => Filter::Not(Box::new(filter)),
+        },
+        SearchKey::Or(pair) => {
+            let both = [filter_of(&pair.0, now, answers), filter_of(&pair.1, now, answers)];
+            joined(both.into_iter(), true, Filter::Or)
         }
         SearchKey::And(keys) => {
-            let answers: Vec<Option<bool>> = keys.iter().map(|key| test(key, known, sets, set)).collect();
-            if answers.contains(&Some(false)) { Some(false) } else { (!answers.contains(&None)).then_some(true) }
+            let all: Vec<Filter> = keys.iter().map(|key| filter_of(key, now, answers)).collect();
+            joined(all.into_iter(), false, Filter::And)
         }
-        SearchKey::Larger(size) => known.item.map(|item| item.size > *size),
-        SearchKey::Smaller(size) => known.item.map(|item| item.size < *size),
-        SearchKey::Internal(how, date) => known.item.map(|item| compare(*how, Date::of(item.internal_date), *date)),
-        SearchKey::Within { older, seconds } => known.item.map(|item| {
+        SearchKey::Larger(size) => Filter::Larger(*size),
+        SearchKey::Smaller(size) => Filter::Smaller(*size),
+        SearchKey::Internal(how, date) => Filter::Internal(span(*how, *date)),
+        SearchKey::Saved(how, date) => Filter::Saved(span(*how, *date)),
+        SearchKey::Sent(how, date) => Filter::Sent(span(*how, *date)),
+        SearchKey::Within { older, seconds } => {
             // Both include the moment itself (RFC 5032 section 3).
-            let then = known.now.plus_ms(-i64::from(*seconds) * 1000);
-            if *older { item.internal_date <= then } else { item.internal_date >= then }
-        }),
-        SearchKey::Saved(how, date) => known.item.map(|item| compare(*how, Date::of(item.saved_at), *date)),
-        SearchKey::EmailId(id) => known.item.map(|item| email_id(&item.blob) == *id),
-        SearchKey::ThreadId => Some(false),
-        SearchKey::Sent(how, date) => known.summary.map(|summary| sent(summary, *how, *date)),
-        SearchKey::Header { name, text } => header(known, name, text),
-        SearchKey::Body(text) => known.inside.map(|inside| inside.has_in_body(text)),
-        SearchKey::Text(text) => known.inside.map(|inside| inside.has_anywhere(text)),
+            let then = now.plus_ms(-i64::from(*seconds) * 1000);
+            Filter::Internal(match older {
+                true => Span { from: None, before: Some(then.plus_ms(1)) },
+                false => Span { from: Some(then), before: None },
+            })
+        }
+        SearchKey::EmailId(id) => content_of(id).map_or(Filter::Const(false), Filter::Content),
+        SearchKey::ThreadId => Filter::Const(false),
+        SearchKey::Header { name, text } => Filter::Header { name: name.to_ascii_lowercase(), text: text.clone() },
+        SearchKey::Body(text) => Filter::Body(text.clone()),
+        SearchKey::Text(text) => Filter::Text(text.clone()),
+        // ALL; those that the view answers were met before.
+        _ => Filter::Const(true),
     }
 }
 
-fn compare(how: DateTest, found: Date, wanted: Date) -> bool {
+/// Several filters as one: a constant that decides stands for all, and the others add nothing.
+fn joined(filters: impl Iterator<Item = Filter>, deciding: bool, join: fn(Vec<Filter>) -> Filter) -> Filter {
+    let mut left = Vec::new();
+    for filter in filters {
+        match filter {
+            Filter::Const(answer) if answer == deciding => return Filter::Const(deciding),
+            Filter::Const(_) => {}
+            filter => left.push(filter),
+        }
+    }
+    match left.len() {
+        0 => Filter::Const(!deciding),
+        1 => left.remove(0),
+        _ => join(left),
+    }
+}
+
+fn span(how: DateTest, date: Date) -> Span {
+    let next = date.tomorrow().and_then(Date::midnight);
     match how {
-        DateTest::Before => found < wanted,
-        DateTest::On => found == wanted,
-        DateTest::Since => found >= wanted,
+        DateTest::Before => Span { from: None, before: date.midnight() },
+        DateTest::On => Span { from: date.midnight(), before: next },
+        DateTest::Since => Span { from: date.midnight(), before: None },
     }
-}
-
-fn sent(summary: &Summary, how: DateTest, wanted: Date) -> bool {
-    let day = summary.envelope.date.as_deref().and_then(sent_day);
-    day.and_then(|(year, month, day)| Date::new(year, month, day)).is_some_and(|date| compare(how, date, wanted))
-}
-
-/// Subject is in the summary; other fields are looked up in the header.
-fn header(known: &Known<'_>, name: &[u8], text: &str) -> Option<bool> {
-    if name == b"subject" {
-        let subject = known.summary?.envelope.subject.as_deref();
-        return Some(subject.is_some_and(|subject| header_text(subject).to_lowercase().contains(text)));
-    }
-    known.inside.map(|inside| inside.has_field(name, text))
 }

@@ -65,6 +65,13 @@ impl Wanted {
         Wanted { ranges, by_uid: true, after: Uid(0) }
     }
 
+    /// The UIDs of a set that was made by UID, as far as there can be messages.
+    pub fn uids(&self, selected: &Selected) -> UidSet {
+        let last = selected.position.next.0.saturating_sub(1);
+        let known = self.ranges.iter().map(|(low, high)| (*low, (*high).min(last))).filter(|(low, high)| low <= high);
+        UidSet::from_ranges(known.map(|(low, high)| (Uid(low), Uid(high))).collect())
+    }
+
     /// Those of its messages that pass, and of these the ones in a range of positions (RFC 9394 section 3.3).
     pub fn part(mut self, selected: &Selected, range: PartialRange, passes: impl Fn(&Picked) -> bool) -> Self {
         let mut uids = Vec::new();

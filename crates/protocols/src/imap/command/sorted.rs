@@ -1,20 +1,33 @@
 //! What SORT and THREAD have in common: reading what they compare, within bounds.
 
+use std::sync::Arc;
+
 use sterna_account::{Item, ItemParts, UidSet};
 use sterna_base::Timestamp;
 use sterna_formats::mail::Envelope;
 use sterna_formats::mail::text::sent_time;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::section;
-use crate::imap::limits::{SORTED_TEXT_BYTES_MAX, SORTED_VALUE_BYTES, STEP_MESSAGES};
+use crate::imap::limits::{SORTED_BYTES_MAX, SORTED_TEXT_BYTES_MAX, SORTED_VALUE_BYTES, STEP_MESSAGES};
 use crate::imap::picture::Picked;
-use crate::imap::reply::Fail;
+use crate::imap::reply::{Fail, Reply};
 use crate::imap::session::Session;
 
-/// Waits for room for so many values.
+/// What SORT and THREAD of all sessions share: one permit for each KiB that may be held.
+pub struct SortMemory(Arc<Semaphore>);
+
+impl Default for SortMemory {
+    fn default() -> Self {
+        SortMemory(Arc::new(Semaphore::new((SORTED_BYTES_MAX / 1024) as usize)))
+    }
+}
+
+/// Waits for room for so many values, or for all there is. Whoever holds some must not wait for more.
 pub async fn hold(session: &Session, values: usize) -> Result<OwnedSemaphorePermit, Fail> {
-    session.shared.search_memory.hold(values as u64 * SORTED_VALUE_BYTES).await
+    let kibibytes = (values as u64 * SORTED_VALUE_BYTES).min(SORTED_BYTES_MAX).div_ceil(1024) as u32;
+    let held = session.shared.sort_memory.0.clone().acquire_many_owned(kibibytes).await;
+    held.map_err(|_| Reply::no("The server is ending").code("UNAVAILABLE").into())
 }
 
 /// Reads the rows of these messages, with their envelopes if these are needed, in steps. A message that was expunged

@@ -1,0 +1,200 @@
+//! Feeding the search indexes of this node, in the background: one account after the other, a batch each, so that a
+//! large one doesn't keep the others waiting. No commit waits for it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::future::Future;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sterna_base::{AccountId, Modseq};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{LocalAccount, LocalAccounts};
+use crate::search::{Fed, IndexProgress, IndexStatus};
+use crate::{AccountError, StoreError};
+
+/// How long after a change an account is fed: what comes meanwhile is one batch. A search reads what is not fed.
+const FEED_DELAY: Duration = Duration::from_millis(1000);
+
+/// How long an account waits whose index could not be fed.
+const FEED_AGAIN: Duration = Duration::from_secs(60);
+
+/// Accounts that are fed at the same time.
+const FEEDERS: usize = 1;
+
+/// The pause after a batch when there is more, as a part of the time that the batch took: the disk and the processor
+/// are the users' first.
+const PAUSE_DIVISOR: u32 = 4;
+
+/// Accounts that are to be fed, each once, by when.
+#[derive(Default)]
+pub struct FeedQueue {
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    by_time: BTreeSet<(Instant, AccountId)>,
+    known: HashSet<AccountId>,
+}
+
+impl FeedQueue {
+    /// There may be something to be fed, after a while.
+    pub fn mark(&self, account: AccountId) {
+        self.mark_at(account, Instant::now() + FEED_DELAY);
+    }
+
+    fn mark_at(&self, account: AccountId, due: Instant) {
+        let mut waiting = self.waiting.lock();
+        if waiting.known.insert(account) {
+            waiting.by_time.insert((due, account));
+            drop(waiting);
+            self.changed.notify_one();
+        }
+    }
+
+    /// The next account, when it is due.
+    async fn next(&self) -> AccountId {
+        loop {
+            let changed = self.changed.notified();
+            let due = {
+                let mut waiting = self.waiting.lock();
+                match waiting.by_time.first().copied() {
+                    Some((due, account)) if due <= Instant::now() => {
+                        waiting.by_time.pop_first();
+                        waiting.known.remove(&account);
+                        return account;
+                    }
+                    first => first.map(|(due, _)| due),
+                }
+            };
+            match due {
+                None => changed.await,
+                Some(due) => {
+                    tokio::select! {
+                        () = changed => {}
+                        () = sleep_until(due) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How far an account's index is, for administrators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchStatus {
+    /// The account's modseq.
+    pub modseq: Modseq,
+    /// How far the index is; `None` for one that was not begun.
+    pub progress: Option<IndexProgress>,
+    /// What it has.
+    pub index: IndexStatus,
+}
+
+impl LocalAccounts {
+    /// Feeds the indexes of this node's accounts for as long as it is polled.
+    pub async fn feed_indexes(&self) {
+        let feeders = (0..FEEDERS).map(|_| self.feeder());
+        let mut feeders: Vec<_> = feeders.map(Box::pin).collect();
+        std::future::poll_fn(|context| {
+            for feeder in &mut feeders {
+                let _ = feeder.as_mut().poll(context);
+            }
+            std::task::Poll::<()>::Pending
+        })
+        .await;
+    }
+
+    async fn feeder(&self) {
+        let queue = self.shared.feeds.clone();
+        loop {
+            let account = queue.next().await;
+            let begun = Instant::now();
+            let fed = match self.get(account).await {
+                Ok(handle) => handle.feed_index().await,
+                Err(error) => Err(error),
+            };
+            match fed {
+                Ok(Some(Fed { has_more: true, .. })) => {
+                    sleep(begun.elapsed() / PAUSE_DIVISOR).await;
+                    queue.mark_at(account, Instant::now());
+                }
+                Ok(_) | Err(AccountError::NoSuchAccount(_)) => {}
+                Err(error) => {
+                    tracing::warn!(%account, %error, "the search index was not fed; searches read meanwhile");
+                    queue.mark_at(account, Instant::now() + FEED_AGAIN);
+                }
+            }
+        }
+    }
+}
+
+impl LocalAccount {
+    /// Takes a batch of changes into the account's search index; `None` when there is nothing to feed: the engine has
+    /// no index, or this copy serves nobody.
+    ///
+    /// # Errors
+    /// When the store can't be read, or the index can't be written.
+    pub async fn feed_index(&self) -> Result<Option<Fed>, AccountError> {
+        let store = self.store().await?;
+        if !store.is_active() {
+            return Ok(None);
+        }
+        Ok(store.with_index(|read, index| index.feed(read)).await?)
+    }
+
+    /// Deletes the account's search index, and sees to it that it is made again.
+    ///
+    /// # Errors
+    /// When it can't be deleted.
+    pub async fn rebuild_index(&self) -> Result<(), AccountError> {
+        let store = self.store().await?;
+        store
+            .with_index(|_, index| {
+                index.delete()?;
+                index.mark();
+                Ok(())
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// How far the account's index is; `None` when the engine has none.
+    ///
+    /// # Errors
+    /// When the store or the index can't be read.
+    pub async fn index_status(&self) -> Result<Option<SearchStatus>, AccountError> {
+        let store = self.store().await?;
+        let status = store.with_index(|read, index| {
+            let modseq = read.head()?.modseq;
+            index.ask(|index, _| {
+                let Some(index) = index else { return Ok(None) };
+                Ok(Some(SearchStatus { modseq, progress: index.progress()?, index: index.status()? }))
+            })
+        });
+        Ok(status.await?)
+    }
+
+    /// What is wrong with the index: what [`crate::search::check`] says.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn check_index(&self) -> Result<Vec<String>, AccountError> {
+        let store = self.store().await?;
+        let checked = store.with_index(|read, index| {
+            index.ask(|index, trouble| match index.map(|index| crate::search::check(read, index)) {
+                None => Ok(Vec::new()),
+                Some(Ok(findings)) => Ok(findings),
+                Some(Err(error)) => {
+                    let finding = format!("the search index can't be read: {error}");
+                    trouble(error);
+                    Ok::<_, StoreError>(vec![finding])
+                }
+            })
+        });
+        Ok(checked.await?)
+    }
+}
