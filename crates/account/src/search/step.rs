@@ -183,11 +183,15 @@ fn test(filter: &Filter, known: Known<'_>, leaf: &mut usize) -> Option<bool> {
 
 /// Whether all are true. All are looked at.
 fn all(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    answers.fold(Some(true), |sum, answer| match (sum, answer) {
-        (Some(false), _) | (_, Some(false)) => Some(false),
-        (Some(true), Some(true)) => Some(true),
-        _ => None,
-    })
+    let mut all = Some(true);
+    for answer in answers {
+        all = match (all, answer) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (Some(true), Some(true)) => Some(true),
+            _ => None,
+        };
+    }
+    all
 }
 
 /// The documents that can match at most; `None` is all.
@@ -203,12 +207,19 @@ fn at_most(filter: &Filter, said: &[Option<Matches>], leaf: &mut usize) -> Optio
                 (sum, other) => sum.or(other),
             })
         }
-        Filter::Or(inner) => inner.iter().fold(Some(DocSet::default()), |sum, filter| {
-            let other = at_most(filter, said, leaf);
-            let (mut sum, other) = (sum?, other?);
-            sum.unite(&other);
-            Some(sum)
-        }),
+        Filter::Or(inner) => {
+            let mut sum = Some(DocSet::default());
+            for filter in inner {
+                sum = match (sum, at_most(filter, said, leaf)) {
+                    (Some(mut sum), Some(other)) => {
+                        sum.unite(&other);
+                        Some(sum)
+                    }
+                    _ => None,
+                };
+            }
+            sum
+        }
         Filter::Not(inner) => {
             // Only to count what is inside.
             at_most(inner, said, leaf);

@@ -112,7 +112,8 @@ impl Account for Shaky {
         self.up()?.blob(hash, range).await
     }
     async fn search(&self, id: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError> {
-        self.account.search(id, filter, uids).await
+        self.wait().await;
+        self.up()?.search(id, filter, uids).await
     }
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         self.wait().await;
@@ -261,7 +262,7 @@ async fn a_long_command_tells_that_it_goes_on() {
         .say(
             r#"
         C: c SEARCH TEXT 0002
-        S: * OK [INPROGRESS ("c" 0 2)] *
+        S: * OK [INPROGRESS ("c" 2 2)] *
         S: * SEARCH 2
         S: c OK *
         C: d SORT (SUBJECT) UTF-8 ALL
