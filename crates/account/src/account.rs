@@ -77,8 +77,8 @@ pub trait Account: Send + Sync {
     /// See [`crate::Read::blob`].
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError>;
 
-    /// Which of these messages match: a step of a search, done where the account is. Ask again about those that are left
-    /// open; each step decides at least one.
+    /// Which of these messages match: a step of a search, done where the account is. Ask again about those that are
+    /// left open; each step decides at least one.
     async fn search(&self, container: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError>;
 
     /// Does the mutations, whole or not at all; when this returns `Ok`, a power cut loses nothing of it. The handle

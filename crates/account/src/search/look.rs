@@ -1,5 +1,5 @@
-//! The texts of a message: what a search reads, and what an index has the words of. It is one function for both, so that
-//! they can't disagree.
+//! The texts of a message: what a search reads, and what an index has the words of. It is one function for both, so
+//! that they can't disagree.
 //!
 //! A message is read piece by piece: its header, then one text part after the other. Attachments that are no texts are
 //! not read at all.
