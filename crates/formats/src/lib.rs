@@ -1,7 +1,8 @@
-//! Bytes to types and back: mail, SMTP, IMAP, SASL. No input or output happens here.
+//! Bytes to types and back: mail, SMTP, IMAP, POP3, SASL. No input or output happens here.
 
 pub mod imap;
 pub mod mail;
 pub mod mutf7;
+pub mod pop3;
 pub mod sasl;
 pub mod smtp;

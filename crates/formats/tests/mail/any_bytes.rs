@@ -1,7 +1,9 @@
 //! Any bytes are a message: nothing panics, how they are cut changes nothing, and every part lies in the one above it.
 
+use bytes::BytesMut;
 use proptest::prelude::*;
 use sterna_formats::mail::{Part, PartBody, SIZES_BYTES_MAX, Sizes, Summary, text, transfer};
+use sterna_formats::pop3::MultiLine;
 
 use super::structure::scan_cut;
 
@@ -80,6 +82,23 @@ proptest! {
         prop_assert_eq!(Summary::decode_sizes(&encoded[..encoded.len().min(SIZES_BYTES_MAX)]), Ok(sizes));
         prop_assert_eq!(Summary::decode_envelope(&encoded), Ok(summary.envelope.clone()));
         prop_assert_eq!(Summary::decode(&encoded), Ok(summary));
+    }
+
+    #[test]
+    fn what_pop3_sends_is_as_long_as_it_says_however_it_is_cut(
+        message in message(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut sent = BytesMut::new();
+        let mut lines = MultiLine::whole();
+        let (first, second) = message.split_at(cut.index(message.len() + 1));
+        prop_assert!(lines.push(first, &mut sent) && lines.push(second, &mut sent));
+        lines.finish(&mut sent);
+        let body = sent.strip_suffix(b".\r\n").unwrap();
+        let is_line = |line: &[u8]| line.ends_with(b"\r\n") && line != b".\r\n";
+        prop_assert!(body.split_inclusive(|&byte| byte == b'\n').all(is_line), "{:?}", body);
+        let stuffed = body.split_inclusive(|&byte| byte == b'\n').filter(|line| line.starts_with(b".")).count();
+        prop_assert_eq!((body.len() - stuffed) as u64, scan_cut(&message, &[]).crlf_size);
     }
 
     #[test]
