@@ -1,9 +1,12 @@
 //! The protocols that clients speak: one folder each, one file per command. They know the model and the doors of
 //! `sterna_account`, and name no engine and no directory.
 
+mod failure;
 pub mod imap;
 mod io;
 pub mod listener;
 mod lmtp;
+mod message;
+pub mod pop3;
 mod sasl;
 pub mod smtp;

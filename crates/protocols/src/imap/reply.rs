@@ -2,6 +2,7 @@
 
 use sterna_account::{AccountError, CommitError, StoreError};
 
+pub use crate::failure::{concerns_operator, is_passing};
 use crate::io::Disconnect;
 
 /// The end of a command: what its tagged line says.
@@ -86,32 +87,6 @@ pub fn account_reply(error: &AccountError) -> Reply {
         ) => Reply::no("Your mail can't be read; the administrator has to look at it").code("SERVERBUG"),
         AccountError::Refused(refusal) => refusal_reply(refusal),
     }
-}
-
-/// Whether the operator should hear of this. Refusals that the client brought about are between it and us.
-pub fn concerns_operator(error: &AccountError) -> bool {
-    match error {
-        AccountError::Store(error) => !matches!(error, StoreError::NoSuchContainer(_)),
-        AccountError::Refused(error) => matches!(
-            error,
-            CommitError::Store(_)
-                | CommitError::Sealed
-                | CommitError::WrongEpoch { .. }
-                | CommitError::NotEqual
-                | CommitError::NoSuchBlob(_)
-                | CommitError::Unexpected
-                | CommitError::Invalid(_)
-        ),
-        AccountError::NoSuchAccount(_) | AccountError::Unavailable(_) => true,
-    }
-}
-
-/// Whether it passes by itself: a data server that is down, an account on its way to another one.
-pub fn is_passing(error: &AccountError) -> bool {
-    matches!(
-        error,
-        AccountError::Unavailable(_) | AccountError::Refused(CommitError::Sealed | CommitError::WrongEpoch { .. })
-    )
 }
 
 /// For a mailbox that isn't there.

@@ -1,0 +1,12 @@
+//! RSET (RFC 1939 section 5).
+
+use crate::pop3::reply::Outcome;
+use crate::pop3::session::Session;
+
+pub fn run(session: &mut Session) -> Outcome {
+    let maildrop = session.maildrop()?;
+    maildrop.reset();
+    let (count, octets) = maildrop.totals();
+    session.ok(&format!("{count} messages ({octets} octets)"));
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! POP3 (RFC 1939): sessions over account handles.
+//!
+//! [`Pop3Protocol`] is what the server starts. [`session`] reads commands and answers them, one file each in
+//! [`command`]; [`maildrop`] is the INBOX as it was at log-in.
+//!
+//! APOP is not offered: it needs every password in the clear on the server, and MD5. SCRAM-SHA-256 (RFC 7677) does what
+//! it was meant to do, and AUTH has that.
+
+mod command;
+mod limits;
+mod maildrop;
+mod reply;
+mod session;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sterna_account::service::{Accounts, Authenticator};
+
+use crate::io::Io;
+use crate::listener::{Connection, Protocol};
+use session::Session;
+
+/// Settings of a listener.
+#[derive(Clone, Debug, Default)]
+pub struct Pop3Config {
+    /// Whether users may log in without TLS.
+    pub plaintext_login: bool,
+}
+
+/// The protocol of one listener. Cheap to clone.
+#[derive(Clone)]
+pub struct Pop3Protocol {
+    shared: Arc<Shared>,
+}
+
+/// What all sessions have in common.
+struct Shared {
+    config: Pop3Config,
+    accounts: Arc<dyn Accounts>,
+    authenticator: Arc<dyn Authenticator>,
+}
+
+impl Pop3Protocol {
+    /// With these settings, over these accounts.
+    pub fn new(config: Pop3Config, accounts: Arc<dyn Accounts>, authenticator: Arc<dyn Authenticator>) -> Self {
+        Pop3Protocol { shared: Arc::new(Shared { config, accounts, authenticator }) }
+    }
+}
+
+#[async_trait]
+impl Protocol for Pop3Protocol {
+    fn name(&self) -> &'static str {
+        "pop3"
+    }
+
+    fn busy(&self) -> String {
+        "-ERR [SYS/TEMP] Too many connections, please try again later\r\n".to_owned()
+    }
+
+    async fn serve(&self, connection: Connection) {
+        Session::new(Io::new(connection), self.shared.clone()).run().await;
+    }
+}
