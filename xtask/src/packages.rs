@@ -8,7 +8,7 @@ use crate::run;
 
 /// Clients that the tests read and write with, and what puts nodes into networks and times of their own.
 pub const TESTS: &[&str] =
-    &["isync", "swaks", "curl", "python3", "offlineimap3", "fetchmail", "procps", "iproute2", "faketime"];
+    &["isync", "swaks", "curl", "python3", "offlineimap3", "fetchmail", "getmail6", "procps", "iproute2", "faketime"];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the
 /// libraries that it needs are here, the benchmark unpacks the rest.

@@ -100,6 +100,10 @@ pub struct Listen {
     pub imap: Option<SocketAddr>,
     /// IMAP with TLS from the first byte.
     pub imaps: Option<SocketAddr>,
+    /// POP3 with STLS.
+    pub pop3: Option<SocketAddr>,
+    /// POP3 with TLS from the first byte.
+    pub pop3s: Option<SocketAddr>,
     /// SMTP from other servers.
     pub smtp: Option<SocketAddr>,
     /// Submission with STARTTLS.
@@ -116,6 +120,8 @@ impl Default for Listen {
         Listen {
             imap: any(143),
             imaps: any(993),
+            pop3: any(110),
+            pop3s: any(995),
             smtp: any(25),
             submission: any(587),
             submissions: any(465),

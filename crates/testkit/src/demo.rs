@@ -16,6 +16,10 @@ pub struct Addresses {
     pub imap: Port,
     /// IMAP with TLS from the first byte.
     pub imaps: Port,
+    /// POP3 with STLS.
+    pub pop3: Port,
+    /// POP3 with TLS from the first byte.
+    pub pop3s: Port,
     /// Mail from other servers.
     pub smtp: Port,
     /// Mail from users, with STARTTLS.

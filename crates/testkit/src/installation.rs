@@ -64,6 +64,8 @@ pub struct Ports {
     pub imap: u16,
     /// IMAP with TLS.
     pub imaps: u16,
+    /// POP3 with STLS.
+    pub pop3: u16,
     /// SMTP.
     pub smtp: u16,
     /// Submission with STARTTLS.
@@ -76,10 +78,10 @@ impl Doors {
     /// Ports that nobody has on this address.
     fn free(host: IpAddr) -> Self {
         // All are held until all are known, so that none comes twice.
-        let held: Vec<TcpListener> = (0..6).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
+        let held: Vec<TcpListener> = (0..7).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
         let ports: Vec<u16> = held.iter().filter_map(|one| Some(one.local_addr().ok()?.port())).collect();
-        let [cluster, imap, imaps, smtp, submission, lmtp] = ports[..] else { panic!("no free ports on {host}") };
-        let ports = Ports { imap, imaps, smtp, submission, lmtp };
+        let [cluster, imap, imaps, pop3, smtp, submission, lmtp] = ports[..] else { panic!("no free ports on {host}") };
+        let ports = Ports { imap, imaps, pop3, smtp, submission, lmtp };
         Doors { host, ports, cluster: (host, cluster).into() }
     }
 }
@@ -396,6 +398,7 @@ impl Node {
         let services = [
             ("imap", ports.imap),
             ("imaps", ports.imaps),
+            ("pop3", ports.pop3),
             ("smtp", ports.smtp),
             ("submission", ports.submission),
             ("lmtp", ports.lmtp),

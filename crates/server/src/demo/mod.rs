@@ -52,6 +52,8 @@ enum Service {
     Main,
     Alpha,
     Beta,
+    Pop3,
+    Pop3s,
 }
 
 /// Runs until Ctrl-C.
@@ -186,6 +188,8 @@ fn configure(folder: &Path, ports: &Ports, service: Service) -> Result<()> {
     let at = |service: Service| Some(ports.at(service as u16));
     config.listen.imap = at(Service::Imap);
     config.listen.imaps = at(Service::Imaps);
+    config.listen.pop3 = at(Service::Pop3);
+    config.listen.pop3s = at(Service::Pop3s);
     config.listen.smtp = at(Service::Smtp);
     config.listen.submission = at(Service::Submission);
     config.listen.submissions = at(Service::Submissions);
@@ -228,6 +232,8 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
         let line = json!({
             "imap": at(Service::Imap, "starttls"),
             "imaps": at(Service::Imaps, "implicit"),
+            "pop3": at(Service::Pop3, "starttls"),
+            "pop3s": at(Service::Pop3s, "implicit"),
             "smtp": at(Service::Smtp, "starttls"),
             "submission": at(Service::Submission, "starttls"),
             "submissions": at(Service::Submissions, "implicit"),
@@ -242,6 +248,7 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
     let port = |service: Service| ports.at(service as u16).port();
     println!("\nSterna is running: a main node, and two data servers that joined it.\n");
     println!("  IMAP        127.0.0.1:{} (STARTTLS), 127.0.0.1:{} (TLS)", port(Service::Imap), port(Service::Imaps));
+    println!("  POP3        127.0.0.1:{} (STLS), 127.0.0.1:{} (TLS)", port(Service::Pop3), port(Service::Pop3s));
     println!("  SMTP        127.0.0.1:{}", port(Service::Smtp));
     println!(
         "  submission  127.0.0.1:{} (STARTTLS), 127.0.0.1:{} (TLS)",
@@ -256,6 +263,7 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
         let (imap, smtp) = (port(Service::Imap), port(Service::Smtp));
         println!("\nTry:\n");
         println!("  curl -u {}:{} 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=1'", ana.address, ana.password);
+        println!("  curl -u {}:{} 'pop3://127.0.0.1:{}/1'", ana.address, ana.password, port(Service::Pop3));
         println!("  swaks --server 127.0.0.1 --port {smtp} --from you@example.org --to {}", ana.address);
         println!("  sterna --socket {} account where {}", socket.display(), ana.address);
     }

@@ -9,6 +9,7 @@ use sterna_cluster::ControlClient;
 use sterna_mailflow::{Mailflow, Repeats};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{Listener, ListenerConfig, Protocol, Tls};
+use sterna_protocols::pop3::{Pop3Config, Pop3Protocol};
 use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 
 use super::shares::NodeShares;
@@ -38,7 +39,11 @@ pub async fn start(parts: &Parts) -> Result<()> {
     let (accounts, authentication, main) =
         (parts.accounts.clone(), parts.authentication.clone(), ControlClient::new(parts.peers.clone()));
     let shares = Arc::new(NodeShares::new(parts.directory.clone(), parts.nodes.clone(), main));
-    let imap = ImapProtocol::new(ImapConfig::default(), accounts, authentication, shares);
+    let pop3 = |address: SocketAddr| {
+        let config = Pop3Config { plaintext_login: plaintext(address) };
+        Arc::new(Pop3Protocol::new(config, accounts.clone(), authentication.clone())) as Arc<dyn Protocol>
+    };
+    let imap = ImapProtocol::new(ImapConfig::default(), accounts.clone(), authentication.clone(), shares);
     let imap = |address: SocketAddr| {
         Arc::new(imap.with_config(ImapConfig { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
     };
@@ -49,6 +54,12 @@ pub async fn start(parts: &Parts) -> Result<()> {
     }
     if let Some(address) = listen.imaps {
         service(parts, "imaps", address, implicit.clone(), imap(address)).await?;
+    }
+    if let Some(address) = listen.pop3 {
+        service(parts, "pop3", address, start_tls.clone(), pop3(address)).await?;
+    }
+    if let Some(address) = listen.pop3s {
+        service(parts, "pop3s", address, implicit.clone(), pop3(address)).await?;
     }
     if let Some(address) = listen.smtp {
         service(parts, "smtp", address, start_tls.clone(), smtp(Service::Mx, address)).await?;
