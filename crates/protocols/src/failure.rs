@@ -1,5 +1,5 @@
-//! What an account could not do, as the operator sees it: for the sessions of IMAP and POP3, which have words of their own
-//! for their clients.
+//! What an account could not do, as the operator sees it: for the sessions of IMAP and POP3, which have words of their
+//! own for their clients.
 
 use sterna_account::{AccountError, CommitError, StoreError};
 

@@ -2,8 +2,8 @@
 //!
 //! RFC 1939 section 4 lets a server lock the maildrop, so that nobody else changes it. This one is not locked: a
 //! telephone that polls, or a client that hangs, would keep all others out, and those of IMAP know of no such lock. It
-//! is not needed either: a message never changes, and its UID is never given to another one, so what a session removes is
-//! exactly what its client has seen. What others expunge meanwhile keeps its number here and answers `-ERR`.
+//! is not needed either: a message never changes, and its UID is never given to another one, so what a session removes
+//! is exactly what its client has seen. What others expunge meanwhile keeps its number here and answers `-ERR`.
 
 use std::sync::Arc;
 
@@ -139,8 +139,8 @@ impl Maildrop {
         self.commit(mutations).await
     }
 
-    /// A message that was retrieved is one that was read: `\Seen` is set as Dovecot does it. It is set at the end for all
-    /// at once: each commit is a flush of the disk.
+    /// A message that was retrieved is one that was read: `\Seen` is set as Dovecot does it. It is set at the end for
+    /// all at once: each commit is a flush of the disk.
     fn flags(&mut self, but: &UidSet) -> Vec<Mutation> {
         let uids: UidSet = self.sent.drain(..).filter(|uid| !but.contains(*uid)).collect();
         if uids.is_empty() {

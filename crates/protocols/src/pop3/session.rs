@@ -67,8 +67,8 @@ impl Session {
         self.offers = Offers::of(self.shared.authenticator.as_ref()).await;
         self.ok("Sterna ready");
         let end = self.serve().await;
-        // Who was silent for too long hears nothing (RFC 1939 section 3), nor does who is in the middle of a message: it
-        // would be taken for a part of that.
+        // Who was silent for too long hears nothing (RFC 1939 section 3), nor does who is in the middle of a message:
+        // it would be taken for a part of that.
         let last = match &end {
             Err(Disconnect::Stopping) => Some(Refusal::new("The server is ending, please come again").code(SYS_TEMP)),
             Err(Disconnect::Hopeless(why)) => Some(Refusal::new(*why)),

@@ -24,6 +24,8 @@ use crate::place::Place;
 /// A server with one account, ana, password "pw", or with those of [`People`].
 pub struct Server {
     protocol: Arc<ImapProtocol>,
+    /// What the sessions are given.
+    pub doors: Arc<dyn Accounts>,
     pub accounts: Arc<LocalAccounts>,
     pub elsewhere: Arc<LocalAccounts>,
     pub people: Arc<People>,
@@ -153,8 +155,8 @@ impl Server {
     async fn with(others: &[AccountId]) -> Self {
         let Place { accounts, local, elsewhere, kept } = Place::of(ANA, others).await;
         let people = Arc::new(People::default());
-        let protocol = Self::protocol(accounts, &people);
-        Server { protocol, accounts: local, elsewhere, people, _kept: kept }
+        let protocol = Self::protocol(accounts.clone(), &people);
+        Server { protocol, doors: accounts, accounts: local, elsewhere, people, _kept: kept }
     }
 
     fn protocol(accounts: Arc<dyn Accounts>, people: &Arc<People>) -> Arc<ImapProtocol> {
@@ -172,7 +174,8 @@ impl Server {
 
     /// The same account behind other doors.
     pub fn through(&mut self, accounts: Arc<dyn Accounts>) {
-        self.protocol = Self::protocol(accounts, &self.people);
+        self.protocol = Self::protocol(accounts.clone(), &self.people);
+        self.doors = accounts;
     }
 
     /// A connection that was greeted.
@@ -255,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 self.send(unescape(text).as_bytes()).await;
             } else if step == "S: ..." {
                 skipping = true;
-            } else if let Some(expected) = step.strip_prefix("S: ") {
+            } else if let Some(expected) = step.strip_prefix("S:").map(str::trim_start) {
                 loop {
                     let line = self.line().await;
                     if matches(expected, &line) {

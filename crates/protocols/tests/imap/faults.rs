@@ -1,122 +1,15 @@
 //! An account that fails: what the client is told, and what the operator finds in the log.
 
 use std::fmt::Write as _;
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use sterna_account::account::BlobUpload;
-use sterna_account::search::{Filter, Found};
 use sterna_account::service::Accounts;
-use sterna_account::{
-    Account, AccountError, Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item,
-    ItemFlags, ItemParts, Mutation, StoreError, UidSet,
-};
-use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
-use tokio::sync::watch;
+use sterna_account::{AccountError, CommitError, StoreError};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
 use crate::dialog::Server;
-
-/// What fails with this once it is set.
-type Fault = Arc<Mutex<Option<AccountError>>>;
-
-/// An account whose reading of items, and whose commits, may fail, or only the news of it.
-struct Failing {
-    account: Arc<dyn Account>,
-    fault: Fault,
-    news: Fault,
-    /// Whether it can list all of its containers.
-    can_list: bool,
-}
-
-impl Failing {
-    fn fail(&self) -> Result<(), AccountError> {
-        self.fault.lock().unwrap().clone().map_or(Ok(()), Err)
-    }
-}
-
-#[async_trait]
-impl Account for Failing {
-    fn id(&self) -> AccountId {
-        self.account.id()
-    }
-    async fn head(&self) -> Result<Head, AccountError> {
-        self.account.head().await
-    }
-    async fn containers(&self) -> Result<Vec<Container>, AccountError> {
-        if !self.can_list {
-            return Err(AccountError::Unavailable("all containers were asked for".into()));
-        }
-        self.account.containers().await
-    }
-    async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {
-        self.account.container(id).await
-    }
-    async fn containers_on_path(&self, kind: ContainerKind, path: &[String]) -> Result<Vec<Container>, AccountError> {
-        self.account.containers_on_path(kind, path).await
-    }
-    async fn item_flags(&self, id: ContainerId, after: Uid, limit: usize) -> Result<Vec<ItemFlags>, AccountError> {
-        self.account.item_flags(id, after, limit).await
-    }
-    async fn items(
-        &self,
-        container: ContainerId,
-        uids: &UidSet,
-        parts: ItemParts,
-        limit: usize,
-    ) -> Result<Vec<Item>, AccountError> {
-        self.fail()?;
-        self.account.items(container, uids, parts, limit).await
-    }
-    async fn item_named(&self, id: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, AccountError> {
-        self.account.item_named(id, name, parts).await
-    }
-    async fn expunged(
-        &self,
-        container: ContainerId,
-        since: Modseq,
-        after: Uid,
-        limit: usize,
-    ) -> Result<Vec<Expunged>, AccountError> {
-        self.account.expunged(container, since, after, limit).await
-    }
-    async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, AccountError> {
-        self.news.lock().unwrap().clone().map_or(Ok(()), Err)?;
-        self.account.changes(after, limit).await
-    }
-    async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
-        self.account.blob(hash, range).await
-    }
-    async fn search(&self, id: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError> {
-        self.fail()?;
-        self.account.search(id, filter, uids).await
-    }
-    async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
-        self.fail()?;
-        self.account.commit(operation, mutations).await
-    }
-    async fn stage_blob(&self) -> Result<Box<dyn BlobUpload>, AccountError> {
-        self.account.stage_blob().await
-    }
-    async fn staged_blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
-        self.account.staged_blob(hash, range).await
-    }
-    fn watch(&self) -> watch::Receiver<Modseq> {
-        self.account.watch()
-    }
-}
-
-struct Only(Arc<Failing>);
-
-#[async_trait]
-impl Accounts for Only {
-    async fn open(&self, _account: AccountId) -> Result<Arc<dyn Account>, AccountError> {
-        Ok(self.0.clone())
-    }
-}
+use crate::failing::{Failing, Fault, Only};
 
 /// Warnings and errors as lines: level, message, fields.
 #[derive(Clone, Default)]
@@ -153,7 +46,7 @@ async fn what_fails_is_told_to_the_client_and_once_to_the_operator() {
     let mut server = Server::start().await;
     let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
     let (fault, news) = (Fault::default(), Fault::default());
-    server.through(Arc::new(Only(Arc::new(Failing { account, fault: fault.clone(), news, can_list: true }))));
+    server.through(Arc::new(Only(Arc::new(Failing { fault: fault.clone(), news, ..Failing::new(account) }))));
     let log = Log::default();
     let _logging = tracing::subscriber::set_default(log.clone());
     let mut client = server.login().await;
@@ -194,12 +87,7 @@ async fn what_fails_is_told_to_the_client_and_once_to_the_operator() {
 async fn a_command_on_one_mailbox_asks_for_no_other() {
     let mut server = Server::start().await;
     let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
-    server.through(Arc::new(Only(Arc::new(Failing {
-        account,
-        fault: Fault::default(),
-        news: Fault::default(),
-        can_list: false,
-    }))));
+    server.through(Arc::new(Only(Arc::new(Failing { can_list: false, ..Failing::new(account) }))));
     server
         .login()
         .await
@@ -252,7 +140,7 @@ async fn what_a_client_has_just_appended_is_never_ignored() {
     let mut server = Server::start().await;
     let account = server.accounts.open(crate::dialog::ANA).await.unwrap();
     let (fault, news) = (Fault::default(), Fault::default());
-    server.through(Arc::new(Only(Arc::new(Failing { account, fault, news: news.clone(), can_list: true }))));
+    server.through(Arc::new(Only(Arc::new(Failing { fault, news: news.clone(), ..Failing::new(account) }))));
     // Where a line is first logged without anybody who listens, nobody hears it later, in the other test either.
     let _logging = tracing::subscriber::set_default(Log::default());
     let mut client = server.login().await;

@@ -8,8 +8,8 @@ use rustls::pki_types::ServerName;
 use sterna_account::scram::{ITERATIONS_MIN, ScramVerifier, client_proof};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 
+use crate::certificate::certificate;
 use crate::dialog::{Client, SALT, Server};
-use crate::ends::certificate;
 
 async fn offering() -> Server {
     let server = Server::start().await;

@@ -1,7 +1,7 @@
 //! CAPA (RFC 2449 section 5). Nothing is announced that is not complete.
 //!
-//! LOGIN-DELAY is not: users may log in as often as they like. LANG (RFC 6856 section 3) is not: no client is known that
-//! asks for it, and all of them show words of their own.
+//! LOGIN-DELAY is not: users may log in as often as they like. LANG (RFC 6856 section 3) is not: no client is known
+//! that asks for it, and all of them show words of their own.
 
 use crate::pop3::reply::Outcome;
 use crate::pop3::session::Session;
