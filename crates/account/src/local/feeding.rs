@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{LocalAccount, LocalAccounts};
+use crate::AccountError;
 use crate::search::{Fed, IndexProgress, IndexStatus};
-use crate::{AccountError, StoreError};
 
 /// How long after a change an account is fed: what comes meanwhile is one batch. A search reads what is not fed.
 const FEED_DELAY: Duration = Duration::from_millis(1000);
@@ -176,25 +176,5 @@ impl LocalAccount {
             })
         });
         Ok(status.await?)
-    }
-
-    /// What is wrong with the index: what [`crate::search::check`] says.
-    ///
-    /// # Errors
-    /// When the store can't be read.
-    pub async fn check_index(&self) -> Result<Vec<String>, AccountError> {
-        let store = self.store().await?;
-        let checked = store.with_index(|read, index| {
-            index.ask(|index, trouble| match index.map(|index| crate::search::check(read, index)) {
-                None => Ok(Vec::new()),
-                Some(Ok(findings)) => Ok(findings),
-                Some(Err(error)) => {
-                    let finding = format!("the search index can't be read: {error}");
-                    trouble(error);
-                    Ok::<_, StoreError>(vec![finding])
-                }
-            })
-        });
-        Ok(checked.await?)
     }
 }

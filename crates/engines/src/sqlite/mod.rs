@@ -18,6 +18,7 @@ mod page;
 mod read;
 mod rows;
 mod schema;
+mod search;
 mod settle;
 mod store;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 use rusqlite::params;
 use sterna_account::follow::Progress;
+use sterna_account::search::SearchIndex;
 use sterna_account::{AsideName, Digest, Engine, Read, Role, Store, StoreError};
 use sterna_base::{AccountId, Epoch, Timestamp};
 
@@ -117,6 +119,15 @@ impl SqliteEngine {
             self.disk.rename(&new, path)
         };
         place().map_err(|error| file_error(&error))
+    }
+
+    /// The search index of an account, for a look that changes nothing; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn inspect_search_index(&self, account: AccountId) -> Result<Option<Box<dyn SearchIndex>>, StoreError> {
+        let index = search::inspect(&self.folder(account))?;
+        Ok(index.map(|index| Box::new(index) as Box<dyn SearchIndex>))
     }
 
     /// Opens the store in a folder.
@@ -221,6 +232,14 @@ impl Engine for SqliteEngine {
 
     fn open_aside(&self, name: AsideName) -> Result<Box<dyn Read>, StoreError> {
         Ok(Box::new(self.open_in(&aside::folder(self, name), name.account)?))
+    }
+
+    fn search_index(&self, account: AccountId) -> Result<Option<Box<dyn SearchIndex>>, StoreError> {
+        Ok(Some(Box::new(search::open(&self.folder(account))?)))
+    }
+
+    fn delete_search_index(&self, account: AccountId) -> Result<(), StoreError> {
+        search::delete(&self.folder(account))
     }
 
     fn delete_aside(&self, name: AsideName) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use serde_json::json;
 use sterna_account::check::{Depth, check};
+use sterna_account::search;
 use sterna_account::{Engine, StoreError};
 use sterna_base::{AccountId, NodeId, SystemClock};
 use sterna_cluster::Identity;
@@ -144,6 +145,9 @@ fn check_account(engine: &SqliteEngine, account: AccountId, depth: Depth) -> Vec
         let inspection = engine.inspect(account)?;
         let mut found = inspection.check_files()?;
         found.extend(check(inspection.read(), depth)?.iter().map(ToString::to_string));
+        if depth.contents {
+            found.extend(check_index(engine, account)?);
+        }
         Ok(found)
     };
     let mut findings = Vec::new();
@@ -154,4 +158,18 @@ fn check_account(engine: &SqliteEngine, account: AccountId, depth: Depth) -> Vec
         }
     }
     findings
+}
+
+/// What is wrong with an account's search index, whose state must not be newer than the account's that it is held
+/// against.
+fn check_index(engine: &SqliteEngine, account: AccountId) -> Result<Vec<String>, StoreError> {
+    let mut findings = Vec::new();
+    let Some(index) = engine.inspect_search_index(account)? else { return Ok(findings) };
+    index.snapshot(&mut || {
+        index.progress()?;
+        findings = search::check(engine.inspect(account)?.read(), index.as_ref())?;
+        Ok(())
+    })?;
+    let remedy = "sterna search rebuild mends it";
+    Ok(findings.into_iter().map(|finding| format!("search index: {finding}; {remedy}")).collect())
 }

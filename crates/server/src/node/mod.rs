@@ -334,6 +334,13 @@ impl Parts {
         let rounds = Rounds::new(self, control);
         self.tasks.spawn(rounds.run(self.stop.clone()));
         if let Some(local) = self.local.clone() {
+            let (feeding, stop) = (local.clone(), self.stop.clone());
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = feeding.feed_indexes() => {}
+                    () = stop.cancelled() => {}
+                }
+            });
             let (clock, stop) = (self.clock.clone(), self.stop.clone());
             let settings = RetentionSettings(self.directory.clone());
             self.tasks.spawn(async move {
