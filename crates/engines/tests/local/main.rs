@@ -4,5 +4,6 @@ mod closing;
 mod commits;
 mod copies;
 mod failures;
+mod feeding;
 mod retention;
 mod watched;
