@@ -83,3 +83,13 @@ mod states;
 #[path = "../../crates/cluster/tests/cluster/support.rs"]
 #[allow(dead_code)] // no dialog cuts wires or lets machines join
 mod support;
+
+// Those of POP3, as far as a mailbox has to do with it.
+#[path = "../../crates/protocols/tests/pop3/maildrops.rs"]
+mod maildrops;
+#[path = "../../crates/protocols/tests/pop3/others.rs"]
+mod others;
+#[path = "../../crates/protocols/tests/pop3/pop.rs"]
+mod pop;
+#[path = "../../crates/protocols/tests/pop3/messages.rs"]
+mod pop3_messages;

@@ -42,23 +42,26 @@ impl Place {
 
 #[test]
 fn every_dialog_is_played_here_too() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/protocols/tests/imap");
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        // Log-ins know no place; the others need what only one node has.
-        let elsewhere = [
-            "main.rs",
-            "place.rs",
-            "certificate.rs",
-            "ends.rs",
-            "failing.rs",
-            "faults.rs",
-            "halves.rs",
-            "recent.rs",
-            "scram.rs",
-            "tokens.rs",
-        ];
-        let elsewhere = elsewhere.contains(&name.as_str());
-        assert!(elsewhere || include_str!("main.rs").contains(&format!("imap/{name}\"]")), "{name} is missing");
+    // Log-ins know no place; the others need what only one node has.
+    let of_imap = [
+        "main.rs",
+        "place.rs",
+        "certificate.rs",
+        "ends.rs",
+        "failing.rs",
+        "faults.rs",
+        "halves.rs",
+        "recent.rs",
+        "scram.rs",
+        "tokens.rs",
+    ];
+    let of_pop3 = ["main.rs", "ends.rs", "faults.rs", "limits.rs", "log_ins.rs"];
+    for (protocol, elsewhere) in [("imap", &of_imap[..]), ("pop3", &of_pop3)] {
+        let folder = format!("{}/../crates/protocols/tests/{protocol}", env!("CARGO_MANIFEST_DIR"));
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let is_played = include_str!("main.rs").contains(&format!("{protocol}/{name}\"]"));
+            assert!(elsewhere.contains(&name.as_str()) || is_played, "{protocol}/{name} is missing");
+        }
     }
 }

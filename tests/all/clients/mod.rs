@@ -1,10 +1,13 @@
 //! Real clients read what real clients delivered, on both data servers.
 
 mod curl_and_swaks;
+mod curls_pop3;
 mod fetchmail;
+mod getmail;
 mod mbsync;
 mod offlineimap;
 mod pythons_imaplib;
+mod pythons_poplib;
 
 use std::fs;
 use std::path::Path;
