@@ -1,34 +1,57 @@
-//! Which RFCs our IMAP keeps: the list, the table in the documentation that is made of it, and the checks that keep
-//! both true. A capability that is announced must have its code and its dialog here.
+//! Which RFCs our IMAP and our POP3 keep: the list of the one (the other is in `pop3.rs`), the tables in the
+//! documentation that are made of them, and the checks that keep both true. A capability that is announced must have
+//! its code and its dialog here.
 
 use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::Result;
 
-/// Where the announced ones stand.
-const CAPABILITY: &str = "crates/protocols/src/imap/command/capability.rs";
+use crate::pop3;
 
-/// The table for readers.
+/// The tables for readers.
 const TABLE: &str = "docs/internals/imap.md";
 
-/// Where most of the code is, and most of the dialogs.
-const CODE: &str = "crates/protocols/src/imap/";
-const TESTS: &str = "crates/protocols/tests/imap/";
+/// What one protocol keeps.
+pub struct Protocol {
+    pub name: &'static str,
+    /// The file of its list.
+    pub source: &'static str,
+    /// Where the announced capabilities stand.
+    pub capability: &'static str,
+    /// Finds their names in that file.
+    pub announced: fn(&str) -> Vec<&str>,
+    /// Where most of the code is, and most of the dialogs.
+    pub code: &'static str,
+    pub tests: &'static str,
+    pub entries: &'static [Entry],
+}
+
+const IMAP: Protocol = Protocol {
+    name: "IMAP",
+    source: "xtask/src/imap.rs",
+    capability: "crates/protocols/src/imap/command/capability.rs",
+    announced,
+    code: "crates/protocols/src/imap/",
+    tests: "crates/protocols/tests/imap/",
+    entries: ENTRIES,
+};
+
+const PROTOCOLS: [&Protocol; 2] = [&IMAP, &pop3::POP3];
 
 /// One RFC, or what has none.
-struct Entry {
+pub struct Entry {
     rfc: &'static str,
     title: &'static str,
     capabilities: &'static [&'static str],
-    /// Below [`CODE`], or from the top with a leading slash; none when it is not built.
+    /// Below [`Protocol::code`], or from the top with a leading slash; none when it is not built.
     code: &'static [&'static str],
-    /// A file below [`TESTS`], or from the top, and a word that must be in it.
+    /// A file below [`Protocol::tests`], or from the top, and a word that must be in it.
     test: (&'static str, &'static str),
     note: &'static str,
 }
 
-const fn built(
+pub const fn built(
     rfc: &'static str,
     title: &'static str,
     capabilities: &'static [&'static str],
@@ -38,12 +61,12 @@ const fn built(
     Entry { rfc, title, capabilities, code, test, note: "" }
 }
 
-const fn missing(rfc: &'static str, title: &'static str) -> Entry {
+pub const fn missing(rfc: &'static str, title: &'static str) -> Entry {
     Entry { rfc, title, capabilities: &[], code: &[], test: ("", ""), note: "" }
 }
 
 impl Entry {
-    const fn but(self, note: &'static str) -> Self {
+    pub const fn but(self, note: &'static str) -> Self {
         Entry { note, ..self }
     }
 }
@@ -218,31 +241,38 @@ pub fn write() -> Result<()> {
     Ok(fs::write(TABLE, table())?)
 }
 
-/// What of the list is not true.
+/// What of the lists is not true.
 pub fn check() -> Result<Vec<String>> {
     let mut findings = Vec::new();
-    let mut expect = |file: &str, word: &str| match fs::read_to_string(file) {
-        Ok(text) if text.contains(word) => {}
-        Ok(_) => findings.push(format!("{file}: xtask/src/imap.rs says that it has {word:?}")),
-        Err(_) => findings.push(format!("{file}: xtask/src/imap.rs names it, and it is not there")),
-    };
-    for entry in ENTRIES.iter().filter(|entry| !entry.code.is_empty()) {
-        entry.code.iter().for_each(|file| expect(&place(CODE, file), ""));
-        expect(&place(TESTS, entry.test.0), entry.test.1);
-    }
-    let source = fs::read_to_string(CAPABILITY)?;
-    let announced: Vec<&str> = announced(&source);
-    for name in announced.iter().filter(|name| !ENTRIES.iter().any(|entry| entry.capabilities.contains(name))) {
-        findings
-            .push(format!("{CAPABILITY}: {name} is announced; say in xtask/src/imap.rs where it is and what tests it"));
-    }
-    for name in ENTRIES.iter().flat_map(|entry| entry.capabilities).filter(|name| !announced.contains(name)) {
-        findings.push(format!("{CAPABILITY}: xtask/src/imap.rs has {name}, which is not announced"));
+    for protocol in PROTOCOLS {
+        check_one(protocol, &mut findings)?;
     }
     if fs::read_to_string(TABLE).unwrap_or_default() != table() {
-        findings.push(format!("{TABLE}: not what xtask/src/imap.rs says; run `cargo xtask imap-table`"));
+        findings.push(format!("{TABLE}: not what the lists in xtask say; run `cargo xtask imap-table`"));
     }
     Ok(findings)
+}
+
+fn check_one(protocol: &Protocol, findings: &mut Vec<String>) -> Result<()> {
+    let Protocol { source, capability, code, tests, entries, .. } = protocol;
+    let mut expect = |file: &str, word: &str| match fs::read_to_string(file) {
+        Ok(text) if text.contains(word) => {}
+        Ok(_) => findings.push(format!("{file}: {source} says that it has {word:?}")),
+        Err(_) => findings.push(format!("{file}: {source} names it, and it is not there")),
+    };
+    for entry in entries.iter().filter(|entry| !entry.code.is_empty()) {
+        entry.code.iter().for_each(|file| expect(&place(code, file), ""));
+        expect(&place(tests, entry.test.0), entry.test.1);
+    }
+    let text = fs::read_to_string(capability)?;
+    let announced = (protocol.announced)(&text);
+    for name in announced.iter().filter(|name| !entries.iter().any(|entry| entry.capabilities.contains(name))) {
+        findings.push(format!("{capability}: {name} is announced; say in {source} where it is and what tests it"));
+    }
+    for name in entries.iter().flat_map(|entry| entry.capabilities).filter(|name| !announced.contains(name)) {
+        findings.push(format!("{capability}: {source} has {name}, which is not announced"));
+    }
+    Ok(())
 }
 
 /// The words of the capabilities in the source: those in quotes, before the tests.
@@ -258,21 +288,28 @@ fn place(above: &str, file: &str) -> String {
 }
 
 fn table() -> String {
-    let mut text = "# IMAP: which RFCs, where, and tested by what\n\n\
-        Made by `cargo xtask imap-table` from `xtask/src/imap.rs`; `cargo xtask tidy` keeps it true. Code is below\n\
-        `crates/protocols/src/imap/`, tests are below `crates/protocols/tests/imap/`, unless a path says more. Every dialog runs with the\n\
-        account on the same node, and again with it on another one.\n\n\
-        | RFC | what | announced | code | test | |\n|---|---|---|---|---|---|\n"
+    let mut text = "# IMAP and POP3: which RFCs, where, and tested by what\n\n\
+        Made by `cargo xtask imap-table` from `xtask/src/imap.rs` and `xtask/src/pop3.rs`; `cargo xtask tidy` keeps it true.\n\
+        Every dialog runs with the account on the same node, and again with it on another one.\n"
         .to_owned();
-    for entry in ENTRIES {
-        let quoted = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ");
-        let is_built = !entry.code.is_empty();
-        let test = if is_built { quoted(&[entry.test.0]) } else { String::new() };
-        let note = if is_built { entry.note } else { "not built" };
-        let (rfc, title) = (entry.rfc, entry.title);
-        let line =
-            format!("| {rfc} | {title} | {} | {} | {test} | {note} |", quoted(entry.capabilities), quoted(entry.code));
-        let _ = writeln!(text, "{}", line.replace("  ", " "));
+    for Protocol { name, code, tests, entries, .. } in PROTOCOLS {
+        let _ = write!(
+            text,
+            "\n## {name}\n\nCode is below `{code}`, tests are below `{tests}`, unless a path says more.\n\n\
+             | RFC | what | announced | code | test | |\n|---|---|---|---|---|---|\n"
+        );
+        entries.iter().for_each(|entry| row(entry, &mut text));
     }
     text
+}
+
+fn row(entry: &Entry, text: &mut String) {
+    let quoted = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ");
+    let is_built = !entry.code.is_empty();
+    let test = if is_built { quoted(&[entry.test.0]) } else { String::new() };
+    let note = if is_built { entry.note } else { "not built" };
+    let (rfc, title) = (entry.rfc, entry.title);
+    let line =
+        format!("| {rfc} | {title} | {} | {} | {test} | {note} |", quoted(entry.capabilities), quoted(entry.code));
+    let _ = writeln!(text, "{}", line.replace("  ", " "));
 }

@@ -6,6 +6,7 @@ mod bench;
 mod fuzz;
 mod imap;
 mod packages;
+mod pop3;
 mod run;
 mod soak;
 mod test;
@@ -20,7 +21,7 @@ const USAGE: &str = "cargo xtask TASK
   demo [ARGS]    start the demonstration: a main node and two data servers (cargo run --release -- demo)
   test           everything that must hold: format, lints, tidy, licences, all tests, real clients
   tidy           rules of the house that no lint knows; also part of `test`
-  imap-table     write the table of IMAP's RFCs (docs/internals/imap.md), which tidy keeps true
+  imap-table     write the tables of IMAP's and POP3's RFCs (docs/internals/imap.md), which tidy keeps true
   bench [ARGS]   the same work on Sterna, Dovecot and Cyrus, in one run (installs the peers; needs root);
                  bench move: what moves cost, and how fast they are
   soak [ROUNDS]  new seeds for what the tests draw and simulate, and moves under faults again
