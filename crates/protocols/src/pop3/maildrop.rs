@@ -85,7 +85,7 @@ impl Maildrop {
         }
     }
 
-    /// `unique-id` (RFC 1939 section 7): decision 23.
+    /// `unique-id` (RFC 1939 section 7): decision 24.
     pub fn unique_id(&self, message: Message) -> String {
         format!("{}.{}", self.uid_validity, message.uid)
     }
