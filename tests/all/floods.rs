@@ -65,11 +65,13 @@ fn clients_that_stall_half_way_hold_up_nobody() {
     let installation = installation();
     let edge = installation.node("main").at;
     let Doors { host, ports, .. } = edge;
-    let stalls: [(u16, &[u8]); 8] = [
+    let stalls: [(u16, &[u8]); 10] = [
         (ports.imap, b""),
         (ports.imap, b"a LOGIN ana"),
         (ports.imap, b"a LOGIN {13}\r\n"),
         (ports.imaps, b"\x16\x03\x01"),
+        (ports.pop3, b"USER ana@tern.te"),
+        (ports.pop3, b"STLS\r\n"),
         (ports.lmtp, b"LHLO client.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<ana@tern.test>\r\nDATA\r\nSubject: ha"),
         (ports.lmtp, b"LHLO client.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<ana@tern.test>\r\nBDAT 9999 LAST\r\nhalf"),
         (ports.smtp, b"EHLO client.te"),
@@ -115,10 +117,10 @@ fn lines_and_literals_without_end_are_refused_and_cost_little() {
                 let mut imap = Raw::connect(host, ports.imap).unwrap();
                 assert_eq!(imap.flood(&[b'x'; 16 * 1024], ENDLESS_BYTES), Flood::Closed);
             });
-            for port in [ports.smtp, ports.lmtp] {
+            for port in [ports.pop3, ports.smtp, ports.lmtp] {
                 scope.spawn(move || {
-                    let mut smtp = Raw::connect(host, port).unwrap();
-                    assert_eq!(smtp.flood(&[b'x'; 16 * 1024], ENDLESS_BYTES), Flood::Closed);
+                    let mut client = Raw::connect(host, port).unwrap();
+                    assert_eq!(client.flood(&[b'x'; 16 * 1024], ENDLESS_BYTES), Flood::Closed);
                 });
             }
         }
