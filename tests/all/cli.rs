@@ -78,6 +78,7 @@ fn man_pages_and_completions_are_about_every_command() {
         "sterna-account-move",
         "sterna-job-follow",
         "sterna-server-drain",
+        "sterna-search-rebuild",
         "sterna-setting-set",
         "sterna-check",
     ] {

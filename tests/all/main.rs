@@ -22,6 +22,7 @@ mod moving_stage;
 mod nodes;
 mod partition;
 mod refused_moves;
+mod search;
 mod sharing_servers;
 mod takeover;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use sterna_account::local::LocalAccounts;
 use sterna_account::{Account, AccountError, Quota};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
@@ -29,6 +30,8 @@ pub struct AdminState {
     pub memory: Arc<Memory>,
     /// What keeps a lost server from serving what is taken over; tests of the API alone have none.
     pub leases: Option<Arc<LeaseDesk>>,
+    /// The accounts of this node, for what is about this server's files alone; `None` where there are none.
+    pub local: Option<Arc<LocalAccounts>>,
 }
 
 /// The node that answers.

@@ -30,6 +30,7 @@ mod orphans;
 mod plan;
 pub mod problem;
 mod resolve;
+mod search;
 mod select;
 mod servers;
 mod settings;
@@ -79,6 +80,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/jobs", get(jobs::list).post(jobs::create))
         .route("/api/v1/jobs/{job}", get(jobs::get).patch(jobs::set))
         .route("/api/v1/jobs/{job}/moves", get(jobs::moves))
+        .route("/api/v1/search", get(search::list))
+        .route("/api/v1/search/{account}", get(search::get).delete(search::delete))
         .route("/api/v1/servers", get(servers::list))
         .route("/api/v1/servers/{server}", get(servers::get).patch(servers::set).delete(servers::delete))
         .route("/api/v1/servers/{server}/drain", delete(drain::undo))

@@ -17,6 +17,7 @@ mod plan;
 mod progress;
 mod prompt;
 mod resource;
+mod search;
 mod server;
 mod server_work;
 mod setting;
@@ -145,6 +146,9 @@ pub enum ClientCommand {
     /// Watch, pause and abort work on many accounts: moves, drains, rebalances, failovers
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Look at the search indexes of this server's accounts, make them again
+    #[command(subcommand)]
+    Search(search::SearchCommand),
     /// Look at and change what holds for the whole installation
     #[command(subcommand)]
     Setting(setting::SettingCommand),
@@ -172,6 +176,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Server(command) => server::run(&session, global, command).await,
         ClientCommand::Account(command) => account::run(&session, global, command).await,
         ClientCommand::Job(command) => job::run(&session, global, command).await,
+        ClientCommand::Search(command) => search::run(&session, global, command).await,
         ClientCommand::Setting(command) => setting::run(&session, command).await,
         ClientCommand::Completion { shell } => generate::completion(shell),
         ClientCommand::Man { folder } => generate::man(&folder),

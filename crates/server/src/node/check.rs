@@ -146,7 +146,7 @@ fn check_account(engine: &SqliteEngine, account: AccountId, depth: Depth) -> Vec
         let mut found = inspection.check_files()?;
         found.extend(check(inspection.read(), depth)?.iter().map(ToString::to_string));
         if depth.contents {
-            found.extend(check_index(engine, account)?);
+            found.extend(check_index(engine, account));
         }
         Ok(found)
     };
@@ -160,9 +160,14 @@ fn check_account(engine: &SqliteEngine, account: AccountId, depth: Depth) -> Vec
     findings
 }
 
-/// What is wrong with an account's search index, whose state must not be newer than the account's that it is held
-/// against.
-fn check_index(engine: &SqliteEngine, account: AccountId) -> Result<Vec<String>, StoreError> {
+/// What is wrong with an account's search index, and what to do.
+fn check_index(engine: &SqliteEngine, account: AccountId) -> Vec<String> {
+    let findings = compare_index(engine, account).unwrap_or_else(|error| vec![error.to_string()]);
+    findings.into_iter().map(|what| format!("search index: {what}; sterna search rebuild mends it")).collect()
+}
+
+/// Holds the index against the account in a state that is not older.
+fn compare_index(engine: &SqliteEngine, account: AccountId) -> Result<Vec<String>, StoreError> {
     let mut findings = Vec::new();
     let Some(index) = engine.inspect_search_index(account)? else { return Ok(findings) };
     index.snapshot(&mut || {
@@ -170,6 +175,5 @@ fn check_index(engine: &SqliteEngine, account: AccountId) -> Result<Vec<String>,
         findings = search::check(engine.inspect(account)?.read(), index.as_ref())?;
         Ok(())
     })?;
-    let remedy = "sterna search rebuild mends it";
-    Ok(findings.into_iter().map(|finding| format!("search index: {finding}; {remedy}")).collect())
+    Ok(findings)
 }

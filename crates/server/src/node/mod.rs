@@ -374,6 +374,7 @@ impl Parts {
             tokens: Arc::new(Invitations::new(desk)),
             memory: self.memory.clone(),
             leases: Some(self.leases.clone()),
+            local: self.local.clone(),
         };
         let path = self.config.admin_socket(&self.folder);
         let socket = admin::socket::bind(&path).await;
