@@ -222,7 +222,8 @@ pub trait Store: Read {
     /// follower that becomes active at once notes that as a [`Fork`], whether it was equal or not.
     fn set_role(&mut self, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), CommitError>;
 
-    /// Applies a page, whole or not at all, durably, with the place where it ends. The rows of a page may be of another
+    /// Applies a page, whole or not at all, with the place where it ends; durably, once the copy was equal. One that
+    /// never was may be back at its start after the machine failed. The rows of a page may be of another
     /// time than those that are here: a name that another row holds here is taken from it, because that row's newer
     /// form is on its way. Blobs that its rows refer to and that are not here must come with it
     /// ([`Read::lacking`]); a long one is staged before. When the page is the last one, the sums here must be the

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// Changes of files and folders. Reading needs no trait: it can't lose anything.
 pub trait Disk: Debug + Send + Sync {
@@ -13,6 +14,10 @@ pub trait Disk: Debug + Send + Sync {
     fn vfs(&self) -> Option<&str> {
         None
     }
+
+    /// Names the time since this machine started: what was written and not flushed is still there while this is the
+    /// same.
+    fn boot(&self) -> &str;
 
     /// Makes a folder in one that exists, durably; existing already is success.
     ///
@@ -58,7 +63,18 @@ pub trait DiskFile: Send {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
+/// Linux names every start. Where that can't be read, every process is a start of its own: the careful answer.
+static BOOT: LazyLock<String> = LazyLock::new(|| {
+    let named = fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned());
+    let own = || format!("process-{:032x}", u128::from_le_bytes(sterna_base::ids::random_bytes()));
+    named.ok().filter(|id| !id.is_empty()).unwrap_or_else(own)
+});
+
 impl Disk for RealDisk {
+    fn boot(&self) -> &str {
+        &BOOT
+    }
+
     fn create_folder(&self, path: &Path) -> io::Result<()> {
         match fs::create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}

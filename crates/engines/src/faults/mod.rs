@@ -117,6 +117,10 @@ impl Disk for FaultyDisk {
         Some(&self.vfs_name)
     }
 
+    fn boot(&self) -> &str {
+        "before the power cut"
+    }
+
     fn create_folder(&self, path: &Path) -> io::Result<()> {
         if !path.is_dir() {
             self.log.lock().write()?;

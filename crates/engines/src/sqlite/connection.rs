@@ -124,6 +124,20 @@ pub fn log_pages(conn: &Connection) -> Result<i64, StoreError> {
     statement.query_row([], |row| row.get(1)).map_err(store_error)
 }
 
+/// Moves all that the log has into the file, and waits for readers that are in the way.
+pub fn checkpoint_all(conn: &Connection) -> Result<(), StoreError> {
+    let mut statement = conn.prepare_cached("PRAGMA wal_checkpoint(FULL)").map_err(store_error)?;
+    let is_whole = statement.query_row([], |row| {
+        let (is_busy, pages, moved): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(!is_busy && pages == moved)
+    });
+    if is_whole.map_err(store_error)? {
+        Ok(())
+    } else {
+        Err(StoreError::Io("somebody reads the account for so long that its log can't be emptied".into()))
+    }
+}
+
 /// Moves what the log has into the file, as far as readers allow, without waiting for them.
 pub fn checkpoint(conn: &Connection) -> Result<(), StoreError> {
     let mut statement = conn.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)").map_err(store_error)?;

@@ -10,6 +10,7 @@ mod connection;
 mod containers;
 mod contents;
 mod error;
+mod filling;
 mod follow;
 mod forks;
 mod inspection;
@@ -137,15 +138,17 @@ impl SqliteEngine {
             return Err(StoreError::NoSuchAccount(account));
         }
         connection::opening(self.disk.as_ref(), &path, || {
+            filling::discard_torn(self, folder, account)?;
             let unclean = connection::adopt_log(self.disk.as_ref(), &path)?;
             let conn = connection::open(self.disk.as_ref(), &path, Purpose::Write)?;
             schema::migrate(&conn)?;
             let files = Arc::new(BlobFiles::new(folder.join("blobs"), self.disk.clone()));
             let (disk, path) = (self.disk.clone(), path.clone());
-            let store = SqliteStore::new(conn, account, path, files, disk, self.log_pages_per_checkpoint);
+            let mut store = SqliteStore::new(conn, account, path, files, disk, self.log_pages_per_checkpoint);
             if unclean {
                 store.check_sums()?;
             }
+            store.resume_filling()?;
             Ok(store)
         })
     }
@@ -160,6 +163,10 @@ impl SqliteEngine {
         let path = folder.join(FILE_NAME);
         if !path.exists() {
             return Err(StoreError::NoSuchAccount(account));
+        }
+        if filling::is_torn(self.disk.as_ref(), &folder)? {
+            let cause = "its first copy was under way when the machine or its disk failed; the node begins it anew";
+            return Err(StoreError::Corrupt(cause.into()));
         }
         Inspection::open(self.disk.as_ref(), &path, account, BlobFiles::new(folder.join("blobs"), self.disk.clone()))
     }
@@ -184,6 +191,7 @@ impl Engine for SqliteEngine {
         let disk = self.disk.as_ref();
         connection::opening(disk, &path, || {
             self.create_folders(&folder).map_err(|error| file_error(&error))?;
+            filling::discard_torn(self, &folder, account)?;
             if !path.exists() {
                 self.create_file(account, epoch, role, &path)?;
             }

@@ -1,6 +1,6 @@
 //! The store of one account: the writing connection.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
@@ -17,6 +17,7 @@ use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, Timestamp, Ui
 use super::blob_files::BlobFiles;
 use super::connection::{self, Purpose};
 use super::error::store_error;
+use super::filling::Filling;
 use super::read::Reader;
 use super::rows::sql;
 use super::{contents, follow, settle, transaction};
@@ -37,6 +38,8 @@ pub struct SqliteStore {
     checkpoint_at: i64,
     /// Whether the page cache is large, because many pages of another copy come one after the other.
     has_large_cache: bool,
+    /// While a first copy is filled.
+    filling: Option<Filling>,
     /// Set by the first failure that leaves it unknown what reached the disk.
     stopped: Option<String>,
 }
@@ -51,9 +54,51 @@ impl SqliteStore {
         disk: Arc<dyn Disk>,
         pages_per_checkpoint: i64,
     ) -> Self {
-        let (checkpoint_at, stopped) = (pages_per_checkpoint, None);
         let reader = Reader { conn, account, files };
-        SqliteStore { reader, path, disk, pages_per_checkpoint, checkpoint_at, has_large_cache: false, stopped }
+        SqliteStore {
+            reader,
+            path,
+            disk,
+            pages_per_checkpoint,
+            checkpoint_at: pages_per_checkpoint,
+            has_large_cache: false,
+            filling: None,
+            stopped: None,
+        }
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Goes on to fill a first copy, if that is under way.
+    pub fn resume_filling(&mut self) -> Result<(), StoreError> {
+        self.filling = Filling::resume(&self.reader.conn, self.folder())?;
+        Ok(())
+    }
+
+    /// Begins to fill a copy that was never equal. More than one page is to come: one is flushed as cheaply.
+    fn begin_filling(&mut self) -> Result<(), StoreError> {
+        if self.filling.is_some() || self.reader.progress_now()?.1 != Equality::Never {
+            return Ok(());
+        }
+        let epoch = self.reader.head()?.epoch;
+        let begun = Filling::begin(self.disk.as_ref(), &self.reader.conn, self.folder(), epoch);
+        self.filling = Some(begun.inspect_err(|error| self.fail(error))?);
+        Ok(())
+    }
+
+    /// Makes durable what was filled.
+    fn end_filling(&mut self) -> Result<(), StoreError> {
+        if self.filling.is_none() {
+            return Ok(());
+        }
+        let ended = Filling::end(self.disk.as_ref(), &self.reader.conn, self.folder());
+        match &ended {
+            Ok(()) => self.filling = None,
+            Err(error) => self.fail(error),
+        }
+        ended
     }
 
     /// The cheap part of a check, for stores that were not closed in peace: the account's row belongs to its
@@ -69,14 +114,17 @@ impl SqliteStore {
     /// What follows a durable change: a checkpoint when the log is long. Its failure doesn't take back what was
     /// acknowledged, but the store takes nothing more.
     fn keep_log_short(&mut self) {
-        let run = || {
+        let mut run = || {
             let pages = connection::log_pages(&self.reader.conn)?;
             if pages < self.checkpoint_at {
                 // A log that began anew is due at the first mark again.
                 let is_new = pages < self.checkpoint_at - self.pages_per_checkpoint;
                 return Ok(if is_new { self.pages_per_checkpoint } else { self.checkpoint_at });
             }
-            connection::checkpoint(&self.reader.conn)?;
+            match &mut self.filling {
+                Some(filling) => filling.checkpoint(&self.reader.conn, pages)?,
+                None => connection::checkpoint(&self.reader.conn)?,
+            }
             Ok(pages + self.pages_per_checkpoint)
         };
         match run() {
@@ -90,6 +138,9 @@ impl SqliteStore {
     fn stop(&mut self, error: &StoreError) {
         tracing::error!(account = %self.reader.account, %error, "the store takes no more changes until it is reopened");
         self.stopped = Some(error.to_string());
+        if let Some(filling) = &self.filling {
+            filling.give_up(self.disk.as_ref(), self.folder());
+        }
     }
 
     fn check_running(&self) -> Result<(), StoreError> {
@@ -289,6 +340,7 @@ impl Store for SqliteStore {
     }
 
     fn set_role(&mut self, epoch: Epoch, role: Role, now: Timestamp) -> Result<(), CommitError> {
+        self.end_filling()?;
         self.transact(|reader| {
             let head = reader.head()?;
             if epoch < head.epoch {
@@ -318,6 +370,9 @@ impl Store for SqliteStore {
             connection::set_large_cache(&self.reader.conn, !page.is_last)?;
             self.has_large_cache = !page.is_last;
         }
+        self.check_running()?;
+        // What makes it equal is durable like all that comes after.
+        if page.is_last { self.end_filling() } else { self.begin_filling() }?;
         let (applied, done) = self.transact(|reader| follow::page(reader, page, copied, now))?;
         self.settle_files(&done.adopted, done.unreferenced);
         Ok(applied)
@@ -349,6 +404,17 @@ impl Store for SqliteStore {
 
     fn check_files(&self) -> Result<Vec<String>, StoreError> {
         self.reader.check_files()
+    }
+}
+
+impl Drop for SqliteStore {
+    /// What was filled so far needs no note any more, and is not lost with the next start of the machine.
+    fn drop(&mut self) {
+        if self.stopped.is_none()
+            && let Err(error) = self.end_filling()
+        {
+            tracing::warn!(account = %self.reader.account, %error, "a first copy under way was closed unflushed");
+        }
     }
 }
 

@@ -25,6 +25,8 @@ struct Following {
     dice: Dice,
     /// After how many events which state was acknowledged, in their order.
     acknowledged: Vec<(usize, Progress, Digest)>,
+    /// After how many events the copy was equal to its source for the first time: before, it may begin anew.
+    equal_from: Option<usize>,
 }
 
 impl Following {
@@ -36,7 +38,7 @@ impl Following {
         }
         let disk = FaultyDisk::new(here);
         let engine = SqliteEngine::on_disk(here, disk.clone()).with_log_pages_per_checkpoint(PAGES_PER_CHECKPOINT);
-        Following { source, disk, engine, copy: None, dice: Dice(seed), acknowledged: Vec::new() }
+        Following { source, disk, engine, copy: None, dice: Dice(seed), acknowledged: Vec::new(), equal_from: None }
     }
 
     fn create(&mut self) -> Result<(), StoreError> {
@@ -68,6 +70,9 @@ impl Following {
         let rows = 1 + self.dice.roll(12) as usize;
         let applied = pull(&mut self.source, self.copy.as_mut().unwrap().as_mut(), rows)?;
         self.acknowledge();
+        if applied.is_equal {
+            self.equal_from.get_or_insert(self.disk.events());
+        }
         Ok(applied)
     }
 
@@ -93,7 +98,18 @@ impl Following {
     /// Follows to the end: the copy is then the source.
     fn finish(&mut self) {
         finish(&mut self.source, self.copy.as_mut().unwrap().as_mut());
+        self.equal_from.get_or_insert(self.disk.events());
     }
+
+    /// Whether the copy may be empty after so many events.
+    fn may_begin_anew(&self, events: usize) -> bool {
+        self.equal_from.is_none_or(|from| events < from)
+    }
+}
+
+/// How far an empty copy is.
+fn nothing() -> (Progress, Digest) {
+    (Progress::start(), Digest::default())
 }
 
 fn pull(source: &mut History, copy: &mut dyn Store, rows: usize) -> Result<Applied, FollowError> {
@@ -139,7 +155,9 @@ fn check_cut(following: &mut Following, events: usize, seed: u64) {
     let end = following.acknowledged.len().min(at + 1);
     let allowed = &following.acknowledged[at.saturating_sub(1)..end];
     assert!(
-        at == 0 || allowed.iter().any(|(_, progress, digest)| (*progress, *digest) == state),
+        at == 0
+            || allowed.iter().any(|(_, progress, digest)| (*progress, *digest) == state)
+            || (following.may_begin_anew(events) && state == nothing()),
         "after event {events}, seed {seed}: found {state:?}, acknowledged {allowed:?}"
     );
     assert_sound(copy.as_mut());
@@ -163,6 +181,26 @@ fn a_power_cut_at_any_instant_takes_nothing_back() {
             let (events, ..) = following.acknowledged[n];
             check_cut(&mut following, events, n as u64);
         }
+    }
+}
+
+#[test]
+fn a_first_copy_goes_on_after_its_process_was_killed() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut following = Following::new(there.path(), here.path(), 24);
+    following.create().unwrap();
+    for kill in 0..4 {
+        assert!(!following.pull().unwrap().is_equal, "it is killed in the midst of it ({kill})");
+        let (killed, before) = (tempfile::tempdir().unwrap(), *following.acknowledged.last().unwrap());
+        let disk = following.disk.killed_copy(killed.path()).unwrap();
+        let engine = SqliteEngine::on_disk(killed.path(), disk.clone());
+        let mut copy = engine.open(ACCOUNT).unwrap();
+        assert_eq!((copy.progress().unwrap(), copy.head().unwrap().digest), (before.1, before.2));
+        finish(&mut following.source, copy.as_mut());
+        let cut = tempfile::tempdir().unwrap();
+        disk.crash_copy(disk.events(), kill, cut.path()).unwrap();
+        let found = SqliteEngine::new(cut.path()).open(ACCOUNT).unwrap();
+        assert_eq!(found.head().unwrap(), copy.head().unwrap(), "once it is equal it stays");
     }
 }
 
@@ -197,7 +235,8 @@ fn survive(fault: Fault) -> bool {
             let copy = following.copy();
             let found = (copy.progress().unwrap(), copy.head().unwrap().digest);
             // The page whose answer was lost may be there.
-            assert!(found == state || found.0.rows > state.0.rows || found.0.answers > state.0.answers, "{fault:?}");
+            let is_there = found == state || found.0.rows > state.0.rows || found.0.answers > state.0.answers;
+            assert!(is_there || (following.equal_from.is_none() && found == nothing()), "{fault:?}");
         }
     }
     assert_sound(following.copy());
