@@ -13,7 +13,7 @@ use crate::disk::Disk;
 const CACHE_KIB: i64 = 512;
 
 /// Page cache of a store while it is filled from another copy: its indexes are hit everywhere by hashes.
-const LARGE_CACHE_KIB: i64 = 8 * 1024;
+const LARGE_CACHE_KIB: i64 = 24 * 1024;
 
 /// How large the write-ahead log may stay after a checkpoint.
 const LOG_BYTES_MAX: i64 = 4 * 1024 * 1024;

@@ -2,8 +2,10 @@
 //! database can hold many.
 //!
 //! `CLUSTERED` becomes SQLite's `WITHOUT ROWID`: rows stand in the order of their primary key, so that opening a folder
-//! reads its narrow rows one after the other. Bodies are in a table of their own, so that summaries are read without
-//! passing over them.
+//! reads its narrow rows one after the other. That is not for wide rows: SQLite keeps whole rows in the inner pages of
+//! such a tree, and reads them to compare keys. Wide rows are `NUMBERED`, which becomes SQLite's own key of a row; a
+//! database of many accounts takes `BIGINT` and the key `(account, blob)` there. Bodies are in a table of their own, so
+//! that summaries are read without passing over them.
 //!
 //! Parameters are written `?1`: SQLite takes `$1` for a name and numbers it by its first appearance. An engine for
 //! PostgreSQL turns one into the other.
@@ -16,11 +18,11 @@ use sterna_account::StoreError;
 use super::error::store_error;
 
 /// The format that this version writes.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// One step for each format: what turns a file of the format before into this one. The first makes an empty file into
 /// format 1.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, FORMAT_5];
 
 const FORMAT_1: &str = "
 CREATE TABLE account (
@@ -173,6 +175,32 @@ CREATE TABLE fork (
 ) CLUSTERED;
 ";
 
+/// Bodies and summaries by number alone: they were clustered, and every look-up read several of them.
+const FORMAT_5: &str = "
+CREATE TABLE blob_numbered (
+  account BIGINT NOT NULL,
+  blob NUMBERED,
+  hash BYTEA NOT NULL,
+  size BIGINT NOT NULL,
+  refs BIGINT NOT NULL,
+  in_file INTEGER NOT NULL,
+  summary BYTEA
+);
+INSERT INTO blob_numbered (account, blob, hash, size, refs, in_file, summary)
+  SELECT account, blob, hash, size, refs, in_file, summary FROM blob ORDER BY blob;
+DROP TABLE blob;
+ALTER TABLE blob_numbered RENAME TO blob;
+CREATE UNIQUE INDEX blob_hash ON blob (account, hash);
+CREATE TABLE blob_data_numbered (
+  account BIGINT NOT NULL,
+  blob NUMBERED,
+  data BYTEA NOT NULL
+);
+INSERT INTO blob_data_numbered (account, blob, data) SELECT account, blob, data FROM blob_data ORDER BY blob;
+DROP TABLE blob_data;
+ALTER TABLE blob_data_numbered RENAME TO blob_data;
+";
+
 /// Brings a file to [`FORMAT`], each step in a transaction of its own together with its number.
 ///
 /// # Errors
@@ -202,6 +230,7 @@ pub fn migrate_through(conn: &Connection, steps: &[&str]) -> Result<(), StoreErr
     }
     for (format, step) in (1u32..).zip(steps).skip(found as usize) {
         let step = step.replace("CLUSTERED", "WITHOUT ROWID").replace("BYTEA", "BLOB");
+        let step = step.replace("NUMBERED", "INTEGER PRIMARY KEY");
         let run = || {
             // Rolls back when it is dropped before the commit.
             let transaction = conn.unchecked_transaction()?;
