@@ -50,6 +50,8 @@ mod dialog;
 mod esearches;
 #[path = "../../crates/protocols/tests/imap/fetches.rs"]
 mod fetches;
+#[path = "../../crates/protocols/tests/imap/fuzzy.rs"]
+mod fuzzy;
 #[path = "../../crates/protocols/tests/imap/gone.rs"]
 mod gone;
 #[path = "../../crates/protocols/tests/imap/granted.rs"]

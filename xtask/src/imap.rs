@@ -164,7 +164,13 @@ const ENTRIES: &[Entry] = &[
         &["command/list.rs", "command/create.rs"],
         ("mailboxes.rs", "(USE ("),
     ),
-    missing("6203", "SEARCH=FUZZY"),
+    built(
+        "6203",
+        "Fuzzy search",
+        &["SEARCH=FUZZY"],
+        &["command/search.rs", "/crates/account/src/search/needle.rs", "/crates/formats/src/mail/stem.rs"],
+        ("fuzzy.rs", "FUZZY"),
+    ),
     built("6851", "MOVE", &["MOVE"], &["command/copy.rs", "command/carry.rs"], ("messages.rs", "MOVE")),
     built("6855", "UTF-8", &["UTF8=ACCEPT"], &["command/enable.rs"], ("searches.rs", "ENABLE UTF8=ACCEPT")),
     built(

@@ -42,6 +42,9 @@ pub enum Filter {
     Body(String),
     /// In the body, the header, or the headers of its parts.
     Text(String),
+    /// Of a filter on texts: those that have each word of its text, or a form of it, in the same place, wherever and in
+    /// whatever order ([`sterna_formats::mail::stem`]). Every message that matches the filter itself is among them.
+    Fuzzy(Box<Filter>),
 }
 
 /// A span of time.

@@ -182,6 +182,9 @@ pub trait SearchIndex: Send {
     /// Where a phrase with at least one run is; `None` when finding that out would take longer than reading.
     fn find(&self, field: Field, phrase: &Phrase) -> Result<Option<Matches>, StoreError>;
 
+    /// The documents that have a form of a folded word in a field, as sure as if they had been read.
+    fn find_forms(&self, field: Field, word: &str) -> Result<DocSet, StoreError>;
+
     /// The documents of which it has only a part.
     fn partial(&self) -> Result<DocSet, StoreError>;
 

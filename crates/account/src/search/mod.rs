@@ -4,11 +4,13 @@
 //! [`Filter`]. The account narrows with its [`SearchIndex`] if the engine has one, and reads what the index can't
 //! decide: the answer is the same with an index, without, and with one that lags ([`step`]).
 
+mod ask;
 mod check;
 pub mod feed;
 mod filter;
 pub mod index;
 mod look;
+mod needle;
 mod phrase;
 pub mod step;
 

@@ -9,10 +9,11 @@ use sterna_formats::mail::Summary;
 use sterna_formats::mail::fold::fold;
 use sterna_formats::mail::text::{header_text, sent_day};
 
+use super::ask::at_most;
 use super::feed::is_of;
-use super::index::{DocSet, Field, Matches, SearchIndex};
+use super::index::SearchIndex;
 use super::look::{Stopped, Text, Wanted, each_text, summary};
-use super::phrase::Phrase;
+use super::needle::Needle;
 use super::{Filter, Found};
 use crate::{Change, Item, ItemParts, Read, StoreError, UidSet};
 
@@ -92,57 +93,6 @@ struct Search<'a> {
     leaves: Vec<&'a Filter>,
 }
 
-impl Filter {
-    fn leaves<'a>(&'a self, leaves: &mut Vec<&'a Filter>) {
-        match self {
-            Filter::Not(inner) => inner.leaves(leaves),
-            Filter::And(inner) | Filter::Or(inner) => inner.iter().for_each(|filter| filter.leaves(leaves)),
-            Filter::Header { .. } | Filter::Body(_) | Filter::Text(_) => leaves.push(self),
-            _ => {}
-        }
-    }
-
-    /// What the index says of a filter on a text; `None` when nothing.
-    fn ask(&self, index: &dyn SearchIndex) -> Result<Option<Matches>, StoreError> {
-        let (fields, text): (&[Field], &str) = match self {
-            Filter::Header { name, text } if is_subject(name) => (&[Field::Subject], text),
-            Filter::Header { name, text } => match Field::of_header(name) {
-                Some(field) => return ask_one(index, &[field], text),
-                None => {
-                    let found = ask_one(index, &[Field::Header], text)?;
-                    // It may stand in another field.
-                    return Ok(found.map(|Matches { sure, mut perhaps }| {
-                        perhaps.unite(&sure);
-                        Matches { sure: DocSet::default(), perhaps }
-                    }));
-                }
-            },
-            Filter::Body(text) => (&[Field::Body], text),
-            Filter::Text(text) => (&[Field::Header, Field::Body], text),
-            _ => return Ok(None),
-        };
-        ask_one(index, fields, text)
-    }
-}
-
-fn ask_one(index: &dyn SearchIndex, fields: &[Field], text: &str) -> Result<Option<Matches>, StoreError> {
-    let phrase = Phrase::of(text);
-    if phrase.runs.is_empty() {
-        return Ok(None);
-    }
-    let mut all = Matches::default();
-    for field in fields {
-        let Some(found) = index.find(*field, &phrase)? else { return Ok(None) };
-        all.sure.unite(&found.sure);
-        all.perhaps.unite(&found.perhaps);
-    }
-    Ok(Some(all))
-}
-
-fn is_subject(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"subject")
-}
-
 /// What is known of a message.
 #[derive(Clone, Copy)]
 struct Known<'a> {
@@ -169,12 +119,16 @@ fn test(filter: &Filter, known: Known<'_>, leaf: &mut usize) -> Option<bool> {
             let midnight = day.and_then(|(year, month, day)| Date::new(year, month, day)).and_then(Date::midnight);
             midnight.is_some_and(|midnight| span.contains(midnight))
         }),
-        Filter::Header { name, text } if is_subject(name) && known.summary.is_some() => {
+        filter if filter.is_on_subject() && known.summary.is_some() => {
             *leaf += 1;
             let subject = known.summary?.envelope.subject.as_deref();
-            Some(subject.is_some_and(|subject| fold(&header_text(subject)).contains(&fold(text))))
+            Some(subject.is_some_and(|subject| {
+                let value = &fold(&header_text(subject));
+                Needle::of(filter).is_in(&Text::Field { name: b"subject", value })
+            }))
         }
-        Filter::Header { .. } | Filter::Body(_) | Filter::Text(_) => {
+        // A filter on texts.
+        _ => {
             *leaf += 1;
             known.leaves.get(*leaf - 1).copied().flatten()
         }
@@ -192,49 +146,6 @@ fn all(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
         };
     }
     all
-}
-
-/// The documents that can match at most; `None` is all.
-fn at_most(filter: &Filter, said: &[Option<Matches>], leaf: &mut usize) -> Option<DocSet> {
-    match filter {
-        Filter::Const(false) => Some(DocSet::default()),
-        Filter::And(inner) => {
-            inner.iter().fold(None, |sum: Option<DocSet>, filter| match (sum, at_most(filter, said, leaf)) {
-                (Some(mut sum), Some(other)) => {
-                    sum.intersect(&other);
-                    Some(sum)
-                }
-                (sum, other) => sum.or(other),
-            })
-        }
-        Filter::Or(inner) => {
-            let mut sum = Some(DocSet::default());
-            for filter in inner {
-                sum = match (sum, at_most(filter, said, leaf)) {
-                    (Some(mut sum), Some(other)) => {
-                        sum.unite(&other);
-                        Some(sum)
-                    }
-                    _ => None,
-                };
-            }
-            sum
-        }
-        Filter::Not(inner) => {
-            // Only to count what is inside.
-            at_most(inner, said, leaf);
-            None
-        }
-        Filter::Header { .. } | Filter::Body(_) | Filter::Text(_) => {
-            *leaf += 1;
-            said.get(*leaf - 1)?.as_ref().map(|Matches { sure, perhaps }| {
-                let mut both = sure.clone();
-                both.unite(perhaps);
-                both
-            })
-        }
-        _ => None,
-    }
 }
 
 impl Search<'_> {
@@ -351,8 +262,8 @@ impl Search<'_> {
             match filter {
                 Filter::Not(inner) => needs(inner),
                 Filter::And(inner) | Filter::Or(inner) => inner.iter().any(needs),
-                Filter::Sent(_) | Filter::Header { .. } | Filter::Body(_) | Filter::Text(_) => true,
-                _ => false,
+                Filter::Sent(_) => true,
+                filter => filter.is_leaf(),
             }
         }
         needs(self.filter)
@@ -370,16 +281,16 @@ impl Search<'_> {
         if let Some(answer) = test(self.filter, known, &mut 0) {
             return Ok(answer);
         }
-        let needles: Vec<Needle<'_>> = self.leaves.iter().map(|leaf| Needle::of(leaf)).collect();
+        let mut needles: Vec<Needle<'_>> = self.leaves.iter().map(|leaf| Needle::of(leaf)).collect();
         let wanted = Wanted {
-            header: needles.iter().any(|needle| needle.wants_header()),
-            part_headers: needles.iter().any(|needle| matches!(needle.filter, Filter::Text(_))),
-            body: needles.iter().any(|needle| matches!(needle.filter, Filter::Text(_) | Filter::Body(_))),
+            header: needles.iter().any(Needle::wants_header),
+            part_headers: needles.iter().any(Needle::wants_part_headers),
+            body: needles.iter().any(Needle::wants_body),
         };
         let mut answer = None;
         each_text(self.read, item, &summary, wanted, piece_bytes_max, &mut |text| {
             let mut has_news = false;
-            for (leaf, needle) in leaves.iter_mut().zip(&needles) {
+            for (leaf, needle) in leaves.iter_mut().zip(&mut needles) {
                 if leaf.is_none() && needle.is_in(&text) {
                     (*leaf, has_news) = (Some(true), true);
                 }
@@ -394,48 +305,6 @@ impl Search<'_> {
         let leaves: Vec<Option<bool>> = leaves.iter().map(|leaf| Some(*leaf == Some(true))).collect();
         let known = Known { item: Some(item), summary: Some(&summary), leaves: &leaves };
         Ok(answer.or_else(|| test(self.filter, known, &mut 0)).unwrap_or(false))
-    }
-}
-
-/// A text that is looked for in messages, folded.
-struct Needle<'a> {
-    filter: &'a Filter,
-    text: String,
-    /// Of the field of HEADER, in lower case.
-    name: Vec<u8>,
-}
-
-impl<'a> Needle<'a> {
-    fn of(filter: &'a Filter) -> Self {
-        match filter {
-            Filter::Header { name, text } => Needle { filter, text: fold(text), name: name.to_ascii_lowercase() },
-            Filter::Body(text) | Filter::Text(text) => Needle { filter, text: fold(text), name: Vec::new() },
-            _ => Needle { filter, text: String::new(), name: Vec::new() },
-        }
-    }
-
-    fn wants_header(&self) -> bool {
-        matches!(self.filter, Filter::Header { .. } | Filter::Text(_))
-    }
-
-    fn is_in(&self, text: &Text<'_>) -> bool {
-        match (self.filter, text) {
-            (Filter::Header { .. }, Text::Field { name, value }) => self.name == *name && value.contains(&self.text),
-            (Filter::Text(_), Text::Field { name, value } | Text::PartField { name, value }) => {
-                value.contains(&self.text) || self.is_in_line(name, value)
-            }
-            (Filter::Body(_) | Filter::Text(_), Text::Body(text)) => text.contains(&self.text),
-            _ => false,
-        }
-    }
-}
-
-impl Needle<'_> {
-    /// In `name: value`, and not in the value alone.
-    fn is_in_line(&self, name: &[u8], value: &str) -> bool {
-        let name = fold(&String::from_utf8_lossy(name));
-        let may_go_over = self.text.starts_with(' ') || self.text.contains(':');
-        name.contains(&self.text) || (may_go_over && format!("{name}: {value}").contains(&self.text))
     }
 }
 

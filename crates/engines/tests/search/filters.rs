@@ -10,6 +10,10 @@ use crate::bed::{Bed, INBOX, TRASH};
 /// What texts are made of: words of several scripts with much in common, signs, ids, and parts of all these.
 const PIECES: &[&str] = &[
     "report",
+    "reports",
+    "reporter",
+    "maison",
+    "maisons",
     "Reporting",
     "port",
     "Café",
@@ -103,6 +107,9 @@ fn filter() -> impl Strategy<Value = Filter> {
         needle().prop_map(Filter::Body),
         (names, needle()).prop_map(|(name, text)| Filter::Header { name: name.into(), text }),
         (0_u64..400).prop_map(Filter::Larger),
+        needle().prop_map(|text| Filter::Fuzzy(Box::new(Filter::Text(text)))),
+        needle().prop_map(|text| Filter::Fuzzy(Box::new(Filter::Body(text)))),
+        needle().prop_map(|text| Filter::Fuzzy(Box::new(Filter::Header { name: b"Subject".to_vec(), text }))),
     ];
     leaf.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![

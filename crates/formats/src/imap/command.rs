@@ -299,6 +299,8 @@ pub struct SearchReturn {
     pub update: bool,
     /// CONTEXT
     pub context: bool,
+    /// RELEVANCY (RFC 6203)
+    pub relevancy: bool,
 }
 
 /// `partial-range` of RFC 9394: positions in a result, from one on.
@@ -355,6 +357,8 @@ pub enum SortKey {
     DisplayTo,
     /// FROM: the mailbox of its first address
     From,
+    /// RELEVANCY: the best first (RFC 6203)
+    Relevancy,
     /// SIZE
     Size,
     /// SUBJECT: the base subject
@@ -424,6 +428,8 @@ pub enum SearchKey {
     Sequence(SequenceSet),
     /// MODSEQ (RFC 7162)
     Modseq(u64),
+    /// FUZZY (RFC 6203): the key, with similar texts
+    Fuzzy(Box<SearchKey>),
     /// NOT
     Not(Box<SearchKey>),
     /// OR

@@ -99,6 +99,7 @@ impl Lexer<'_> {
                 "SAVE" => returns.save = true,
                 "UPDATE" => returns.update = true,
                 "CONTEXT" => returns.context = true,
+                "RELEVANCY" => returns.relevancy = true,
                 "PARTIAL" if returns.partial.is_none() => {
                     lexer.sp()?;
                     returns.partial = Some(lexer.partial_range()?);
@@ -179,6 +180,7 @@ impl Lexer<'_> {
             "SMALLER" => self.number64().map(SearchKey::Smaller),
             "UID" => self.sequence_set().map(SearchKey::Uid),
             "MODSEQ" => self.search_modseq(),
+            "FUZZY" => Ok(SearchKey::Fuzzy(Box::new(self.search_key(depth + 1, count)?))),
             "NOT" => Ok(SearchKey::Not(Box::new(self.search_key(depth + 1, count)?))),
             "OR" => {
                 let first = self.search_key(depth + 1, count)?;

@@ -31,6 +31,7 @@ impl Lexer<'_> {
             "DISPLAYFROM" => SortKey::DisplayFrom,
             "DISPLAYTO" => SortKey::DisplayTo,
             "FROM" => SortKey::From,
+            "RELEVANCY" => SortKey::Relevancy,
             "SIZE" => SortKey::Size,
             "SUBJECT" => SortKey::Subject,
             "TO" => SortKey::To,

@@ -12,6 +12,7 @@ pub mod header;
 pub mod media_type;
 pub mod preview;
 pub mod scanner;
+pub mod stem;
 pub mod summary;
 pub mod text;
 pub mod transfer;

@@ -14,6 +14,7 @@ mod esearches;
 mod failing;
 mod faults;
 mod fetches;
+mod fuzzy;
 mod gone;
 mod granted;
 mod halves;

@@ -4,6 +4,8 @@ use rusqlite::params;
 use sterna_account::StoreError;
 use sterna_account::search::{DocSet, Field, Matches, Phrase, Run, grams, is_opaque};
 
+use sterna_formats::mail::stem::stems;
+
 use super::super::error::store_error;
 use super::SqliteIndex;
 use super::write::letter;
@@ -82,6 +84,19 @@ fn words_with(index: &SqliteIndex, run: &Run) -> Result<Option<Vec<String>>, Sto
     }
     words.retain(|word| run.is_in(word));
     Ok(Some(words))
+}
+
+/// See [`sterna_account::search::SearchIndex::find_forms`].
+pub fn find_forms(index: &SqliteIndex, field: Field, word: &str) -> Result<DocSet, StoreError> {
+    let mut found = DocSet::default();
+    for (stem, languages) in stems(word) {
+        let statement = "SELECT w.text FROM stem s JOIN word w ON w.id = s.word \
+             WHERE s.stem = ?1 AND s.languages & ?2 <> 0";
+        for form in index.rows(statement, params![stem, languages], |row| row.get::<_, String>(0))? {
+            documents(index, &format!("\"{}w{form}\"", letter(field)), &mut found)?;
+        }
+    }
+    Ok(found)
 }
 
 /// Adds the documents that match.

@@ -130,6 +130,10 @@ impl SearchIndex for SqliteIndex {
         find::find(self, field, phrase)
     }
 
+    fn find_forms(&self, field: Field, word: &str) -> Result<DocSet, StoreError> {
+        find::find_forms(self, field, word)
+    }
+
     fn partial(&self) -> Result<DocSet, StoreError> {
         let mut docs = DocSet::default();
         self.rows("SELECT id FROM document WHERE is_partial = 1", [], |row| row.get(0))?

@@ -10,7 +10,7 @@ use super::super::error::store_error;
 
 /// The format of the tables and of what words and terms are ([`sterna_formats::mail::fold`], [`super`]). Raise it with
 /// every change of either: an index of another format is made anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Page cache of a connection.
 const CACHE_KIB: i64 = 4096;
@@ -50,6 +50,12 @@ CREATE TABLE item (
 ) WITHOUT ROWID;
 CREATE INDEX item_document ON item (document);
 CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE stem (
+  stem TEXT NOT NULL,
+  word INTEGER NOT NULL,
+  languages INTEGER NOT NULL,
+  PRIMARY KEY (stem, word)
+) WITHOUT ROWID;
 CREATE VIRTUAL TABLE terms USING fts5 (
   text, content='', contentless_delete=1, detail=none, tokenize='ascii'
 );

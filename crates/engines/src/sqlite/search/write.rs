@@ -4,6 +4,8 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use sterna_account::StoreError;
 use sterna_account::search::{Document, Field, IndexBatch, IndexProgress, grams, is_opaque, tails};
 
+use sterna_formats::mail::stem::stems;
+
 use super::super::error::store_error;
 use super::super::rows::sql;
 use super::SqliteIndex;
@@ -61,6 +63,10 @@ fn add_word(transaction: &Transaction<'_>, word: &str) -> rusqlite::Result<()> {
     let id = transaction.last_insert_rowid();
     let joined = grams(word).collect::<Vec<_>>().join(" ");
     transaction.prepare_cached("INSERT INTO gram (rowid, grams) VALUES (?1, ?2)")?.execute(params![id, joined])?;
+    for (stem, languages) in stems(word) {
+        let statement = "INSERT INTO stem (stem, word, languages) VALUES (?1, ?2, ?3)";
+        transaction.prepare_cached(statement)?.execute(params![stem, id, languages])?;
+    }
     Ok(())
 }
 

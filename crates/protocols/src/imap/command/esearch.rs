@@ -68,7 +68,8 @@ pub async fn run(session: &mut Session, sources: &[SearchSource], search: Search
         let found = program.find(session).await?;
         let selected = session.selected()?;
         let (name, uid_validity) = (selected.name.clone(), selected.view.picture().container.uid_validity);
-        search_result::of_mailbox(session, (&name, uid_validity), search.returns, &found, program.has_modseq)?;
+        let scores = search_result::scores(session, &program, search.returns, &found).await?;
+        search_result::of_mailbox(session, (&name, uid_validity), search.returns, &found, scores, program.has_modseq)?;
         return Ok(Reply::ok("Done"));
     }
     let places = find_places(session, sources).await?;
@@ -107,16 +108,18 @@ async fn search_in(session: &mut Session, place: &Place, search: &Search) -> Res
     let kept = session.selected.replace(selected);
     let found = find(session, search).await;
     session.selected = kept;
-    let (found, has_modseq) = found?;
+    let (found, scores, has_modseq) = found?;
     if found.is_empty() {
         return Ok(());
     }
-    search_result::of_mailbox(session, (&place.name, uid_validity), search.returns, &found, has_modseq)
+    search_result::of_mailbox(session, (&place.name, uid_validity), search.returns, &found, scores, has_modseq)
 }
 
-async fn find(session: &mut Session, search: &Search) -> Result<(Vec<Picked>, bool), Fail> {
+async fn find(session: &mut Session, search: &Search) -> Result<(Vec<Picked>, Option<Vec<u8>>, bool), Fail> {
     let program = Program::new(session, search.keys.clone())?;
-    Ok((program.find(session).await?, program.has_modseq))
+    let found = program.find(session).await?;
+    let scores = search_result::scores(session, &program, search.returns, &found).await?;
+    Ok((found, scores, program.has_modseq))
 }
 
 async fn find_places(session: &mut Session, sources: &[SearchSource]) -> Result<Vec<Place>, Fail> {

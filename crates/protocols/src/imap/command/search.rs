@@ -20,6 +20,12 @@ use crate::imap::picture::Picked;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
+/// The relevancy of a message that has the text as it is.
+const SCORE_OF_TEXT: u8 = 100;
+
+/// The relevancy of a message that has the words of the text, or forms of them.
+const SCORE_OF_FORMS: u8 = 50;
+
 /// Sets in keys, as UIDs.
 type Sets = Vec<UidSet>;
 
@@ -38,7 +44,8 @@ pub async fn run(session: &mut Session, search: Search) -> Outcome {
     }
     let program = Program::new(session, keys)?;
     let found = program.find(session).await?;
-    search_result::respond(session, "SEARCH", uid, returns, &found, program.has_modseq)?;
+    let scores = search_result::scores(session, &program, returns, &found).await?;
+    search_result::respond(session, "SEARCH", uid, returns, &found, scores, program.has_modseq)?;
     if updates {
         session.keep_context(program, uid, &found)?;
     }
@@ -91,6 +98,27 @@ impl Program {
     /// When the account can't be read.
     pub async fn find(&self, session: &mut Session) -> Result<Vec<Picked>, Fail> {
         find(session, &self.key, &self.sets, Wanted::all()).await
+    }
+
+    /// Whether there is a FUZZY in it.
+    pub fn is_fuzzy(&self) -> bool {
+        contains(&self.key, &|key| matches!(key, SearchKey::Fuzzy(_)))
+    }
+
+    /// How well each of these messages matches, from 1 to 100 (RFC 6203 section 4): those that are found without FUZZY,
+    /// too, have all the points.
+    ///
+    /// # Errors
+    /// BAD without FUZZY; when the account can't be read.
+    pub async fn relevancy(&self, session: &mut Session, found: &[Picked]) -> Result<HashMap<Uid, u8>, Fail> {
+        if !self.is_fuzzy() {
+            return Err(Reply::bad("RELEVANCY needs FUZZY").into());
+        }
+        let uids: UidSet = found.iter().map(|picked| picked.uid).collect();
+        let exact = find(session, &strict(&self.key), &self.sets, Wanted::of(&uids)).await?;
+        let mut scores: HashMap<Uid, u8> = found.iter().map(|picked| (picked.uid, SCORE_OF_FORMS)).collect();
+        scores.extend(exact.iter().map(|picked| (picked.uid, SCORE_OF_TEXT)));
+        Ok(scores)
     }
 
     /// Those among these.
@@ -220,7 +248,7 @@ async fn ask(
 pub fn contains(key: &SearchKey, such: &dyn Fn(&SearchKey) -> bool) -> bool {
     such(key)
         || match key {
-            SearchKey::Not(inner) => contains(inner, such),
+            SearchKey::Not(inner) | SearchKey::Fuzzy(inner) => contains(inner, such),
             SearchKey::Or(pair) => contains(&pair.0, such) || contains(&pair.1, such),
             SearchKey::And(keys) => keys.iter().any(|key| contains(key, such)),
             _ => false,
@@ -232,7 +260,7 @@ fn collect_sets(selected: &crate::imap::selected::Selected, key: &SearchKey, set
     match key {
         SearchKey::Uid(set) => sets.push(sets::searched_uids(selected, set, true)?),
         SearchKey::Sequence(set) => sets.push(sets::searched_uids(selected, set, false)?),
-        SearchKey::Not(inner) => collect_sets(selected, inner, sets)?,
+        SearchKey::Not(inner) | SearchKey::Fuzzy(inner) => collect_sets(selected, inner, sets)?,
         SearchKey::Or(pair) => {
             collect_sets(selected, &pair.0, sets)?;
             collect_sets(selected, &pair.1, sets)?;
@@ -280,7 +308,7 @@ fn view_answers(key: &SearchKey, known: &Known<'_>, sets: &Sets, set: &mut usize
             *set += 1;
             sets.get(*set - 1).is_some_and(|uids| uids.contains(known.picked.uid))
         }
-        SearchKey::Not(inner) => return view_answers(inner, known, sets, set, answers),
+        SearchKey::Not(inner) | SearchKey::Fuzzy(inner) => return view_answers(inner, known, sets, set, answers),
         SearchKey::Or(pair) => {
             view_answers(&pair.0, known, sets, set, answers);
             return view_answers(&pair.1, known, sets, set, answers);
@@ -298,6 +326,7 @@ fn filter_of(key: &SearchKey, now: Timestamp, answers: &mut dyn Iterator<Item = 
             Filter::Const(answer) => Filter::Const(!answer),
             filter => Filter::Not(Box::new(filter)),
         },
+        SearchKey::Fuzzy(inner) => fuzzy(filter_of(inner, now, answers)),
         SearchKey::Or(pair) => {
             let both = [filter_of(&pair.0, now, answers), filter_of(&pair.1, now, answers)];
             joined(both.into_iter(), true, Filter::Or)
@@ -326,6 +355,28 @@ fn filter_of(key: &SearchKey, now: Timestamp, answers: &mut dyn Iterator<Item = 
         SearchKey::Text(text) => Filter::Text(text.clone()),
         // ALL; those that the view answers were met before.
         _ => Filter::Const(true),
+    }
+}
+
+/// With similar texts; what is not about texts is as it is.
+fn fuzzy(filter: Filter) -> Filter {
+    match filter {
+        Filter::Not(inner) => Filter::Not(Box::new(fuzzy(*inner))),
+        Filter::And(inner) => Filter::And(inner.into_iter().map(fuzzy).collect()),
+        Filter::Or(inner) => Filter::Or(inner.into_iter().map(fuzzy).collect()),
+        filter @ (Filter::Header { .. } | Filter::Body(_) | Filter::Text(_)) => Filter::Fuzzy(Box::new(filter)),
+        filter => filter,
+    }
+}
+
+/// Without FUZZY.
+fn strict(key: &SearchKey) -> SearchKey {
+    match key {
+        SearchKey::Fuzzy(inner) => strict(inner),
+        SearchKey::Not(inner) => SearchKey::Not(Box::new(strict(inner))),
+        SearchKey::Or(pair) => SearchKey::Or(Box::new((strict(&pair.0), strict(&pair.1)))),
+        SearchKey::And(keys) => SearchKey::And(keys.iter().map(strict).collect()),
+        key => key.clone(),
     }
 }
 

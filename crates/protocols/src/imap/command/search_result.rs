@@ -5,6 +5,7 @@ use sterna_base::{Modseq, Uid, UidValidity};
 use sterna_formats::imap::command::{PartialRange, SearchReturn};
 use sterna_formats::imap::write::{self, number};
 
+use super::search::Program;
 use crate::imap::picture::Picked;
 use crate::imap::reply::Fail;
 use crate::imap::session::Session;
@@ -17,6 +18,7 @@ pub fn respond(
     uid: bool,
     returns: Option<SearchReturn>,
     found: &[Picked],
+    scores: Option<Vec<u8>>,
     has_modseq: bool,
 ) -> Result<(), Fail> {
     let numbers: Vec<u32> = found.iter().map(|picked| if uid { picked.uid.0 } else { picked.sequence }).collect();
@@ -35,9 +37,23 @@ pub fn respond(
     } else {
         let returns = returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
         correlator(&tag, None, out);
-        extended(uid, returns, &numbers, modseq, out);
+        extended(uid, returns, &numbers, scores.as_deref(), modseq, out);
     }
     Ok(())
+}
+
+/// The scores of these messages, in their order, if they are asked for.
+pub async fn scores(
+    session: &mut Session,
+    program: &Program,
+    returns: Option<SearchReturn>,
+    found: &[Picked],
+) -> Result<Option<Vec<u8>>, Fail> {
+    if !returns.is_some_and(|returns| returns.relevancy) {
+        return Ok(None);
+    }
+    let scores = program.relevancy(session, found).await?;
+    Ok(Some(found.iter().map(|picked| scores.get(&picked.uid).copied().unwrap_or(1)).collect()))
 }
 
 /// The same for one of several mailboxes, by UID (RFC 7377 section 2.1).
@@ -46,6 +62,7 @@ pub fn of_mailbox(
     (mailbox, uid_validity): (&str, UidValidity),
     returns: Option<SearchReturn>,
     found: &[Picked],
+    scores: Option<Vec<u8>>,
     has_modseq: bool,
 ) -> Result<(), Fail> {
     let modseq = highest_modseq(returns, found).filter(|_| has_modseq);
@@ -60,7 +77,7 @@ pub fn of_mailbox(
     let (tag, utf8) = (session.tag.clone(), session.enabled.utf8);
     let out = &mut session.io.output;
     correlator(&tag, Some((mailbox, uid_validity, utf8)), out);
-    extended(true, returns, &numbers, modseq, out);
+    extended(true, returns, &numbers, scores.as_deref(), modseq, out);
     Ok(())
 }
 
@@ -89,7 +106,14 @@ fn plain(command: &str, numbers: &[u32], modseq: Option<Modseq>, out: &mut Bytes
     out.extend_from_slice(b"\r\n");
 }
 
-fn extended(uid: bool, returns: SearchReturn, numbers: &[u32], modseq: Option<Modseq>, out: &mut BytesMut) {
+fn extended(
+    uid: bool,
+    returns: SearchReturn,
+    numbers: &[u32],
+    scores: Option<&[u8]>,
+    modseq: Option<Modseq>,
+    out: &mut BytesMut,
+) {
     if uid {
         out.extend_from_slice(b" UID");
     }
@@ -115,6 +139,12 @@ fn extended(uid: bool, returns: SearchReturn, numbers: &[u32], modseq: Option<Mo
             some => write::sequence_set(some.iter().copied(), out),
         }
         out.put_u8(b')');
+    }
+    if let Some(scores) = scores {
+        // Of what PARTIAL shows, when that is asked for instead of ALL.
+        let shown = returns.partial.map_or(scores, |range| slice(range, scores));
+        out.extend_from_slice(b" RELEVANCY ");
+        write::list(shown, out, |score, out| number(u64::from(*score), out));
     }
     if let Some(modseq) = modseq {
         out.extend_from_slice(format!(" MODSEQ {modseq}").as_bytes());

@@ -3,9 +3,11 @@
 //! What is compared comes from the rows and from the summaries that were stored with the messages: no message is read.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sterna_account::Item;
+use sterna_base::Uid;
 use sterna_formats::imap::base_subject::{base_subject, collation_key};
 use sterna_formats::imap::command::{Sort, SortCriterion, SortKey};
 use sterna_formats::mail::text::header_text;
@@ -33,8 +35,11 @@ pub async fn run(session: &mut Session, sort: Sort) -> Outcome {
     let (uid, returns) = (search.uid, search.returns);
     let program = Program::new(session, search.keys)?;
     let found = program.find(session).await?;
-    let found = order(session, found, criteria).await?;
-    search_result::respond(session, "SORT", uid, returns, &found, program.has_modseq)?;
+    let by_relevancy = criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy);
+    let relevancy = if by_relevancy { program.relevancy(session, &found).await? } else { HashMap::new() };
+    let found = order(session, found, criteria, &relevancy).await?;
+    let scores = search_result::scores(session, &program, returns, &found).await?;
+    search_result::respond(session, "SORT", uid, returns, &found, scores, program.has_modseq)?;
     if returns.is_some_and(|returns| returns.update) {
         // RFC 5267 section 4.3.1; CONTEXT=SORT is not announced.
         session.refuse_context("Sorted results are not kept up to date");
@@ -43,14 +48,22 @@ pub async fn run(session: &mut Session, sort: Sort) -> Outcome {
 }
 
 /// The messages in the order of the criteria; equal ones stay in the order of the mailbox.
-async fn order(session: &mut Session, found: Vec<Picked>, criteria: Vec<SortCriterion>) -> Result<Vec<Picked>, Fail> {
-    let is_narrow = |criterion: &SortCriterion| matches!(criterion.key, SortKey::Arrival | SortKey::Size);
+async fn order(
+    session: &mut Session,
+    found: Vec<Picked>,
+    criteria: Vec<SortCriterion>,
+    relevancy: &HashMap<Uid, u8>,
+) -> Result<Vec<Picked>, Fail> {
+    let is_narrow =
+        |criterion: &SortCriterion| matches!(criterion.key, SortKey::Arrival | SortKey::Size | SortKey::Relevancy);
     let needs_envelope = !criteria.iter().all(is_narrow);
     let _held = sorted::hold(session, found.len() * criteria.len()).await?;
     let criteria = Arc::new(criteria);
     let mut rows: Vec<(Vec<Value>, Picked)> = Vec::with_capacity(found.len());
     sorted::each(session, &found, needs_envelope, |picked, item, envelope| {
-        rows.push((criteria.iter().map(|criterion| value(criterion.key, item, envelope)).collect(), *picked));
+        let score = relevancy.get(&picked.uid).copied().unwrap_or_default();
+        let values = criteria.iter().map(|criterion| value(criterion.key, item, envelope, score)).collect();
+        rows.push((values, *picked));
     })
     .await?;
     let sort = move || {
@@ -67,8 +80,10 @@ fn compare(criteria: &[SortCriterion], a: &[Value], b: &[Value]) -> Ordering {
     orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
-fn value(key: SortKey, item: &Item, envelope: &Envelope) -> Value {
+fn value(key: SortKey, item: &Item, envelope: &Envelope, score: u8) -> Value {
     match key {
+        // The best first (RFC 6203 section 5).
+        SortKey::Relevancy => Value::Number(-i64::from(score)),
         SortKey::Arrival => Value::Number(item.internal_date.0),
         SortKey::Size => Value::Number(item.size.cast_signed()),
         SortKey::Date => Value::Number(sorted::sent(item, envelope).0),
