@@ -57,7 +57,13 @@ const ADDRESSES: [(&str, AccountId); 5] =
 
 #[async_trait]
 impl Authenticator for People {
+    /// Two names are nobody's: who is too hasty, and whose directory is away.
     async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
+        match attempt.login {
+            "hasty" => return Err(LoginError::TooMany { wait_ms: 1000 }),
+            "away" => return Err(LoginError::Unavailable("the disk is full".into())),
+            _ => {}
+        }
         let users = ADDRESSES[..3].iter();
         let found = users.into_iter().find(|(address, _)| address.split('@').next() == Some(attempt.login));
         match found.filter(|_| attempt.password.expose() == "pw") {

@@ -135,6 +135,28 @@ async fn who_does_not_is_not() {
     client.say(&format!("C: AUTH OAUTHBEARER {message}\nS: + {refused}\nC: AQ==\nS: -ERR [AUTH] *")).await;
 }
 
+#[tokio::test]
+async fn who_has_to_wait_is_not_asked_for_another_password() {
+    let pop = Pop::with(&[]).await;
+    let mut client = pop.connect().await;
+    for _ in 0..6 {
+        client
+            .say(
+                "C: USER hasty
+                 S: +OK *
+                 C: PASS pw
+                 S: -ERR [SYS/TEMP] Too many failed log-ins, please wait
+                 C: AUTH PLAIN AGF3YXkAcHc=
+                 S: -ERR [SYS/TEMP] Log-in is not possible at the moment",
+            )
+            .await;
+    }
+    client.say("C: USER ana\nS: +OK *\nC: PASS pw\nS: +OK 0 messages").await;
+    // The same for IMAP.
+    let mut client = pop.server.connect().await;
+    client.say("C: a LOGIN hasty pw\nS: a NO [UNAVAILABLE] *\nC: b LOGIN away pw\nS: b NO [UNAVAILABLE] *").await;
+}
+
 /// SCRAM with the initial response, up to the answer of AUTH.
 async fn scram<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Client<S>,
