@@ -93,6 +93,7 @@ mod maildrops;
 #[path = "../../crates/protocols/tests/pop3/others.rs"]
 mod others;
 #[path = "../../crates/protocols/tests/pop3/pop.rs"]
+#[allow(dead_code)] // what only `faults` uses
 mod pop;
 #[path = "../../crates/protocols/tests/pop3/messages.rs"]
 mod pop3_messages;

@@ -18,7 +18,13 @@ const ENTRIES: &[Entry] = &[
         "1939",
         "POP3",
         &["USER", "TOP", "UIDL"],
-        &["session.rs", "maildrop.rs", "/crates/formats/src/pop3/command.rs", "/crates/formats/src/pop3/multi_line.rs"],
+        &[
+            "session.rs",
+            "maildrop.rs",
+            "pictures.rs",
+            "/crates/formats/src/pop3/command.rs",
+            "/crates/formats/src/pop3/multi_line.rs",
+        ],
         ("maildrops.rs", "C: UIDL"),
     )
     .but("APOP is not offered: it needs passwords in the clear on the server, and MD5"),

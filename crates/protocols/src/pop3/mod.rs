@@ -1,7 +1,7 @@
 //! POP3 (RFC 1939): sessions over account handles.
 //!
 //! [`Pop3Protocol`] is what the server starts. [`session`] reads commands and answers them, one file each in
-//! [`command`]; [`maildrop`] is the INBOX as it was at log-in.
+//! [`command`]; [`maildrop`] is the INBOX as it was at log-in, of which [`pictures`] keeps what many sessions share.
 //!
 //! APOP is not offered: it needs every password in the clear on the server, and MD5. SCRAM-SHA-256 (RFC 7677) does what
 //! it was meant to do, and AUTH has that.
@@ -9,6 +9,7 @@
 mod command;
 mod limits;
 mod maildrop;
+mod pictures;
 mod reply;
 mod session;
 
@@ -19,6 +20,7 @@ use sterna_account::service::{Accounts, Authenticator};
 
 use crate::io::Io;
 use crate::listener::{Connection, Protocol};
+use pictures::Pictures;
 use session::Session;
 
 /// Settings of a listener.
@@ -35,16 +37,24 @@ pub struct Pop3Protocol {
 }
 
 /// What all sessions have in common.
+#[derive(Clone)]
 struct Shared {
     config: Pop3Config,
     accounts: Arc<dyn Accounts>,
     authenticator: Arc<dyn Authenticator>,
+    pictures: Arc<Pictures>,
 }
 
 impl Pop3Protocol {
     /// With these settings, over these accounts.
     pub fn new(config: Pop3Config, accounts: Arc<dyn Accounts>, authenticator: Arc<dyn Authenticator>) -> Self {
-        Pop3Protocol { shared: Arc::new(Shared { config, accounts, authenticator }) }
+        let pictures = Arc::default();
+        Pop3Protocol { shared: Arc::new(Shared { config, accounts, authenticator, pictures }) }
+    }
+
+    /// The same accounts and kept INBOXes with other settings: for a second listener.
+    pub fn with_config(&self, config: Pop3Config) -> Self {
+        Pop3Protocol { shared: Arc::new(Shared { config, ..(*self.shared).clone() }) }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use sterna_account::service::Accounts;
-use sterna_account::{AccountError, CommitError, StoreError};
+use sterna_account::{AccountError, CommitError, ContainerKind, Mutation, StoreError, UidSet};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
+use sterna_base::{OperationId, Uid};
 
 use crate::dialog::ANA;
 use crate::failing::{Failing, Fault, Only};
@@ -15,9 +16,13 @@ async fn what_fails_is_told_and_the_session_lives_on() {
     let mut pop = Pop::with(&["Subject: a\r\n\r\n", "Subject: b\r\n\r\n"]).await;
     let account = pop.server.accounts.open(ANA).await.unwrap();
     let fault = Fault::default();
-    pop.server.through(Arc::new(Only(Arc::new(Failing { fault: fault.clone(), ..Failing::new(account) }))));
-    let mut client = pop.login().await;
+    pop.through(Arc::new(Only(Arc::new(Failing { fault: fault.clone(), ..Failing::new(account) }))));
     let store = AccountError::Store;
+    *fault.lock().unwrap() = Some(AccountError::Unavailable("no route".into()));
+    let mut client = pop.connect().await;
+    client.say("C: USER ana\nS: +OK *\nC: PASS pw\nS: -ERR [SYS/TEMP] *\nC: STAT\nS: -ERR Log in first").await;
+    *fault.lock().unwrap() = None;
+    client.say("C: USER ana\nS: +OK *\nC: PASS pw\nS: +OK 2 messages").await;
     for (error, code) in [
         (store(StoreError::Corrupt("page 7".into())), "SYS/PERM"),
         (store(StoreError::Io("the wire is loose".into())), "SYS/TEMP"),
@@ -27,9 +32,6 @@ async fn what_fails_is_told_and_the_session_lives_on() {
     ] {
         *fault.lock().unwrap() = Some(error);
         client.say(&format!("C: RETR 1\nS: -ERR [{code}] *\nC: STAT\nS: +OK 2 28")).await;
-        let mut late = pop.connect().await;
-        late.say(&format!("C: USER ana\nS: +OK *\nC: PASS pw\nS: -ERR [{code}] *\nC: STAT\nS: -ERR Log in first"))
-            .await;
     }
     *fault.lock().unwrap() = None;
     client.say("C: RETR 1\nS: +OK 14 octets\nS: Subject: a\nS:\nS: .\nC: DELE 1\nS: +OK *").await;
@@ -51,7 +53,7 @@ async fn a_message_that_breaks_off_has_no_end() {
     let mut pop = Pop::with(&[&message]).await;
     let account = pop.server.accounts.open(ANA).await.unwrap();
     let broken_from = BLOB_CHUNK_BYTES as u64;
-    pop.server.through(Arc::new(Only(Arc::new(Failing { broken_from, ..Failing::new(account) }))));
+    pop.through(Arc::new(Only(Arc::new(Failing { broken_from, ..Failing::new(account) }))));
     let mut client = pop.login().await;
     client.say("C: RETR 1\nS: +OK *").await;
     let rest = client.rest().await;
@@ -59,4 +61,22 @@ async fn a_message_that_breaks_off_has_no_end() {
     assert!(rest.len() >= BLOB_CHUNK_BYTES / 2, "{}", rest.len());
     // It was not retrieved.
     pop.imap("C: a STATUS INBOX (UNSEEN)\nS: * STATUS INBOX (UNSEEN 1)\nS: a OK *").await;
+}
+
+#[tokio::test]
+async fn who_comes_again_reads_no_message_again() {
+    let mut pop = Pop::with(&["Subject: a\r\n\r\n", "Subject: b\r\n\r\n"]).await;
+    let account = pop.server.accounts.open(ANA).await.unwrap();
+    let fault = Fault::default();
+    pop.through(Arc::new(Only(Arc::new(Failing { fault: fault.clone(), ..Failing::new(account.clone()) }))));
+    pop.dialog("C: STAT\nS: +OK 2 28").await;
+    let path = ["INBOX".to_owned()];
+    let container = account.containers_on_path(ContainerKind::Mail, &path).await.unwrap()[0].id;
+    let expunge = Mutation::Expunge { container, uids: UidSet::one(Uid(1)), deleted_only: false };
+    account.commit(OperationId::random(), vec![expunge]).await.unwrap();
+    // From here on no items can be read there, only what changed.
+    *fault.lock().unwrap() = Some(AccountError::Unavailable("no items".into()));
+    for _ in 0..2 {
+        pop.dialog("C: STAT\nS: +OK 1 14\nC: UIDL\nS: +OK *\nS: 1 *.2\nS: .").await;
+    }
 }

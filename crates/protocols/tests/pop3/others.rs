@@ -70,3 +70,33 @@ async fn what_others_remove_keeps_its_number_and_says_so() {
         .await;
     pop.dialog("C: UIDL\nS: +OK *\nS: 1 *.4\nS: .").await;
 }
+
+#[tokio::test]
+async fn what_is_kept_for_the_next_log_in_is_what_a_new_one_would_read() {
+    let pop = Pop::with(&MESSAGES).await;
+    let mut random = 7_u64;
+    for round in 0..40 {
+        let mut imap = pop.server.login().await;
+        imap.say("C: s SELECT INBOX\nS: ...\nS: s OK *").await;
+        for _ in 0..3 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let uid = 1 + (random >> 40) % (round + 5);
+            match (random >> 33) % 6 {
+                0 | 1 => pop.append(&[&format!("Subject: {}\n\n.", "x".repeat(uid as usize))]).await,
+                2 => imap.say(&format!("C: a UID STORE {uid} +FLAGS (\\Seen)\nS: ...\nS: a OK *")).await,
+                3 => imap.say(&format!("C: a UID STORE {uid} -FLAGS (\\Seen)\nS: ...\nS: a OK *")).await,
+                4 => imap.say(&format!("C: a UID COPY {uid} INBOX\nS: ...\nS: a OK *")).await,
+                _ => {
+                    imap.say(&format!("C: a UID STORE {uid} +FLAGS (\\Deleted)\nS: ...\nS: a OK *")).await;
+                    imap.say("C: e EXPUNGE\nS: ...\nS: e OK *").await;
+                }
+            }
+        }
+        let all = "STAT\r\nLIST\r\nUIDL\r\nQUIT\r\n";
+        let (mut known, mut new) = (pop.login().await, pop.login_anew().await);
+        known.send(all.as_bytes()).await;
+        new.send(all.as_bytes()).await;
+        assert_eq!(known.rest().await, new.rest().await, "round {round}");
+    }
+    pop.server.check().await;
+}

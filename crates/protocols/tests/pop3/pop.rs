@@ -2,23 +2,36 @@
 
 use std::sync::Arc;
 
+use sterna_account::service::Accounts;
 use sterna_protocols::listener::{Connection, Protocol};
 use sterna_protocols::pop3::{Pop3Config, Pop3Protocol};
 use tokio::io::BufReader;
 
 use crate::dialog::{Client, Server};
 
+fn protocol(server: &Server) -> Pop3Protocol {
+    Pop3Protocol::new(Pop3Config::default(), server.doors.clone(), server.people.clone())
+}
+
 /// A server with ana's account.
 pub struct Pop {
     pub server: Server,
+    protocol: Pop3Protocol,
 }
 
 impl Pop {
     /// With these messages in the INBOX, in this order.
     pub async fn with(messages: &[&str]) -> Self {
-        let pop = Pop { server: Server::start().await };
+        let server = Server::start().await;
+        let pop = Pop { protocol: protocol(&server), server };
         pop.append(messages).await;
         pop
+    }
+
+    /// The same account behind other doors, of which nothing is kept.
+    pub fn through(&mut self, accounts: Arc<dyn Accounts>) {
+        self.server.through(accounts);
+        self.protocol = protocol(&self.server);
     }
 
     /// More of them.
@@ -42,13 +55,14 @@ impl Pop {
         tls: Option<Arc<rustls::ServerConfig>>,
         plaintext_login: bool,
     ) -> Client {
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        let config = Pop3Config { plaintext_login };
-        let protocol = Pop3Protocol::new(config, self.server.doors.clone(), self.server.people.clone());
-        let connection = prepare(Connection::new(theirs, [127, 0, 0, 1].into(), tls));
-        tokio::spawn(async move { protocol.serve(connection).await });
-        let mut client = Client { stream: BufReader::new(ours) };
-        client.say("S: +OK Sterna ready").await;
+        connect(self.protocol.with_config(Pop3Config { plaintext_login }), prepare, tls).await
+    }
+
+    /// A session that is logged in, at a protocol that has kept nothing.
+    pub async fn login_anew(&self) -> Client {
+        let protocol = protocol(&self.server).with_config(Pop3Config { plaintext_login: true });
+        let mut client = connect(protocol, |connection| connection, None).await;
+        client.say("C: USER ana\nS: +OK *\nC: PASS pw\nS: +OK * messages").await;
         client
     }
 
@@ -69,4 +83,17 @@ impl Pop {
     pub async fn imap(&self, dialog: &str) {
         self.server.login().await.say(dialog).await;
     }
+}
+
+async fn connect(
+    protocol: Pop3Protocol,
+    prepare: impl FnOnce(Connection) -> Connection,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) -> Client {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let connection = prepare(Connection::new(theirs, [127, 0, 0, 1].into(), tls));
+    tokio::spawn(async move { protocol.serve(connection).await });
+    let mut client = Client { stream: BufReader::new(ours) };
+    client.say("S: +OK Sterna ready").await;
+    client
 }

@@ -39,9 +39,9 @@ pub async fn start(parts: &Parts) -> Result<()> {
     let (accounts, authentication, main) =
         (parts.accounts.clone(), parts.authentication.clone(), ControlClient::new(parts.peers.clone()));
     let shares = Arc::new(NodeShares::new(parts.directory.clone(), parts.nodes.clone(), main));
+    let pop3 = Pop3Protocol::new(Pop3Config::default(), accounts.clone(), authentication.clone());
     let pop3 = |address: SocketAddr| {
-        let config = Pop3Config { plaintext_login: plaintext(address) };
-        Arc::new(Pop3Protocol::new(config, accounts.clone(), authentication.clone())) as Arc<dyn Protocol>
+        Arc::new(pop3.with_config(Pop3Config { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
     };
     let imap = ImapProtocol::new(ImapConfig::default(), accounts.clone(), authentication.clone(), shares);
     let imap = |address: SocketAddr| {

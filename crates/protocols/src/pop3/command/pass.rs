@@ -1,5 +1,6 @@
 //! PASS (RFC 1939 section 7), and what AUTH has in common with it.
 
+use sterna_account::AccountError;
 use sterna_account::service::{Login, LoginAttempt, LoginError};
 use sterna_base::Secret;
 
@@ -47,11 +48,7 @@ pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, Lo
 
 async fn open(session: &mut Session, login: Login) -> Outcome {
     let (peer, tls) = (session.peer, session.io.is_encrypted());
-    let maildrop = match session.shared.accounts.open(login.account).await {
-        Ok(account) => Maildrop::open(account, login.address.clone()).await,
-        Err(error) => Err(error),
-    };
-    let maildrop = maildrop.inspect_err(|error| {
+    let maildrop = maildrop(session, &login).await.inspect_err(|error| {
         tracing::warn!(%peer, account = %login.account, user = login.address, %error, "an INBOX could not be opened");
     })?;
     tracing::info!(%peer, user = login.address, tls, "POP3 log-in");
@@ -59,4 +56,10 @@ async fn open(session: &mut Session, login: Login) -> Outcome {
     session.state = State::Transaction(Box::new(maildrop));
     session.ok(&format!("{count} messages"));
     Ok(())
+}
+
+async fn maildrop(session: &Session, login: &Login) -> Result<Maildrop, AccountError> {
+    let account = session.shared.accounts.open(login.account).await?;
+    let picture = session.shared.pictures.now(account.as_ref()).await?;
+    Ok(Maildrop::new(account, login.address.clone(), picture))
 }

@@ -11,27 +11,27 @@ use crate::pop3::session::Session;
 
 pub async fn run(session: &mut Session, number: u32) -> Outcome {
     let message = session.maildrop()?.message(number)?;
-    let row = session.maildrop()?.row(message).await?;
-    send(session, &row, MultiLine::whole(), &format!("{} octets", message.octets)).await?;
-    session.maildrop()?.was_sent(number);
+    let item = session.maildrop()?.item(message).await?;
+    send(session, &item, MultiLine::whole(), &format!("{} octets", message.octets)).await?;
+    session.maildrop()?.was_sent(message);
     Ok(())
 }
 
 /// Sends a message while it is read: memory holds one piece, and the next is read when the client has taken it.
-pub async fn send(session: &mut Session, row: &Item, mut lines: MultiLine, text: &str) -> Outcome {
+pub async fn send(session: &mut Session, item: &Item, mut lines: MultiLine, text: &str) -> Outcome {
     let account = session.maildrop()?.account.clone();
     // The first piece before `+OK`: an error then still is an answer.
-    let mut piece = message::read(account.as_ref(), row, 0..row.size).await?;
+    let mut piece = message::read(account.as_ref(), item, 0..item.size).await?;
     session.ok(text);
     let mut offset = 0;
     loop {
         offset += piece.len() as u64;
         let more = lines.push(&piece, &mut session.io.output);
         session.io.flush_if_full().await?;
-        if !more || offset >= row.size {
+        if !more || offset >= item.size {
             break;
         }
-        piece = next(account.as_ref(), row, offset).await?;
+        piece = next(account.as_ref(), item, offset).await?;
     }
     lines.finish(&mut session.io.output);
     Ok(())
@@ -39,9 +39,9 @@ pub async fn send(session: &mut Session, row: &Item, mut lines: MultiLine, text:
 
 /// In the middle of a message there is no way to say that it can't be read on but to hang up: without the line with the
 /// dot, the client knows that it is not whole.
-async fn next(account: &dyn Account, row: &Item, offset: u64) -> Result<Bytes, Fail> {
-    message::read(account, row, offset..row.size).await.map_err(|error| {
-        tracing::warn!(account = %account.id(), blob = %row.blob, %error, "a message broke off while it was sent");
+async fn next(account: &dyn Account, item: &Item, offset: u64) -> Result<Bytes, Fail> {
+    message::read(account, item, offset..item.size).await.map_err(|error| {
+        tracing::warn!(account = %account.id(), blob = %item.blob, %error, "a message broke off while it was sent");
         Disconnect::Io(std::io::Error::other(error)).into()
     })
 }

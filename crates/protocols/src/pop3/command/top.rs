@@ -8,6 +8,6 @@ use crate::pop3::session::Session;
 
 pub async fn run(session: &mut Session, number: u32, lines: u64) -> Outcome {
     let message = session.maildrop()?.message(number)?;
-    let row = session.maildrop()?.row(message).await?;
-    retr::send(session, &row, MultiLine::top(lines), "The top of the message").await
+    let item = session.maildrop()?.item(message).await?;
+    retr::send(session, &item, MultiLine::top(lines), "The top of the message").await
 }
