@@ -8,7 +8,7 @@ use sterna_formats::mail::fold::{fold, words};
 use sterna_formats::mail::text::header_text;
 
 use super::index::{Document, Field, IndexBatch, IndexProgress, IndexedItem, SearchIndex};
-use super::look::{Stopped, Text, Wanted, each_text, summary};
+use super::look::{DOCUMENT_BYTES_MAX, Stopped, Text, Wanted, each_text, summary};
 use crate::{Change, ContainerKind, Cursor, Head, Item, ItemParts, Read, StoreError, UidSet};
 
 /// Changes in one batch.
@@ -19,7 +19,9 @@ pub const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Bytes of one piece of a message (its header, a text part) that are looked at. A message with a longer piece is
 /// indexed in part, and read by every search.
-pub const INDEXED_PIECE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub const INDEXED_PIECE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+const _: () = assert!(DOCUMENT_BYTES_MAX <= INDEXED_PIECE_BYTES_MAX);
 
 /// Different words of one message that are indexed; one with more is indexed in part.
 pub const INDEXED_WORDS_MAX: usize = 100_000;
@@ -145,7 +147,7 @@ fn document(read: &dyn Read, item: &Item) -> Result<Document, StoreError> {
     if let Some(subject) = &summary.envelope.subject {
         document.add(Field::Subject, &fold(&header_text(subject)));
     }
-    let wanted = Wanted { header: true, part_headers: true, body: true };
+    let wanted = Wanted { header: true, part_headers: true, body: true, documents: true };
     let looked = each_text(read, item, &summary, wanted, INDEXED_PIECE_BYTES_MAX, &mut |text| {
         match text {
             Text::Field { name, value } => {
@@ -160,6 +162,7 @@ fn document(read: &dyn Read, item: &Item) -> Result<Document, StoreError> {
                 document.add(Field::Header, value);
             }
             Text::Body(text) => document.add(Field::Body, text),
+            Text::Document(text) => document.add(Field::Document, text),
         }
         if document.is_partial { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });

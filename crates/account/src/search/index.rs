@@ -24,6 +24,8 @@ pub enum Field {
     Header,
     /// In its texts.
     Body,
+    /// In the texts of attached documents.
+    Document,
 }
 
 impl Field {

@@ -2,15 +2,16 @@
 //! that they can't disagree.
 //!
 //! A message is read piece by piece: its header, then one text part after the other. Attachments that are no texts are
-//! not read at all.
+//! read only for their texts, when these are wanted.
 
 use std::ops::{ControlFlow, Range};
 
 use bytes::{Bytes, BytesMut};
 use sterna_base::limits::BLOB_CHUNK_BYTES;
+use sterna_formats::mail::file_name::encoded_file_name;
 use sterna_formats::mail::fold::fold;
 use sterna_formats::mail::text::{body_texts, header_text};
-use sterna_formats::mail::{Part, PartBody, Scanner, Summary, fields};
+use sterna_formats::mail::{Part, PartBody, Scanner, Summary, fields, office, transfer};
 
 use crate::{Item, Read, StoreError};
 
@@ -32,6 +33,8 @@ pub enum Text<'a> {
     },
     /// A text of the body.
     Body(&'a str),
+    /// The text of an attached document.
+    Document(&'a str),
 }
 
 /// What of a message is wanted.
@@ -43,7 +46,12 @@ pub struct Wanted {
     pub part_headers: bool,
     /// Its texts.
     pub body: bool,
+    /// The texts of attached documents.
+    pub documents: bool,
 }
+
+/// Longest attached document, as it is encoded, that is looked into.
+pub const DOCUMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// Why the texts of a message were not all looked at.
 #[derive(Debug)]
@@ -96,14 +104,32 @@ pub fn each_text(
     }
     let mut pieces = Vec::new();
     pieces_of(&summary.root, true, &mut pieces);
-    for (kind, range) in pieces {
-        let is_wanted = if kind == Kind::PartHeader { wanted.part_headers } else { wanted.body };
+    for (kind, part) in pieces {
+        let range = match kind {
+            Kind::PartHeader | Kind::InnerHeader => part.header_start..part.body_start,
+            Kind::Text => part.header_start..part.end,
+            Kind::Document => part.body_start..part.end,
+        };
+        let is_wanted = match kind {
+            Kind::PartHeader => wanted.part_headers,
+            Kind::InnerHeader | Kind::Text => wanted.body,
+            Kind::Document => wanted.documents,
+        };
         if !is_wanted || range.is_empty() {
             continue;
         }
         let bytes = piece(read, item, range, piece_bytes_max)?;
         let shown = match kind {
-            Kind::PartHeader => each_field(&bytes, &mut |name, value| visit(Text::PartField { name, value })),
+            Kind::PartHeader => {
+                let mut show = |name: &[u8], value: &str| visit(Text::PartField { name, value });
+                let name = encoded_file_name(part);
+                let shown = name.map_or(ControlFlow::Continue(()), |name| show(b"filename", &fold(&name)));
+                if shown.is_break() { shown } else { each_field(&bytes, &mut show) }
+            }
+            Kind::Document => {
+                let document = office::text(&transfer::decode(part.encoding.as_deref(), &bytes));
+                document.map_or(ControlFlow::Continue(()), |text| visit(Text::Document(&fold(&text))))
+            }
             Kind::InnerHeader => each_field(&bytes, &mut |_, value| visit(Text::Body(value))),
             Kind::Text => body_texts(&bytes).iter().try_for_each(|text| visit(Text::Body(&fold(text)))),
         };
@@ -126,23 +152,27 @@ enum Kind {
     InnerHeader,
     /// A part with its header: a text, or a message that is itself encoded.
     Text,
+    /// What may be an office document.
+    Document,
 }
 
 /// The pieces of a body in which there may be text, in their order.
-fn pieces_of(part: &Part, is_message: bool, pieces: &mut Vec<(Kind, Range<u64>)>) {
+fn pieces_of<'a>(part: &'a Part, is_message: bool, pieces: &mut Vec<(Kind, &'a Part)>) {
     if !is_message {
-        pieces.push((Kind::PartHeader, part.header_start..part.body_start));
+        pieces.push((Kind::PartHeader, part));
     }
     match &part.body {
         PartBody::Multipart(parts) => parts.iter().for_each(|part| pieces_of(part, false, pieces)),
         PartBody::Message(inner) => {
-            pieces.push((Kind::InnerHeader, inner.1.header_start..inner.1.body_start));
+            pieces.push((Kind::InnerHeader, &inner.1));
             pieces_of(&inner.1, true, pieces);
         }
         PartBody::Single => {
             let media_type = &part.content_type.media_type;
             if media_type.eq_ignore_ascii_case(b"text") || media_type.eq_ignore_ascii_case(b"message") {
-                pieces.push((Kind::Text, part.header_start..part.end));
+                pieces.push((Kind::Text, part));
+            } else if media_type.eq_ignore_ascii_case(b"application") && part.body_size() <= DOCUMENT_BYTES_MAX {
+                pieces.push((Kind::Document, part));
             }
         }
     }

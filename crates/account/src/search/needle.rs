@@ -50,6 +50,11 @@ impl<'a> Needle<'a> {
         matches!(self.filter, Filter::Body(_) | Filter::Text(_))
     }
 
+    /// Whether it may be in attached documents: strict searches are for what users see of a message itself.
+    pub fn wants_documents(&self) -> bool {
+        self.wants_body() && self.missing.is_some()
+    }
+
     /// Looks through a text, and says whether it was found by now.
     pub fn is_in(&mut self, text: &Text<'_>) -> bool {
         let value = match (self.filter, text) {
@@ -62,6 +67,7 @@ impl<'a> Needle<'a> {
                 *value
             }
             (Filter::Body(_) | Filter::Text(_), Text::Body(text)) => *text,
+            (Filter::Body(_) | Filter::Text(_), Text::Document(text)) if self.missing.is_some() => *text,
             _ => return false,
         };
         if self.missing.is_some() { self.meets(value) } else { value.contains(&self.text) }

@@ -286,6 +286,7 @@ impl Search<'_> {
             header: needles.iter().any(Needle::wants_header),
             part_headers: needles.iter().any(Needle::wants_part_headers),
             body: needles.iter().any(Needle::wants_body),
+            documents: needles.iter().any(Needle::wants_documents),
         };
         let mut answer = None;
         each_text(self.read, item, &summary, wanted, piece_bytes_max, &mut |text| {

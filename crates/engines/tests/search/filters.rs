@@ -81,12 +81,32 @@ fn needle() -> impl Strategy<Value = String> {
     })
 }
 
+/// An OpenDocument file with this text, not packed.
+pub fn document(text: &str) -> Vec<u8> {
+    let (name, xml) = ("content.xml", format!("<text:p>{text}</text:p>"));
+    let mut fields = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    fields.extend_from_slice(&(xml.len() as u32).to_le_bytes());
+    fields.extend_from_slice(&(xml.len() as u32).to_le_bytes());
+    fields.extend_from_slice(&[name.len() as u8, 0, 0, 0]);
+    let mut archive = [b"PK\x03\x04", &fields[..], name.as_bytes(), xml.as_bytes()].concat();
+    let directory_at = archive.len() as u32;
+    archive.extend([b"PK\x01\x02\x14\0", &fields[..], &[0; 14], name.as_bytes()].concat());
+    archive.extend([b"PK\x05\x06", &[0; 12][..], &directory_at.to_le_bytes(), &[0, 0]].concat());
+    archive
+}
+
 fn message() -> impl Strategy<Value = Vec<u8>> {
     (text(), text(), text(), any::<u8>()).prop_map(|(subject, from, body, form)| {
         let header = |text: &str| text.replace("\r\n ", "\r\n\t");
         let (subject, from) = (header(&subject), header(&from));
         let head = format!("Subject: {subject}\r\nFrom: {from}\r\nTo: ana@x.test\r\nX-Id: {from}\r\n");
-        match form % 4 {
+        if form % 5 == 4 {
+            let head = format!(
+                "{head}Content-Type: application/vnd.oasis.opendocument.text; name*=utf-8''%C3%A9t%C3%A9\r\n\r\n"
+            );
+            return [head.as_bytes(), &document(&body)].concat();
+        }
+        match form % 5 {
             0 => format!("{head}Content-Type: text/plain; charset=utf-8\r\n\r\n{body}"),
             1 => format!("{head}\r\n{body}\r\n{subject}"),
             2 => format!(

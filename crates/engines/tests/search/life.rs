@@ -6,6 +6,7 @@ use sterna_account::{Engine, FlagAction, FlagSet, Mutation, StoreError, SystemFl
 use sterna_base::Uid;
 
 use crate::bed::{ACCOUNT, Bed, INBOX, TRASH};
+use crate::filters::document;
 
 fn message(n: usize) -> Vec<u8> {
     format!("Subject: Tern {n}\r\nFrom: ana{n}@x.test\r\n\r\nEvery message flies, this one is word{n}.\r\n")
@@ -58,6 +59,26 @@ fn words_inside_words_need_no_reading() {
         assert_eq!((found.sure.len(), found.perhaps.len()), (sure, perhaps), "{text}");
     }
     assert_eq!(bed.indexed(&Filter::Text("ana1".into())).len(), 11);
+}
+
+#[test]
+fn documents_are_for_fuzzy_searches_and_names_for_all() {
+    let mut bed = Bed::new();
+    let head = b"Subject: plan\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
+        Content-Type: application/vnd.oasis.opendocument.text\r\n\
+        Content-Disposition: attachment; filename*=utf-8''Gr%C3%BC%C3%9Fe.odt\r\n\r\n";
+    bed.append(&[head, &document("Kingfishers &amp; terns")[..], b"\r\n--b--\r\n"].concat());
+    bed.append(b"Subject: other\r\n\r\nnothing");
+    bed.feed();
+    for (filter, found) in [
+        (Filter::Text("kingfisher".into()), &[][..]),
+        (Filter::Fuzzy(Box::new(Filter::Text("kingfisher tern".into()))), &[1]),
+        (Filter::Fuzzy(Box::new(Filter::Body("kingfisher".into()))), &[1]),
+        (Filter::Text("grusse.odt".into()), &[1]),
+        (Filter::Body("grusse".into()), &[]),
+    ] {
+        assert_eq!((bed.indexed(&filter), bed.read(&filter)), (found.to_vec(), found.to_vec()), "{filter:?}");
+    }
 }
 
 #[test]

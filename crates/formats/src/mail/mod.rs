@@ -7,9 +7,11 @@
 pub mod address_list;
 pub mod charset;
 pub mod encoded_word;
+pub mod file_name;
 pub mod fold;
 pub mod header;
 pub mod media_type;
+pub mod office;
 pub mod preview;
 pub mod scanner;
 pub mod stem;

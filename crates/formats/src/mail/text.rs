@@ -41,11 +41,7 @@ fn collect(message: &[u8], part: &Part, depth: usize, texts: &mut Vec<String>) {
         PartBody::Single => {
             let kind = &part.content_type;
             let body = range(message, part.body_start, part.end);
-            let decoded = match part.encoding.as_deref().map(<[u8]>::to_ascii_lowercase).as_deref() {
-                Some(b"base64") => transfer::base64(body),
-                Some(b"quoted-printable") => transfer::quoted_printable(body),
-                _ => body.to_vec(),
-            };
+            let decoded = transfer::decode(part.encoding.as_deref(), body);
             if kind.media_type.eq_ignore_ascii_case(b"text") {
                 texts.push(charset::decode(kind.parameter("charset"), &decoded));
             } else if kind.is("message", "rfc822") || kind.is("message", "global") {

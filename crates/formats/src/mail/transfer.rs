@@ -23,6 +23,15 @@ pub fn quoted_printable(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
+/// A body in a transfer encoding, as a header names it; one that nobody knows is taken as it is.
+pub fn decode(encoding: Option<&[u8]>, body: &[u8]) -> Vec<u8> {
+    match encoding.map(<[u8]>::to_ascii_lowercase).as_deref() {
+        Some(b"base64") => base64(body),
+        Some(b"quoted-printable") => quoted_printable(body),
+        _ => body.to_vec(),
+    }
+}
+
 /// Decodes base64 (RFC 2045 section 6.8): what is not of its alphabet is passed over, as that section wants, and
 /// padding in the middle begins anew.
 pub fn base64(text: &[u8]) -> Vec<u8> {

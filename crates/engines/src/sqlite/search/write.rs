@@ -23,6 +23,7 @@ pub fn letter(field: Field) -> char {
         Field::Subject => 's',
         Field::Header => 'h',
         Field::Body => 'b',
+        Field::Document => 'a',
     }
 }
 
