@@ -2,7 +2,6 @@
 //! large one doesn't keep the others waiting. No commit waits for it.
 
 use std::collections::{BTreeSet, HashSet};
-use std::future::Future;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,17 +10,14 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{LocalAccount, LocalAccounts};
-use crate::AccountError;
 use crate::search::{Fed, IndexProgress, IndexStatus};
+use crate::{AccountError, StoreError};
 
 /// How long after a change an account is fed: what comes meanwhile is one batch. A search reads what is not fed.
 const FEED_DELAY: Duration = Duration::from_millis(1000);
 
 /// How long an account waits whose index could not be fed.
 const FEED_AGAIN: Duration = Duration::from_secs(60);
-
-/// Accounts that are fed at the same time.
-const FEEDERS: usize = 1;
 
 /// The pause after a batch when there is more, as a part of the time that the batch took: the disk and the processor
 /// are the users' first.
@@ -95,20 +91,9 @@ pub struct SearchStatus {
 }
 
 impl LocalAccounts {
-    /// Feeds the indexes of this node's accounts for as long as it is polled.
+    /// Feeds the indexes of this node's accounts for as long as it is polled, one at a time: the processors are for
+    /// those who wait.
     pub async fn feed_indexes(&self) {
-        let feeders = (0..FEEDERS).map(|_| self.feeder());
-        let mut feeders: Vec<_> = feeders.map(Box::pin).collect();
-        std::future::poll_fn(|context| {
-            for feeder in &mut feeders {
-                let _ = feeder.as_mut().poll(context);
-            }
-            std::task::Poll::<()>::Pending
-        })
-        .await;
-    }
-
-    async fn feeder(&self) {
         let queue = self.shared.feeds.clone();
         loop {
             let account = queue.next().await;
@@ -123,6 +108,10 @@ impl LocalAccounts {
                     queue.mark_at(account, Instant::now());
                 }
                 Ok(_) | Err(AccountError::NoSuchAccount(_)) => {}
+                // Whoever writes mail says so; the index waits for room quietly.
+                Err(AccountError::Store(StoreError::DiskFull(_))) => {
+                    queue.mark_at(account, Instant::now() + FEED_AGAIN);
+                }
                 Err(error) => {
                     tracing::warn!(%account, %error, "the search index was not fed; searches read meanwhile");
                     queue.mark_at(account, Instant::now() + FEED_AGAIN);

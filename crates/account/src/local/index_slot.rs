@@ -71,6 +71,10 @@ impl IndexSlot {
         }
         let answer = question(index.as_deref(), &mut |error| trouble = Some(error));
         if let Some(error) = trouble {
+            if matches!(error, StoreError::DiskFull(_)) {
+                // There is nothing wrong with it.
+                return answer;
+            }
             tracing::warn!(account = %self.account, %error, "the search index can't be used; it is made again");
             self.kept.lock().is_suspect = true;
             self.mark();
