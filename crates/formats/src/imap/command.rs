@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use super::SequenceSet;
 use super::date::Date;
+use super::notify::Notify;
 
 /// One command.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +82,8 @@ pub enum Body {
     SetQuota,
     /// ESEARCH (RFC 7377); it may be used without a mailbox that is selected
     Esearch { sources: Vec<SearchSource>, search: Search },
+    /// NOTIFY (RFC 5465)
+    Notify(Notify),
     /// IDLE
     Idle,
     /// CHECK
@@ -145,6 +148,7 @@ impl Body {
             Body::GetQuotaRoot(_) => "GETQUOTAROOT",
             Body::SetQuota => "SETQUOTA",
             Body::Esearch { .. } => "ESEARCH",
+            Body::Notify(_) => "NOTIFY",
             Body::Idle => "IDLE",
             Body::Check => "CHECK",
             Body::Close => "CLOSE",

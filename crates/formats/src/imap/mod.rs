@@ -10,6 +10,7 @@ pub mod date;
 pub mod envelope;
 pub mod frame;
 mod lexer;
+pub mod notify;
 mod parse;
 mod parse_fetch;
 mod parse_list;

@@ -94,6 +94,7 @@ fn with_arguments(lexer: &mut Lexer<'_>, name: &str) -> Result<Body> {
             Ok(Body::CancelUpdate(tags))
         }
         "ESEARCH" => lexer.parse_esearch(),
+        "NOTIFY" => lexer.parse_notify(),
         "SETACL" => {
             let mailbox = lexer.mailbox()?;
             let identifier = identifier(lexer)?;

@@ -61,7 +61,8 @@ impl Lexer<'_> {
         }
     }
 
-    fn fetch_att(&mut self) -> Result<FetchItem> {
+    /// `fetch-att`
+    pub fn fetch_att(&mut self) -> Result<FetchItem> {
         let name = self.take_while(|byte| byte.is_ascii_alphanumeric() || byte == b'.').to_ascii_uppercase();
         let whole =
             |form, text, peek| FetchItem::Section(SectionFetch { form, peek, part: Vec::new(), text, partial: None });

@@ -37,7 +37,8 @@ impl Lexer<'_> {
         Ok(Body::Esearch { sources, search: self.parse_search(true)? })
     }
 
-    fn filter_mailboxes(&mut self) -> Result<SearchSource> {
+    /// `filter-mailboxes`
+    pub fn filter_mailboxes(&mut self) -> Result<SearchSource> {
         // There are no scope options; what looks like some is none of these words.
         match self.atom()?.to_ascii_lowercase().as_str() {
             "selected" => Ok(SearchSource::Selected),
@@ -47,7 +48,7 @@ impl Lexer<'_> {
             "subtree" => self.one_or_more_mailbox().map(SearchSource::Subtree),
             "subtree-one" => self.one_or_more_mailbox().map(SearchSource::SubtreeOne),
             "mailboxes" => self.one_or_more_mailbox().map(SearchSource::Mailboxes),
-            _ => self.error("mailboxes to search"),
+            _ => self.error("which mailboxes"),
         }
     }
 

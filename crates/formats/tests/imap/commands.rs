@@ -122,7 +122,7 @@ fn what_is_wrong_is_named_with_its_position() {
         ("a SETMETADATA x (/shared/vendor/x a)", 17, "the whole name of an entry"),
         ("a SETMETADATA x (/shared/a b)", 27, "a string"),
         ("a ESEARCH IN () ALL", 15, "mailboxes to search"),
-        ("a ESEARCH IN (nowhere) ALL", 21, "mailboxes to search"),
+        ("a ESEARCH IN (nowhere) ALL", 21, "which mailboxes"),
         ("a ESEARCH IN (mailboxes ()) ALL", 26, "1 to 1000 mailboxes"),
         ("a FETCH 0 FLAGS", 9, "a number above zero"),
         ("a FETCH 4294967296 FLAGS", 8, "a number below 2^32"),

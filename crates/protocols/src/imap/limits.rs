@@ -29,6 +29,9 @@ pub const HEADER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Pieces of a part up to this many bytes are decoded where they are read; larger ones on a blocking thread.
 pub const DECODED_AT_ONCE_BYTES: usize = 8 * 1024;
 
+/// Accounts that one session watches for NOTIFY: the user's own and those of others.
+pub const ACCOUNTS_WATCHED_MAX: usize = 32;
+
 /// Searches that one session keeps up to date.
 pub const CONTEXTS_MAX: usize = 16;
 

@@ -1,13 +1,15 @@
-//! Entries of METADATA that others changed, told without their values to who asked by ENABLE (RFC 5464 section 4.4): of
-//! all mailboxes of the user's own account, of the server, and of the selected mailbox when it is somebody else's.
+//! Entries of METADATA that others changed, told without their values. Who asked by ENABLE (RFC 5464 section 4.4) hears of
+//! all mailboxes of the user's own account, of the server, and of the selected mailbox when it is somebody else's; who
+//! asked by NOTIFY (RFC 5465 sections 5.6 and 5.7) of those that were meant.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use sterna_account::{Account, AccountError, Change, Container, ContainerKind, Cursor};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, ContainerId, Modseq};
+use sterna_formats::imap::notify::Event;
 use sterna_formats::imap::write;
 use tokio::sync::watch;
 
@@ -17,6 +19,9 @@ use super::session::Session;
 
 /// Commits of the session itself that are remembered until they are seen among the news.
 const OWN_MAX: usize = 1024;
+
+/// What NOTIFY calls such changes.
+const METADATA_EVENTS: [Event; 2] = [Event::MailboxMetadataChange, Event::ServerMetadataChange];
 
 /// What a session knows of entries.
 #[derive(Default)]
@@ -50,36 +55,69 @@ impl Session {
     /// # Errors
     /// When an account can't be asked.
     pub async fn tell_metadata(&mut self) -> Result<(), AccountError> {
-        let Some(own) = self.user.as_ref().filter(|_| self.enabled.metadata).map(|user| user.account.clone()) else {
+        let all = self.enabled.metadata;
+        let is_wanted = all || METADATA_EVENTS.iter().any(|event| self.watching.wants(event));
+        let Some(own) = self.user.as_ref().filter(|_| is_wanted).map(|user| user.account.clone()) else {
             return Ok(());
         };
-        let selected = self.selected.as_ref().filter(|selected| selected.account.id() != own.id());
-        let selected = selected.map(|selected| (selected.account.clone(), selected.id, selected.name.clone()));
-        if let Some((account, id, name)) = selected {
-            let mut changed = self.changed_entries(&account).await?;
-            changed.retain(|about, _| *about == Some(id));
-            self.write_changed(&changed, |_| Some(name.clone()));
+        for account in self.others_told_of(&own) {
+            let changed = self.changed_entries(&account).await?;
+            let named = changed.into_iter().filter_map(|(about, entries)| {
+                let name = self.told_name(account.id(), about?, all)?;
+                Some((name, entries))
+            });
+            let named: Vec<_> = named.collect();
+            self.write_changed(named);
         }
         let changed = self.changed_entries(&own).await?;
         if changed.is_empty() {
             return Ok(());
         }
         let names = Names::of(&own.containers().await?);
-        let names: HashMap<ContainerId, String> = names.iter().map(|(name, of)| (of.id, name.to_owned())).collect();
-        self.write_changed(&changed, |about| about.map_or(Some(String::new()), |id| names.get(&id).cloned()));
+        let names: HashMap<ContainerId, &str> = names.iter().map(|(name, of)| (of.id, name)).collect();
+        let named = changed.into_iter().filter_map(|(about, entries)| {
+            let name = match about {
+                None if all || self.watching.wants(&Event::ServerMetadataChange) => "",
+                None => return None,
+                Some(id) => names.get(&id)?,
+            };
+            let events = if name.is_empty() { &[] } else { self.watching.events(name, true) };
+            let is_wanted = all || name.is_empty() || events.contains(&Event::MailboxMetadataChange);
+            is_wanted.then(|| (name.to_owned(), entries))
+        });
+        let named: Vec<_> = named.collect();
+        self.write_changed(named);
         Ok(())
     }
 
-    fn write_changed(&mut self, changed: &Changed, name_of: impl Fn(Option<ContainerId>) -> Option<String>) {
+    /// Accounts of others of which something may be told: that of the selected mailbox, and those that are watched.
+    fn others_told_of(&self, own: &Arc<dyn Account>) -> Vec<Arc<dyn Account>> {
+        let selected = self.selected.iter().map(|selected| selected.account.clone());
+        let watched = self.watching.accounts.iter().map(|watched| watched.mailboxes.account.clone());
+        let mut known = HashSet::from([own.id()]);
+        selected.chain(watched).filter(|account| known.insert(account.id())).collect()
+    }
+
+    /// The name of a mailbox of somebody else, if its entries are told of.
+    fn told_name(&self, account: AccountId, id: ContainerId, all: bool) -> Option<String> {
+        let selected = self.selected.as_ref().filter(|selected| all && selected.id == id);
+        if let Some(selected) = selected.filter(|selected| selected.account.id() == account) {
+            return Some(selected.name.clone());
+        }
+        let watched = self.watching.accounts.iter().find(|watched| watched.mailboxes.account.id() == account)?;
+        let name = watched.names.get(&id)?;
+        self.watching.events(name, false).contains(&Event::MailboxMetadataChange).then(|| name.clone())
+    }
+
+    fn write_changed(&mut self, changed: Vec<(String, BTreeSet<String>)>) {
         let utf8 = self.enabled.utf8;
-        for (about, entries) in changed {
-            let Some(name) = name_of(*about) else { continue };
+        for (name, entries) in changed {
             let out: &mut BytesMut = &mut self.io.output;
             out.extend_from_slice(b"* METADATA ");
             write::mailbox(&name, utf8, out);
             for entry in entries {
                 out.extend_from_slice(b" ");
-                write::astring(entry, utf8, out);
+                write::astring(&entry, utf8, out);
             }
             out.extend_from_slice(b"\r\n");
         }

@@ -21,6 +21,8 @@ mod selected;
 mod session;
 mod updates;
 mod view;
+mod watched_news;
+mod watching;
 
 use std::sync::Arc;
 

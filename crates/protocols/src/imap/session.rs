@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BufMut;
 use sterna_account::{Account, AccountError, Committed, Mutation, Rights};
-use sterna_base::{AccountId, Modseq, OperationId, Uid};
+use sterna_base::{AccountId, ContainerId, Modseq, OperationId, Uid};
 use sterna_formats::imap::append::AppendVerb;
 use sterna_formats::imap::command::{Sort, Thread};
 use sterna_formats::imap::{Body, Frame, Framer, command, tag_of};
@@ -23,6 +23,7 @@ use super::reply::{Fail, Outcome, Reply, account_reply, concerns_operator, is_pa
 use super::rights;
 use super::selected::Selected;
 use super::updates;
+use super::watching::Watching;
 use crate::io::{Disconnect, Io, login_wait};
 use crate::sasl::{Exchange, Offers};
 
@@ -75,6 +76,8 @@ pub struct Session {
     pub(super) known: Option<Known>,
     /// What of METADATA it was told.
     pub metadata_news: MetadataNews,
+    /// What it asked to hear of by NOTIFY.
+    pub watching: Watching,
     /// The newest commits of this session: an account's news of them may come later than the answer.
     committed: HashMap<AccountId, Modseq>,
     pub failed_logins: u32,
@@ -110,6 +113,7 @@ impl Session {
             mailbox_gone: false,
             known: None,
             metadata_news: MetadataNews::default(),
+            watching: Watching::default(),
             committed: HashMap::new(),
             failed_logins: 0,
             offers: Offers::default(),
@@ -182,10 +186,38 @@ impl Session {
     async fn wait(&mut self) -> Result<(), Disconnect> {
         let wait = match (&self.user, self.io.input.is_empty()) {
             (None, _) => self.login_wait(),
+            (Some(_), true) if self.watching.is_on() => return self.wait_and_tell().await,
             (Some(_), true) => IDLE_WAIT,
             (Some(_), false) => LITERAL_WAIT,
         };
         self.io.fill(wait).await
+    }
+
+    /// Tells of news while the client says nothing (RFC 5465 section 3).
+    async fn wait_and_tell(&mut self) -> Result<(), Disconnect> {
+        let end = Instant::now() + IDLE_WAIT;
+        let news = self.watching.news.clone();
+        let mut selected = self.selected.as_ref().map(|selected| selected.account.watch());
+        let at_once = self.watching.selected.as_ref().is_some_and(|wanted| wanted.at_once);
+        while self.io.input.is_empty() {
+            if let Some(selected) = &mut selected {
+                selected.mark_unchanged();
+            }
+            if let Err(error) = self.tell_between(at_once).await {
+                tracing::debug!(peer = %self.peer, %error, "news could not be told");
+            }
+            let changed = async {
+                match &mut selected {
+                    Some(selected) => tokio::select! {
+                        Ok(()) = selected.changed() => {}
+                        () = news.notified() => {}
+                    },
+                    None => news.notified().await,
+                }
+            };
+            self.io.fill_or(end.saturating_duration_since(Instant::now()), changed).await?;
+        }
+        Ok(())
     }
 
     async fn command(&mut self, bytes: &[u8]) -> Result<(), Disconnect> {
@@ -272,6 +304,7 @@ impl Session {
             Body::GetQuotaRoot(mailbox) => commands::getquota::root(self, &mailbox).await,
             Body::SetQuota => commands::getquota::set(),
             Body::Esearch { sources, search } => commands::esearch::run(self, &sources, search).await,
+            Body::Notify(notify) => commands::notify::run(self, notify).await,
             Body::Idle => commands::idle::run(self).await,
             body if self.selected.is_some() || self.mailbox_gone => self.dispatch_selected(body).await,
             _ => Ok(Reply::bad("Select a mailbox first")),
@@ -366,6 +399,7 @@ impl Session {
         self.user = None;
         self.known = None;
         self.metadata_news = MetadataNews::default();
+        self.watching = Watching::default();
         self.committed.clear();
         self.enabled = Enabled::default();
         self.started = Instant::now();
@@ -385,19 +419,63 @@ impl Session {
     /// Refreshes the selected mailbox and writes what the client doesn't know.
     pub async fn tell(&mut self, expunge: bool) -> Result<(), AccountError> {
         self.refresh_selected().await?;
+        self.tell_selected(expunge).await?;
+        self.tell_watched().await?;
+        self.tell_metadata().await
+    }
+
+    /// The same between commands, when the client may be told at any time.
+    async fn tell_between(&mut self, expunge: bool) -> Result<(), AccountError> {
+        self.refresh_selected().await?;
+        if self.watching.selected.as_ref().is_some_and(|wanted| wanted.messages) {
+            self.tell_selected(expunge).await?;
+        }
+        self.tell_watched().await?;
+        self.tell_metadata().await
+    }
+
+    /// Writes what the client doesn't know of the selected mailbox, and wants to.
+    async fn tell_selected(&mut self, expunge: bool) -> Result<(), AccountError> {
+        // What this session did itself it hears of whatever it asked for: answers to commands are such news.
+        let is_own = self.selected.as_ref().is_some_and(|selected| {
+            self.committed_to(selected.account.as_ref()) > selected.position.flags.min(selected.position.expunges)
+        });
+        let wanted = self.watching.selected.as_ref().filter(|_| !is_own);
+        if wanted.is_some_and(|wanted| !wanted.messages) {
+            return Ok(());
+        }
+        let flags = wanted.is_none_or(|wanted| wanted.flags);
         self.begin_contexts(expunge);
         let mut known = Uid(0);
         if let Some(selected) = &mut self.selected {
             known = selected.position.next;
-            updates::write(selected, self.enabled, expunge, &mut self.io.output);
+            updates::write(selected, self.enabled, flags, expunge, &mut self.io.output);
             let next = selected.position.next;
             if next > known && !selected.read_only {
                 // Told of here, so not recent for whoever comes later (RFC 3501 section 2.3.2).
                 self.shared.registry.claim((selected.account.id(), selected.id), next);
             }
         }
-        self.update_contexts(known).await?;
-        self.tell_metadata().await
+        self.tell_new(known).await?;
+        self.update_contexts(known).await
+    }
+
+    /// What NOTIFY asked to fetch of messages from this UID on, which the client has just heard of.
+    async fn tell_new(&mut self, known: Uid) -> Result<(), AccountError> {
+        let Some(wanted) = self.watching.selected.as_ref().filter(|wanted| !wanted.items.is_empty()) else {
+            return Ok(());
+        };
+        let Some(selected) = self.selected.as_ref().filter(|selected| selected.position.next > known) else {
+            return Ok(());
+        };
+        let range = (known.0, selected.position.next.0.saturating_sub(1));
+        let new = selected.view.picture().pick(selected.position, &[range], true, Uid(0), usize::MAX);
+        let items = wanted.items.clone();
+        match commands::fetch::tell(self, &new, items).await {
+            Err(Fail::Account(error)) => Err(error),
+            // What can't be decoded is not told of; a client that is gone is found out by the next reading.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Takes in what is new in the selected mailbox, and leaves it when it was deleted or may not be read any more.
@@ -425,6 +503,11 @@ impl Session {
             updates::permanent_flags(selected, &mut self.io.output);
         }
         Ok(())
+    }
+
+    /// Whether this mailbox is the selected one.
+    pub fn has_selected(&self, account: &dyn Account, id: ContainerId) -> bool {
+        self.selected.as_ref().is_some_and(|selected| selected.id == id && selected.account.id() == account.id())
     }
 
     /// The newest commit of this session to an account.

@@ -11,15 +11,17 @@ use super::selected::Selected;
 use super::session::Enabled;
 
 /// Writes everything that the view knows and the client doesn't. Expunges only where `expunge` allows: not during
-/// FETCH, STORE and SEARCH, whose sequence numbers they would change (RFC 9051 section 7.5.1).
-pub fn write(selected: &mut Selected, enabled: Enabled, expunge: bool, out: &mut BytesMut) {
+/// FETCH, STORE and SEARCH, whose sequence numbers they would change (RFC 9051 section 7.5.1). Without `flags` changes
+/// of those are left for another time (RFC 5465).
+pub fn write(selected: &mut Selected, enabled: Enabled, flags: bool, expunge: bool, out: &mut BytesMut) {
     let view = selected.view.clone();
     let picture = view.picture();
     if picture.synced <= selected.position.flags && picture.synced <= selected.position.expunges {
         return;
     }
     new_keywords(selected, &picture, out);
-    for uid in picture.changed(selected.position) {
+    let changed = if flags { picture.changed(selected.position) } else { Vec::new() };
+    for uid in changed {
         if let Some(picked) = picture.find(uid, selected.position)
             && !selected.silent.contains(&picked.modseq)
         {
@@ -27,8 +29,10 @@ pub fn write(selected: &mut Selected, enabled: Enabled, expunge: bool, out: &mut
             fetch_flags(&picked, &picture.container.keywords, recent, enabled, enabled.condstore, out);
         }
     }
-    selected.position.flags = picture.synced;
-    selected.silent.clear();
+    if flags {
+        selected.position.flags = picture.synced;
+        selected.silent.clear();
+    }
     if expunge && enabled.vanished() {
         let gone = picture.vanished(selected.position);
         if !gone.is_empty() {

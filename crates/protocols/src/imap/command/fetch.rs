@@ -121,6 +121,19 @@ async fn set_seen(session: &mut Session, picked: &[Picked]) -> Result<(), Fail> 
     Ok(())
 }
 
+/// Tells these items of messages that nobody asked for with a command (RFC 5465 section 5.2), and never sets `\Seen`.
+pub async fn tell(session: &mut Session, picked: &[Picked], mut items: Vec<FetchItem>) -> Result<(), Fail> {
+    if !session.enabled.uid_only && !items.contains(&FetchItem::Uid) {
+        items.insert(0, FetchItem::Uid);
+    }
+    let needs = Needs::of(&items);
+    let step = if needs.body { STEP_BODIES } else { STEP_MESSAGES };
+    for some in picked.chunks(step) {
+        messages(session, some, &items, needs).await?;
+    }
+    Ok(())
+}
+
 /// Whether all of them are still there.
 async fn messages(session: &mut Session, picked: &[Picked], items: &[FetchItem], needs: Needs) -> Result<bool, Fail> {
     let selected = session.selected()?;

@@ -14,6 +14,7 @@ pub async fn run(session: &mut Session) -> Outcome {
     let mut watch = account.watch();
     // News of METADATA are of the user's own account, too.
     let mut own = session.account()?.watch();
+    let news = session.watching.news.clone();
     let end = Instant::now() + IDLE_WAIT;
     loop {
         watch.mark_unchanged();
@@ -37,6 +38,7 @@ pub async fn run(session: &mut Session) -> Outcome {
                 // Without a sender the node is ending; the session will be told.
                 Ok(()) = watch.changed() => {}
                 Ok(()) = own.changed(), if session.enabled.metadata => {}
+                () = news.notified() => {}
                 () = sleep(IDLE_NOTICE_EVERY) => notice = true,
             }
         };

@@ -251,6 +251,18 @@ fn has_subscribed_below(subscribed: &BTreeSet<String>, name: &str) -> bool {
     subscribed.range(start.clone()..).next().is_some_and(|other| other.starts_with(&start))
 }
 
+/// `* LIST (..) "/" name`, with the name that it had (RFC 5465 section 5.4).
+pub fn renamed_line(session: &mut Session, attributes: &[&str], name: &str, old: Option<&str>) {
+    let Some(old) = old else { return line(session, "LIST", attributes, name, false) };
+    let utf8 = session.enabled.utf8;
+    let out = &mut session.io.output;
+    out.extend_from_slice(format!("* LIST ({}) \"/\" ", attributes.join(" ")).as_bytes());
+    write::mailbox(name, utf8, out);
+    out.extend_from_slice(b" (\"OLDNAME\" (");
+    write::mailbox(old, utf8, out);
+    out.put_slice(b"))\r\n");
+}
+
 /// `* LIST (..) "/" name`; CHILDINFO says that a name is shown for the sake of those below it.
 pub fn line(session: &mut Session, response: &str, attributes: &[&str], name: &str, child_info: bool) {
     let utf8 = session.enabled.utf8;

@@ -30,6 +30,7 @@ pub mod lsub;
 pub mod metadata;
 pub mod myrights;
 pub mod namespace;
+pub mod notify;
 pub mod object_id;
 pub mod preview;
 pub mod rename;
