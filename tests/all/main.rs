@@ -68,6 +68,8 @@ mod messages;
 mod metadata;
 #[path = "../../crates/protocols/tests/imap/names.rs"]
 mod names;
+#[path = "../../crates/protocols/tests/imap/notify.rs"]
+mod notify;
 mod place;
 #[path = "../../crates/protocols/tests/imap/qresync.rs"]
 mod qresync;

@@ -26,7 +26,7 @@ pub struct Watching {
     /// Wakes a session that waits for its client.
     pub news: Arc<Notify>,
     /// Hand on the accounts' news; they end with this.
-    listening: JoinSet<()>,
+    pub listening: JoinSet<()>,
 }
 
 /// Events in the selected mailbox; none at all is what NONE asks for.

@@ -24,6 +24,7 @@ mod mailboxes;
 mod messages;
 mod metadata;
 mod names;
+mod notify;
 mod place;
 mod qresync;
 mod recent;

@@ -14,21 +14,21 @@ use crate::imap::session::Session;
 use crate::imap::watching::{SelectedEvents, Watched, Watching, is_below};
 
 pub async fn run(session: &mut Session, notify: Notify) -> Outcome {
-    let (status, groups) = match notify {
-        Notify::None => (false, Vec::new()),
-        Notify::Set { status, groups } => (status, groups),
+    let Notify::Set { status, groups } = notify else {
+        session.watching = Watching { selected: Some(SelectedEvents::default()), ..Watching::default() };
+        return Ok(Reply::ok("Nothing is told"));
     };
     if groups.iter().flat_map(|group| &group.events).any(|event| matches!(event, Event::Unknown(_))) {
         let known = format!("BADEVENT ({})", Event::NAMES.join(" "));
         return Ok(Reply::no("There are no such events here").code(known));
     }
-    // What has piled up is told as the client wanted it until now (section 3.1).
+    // What has piled up in the selected mailbox is told, whatever was asked for until now (section 3.1).
+    session.watching = Watching::default();
     session.tell(true).await?;
     let is_selected = |group: &EventGroup| !matches!(group.mailboxes, EventMailboxes::Others(_));
     let (selected, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_selected);
     let selected = Some(selected.first().map(SelectedEvents::of).unwrap_or_default());
-    let mut watching = Watching::default();
-    watching.selected = selected;
+    let mut watching = Watching { selected, ..Watching::default() };
     if others.iter().any(|group| !group.events.is_empty()) {
         watching.groups = others;
         if let Some(refused) = watch(session, &mut watching).await? {
