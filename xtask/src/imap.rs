@@ -95,6 +95,7 @@ const ENTRIES: &[Entry] = &[
         ("acls.rs", "GETACL"),
     ),
     built("4315", "UIDPLUS", &["UIDPLUS"], &["command/append.rs", "command/expunge.rs"], ("messages.rs", "APPENDUID")),
+    missing("4422", "EXTERNAL"),
     built(
         "4469",
         "Messages put together",
@@ -154,7 +155,13 @@ const ENTRIES: &[Entry] = &[
         &["command/metadata.rs", "command/getmetadata.rs", "command/setmetadata.rs", "metadata_news.rs"],
         ("metadata.rs", "SETMETADATA"),
     ),
-    missing("5465", "NOTIFY"),
+    built(
+        "5465",
+        "NOTIFY",
+        &["NOTIFY"],
+        &["command/notify.rs", "watching.rs", "watched_news.rs", "/crates/formats/src/imap/notify.rs"],
+        ("notify.rs", "NOTIFY SET"),
+    ),
     built("5819", "STATUS in LIST", &["LIST-STATUS"], &["command/list.rs"], ("listings.rs", "STATUS (")),
     built("5957", "SORT by display name", &["SORT=DISPLAY"], &["command/sort.rs"], ("sorts.rs", "DISPLAYFROM")),
     built(

@@ -257,6 +257,8 @@ pub struct Search {
     pub uid: bool,
     /// Which results; `None` without RETURN.
     pub returns: Option<SearchReturn>,
+    /// UPDATE (..): what to fetch of new messages that are found (RFC 5465 section 7).
+    pub update_items: Vec<FetchItem>,
     /// Whether a CHARSET was given at all, which UTF8=ACCEPT forbids (RFC 6855 section 3).
     pub has_charset: bool,
     /// A CHARSET that is neither UTF-8 nor US-ASCII: answer `NO [BADCHARSET (UTF-8)]`; there are no keys then.

@@ -144,7 +144,7 @@ impl Lexer<'_> {
         let name = self.atom()?;
         let known = Event::NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
         Ok(match known {
-            Some("MessageNew") => Event::MessageNew(self.new_message_items()?),
+            Some("MessageNew") => Event::MessageNew(self.optional_items()?),
             Some("MessageExpunge") => Event::MessageExpunge,
             Some("FlagChange") => Event::FlagChange,
             Some("MailboxName") => Event::MailboxName,
@@ -156,7 +156,7 @@ impl Lexer<'_> {
     }
 
     /// ` (fetch-att ..)`, if it is there.
-    fn new_message_items(&mut self) -> Result<Vec<FetchItem>> {
+    pub fn optional_items(&mut self) -> Result<Vec<FetchItem>> {
         let mut ahead = self.clone_position();
         if !(ahead.take(b' ') && ahead.take(b'(')) {
             return Ok(Vec::new());

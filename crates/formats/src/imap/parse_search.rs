@@ -1,6 +1,6 @@
 //! SEARCH: keys, charset and results.
 
-use super::command::{Body, DateTest, PartialRange, Search, SearchKey, SearchReturn, SearchSource};
+use super::command::{Body, DateTest, FetchItem, PartialRange, Search, SearchKey, SearchReturn, SearchSource};
 use super::date::parse_date;
 use super::lexer::{DEPTH_MAX, Lexer, Result};
 
@@ -13,14 +13,15 @@ const KEYS_MAX: usize = 1000;
 impl Lexer<'_> {
     /// What follows SEARCH.
     pub fn parse_search(&mut self, uid: bool) -> Result<Search> {
-        let returns = self.search_returns()?;
+        let (returns, update_items) = self.search_returns()?;
         let mut charset = None;
         if self.keyword("CHARSET") {
             self.sp()?;
             charset = Some(self.astring()?);
             self.sp()?;
         }
-        self.search_keys(uid, returns, charset.as_deref())
+        let search = self.search_keys(uid, charset.as_deref())?;
+        Ok(Search { returns, update_items, ..search })
     }
 
     /// What follows ESEARCH (RFC 7377 section 4): the selected mailbox when none is named.
@@ -59,38 +60,39 @@ impl Lexer<'_> {
     }
 
     /// `RETURN (..)` and a space, if it is there.
-    pub fn search_returns(&mut self) -> Result<Option<SearchReturn>> {
+    pub fn search_returns(&mut self) -> Result<(Option<SearchReturn>, Vec<FetchItem>)> {
         if !self.keyword("RETURN") {
-            return Ok(None);
+            return Ok((None, Vec::new()));
         }
         self.sp()?;
-        let returns = self.search_return()?;
+        let (returns, update_items) = self.search_return()?;
         self.sp()?;
-        Ok(Some(returns))
+        Ok((Some(returns), update_items))
     }
 
     /// The keys, in this charset.
-    pub fn search_keys(&mut self, uid: bool, returns: Option<SearchReturn>, charset: Option<&[u8]>) -> Result<Search> {
+    pub fn search_keys(&mut self, uid: bool, charset: Option<&[u8]>) -> Result<Search> {
+        let (returns, update_items) = (None, Vec::new());
         let has_charset = charset.is_some();
         let is_known =
             |charset: &[u8]| [&b"UTF-8"[..], b"US-ASCII"].iter().any(|known| charset.eq_ignore_ascii_case(known));
         if !charset.is_none_or(is_known) {
             // The keys can't be read then; the answer is NO and not BAD (RFC 9051 section 6.4.4).
             self.take_rest();
-            return Ok(Search { uid, returns, has_charset, unknown_charset: true, keys: Vec::new() });
+            return Ok(Search { uid, returns, update_items, has_charset, unknown_charset: true, keys: Vec::new() });
         }
         let mut keys = Vec::new();
         let mut count = 0;
         loop {
             keys.push(self.search_key(0, &mut count)?);
             if !self.take(b' ') {
-                return Ok(Search { uid, returns, has_charset, unknown_charset: false, keys });
+                return Ok(Search { uid, returns, update_items, has_charset, unknown_charset: false, keys });
             }
         }
     }
 
-    fn search_return(&mut self) -> Result<SearchReturn> {
-        let mut returns = SearchReturn::default();
+    fn search_return(&mut self) -> Result<(SearchReturn, Vec<FetchItem>)> {
+        let (mut returns, mut update_items) = (SearchReturn::default(), Vec::new());
         self.list(|lexer| {
             match lexer.atom()?.to_ascii_uppercase().as_str() {
                 "MIN" => returns.min = true,
@@ -98,7 +100,10 @@ impl Lexer<'_> {
                 "ALL" => returns.all = true,
                 "COUNT" => returns.count = true,
                 "SAVE" => returns.save = true,
-                "UPDATE" => returns.update = true,
+                "UPDATE" => {
+                    returns.update = true;
+                    update_items = lexer.optional_items()?;
+                }
                 "CONTEXT" => returns.context = true,
                 "RELEVANCY" => returns.relevancy = true,
                 "PARTIAL" if returns.partial.is_none() => {
@@ -115,7 +120,7 @@ impl Lexer<'_> {
         if returns.all && returns.partial.is_some() {
             return self.error("ALL or PARTIAL, not both");
         }
-        Ok(returns)
+        Ok((returns, update_items))
     }
 
     /// `partial-range` of RFC 9394.

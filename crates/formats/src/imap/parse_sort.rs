@@ -9,14 +9,14 @@ const CRITERIA_MAX: usize = 16;
 impl Lexer<'_> {
     /// What follows SORT.
     pub fn parse_sort(&mut self, uid: bool) -> Result<Sort> {
-        let returns = self.search_returns()?;
+        let (returns, update_items) = self.search_returns()?;
         let criteria = self.list(Lexer::sort_criterion)?;
         if criteria.is_empty() || criteria.len() > CRITERIA_MAX {
             return self.error("1 to 16 sort criteria");
         }
         self.sp()?;
         let search = self.charset_and_keys(uid)?;
-        Ok(Sort { criteria, search: Search { returns, ..search } })
+        Ok(Sort { criteria, search: Search { returns, update_items, ..search } })
     }
 
     fn sort_criterion(&mut self) -> Result<SortCriterion> {
@@ -55,6 +55,6 @@ impl Lexer<'_> {
     fn charset_and_keys(&mut self, uid: bool) -> Result<Search> {
         let charset = self.astring()?;
         self.sp()?;
-        self.search_keys(uid, None, Some(&charset))
+        self.search_keys(uid, Some(&charset))
     }
 }

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use bytes::BytesMut;
 use sterna_account::{AccountError, UidSet};
 use sterna_base::Uid;
+use sterna_formats::imap::command::FetchItem;
 use sterna_formats::imap::write;
 
+use super::command::fetch;
 use super::command::search::Program;
 use super::command::search_result;
 use super::limits::CONTEXTS_MAX;
@@ -23,6 +25,8 @@ pub struct Context {
     /// Whether its client counts in UIDs.
     uid: bool,
     program: Program,
+    /// What to fetch of new messages that are found (RFC 5465 section 7).
+    items: Vec<FetchItem>,
     /// What the client knows of the result.
     members: BTreeSet<Uid>,
     /// Messages that are to be looked at again.
@@ -43,7 +47,13 @@ impl Selected {
 
 impl Session {
     /// Keeps a search up to date from here on; NOUPDATE when there are too many.
-    pub fn keep_context(&mut self, program: Program, uid: bool, found: &[Picked]) -> Result<(), Fail> {
+    pub fn keep_context(
+        &mut self,
+        program: Program,
+        uid: bool,
+        items: Vec<FetchItem>,
+        found: &[Picked],
+    ) -> Result<(), Fail> {
         let tag = self.tag.clone();
         let selected = self.selected()?;
         if selected.contexts.len() >= CONTEXTS_MAX {
@@ -51,7 +61,7 @@ impl Session {
             return Ok(());
         }
         let members = found.iter().map(|picked| picked.uid).collect();
-        selected.contexts.push(Context { tag, uid, program, members, open: BTreeSet::new() });
+        selected.contexts.push(Context { tag, uid, program, items, members, open: BTreeSet::new() });
         Ok(())
     }
 
@@ -108,7 +118,16 @@ impl Session {
             }
             let open: UidSet = context.open.iter().copied().collect();
             match context.program.find_among(self, &open).await {
-                Ok(found) => context.apply(&found, |uid| view.picture().find(uid, position), &mut self.io.output),
+                Ok(found) => {
+                    // Before the result says that they are in it.
+                    if !context.items.is_empty() {
+                        let new: Vec<Picked> = found.iter().filter(|picked| picked.uid >= next).copied().collect();
+                        if let Err(Fail::Account(error)) = fetch::tell(self, &new, context.items.clone()).await {
+                            answer = Err(error);
+                        }
+                    }
+                    context.apply(&found, |uid| view.picture().find(uid, position), &mut self.io.output);
+                }
                 Err(Fail::Account(error)) => answer = Err(error),
                 // The client is gone, which the next reading will find out.
                 Err(_) => {}

@@ -1,6 +1,6 @@
-//! Entries of METADATA that others changed, told without their values. Who asked by ENABLE (RFC 5464 section 4.4) hears of
-//! all mailboxes of the user's own account, of the server, and of the selected mailbox when it is somebody else's; who
-//! asked by NOTIFY (RFC 5465 sections 5.6 and 5.7) of those that were meant.
+//! Entries of METADATA that others changed, told without their values. Who asked by ENABLE (RFC 5464 section 4.4)
+//! hears of all mailboxes of the user's own account, of the server, and of the selected mailbox when it is somebody
+//! else's; who asked by NOTIFY (RFC 5465 sections 5.6 and 5.7) of those that were meant.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

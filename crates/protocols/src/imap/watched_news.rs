@@ -47,10 +47,9 @@ impl Session {
         let mut answer = Ok(());
         for at in 0..watching.accounts.len() {
             let mut watched = watching.accounts.remove(at);
-            match self.tell_account(&mut watching, &mut watched).await {
-                Err(Fail::Account(error)) => answer = Err(error),
-                // The client is gone, which the next reading will find out.
-                Ok(()) | Err(_) => {}
+            // A client that is gone is found out by the next reading.
+            if let Err(Fail::Account(error)) = self.tell_account(&mut watching, &mut watched).await {
+                answer = Err(error);
             }
             watching.accounts.insert(at, watched);
         }

@@ -180,6 +180,28 @@ async fn mailboxes_of_others_are_watched_as_far_as_they_may_be_read() {
 }
 
 #[tokio::test]
+async fn what_is_found_of_new_messages_is_fetched_with_the_result() {
+    let server = Server::start().await;
+    let (mut one, mut two) = (server.login().await, server.login().await);
+    one.say(
+        r#"
+        C: a SELECT INBOX
+        S: ...
+        S: a OK *
+        C: b SEARCH RETURN (COUNT UPDATE (UID RFC822.SIZE)) SUBJECT boss
+        S: * ESEARCH (TAG "b") COUNT 0
+        S: b OK *
+        C: c SEARCH RETURN (UPDATE ()) ALL
+        S: c BAD *
+    "#,
+    )
+    .await;
+    two.say("C: a APPEND INBOX {15+}\nC: Subject: boss\\r\\n\nS: a OK *").await;
+    one.say("C: d NOOP\nS: ...\nS: * 1 FETCH (UID 1 RFC822.SIZE 15)\nS: * ESEARCH (TAG \"b\") ADDTO (0 1)\nS: d OK *")
+        .await;
+}
+
+#[tokio::test]
 async fn idle_tells_the_same() {
     let server = Server::start().await;
     let (mut one, mut two) = (server.login().await, server.login().await);

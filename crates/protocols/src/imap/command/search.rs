@@ -36,7 +36,7 @@ pub async fn run(session: &mut Session, search: Search) -> Outcome {
     if let Some(refused) = refuse_charset(session, &search)? {
         return Ok(refused);
     }
-    let Search { uid, returns, keys, .. } = search;
+    let Search { uid, returns, update_items, keys, .. } = search;
     let updates = returns.is_some_and(|returns| returns.update);
     let tag = session.tag.clone();
     if updates && session.selected()?.has_context(&tag) {
@@ -47,7 +47,7 @@ pub async fn run(session: &mut Session, search: Search) -> Outcome {
     let scores = search_result::scores(session, &program, returns, &found).await?;
     search_result::respond(session, "SEARCH", uid, returns, &found, scores, program.has_modseq)?;
     if updates {
-        session.keep_context(program, uid, &found)?;
+        session.keep_context(program, uid, update_items, &found)?;
     }
     Ok(Reply::ok("Done"))
 }
