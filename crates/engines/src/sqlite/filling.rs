@@ -1,5 +1,5 @@
 //! A copy that is filled for the first time: nobody relies on it before it was equal to its source once, so its pages
-//! are not flushed one by one (decision 23).
+//! are not flushed one by one (decision 25).
 //!
 //! What is flushed page by page is written twice, to the log and to the file. Without that the log is written over
 //! again and again in the system's memory, and mostly never reaches the disk. The price: a power cut may leave a file
