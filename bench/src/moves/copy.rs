@@ -31,7 +31,10 @@ const QUIET: Duration = Duration::from_secs(30);
 /// How often each of the others writes.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Measures all of it with an account of so many messages.
+/// Messages of the account that is moved while others are watched: enough for a minute or more.
+const MOVED_BESIDE_OTHERS: u32 = 20_000;
+
+/// Measures how fast an account of so many messages is carried.
 pub fn run(folder: &Path, messages: u32) -> Result<()> {
     let rsync = with_rsync(&folder.join("copy"), messages)?;
     let mut server = sterna::Sterna::start(&folder.join("sterna-copy"), sterna::Layout::ThreeNodes)?;
@@ -47,7 +50,6 @@ pub fn run(folder: &Path, messages: u32) -> Result<()> {
     println!("  sterna account move      {sterna:>7.1} s  {:>6.0} MB/s", megabytes / sterna);
     println!("  rsync -a of Cyrus' spool {rsync:>7.1} s  {:>6.0} MB/s", megabytes / rsync);
     println!("  rsync : sterna           {:>7.2} (above one: Sterna is faster)", rsync / sterna);
-    others(&mut server)?;
     server.stop()
 }
 
@@ -88,8 +90,16 @@ fn move_away(server: &mut sterna::Sterna, round: usize) -> Result<f64> {
     Ok(seconds)
 }
 
-/// Latency of the other users' writes while nothing is moved and while the large account is.
-fn others(server: &mut sterna::Sterna) -> Result<()> {
+/// Latency of the other users' writes while nothing is moved and while a large account is.
+pub fn others(folder: &Path) -> Result<()> {
+    let mut server = sterna::Sterna::start(&folder.join("sterna-others"), sterna::Layout::ThreeNodes)?;
+    eprint_progress("sterna: filling");
+    fill(&mut server, MOVED_BESIDE_OTHERS)?;
+    watch(&mut server)?;
+    server.stop()
+}
+
+fn watch(server: &mut sterna::Sterna) -> Result<()> {
     for user in OTHERS {
         let (login, password) = server.login(user);
         Imap::login(server.imap(), &login, &password)?.append("INBOX", &message_of(u64::from(user), 1000))?;
@@ -107,8 +117,7 @@ fn others(server: &mut sterna::Sterna) -> Result<()> {
         std::thread::park_timeout(QUIET);
         let quiet = latencies.lock().map(|mut seen| std::mem::take(&mut *seen)).unwrap_or_default();
         let began = Instant::now();
-        let to = if ROUNDS % 2 == 1 { "alpha" } else { "beta" };
-        let moved = server.admin(&["account", "move", &server.address(0), "--to", to]);
+        let moved = server.admin(&["account", "move", &server.address(0), "--to", "beta"]);
         let seconds = began.elapsed().as_secs_f64();
         let moving = latencies.lock().map(|mut seen| std::mem::take(&mut *seen)).unwrap_or_default();
         ended.store(true, Ordering::SeqCst);

@@ -17,11 +17,11 @@ pub struct Options {
     pub moves: u32,
     /// Messages in the account that is copied for its own sake.
     pub messages: u32,
-    /// Only the parts whose name contains this: `pause`, `copy`.
+    /// Only the parts whose name contains this: `pause`, `copy`, `others`.
     pub only: Option<String>,
 }
 
-/// The options when these are arguments of this benchmark: `move [--moves N] [--messages N] [--only pause|copy]`.
+/// The options when these are arguments of this benchmark: `move [--moves N] [--messages N] [--only pause|copy|others]`.
 pub fn arguments(arguments: &[String]) -> Result<Option<Options>> {
     let Some(("move", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) else {
         return Ok(None);
@@ -34,7 +34,7 @@ pub fn arguments(arguments: &[String]) -> Result<Option<Options>> {
             "--moves" => options.moves = value.parse()?,
             "--messages" => options.messages = value.parse()?,
             "--only" => options.only = Some(value.clone()),
-            _ => bail!("unknown argument {argument}: move [--moves N] [--messages N] [--only pause|copy]"),
+            _ => bail!("unknown argument {argument}: move [--moves N] [--messages N] [--only pause|copy|others]"),
         }
     }
     Ok(Some(options))
@@ -50,6 +50,9 @@ pub fn run(folder: &Path, options: &Options) -> Result<()> {
     }
     if wanted("copy") {
         copy::run(folder, options.messages)?;
+    }
+    if wanted("others") {
+        copy::others(folder)?;
     }
     Ok(())
 }

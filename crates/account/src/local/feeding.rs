@@ -19,9 +19,12 @@ const FEED_DELAY: Duration = Duration::from_millis(1000);
 /// How long an account waits whose index could not be fed.
 const FEED_AGAIN: Duration = Duration::from_secs(60);
 
-/// The pause after a batch when there is more, as a part of the time that the batch took: the disk and the processor
-/// are the users' first.
-const PAUSE_DIVISOR: u32 = 4;
+/// The pause after a batch when there is more, in times that the batch took, while users are there: the disk and the
+/// processors are theirs first, and their searches read what is not fed.
+const PAUSE_BESIDE_USERS: u32 = 3;
+
+/// The same while nobody is there, as a part of the time that the batch took.
+const PAUSE_ALONE_DIVISOR: u32 = 4;
 
 /// Accounts that are to be fed, each once, by when.
 #[derive(Default)]
@@ -97,14 +100,15 @@ impl LocalAccounts {
         let queue = self.shared.feeds.clone();
         loop {
             let account = queue.next().await;
-            let begun = Instant::now();
+            let (begun, waits) = (Instant::now(), self.shared.latency.noted());
             let fed = match self.get(account).await {
                 Ok(handle) => handle.feed_index().await,
                 Err(error) => Err(error),
             };
             match fed {
                 Ok(Some(Fed { has_more: true, .. })) => {
-                    sleep(begun.elapsed() / PAUSE_DIVISOR).await;
+                    let (took, is_alone) = (begun.elapsed(), self.shared.latency.noted() == waits);
+                    sleep(if is_alone { took / PAUSE_ALONE_DIVISOR } else { took * PAUSE_BESIDE_USERS }).await;
                     queue.mark_at(account, Instant::now());
                 }
                 Ok(_) | Err(AccountError::NoSuchAccount(_)) => {}

@@ -1,9 +1,9 @@
 //! How long users wait for this node's stores: what work in the background must not make worse.
 //!
 //! Only what sessions and deliveries ask is measured, never what copies, checks and purges do. Noting costs two
-//! readings of the clock and one atomic addition.
+//! readings of the clock and two atomic additions.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Buckets of each octave. Neighbours differ by an eighth at most.
@@ -26,12 +26,13 @@ pub enum Waited {
 pub struct Latency {
     reads: [AtomicU32; BUCKETS],
     commits: [AtomicU32; BUCKETS],
+    noted: AtomicU64,
 }
 
 impl Default for Latency {
     fn default() -> Self {
         let none = || std::array::from_fn(|_| AtomicU32::new(0));
-        Latency { reads: none(), commits: none() }
+        Latency { reads: none(), commits: none(), noted: AtomicU64::new(0) }
     }
 }
 
@@ -45,6 +46,12 @@ impl Latency {
         if let Some(count) = counts.get(bucket(time)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+        self.noted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many waited so far: whether anybody is there.
+    pub fn noted(&self) -> u64 {
+        self.noted.load(Ordering::Relaxed)
     }
 
     /// What was noted since this was last asked: reads and commits.

@@ -12,7 +12,7 @@ use super::look::{DOCUMENT_BYTES_MAX, Stopped, Text, Wanted, each_text, summary}
 use crate::{Change, ContainerKind, Cursor, Head, Item, ItemParts, Read, StoreError, UidSet};
 
 /// Changes in one batch.
-pub const BATCH_ROWS_MAX: usize = 512;
+pub const BATCH_ROWS_MAX: usize = 128;
 
 /// Bytes of messages in one batch; a longer message is a batch of its own.
 pub const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
