@@ -355,6 +355,12 @@ fn check_works_while_mail_arrives_and_finds_what_is_wrong() {
     std::fs::remove_dir_all(&store).unwrap();
     std::fs::rename(&kept, &store).unwrap();
     succeeded("a check offline", &run(&["check", "--deep", "--dir", &dir]));
+    let directory = folder.join("directory.sqlite");
+    std::fs::rename(&directory, folder.join("kept.sqlite")).unwrap();
+    let lost = run(&["check", "--dir", &dir]);
+    assert!(code(&lost) == 1 && String::from_utf8_lossy(&lost.stdout).contains("directory: "), "{lost:?}");
+    assert!(!directory.exists(), "a check makes nothing");
+    std::fs::rename(folder.join("kept.sqlite"), &directory).unwrap();
 }
 
 #[test]

@@ -14,7 +14,7 @@ use sterna_base::limits::BLOB_CHUNK_BYTES;
 use sterna_base::{AccountId, ContainerId, Uid};
 use sterna_cluster::copies::AsideNote;
 use sterna_directory::Directory;
-use sterna_engines::sqlite::SqliteEngine;
+use sterna_engines::sqlite::{Inspection, SqliteEngine};
 
 use super::{accounts_folder, check};
 use crate::admin;
@@ -36,7 +36,7 @@ pub async fn run(global: &GlobalArgs, command: AsideCommand) -> Exit {
     let done = async {
         let engine = SqliteEngine::new(accounts_folder(&folder));
         match command {
-            AsideCommand::List => list(&engine, &check::open_directory(&folder)?, global.format()).await,
+            AsideCommand::List => list(&engine, check::open_directory(&folder)?.as_ref(), global.format()).await,
             AsideCommand::Export { name, to } => {
                 tokio::task::spawn_blocking(move || export(&engine, parse(&name)?, &to)).await?
             }
@@ -73,10 +73,11 @@ fn note_of(engine: &SqliteEngine, name: AsideName) -> Result<AsideNote> {
     serde_json::from_slice(&note).context("its note can't be read")
 }
 
-async fn list(engine: &SqliteEngine, directory: &Directory, format: Output) -> Result<String> {
+async fn list(engine: &SqliteEngine, directory: Option<&Directory>, format: Output) -> Result<String> {
     let (mut table, mut rows) = (String::new(), Vec::new());
     for (name, note) in engine.asides()? {
         let note: AsideNote = serde_json::from_slice(&note).with_context(|| format!("the note of {name}"))?;
+        let directory = directory.context("the directory's file is missing")?;
         let address = address_of(directory, name.account).await?;
         let commits = note.commits;
         let at = admin::time(name.at);
@@ -113,16 +114,16 @@ async fn address_of(directory: &Directory, account: AccountId) -> Result<String>
 fn export(engine: &SqliteEngine, name: AsideName, to: &Path) -> Result<String> {
     let note = note_of(engine, name)?;
     let aside = engine.open_aside(name)?;
-    // Beside a node that runs this is a reader like others; without a copy of the account all is exported.
-    let account = match engine.open(name.account) {
-        Ok(store) => Some(store.reader()?),
+    // A node may be running. Without a copy of the account all is exported.
+    let account = match engine.inspect(name.account) {
+        Ok(inspection) => Some(inspection),
         Err(StoreError::NoSuchAccount(_)) => None,
         Err(error) => return Err(error).context("the account's present copy"),
     };
     fs::create_dir(to).with_context(|| format!("{} can't be made", to.display()))?;
     let containers = aside.containers()?;
     let (mut files, mut changes) = (Vec::new(), String::new());
-    visit_lost(aside.as_ref(), &note.fork, account.as_deref(), |only| {
+    visit_lost(aside.as_ref(), &note.fork, account.as_ref().map(Inspection::read), |only| {
         let line = match only {
             Only::Item(item) => {
                 files.push(item);

@@ -64,7 +64,7 @@ pub async fn run(global: &GlobalArgs, arguments: CheckArgs) -> Exit {
 }
 
 async fn look(folder: &Path, config: &Config, arguments: &CheckArgs) -> Result<(usize, Vec<Finding>)> {
-    let directory = open_directory(folder)?;
+    let Some(directory) = open_directory(folder)? else { return look_without_directory(folder) };
     let found = directory.check().await.context("the directory")?;
     let mut findings: Vec<_> = found.into_iter().map(|what| Finding { place: "directory".to_owned(), what }).collect();
     let mut accounts = Vec::new();
@@ -78,9 +78,23 @@ async fn look(folder: &Path, config: &Config, arguments: &CheckArgs) -> Result<(
     Ok((checked.0, findings))
 }
 
-/// The directory as it is, whether the node runs or not.
-pub(super) fn open_directory(folder: &Path) -> Result<Directory> {
-    Directory::inspect(&directory_file(folder), Arc::new(SystemClock)).context("the directory")
+/// The directory as it is, whether the node runs or not; `None` when it has none, because it never ran.
+pub(super) fn open_directory(folder: &Path) -> Result<Option<Directory>> {
+    let file = directory_file(folder);
+    if !file.exists() {
+        return Ok(None);
+    }
+    Directory::inspect(&file, Arc::new(SystemClock)).map(Some).context("the directory")
+}
+
+/// A node that never ran has nothing to be checked. One that has accounts did run.
+fn look_without_directory(folder: &Path) -> Result<(usize, Vec<Finding>)> {
+    let accounts = SqliteEngine::new(accounts_folder(folder)).accounts().context("listing the accounts")?;
+    if accounts.is_empty() {
+        return Ok((0, Vec::new()));
+    }
+    let what = format!("there are stores of {} accounts, and the file of the directory is missing", accounts.len());
+    Ok((0, vec![Finding { place: "directory".to_owned(), what }]))
 }
 
 /// An account by id or address.
