@@ -21,7 +21,8 @@ pub struct Options {
     pub only: Option<String>,
 }
 
-/// The options when these are arguments of this benchmark: `move [--moves N] [--messages N] [--only pause|copy|others]`.
+/// The options when these are arguments of this benchmark:
+/// `move [--moves N] [--messages N] [--only pause|copy|others]`.
 pub fn arguments(arguments: &[String]) -> Result<Option<Options>> {
     let Some(("move", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) else {
         return Ok(None);
