@@ -79,6 +79,7 @@ impl LocalAccount {
     /// # Errors
     /// When the store can't be read.
     pub async fn copied_blobs(&self, hashes: Vec<BlobHash>, bytes_max: u64) -> Result<Vec<CopiedBlob>, AccountError> {
+        self.shared()?.latency.note_copy();
         self.read(move |read| read.copied_blobs(&hashes, bytes_max)).await
     }
 
@@ -130,6 +131,7 @@ impl LocalAccount {
     /// [`FollowError`]; nothing was applied then.
     pub async fn follow(&self, page: Page, blobs: Vec<CopiedBlob>) -> Result<Applied, FollowError> {
         let store = self.store().await.map_err(unavailable)?;
+        self.shared().map_err(unavailable)?.latency.note_copy();
         let applied = store.follow(page, blobs).await;
         self.followed(&store, applied).await
     }

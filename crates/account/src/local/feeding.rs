@@ -19,9 +19,9 @@ const FEED_DELAY: Duration = Duration::from_millis(1000);
 /// How long an account waits whose index could not be fed.
 const FEED_AGAIN: Duration = Duration::from_secs(60);
 
-/// The pause after a batch when there is more, in times that the batch took, while users are there: the disk and the
-/// processors are theirs first, and their searches read what is not fed.
-const PAUSE_BESIDE_USERS: u32 = 3;
+/// The pause after a batch when there is more, in times that the batch took, while users or copies are there: the disk
+/// and the processors are theirs first, and their searches read what is not fed.
+const PAUSE_BESIDE_OTHERS: u32 = 3;
 
 /// The same while nobody is there, as a part of the time that the batch took.
 const PAUSE_ALONE_DIVISOR: u32 = 4;
@@ -108,7 +108,7 @@ impl LocalAccounts {
             match fed {
                 Ok(Some(Fed { has_more: true, .. })) => {
                     let (took, is_alone) = (begun.elapsed(), self.shared.latency.noted() == waits);
-                    sleep(if is_alone { took / PAUSE_ALONE_DIVISOR } else { took * PAUSE_BESIDE_USERS }).await;
+                    sleep(if is_alone { took / PAUSE_ALONE_DIVISOR } else { took * PAUSE_BESIDE_OTHERS }).await;
                     queue.mark_at(account, Instant::now());
                 }
                 Ok(_) | Err(AccountError::NoSuchAccount(_)) => {}

@@ -49,7 +49,12 @@ impl Latency {
         self.noted.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many waited so far: whether anybody is there.
+    /// Somebody else is at work whom users may wait for: a copy.
+    pub fn note_copy(&self) {
+        self.noted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many waited or copied so far: whether anybody is there.
     pub fn noted(&self) -> u64 {
         self.noted.load(Ordering::Relaxed)
     }
