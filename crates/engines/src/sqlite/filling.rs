@@ -45,16 +45,13 @@ impl Filling {
     /// Begins: from here on commits are not flushed.
     pub fn begin(disk: &dyn Disk, conn: &Connection, folder: &Path, epoch: Epoch) -> Result<Self, StoreError> {
         write_note(disk, folder, epoch, disk.boot()).map_err(|error| file_error(&error))?;
-        set_flushes(conn, false)?;
-        Ok(Filling { epoch, unflushed_pages: 0 })
+        Self::resume(conn, epoch)
     }
 
-    /// Goes on with what an earlier process of this start of the machine began, if one did; what is of another start is
-    /// seen to by [`discard_torn`] before.
-    pub fn resume(conn: &Connection, folder: &Path) -> Result<Option<Self>, StoreError> {
-        let Some(Note { epoch, .. }) = read_note(folder)? else { return Ok(None) };
+    /// Goes on with what an earlier process of this start of the machine began ([`discard_torn`]).
+    pub fn resume(conn: &Connection, epoch: Epoch) -> Result<Self, StoreError> {
         set_flushes(conn, false)?;
-        Ok(Some(Filling { epoch, unflushed_pages: 0 }))
+        Ok(Filling { epoch, unflushed_pages: 0 })
     }
 
     /// A checkpoint, which is flushed now and then.
@@ -85,11 +82,7 @@ impl Filling {
         // SQLite flushes the file when a checkpoint moves something into it, so there must be something.
         conn.execute_batch("UPDATE account SET account = account").map_err(store_error)?;
         connection::checkpoint_all(conn)?;
-        let forget = || {
-            disk.remove_file(&folder.join(NOTE))?;
-            disk.sync_folder(folder)
-        };
-        forget().map_err(|error| file_error(&error))
+        remove_note(disk, folder).map_err(|error| file_error(&error))
     }
 }
 
@@ -98,10 +91,14 @@ pub fn is_torn(disk: &dyn Disk, folder: &Path) -> Result<bool, StoreError> {
     Ok(read_note(folder)?.is_some_and(|note| note.boot != disk.boot()))
 }
 
-/// Puts an empty copy in the place of one whose pages a power cut may have torn.
-pub fn discard_torn(engine: &SqliteEngine, folder: &Path, account: AccountId) -> Result<(), StoreError> {
+/// Puts an empty copy in the place of one whose pages a power cut may have torn. The epoch of one that is being filled
+/// and is whole.
+pub fn discard_torn(engine: &SqliteEngine, folder: &Path, account: AccountId) -> Result<Option<Epoch>, StoreError> {
     let disk = engine.disk.as_ref();
-    let Some(note) = read_note(folder)?.filter(|note| note.boot != disk.boot()) else { return Ok(()) };
+    let Some(note) = read_note(folder)? else { return Ok(None) };
+    if note.boot == disk.boot() {
+        return Ok(Some(note.epoch));
+    }
     tracing::warn!(%account, "the first copy of an account was under way when the machine or its disk failed; it begins anew");
     let path = folder.join(FILE_NAME);
     let log = connection::log_path(&path);
@@ -112,10 +109,16 @@ pub fn discard_torn(engine: &SqliteEngine, folder: &Path, account: AccountId) ->
     engine.create_file(account, note.epoch, Role::Follower, &path)?;
     let forget = || {
         disk.sync_folder(folder)?;
-        disk.remove_file(&note_path(folder))?;
-        disk.sync_folder(folder)
+        remove_note(disk, folder)
     };
-    forget().map_err(|error| file_error(&error))
+    forget().map_err(|error| file_error(&error))?;
+    Ok(None)
+}
+
+/// Durable before anything is relied on that needs no note.
+fn remove_note(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+    disk.remove_file(&note_path(folder))?;
+    disk.sync_folder(folder)
 }
 
 fn set_flushes(conn: &Connection, are_on: bool) -> Result<(), StoreError> {

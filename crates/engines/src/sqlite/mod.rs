@@ -138,7 +138,7 @@ impl SqliteEngine {
             return Err(StoreError::NoSuchAccount(account));
         }
         connection::opening(self.disk.as_ref(), &path, || {
-            filling::discard_torn(self, folder, account)?;
+            let filled_in = filling::discard_torn(self, folder, account)?;
             let unclean = connection::adopt_log(self.disk.as_ref(), &path)?;
             let conn = connection::open(self.disk.as_ref(), &path, Purpose::Write)?;
             schema::migrate(&conn)?;
@@ -148,7 +148,9 @@ impl SqliteEngine {
             if unclean {
                 store.check_sums()?;
             }
-            store.resume_filling()?;
+            if let Some(epoch) = filled_in {
+                store.resume_filling(epoch)?;
+            }
             Ok(store)
         })
     }

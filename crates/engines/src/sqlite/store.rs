@@ -71,9 +71,9 @@ impl SqliteStore {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// Goes on to fill a first copy, if that is under way.
-    pub fn resume_filling(&mut self) -> Result<(), StoreError> {
-        self.filling = Filling::resume(&self.reader.conn, self.folder())?;
+    /// Goes on to fill a first copy of this epoch.
+    pub fn resume_filling(&mut self, epoch: Epoch) -> Result<(), StoreError> {
+        self.filling = Some(Filling::resume(&self.reader.conn, epoch)?);
         Ok(())
     }
 
