@@ -19,6 +19,7 @@ mod reply;
 mod rights;
 mod selected;
 mod session;
+mod telling;
 mod updates;
 mod view;
 mod watched_news;

@@ -1,7 +1,7 @@
 //! What happened in mailboxes that are not selected, told to who asked by NOTIFY (RFC 5465 section 5). Costs what
 //! changed, in an account of any size.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sterna_account::{AccountError, Change, Container, ContainerKind, Cursor, Rights};
 use sterna_base::limits::PAGE_ITEMS_MAX;
@@ -101,7 +101,7 @@ impl Session {
                 || watching.wants_of_subscribed(&Event::SubscriptionChange);
             if changed && is_wanted {
                 let known = watching.accounts.iter().chain([watched]).find_map(|watched| watched.mailbox(name));
-                let mut attributes = attributes(known, watched, *is_there);
+                let mut attributes = attributes(known, watched.is_own(), &watched.parents(), *is_there);
                 if known.is_none() && is_elsewhere(name) {
                     // In an account that is not watched: whether it exists is not known.
                     attributes.retain(|attribute| *attribute != "\\NonExistent");
@@ -114,12 +114,12 @@ impl Session {
     /// Section 5.4: who may see a mailbox no longer, or only now, hears the same as when it was deleted or created.
     fn tell_names(&mut self, watching: &Watching, watched: &Watched, before: &HashMap<ContainerId, String>) {
         let is_wanted = |name: &str| watching.events(name, watched.is_own()).contains(&Event::MailboxName);
-        let mut lines: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+        let mut lines: BTreeMap<&str, (ContainerId, Option<&str>)> = BTreeMap::new();
         for (id, name) in &watched.names {
             match before.get(id) {
                 Some(old) if old == name => {}
                 old if is_wanted(name) || old.is_some_and(|old| is_wanted(old)) => {
-                    lines.insert(name, old.map(String::as_str));
+                    lines.insert(name, (*id, old.map(String::as_str)));
                 }
                 _ => {}
             }
@@ -132,9 +132,10 @@ impl Session {
         for name in gone {
             list::line(self, "LIST", &["\\NonExistent"], name, false);
         }
-        for (name, old) in lines {
+        let parents = watched.parents();
+        for (name, (id, old)) in lines {
             let is_subscribed = watching.subscribed.contains(name);
-            let attributes = attributes(watched.mailbox(name), watched, is_subscribed);
+            let attributes = attributes(watched.containers.get(&id), watched.is_own(), &parents, is_subscribed);
             list::renamed_line(self, &attributes, name, old);
         }
     }
@@ -200,14 +201,18 @@ fn take_in(watched: &mut Watched, news: &News) -> Option<HashMap<ContainerId, St
 }
 
 /// The attributes of a name in a LIST that nobody asked for.
-fn attributes(container: Option<&Container>, watched: &Watched, is_subscribed: bool) -> Vec<&'static str> {
+fn attributes(
+    container: Option<&Container>,
+    is_own: bool,
+    parents: &HashSet<ContainerId>,
+    is_subscribed: bool,
+) -> Vec<&'static str> {
     let mut attributes = Vec::new();
     match container {
         None => attributes.push("\\NonExistent"),
         Some(container) => {
-            let has_children = watched.containers.values().any(|below| below.parent == Some(container.id));
-            attributes.push(if has_children { "\\HasChildren" } else { "\\HasNoChildren" });
-            let special_use = container.special_use.filter(|_| watched.is_own());
+            attributes.push(if parents.contains(&container.id) { "\\HasChildren" } else { "\\HasNoChildren" });
+            let special_use = container.special_use.filter(|_| is_own);
             attributes.extend(special_use.and_then(use_attribute));
         }
     }

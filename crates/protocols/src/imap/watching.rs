@@ -1,6 +1,6 @@
 //! What a session asked to hear of by NOTIFY (RFC 5465), and the accounts that it watches for that.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use sterna_account::{AccountError, Container, Rights};
@@ -97,6 +97,11 @@ impl Watched {
     pub fn mailbox(&self, name: &str) -> Option<&Container> {
         let (id, _) = self.names.iter().find(|(_, known)| known.as_str() == name)?;
         self.containers.get(id)
+    }
+
+    /// Containers that have others below them.
+    pub fn parents(&self) -> HashSet<ContainerId> {
+        self.containers.values().filter_map(|container| container.parent).collect()
     }
 
     /// Whether it is the user's own.
