@@ -41,6 +41,13 @@ const PIECES: &[&str] = &[
     "dampfschifffahrt",
     "ana@x.test",
     "<b>",
+    "</td>",
+    "<br>",
+    "&eacute;",
+    "&nbsp;",
+    "<img alt=report>",
+    "<!-- port -->",
+    "<style>",
     "İstanbul",
     "ΟΔΟΣ",
     "οδός",
@@ -111,7 +118,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
             1 => format!("{head}\r\n{body}\r\n{subject}"),
             2 => format!(
                 "{head}Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\
-                 Content-Description: {subject}\r\n\r\n<p>{body}</p>\r\n--b\r\nContent-Type: image/png\r\n\r\n{from}\
+                 Content-Description: {subject}\r\n\r\n<title>{from}</title><p title=\"{subject}\">{body}</p>\r\n--b\r\nContent-Type: image/png\r\n\r\n{from}\
                  \r\n--b--\r\n"
             ),
             _ => format!("{head}Content-Type: message/rfc822\r\n\r\nSubject: {body}\r\n\r\n{from}"),

@@ -82,6 +82,37 @@ fn documents_are_for_fuzzy_searches_and_names_for_all() {
 }
 
 #[test]
+fn of_html_the_readable_text_is_searched() {
+    let mut bed = Bed::new();
+    bed.append(
+        b"Subject: news\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<html><head><style>.plumage {}</style></head>\
+          <body class=plumage><!-- secret --><table><tr><td>Ar<b>ct</b>ic</td><td>terns</td></tr></table>\
+          <p>fly&nbsp;south &amp; r&eacute;turn<img src=tracker.gif alt=\"a map\">\r\n  at last</p><script>run()</script>",
+    );
+    bed.feed();
+    for (text, is_sure, is_there) in [
+        ("arctic", true, true),
+        ("retur", true, true),
+        ("map", true, true),
+        ("arctic terns", false, true),
+        ("return a map", false, false),
+        ("fly south & return", false, true),
+        ("<p>", true, false),
+        ("plumage", true, false),
+        ("secret", true, false),
+        ("tracker", true, false),
+        ("run", true, false),
+        ("class", true, false),
+    ] {
+        let filter = Filter::Body(text.into());
+        let found: &[u32] = if is_there { &[1] } else { &[] };
+        assert_eq!((bed.indexed(&filter), bed.read(&filter)), (found.to_vec(), found.to_vec()), "{text}");
+        let known = bed.index.find(Field::Body, &Phrase::of(text)).unwrap();
+        assert_eq!(known.is_some_and(|known| known.perhaps.is_empty()), is_sure, "{text}");
+    }
+}
+
+#[test]
 fn an_index_of_another_history_is_found_out() {
     let mut bed = Bed::new();
     (0..5).for_each(|n| bed.append(&message(n)));

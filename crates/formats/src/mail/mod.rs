@@ -10,6 +10,8 @@ pub mod encoded_word;
 pub mod file_name;
 pub mod fold;
 pub mod header;
+pub mod html;
+mod html_names;
 pub mod media_type;
 pub mod office;
 pub mod preview;

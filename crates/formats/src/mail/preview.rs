@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Part, PartBody, charset, transfer};
+use super::html::{self, Titles};
+use super::text::characters;
+use super::{Part, PartBody, transfer};
 
 /// Longest preview: RFC 8970 section 3.1 recommends up to 200 characters.
 const CHARACTERS_MAX: usize = 200;
@@ -32,14 +34,9 @@ pub fn preview_range(part: &Part) -> Range<u64> {
 
 /// The preview of the part whose beginning this is: text on one line, without quoted lines; empty when there is none.
 pub fn preview(part: &Part, bytes: &[u8]) -> String {
-    let decoded = match part.encoding.as_deref().map(<[u8]>::to_ascii_lowercase).as_deref() {
-        Some(b"base64") => transfer::base64(bytes),
-        Some(b"quoted-printable") => transfer::quoted_printable(bytes),
-        _ => bytes.to_vec(),
-    };
-    let text = charset::decode(part.content_type.parameter("charset"), &decoded);
-    let is_html = part.content_type.subtype.eq_ignore_ascii_case(b"html");
-    let text = if is_html { html_text(&text) } else { own_lines(&text) };
+    let kind = &part.content_type;
+    let text = characters(kind, &transfer::decode(part.encoding.as_deref(), bytes));
+    let text = if kind.is("text", "html") { html::text(&text, Titles::LeftOut) } else { own_lines(&text) };
     let text: String = text.chars().filter(|letter| !is_invisible(*letter)).collect();
     let mut shown = String::new();
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
@@ -68,94 +65,6 @@ fn is_invisible(letter: char) -> bool {
 fn own_lines(text: &str) -> String {
     let lines = text.lines().take_while(|line| *line != "-- ").filter(|line| !line.starts_with('>'));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The text of HTML: tags are left out, with all that stands in those which hold no text. No parser: nothing is shown
-/// as HTML, and what is no HTML costs no more than its length.
-fn html_text(html: &str) -> String {
-    let (mut text, mut rest) = (String::new(), html);
-    while let Some(at) = rest.find('<') {
-        text.push_str(&entities(&rest[..at]));
-        rest = &rest[at..];
-        if let Some(comment) = rest.strip_prefix("<!--") {
-            rest = comment.find("-->").map_or("", |end| &comment[end + 3..]);
-            continue;
-        }
-        let is_end = rest[1..].starts_with('/');
-        let name = rest[1..].trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric);
-        let name: String = name.collect();
-        let end = rest.find('>').map_or(rest.len(), |end| end + 1);
-        rest = &rest[end..];
-        if !is_end && ["script", "style", "head", "title"].iter().any(|hidden| name.eq_ignore_ascii_case(hidden)) {
-            rest = after_end_tag(rest, &name);
-        }
-        if !["a", "b", "i", "u", "em", "strong", "span", "font"].iter().any(|inline| name.eq_ignore_ascii_case(inline))
-        {
-            text.push(' ');
-        }
-    }
-    text.push_str(&entities(rest));
-    text
-}
-
-fn after_end_tag<'a>(html: &'a str, name: &str) -> &'a str {
-    let bytes = html.as_bytes();
-    let is_end = |at: &usize| {
-        let named = bytes.get(at + 2..at + 2 + name.len());
-        bytes[*at..].starts_with(b"</") && named.is_some_and(|named| named.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    let Some(at) = memchr::memchr_iter(b'<', bytes).find(is_end) else { return "" };
-    html[at..].find('>').map_or("", |end| &html[at + end + 1..])
-}
-
-/// Character references: by number, and those by name that stand in ordinary mail.
-fn entities(text: &str) -> String {
-    let (mut decoded, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(at) = rest.find('&') {
-        decoded.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let name = rest.split_once(';').map(|(name, _)| name).filter(|name| name.len() <= 8);
-        match name.and_then(entity) {
-            Some(letter) => {
-                decoded.push(letter);
-                rest = &rest[name.map_or(0, str::len) + 1..];
-            }
-            None => decoded.push('&'),
-        }
-    }
-    decoded.push_str(rest);
-    decoded
-}
-
-fn entity(name: &str) -> Option<char> {
-    if let Some(number) = name.strip_prefix('#') {
-        let hex = number.strip_prefix(['x', 'X']);
-        let code = hex.map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok())?;
-        return char::from_u32(code);
-    }
-    Some(match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => ' ',
-        "zwnj" | "zwj" | "shy" => '\u{200b}',
-        "auml" => 'ä',
-        "ouml" => 'ö',
-        "uuml" => 'ü',
-        "szlig" => 'ß',
-        "eacute" => 'é',
-        "egrave" => 'è',
-        "agrave" => 'à',
-        "ccedil" => 'ç',
-        "euro" => '€',
-        "ndash" => '–',
-        "mdash" => '—',
-        "hellip" => '…',
-        "rsquo" => '’',
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

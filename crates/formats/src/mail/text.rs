@@ -5,7 +5,8 @@ use jiff::tz::Offset;
 use sterna_base::Timestamp;
 
 use super::header::{fields, unfold};
-use super::{Part, PartBody, Scanner, charset, encoded_word, transfer};
+use super::html::{self, Titles};
+use super::{ContentType, Part, PartBody, Scanner, charset, encoded_word, transfer};
 
 /// Deepest nesting of encoded messages in messages that is looked into. (Those that are not encoded are parts like any
 /// other.)
@@ -16,8 +17,8 @@ pub fn header_text(value: &[u8]) -> String {
     encoded_word::decode(value)
 }
 
-/// The texts in a message's body, decoded: every text part, and header fields and texts of messages inside. Blocking
-/// and in proportion to the message.
+/// The texts in a message's body, decoded: every text part, of HTML what a reader sees ([`html`]), and header fields and
+/// texts of messages inside. Blocking and in proportion to the message.
 pub fn body_texts(message: &[u8]) -> Vec<String> {
     let mut texts = Vec::new();
     texts_inside(message, ENCODED_DEPTH_MAX, &mut texts);
@@ -43,7 +44,8 @@ fn collect(message: &[u8], part: &Part, depth: usize, texts: &mut Vec<String>) {
             let body = range(message, part.body_start, part.end);
             let decoded = transfer::decode(part.encoding.as_deref(), body);
             if kind.media_type.eq_ignore_ascii_case(b"text") {
-                texts.push(charset::decode(kind.parameter("charset"), &decoded));
+                let text = characters(kind, &decoded);
+                texts.push(if kind.is("text", "html") { html::text(&text, Titles::Kept) } else { text });
             } else if kind.is("message", "rfc822") || kind.is("message", "global") {
                 // Encoded, though RFC 2046 section 5.2.1 forbids it.
                 if depth > 0 {
@@ -52,6 +54,12 @@ fn collect(message: &[u8], part: &Part, depth: usize, texts: &mut Vec<String>) {
             }
         }
     }
+}
+
+/// The characters of a decoded text part, HTML or not, in the charset that its header says, or else it says itself.
+pub fn characters(kind: &ContentType, decoded: &[u8]) -> String {
+    let declared = || kind.is("text", "html").then(|| html::declared_charset(decoded)).flatten();
+    charset::decode(kind.parameter("charset").or_else(declared), decoded)
 }
 
 fn header_texts(header: &[u8], texts: &mut Vec<String>) {
@@ -139,11 +147,12 @@ mod tests {
             Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nK=F6ln\r\n\
             --b\r\nContent-Type: text/html; charset=iso-2022-jp\r\n\r\n\x1b$BF|K\\\x1b(B\r\n\
             --b\r\nContent-Type: text/csv\r\nContent-Transfer-Encoding: BASE64\r\n\r\nR3LDvMOf\r\nZQ==\r\n\
+            --b\r\nContent-Type: text/HTML\r\n\r\n<meta charset=koi8-r><p id=no>\xcb\xd2&auml;<b>\xc1</b><p>\xde\r\n\
             --b\r\nContent-Type: image/png\r\n\r\nno text\r\n\
             --b\r\nContent-Type: message/rfc822\r\n\r\nSubject: =?utf-8?q?=C3=A9t=C3=A9?=\r\n\r\ninside\r\n\
             --b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogcwoKaGlkZGVu\r\n\
             --b--\r\n";
-        assert_eq!(body_texts(message), ["Köln", "日本", "Grüße", "été", "inside", "hidden"]);
+        assert_eq!(body_texts(message), ["Köln", "日本", "Grüße", "крäа\nч", "été", "inside", "hidden"]);
     }
 
     #[test]

@@ -179,3 +179,24 @@ async fn there_is_no_charset_after_utf8_accept() {
         )
         .await;
 }
+
+#[tokio::test]
+async fn markup_is_no_text() {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    let message = "Subject: news\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\nplain\r\n--b\r\n\
+        Content-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+        <div style=3D\"color: red\">K=FC<i>ste</i>n&shy;se&euml;schwalbe</div><!-- hidden -->\r\n--b--\r\n";
+    client.send(format!("a APPEND INBOX {{{}+}}\r\n{message}\r\n", message.len()).as_bytes()).await;
+    client.say("S: a OK *\nC: s SELECT INBOX\nS: ...\nS: s OK *").await;
+    for (keys, found) in [
+        ("BODY kustenseeschwalbe", " 1"),
+        ("TEXT \"text/html\"", " 1"),
+        ("BODY <div", ""),
+        ("TEXT color", ""),
+        ("BODY hidden", ""),
+        ("NOT BODY style", " 1"),
+    ] {
+        client.say(&format!("C: c SEARCH {keys}\nS: * SEARCH{found}\nS: c OK *")).await;
+    }
+}

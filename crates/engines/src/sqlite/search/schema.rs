@@ -10,7 +10,7 @@ use super::super::error::store_error;
 
 /// The format of the tables and of what words and terms are ([`sterna_formats::mail::fold`], [`super`]). Raise it with
 /// every change of either: an index of another format is made anew.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Page cache of a connection.
 const CACHE_KIB: i64 = 4096;
