@@ -21,6 +21,7 @@ mod moves_sessions;
 mod moving_stage;
 mod nodes;
 mod partition;
+mod pdf;
 mod refused_moves;
 mod search;
 mod sharing_servers;

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod demo;
 mod node;
+mod pdf;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::ReadPdf) {
+        return pdf::worker::run();
+    }
     if matches!(
         cli.command,
         Command::Init(_) | Command::Serve | Command::Check(_) | Command::Aside(_) | Command::Demo(_)

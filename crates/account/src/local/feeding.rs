@@ -136,7 +136,8 @@ impl LocalAccount {
         if !store.is_active() {
             return Ok(None);
         }
-        Ok(store.with_index(|read, index| index.feed(read)).await?)
+        let reader = self.shared()?.document_reader.get().cloned();
+        Ok(store.with_index(move |read, index| index.feed(read, reader.as_deref())).await?)
     }
 
     /// Deletes the account's search index, and sees to it that it is made again.

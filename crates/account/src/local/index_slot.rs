@@ -7,7 +7,7 @@ use sterna_base::AccountId;
 
 use super::feeding::FeedQueue;
 use crate::search::feed::{feed, is_of};
-use crate::search::{Fed, SearchIndex};
+use crate::search::{DocumentReader, Fed, SearchIndex};
 use crate::{Engine, Read, Role, StoreError};
 
 /// Most connections that are kept to be asked.
@@ -89,12 +89,12 @@ impl IndexSlot {
 
     /// Takes a batch of changes into the index; `None` when this engine has none. An index that can't be used is
     /// deleted, and is begun anew with the next batch. Blocking.
-    pub fn feed(&self, read: &dyn Read) -> Result<Option<Fed>, StoreError> {
+    pub fn feed(&self, read: &dyn Read, reader: Option<&dyn DocumentReader>) -> Result<Option<Fed>, StoreError> {
         let mut writer = self.writer.lock();
         if self.kept.lock().is_suspect {
             self.delete_locked(&mut writer)?;
         }
-        let fed = self.feed_locked(&mut writer, read);
+        let fed = self.feed_locked(&mut writer, read, reader);
         if let Err(StoreError::Corrupt(_) | StoreError::NewerFormat { .. }) = &fed {
             self.delete_locked(&mut writer)?;
         }
@@ -105,6 +105,7 @@ impl IndexSlot {
         &self,
         writer: &mut Option<Box<dyn SearchIndex>>,
         read: &dyn Read,
+        reader: Option<&dyn DocumentReader>,
     ) -> Result<Option<Fed>, StoreError> {
         if writer.is_none() {
             *writer = self.engine.search_index(self.account)?;
@@ -115,7 +116,7 @@ impl IndexSlot {
         {
             return Err(StoreError::Corrupt("the index is one of another history of the account".into()));
         }
-        let fed = feed(read, index.as_mut())?;
+        let fed = feed(read, index.as_mut(), reader)?;
         if !fed.has_more {
             // It is not needed for a while.
             *writer = None;

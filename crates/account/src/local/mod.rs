@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::account::BlobUpload;
-use crate::search::{Filter, Found};
+use crate::search::{DocumentReader, Filter, Found};
 use crate::service::Accounts;
 use crate::{
     Account, AccountError, Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Engine, Expunged,
@@ -63,6 +63,7 @@ struct Shared {
     gate: OnceLock<Arc<dyn Gate>>,
     feeds: Arc<FeedQueue>,
     search_memory: SearchMemory,
+    document_reader: OnceLock<Arc<dyn DocumentReader>>,
 }
 
 /// Whether accounts of this node may be served now. Asked before and after each read and commit, so it answers from
@@ -82,7 +83,19 @@ impl LocalAccounts {
     pub fn with_limit(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, open_stores_max: usize) -> Self {
         let (handles, uses, latency) = (Mutex::default(), AtomicU64::new(0), Arc::default());
         let (gate, feeds, search_memory) = (OnceLock::new(), Arc::default(), SearchMemory::default());
-        let shared = Shared { engine, clock, handles, uses, open_stores_max, latency, gate, feeds, search_memory };
+        let document_reader = OnceLock::new();
+        let shared = Shared {
+            engine,
+            clock,
+            handles,
+            uses,
+            open_stores_max,
+            latency,
+            gate,
+            feeds,
+            search_memory,
+            document_reader,
+        };
         LocalAccounts { shared: Arc::new(shared) }
     }
 
@@ -95,6 +108,11 @@ impl LocalAccounts {
     /// a second is not taken.
     pub fn guard(&self, gate: Arc<dyn Gate>) {
         let _ = self.shared.gate.set(gate);
+    }
+
+    /// From now on searches look into documents with this reader, too. There is one: a second is not taken.
+    pub fn read_documents_with(&self, reader: Arc<dyn DocumentReader>) {
+        let _ = self.shared.document_reader.set(reader);
     }
 
     /// The handle of an account of this node; its store is open when this returns.

@@ -49,10 +49,13 @@ impl LocalAccount {
             self.check_gate()?;
             let allowance = Allowance { piece_bytes_max, time_max: STEP_TIME_MAX };
             let (filter, uids) = (filter.clone(), uids.clone());
+            let reader = self.shared()?.document_reader.get().cloned();
             let answer = store
                 .with_index(move |read, slot| {
                     let _held = held;
-                    slot.ask(|index, trouble| step(read, index, container, &filter, &uids, allowance, trouble))
+                    slot.ask(|index, trouble| {
+                        step(read, index, reader.as_deref(), container, &filter, &uids, allowance, trouble)
+                    })
                 })
                 .await;
             let stepped = self.noted(&store, answer).await?;

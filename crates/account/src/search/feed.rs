@@ -7,6 +7,7 @@ use sterna_base::{BlobHash, ContainerId, Modseq};
 use sterna_formats::mail::fold::{fold, words};
 use sterna_formats::mail::text::header_text;
 
+use super::documents::{DocumentReader, Documents};
 use super::index::{Document, Field, IndexBatch, IndexProgress, IndexedItem, SearchIndex};
 use super::look::{DOCUMENT_BYTES_MAX, Stopped, Text, Wanted, each_text, summary};
 use crate::{Change, ContainerKind, Cursor, Head, Item, ItemParts, Read, StoreError, UidSet};
@@ -47,18 +48,23 @@ pub fn is_of(progress: &IndexProgress, head: &Head) -> bool {
     progress.reached.modseq <= head.modseq && progress.whole_at.as_ref().is_none_or(same)
 }
 
-/// Takes a batch of changes into the index.
+/// Takes a batch of changes into the index. Attached documents that this process doesn't read are given to the reader.
 ///
 /// # Errors
 /// When the account can't be read, or the index can't be written; nothing was done then.
-pub fn feed(read: &dyn Read, index: &mut dyn SearchIndex) -> Result<Fed, StoreError> {
+pub fn feed(
+    read: &dyn Read,
+    index: &mut dyn SearchIndex,
+    reader: Option<&dyn DocumentReader>,
+) -> Result<Fed, StoreError> {
     let progress = index.progress()?;
     let whole_at = progress.and_then(|progress| progress.whole_at);
     let mut reached = progress.map_or_else(Cursor::start, |progress| progress.reached);
     let changes = read.changes(reached, BATCH_ROWS_MAX)?;
     let contents: BTreeSet<BlobHash> = changes.rows.iter().filter_map(content).collect();
     let lacking = index.lacking(&contents.into_iter().collect::<Vec<_>>())?;
-    let mut batch = Batch { read, lacking: lacking.into_iter().collect(), ..Batch::new(read) };
+    let mut batch = Batch::new(read, Documents::new(reader, Some(&*index)));
+    batch.lacking.extend(lacking);
     let mut is_full = false;
     for row in &changes.rows {
         if !batch.take(row)? {
@@ -76,7 +82,8 @@ pub fn feed(read: &dyn Read, index: &mut dyn SearchIndex) -> Result<Fed, StoreEr
             progress.whole_at = Some((head.epoch, head.modseq, head.digest));
         }
     }
-    let Batch { mut taken, .. } = batch;
+    let Batch { mut taken, documents, .. } = batch;
+    taken.texts = documents.into_texts();
     taken.progress = Some(progress);
     index.apply(&taken)?;
     Ok(Fed { has_more, reached: progress.reached.modseq, documents: taken.documents.len() })
@@ -96,11 +103,13 @@ struct Batch<'a> {
     taken: IndexBatch,
     bytes: u64,
     is_mail: HashMap<ContainerId, bool>,
+    documents: Documents<'a>,
 }
 
 impl<'a> Batch<'a> {
-    fn new(read: &'a dyn Read) -> Self {
-        Batch { read, lacking: HashSet::new(), taken: IndexBatch::default(), bytes: 0, is_mail: HashMap::new() }
+    fn new(read: &'a dyn Read, documents: Documents<'a>) -> Self {
+        let (lacking, taken) = (HashSet::new(), IndexBatch::default());
+        Batch { read, lacking, taken, bytes: 0, is_mail: HashMap::new(), documents }
     }
 
     /// Takes a change, unless it is one too many.
@@ -118,7 +127,7 @@ impl<'a> Batch<'a> {
                     let items = self.read.items(row.container, &UidSet::one(row.uid), parts, 1)?;
                     // One that is gone by now has a later change that says so.
                     let Some(item) = items.first().filter(|item| item.blob == row.blob) else { return Ok(true) };
-                    self.taken.documents.push(document(self.read, item)?);
+                    self.taken.documents.push(document(self.read, item, &self.documents)?);
                     self.lacking.remove(&row.blob);
                 }
                 let (container, uid, content) = (row.container, row.uid, row.blob);
@@ -141,14 +150,15 @@ impl<'a> Batch<'a> {
 }
 
 /// The words of a message.
-fn document(read: &dyn Read, item: &Item) -> Result<Document, StoreError> {
-    let mut document = Document { content: item.blob, words: BTreeSet::new(), is_partial: false };
+fn document(read: &dyn Read, item: &Item, documents: &Documents<'_>) -> Result<Document, StoreError> {
+    let (words, attached) = (BTreeSet::new(), Vec::new());
+    let mut document = Document { content: item.blob, words, attached, is_partial: false };
     let summary = summary(read, item)?;
     if let Some(subject) = &summary.envelope.subject {
         document.add(Field::Subject, &fold(&header_text(subject)));
     }
     let wanted = Wanted { header: true, part_headers: true, body: true, documents: true };
-    let looked = each_text(read, item, &summary, wanted, INDEXED_PIECE_BYTES_MAX, &mut |text| {
+    let looked = each_text(read, item, &summary, wanted, INDEXED_PIECE_BYTES_MAX, documents, &mut |text| {
         match text {
             Text::Field { name, value } => {
                 document.add(Field::Header, &fold(&String::from_utf8_lossy(name)));
@@ -166,9 +176,10 @@ fn document(read: &dyn Read, item: &Item) -> Result<Document, StoreError> {
         }
         if document.is_partial { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
+    document.attached = documents.take_met();
     match looked {
         Ok(()) => Ok(document),
-        Err(Stopped::TooLarge(_)) => Ok(Document { is_partial: true, ..document }),
+        Err(Stopped::TooLarge(_) | Stopped::NotNow) => Ok(Document { is_partial: true, ..document }),
         // A damaged message must not hold up the others; whoever searches is told of it.
         Err(Stopped::Store(StoreError::Corrupt(cause))) => {
             tracing::warn!(content = %item.blob, cause, "a message can't be indexed");

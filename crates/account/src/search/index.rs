@@ -45,6 +45,8 @@ pub struct Document {
     pub content: BlobHash,
     /// Its folded words.
     pub words: BTreeSet<(Field, String)>,
+    /// Documents attached to it whose texts are kept, by their bytes.
+    pub attached: Vec<BlobHash>,
     /// Whether there is more in it than `words`: it was too long, or could not be read. It is read by every search.
     pub is_partial: bool,
 }
@@ -65,6 +67,8 @@ pub struct IndexedItem {
 pub struct IndexBatch {
     /// Contents that are new to it.
     pub documents: Vec<Document>,
+    /// Texts of documents that are attached to these, and were not kept yet.
+    pub texts: Vec<(BlobHash, String)>,
     /// Items that are new to it; their contents are in it by then.
     pub placed: Vec<IndexedItem>,
     /// Items that are gone.
@@ -177,6 +181,9 @@ pub trait SearchIndex: Send {
 
     /// Those of these contents that it does not have, in their order.
     fn lacking(&self, contents: &[BlobHash]) -> Result<Vec<BlobHash>, StoreError>;
+
+    /// The text of an attached document with these bytes, if it is attached to a message that it has.
+    fn kept_text(&self, document: BlobHash) -> Result<Option<String>, StoreError>;
 
     /// Takes in a batch. An item that it has already stays as it is.
     fn apply(&mut self, batch: &IndexBatch) -> Result<(), StoreError>;

@@ -11,8 +11,9 @@ use sterna_base::limits::BLOB_CHUNK_BYTES;
 use sterna_formats::mail::file_name::encoded_file_name;
 use sterna_formats::mail::fold::fold;
 use sterna_formats::mail::text::{body_texts, header_text};
-use sterna_formats::mail::{Part, PartBody, Scanner, Summary, fields, office, transfer};
+use sterna_formats::mail::{Part, PartBody, Scanner, Summary, fields, transfer};
 
+use super::documents::Documents;
 use crate::{Item, Read, StoreError};
 
 /// A text of a message, folded.
@@ -60,6 +61,8 @@ pub enum Stopped {
     TooLarge(u64),
     /// The store could not answer.
     Store(StoreError),
+    /// A document could not be read now; all other texts were looked at.
+    NotNow,
 }
 
 impl From<StoreError> for Stopped {
@@ -86,13 +89,14 @@ pub fn summary(read: &dyn Read, item: &Item) -> Result<Summary, StoreError> {
 /// Shows the wanted texts of a message until the visitor has seen enough.
 ///
 /// # Errors
-/// [`Stopped::TooLarge`] before a piece of more than `piece_bytes_max` is read.
-pub fn each_text(
+/// [`Stopped::TooLarge`] before a piece of more than `piece_bytes_max` is read; [`Stopped::NotNow`] at the end.
+pub(super) fn each_text(
     read: &dyn Read,
     item: &Item,
     summary: &Summary,
     wanted: Wanted,
     piece_bytes_max: u64,
+    documents: &Documents<'_>,
     visit: &mut dyn FnMut(Text<'_>) -> ControlFlow<()>,
 ) -> Result<(), Stopped> {
     if wanted.header {
@@ -104,6 +108,7 @@ pub fn each_text(
     }
     let mut pieces = Vec::new();
     pieces_of(&summary.root, true, &mut pieces);
+    let mut is_whole = true;
     for (kind, part) in pieces {
         let range = match kind {
             Kind::PartHeader | Kind::InnerHeader => part.header_start..part.body_start,
@@ -127,8 +132,10 @@ pub fn each_text(
                 if shown.is_break() { shown } else { each_field(&bytes, &mut show) }
             }
             Kind::Document => {
-                let document = office::text(&transfer::decode(part.encoding.as_deref(), &bytes));
-                document.map_or(ControlFlow::Continue(()), |text| visit(Text::Document(&fold(&text))))
+                let document = transfer::decode(part.encoding.as_deref(), &bytes);
+                let shown = documents.read(&document, &mut |text| visit(Text::Document(&fold(text))));
+                is_whole &= shown.is_ok();
+                shown.unwrap_or(ControlFlow::Continue(()))
             }
             Kind::InnerHeader => each_field(&bytes, &mut |_, value| visit(Text::Body(value))),
             Kind::Text => body_texts(&bytes).iter().try_for_each(|text| visit(Text::Body(&fold(text)))),
@@ -137,7 +144,7 @@ pub fn each_text(
             return Ok(());
         }
     }
-    Ok(())
+    if is_whole { Ok(()) } else { Err(Stopped::NotNow) }
 }
 
 fn each_field(header: &[u8], show: &mut dyn FnMut(&[u8], &str) -> ControlFlow<()>) -> ControlFlow<()> {
@@ -152,7 +159,7 @@ enum Kind {
     InnerHeader,
     /// A part with its header: a text, or a message that is itself encoded.
     Text,
-    /// What may be an office document.
+    /// What may be a document.
     Document,
 }
 

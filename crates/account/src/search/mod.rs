@@ -6,6 +6,7 @@
 
 mod ask;
 mod check;
+mod documents;
 pub mod feed;
 mod filter;
 pub mod index;
@@ -15,6 +16,7 @@ mod phrase;
 pub mod step;
 
 pub use check::check;
+pub use documents::{DocumentReader, NotNow};
 pub use feed::Fed;
 pub use filter::{Filter, Found, Span};
 pub use index::{DocSet, Document, Field, IndexBatch, IndexProgress, IndexStatus, IndexedItem, Matches, SearchIndex};

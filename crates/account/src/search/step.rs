@@ -10,6 +10,7 @@ use sterna_formats::mail::fold::fold;
 use sterna_formats::mail::text::{header_text, sent_day};
 
 use super::ask::at_most;
+use super::documents::{DocumentReader, Documents};
 use super::feed::is_of;
 use super::index::SearchIndex;
 use super::look::{Stopped, Text, Wanted, each_text, summary};
@@ -52,6 +53,7 @@ pub enum Stepped {
 pub fn step(
     read: &dyn Read,
     index: Option<&dyn SearchIndex>,
+    reader: Option<&dyn DocumentReader>,
     container: ContainerId,
     filter: &Filter,
     uids: &UidSet,
@@ -61,7 +63,7 @@ pub fn step(
     let begun = Instant::now();
     let mut leaves = Vec::new();
     filter.leaves(&mut leaves);
-    let search = Search { read, container, filter, leaves };
+    let search = Search { read, index, reader, container, filter, leaves };
     let mut narrowed = None;
     if let Some(index) = index
         && !search.leaves.is_empty()
@@ -87,6 +89,9 @@ struct Narrowed {
 
 struct Search<'a> {
     read: &'a dyn Read,
+    /// For the texts that it keeps.
+    index: Option<&'a dyn SearchIndex>,
+    reader: Option<&'a dyn DocumentReader>,
     container: ContainerId,
     filter: &'a Filter,
     /// The filters on texts, in the order in which they are met.
@@ -245,6 +250,7 @@ impl Search<'_> {
                     Ok(false) => {}
                     Err(Stopped::TooLarge(bytes)) if !has_looked => return Ok(Stepped::Needs(bytes)),
                     Err(Stopped::TooLarge(_)) => break 'reading,
+                    Err(Stopped::NotNow) => {}
                     Err(Stopped::Store(error)) => return Err(error),
                 }
                 (after, has_looked) = (item.uid, true);
@@ -289,7 +295,8 @@ impl Search<'_> {
             documents: needles.iter().any(Needle::wants_documents),
         };
         let mut answer = None;
-        each_text(self.read, item, &summary, wanted, piece_bytes_max, &mut |text| {
+        let documents = Documents::new(self.reader, self.index);
+        let looked = each_text(self.read, item, &summary, wanted, piece_bytes_max, &documents, &mut |text| {
             let mut has_news = false;
             for (leaf, needle) in leaves.iter_mut().zip(&mut needles) {
                 if leaf.is_none() && needle.is_in(&text) {
@@ -301,7 +308,12 @@ impl Search<'_> {
                     test(self.filter, Known { item: Some(item), summary: Some(&summary), leaves: &leaves }, &mut 0);
             }
             if answer.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        });
+        match looked {
+            // It is as if the document had no text; the reader logged it.
+            Ok(()) | Err(Stopped::NotNow) => {}
+            Err(stopped) => return Err(stopped),
+        }
         // What was not found by now isn't there.
         let leaves: Vec<Option<bool>> = leaves.iter().map(|leaf| Some(*leaf == Some(true))).collect();
         let known = Known { item: Some(item), summary: Some(&summary), leaves: &leaves };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sterna_account::search::feed::feed;
-use sterna_account::search::{Allowance, Filter, SearchIndex, Stepped, check, step};
+use sterna_account::search::{Allowance, DocumentReader, Filter, SearchIndex, Stepped, check, step};
 use sterna_account::*;
 use sterna_base::*;
 use sterna_engines::sqlite::SqliteEngine;
@@ -19,6 +19,7 @@ pub struct Bed {
     pub store: Box<dyn Store>,
     pub index: Box<dyn SearchIndex>,
     pub folder: tempfile::TempDir,
+    pub reader: Option<Box<dyn DocumentReader>>,
 }
 
 impl Bed {
@@ -28,7 +29,7 @@ impl Bed {
         engine.create(ACCOUNT, Epoch(1), Role::Active, NOW).unwrap();
         let store = engine.open(ACCOUNT).unwrap();
         let index = engine.search_index(ACCOUNT).unwrap().unwrap();
-        let mut bed = Bed { engine, store, index, folder };
+        let mut bed = Bed { engine, store, index, folder, reader: None };
         bed.commit(first_containers::mutations());
         bed
     }
@@ -46,7 +47,7 @@ impl Bed {
 
     /// Feeds the index until there is no more.
     pub fn feed(&mut self) {
-        while feed(self.store.as_ref(), self.index.as_mut()).unwrap().has_more {}
+        while feed(self.store.as_ref(), self.index.as_mut(), self.reader.as_deref()).unwrap().has_more {}
         assert_eq!(check(self.store.as_ref(), self.index.as_ref()).unwrap(), Vec::<String>::new());
     }
 
@@ -66,7 +67,10 @@ impl Bed {
         while !open.is_empty() {
             let allowance = Allowance { piece_bytes_max: u64::MAX, time_max: Duration::ZERO };
             let trouble = &mut |error| panic!("{error}");
-            let stepped = step(self.store.as_ref(), index, INBOX, filter, &open, allowance, trouble).unwrap();
+            let stepped = {
+                let reader = self.reader.as_deref();
+                step(self.store.as_ref(), index, reader, INBOX, filter, &open, allowance, trouble).unwrap()
+            };
             let Stepped::Found(step) = stepped else { panic!("{stepped:?}") };
             assert!(step.open.span() < open.span());
             found.extend(step.matching.iter().map(|uid| uid.0));

@@ -1,9 +1,13 @@
 //! An index from its beginning to its end.
 
-use sterna_account::search::{Field, feed};
-use sterna_account::search::{Filter, Phrase, check};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sterna_account::search::{DocumentReader, Field, Filter, NotNow, Phrase, check, feed};
 use sterna_account::{Engine, FlagAction, FlagSet, Mutation, StoreError, SystemFlag, UidSet};
-use sterna_base::Uid;
+use sterna_base::{BlobHash, Uid};
 
 use crate::bed::{ACCOUNT, Bed, INBOX, TRASH};
 use crate::filters::document;
@@ -79,6 +83,67 @@ fn documents_are_for_fuzzy_searches_and_names_for_all() {
     ] {
         assert_eq!((bed.indexed(&filter), bed.read(&filter)), (found.to_vec(), found.to_vec()), "{filter:?}");
     }
+}
+
+/// Reads what comes after the mark, and counts.
+struct Reader {
+    reads: Arc<AtomicUsize>,
+}
+
+impl DocumentReader for Reader {
+    fn pdf_text(&self, pdf: &[u8]) -> Result<String, NotNow> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let text = String::from_utf8_lossy(pdf).replace("%PDF-", "");
+        if text.contains("later") { Err(NotNow) } else { Ok(text) }
+    }
+}
+
+fn with_pdf(subject: &str, pdf: &str) -> Vec<u8> {
+    let pdf = STANDARD.encode(pdf);
+    format!(
+        "Subject: {subject}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/pdf\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{pdf}\r\n--b--\r\n"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn other_documents_are_read_once() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let mut bed = Bed::new();
+    bed.reader = Some(Box::new(Reader { reads: reads.clone() }));
+    bed.append(&with_pdf("one", "%PDF-Kingfishers dive"));
+    bed.append(&with_pdf("two", "%PDF-Kingfishers dive"));
+    bed.append(&with_pdf("none", "no mark, kingfishers"));
+    bed.feed();
+    bed.append(&with_pdf("three", "%PDF-Kingfishers dive"));
+    bed.feed();
+    let fuzzy = |text: &str| Filter::Fuzzy(Box::new(Filter::Text(text.into())));
+    assert_eq!(bed.indexed(&fuzzy("kingfisher")), [1, 2, 4]);
+    // A sign has to be looked for by reading.
+    assert_eq!(bed.indexed(&fuzzy("?!")), []);
+    assert_eq!(reads.load(Ordering::Relaxed), 1);
+    assert_eq!((bed.read(&fuzzy("kingfisher")), bed.read(&Filter::Text("kingfisher".into()))), (vec![1, 2, 4], vec![]));
+    // The text is kept as long as a message has it.
+    let hash = BlobHash::of(b"%PDF-Kingfishers dive");
+    for (uids, is_kept) in [(UidSet::range(Uid(1), Uid(3)), true), (UidSet::one(Uid(4)), false)] {
+        bed.commit(vec![Mutation::Expunge { container: INBOX, uids, deleted_only: false }]);
+        bed.feed();
+        assert_eq!(bed.index.kept_text(hash).unwrap().is_some(), is_kept);
+    }
+}
+
+#[test]
+fn a_document_that_can_not_be_read_now_is_read_by_every_search() {
+    let mut bed = Bed::new();
+    let reads = Arc::new(AtomicUsize::new(0));
+    bed.reader = Some(Box::new(Reader { reads: reads.clone() }));
+    bed.append(&with_pdf("gull", "%PDF-later"));
+    bed.feed();
+    assert_eq!(bed.index.status().unwrap().partial, 1);
+    assert_eq!(bed.indexed(&Filter::Fuzzy(Box::new(Filter::Text("later".into())))), []);
+    assert_eq!(bed.indexed(&Filter::Fuzzy(Box::new(Filter::Text("gulls".into())))), [1]);
+    assert_eq!(reads.load(Ordering::Relaxed), 2);
 }
 
 #[test]

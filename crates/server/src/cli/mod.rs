@@ -104,6 +104,9 @@ pub enum Output {
     Ndjson,
 }
 
+/// The command that the node gives itself, not people.
+pub const READ_PDF: &str = "read-pdf";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -118,6 +121,9 @@ pub enum Command {
     Aside(AsideCommand),
     /// Start a playground with three nodes on this machine
     Demo(DemoArgs),
+    /// Print the text of the PDF on standard input: what a node starts for each PDF it looks into
+    #[command(name = READ_PDF, hide = true)]
+    ReadPdf,
     /// Commands that talk to a running node or need none at all.
     #[command(flatten)]
     Client(ClientCommand),

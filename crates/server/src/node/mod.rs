@@ -46,6 +46,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, AdminState, Memory, NodeInfo};
 use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
+use crate::pdf::reader::PdfReader;
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
 use directory_moves::DirectoryMoves;
@@ -222,6 +223,9 @@ impl Parts {
         let peers = Peers::new(identity.clone(), nodes.clone() as Arc<dyn Nodes>, clock.clone());
         let engine = SqliteEngine::new(accounts_folder(folder));
         let local = config.has(Role::Data).then(|| Arc::new(LocalAccounts::new(Arc::new(engine), clock.clone())));
+        if let Some(local) = &local {
+            local.read_documents_with(Arc::new(PdfReader::new()));
+        }
         let moves = DirectoryMoves::start(directory.clone(), nodes.clone(), peers.clone(), &stop, &tasks);
         let moves = Arc::new(moves);
         let leases = LeaseDesk::new(moves.clone());

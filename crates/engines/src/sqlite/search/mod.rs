@@ -122,6 +122,12 @@ impl SearchIndex for SqliteIndex {
         Ok(lacking)
     }
 
+    fn kept_text(&self, document: BlobHash) -> Result<Option<String>, StoreError> {
+        let statement = "SELECT text FROM kept_text WHERE hash = ?1";
+        let mut statement = self.conn.prepare_cached(statement).map_err(store_error)?;
+        statement.query_row(params![document.0.as_slice()], |row| row.get(0)).optional().map_err(store_error)
+    }
+
     fn apply(&mut self, batch: &IndexBatch) -> Result<(), StoreError> {
         write::apply(self, batch)
     }

@@ -10,7 +10,7 @@ use super::super::error::store_error;
 
 /// The format of the tables and of what words and terms are ([`sterna_formats::mail::fold`], [`super`]). Raise it with
 /// every change of either: an index of another format is made anew.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// Page cache of a connection.
 const CACHE_KIB: i64 = 4096;
@@ -42,6 +42,13 @@ CREATE TABLE document (
   is_partial INTEGER NOT NULL
 );
 CREATE INDEX document_partial ON document (id) WHERE is_partial = 1;
+CREATE TABLE kept_text (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, text TEXT NOT NULL);
+CREATE TABLE attached (
+  document INTEGER NOT NULL,
+  kept_text INTEGER NOT NULL,
+  PRIMARY KEY (document, kept_text)
+) WITHOUT ROWID;
+CREATE INDEX attached_kept_text ON attached (kept_text);
 CREATE TABLE item (
   container INTEGER NOT NULL,
   uid INTEGER NOT NULL,

@@ -33,6 +33,10 @@ pub fn apply(index: &mut SqliteIndex, batch: &IndexBatch) -> Result<(), StoreErr
     let known = &index.known_words;
     let mut run = || {
         let transaction = Transaction::new_unchecked(&index.conn, TransactionBehavior::Immediate)?;
+        for (hash, text) in &batch.texts {
+            let statement = "INSERT OR IGNORE INTO kept_text (hash, text) VALUES (?1, ?2)";
+            transaction.prepare_cached(statement)?.execute(params![hash.0.as_slice(), text])?;
+        }
         for document in &batch.documents {
             for (_, word) in &document.words {
                 if !is_opaque(word) && !known.contains(word.as_str()) {
@@ -92,6 +96,11 @@ fn add_document(transaction: &Transaction<'_>, document: &Document) -> rusqlite:
         }
     }
     transaction.prepare_cached("INSERT INTO terms (rowid, text) VALUES (?1, ?2)")?.execute(params![id, terms])?;
+    let statement = "INSERT OR IGNORE INTO attached (document, kept_text) SELECT ?1, id FROM kept_text WHERE hash = ?2";
+    let mut attach = transaction.prepare_cached(statement)?;
+    for hash in &document.attached {
+        attach.execute(params![id, hash.0.as_slice()])?;
+    }
     Ok(())
 }
 
@@ -110,9 +119,24 @@ fn place(transaction: &Transaction<'_>, batch: &IndexBatch) -> rusqlite::Result<
         if let Some(document) = document
             && !find.exists(params![document])?
         {
-            transaction.prepare_cached("DELETE FROM terms WHERE rowid = ?1")?.execute(params![document])?;
-            transaction.prepare_cached("DELETE FROM document WHERE id = ?1")?.execute(params![document])?;
+            remove_document(transaction, document)?;
         }
+    }
+    Ok(())
+}
+
+/// With the texts that were kept for it alone.
+fn remove_document(transaction: &Transaction<'_>, document: i64) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM terms WHERE rowid = ?1")?.execute(params![document])?;
+    transaction.prepare_cached("DELETE FROM document WHERE id = ?1")?.execute(params![document])?;
+    let statement = "DELETE FROM attached WHERE document = ?1 RETURNING kept_text";
+    let mut detach = transaction.prepare_cached(statement)?;
+    let texts: Vec<i64> = detach.query_map(params![document], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let statement = "DELETE FROM kept_text \
+         WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM attached WHERE attached.kept_text = kept_text.id)";
+    let mut forget = transaction.prepare_cached(statement)?;
+    for text in texts {
+        forget.execute(params![text])?;
     }
     Ok(())
 }
