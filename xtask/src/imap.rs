@@ -95,7 +95,18 @@ const ENTRIES: &[Entry] = &[
         ("acls.rs", "GETACL"),
     ),
     built("4315", "UIDPLUS", &["UIDPLUS"], &["command/append.rs", "command/expunge.rs"], ("messages.rs", "APPENDUID")),
-    missing("4422", "EXTERNAL"),
+    built(
+        "4422",
+        "Log-in by certificates of clients",
+        &["AUTH=EXTERNAL"],
+        &[
+            "/crates/protocols/src/sasl/external.rs",
+            "/crates/protocols/src/listener/clients.rs",
+            "/crates/directory/src/auth/external.rs",
+        ],
+        ("external.rs", "AUTHENTICATE EXTERNAL"),
+    )
+    .but("where `[client_certificates]` of sterna.toml names the authorities; revocation by lists, not by OCSP"),
     built(
         "4469",
         "Messages put together",

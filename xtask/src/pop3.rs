@@ -47,6 +47,14 @@ const ENTRIES: &[Entry] = &[
         ("log_ins.rs", "AUTH PLAIN"),
     ),
     built(
+        "4422",
+        "Log-in by certificates of clients",
+        &["EXTERNAL"],
+        &["/crates/protocols/src/sasl/external.rs"],
+        ("log_ins.rs", "AUTH EXTERNAL"),
+    )
+    .but("as for IMAP"),
+    built(
         "5802, 7677, 9266",
         "SCRAM-SHA-256, bound to the connection",
         &["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"],

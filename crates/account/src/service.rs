@@ -45,6 +45,15 @@ pub trait Authenticator: Send + Sync {
         Err(LoginError::Invalid)
     }
 
+    /// Whose the addresses of a certificate are, which was verified (SASL EXTERNAL).
+    ///
+    /// # Errors
+    /// [`LoginError`].
+    async fn external(&self, attempt: ExternalAttempt<'_>) -> Result<Login, LoginError> {
+        let _ = attempt;
+        Err(LoginError::Invalid)
+    }
+
     /// Whether SCRAM-SHA-256 is offered to clients: users must have verifiers then.
     async fn offers_scram(&self) -> bool {
         false
@@ -82,6 +91,19 @@ pub struct BearerAttempt<'a> {
     pub login: Option<&'a str>,
     /// The token.
     pub token: &'a Secret,
+    /// For the log line and for throttling.
+    pub protocol: &'static str,
+    /// Where the connection comes from.
+    pub peer: IpAddr,
+}
+
+/// Someone wants in with a certificate.
+#[derive(Clone, Debug)]
+pub struct ExternalAttempt<'a> {
+    /// The mail addresses that the certificate names, verified.
+    pub addresses: &'a [String],
+    /// As whom, if that was said: one of the names of the same user.
+    pub authorize: Option<&'a str>,
     /// For the log line and for throttling.
     pub protocol: &'static str,
     /// Where the connection comes from.

@@ -66,6 +66,9 @@ pub struct Config {
     /// The certificate that clients see; without one the node makes its own.
     #[serde(default)]
     pub tls: Option<Tls>,
+    /// Which certificates of clients users may log in by; without it clients are not asked for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificates: Option<ClientCertificates>,
     /// The name in greetings and trace fields; the node's name when left out.
     #[serde(default)]
     pub hostname: Option<String>,
@@ -149,6 +152,18 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM file with its key.
     pub key: PathBuf,
+}
+
+/// Which certificates of clients count for IMAP and POP3 (SASL EXTERNAL). They are looked at again every minute.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificates {
+    /// PEM file with the certificates of the authorities that sign them.
+    pub ca: PathBuf,
+    /// PEM file with the lists of what these authorities have revoked, one of each that signs anything; a list that is
+    /// out of date counts as none, and then nobody's certificate counts. Left out, nothing is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl: Option<PathBuf>,
 }
 
 /// Why a configuration can't be used.
@@ -238,6 +253,7 @@ mod tests {
             listen: Listen::default(),
             plaintext_login: PlaintextLogin::Never,
             tls: None,
+            client_certificates: None,
             hostname: None,
             admin_socket: None,
         }

@@ -5,6 +5,7 @@
 //! user's row changes. Unknown logins are verified against a dummy hash, so that they take as long as known ones.
 
 pub mod bearer;
+mod external;
 mod scram;
 pub(crate) mod table;
 pub mod throttle;
@@ -16,7 +17,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sterna_account::scram::KEY_BYTES;
 use sterna_account::service::{
-    Authenticator, BearerAttempt, Login, LoginAttempt, LoginError, ScramAttempt, ScramChallenge,
+    Authenticator, BearerAttempt, ExternalAttempt, Login, LoginAttempt, LoginError, ScramAttempt, ScramChallenge,
 };
 use sterna_base::ids::random_bytes;
 use sterna_base::{AccountId, Modseq, Secret, Timestamp};
@@ -246,6 +247,10 @@ impl Authenticator for Authentication {
 
     async fn bearer(&self, attempt: BearerAttempt<'_>) -> Result<Login, LoginError> {
         self.check_bearer(&attempt).await
+    }
+
+    async fn external(&self, attempt: ExternalAttempt<'_>) -> Result<Login, LoginError> {
+        self.check_external(&attempt).await
     }
 
     async fn offers_scram(&self) -> bool {

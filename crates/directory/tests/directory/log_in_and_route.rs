@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::common::{BETA, INSTALLATION, Main};
 use sterna_account::scram::{self, ScramVerifier};
 use sterna_account::service::{
-    Authenticator, BearerAttempt, Login, LoginAttempt, LoginError, Recipients, ScramAttempt, ScramChallenge,
+    Authenticator, BearerAttempt, ExternalAttempt, Login, LoginAttempt, LoginError, Recipients, ScramAttempt,
+    ScramChallenge,
 };
 use sterna_base::{AccountId, Secret};
 use sterna_directory::auth::bearer::{Introspection, OauthSettings};
@@ -314,6 +315,37 @@ async fn a_token_is_its_owners() {
     let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
     directory.submit(Request::SetUser { id: ana, expect: None, patch }).await.unwrap();
     assert_eq!(ask(Some("ana@demo.test"), "of-ana@demo.test").await, Err(LoginError::Invalid));
+}
+
+#[tokio::test]
+async fn a_certificate_is_its_owners() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let ana = main.user("ana@demo.test", &["lima@demo.test"]);
+    let ben = main.user("ben@demo.test", &[]);
+    let (_folder, directory, authentication) = serve(main);
+    let ask = async |authorize: Option<&str>, addresses: &[&str]| {
+        let addresses: Vec<String> = addresses.iter().map(|address| (*address).to_owned()).collect();
+        let peer = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        let attempt = ExternalAttempt { addresses: &addresses, authorize, protocol: "test", peer };
+        authentication.external(attempt).await.map(|login| login.account)
+    };
+    assert_eq!(ask(None, &["Ana@demo.test"]).await, Ok(ana));
+    assert_eq!(ask(None, &["ana@elsewhere.test", "lima@demo.test"]).await, Ok(ana));
+    assert_eq!(ask(Some("lima@demo.test"), &["ana@demo.test"]).await, Ok(ana));
+    assert_eq!(ask(Some("ben@demo.test"), &["ana@demo.test", "ben@demo.test"]).await, Ok(ben));
+    for (authorize, addresses) in [
+        (Some("ben@demo.test"), &["ana@demo.test"][..]),
+        (Some("nobody@demo.test"), &["ana@demo.test"]),
+        (None, &["nobody@demo.test"]),
+        (None, &[]),
+        (Some(""), &[""]),
+    ] {
+        assert_eq!(ask(authorize, addresses).await, Err(LoginError::Invalid), "{authorize:?} {addresses:?}");
+    }
+    let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
+    directory.submit(Request::SetUser { id: ana, expect: None, patch }).await.unwrap();
+    assert_eq!(ask(None, &["ana@demo.test"]).await, Err(LoginError::Invalid));
 }
 
 #[tokio::test]

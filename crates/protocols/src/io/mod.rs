@@ -83,6 +83,11 @@ impl Io {
         self.stream.tls_exporter()
     }
 
+    /// Whom a certificate of the client has named.
+    pub fn client_addresses(&self) -> &[String] {
+        self.stream.client_addresses()
+    }
+
     /// Whether STARTTLS can be offered.
     pub fn can_upgrade(&self) -> bool {
         self.stream.can_start_tls()

@@ -61,7 +61,7 @@ impl Listener {
                     continue;
                 }
             };
-            let session = session(stream, peer, &config.tls, &protocol, &peers, &shutdown);
+            let session = session(stream, peer, &config, &protocol, &peers, &shutdown);
             let cut_off = cut_off.clone();
             sessions.spawn(async move { cut_off.run_until_cancelled(session).await });
         }
@@ -77,16 +77,17 @@ impl Listener {
 fn session(
     stream: TcpStream,
     peer: IpAddr,
-    tls: &Tls,
+    config: &ListenerConfig,
     protocol: &Arc<dyn Protocol>,
     peers: &Arc<Peers>,
     shutdown: &CancellationToken,
 ) -> impl Future<Output = ()> + Send + 'static {
     let (permit, protocol, shutdown) = (peers.enter(peer), protocol.clone(), shutdown.clone());
-    let (config, implicit) = match tls {
+    let clients = config.client_certificates.clone();
+    let (tls, implicit) = match &config.tls {
         Tls::None => (None, false),
-        Tls::StartTls(config) => (Some(config.clone()), false),
-        Tls::Implicit(config) => (Some(config.clone()), true),
+        Tls::StartTls(tls) => (Some(tls.clone()), false),
+        Tls::Implicit(tls) => (Some(tls.clone()), true),
     };
     async move {
         let name = protocol.name();
@@ -102,8 +103,10 @@ fn session(
             }
             return;
         };
-        let mut connection =
-            Connection::new(PromptTcp::new(stream), peer, config).with_shutdown(shutdown).with_permit(permit);
+        let mut connection = Connection::new(PromptTcp::new(stream), peer, tls)
+            .with_shutdown(shutdown)
+            .with_permit(permit)
+            .with_client_certificates(clients);
         if implicit && let Err(error) = connection.start_tls().await {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             tracing::info!(protocol = name, %peer, %error, cause, "no TLS");

@@ -6,10 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::clients::ClientCertificates;
 use super::limits::HANDSHAKE_TIMEOUT;
 use super::peers::PeerPermit;
 
@@ -40,6 +42,8 @@ pub struct Connection {
     peer: IpAddr,
     encrypted: bool,
     tls_exporter: Option<[u8; 32]>,
+    client_certificates: Option<Arc<ClientCertificates>>,
+    client_addresses: Box<[String]>,
     start_tls: Option<Arc<rustls::ServerConfig>>,
     shutdown: CancellationToken,
 }
@@ -54,6 +58,8 @@ impl Connection {
             peer: peer.to_canonical(),
             encrypted: false,
             tls_exporter: None,
+            client_certificates: None,
+            client_addresses: Box::default(),
             start_tls,
             shutdown,
         }
@@ -62,6 +68,12 @@ impl Connection {
     /// With the token that is cancelled when the node ends.
     pub fn with_shutdown(mut self, shutdown: CancellationToken) -> Self {
         self.shutdown = shutdown;
+        self
+    }
+
+    /// With what says what a certificate of the client is worth; the configuration of TLS must ask for it.
+    pub fn with_client_certificates(mut self, certificates: Option<Arc<ClientCertificates>>) -> Self {
+        self.client_certificates = certificates;
         self
     }
 
@@ -86,6 +98,11 @@ impl Connection {
         self.tls_exporter.as_ref()
     }
 
+    /// The mail addresses that the client's certificate names; none when it showed none, or one that does not count.
+    pub fn client_addresses(&self) -> &[String] {
+        &self.client_addresses
+    }
+
     /// Whether [`Connection::start_tls`] can be offered.
     pub fn can_start_tls(&self) -> bool {
         !self.encrypted && self.start_tls.is_some()
@@ -108,10 +125,27 @@ impl Connection {
         let clear = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
         let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(clear));
         let encrypted = handshake.await.map_err(|_| HandshakeError::Timeout)?.map_err(HandshakeError::Failed)?;
-        self.tls_exporter = exporter(encrypted.get_ref().1);
+        let tls = encrypted.get_ref().1;
+        self.tls_exporter = exporter(tls);
+        self.client_addresses = self.addresses_of(tls.peer_certificates().unwrap_or_default());
         self.stream = Box::new(encrypted);
         self.encrypted = true;
         Ok(())
+    }
+}
+
+impl Connection {
+    fn addresses_of(&self, chain: &[CertificateDer<'_>]) -> Box<[String]> {
+        let Some(certificates) = self.client_certificates.as_ref().filter(|_| !chain.is_empty()) else {
+            return Box::default();
+        };
+        match certificates.addresses(chain) {
+            Ok(addresses) => addresses.into(),
+            Err(cause) => {
+                tracing::info!(peer = %self.peer, %cause, "a client's certificate is not taken for a log-in");
+                Box::default()
+            }
+        }
     }
 }
 

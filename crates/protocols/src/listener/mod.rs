@@ -4,6 +4,7 @@
 //! written like a socket and can be encrypted later on. It knows nothing of what is said on it.
 
 mod accept;
+pub mod clients;
 mod connection;
 mod peers;
 mod prompt;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use accept::Listener;
+pub use clients::{ClientCertificateError, ClientCertificates, ClientTrust};
 pub use connection::{Connection, HandshakeError, Stream};
 
 /// A protocol that serves connections.
@@ -43,6 +45,8 @@ pub struct ListenerConfig {
     /// Connections at the same time from one address (of IPv6: from one /64 network). Loopback is free: proxies and
     /// webmail are there.
     pub connections_per_peer_max: usize,
+    /// What certificates of clients are worth; `None` where nobody asks for them.
+    pub client_certificates: Option<Arc<ClientCertificates>>,
 }
 
 impl ListenerConfig {
@@ -52,6 +56,7 @@ impl ListenerConfig {
             tls,
             connections_max: limits::CONNECTIONS_MAX,
             connections_per_peer_max: limits::CONNECTIONS_PER_PEER_MAX,
+            client_certificates: None,
         }
     }
 }

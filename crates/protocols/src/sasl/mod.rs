@@ -5,6 +5,7 @@
 //! which words, is the protocol's matter. Submission's AUTH has reply codes and stricter line ends, and is its own.
 
 mod bearer;
+mod external;
 mod password;
 mod scram;
 
@@ -88,6 +89,7 @@ pub async fn run(mut exchange: Exchange<'_>, mechanism: &str, initial: Option<Ve
         "LOGIN" => password::login(exchange, initial).await,
         "OAUTHBEARER" if exchange.offers.bearer => bearer::run(exchange, initial, bearer::Form::Oauthbearer).await,
         "XOAUTH2" if exchange.offers.bearer => bearer::run(exchange, initial, bearer::Form::Xoauth2).await,
+        "EXTERNAL" if !exchange.io.client_addresses().is_empty() => external::run(exchange, initial).await,
         "SCRAM-SHA-256" if exchange.offers.scram => scram::run(exchange, initial, false).await,
         "SCRAM-SHA-256-PLUS" if exchange.offers.scram && exchange.io.tls_exporter().is_some() => {
             scram::run(exchange, initial, true).await

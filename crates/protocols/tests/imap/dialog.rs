@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
 use sterna_account::scram::{ITERATIONS_MIN, ScramVerifier};
 use sterna_account::service::{
-    Accounts, Authenticator, BearerAttempt, Login, LoginAttempt, LoginError, ScramAttempt, ScramChallenge,
+    Accounts, Authenticator, BearerAttempt, ExternalAttempt, Login, LoginAttempt, LoginError, ScramAttempt,
+    ScramChallenge,
 };
 use sterna_account::shares::{Owner, Shares, SharesError, Sharing, Who};
 use sterna_account::{Identifier, Mutation, Rights};
@@ -84,6 +85,24 @@ impl Authenticator for People {
         }
         let (BearerAttempt { protocol, peer, .. }, password) = (attempt, Secret::new("pw"));
         self.authenticate(LoginAttempt { login: owner, password: &password, protocol, peer }).await
+    }
+
+    async fn external(&self, attempt: ExternalAttempt<'_>) -> Result<Login, LoginError> {
+        let named = |address: &String| {
+            let (user, domain) = address.split_once('@')?;
+            (domain == "x.test").then(|| user.to_lowercase())
+        };
+        for user in attempt.addresses.iter().filter_map(named) {
+            if attempt.authorize.is_some_and(|name| name != user) {
+                continue;
+            }
+            let (password, protocol, peer) = (Secret::new("pw"), attempt.protocol, attempt.peer);
+            let attempt = LoginAttempt { login: &user, password: &password, protocol, peer };
+            if let Ok(login) = self.authenticate(attempt).await {
+                return Ok(login);
+            }
+        }
+        Err(LoginError::Invalid)
     }
 
     async fn offers_scram(&self) -> bool {

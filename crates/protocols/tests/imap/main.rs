@@ -3,6 +3,7 @@
 mod acls;
 mod appends;
 mod attributes;
+mod authority;
 mod awkward;
 mod certificate;
 mod compressed;
@@ -11,6 +12,7 @@ mod contexts;
 mod dialog;
 mod ends;
 mod esearches;
+mod external;
 mod failing;
 mod faults;
 mod fetches;

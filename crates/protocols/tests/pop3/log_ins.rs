@@ -8,6 +8,7 @@ use rustls::pki_types::ServerName;
 use sterna_account::scram::{ITERATIONS_MIN, client_proof};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 
+use crate::authority::{Asking, Authority};
 use crate::certificate::certificate;
 use crate::dialog::{Client, SALT};
 use crate::pop::Pop;
@@ -207,4 +208,25 @@ async fn a_log_in_can_be_bound_to_its_connection() {
     assert_eq!(scram(&mut client, plus, header, &exporter, "pw").await, "+OK 0 messages");
     let mut client = pop.connect().await;
     assert_eq!(scram(&mut client, "SCRAM-SHA-256", "n,,", &[], "pw").await, "+OK 0 messages");
+}
+
+#[tokio::test]
+async fn a_certificate_lets_in_whom_it_names() {
+    let (pop, authority) = (Pop::with(&[]).await, Authority::new());
+    let asking = Asking::new(authority.trust(Vec::new()));
+    for (shown, capabilities, answer) in [
+        (Some(authority.sign(&["ana@x.test"], None, 1)), "SASL EXTERNAL PLAIN LOGIN", "+OK 0 messages"),
+        (Some(authority.sign(&["who@x.test"], None, 2)), "SASL EXTERNAL PLAIN LOGIN", "-ERR [AUTH] *"),
+        (Some(Authority::new().sign(&["ana@x.test"], None, 1)), "SASL PLAIN LOGIN", "-ERR There is no such mechanism"),
+        (None, "SASL PLAIN LOGIN", "-ERR There is no such mechanism"),
+    ] {
+        let certificates = asking.certificates.clone();
+        let prepare =
+            |connection: sterna_protocols::listener::Connection| connection.with_client_certificates(Some(certificates));
+        let mut client = pop.connect_as(prepare, Some(asking.config.clone()), false).await;
+        client.say("C: STLS\nS: +OK *").await;
+        let mut client = asking.encrypt(client, shown).await;
+        client.say(&format!("C: CAPA\nS: ...\nS: {capabilities}\nS: ...\nS: .")).await;
+        client.say(&format!("C: AUTH EXTERNAL =\nS: {answer}")).await;
+    }
 }

@@ -1,6 +1,9 @@
 //! Dialogs of POP3: what a client says and what it must hear, over the real engine. Other clients of the same account
 //! speak IMAP.
 
+#[path = "../imap/authority.rs"]
+#[allow(dead_code)] // what only IMAP's dialogs use
+mod authority;
 #[path = "../imap/certificate.rs"]
 mod certificate;
 #[path = "../imap/dialog.rs"]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use sterna_base::{Timestamp, atomic_file};
 
 use crate::config::Config;
@@ -34,11 +35,16 @@ pub enum CertificateFileError {
     },
 }
 
-/// The TLS configuration of the listeners for clients. Blocking.
+/// The TLS configuration of the listeners for clients, which are asked for certificates of their own if somebody does.
+/// Blocking.
 ///
 /// # Errors
 /// [`CertificateFileError`].
-pub fn load(folder: &Path, config: &Config) -> Result<Arc<ServerConfig>, CertificateFileError> {
+pub fn load(
+    folder: &Path,
+    config: &Config,
+    asking: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<Arc<ServerConfig>, CertificateFileError> {
     let certificate = certificate_file(folder, config);
     let key = match &config.tls {
         Some(tls) => tls.key.clone(),
@@ -51,7 +57,10 @@ pub fn load(folder: &Path, config: &Config) -> Result<Arc<ServerConfig>, Certifi
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let built = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret));
+        .and_then(|builder| match asking {
+            Some(asking) => builder.with_client_cert_verifier(asking).with_single_cert(chain, secret),
+            None => builder.with_no_client_auth().with_single_cert(chain, secret),
+        });
     match built {
         Ok(config) => Ok(Arc::new(config)),
         Err(cause) => Err(CertificateFileError::Unusable { certificate, key, cause: cause.to_string() }),

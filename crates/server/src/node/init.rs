@@ -88,6 +88,7 @@ fn config(arguments: &InitArgs) -> Result<Config> {
         listen: Listen::default(),
         plaintext_login: PlaintextLogin::Never,
         tls: None,
+        client_certificates: None,
         hostname: None,
         admin_socket: None,
     })

@@ -8,19 +8,29 @@ use sterna_account::service::Reception;
 use sterna_cluster::ControlClient;
 use sterna_mailflow::{Mailflow, Repeats};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
-use sterna_protocols::listener::{Listener, ListenerConfig, Protocol, Tls};
+use sterna_protocols::listener::{ClientCertificates, Listener, ListenerConfig, Protocol, Tls};
 use sterna_protocols::pop3::{Pop3Config, Pop3Protocol};
 use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 
 use super::shares::NodeShares;
-use super::{Parts, certificate};
+use super::{Parts, certificate, client_certificates};
 use crate::config::PlaintextLogin;
 
 /// Starts every service that has an address.
 pub async fn start(parts: &Parts) -> Result<()> {
     let config = &parts.config;
-    let tls = certificate::load(&parts.folder, config)?;
-    let (start_tls, implicit) = (Tls::StartTls(tls.clone()), Tls::Implicit(tls));
+    // Other servers have certificates of their own and no use for the question, and some fail at it.
+    let tls = certificate::load(&parts.folder, config, None)?;
+    let (start_tls, implicit) = (Tls::StartTls(tls.clone()), Tls::Implicit(tls.clone()));
+    let clients = clients_of(parts)?;
+    let asking = match &clients {
+        Some(clients) => certificate::load(&parts.folder, config, Some(clients.asking()))?,
+        None => tls,
+    };
+    let mailbox = |tls| ListenerConfig { client_certificates: clients.clone(), ..ListenerConfig::new(tls) };
+    let (start_tls_mailbox, implicit_mailbox) =
+        (mailbox(Tls::StartTls(asking.clone())), mailbox(Tls::Implicit(asking)));
+    let (start_tls, implicit) = (ListenerConfig::new(start_tls), ListenerConfig::new(implicit));
     let spool = parts.folder.join("spool");
     prepare_spool(&spool).context("the spool folder")?;
     let repeats = Repeats::open(&parts.folder.join("repeats"), parts.clock.now()).context("the folder of repeats")?;
@@ -50,16 +60,16 @@ pub async fn start(parts: &Parts) -> Result<()> {
 
     let listen = &config.listen;
     if let Some(address) = listen.imap {
-        service(parts, "imap", address, start_tls.clone(), imap(address)).await?;
+        service(parts, "imap", address, start_tls_mailbox.clone(), imap(address)).await?;
     }
     if let Some(address) = listen.imaps {
-        service(parts, "imaps", address, implicit.clone(), imap(address)).await?;
+        service(parts, "imaps", address, implicit_mailbox.clone(), imap(address)).await?;
     }
     if let Some(address) = listen.pop3 {
-        service(parts, "pop3", address, start_tls.clone(), pop3(address)).await?;
+        service(parts, "pop3", address, start_tls_mailbox.clone(), pop3(address)).await?;
     }
     if let Some(address) = listen.pop3s {
-        service(parts, "pop3s", address, implicit.clone(), pop3(address)).await?;
+        service(parts, "pop3s", address, implicit_mailbox.clone(), pop3(address)).await?;
     }
     if let Some(address) = listen.smtp {
         service(parts, "smtp", address, start_tls.clone(), smtp(Service::Mx, address)).await?;
@@ -76,14 +86,24 @@ pub async fn start(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
+/// What certificates of clients are worth, if the configuration says so.
+fn clients_of(parts: &Parts) -> Result<Option<Arc<ClientCertificates>>> {
+    let Some(files) = parts.config.client_certificates.clone() else { return Ok(None) };
+    let clients = client_certificates::load(&files, parts.clock.clone())?;
+    let keeping = client_certificates::keep_current(clients.clone(), files);
+    let stop = parts.stop.clone();
+    parts.tasks.spawn(async move { stop.run_until_cancelled(keeping).await });
+    Ok(Some(clients))
+}
+
 async fn service(
     parts: &Parts,
     name: &'static str,
     address: SocketAddr,
-    tls: Tls,
+    config: ListenerConfig,
     protocol: Arc<dyn Protocol>,
 ) -> Result<()> {
-    let bound = Listener::bind(address, ListenerConfig::new(tls), protocol).await;
+    let bound = Listener::bind(address, config, protocol).await;
     let listener = bound.with_context(|| {
         format!("{name} can't listen on {address}; change {name} in [listen] of sterna.toml, or end what listens there")
     })?;

@@ -4,6 +4,7 @@ mod announced;
 pub mod aside;
 pub mod certificate;
 pub mod check;
+mod client_certificates;
 mod control;
 mod directory_log;
 mod directory_moves;

@@ -34,6 +34,9 @@ pub fn list(session: &Session) -> String {
     if session.offers.bearer {
         list.push_str(" AUTH=OAUTHBEARER AUTH=XOAUTH2");
     }
+    if !session.io.client_addresses().is_empty() {
+        list.push_str(" AUTH=EXTERNAL");
+    }
     list.push_str(" AUTH=PLAIN AUTH=LOGIN");
     list
 }

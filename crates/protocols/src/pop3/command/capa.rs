@@ -38,6 +38,9 @@ pub fn mechanisms(session: &Session) -> Vec<&'static str> {
     if session.offers.bearer {
         mechanisms.extend(["OAUTHBEARER", "XOAUTH2"]);
     }
+    if !session.io.client_addresses().is_empty() {
+        mechanisms.push("EXTERNAL");
+    }
     mechanisms.extend(["PLAIN", "LOGIN"]);
     mechanisms
 }
