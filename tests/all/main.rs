@@ -82,6 +82,8 @@ mod sessions;
 mod sets;
 #[path = "../../crates/protocols/tests/imap/sharing.rs"]
 mod sharing;
+#[path = "../../crates/protocols/tests/imap/sort_contexts.rs"]
+mod sort_contexts;
 #[path = "../../crates/protocols/tests/imap/sorts.rs"]
 mod sorts;
 #[path = "../../crates/protocols/tests/imap/states.rs"]

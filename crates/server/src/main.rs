@@ -47,6 +47,8 @@ fn main() -> ExitCode {
             Command::Check(arguments) => node::check::run(&cli.global, arguments).await,
             Command::Aside(command) => node::aside::run(&cli.global, command).await,
             Command::Demo(arguments) => demo::run(&cli.global, arguments).await,
+            // Done above, without threads.
+            Command::ReadPdf => Exit::Failed,
             Command::Client(command) => cli::run(&cli.global, command).await,
         }
     });

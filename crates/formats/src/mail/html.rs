@@ -19,9 +19,45 @@ pub enum Titles {
 
 /// Elements that stand inside words; all others separate them.
 const INLINE: &[&str] = &[
-    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "blink", "cite", "code", "data", "del", "dfn", "em", "font", "i",
-    "ins", "kbd", "label", "mark", "nobr", "o:p", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup",
-    "time", "tt", "u", "var", "wbr", "ruby", "rb", "st1:place",
+    "a",
+    "abbr",
+    "acronym",
+    "b",
+    "bdi",
+    "bdo",
+    "big",
+    "blink",
+    "cite",
+    "code",
+    "data",
+    "del",
+    "dfn",
+    "em",
+    "font",
+    "i",
+    "ins",
+    "kbd",
+    "label",
+    "mark",
+    "nobr",
+    "o:p",
+    "q",
+    "s",
+    "samp",
+    "small",
+    "span",
+    "strike",
+    "strong",
+    "sub",
+    "sup",
+    "time",
+    "tt",
+    "u",
+    "var",
+    "wbr",
+    "ruby",
+    "rb",
+    "st1:place",
 ];
 
 /// Elements that stand on a line with others, but not inside of a word.
@@ -269,7 +305,10 @@ mod tests {
             ("one\r\n  two<br/>three<td>four</td><td>five", "one two\nthree four five"),
             ("<!-- no --> a <!--> b <!-- > --> c <!doctype html><?xml no?></ no>d", "a b c d"),
             ("<script>if (a < b) '</p>'</script x>e<STYLE>p {}</Style>f", "e\nf"),
-            ("<title>A &lt;b&gt; c</title><p title='one > \"two\"'>three<img src=x alt=four>", "A <b> c\none > \"two\"\nthree\nfour"),
+            (
+                "<title>A &lt;b&gt; c</title><p title='one > \"two\"'>three<img src=x alt=four>",
+                "A <b> c\none > \"two\"\nthree\nfour",
+            ),
             ("1 < 2 <3 &c &#; &#xzz; &nosuch; a&b", "1 < 2 <3 &c &#; &#xzz; &nosuch; a&b"),
             ("&uumlber &euro;1 &euro2 &#8364 &#128; &#xd800;", "über €1 &euro2 € € &#xd800;"),
             ("<a href='x>y'>Lin</a>k<span\n>s</span>", "Links"),
@@ -302,7 +341,8 @@ mod tests {
 
     #[test]
     fn length_is_all_that_it_costs() {
-        for piece in ["<", "<!--", "&", "&#", "<a ", "<a b='", "<script>", "</", "<title>", "<a b=", "&notaname", "<p>"] {
+        for piece in ["<", "<!--", "&", "&#", "<a ", "<a b='", "<script>", "</", "<title>", "<a b=", "&notaname", "<p>"]
+        {
             let html = piece.repeat(200_000);
             assert!(text(&html, Titles::Kept).len() <= html.len(), "{piece}");
         }

@@ -1,7 +1,7 @@
-//! Searches whose results are kept up to date (RETURN (UPDATE), CONTEXT=SEARCH, RFC 5267 section 4.3). Only what
-//! changed is looked at again, whatever the size of the mailbox and of the result.
+//! Searches whose results are kept up to date (RETURN (UPDATE), CONTEXT=SEARCH and CONTEXT=SORT, RFC 5267 section 4.3).
+//! Only what changed is looked at again, whatever the size of the mailbox and of the result.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::BytesMut;
 use sterna_account::{AccountError, UidSet};
@@ -12,7 +12,9 @@ use sterna_formats::imap::write;
 use super::command::fetch;
 use super::command::search::Program;
 use super::command::search_result;
+use super::command::sort;
 use super::limits::CONTEXTS_MAX;
+use super::order::{Key, Order};
 use super::picture::Picked;
 use super::reply::Fail;
 use super::selected::Selected;
@@ -29,8 +31,12 @@ pub struct Context {
     items: Vec<FetchItem>,
     /// What the client knows of the result.
     members: BTreeSet<Uid>,
+    /// Of a SORT: where they stand.
+    order: Option<Order>,
     /// Messages that are to be looked at again.
     open: BTreeSet<Uid>,
+    /// Its client was told that there will be no more news.
+    is_over: bool,
 }
 
 impl Selected {
@@ -53,6 +59,7 @@ impl Session {
         uid: bool,
         items: Vec<FetchItem>,
         found: &[Picked],
+        order: Option<Order>,
     ) -> Result<(), Fail> {
         let tag = self.tag.clone();
         let selected = self.selected()?;
@@ -61,16 +68,22 @@ impl Session {
             return Ok(());
         }
         let members = found.iter().map(|picked| picked.uid).collect();
-        selected.contexts.push(Context { tag, uid, program, items, members, open: BTreeSet::new() });
+        selected.contexts.push(Context {
+            tag,
+            uid,
+            program,
+            items,
+            members,
+            order,
+            open: BTreeSet::new(),
+            is_over: false,
+        });
         Ok(())
     }
 
     /// Says that this search is not kept up to date.
     pub fn refuse_context(&mut self, why: &str) {
-        let out = &mut self.io.output;
-        out.extend_from_slice(b"* NO [NOUPDATE ");
-        write::string(self.tag.as_bytes(), false, out);
-        out.extend_from_slice(format!("] {why}\r\n").as_bytes());
+        refuse(&self.tag, why, &mut self.io.output);
     }
 
     /// Before the client is told what changed: notes what to look at again, and takes those out that are expunged now,
@@ -90,7 +103,7 @@ impl Session {
                     removed.extend(picture.find(*uid, position));
                 }
             }
-            context.write("REMOVEFROM", &removed, &mut self.io.output);
+            context.tell_removed(&removed, &mut self.io.output);
         }
     }
 
@@ -126,13 +139,21 @@ impl Session {
                             answer = Err(error);
                         }
                     }
-                    context.apply(&found, |uid| view.picture().find(uid, position), &mut self.io.output);
+                    match context.keys_of_new(self, &found).await {
+                        Ok(keys) => {
+                            let of = |uid| view.picture().find(uid, position);
+                            context.apply(&found, keys, of, &mut self.io.output);
+                        }
+                        Err(Fail::Account(error)) => answer = Err(error),
+                        Err(_) => {}
+                    }
                 }
                 Err(Fail::Account(error)) => answer = Err(error),
                 // The client is gone, which the next reading will find out.
                 Err(_) => {}
             }
         }
+        contexts.retain(|context| !context.is_over);
         if let Some(selected) = &mut self.selected {
             selected.contexts = contexts;
         }
@@ -141,8 +162,21 @@ impl Session {
 }
 
 impl Context {
-    /// Of the messages that were looked at again, these are found.
-    fn apply(&mut self, found: &[Picked], of: impl Fn(Uid) -> Option<Picked>, out: &mut BytesMut) {
+    /// Of a SORT, the keys of the messages that are found and were not before.
+    async fn keys_of_new(&self, session: &mut Session, found: &[Picked]) -> Result<Option<Vec<(Key, Picked)>>, Fail> {
+        let Some(order) = &self.order else { return Ok(None) };
+        let new: Vec<Picked> = found.iter().filter(|picked| !self.members.contains(&picked.uid)).copied().collect();
+        Ok(Some(sort::keys(session, &new, order.criteria(), &HashMap::new()).await?))
+    }
+
+    /// Of the messages that were looked at again, these are found; those with keys are new in a SORT.
+    fn apply(
+        &mut self,
+        found: &[Picked],
+        keys: Option<Vec<(Key, Picked)>>,
+        of: impl Fn(Uid) -> Option<Picked>,
+        out: &mut BytesMut,
+    ) {
         let matching: BTreeSet<Uid> = found.iter().map(|picked| picked.uid).collect();
         let open = std::mem::take(&mut self.open);
         let no_more = open.iter().filter(|uid| !matching.contains(uid) && self.members.contains(uid));
@@ -150,13 +184,34 @@ impl Context {
         for picked in &removed {
             self.members.remove(&picked.uid);
         }
-        let added: Vec<Picked> = found.iter().filter(|picked| self.members.insert(picked.uid)).copied().collect();
-        self.write("REMOVEFROM", &removed, out);
-        self.write("ADDTO", &added, out);
+        self.tell_removed(&removed, out);
+        let Some((order, keys)) = self.order.as_mut().zip(keys) else {
+            let added: Vec<Picked> = found.iter().filter(|picked| self.members.insert(picked.uid)).copied().collect();
+            return self.write("ADDTO", 0, &added, out);
+        };
+        self.members.extend(keys.iter().map(|(_, picked)| picked.uid));
+        match order.add(keys) {
+            Some(runs) => runs.iter().for_each(|(position, run)| self.write("ADDTO", *position, run, out)),
+            None => {
+                refuse(&self.tag, "The sorted results that are kept up to date have become too long", out);
+                self.is_over = true;
+            }
+        }
     }
 
-    /// `* ESEARCH (TAG ..) UID ADDTO (0 set)`: in the order of the mailbox, so positions need not be told.
-    fn write(&self, item: &str, messages: &[Picked], out: &mut BytesMut) {
+    fn tell_removed(&mut self, removed: &[Picked], out: &mut BytesMut) {
+        match &mut self.order {
+            None => self.write("REMOVEFROM", 0, removed, out),
+            Some(order) => {
+                let runs = order.remove(removed);
+                runs.iter().for_each(|(position, run)| self.write("REMOVEFROM", *position, run, out));
+            }
+        }
+    }
+
+    /// `* ESEARCH (TAG ..) UID ADDTO (n set)`: a position of 0 is for results in the order of the mailbox. One answer
+    /// for each run: clients do them in their order (RFC 5267 section 4.3.2).
+    fn write(&self, item: &str, position: u32, messages: &[Picked], out: &mut BytesMut) {
         if messages.is_empty() {
             return;
         }
@@ -164,9 +219,16 @@ impl Context {
         if self.uid {
             out.extend_from_slice(b" UID");
         }
-        out.extend_from_slice(format!(" {item} (0 ").as_bytes());
+        out.extend_from_slice(format!(" {item} ({position} ").as_bytes());
         let number = |picked: &Picked| if self.uid { picked.uid.0 } else { picked.sequence };
         write::sequence_set(messages.iter().map(number), out);
         out.extend_from_slice(b")\r\n");
     }
+}
+
+/// `* NO [NOUPDATE "tag"]`
+fn refuse(tag: &str, why: &str, out: &mut BytesMut) {
+    out.extend_from_slice(b"* NO [NOUPDATE ");
+    write::string(tag.as_bytes(), false, out);
+    out.extend_from_slice(format!("] {why}\r\n").as_bytes());
 }

@@ -35,6 +35,12 @@ pub const ACCOUNTS_WATCHED_MAX: usize = 32;
 /// Searches that one session keeps up to date.
 pub const CONTEXTS_MAX: usize = 16;
 
+/// Bytes of sorted results that all sessions keep up to date.
+pub const CONTEXT_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// What a message in such a result is taken to need besides what it is sorted by.
+pub const CONTEXT_MESSAGE_BYTES: u64 = 80;
+
 /// Mailboxes that one ESEARCH looks through.
 pub const SEARCHED_MAILBOXES_MAX: usize = 10_000;
 

@@ -11,6 +11,7 @@ mod limits;
 mod mailboxes;
 mod metadata_news;
 mod names;
+mod order;
 mod others;
 mod picture;
 mod progress;
@@ -36,6 +37,7 @@ use sterna_base::{Clock, SystemClock};
 use crate::io::Io;
 use crate::listener::{Connection, Protocol};
 use command::sorted::SortMemory;
+use order::ContextMemory;
 use others::Remembered;
 use registry::Registry;
 use session::Session;
@@ -63,6 +65,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     registry: Registry,
     sort_memory: Arc<SortMemory>,
+    context_memory: Arc<ContextMemory>,
     remembered: Arc<Remembered>,
 }
 
@@ -76,7 +79,18 @@ impl ImapProtocol {
     ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (registry, sort_memory, remembered) = (Registry::new(clock.now()), Arc::default(), Arc::default());
-        let shared = Shared { config, accounts, authenticator, shares, clock, registry, sort_memory, remembered };
+        let context_memory = Arc::default();
+        let shared = Shared {
+            config,
+            accounts,
+            authenticator,
+            shares,
+            clock,
+            registry,
+            sort_memory,
+            context_memory,
+            remembered,
+        };
         ImapProtocol { shared: Arc::new(shared) }
     }
 

@@ -94,11 +94,8 @@ impl ClientCertificates {
         let verifier = self.verifier.read().clone();
         let now_ms = u64::try_from(self.clock.now().0).unwrap_or_default();
         let now = UnixTime::since_unix_epoch(Duration::from_millis(now_ms));
-        verifier
-            .verify_client_cert(end_entity, intermediates, now)
-            .map_err(ClientCertificateError::NotTrusted)?;
-        let (_, certificate) =
-            X509Certificate::from_der(end_entity).map_err(|_| ClientCertificateError::Unreadable)?;
+        verifier.verify_client_cert(end_entity, intermediates, now).map_err(ClientCertificateError::NotTrusted)?;
+        let (_, certificate) = X509Certificate::from_der(end_entity).map_err(|_| ClientCertificateError::Unreadable)?;
         let addresses = names(&certificate)?;
         if addresses.is_empty() { Err(ClientCertificateError::Nobody) } else { Ok(addresses) }
     }

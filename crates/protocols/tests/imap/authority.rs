@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedKey, DnType, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd, generate_simple_self_signed,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedKey, DnType, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    generate_simple_self_signed,
 };
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
@@ -18,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use crate::dialog::Client;
 
 /// When the certificates are looked at.
-const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,

@@ -10,9 +10,8 @@ use crate::dialog::{Client, Server};
 
 async fn encrypted(server: &Server, asking: &Asking, shown: Option<Shown>) -> Client<TlsStream<DuplexStream>> {
     let certificates = asking.certificates.clone();
-    let prepare = |connection: sterna_protocols::listener::Connection| {
-        connection.with_client_certificates(Some(certificates))
-    };
+    let prepare =
+        |connection: sterna_protocols::listener::Connection| connection.with_client_certificates(Some(certificates));
     let mut client = server.connect_as(prepare, Some(asking.config.clone())).await;
     client.say("C: t STARTTLS\nS: t OK *").await;
     asking.encrypt(client, shown).await

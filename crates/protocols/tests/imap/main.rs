@@ -35,6 +35,7 @@ mod searches;
 mod sessions;
 mod sets;
 mod sharing;
+mod sort_contexts;
 mod sorts;
 mod states;
 mod tokens;

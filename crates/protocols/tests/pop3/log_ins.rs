@@ -221,8 +221,9 @@ async fn a_certificate_lets_in_whom_it_names() {
         (None, "SASL PLAIN LOGIN", "-ERR There is no such mechanism"),
     ] {
         let certificates = asking.certificates.clone();
-        let prepare =
-            |connection: sterna_protocols::listener::Connection| connection.with_client_certificates(Some(certificates));
+        let prepare = |connection: sterna_protocols::listener::Connection| {
+            connection.with_client_certificates(Some(certificates))
+        };
         let mut client = pop.connect_as(prepare, Some(asking.config.clone()), false).await;
         client.say("C: STLS\nS: +OK *").await;
         let mut client = asking.encrypt(client, shown).await;

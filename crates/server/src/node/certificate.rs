@@ -55,11 +55,12 @@ pub fn load(
         .map_err(|cause| file_error(&certificate, cause))?;
     let secret = PrivateKeyDer::from_pem_file(&key).map_err(|cause| file_error(&key, cause))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let built = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| match asking {
-            Some(asking) => builder.with_client_cert_verifier(asking).with_single_cert(chain, secret),
-            None => builder.with_no_client_auth().with_single_cert(chain, secret),
+    let built =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().and_then(|builder| {
+            match asking {
+                Some(asking) => builder.with_client_cert_verifier(asking).with_single_cert(chain, secret),
+                None => builder.with_no_client_auth().with_single_cert(chain, secret),
+            }
         });
     match built {
         Ok(config) => Ok(Arc::new(config)),

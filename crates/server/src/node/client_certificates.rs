@@ -31,7 +31,10 @@ pub fn load(files: &config::ClientCertificates, clock: Arc<dyn Clock>) -> Result
 }
 
 fn advice(path: &Path) -> String {
-    format!("{}: name readable PEM files in [client_certificates] of sterna.toml, or remove that section", path.display())
+    format!(
+        "{}: name readable PEM files in [client_certificates] of sterna.toml, or remove that section",
+        path.display()
+    )
 }
 
 fn read(files: &config::ClientCertificates) -> Result<ClientTrust> {
@@ -40,7 +43,8 @@ fn read(files: &config::ClientCertificates) -> Result<ClientTrust> {
     anyhow::ensure!(!authorities.is_empty(), "there is no certificate in {}", advice(&files.ca));
     let mut revoked = Vec::new();
     if let Some(path) = &files.crl {
-        let lists = CertificateRevocationListDer::pem_file_iter(path).and_then(|lists| lists.take(ENTRIES_MAX).collect());
+        let lists =
+            CertificateRevocationListDer::pem_file_iter(path).and_then(|lists| lists.take(ENTRIES_MAX).collect());
         revoked = lists.with_context(|| advice(path))?;
         anyhow::ensure!(!revoked.is_empty(), "there is no list of revoked certificates in {}", advice(path));
     }
@@ -62,7 +66,9 @@ pub async fn keep_current(certificates: Arc<ClientCertificates>, files: config::
                 return Some(found);
             }
             match read(&files).and_then(|trust| Ok(certificates.replace(trust)?)) {
-                Ok(()) => tracing::info!(ca = %files.ca.display(), "which certificates of clients count was read again"),
+                Ok(()) => {
+                    tracing::info!(ca = %files.ca.display(), "which certificates of clients count was read again")
+                }
                 Err(error) => {
                     tracing::warn!(error = format!("{error:#}"), "which certificates of clients count stays as it was");
                 }

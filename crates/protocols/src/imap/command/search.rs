@@ -47,7 +47,7 @@ pub async fn run(session: &mut Session, search: Search) -> Outcome {
     let scores = search_result::scores(session, &program, returns, &found).await?;
     search_result::respond(session, "SEARCH", uid, returns, &found, scores, program.has_modseq)?;
     if updates {
-        session.keep_context(program, uid, update_items, &found)?;
+        session.keep_context(program, uid, update_items, &found, None)?;
     }
     Ok(Reply::ok("Done"))
 }

@@ -2,7 +2,6 @@
 //!
 //! What is compared comes from the rows and from the summaries that were stored with the messages: no message is read.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,15 +15,15 @@ use sterna_formats::mail::{Envelope, EnvelopeAddress};
 use super::search::{self, Program};
 use super::search_result;
 use super::sorted;
+use crate::imap::order::{Key, Order};
 use crate::imap::picture::Picked;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
 /// What one criterion compares of a message.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Value {
     Number(i64),
-    Text(Box<str>),
+    Text(String),
 }
 
 pub async fn run(session: &mut Session, sort: Sort) -> Outcome {
@@ -32,17 +31,28 @@ pub async fn run(session: &mut Session, sort: Sort) -> Outcome {
     if let Some(refused) = search::refuse_charset(session, &search)? {
         return Ok(refused);
     }
-    let (uid, returns) = (search.uid, search.returns);
+    let (uid, returns, criteria): (_, _, Arc<[SortCriterion]>) = (search.uid, search.returns, criteria.into());
+    let updates = returns.is_some_and(|returns| returns.update);
+    let tag = session.tag.clone();
+    if updates && session.selected()?.has_context(&tag) {
+        return Ok(Reply::bad("A search of this tag is kept up to date already"));
+    }
     let program = Program::new(session, search.keys)?;
     let found = program.find(session).await?;
     let by_relevancy = criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy);
     let relevancy = if by_relevancy { program.relevancy(session, &found).await? } else { HashMap::new() };
-    let found = order(session, found, criteria, &relevancy).await?;
+    let sorted = order(session, &found, criteria.clone(), &relevancy).await?;
+    let found: Vec<Picked> = sorted.iter().map(|(_, picked)| *picked).collect();
     let scores = search_result::scores(session, &program, returns, &found).await?;
     search_result::respond(session, "SORT", uid, returns, &found, scores, program.has_modseq)?;
-    if returns.is_some_and(|returns| returns.update) {
-        // RFC 5267 section 4.3.1; CONTEXT=SORT is not announced.
-        session.refuse_context("Sorted results are not kept up to date");
+    if updates && by_relevancy {
+        // What a word is worth changes with every message that has it.
+        session.refuse_context("Results that are sorted by relevancy are not kept up to date");
+    } else if updates {
+        match Order::new(&session.shared.context_memory, criteria, sorted) {
+            Some(order) => session.keep_context(program, uid, search.update_items, &found, Some(order))?,
+            None => session.refuse_context("The sorted results that are kept up to date are too long already"),
+        }
     }
     Ok(Reply::ok("Done"))
 }
@@ -50,34 +60,63 @@ pub async fn run(session: &mut Session, sort: Sort) -> Outcome {
 /// The messages in the order of the criteria; equal ones stay in the order of the mailbox.
 async fn order(
     session: &mut Session,
-    found: Vec<Picked>,
-    criteria: Vec<SortCriterion>,
+    found: &[Picked],
+    criteria: Arc<[SortCriterion]>,
     relevancy: &HashMap<Uid, u8>,
-) -> Result<Vec<Picked>, Fail> {
-    let is_narrow =
-        |criterion: &SortCriterion| matches!(criterion.key, SortKey::Arrival | SortKey::Size | SortKey::Relevancy);
-    let needs_envelope = !criteria.iter().all(is_narrow);
+) -> Result<Vec<(Key, Picked)>, Fail> {
     let _held = sorted::hold(session, found.len() * criteria.len()).await?;
-    let criteria = Arc::new(criteria);
-    let mut rows: Vec<(Vec<Value>, Picked)> = Vec::with_capacity(found.len());
-    sorted::each(session, &found, needs_envelope, |picked, item, envelope| {
-        let score = relevancy.get(&picked.uid).copied().unwrap_or_default();
-        let values = criteria.iter().map(|criterion| value(criterion.key, item, envelope, score)).collect();
-        rows.push((values, *picked));
-    })
-    .await?;
+    let mut keys = keys(session, found, criteria, relevancy).await?;
     let sort = move || {
-        rows.sort_by(|(a, _), (b, _)| compare(&criteria, a, b));
-        rows.into_iter().map(|(_, picked)| picked).collect()
+        keys.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        keys
     };
     let sorted = tokio::task::spawn_blocking(sort).await;
     sorted.map_err(|_| Reply::no("The messages can't be sorted").code("SERVERBUG").into())
 }
 
-fn compare(criteria: &[SortCriterion], a: &[Value], b: &[Value]) -> Ordering {
-    let pairs = criteria.iter().zip(a.iter().zip(b));
-    let orders = pairs.map(|(criterion, (a, b))| if criterion.reverse { b.cmp(a) } else { a.cmp(b) });
-    orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+/// What the criteria compare of these messages, as bytes to be compared. Those that were expunged meanwhile are left
+/// out.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn keys(
+    session: &mut Session,
+    messages: &[Picked],
+    criteria: Arc<[SortCriterion]>,
+    relevancy: &HashMap<Uid, u8>,
+) -> Result<Vec<(Key, Picked)>, Fail> {
+    let is_narrow =
+        |criterion: &SortCriterion| matches!(criterion.key, SortKey::Arrival | SortKey::Size | SortKey::Relevancy);
+    let needs_envelope = !criteria.iter().all(is_narrow);
+    let mut keys: Vec<(Key, Picked)> = Vec::with_capacity(messages.len());
+    let mut key = Vec::new();
+    sorted::each(session, messages, needs_envelope, |picked, item, envelope| {
+        let score = relevancy.get(&picked.uid).copied().unwrap_or_default();
+        key.clear();
+        for criterion in criteria.iter() {
+            push(&mut key, value(criterion.key, item, envelope, score), criterion.reverse);
+        }
+        key.extend_from_slice(&picked.uid.0.to_be_bytes());
+        keys.push((Key::from(key.as_slice()), *picked));
+    })
+    .await?;
+    Ok(keys)
+}
+
+/// Appends a value so that bytes compare as values do.
+fn push(key: &mut Vec<u8>, value: Value, reverse: bool) {
+    let start = key.len();
+    match value {
+        Value::Number(number) => key.extend_from_slice(&(number.cast_unsigned() ^ 1 << 63).to_be_bytes()),
+        Value::Text(text) => {
+            // 0 ends it, so that a text comes before those that go on after it.
+            key.extend(text.bytes().map(|byte| byte.max(1)));
+            key.push(0);
+        }
+    }
+    if reverse {
+        key[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
 }
 
 fn value(key: SortKey, item: &Item, envelope: &Envelope, score: u8) -> Value {
@@ -100,7 +139,7 @@ fn value(key: SortKey, item: &Item, envelope: &Envelope, score: u8) -> Value {
 }
 
 fn text(text: &str) -> Value {
-    Value::Text(collation_key(sorted::beginning(text)).into())
+    Value::Text(collation_key(sorted::beginning(text)))
 }
 
 /// `addr-mailbox` of the first address.
@@ -119,4 +158,29 @@ fn display(addresses: &[EnvelopeAddress]) -> Value {
         None => part(&first.mailbox),
     });
     text(&shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_compare_as_values_do() {
+        let bytes = |value: Value, reverse| {
+            let mut key = Vec::new();
+            push(&mut key, value, reverse);
+            key
+        };
+        let numbers = [i64::MIN, -5, -1, 0, 1, 256, i64::MAX];
+        let texts = ["", "\0", "a", "a b", "aa", "b", "\u{e9}"];
+        for reverse in [false, true] {
+            for keys in [
+                numbers.map(|number| bytes(Value::Number(number), reverse)),
+                texts.map(|text| bytes(Value::Text(text.into()), reverse)),
+            ] {
+                let is_sorted = keys.is_sorted_by(|a, b| if reverse { a > b } else { a < b });
+                assert!(is_sorted, "{keys:?}");
+            }
+        }
+    }
 }
