@@ -1,4 +1,5 @@
-//! Log-in by a certificate that was verified before (SASL EXTERNAL, RFC 4422 appendix A): it names a user by mail address.
+//! Log-in by a certificate that was verified before (SASL EXTERNAL, RFC 4422 appendix A): it names a user by mail
+//! address.
 
 use sterna_account::service::{ExternalAttempt, Login, LoginError, ScramAttempt};
 

@@ -17,8 +17,8 @@ pub fn header_text(value: &[u8]) -> String {
     encoded_word::decode(value)
 }
 
-/// The texts in a message's body, decoded: every text part, of HTML what a reader sees ([`html`]), and header fields and
-/// texts of messages inside. Blocking and in proportion to the message.
+/// The texts in a message's body, decoded: every text part, of HTML what a reader sees ([`html`]), and header fields
+/// and texts of messages inside. Blocking and in proportion to the message.
 pub fn body_texts(message: &[u8]) -> Vec<String> {
     let mut texts = Vec::new();
     texts_inside(message, ENCODED_DEPTH_MAX, &mut texts);

@@ -53,7 +53,8 @@ impl Order {
         self.criteria.clone()
     }
 
-    /// Puts messages in, and says where: for who does it run by run. `None` when there is no room, and nothing was done.
+    /// Puts messages in, and says where: for who does it run by run. `None` when there is no room, and nothing was
+    /// done.
     pub fn add(&mut self, messages: Vec<(Key, Picked)>) -> Option<Vec<Run>> {
         let bytes: u64 = messages.iter().map(|(key, _)| size(key)).sum();
         let wanted_kib = (self.bytes + bytes).div_ceil(1024);
