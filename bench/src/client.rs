@@ -6,11 +6,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+use crate::tls;
+
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+/// What is read at once.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// What a connection runs over: TCP, or TLS on it.
+trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
 
 /// One IMAP connection.
 pub struct Imap {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
     line: Vec<u8>,
     tag: u32,
 }
@@ -18,7 +26,17 @@ pub struct Imap {
 impl Imap {
     /// Connects and logs in.
     pub fn login(address: SocketAddr, user: &str, password: &str) -> Result<Self> {
-        let mut imap = Imap { stream: connect(address)?, line: Vec::new(), tag: 0 };
+        Imap::greeted(Box::new(connect(address)?), user, password)
+    }
+
+    /// The same with TLS from the first byte.
+    pub fn login_tls(address: SocketAddr, user: &str, password: &str) -> Result<Self> {
+        Imap::greeted(Box::new(tls::client(connect(address)?)?), user, password)
+    }
+
+    fn greeted(stream: Box<dyn Stream>, user: &str, password: &str) -> Result<Self> {
+        let stream = BufReader::with_capacity(BUFFER_BYTES, stream);
+        let mut imap = Imap { stream, line: Vec::new(), tag: 0 };
         imap.read_line()?;
         imap.command(&format!("LOGIN \"{user}\" \"{password}\""))?;
         Ok(imap)
@@ -48,6 +66,18 @@ impl Imap {
         loop {
             self.read_line()?;
             if self.line.starts_with(b"+") {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads what an idling session is told, until it knows of so many messages.
+    pub fn wait_for_exists(&mut self, count: u64) -> Result<()> {
+        loop {
+            self.read_line()?;
+            let mut words = self.line.split(|&byte| byte == b' ');
+            let number = words.nth(1).and_then(|word| std::str::from_utf8(word).ok()?.parse::<u64>().ok());
+            if words.next() == Some(b"EXISTS\r\n") && number.is_some_and(|number| number >= count) {
                 return Ok(());
             }
         }
@@ -101,7 +131,7 @@ pub struct Lmtp {
 impl Lmtp {
     /// Connects and says LHLO.
     pub fn connect(address: SocketAddr) -> Result<Self> {
-        let mut lmtp = Lmtp { stream: connect(address)? };
+        let mut lmtp = Lmtp { stream: BufReader::with_capacity(BUFFER_BYTES, connect(address)?) };
         lmtp.answer("greeting")?;
         lmtp.say("LHLO bench.test")?;
         Ok(lmtp)
@@ -137,9 +167,9 @@ impl Lmtp {
     }
 }
 
-fn connect(address: SocketAddr) -> Result<BufReader<TcpStream>> {
+fn connect(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    Ok(BufReader::with_capacity(64 * 1024, stream))
+    Ok(stream)
 }

@@ -8,6 +8,7 @@ mod client;
 mod moves;
 mod peers;
 mod report;
+mod tls;
 mod work;
 
 use anyhow::{Context, Result, bail};

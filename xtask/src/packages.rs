@@ -16,6 +16,7 @@ pub const PEERS: &[&str] = &[
     "dovecot-core",
     "dovecot-imapd",
     "dovecot-lmtpd",
+    "dovecot-fts-xapian",
     "libeatmydata1",
     "rsync",
     "libsasl2-modules",

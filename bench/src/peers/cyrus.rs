@@ -16,6 +16,7 @@ pub struct Cyrus {
     folder: PathBuf,
     programs: PathBuf,
     imap: u16,
+    imaps: u16,
     lmtp: u16,
     process: Child,
 }
@@ -27,13 +28,14 @@ impl Cyrus {
         for part in ["conf/db", "conf/socket", "conf/proc", "conf/log", "conf/lock", "spool", "run"] {
             fs::create_dir_all(folder.join(part))?;
         }
-        let (imap, lmtp) = (free_port()?, free_port()?);
+        let (imap, imaps, lmtp) = (free_port()?, free_port()?, free_port()?);
+        crate::tls::certificate(folder)?;
         fs::write(folder.join("imapd.conf"), imapd_conf(folder))?;
-        fs::write(folder.join("cyrus.conf"), cyrus_conf(folder, &programs, imap, lmtp))?;
+        fs::write(folder.join("cyrus.conf"), cyrus_conf(folder, &programs, [imap, imaps, lmtp]))?;
         Command::new("chown").args(["-R", "cyrus"]).arg(folder).status()?;
         Command::new("chmod").args(["755"]).arg(folder.parent().context("a parent")?).status()?;
         let process = spawn(folder, &programs, false)?;
-        let mut cyrus = Cyrus { folder: folder.to_owned(), programs, imap, lmtp, process };
+        let mut cyrus = Cyrus { folder: folder.to_owned(), programs, imap, imaps, lmtp, process };
         wait_for(loopback(imap), &mut cyrus.process)?;
         let mut admin = Imap::login(loopback(imap), "admin", "x")?;
         for user in 0..USERS {
@@ -83,6 +85,8 @@ admins: admin
 unixhierarchysep: yes
 altnamespace: yes
 allowplaintext: yes
+tls_server_cert: {folder}/certificate.pem
+tls_server_key: {folder}/key.pem
 sasl_pwcheck_method: alwaystrue
 sasl_mech_list: PLAIN
 lmtpsocket: {folder}/conf/socket/lmtp
@@ -92,7 +96,7 @@ servername: localhost
     )
 }
 
-fn cyrus_conf(folder: &Path, programs: &Path, imap: u16, lmtp: u16) -> String {
+fn cyrus_conf(folder: &Path, programs: &Path, [imap, imaps, lmtp]: [u16; 3]) -> String {
     let (folder, bin) = (folder.display(), programs.join("usr/lib/cyrus/bin"));
     let bin = bin.display();
     format!(
@@ -102,6 +106,7 @@ fn cyrus_conf(folder: &Path, programs: &Path, imap: u16, lmtp: u16) -> String {
 }}
 SERVICES {{
   imap cmd=\"{bin}/imapd -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{imap}\" prefork=4 maxchild=3000
+  imaps cmd=\"{bin}/imapd -s -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{imaps}\" prefork=1 maxchild=3000
   lmtp cmd=\"{bin}/lmtpd -C {folder}/imapd.conf -a\" listen=\"127.0.0.1:{lmtp}\" prefork=4 maxchild=200
 }}
 EVENTS {{
@@ -116,6 +121,9 @@ impl Server for Cyrus {
     }
     fn imap(&self) -> SocketAddr {
         loopback(self.imap)
+    }
+    fn imaps(&self) -> SocketAddr {
+        loopback(self.imaps)
     }
     fn lmtp(&self) -> SocketAddr {
         loopback(self.lmtp)
@@ -134,8 +142,16 @@ impl Server for Cyrus {
     fn processes(&self) -> Vec<u32> {
         vec![self.process.id()]
     }
+    /// Its index would need its database of conversations, which makes deliveries slower; it searches without.
+    fn index(&self, _user: u32) -> Result<bool> {
+        Ok(false)
+    }
+    /// Each is a process of three megabytes: ten thousand don't fit.
+    fn most_sessions(&self) -> u32 {
+        2000
+    }
     fn stop(&mut self) -> Result<()> {
         terminate(&mut self.process)?;
-        [self.imap, self.lmtp].into_iter().try_for_each(wait_until_free)
+        [self.imap, self.imaps, self.lmtp].into_iter().try_for_each(wait_until_free)
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{Server, free_port, lazy_writes_library, loopback, terminate, wait_for, wait_until_free};
 
@@ -14,6 +14,7 @@ use super::{Server, free_port, lazy_writes_library, loopback, terminate, wait_fo
 pub struct Dovecot {
     folder: PathBuf,
     imap: u16,
+    imaps: u16,
     lmtp: u16,
     process: Child,
 }
@@ -22,12 +23,13 @@ impl Dovecot {
     /// Writes its configuration and starts it.
     pub fn start(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder.join("mail"))?;
-        let (imap, lmtp) = (free_port()?, free_port()?);
-        fs::write(folder.join("dovecot.conf"), configuration(folder, imap, lmtp))?;
+        let (imap, imaps, lmtp) = (free_port()?, free_port()?, free_port()?);
+        crate::tls::certificate(folder)?;
+        fs::write(folder.join("dovecot.conf"), configuration(folder, imap, imaps, lmtp))?;
         Command::new("chown").args(["-R", "dovecot"]).arg(folder).status()?;
         Command::new("chmod").args(["755"]).arg(folder.parent().context("a parent")?).status()?;
         let process = spawn(folder, false)?;
-        let mut dovecot = Dovecot { folder: folder.to_owned(), imap, lmtp, process };
+        let mut dovecot = Dovecot { folder: folder.to_owned(), imap, imaps, lmtp, process };
         wait_for(loopback(imap), &mut dovecot.process)?;
         Ok(dovecot)
     }
@@ -42,14 +44,16 @@ fn spawn(folder: &Path, lazy_writes: bool) -> Result<Child> {
     command.spawn().context("starting dovecot: is dovecot-core installed?")
 }
 
-fn configuration(folder: &Path, imap: u16, lmtp: u16) -> String {
+fn configuration(folder: &Path, imap: u16, imaps: u16, lmtp: u16) -> String {
     let folder = folder.display();
     format!(
         "base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
 protocols = imap lmtp
-ssl = no
+ssl = yes
+ssl_cert = <{folder}/certificate.pem
+ssl_key = <{folder}/key.pem
 disable_plaintext_auth = no
 listen = 127.0.0.1
 import_environment = $import_environment LD_PRELOAD
@@ -69,14 +73,15 @@ service imap-login {{
     port = {imap}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {imaps}
+    ssl = yes
   }}
   service_count = 0
   process_min_avail = 2
   client_limit = 4000
 }}
 service imap {{
-  process_limit = 3000
+  process_limit = 12000
 }}
 service lmtp {{
   inet_listener lmtp {{
@@ -85,12 +90,19 @@ service lmtp {{
   }}
 }}
 service auth {{
-  client_limit = 8000
+  client_limit = 18000
 }}
 service anvil {{
-  client_limit = 8000
+  client_limit = 18000
 }}
-mail_max_userip_connections = 3000
+mail_max_userip_connections = 12000
+default_vsz_limit = 4G
+mail_plugins = fts fts_xapian
+plugin {{
+  fts = xapian
+  fts_xapian = partial=3 full=20
+  fts_autoindex = no
+}}
 namespace inbox {{
   inbox = yes
 }}
@@ -104,6 +116,9 @@ impl Server for Dovecot {
     }
     fn imap(&self) -> SocketAddr {
         loopback(self.imap)
+    }
+    fn imaps(&self) -> SocketAddr {
+        loopback(self.imaps)
     }
     fn lmtp(&self) -> SocketAddr {
         loopback(self.lmtp)
@@ -134,8 +149,16 @@ impl Server for Dovecot {
         }
         Ok(true)
     }
+    /// Its index of parts of words (Xapian), made at once and not while mail comes in.
+    fn index(&self, user: u32) -> Result<bool> {
+        let mut command = Command::new("doveadm");
+        command.arg("-c").arg(self.folder.join("dovecot.conf"));
+        let status = command.args(["index", "-u", &self.login(user).0, "INBOX"]).status()?;
+        ensure!(status.success(), "doveadm index ended with {status}");
+        Ok(true)
+    }
     fn stop(&mut self) -> Result<()> {
         terminate(&mut self.process)?;
-        [self.imap, self.lmtp].into_iter().try_for_each(wait_until_free)
+        [self.imap, self.imaps, self.lmtp].into_iter().try_for_each(wait_until_free)
     }
 }

@@ -21,6 +21,8 @@ pub trait Server {
     fn name(&self) -> &'static str;
     /// Where it speaks IMAP.
     fn imap(&self) -> SocketAddr;
+    /// Where it speaks IMAP with TLS from the first byte.
+    fn imaps(&self) -> SocketAddr;
     /// Where it speaks LMTP.
     fn lmtp(&self) -> SocketAddr;
     /// Login and password of a user.
@@ -34,6 +36,12 @@ pub trait Server {
     /// Puts these messages into a user's INBOX without the protocol, where the server takes that; false where not.
     fn fill(&self, _user: u32, _messages: &mut dyn Iterator<Item = Vec<u8>>) -> Result<bool> {
         Ok(false)
+    }
+    /// Waits until everything that helps a search for texts in a user's INBOX is there; false where nothing does.
+    fn index(&self, user: u32) -> Result<bool>;
+    /// How many idle sessions this machine can hold with it.
+    fn most_sessions(&self) -> u32 {
+        10_000
     }
     /// Stops it.
     fn stop(&mut self) -> Result<()>;

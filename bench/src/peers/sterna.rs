@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -11,6 +12,8 @@ use super::{Server, USERS, free_port, lazy_writes_library, loopback, terminate, 
 
 const DOMAIN: &str = "bench.test";
 const PASSWORD: &str = "correct horse";
+/// How long the feeding of an index may take.
+const INDEX_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// How many nodes do the work.
 #[derive(Clone, Copy, PartialEq)]
@@ -30,6 +33,7 @@ pub struct Sterna {
     nodes: Vec<(PathBuf, u16)>,
     processes: Vec<Child>,
     imap: u16,
+    imaps: u16,
     lmtp: u16,
 }
 
@@ -37,13 +41,13 @@ impl Sterna {
     /// Sets up the nodes, starts them, and makes the users.
     pub fn start(folder: &Path, layout: Layout) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let (imap, lmtp, cluster) = (free_port()?, free_port()?, free_port()?);
+        let (imap, imaps, lmtp, cluster) = (free_port()?, free_port()?, free_port()?, free_port()?);
         let main = folder.join("main");
         let address = format!("127.0.0.1:{cluster}");
         let roles = if layout == Layout::OneNode { "main,data,edge" } else { "main,edge" };
         init(&main, roles, &address, &[])?;
-        configure(&main.join("sterna.toml"), imap, lmtp)?;
-        let mut sterna = Sterna { layout, nodes: vec![(main, imap)], processes: Vec::new(), imap, lmtp };
+        configure(&main.join("sterna.toml"), imap, imaps, lmtp)?;
+        let mut sterna = Sterna { layout, nodes: vec![(main, imap)], processes: Vec::new(), imap, imaps, lmtp };
         sterna.spawn(false)?;
         let data_servers: &[&str] = match layout {
             Layout::OneNode => &[],
@@ -123,12 +127,14 @@ fn run(command: &mut Command) -> Result<String> {
 
 /// Replaces the section on listeners; everything else stays as an installation has it, except that log-ins without TLS
 /// are taken from this machine, as on the peers.
-fn configure(path: &Path, imap: u16, lmtp: u16) -> Result<()> {
+fn configure(path: &Path, imap: u16, imaps: u16, lmtp: u16) -> Result<()> {
     let text = fs::read_to_string(path)?.replace("plaintext_login = \"never\"", "plaintext_login = \"loopback\"");
     let before = text.split("\n[listen]").next().unwrap_or_default();
     let after = text.split("\n[listen]").nth(1).and_then(|rest| rest.split_once("\n[")).map(|(_, rest)| rest);
     let after = after.map(|rest| format!("[{rest}")).unwrap_or_default();
-    let listen = format!("[listen]\nimap = \"127.0.0.1:{imap}\"\nlmtp = \"127.0.0.1:{lmtp}\"\n");
+    let services = [("imap", imap), ("imaps", imaps), ("lmtp", lmtp)];
+    let listen: String = services.iter().map(|(name, port)| format!("{name} = \"127.0.0.1:{port}\"\n")).collect();
+    let listen = format!("[listen]\n{listen}");
     Ok(fs::write(path, format!("{before}\n{listen}{after}"))?)
 }
 
@@ -153,6 +159,9 @@ impl Server for Sterna {
     fn imap(&self) -> SocketAddr {
         loopback(self.imap)
     }
+    fn imaps(&self) -> SocketAddr {
+        loopback(self.imaps)
+    }
     fn lmtp(&self) -> SocketAddr {
         loopback(self.lmtp)
     }
@@ -168,6 +177,22 @@ impl Server for Sterna {
     }
     fn processes(&self) -> Vec<u32> {
         self.processes.iter().map(Child::id).collect()
+    }
+    /// The index is fed in the background, on the node that has the account.
+    fn index(&self, user: u32) -> Result<bool> {
+        let owner = &self.nodes.last().context("a node")?.0;
+        let mut status = Command::new(program()?);
+        status.arg("--socket").arg(owner.join("admin.sock")).args(["search", "status", &self.address(user), "--json"]);
+        let deadline = Instant::now() + INDEX_TIMEOUT;
+        loop {
+            let told: serde_json::Value = serde_json::from_str(&run(&mut status)?)?;
+            let told = told.get(0).unwrap_or(&told);
+            if told["lag"] == 0 {
+                return Ok(true);
+            }
+            ensure!(Instant::now() < deadline, "the index is not fed: {told}");
+            std::thread::park_timeout(Duration::from_millis(500));
+        }
     }
     fn stop(&mut self) -> Result<()> {
         while let Some(mut process) = self.processes.pop() {

@@ -11,7 +11,7 @@ use crate::peers::Server;
 use crate::report::{Report, Unit};
 
 /// Puts `count` different messages into a user's INBOX, with flushes switched off meanwhile.
-pub fn fill(server: &mut dyn Server, user: u32, count: u32) -> Result<()> {
+pub fn fill(server: &mut dyn Server, user: u32, count: u32, message: &dyn Fn(u64) -> Vec<u8>) -> Result<()> {
     crate::eprint_progress(&format!("{}: filling a mailbox with {count} messages", server.name()));
     let mut messages = (0..count).map(|number| message(u64::from(user) << 32 | u64::from(number)));
     if server.fill(user, &mut messages)? {

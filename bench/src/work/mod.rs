@@ -1,12 +1,19 @@
 //! The pieces of work.
 
+mod bodies;
 mod delivery;
+mod idlers;
 mod mailbox;
+mod messages;
+mod million;
+mod search;
 mod sessions;
 
 use std::time::Instant;
 
 use anyhow::Result;
+
+pub use messages::{message, message_of};
 
 use crate::Options;
 use crate::client::Imap;
@@ -19,6 +26,10 @@ const MEDIUM_USER: u32 = 60;
 const LARGE_USER: u32 = 61;
 /// The user that single clients write to.
 const WRITER: u32 = 62;
+/// The user on whose INBOX many sessions idle.
+const WATCHED: u32 = 63;
+/// The user whose INBOX holds a million messages.
+const MILLION_USER: u32 = 59;
 
 /// Runs all the works that the options ask for.
 pub fn run_all(server: &mut dyn Server, options: &Options, report: &mut Report) -> Result<()> {
@@ -31,49 +42,33 @@ pub fn run_all(server: &mut dyn Server, options: &Options, report: &mut Report) 
     if wanted("append") {
         mailbox::append(server, options, report)?;
     }
+    if wanted("idlers") {
+        idlers::run(server, options, report)?;
+    }
     if wanted("sessions") {
         sessions::run(server, report)?;
     }
     if wanted("mailbox") {
-        mailbox::fill(server, MEDIUM_USER, 10_000)?;
+        mailbox::fill(server, MEDIUM_USER, 10_000, &message)?;
         mailbox::run(server, MEDIUM_USER, 10_000, options, report)?;
+        bodies::run(server, MEDIUM_USER, options, report)?;
         mailbox::store(server, MEDIUM_USER, options, report)?;
-        mailbox::fill(server, LARGE_USER, options.large)?;
+    }
+    if wanted("mailbox") || wanted("search") {
+        mailbox::fill(server, LARGE_USER, options.large, &message)?;
+    }
+    if wanted("mailbox") {
         mailbox::run(server, LARGE_USER, options.large, options, report)?;
+    }
+    if wanted("search") {
+        search::run(server, LARGE_USER, options.large, options, report)?;
+    }
+    // A million takes long to be put there: only who names it gets it.
+    if options.only.as_deref() == Some("million") {
+        million::run(server, MILLION_USER, options, report)?;
     }
     Ok(())
 }
-
-/// A message of about four kilobytes that no other message equals; no line starts with a dot.
-pub fn message(number: u64) -> Vec<u8> {
-    message_of(number, 4000)
-}
-
-/// The same with about so many bytes.
-pub fn message_of(number: u64, bytes: usize) -> Vec<u8> {
-    let mut text = format!(
-        "From: Sender {number} <sender{number}@bench.test>\r\nTo: Reader <reader@bench.test>\r\n\
-         Subject: Message number {number} of a benchmark\r\nDate: Mon, 16 Nov 2026 10:00:00 +0000\r\n\
-         Message-ID: <{number}@bench.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-    );
-    let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    while text.len() < bytes {
-        for _ in 0..9 {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            text.push_str(WORDS[(state % WORDS.len() as u64) as usize]);
-            text.push(' ');
-        }
-        text.push_str("\r\n");
-    }
-    text.into_bytes()
-}
-
-const WORDS: [&str; 16] = [
-    "tern", "island", "harbour", "north", "letter", "winter", "message", "paper", "window", "garden", "evening",
-    "river", "stone", "answer", "morning", "journey",
-];
 
 /// Milliseconds that the work takes.
 fn time_ms(work: impl FnOnce() -> Result<()>) -> Result<f64> {
