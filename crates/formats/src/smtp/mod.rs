@@ -8,6 +8,7 @@
 //! is an error, because two servers that guess differently make smuggling possible.
 
 pub mod address;
+pub mod answer;
 pub mod command;
 pub mod data;
 pub mod hops;
@@ -15,12 +16,15 @@ pub mod limits;
 pub mod line;
 pub mod params;
 pub mod reply;
+pub mod stuffing;
 pub mod trace;
 
 pub use address::{AddressError, Domain, Mailbox};
+pub use answer::{Answer, AnswerError, AnswerReader};
 pub use command::{Command, CommandError};
 pub use data::{DataReceiver, LineEndings};
 pub use hops::HopCounter;
 pub use line::{Line, next_line};
 pub use params::{Body, MailParams, ParamError, RcptParams, Ret};
 pub use reply::Reply;
+pub use stuffing::DotStuffer;
