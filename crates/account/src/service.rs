@@ -196,6 +196,11 @@ pub trait Recipients: Send + Sync {
         false
     }
 
+    /// The language (RFC 5646) that whoever has the address is written to in, if the directory knows it.
+    async fn language(&self, _address: &str) -> Option<String> {
+        None
+    }
+
     /// Whether this user may put the address into the reverse-path of a message. Unless the directory knows more
     /// (send-as rights), it must be an address of the user's own account.
     ///
@@ -206,7 +211,7 @@ pub trait Recipients: Send + Sync {
             return Ok(true);
         }
         match self.route(address).await {
-            Ok(Route { targets }) => Ok(matches!(&targets[..], [target] if target.account == login.account)),
+            Ok(Route { targets, .. }) => Ok(matches!(&targets[..], [target] if target.account == login.account)),
             Err(RouteError::Unavailable(cause)) => Err(RouteError::Unavailable(cause)),
             Err(_) => Ok(false),
         }
@@ -218,6 +223,8 @@ pub trait Recipients: Send + Sync {
 pub struct Route {
     /// The accounts, each once. A group without members has none: its mail is taken and goes nowhere.
     pub targets: Vec<Target>,
+    /// Addresses elsewhere, of groups that have external members.
+    pub external: Vec<String>,
 }
 
 /// One account that a message goes to.
@@ -310,6 +317,8 @@ pub struct Envelope {
     pub recipients: Vec<Rcpt>,
     /// ENVID of RFC 3461.
     pub envelope_id: Option<String>,
+    /// Whether RET=HDRS was said: notifications of failure need not have the whole message (RFC 3461 section 4.3).
+    pub return_headers_only: bool,
     /// Whether BODY=8BITMIME or BINARYMIME was said.
     pub eight_bit: bool,
     /// Whether SMTPUTF8 was said (RFC 6531).
@@ -351,20 +360,24 @@ pub struct Message {
 pub enum MessageBody {
     /// In memory: at most [`sterna_base::limits::INLINE_BLOB_BYTES_MAX`] bytes.
     Inline(Bytes),
-    /// In a spool file that is deleted when the last clone of this is dropped.
+    /// In a file; a temporary one is deleted when the last clone of this is dropped.
     Spooled(Arc<SpoolFile>),
 }
 
-/// A temporary file with a message that is too large for memory.
+/// A file with a message that is too large for memory.
 #[derive(Debug)]
 pub struct SpoolFile {
     /// Where it is.
     pub path: std::path::PathBuf,
+    /// Whether nobody else has it: it is deleted with this. The queue's own files are not.
+    pub is_temporary: bool,
 }
 
 impl Drop for SpoolFile {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
+        if self.is_temporary
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
             tracing::warn!(path = %self.path.display(), %error, "a spool file could not be removed");
         }
     }

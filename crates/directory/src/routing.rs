@@ -239,17 +239,9 @@ impl Recipients for Directory {
     async fn route(&self, address: &str) -> Result<Route, RouteError> {
         let wanted = address.to_owned();
         let found = self.read(move |reader| resolve(reader, &wanted)).await?;
-        if !found.external.is_empty() {
-            let count = found.external.len();
-            tracing::warn!(
-                address,
-                count,
-                "external members of the group are passed over: there is no remote delivery"
-            );
-        }
         let detail = found.detail;
         let targets = found.accounts.into_iter().map(|account| Target { account, detail: detail.clone() }).collect();
-        Ok(Route { targets })
+        Ok(Route { targets, external: found.external })
     }
 
     async fn may_write_to(&self, login: Option<&Login>, address: &str) -> Result<bool, RouteError> {
@@ -268,6 +260,15 @@ impl Recipients for Directory {
         let read = move |reader: &Reader<'_>| reader.refuses_when_full(reader.domain_of(account)?.as_ref());
         // What can't be looked up must not cost a message.
         self.read(read).await.unwrap_or(false)
+    }
+
+    async fn language(&self, address: &str) -> Option<String> {
+        let address = address.to_owned();
+        let read = move |reader: &Reader<'_>| {
+            let domain = split(reader, &address).ok().map(|(_, domain)| domain);
+            reader.setting_for(domain.as_ref(), settings::LANGUAGE)
+        };
+        self.read(read).await.ok().flatten()
     }
 
     async fn may_send_as(&self, login: &Login, address: &str) -> Result<bool, RouteError> {

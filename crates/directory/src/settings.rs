@@ -53,22 +53,57 @@ pub const FAILOVER_AFTER_SECONDS: &str = "failover.after-seconds";
 /// for.
 pub const FAILOVER_LAG_SECONDS: &str = "failover.lag-seconds";
 
+/// The language (RFC 5646) of notifications and other messages of ours; English when not set.
+pub const LANGUAGE: &str = "language";
+/// Hosts that may send to anybody without logging in: networks, separated by spaces; none when not set.
+pub const NETWORKS: &str = "mail.networks";
+/// Where all mail for others goes (`host` or `host:port`), instead of to their mail exchangers.
+pub const RELAY_HOST: &str = "relay.host";
+/// As whom to log in there.
+pub const RELAY_USER: &str = "relay.user";
+/// And with which password.
+pub const RELAY_PASSWORD: &str = "relay.password";
+/// TLS to it: "never", "opportunistic", "encrypt", "verify"; "opportunistic" when not set.
+pub const RELAY_TLS: &str = "relay.tls";
+/// TLS to mail exchangers: the same words.
+pub const SENDING_TLS: &str = "sending.tls";
+/// After how many hours a message is given up.
+pub const QUEUE_LIFETIME_HOURS: &str = "queue.lifetime-hours";
+/// After how many hours a sender is told that a message still waits.
+pub const QUEUE_WARN_HOURS: &str = "queue.warn-hours";
+/// Seconds from the first failure to the next try; each further one waits twice as long.
+pub const QUEUE_RETRY_SECONDS: &str = "queue.retry-seconds";
+/// The longest time between two tries, in seconds.
+pub const QUEUE_RETRY_MOST_SECONDS: &str = "queue.retry-most-seconds";
+/// Tries at the same time.
+pub const QUEUE_PARALLEL: &str = "queue.parallel";
+/// Tries at the same time for one destination.
+pub const QUEUE_PARALLEL_PER_DESTINATION: &str = "queue.parallel-per-destination";
+
 /// Settings that are numbers: name, what holds when it isn't set, smallest, largest.
-const NUMBERS: [(&str, u64, u64, u64); 6] = [
+const NUMBERS: [(&str, u64, u64, u64); 12] = [
     (FAILOVER_AFTER_SECONDS, 0, 0, 24 * 3600),
     (FAILOVER_LAG_SECONDS, 0, 0, 3600),
     (MOVE_BYTES_PER_SECOND, 0, 0, 1 << 40),
     (MOVE_CUT_OVER_MS, 2000, 100, 2000),
     (MOVE_PARALLEL, 4, 1, 64),
     (MOVE_ROLLBACK_HOURS, 24, 0, 24 * 90),
+    (QUEUE_LIFETIME_HOURS, 120, 1, 24 * 30),
+    (QUEUE_PARALLEL, 200, 1, 10_000),
+    (QUEUE_PARALLEL_PER_DESTINATION, 20, 1, 1000),
+    (QUEUE_RETRY_MOST_SECONDS, 3600, 1, 24 * 3600),
+    (QUEUE_RETRY_SECONDS, 300, 1, 24 * 3600),
+    (QUEUE_WARN_HOURS, 4, 1, 24 * 30),
 ];
 
 /// The settings that the directory reads, each with what holds when it isn't set.
-pub const KNOWN: [(&str, Option<&str>); 16] = [
+pub const KNOWN: [(&str, Option<&str>); 29] = [
     (DEFAULT_DOMAIN, None),
     (FAILOVER_AFTER_SECONDS, Some("0")),
     (FAILOVER_LAG_SECONDS, Some("0")),
     (FULL_MAILBOX, Some("defer")),
+    (LANGUAGE, Some("en")),
+    (NETWORKS, None),
     (MOVE_BYTES_PER_SECOND, Some("0")),
     (MOVE_CUT_OVER_MS, Some("2000")),
     (MOVE_PARALLEL, Some("4")),
@@ -79,7 +114,18 @@ pub const KNOWN: [(&str, Option<&str>); 16] = [
     (OAUTH_USER_FIELD, Some("username")),
     (PLUS_SEPARATORS, Some("+")),
     (POSTMASTER, None),
+    (QUEUE_LIFETIME_HOURS, Some("120")),
+    (QUEUE_PARALLEL, Some("200")),
+    (QUEUE_PARALLEL_PER_DESTINATION, Some("20")),
+    (QUEUE_RETRY_MOST_SECONDS, Some("3600")),
+    (QUEUE_RETRY_SECONDS, Some("300")),
+    (QUEUE_WARN_HOURS, Some("4")),
+    (RELAY_HOST, None),
+    (RELAY_PASSWORD, None),
+    (RELAY_TLS, Some("opportunistic")),
+    (RELAY_USER, None),
     (RETENTION_DAYS, Some("7")),
+    (SENDING_TLS, Some("opportunistic")),
     (SCRAM, Some("off")),
 ];
 
@@ -134,6 +180,22 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             good.then(|| value.to_owned())
                 .ok_or_else(|| names::invalid("value", "it must begin with https:// or http://"))
         }
+        RELAY_TLS | SENDING_TLS => {
+            let good = matches!(value, "never" | "opportunistic" | "encrypt" | "verify");
+            let invalid = || names::invalid("value", "it must be never, opportunistic, encrypt or verify");
+            good.then(|| value.to_owned()).ok_or_else(invalid)
+        }
+        RELAY_HOST => {
+            let good = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"[]:.-_".contains(&b));
+            good.then(|| value.to_lowercase()).ok_or_else(|| names::invalid("value", "it must be HOST or HOST:PORT"))
+        }
+        NETWORKS => {
+            networks(value).ok_or_else(|| names::invalid("value", "networks such as 192.0.2.0/24, with spaces"))
+        }
+        LANGUAGE => {
+            let good = matches!(value, "en" | "fr" | "de");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be en, fr or de"))
+        }
         SCRAM => {
             let good = matches!(value, "off" | "keep" | "offer");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be off, keep or offer"))
@@ -147,6 +209,18 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             None => Ok(value.to_owned()),
         },
     }
+}
+
+/// Networks with single spaces between them; `None` when one is none.
+fn networks(value: &str) -> Option<String> {
+    let good = |network: &&str| {
+        let (address, bits) = network.split_once('/').unwrap_or((network, ""));
+        let Ok(address) = address.parse::<std::net::IpAddr>() else { return false };
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        bits.is_empty() || bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+    };
+    let networks: Vec<&str> = value.split_whitespace().collect();
+    networks.iter().all(good).then(|| networks.join(" "))
 }
 
 /// How long copies are kept for the way back, in milliseconds.

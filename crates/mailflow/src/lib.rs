@@ -5,17 +5,28 @@
 //! to each account once, wherever the account lives. [`Repeats`] remembers messages that only some accounts could
 //! take, so that the sender's next try doesn't give the others a second copy.
 //!
+//! What goes to other servers, and what an account could not take at once, is in the [`queue`] until it is there.
+//!
 //! It never acknowledges what is not durable, and never lets one account's failure touch another's. It knows no
 //! engine, no directory and no wire.
 
+mod deliverer;
 mod delivery;
+pub mod dsn;
 mod limits;
 mod mailflow;
+mod networks;
+pub mod outbound;
+pub mod queue;
 mod refusals;
+pub mod remote;
 mod repeats;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
+pub use deliverer::{Carriers, Deliverer};
 pub use mailflow::Mailflow;
+pub use networks::{InvalidNetwork, Network};
 pub use repeats::Repeats;

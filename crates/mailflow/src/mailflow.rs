@@ -4,47 +4,52 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sterna_account::service::{
-    Accounts, Envelope, InboundProtocol, Message, Reception, Recipients, Refusal, RouteError, Sender,
-};
+use sterna_account::service::{Envelope, InboundProtocol, Message, Reception, Recipients, Refusal, RouteError, Sender};
 use sterna_base::{AccountId, BlobHash, Clock, OperationId};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::delivery::{self, Inboxes};
-use crate::limits::{DELIVERIES_AT_ONCE_MAX, DELIVERY_TIMEOUT};
+use crate::deliverer::Deliverer;
+use crate::outbound::Outbound;
+use crate::queue::Queue;
 use crate::refusals;
 use crate::repeats::{self, Repeats};
 use crate::targets::{self, Delivered, Routed};
+use crate::waiting::{Tried, Waiting};
 
-/// Takes mail in and delivers it to the accounts of this installation.
+/// Takes mail in, delivers it to the accounts of this installation, and puts the rest into the queue.
 pub struct Mailflow {
     recipients: Arc<dyn Recipients>,
     clock: Arc<dyn Clock>,
     repeats: Repeats,
     deliverer: Arc<Deliverer>,
-}
-
-/// What the delivery to one account needs.
-struct Deliverer {
-    recipients: Arc<dyn Recipients>,
-    accounts: Arc<dyn Accounts>,
-    inboxes: Inboxes,
-    at_once: Semaphore,
+    waiting: Option<Waiting>,
 }
 
 impl Mailflow {
-    /// With the directory's recipients, the accounts wherever they live, and what is remembered of earlier tries.
+    /// With the directory's recipients, the way to accounts, and what is remembered of earlier tries. Without a queue
+    /// only addresses of our own take mail, and senders come again when an account can't be reached.
     pub fn new(
         recipients: Arc<dyn Recipients>,
-        accounts: Arc<dyn Accounts>,
+        deliverer: Arc<Deliverer>,
         clock: Arc<dyn Clock>,
         repeats: Repeats,
     ) -> Self {
-        let at_once = Semaphore::new(DELIVERIES_AT_ONCE_MAX);
-        let inboxes = Inboxes::default();
-        let deliverer = Arc::new(Deliverer { recipients: recipients.clone(), accounts, inboxes, at_once });
-        Mailflow { recipients, clock, repeats, deliverer }
+        Mailflow { recipients, clock, repeats, deliverer, waiting: None }
+    }
+
+    /// With a queue for mail to other servers, and to accounts that can't be reached.
+    pub fn with_queue(self, queue: Arc<Queue>, outbound: Arc<Outbound>) -> Self {
+        Mailflow { waiting: Some(Waiting { queue, outbound }), ..self }
+    }
+
+    fn may_relay(&self, sender: &Sender) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.may_relay(sender))
+    }
+
+    /// Whether an address elsewhere can be written to.
+    fn leaves(&self, address: &str) -> Result<(), Refusal> {
+        let known = self.waiting.as_ref().and_then(|waiting| waiting.outbound.destination(address));
+        known.map(drop).ok_or_else(|| Refusal::new(553, (5, 1, 2), "That is not a domain that mail can go to"))
     }
 
     /// Delivers to all accounts, side by side.
@@ -90,7 +95,7 @@ impl Mailflow {
             if !comes_again {
                 settled.push(&*rcpt.address);
             } else if targets::is_touched(routed, delivered) {
-                let accounts = routed.iter().flatten();
+                let accounts = routed.iter().flat_map(|way| &way.accounts);
                 let transaction = accounts.filter_map(|id| transactions.get(id)).next();
                 again.push((rcpt.address.clone(), transaction.copied().unwrap_or(envelope.transaction)));
             }
@@ -99,30 +104,14 @@ impl Mailflow {
     }
 }
 
-impl Deliverer {
-    async fn deliver(&self, account: AccountId, transaction: OperationId, message: &Message) -> Delivered {
-        let work = async {
-            // Closed never: the semaphore lives as long as this.
-            let _permit = self.at_once.acquire().await.ok();
-            delivery::deliver(&*self.accounts, &self.inboxes, account, transaction, message).await
-        };
-        match tokio::time::timeout(DELIVERY_TIMEOUT, work).await {
-            Ok(Ok(())) => Delivered::Done,
-            Ok(Err(error)) if error.is_uncertain() => Delivered::Uncertain(refusals::of_account(&error)),
-            Ok(Err(error)) if refusals::is_over_quota(&error) && self.recipients.refuses_when_full(account).await => {
-                Delivered::Refused(refusals::of_full(&error))
-            }
-            Ok(Err(error)) => Delivered::Refused(refusals::of_account(&error)),
-            Err(_) => Delivered::Uncertain(refusals::of_timeout()),
-        }
-    }
-}
-
 #[async_trait]
 impl Reception for Mailflow {
     async fn recipient(&self, sender: &Sender, address: &str) -> Result<(), Refusal> {
         let refused = |error| refusals::of_route(&error, sender.protocol);
-        self.recipients.route(address).await.map_err(refused)?;
+        match self.recipients.route(address).await {
+            Err(RouteError::NotLocal) if self.may_relay(sender) => return self.leaves(address),
+            route => drop(route.map_err(refused)?),
+        }
         // Who hands mail in by LMTP has decided about its sender already.
         if sender.protocol != InboundProtocol::Lmtp
             && !self.recipients.may_write_to(sender.login.as_ref(), address).await.map_err(refused)?
@@ -154,9 +143,15 @@ impl Reception for Mailflow {
         let key = repeats::key(&envelope);
         let now = self.clock.now();
         let remembered = |address: &str| self.repeats.transaction(key, address, now);
-        let (routed, transactions) = targets::resolve(&*self.recipients, &envelope, remembered).await;
-        let delivered = self.deliver_to(transactions.clone(), Arc::new(message)).await;
-        let answers: Vec<_> = routed.iter().map(|routed| targets::answer(routed, &delivered)).collect();
+        let may_relay = self.may_relay(&envelope.sender);
+        let (routed, transactions) = targets::resolve(&*self.recipients, &envelope, may_relay, remembered).await;
+        let message = Arc::new(message);
+        let delivered = self.deliver_to(transactions.clone(), message.clone()).await;
+        let mut answers: Vec<_> = routed.iter().map(|routed| targets::answer(routed, &delivered)).collect();
+        if let Some(waiting) = &self.waiting {
+            let tried = Tried { routed: &routed, transactions: &transactions, delivered: &delivered };
+            waiting.take_over(&envelope, &message, &tried, &mut answers, now).await;
+        }
         self.remember(key, &envelope, &routed, &transactions, &delivered, &answers).await;
         answers
     }

@@ -3,6 +3,8 @@
 use sterna_account::service::{InboundProtocol, Refusal, RouteError};
 use sterna_account::{AccountError, CommitError, StoreError};
 
+use crate::queue::QueueError;
+
 /// For an address without a route.
 pub fn of_route(error: &RouteError, protocol: InboundProtocol) -> Refusal {
     match error {
@@ -48,6 +50,20 @@ pub fn of_full(error: &AccountError) -> Refusal {
 /// Whether the account took the message for more than it may hold.
 pub fn is_over_quota(error: &AccountError) -> bool {
     matches!(error, AccountError::Refused(CommitError::OverQuota))
+}
+
+/// Whether a refusal says that an account can't be reached, whatever the message.
+pub fn is_outage(refusal: &Refusal) -> bool {
+    refusal.code == 451
+}
+
+/// For a message that could not be put into the queue.
+pub fn of_queue(error: &QueueError) -> Refusal {
+    let refusal = match error {
+        QueueError::Full => Refusal::new(452, (4, 3, 1), "Too many messages wait here; try again later"),
+        _ => Refusal::new(451, (4, 3, 0), "The message can't be kept at present; try again later"),
+    };
+    refusal.because(error.cause())
 }
 
 /// For an account that did not answer in time.

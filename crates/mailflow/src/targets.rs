@@ -2,13 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use sterna_account::service::{Envelope, Recipients, Refusal};
+use sterna_account::service::{Envelope, Recipients, Refusal, RouteError};
 use sterna_base::{AccountId, OperationId};
 
 use crate::refusals;
 
 /// Where one recipient's mail goes.
-pub type Routed = Result<Vec<AccountId>, Refusal>;
+pub type Routed = Result<Way, Refusal>;
+
+/// The accounts behind a recipient, and the addresses elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Accounts of ours.
+    pub accounts: Vec<AccountId>,
+    /// Addresses elsewhere: the recipient's own, or those of a group's members.
+    pub external: Vec<String>,
+}
 
 /// What became of the message in one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +34,12 @@ pub enum Delivered {
 /// its own accounts.
 ///
 /// What followed the plus of an address has no effect on the folder: the world must not be able to file mail into
-/// people's folders, and Sieve rules see the address when they come.
+/// people's folders, and Sieve rules see the address when they come. Addresses elsewhere have a way only when the
+/// sender `may_relay`, whatever was said at RCPT: the directory may have changed since.
 pub async fn resolve(
     recipients: &dyn Recipients,
     envelope: &Envelope,
+    may_relay: bool,
     remembered: impl Fn(&str) -> Option<OperationId>,
 ) -> (Vec<Routed>, BTreeMap<AccountId, OperationId>) {
     let mut routed = Vec::with_capacity(envelope.recipients.len());
@@ -36,6 +47,10 @@ pub async fn resolve(
     for rcpt in &envelope.recipients {
         let route = match recipients.route(&rcpt.address).await {
             Ok(route) => route,
+            Err(RouteError::NotLocal) if may_relay => {
+                routed.push(Ok(Way { accounts: Vec::new(), external: vec![rcpt.address.clone()] }));
+                continue;
+            }
             Err(error) => {
                 routed.push(Err(refusals::of_route(&error, envelope.sender.protocol)));
                 continue;
@@ -48,16 +63,16 @@ pub async fn resolve(
             // An account reached by two recipients takes the message once; a remembered try of either counts.
             *transaction = earlier.unwrap_or(*transaction);
         }
-        routed.push(Ok(ids));
+        routed.push(Ok(Way { accounts: ids, external: route.external }));
     }
     (routed, accounts)
 }
 
 /// The answer for one recipient: the first temporary failure, else the first one, else success.
 pub fn answer(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> Result<(), Refusal> {
-    let accounts = routed.as_ref().map_err(Clone::clone)?;
+    let way = routed.as_ref().map_err(Clone::clone)?;
     let failures = || {
-        accounts.iter().filter_map(|id| match delivered.get(id) {
+        way.accounts.iter().filter_map(|id| match delivered.get(id) {
             Some(Delivered::Refused(refusal) | Delivered::Uncertain(refusal)) => Some(refusal.clone()),
             Some(Delivered::Done) => None,
             None => Some(refusals::of_timeout()),
@@ -73,5 +88,5 @@ pub fn answer(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> Re
 pub fn is_touched(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> bool {
     routed
         .as_ref()
-        .is_ok_and(|accounts| accounts.iter().any(|id| !matches!(delivered.get(id), Some(Delivered::Refused(_)))))
+        .is_ok_and(|way| way.accounts.iter().any(|id| !matches!(delivered.get(id), Some(Delivered::Refused(_)))))
 }

@@ -23,7 +23,7 @@ use sterna_base::{AccountId, BlobHash, Epoch, ManualClock, OperationId, Timestam
 use sterna_engines::sqlite::SqliteEngine;
 use sterna_formats::mail::Scanner;
 
-use crate::{Mailflow, Repeats};
+use crate::{Deliverer, Mailflow, Repeats};
 use flaky::FlakyAccounts;
 
 pub const ANA: AccountId = AccountId(1);
@@ -46,11 +46,13 @@ impl Recipients for FakeRecipients {
             "closed@demo.test" => return Err(RouteError::NotPermitted),
             "broken@demo.test" => return Err(RouteError::Unavailable("no copy".into())),
             "homeless@demo.test" => &[AccountId(99)],
-            many if many.starts_with("u") => return Ok(Route { targets: vec![target(user(many))] }),
+            many if many.starts_with("u") => {
+                return Ok(Route { targets: vec![target(user(many))], ..Route::default() });
+            }
             local if local.ends_with("@demo.test") => return Err(RouteError::NoSuchAddress),
             _ => return Err(RouteError::NotLocal),
         };
-        Ok(Route { targets: ids.iter().map(|&id| target(id)).collect() })
+        Ok(Route { targets: ids.iter().map(|&id| target(id)).collect(), ..Route::default() })
     }
 
     async fn refuses_when_full(&self, account: AccountId) -> bool {
@@ -136,7 +138,7 @@ impl World {
         let body = if body.len() > INLINE_BLOB_BYTES_MAX {
             let path: PathBuf = self.folder.path().join(format!("{hash}.eml"));
             std::fs::write(&path, &body).unwrap();
-            MessageBody::Spooled(Arc::new(SpoolFile { path }))
+            MessageBody::Spooled(Arc::new(SpoolFile { path, is_temporary: true }))
         } else {
             MessageBody::Inline(body.into())
         };
@@ -160,7 +162,8 @@ impl World {
 fn flow(flaky: &Arc<FlakyAccounts>, clock: &ManualClock, folder: &tempfile::TempDir) -> Arc<Mailflow> {
     let now = sterna_base::Clock::now(clock);
     let repeats = Repeats::open(&folder.path().join("repeats"), now).unwrap();
-    Arc::new(Mailflow::new(Arc::new(FakeRecipients), flaky.clone(), Arc::new(clock.clone()), repeats))
+    let deliverer = Arc::new(Deliverer::new(Arc::new(FakeRecipients), flaky.clone()));
+    Arc::new(Mailflow::new(Arc::new(FakeRecipients), deliverer, Arc::new(clock.clone()), repeats))
 }
 
 pub fn sender(protocol: InboundProtocol) -> Sender {
@@ -177,6 +180,7 @@ pub fn envelope(protocol: InboundProtocol, recipients: &[&str], content: &str) -
         mail_from: "sender@other.test".into(),
         recipients: recipients.iter().map(rcpt).collect(),
         envelope_id: None,
+        return_headers_only: false,
         eight_bit: false,
         utf8: false,
         transaction: OperationId::random(),

@@ -39,7 +39,7 @@ impl Spool {
         let path = folder.join(format!("{transaction}.{EXTENSION}"));
         tokio::task::spawn_blocking(move || {
             let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            Ok(Spool { file: Some(file), spooled: Arc::new(SpoolFile { path }) })
+            Ok(Spool { file: Some(file), spooled: Arc::new(SpoolFile { path, is_temporary: true }) })
         })
         .await
         .map_err(std::io::Error::other)?

@@ -3,7 +3,7 @@
 use sterna_account::service::{Envelope, Message, Refusal};
 use sterna_base::BlobHash;
 use sterna_formats::smtp::trace::{self, Received, With};
-use sterna_formats::smtp::{Body, DataReceiver, Reply};
+use sterna_formats::smtp::{Body, DataReceiver, Reply, Ret};
 use tokio::time::Instant;
 
 use crate::smtp::Service;
@@ -137,6 +137,7 @@ impl Session {
             mail_from: transaction.reverse_path.clone(),
             recipients: transaction.recipients.clone(),
             envelope_id: transaction.params.envid.clone(),
+            return_headers_only: transaction.params.ret == Some(Ret::Headers),
             eight_bit: transaction.params.body != Body::SevenBit,
             utf8: transaction.params.smtputf8,
             transaction: transaction.id,

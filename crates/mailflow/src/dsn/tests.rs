@@ -1,0 +1,95 @@
+//! What notifications look like.
+
+use sterna_base::Timestamp;
+
+use super::report::{Action, Report, Reported};
+use super::*;
+
+fn envelope() -> QueuedEnvelope {
+    QueuedEnvelope {
+        mail_from: "ana@demo.test".into(),
+        envelope_id: Some("QQ314159".into()),
+        return_headers_only: false,
+        eight_bit: false,
+        utf8: false,
+        origin: String::new(),
+        received: Timestamp::from_seconds(1_000_000_000),
+        expires: Timestamp::from_seconds(1_000_432_000),
+    }
+}
+
+fn report(language: Language, recipients: Vec<Reported<'_>>) -> String {
+    let envelope = envelope();
+    let report = Report {
+        own_name: "mx.demo.test",
+        id: "0123".into(),
+        envelope: &envelope,
+        recipients,
+        original: b"Subject: hello\r\n\r\nbody\r\n",
+        is_whole: true,
+        now: Timestamp::from_seconds(1_000_000_100),
+        language,
+    };
+    String::from_utf8(report.message()).unwrap()
+}
+
+#[test]
+fn programs_read_why() {
+    let said = Said {
+        host: "mx.far.test [192.0.2.1]".into(),
+        text: "550 5.1.1 No such\r\nuser".into(),
+        status: (5, 1, 1),
+        is_reply: true,
+    };
+    let failed =
+        Reported { address: "ben@far.test", original: Some("rfc822;b@x"), action: Action::Failed, said: &said };
+    let message = report(Language::English, vec![failed]);
+    for line in [
+        "Reporting-MTA: dns; mx.demo.test\r\n",
+        "Original-Envelope-Id: QQ314159\r\n",
+        "Original-Recipient: rfc822;b@x\r\nFinal-Recipient: rfc822; ben@far.test\r\nAction: failed\r\nStatus: 5.1.1\r\n\
+         Remote-MTA: dns; mx.far.test\r\nDiagnostic-Code: smtp; 550 5.1.1 No such  user\r\n",
+        "Content-Type: message/rfc822\r\n",
+        "\r\nSubject: hello\r\n\r\nbody\r\n\r\n--=_0123--\r\n",
+    ] {
+        assert!(message.contains(line), "{line:?} is not in {message}");
+    }
+    assert!(message.starts_with("Return-Path: <>\r\n"));
+}
+
+#[test]
+fn people_read_it_in_their_language() {
+    let said = Said { text: "no route".into(), status: (4, 4, 1), ..Said::default() };
+    let delayed = || vec![Reported { address: "ben@far.test", original: None, action: Action::Delayed, said: &said }];
+    let message = report(Language::of("de-AT"), delayed());
+    assert!(message.contains("Content-Language: de\r\n"));
+    assert!(message.contains("Es wird weiter versucht bis Fri, 14 Sep 2001"));
+    assert!(message.contains("Will-Retry-Until: Fri, 14 Sep 2001"));
+    let message = report(Language::of("fr"), delayed());
+    assert!(message.contains("Subject: =?utf-8?B?Vm90cmUgbWVzc2FnZSBlc3QgcmV0YXJkw6k=?=\r\n"), "{message}");
+    assert!(report(Language::of("xx"), delayed()).contains("Subject: Your message is delayed\r\n"));
+}
+
+#[test]
+fn notify_says_what_is_told() {
+    let rcpt = |notify: Option<&str>| Rcpt { notify: notify.map(str::to_owned), ..Rcpt::default() };
+    let failed = Delivered::Failed(Said::default());
+    let deferred = Delivered::Deferred(Said::default());
+    let relayed = |tells_sender| Delivered::Relayed { said: Said::default(), tells_sender };
+    assert_eq!(action(&rcpt(None), &failed, false), Some(Action::Failed));
+    assert_eq!(action(&rcpt(Some("NEVER")), &failed, false), None);
+    assert_eq!(action(&rcpt(Some("SUCCESS")), &failed, false), None);
+    assert_eq!(action(&rcpt(None), &deferred, false), None);
+    assert_eq!(action(&rcpt(None), &deferred, true), Some(Action::Delayed));
+    assert_eq!(action(&rcpt(Some("FAILURE")), &deferred, true), None);
+    assert_eq!(action(&rcpt(None), &relayed(false), false), None);
+    assert_eq!(action(&rcpt(Some("success,delay")), &relayed(false), false), Some(Action::Relayed));
+    assert_eq!(action(&rcpt(Some("SUCCESS")), &relayed(true), false), None);
+}
+
+#[test]
+fn a_header_ends_where_it_ends() {
+    assert_eq!(header(b"A: b\r\nC: d\r\n\r\nbody"), b"A: b\r\nC: d\r\n");
+    assert_eq!(header(b"A: b\r\nC: d"), b"A: b\r\n");
+    assert_eq!(header(b""), b"");
+}

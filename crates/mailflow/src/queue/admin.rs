@@ -1,0 +1,241 @@
+//! What administrators see of the queue, and what they do with it.
+
+use std::sync::Arc;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use sterna_base::{OperationId, Timestamp};
+
+use super::error::QueueError;
+use super::message::{DeliveryId, Destination, QueueId};
+use super::rows;
+use super::store::Queue;
+
+/// Deliveries that one transaction changes: others write in between.
+const PER_TRANSACTION: usize = 500;
+
+/// Which deliveries are meant: those for which everything holds that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this message.
+    pub id: Option<QueueId>,
+    /// From this sender; `*` stands for anything, and `<>` for the null reverse-path.
+    pub sender: Option<String>,
+    /// With a recipient like this; `*` stands for anything.
+    pub recipient: Option<String>,
+    /// For this destination; `*` stands for anything.
+    pub destination: Option<String>,
+    /// Held, or not.
+    pub held: Option<bool>,
+}
+
+/// A delivery as administrators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The row: listings go on after it.
+    pub delivery: DeliveryId,
+    /// The message.
+    pub id: QueueId,
+    /// The reverse-path.
+    pub sender: String,
+    /// Who brought it.
+    pub origin: String,
+    /// When.
+    pub received: Timestamp,
+    /// When it is given up.
+    pub expires: Timestamp,
+    /// Its length.
+    pub size_bytes: u64,
+    /// Where to.
+    pub destination: String,
+    /// Who waits.
+    pub recipients: Vec<String>,
+    /// Whether it waits for an administrator.
+    pub held: bool,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub next: Timestamp,
+    /// When it was tried last.
+    pub last: Option<Timestamp>,
+    /// Which host was asked then.
+    pub last_host: String,
+    /// What was said.
+    pub last_text: String,
+}
+
+/// What is done with deliveries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// They wait until they are released.
+    Hold,
+    /// They wait no longer.
+    Release,
+    /// They are tried now.
+    Retry,
+    /// They go somewhere else.
+    Reroute(Destination),
+    /// They are thrown away, and nobody is told.
+    Delete,
+}
+
+impl Filter {
+    /// The condition and its values.
+    fn condition(&self) -> (String, Vec<Value>) {
+        let (mut parts, mut values) = (vec!["1".to_owned()], Vec::new());
+        let mut add = |part: &str, value: Value| {
+            values.push(value);
+            parts.push(part.replace('?', &format!("?{}", values.len() + 1)));
+        };
+        if let Some(id) = &self.id {
+            add("m.id = ?", Value::Blob(id.0.0.to_vec()));
+        }
+        if let Some(sender) = &self.sender {
+            let sender = if sender == "<>" { "" } else { sender };
+            add("m.mail_from LIKE ? ESCAPE '\\'", Value::Text(pattern(sender)));
+        }
+        if let Some(destination) = &self.destination {
+            add("d.destination LIKE ? ESCAPE '\\'", Value::Text(pattern(destination)));
+        }
+        if let Some(recipient) = &self.recipient {
+            let part = "EXISTS (SELECT 1 FROM recipient r WHERE r.delivery = d.id AND r.address LIKE ? ESCAPE '\\')";
+            add(part, Value::Text(pattern(recipient)));
+        }
+        if let Some(held) = self.held {
+            add("d.held = ?", Value::Integer(i64::from(held)));
+        }
+        (parts.join(" AND "), values)
+    }
+}
+
+/// `*` stands for anything; everything else stands for itself.
+fn pattern(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_").replace('*', "%")
+}
+
+impl Queue {
+    /// Deliveries after this one, oldest first. A filter by anything but the message looks at every delivery.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn list(
+        self: &Arc<Self>,
+        filter: Filter,
+        after: DeliveryId,
+        limit: usize,
+    ) -> Result<Vec<Listed>, QueueError> {
+        self.read(move |connection| {
+            let found = ids(connection, &filter, after, limit)?;
+            let mut listed = Vec::with_capacity(found.len());
+            for id in found {
+                listed.extend(one(connection, id)?);
+            }
+            Ok(listed)
+        })
+        .await
+    }
+
+    /// Does something with all deliveries that are meant, and says with how many; durable when it returns.
+    ///
+    /// # Errors
+    /// [`QueueError`]; what was done before stays done.
+    pub async fn act(self: &Arc<Self>, filter: Filter, action: Action, now: Timestamp) -> Result<u64, QueueError> {
+        let (mut after, mut count) = (DeliveryId(0), 0);
+        loop {
+            let (filter, action) = (filter.clone(), action.clone());
+            let (done, last, gone) = self
+                .write(move |connection| {
+                    let found = ids(connection, &filter, after, PER_TRANSACTION)?;
+                    let mut gone = Vec::new();
+                    for id in &found {
+                        gone.extend(apply(connection, *id, &action, now)?);
+                    }
+                    Ok((found.len(), found.last().copied(), gone))
+                })
+                .await?;
+            self.removed(gone).await?;
+            count += done as u64;
+            match last {
+                Some(last) if done == PER_TRANSACTION => after = last,
+                _ => break,
+            }
+        }
+        self.news.tell_all();
+        Ok(count)
+    }
+}
+
+fn ids(
+    connection: &Connection,
+    filter: &Filter,
+    after: DeliveryId,
+    limit: usize,
+) -> Result<Vec<DeliveryId>, QueueError> {
+    let (condition, values) = filter.condition();
+    let sql = format!(
+        "SELECT d.id FROM delivery d JOIN message m ON m.seq = d.message WHERE d.id > ?1 AND {condition}
+         ORDER BY d.id LIMIT {limit}"
+    );
+    let values = std::iter::once(Value::Integer(after.0)).chain(values);
+    let mut statement = connection.prepare(&sql)?;
+    let found = statement.query_map(params_from_iter(values), |row| Ok(DeliveryId(row.get(0)?)))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+fn one(connection: &Connection, id: DeliveryId) -> Result<Option<Listed>, QueueError> {
+    let sql = "SELECT m.id, m.mail_from, m.origin, m.received_ms, m.expires_ms, m.size_bytes, d.destination, d.held,
+            d.attempts, d.next_ms, d.last_ms, d.last_host, d.last_text
+        FROM delivery d JOIN message m ON m.seq = d.message WHERE d.id = ?1";
+    let listed = |row: &Row<'_>| {
+        Ok(Listed {
+            delivery: id,
+            id: QueueId(OperationId(row.get(0)?)),
+            sender: row.get(1)?,
+            origin: row.get(2)?,
+            received: Timestamp(row.get(3)?),
+            expires: Timestamp(row.get(4)?),
+            size_bytes: row.get::<_, i64>(5)?.unsigned_abs(),
+            destination: row.get(6)?,
+            recipients: Vec::new(),
+            held: row.get(7)?,
+            attempts: row.get(8)?,
+            next: Timestamp(row.get(9)?),
+            last: row.get::<_, Option<i64>>(10)?.map(Timestamp),
+            last_host: row.get(11)?,
+            last_text: row.get(12)?,
+        })
+    };
+    let Some(mut found) = connection.prepare_cached(sql)?.query_row([id.0], listed).optional()? else {
+        return Ok(None);
+    };
+    found.recipients = rows::recipients(connection, id)?.into_iter().map(|known| known.rcpt.address).collect();
+    Ok(Some(found))
+}
+
+/// Does it with one; the message that is gone with it, if one is.
+fn apply(
+    connection: &Connection,
+    id: DeliveryId,
+    action: &Action,
+    now: Timestamp,
+) -> Result<Option<QueueId>, QueueError> {
+    let set = |sql: &str, value: Value| -> Result<Option<QueueId>, QueueError> {
+        connection.prepare_cached(sql)?.execute([Value::Integer(id.0), value])?;
+        Ok(None)
+    };
+    match action {
+        Action::Hold => set("UPDATE delivery SET held = ?2 WHERE id = ?1", Value::Integer(1)),
+        Action::Release => set("UPDATE delivery SET held = 0, next_ms = ?2 WHERE id = ?1", Value::Integer(now.0)),
+        Action::Retry => set("UPDATE delivery SET next_ms = ?2 WHERE id = ?1", Value::Integer(now.0)),
+        Action::Reroute(destination) => {
+            connection
+                .prepare_cached("UPDATE delivery SET next_ms = ?2 WHERE id = ?1")?
+                .execute([Value::Integer(id.0), Value::Integer(now.0)])?;
+            set("UPDATE delivery SET destination = ?2 WHERE id = ?1", Value::Text(destination.to_string()))
+        }
+        Action::Delete => {
+            connection.prepare_cached("DELETE FROM recipient WHERE delivery = ?1")?.execute([id.0])?;
+            rows::tidy(connection, id)
+        }
+    }
+}

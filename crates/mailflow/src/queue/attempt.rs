@@ -1,0 +1,195 @@
+//! One try to deliver, from the row to the row.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sterna_base::{Clock, Timestamp};
+
+use super::backoff::Times;
+use super::error::QueueError;
+use super::message::{Again, Delivered, Delivery, DeliveryId, NewMessage, Outcome, Said};
+use super::store::{Content, Queue};
+
+/// How long to wait before something is written down again that a full disk refused.
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Brings messages to their destinations: to the accounts, or to other servers.
+#[async_trait]
+pub trait Carrier: Send + Sync {
+    /// Tries it for all recipients of the delivery. What it says `Done` of, the next host has taken over.
+    async fn carry(&self, delivery: &Delivery, content: Content) -> Carried;
+}
+
+/// What became of a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// The host was there: one result for each recipient, in their order.
+    Reached(Vec<Delivered>),
+    /// The destination could not be reached, for whatever message.
+    Unreachable(Said),
+}
+
+/// Writes the messages that tell senders what became of theirs (RFC 3464).
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// The message for these outcomes; `None` when nobody is to be told. `warned` tells that those deferred are told of
+    /// now.
+    async fn notification(&self, delivery: &Delivery, outcomes: &[Outcome], warned: bool) -> Option<NewMessage>;
+}
+
+/// What the runner learns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The destination was there.
+    Reached,
+    /// It was not, and this is why.
+    NotReached(Said),
+    /// Nothing was tried, or nothing is known of the destination by it.
+    Nothing,
+    /// The queue can't be written any more.
+    Stopped,
+}
+
+/// What a try needs.
+pub struct Attempt {
+    /// The queue.
+    pub queue: Arc<Queue>,
+    /// Who carries.
+    pub carrier: Arc<dyn Carrier>,
+    /// Who notifies.
+    pub notifier: Arc<dyn Notifier>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The queue's times.
+    pub times: Times,
+    /// How often in a row the destination could not be reached before.
+    pub failures: u32,
+}
+
+impl Attempt {
+    /// Tries a delivery and writes down what became of it. With `assumed`, the destination is known to be unreachable
+    /// and nobody asks it: only its sender's deadline is at hand. Gives also when to try again.
+    pub async fn run(self, id: DeliveryId, assumed: Option<Said>) -> (Ended, Option<Timestamp>) {
+        match self.try_delivery(id, assumed).await {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(delivery = id.0, cause = error.cause(), "a message of the queue could not be tried");
+                let stopped = matches!(error, QueueError::Stopped | QueueError::Stopping);
+                (if stopped { Ended::Stopped } else { Ended::Nothing }, None)
+            }
+        }
+    }
+
+    async fn try_delivery(
+        &self,
+        id: DeliveryId,
+        assumed: Option<Said>,
+    ) -> Result<(Ended, Option<Timestamp>), QueueError> {
+        let Some(delivery) = self.queue.delivery(id).await? else { return Ok((Ended::Nothing, None)) };
+        let (carried, ended) = match assumed {
+            Some(said) => (Carried::Unreachable(said), Ended::Nothing),
+            None => {
+                let Some(content) = self.queue.content(delivery.message).await? else {
+                    return Ok((Ended::Nothing, None));
+                };
+                let carried = self.carrier.carry(&delivery, content).await;
+                let ended = match &carried {
+                    Carried::Reached(_) => Ended::Reached,
+                    Carried::Unreachable(said) => Ended::NotReached(said.clone()),
+                };
+                (carried, ended)
+            }
+        };
+        let now = self.clock.now();
+        let failures = match &ended {
+            Ended::NotReached(_) => self.failures + 1,
+            _ => delivery.attempts + 1,
+        };
+        let next = self.times.next(&delivery.destination, failures, now);
+        self.settle(&delivery, results(&delivery, carried), now, next).await?;
+        if let Ended::NotReached(said) = &ended {
+            self.queue.postpone(delivery.destination.clone(), now, next, said.clone()).await?;
+        }
+        Ok((ended, Some(next)))
+    }
+
+    /// Writes it down, with the notifications that are due.
+    async fn settle(
+        &self,
+        delivery: &Delivery,
+        mut outcomes: Vec<Outcome>,
+        now: Timestamp,
+        next: Timestamp,
+    ) -> Result<(), QueueError> {
+        let envelope = &delivery.envelope;
+        if now >= envelope.expires {
+            outcomes.iter_mut().for_each(give_up);
+        }
+        let deferred = outcomes.iter().find_map(|outcome| match &outcome.result {
+            Delivered::Deferred(said) => Some(said.clone()),
+            _ => None,
+        });
+        let warns = deferred.is_some()
+            && !delivery.warned
+            && now >= self.times.deadline(envelope.received, envelope.expires, false);
+        let notification = self.notifier.notification(delivery, &outcomes, warns).await;
+        let warned = warns || delivery.warned;
+        let deadline = self.times.deadline(envelope.received, envelope.expires, warned);
+        let again = deferred.map(|said| Again { next: next.min(envelope.expires), said, warned: warns, deadline });
+        log(delivery, &outcomes, again.as_ref());
+        loop {
+            let result =
+                self.queue.settle(delivery.id, now, outcomes.clone(), again.clone(), notification.clone()).await;
+            match result {
+                // The disk is full. What was delivered must not be tried again, so this is written down first of all.
+                Err(QueueError::NotKept(_) | QueueError::Io(_) | QueueError::Full) => {
+                    tokio::time::sleep(WRITE_AGAIN).await;
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+/// One result for each recipient. A carrier that answers for too few has not answered for them.
+fn results(delivery: &Delivery, carried: Carried) -> Vec<Outcome> {
+    let (mut given, rest) = match carried {
+        Carried::Reached(results) => (results.into_iter(), Said::default()),
+        Carried::Unreachable(said) => (Vec::new().into_iter(), said),
+    };
+    let result = |recipient: &super::message::QueuedRecipient| Outcome {
+        recipient: recipient.id,
+        result: given.next().unwrap_or_else(|| Delivered::Deferred(rest.clone())),
+    };
+    delivery.recipients.iter().map(result).collect()
+}
+
+/// RFC 3463: 4.4.7 is "delivery time expired".
+fn give_up(outcome: &mut Outcome) {
+    if let Delivered::Deferred(said) = &outcome.result {
+        outcome.result = Delivered::Failed(Said { status: (5, 4, 7), ..said.clone() });
+    }
+}
+
+fn log(delivery: &Delivery, outcomes: &[Outcome], again: Option<&Again>) {
+    for (outcome, recipient) in outcomes.iter().zip(&delivery.recipients) {
+        let (what, said) = match &outcome.result {
+            Delivered::Done(said) => ("delivered", said),
+            Delivered::Relayed { said, .. } => ("relayed", said),
+            Delivered::Deferred(said) => ("deferred", said),
+            Delivered::Failed(said) => ("failed", said),
+        };
+        tracing::info!(
+            queue_id = %delivery.message,
+            from = delivery.envelope.mail_from,
+            to = recipient.rcpt.address,
+            destination = %delivery.destination,
+            host = said.host,
+            said = said.text,
+            attempts = delivery.attempts + 1,
+            next_ms = again.map(|again| again.next.0),
+            "{what}"
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! The queue's tables.
+//!
+//! A message has deliveries, one for each destination; a delivery has the recipients that wait. What is done is
+//! deleted: the queue holds what still has to happen, the trace tells what has.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::error::QueueError;
+
+/// The format that this version writes.
+pub const FORMAT: i64 = 1;
+
+/// How long a statement waits for another connection's lock, in milliseconds.
+const BUSY_TIMEOUT_MS: u64 = 5_000;
+
+/// Prepared statements kept for each connection.
+const STATEMENTS_MAX: usize = 64;
+
+/// Most memory for one connection's pages, in KiB.
+const PAGE_CACHE_KIB: i64 = 8 * 1024;
+
+const TABLES: &str = "
+CREATE TABLE queue_head (
+    id INTEGER PRIMARY KEY,
+    format INTEGER NOT NULL
+);
+CREATE TABLE message (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    mail_from TEXT NOT NULL,
+    envelope_id TEXT,
+    return_headers_only INTEGER NOT NULL,
+    eight_bit INTEGER NOT NULL,
+    utf8 INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    received_ms BIGINT NOT NULL,
+    expires_ms BIGINT NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    hash BLOB NOT NULL
+);
+CREATE TABLE body (
+    seq INTEGER PRIMARY KEY,
+    content BLOB
+);
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL,
+    destination TEXT NOT NULL,
+    next_ms BIGINT NOT NULL,
+    held INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    warned INTEGER NOT NULL,
+    deadline_ms BIGINT NOT NULL,
+    last_ms BIGINT,
+    last_host TEXT NOT NULL,
+    last_text TEXT NOT NULL
+);
+CREATE INDEX delivery_by_destination ON delivery (held, destination, next_ms, id);
+CREATE INDEX delivery_by_message ON delivery (message);
+CREATE TABLE recipient (
+    id INTEGER PRIMARY KEY,
+    delivery INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    original TEXT,
+    notify TEXT
+);
+CREATE INDEX recipient_by_delivery ON recipient (delivery, id);
+";
+
+/// What every connection needs.
+pub fn prepare(connection: &Connection) -> Result<(), QueueError> {
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
+    Ok(())
+}
+
+/// Makes the tables of a new file, or looks whether those that are there are this version's.
+pub fn create(connection: &mut Connection) -> Result<(), QueueError> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let sql = "SELECT name FROM sqlite_master WHERE name = 'queue_head'";
+    if tx.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
+        tx.execute_batch(TABLES)?;
+        tx.execute("INSERT INTO queue_head (id, format) VALUES (1, ?1)", [FORMAT])?;
+    }
+    let found: i64 = tx.query_row("SELECT format FROM queue_head WHERE id = 1", [], |row| row.get(0))?;
+    if found != FORMAT {
+        return Err(QueueError::OtherFormat { found, known: FORMAT });
+    }
+    tx.commit()?;
+    Ok(())
+}

@@ -1,0 +1,342 @@
+//! The queue and its runner, with a carrier that says what it is told to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use sterna_account::service::{MessageBody, Rcpt, SpoolFile};
+use sterna_base::{AccountId, BlobHash, ManualClock, OperationId, Timestamp};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_000_000_000);
+const HOUR_MS: i64 = 3_600_000;
+/// How long anything in these tests may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tells of each try, and answers as the destination's script says; `Done` when there is none.
+struct Scripted {
+    tries: mpsc::UnboundedSender<Tried>,
+    scripts: Mutex<BTreeMap<Destination, Carried>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Tried {
+    destination: Destination,
+    message: QueueId,
+    recipients: Vec<String>,
+    content: Vec<u8>,
+}
+
+#[async_trait]
+impl Carrier for Scripted {
+    async fn carry(&self, delivery: &Delivery, content: Content) -> Carried {
+        let content = match content {
+            Content::Inline(bytes) => bytes.to_vec(),
+            Content::File(path) => std::fs::read(path).unwrap(),
+        };
+        let recipients = delivery.recipients.iter().map(|recipient| recipient.rcpt.address.clone()).collect();
+        let scripted = self.scripts.lock().get(&delivery.destination).cloned();
+        let (destination, message) = (delivery.destination.clone(), delivery.message);
+        self.tries.send(Tried { destination, message, recipients, content }).unwrap();
+        scripted.unwrap_or_else(|| Carried::Reached(vec![Delivered::Done(Said::default()); delivery.recipients.len()]))
+    }
+}
+
+/// Keeps what would be told.
+#[derive(Default)]
+struct Told(Mutex<Vec<(String, bool)>>);
+
+#[async_trait]
+impl Notifier for Told {
+    async fn notification(&self, delivery: &Delivery, outcomes: &[Outcome], warned: bool) -> Option<NewMessage> {
+        for (outcome, recipient) in outcomes.iter().zip(&delivery.recipients) {
+            let failed = matches!(outcome.result, Delivered::Failed(_));
+            if failed || warned {
+                self.0.lock().push((recipient.rcpt.address.clone(), failed));
+            }
+        }
+        None
+    }
+}
+
+struct World {
+    folder: tempfile::TempDir,
+    queue: Arc<Queue>,
+    clock: ManualClock,
+    carrier: Arc<Scripted>,
+    told: Arc<Told>,
+    tries: mpsc::UnboundedReceiver<Tried>,
+    runner: tokio::task::JoinHandle<()>,
+    settings: watch::Sender<RunnerSettings>,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(NOW);
+        let (sender, tries) = mpsc::unbounded_channel();
+        let carrier = Arc::new(Scripted { tries: sender, scripts: Mutex::default() });
+        let (settings, _) = watch::channel(RunnerSettings::default());
+        let told = Arc::new(Told::default());
+        let queue = Queue::open(folder.path()).unwrap();
+        let runner = run(&queue, &carrier, &told, &clock, &settings);
+        World { folder, queue, clock, carrier, told, tries, runner, settings }
+    }
+
+    /// As after a crash: nothing is told to anybody.
+    async fn restart(&mut self) {
+        self.runner.abort();
+        let _ = (&mut self.runner).await;
+        self.queue = Queue::open(self.folder.path()).unwrap();
+        self.runner = run(&self.queue, &self.carrier, &self.told, &self.clock, &self.settings);
+    }
+
+    async fn add(&self, number: u8, body: MessageBody, to: &[(&str, &[&str])]) -> QueueId {
+        let id = QueueId(OperationId([number; 16]));
+        let times = self.settings.borrow().times;
+        let now = sterna_base::Clock::now(&self.clock);
+        let expires = now.plus_ms(times.lifetime_ms);
+        let envelope = QueuedEnvelope {
+            mail_from: "ana@demo.test".into(),
+            envelope_id: None,
+            return_headers_only: false,
+            eight_bit: false,
+            utf8: false,
+            origin: "test".into(),
+            received: now,
+            expires,
+        };
+        let rcpt = |address: &&str| Rcpt { address: (*address).to_owned(), ..Rcpt::default() };
+        let delivery = |(destination, recipients): &(&str, &[&str])| NewDelivery {
+            destination: destination.parse().unwrap(),
+            recipients: recipients.iter().map(rcpt).collect(),
+            next: now,
+            deadline: times.deadline(now, expires, false),
+        };
+        let deliveries = to.iter().map(delivery).collect();
+        let message = NewMessage { id, envelope, body, size_bytes: 4, hash: BlobHash::of(b"body"), deliveries };
+        self.queue.add(message).await.unwrap();
+        id
+    }
+
+    fn script(&self, destination: &str, carried: Carried) {
+        self.carrier.scripts.lock().insert(destination.parse().unwrap(), carried);
+    }
+
+    async fn tried(&mut self) -> Tried {
+        tokio::time::timeout(PATIENCE, self.tries.recv()).await.expect("a try").unwrap()
+    }
+
+    fn later(&self, ms: i64) {
+        self.clock.advance_ms(ms);
+        self.queue.news.tell_all();
+    }
+
+    async fn until(&self, holds: impl Fn(&World) -> bool) {
+        let waiting = async {
+            while !holds(self) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("it holds in time");
+    }
+}
+
+fn run(
+    queue: &Arc<Queue>,
+    carrier: &Arc<Scripted>,
+    told: &Arc<Told>,
+    clock: &ManualClock,
+    settings: &watch::Sender<RunnerSettings>,
+) -> tokio::task::JoinHandle<()> {
+    let clock = Arc::new(clock.clone());
+    let runner = Runner::new(queue.clone(), carrier.clone(), told.clone(), clock, settings.subscribe());
+    tokio::spawn(runner.run(CancellationToken::new()))
+}
+
+fn inline() -> MessageBody {
+    MessageBody::Inline("body".into())
+}
+
+fn said(text: &str) -> Said {
+    Said { text: text.into(), status: (4, 0, 0), ..Said::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_goes_to_each_destination_and_is_gone() {
+    let mut world = World::new();
+    let id =
+        world.add(1, inline(), &[("domain:a.test", &["x@a.test", "y@a.test"]), ("account:7", &["z@demo.test"])]).await;
+    let mut tried = [world.tried().await, world.tried().await];
+    tried.sort_by(|a, b| a.destination.cmp(&b.destination));
+    assert_eq!(tried[0].destination, Destination::Account(AccountId(7)));
+    assert_eq!((tried[1].message, &tried[1].recipients[..]), (id, &["x@a.test".to_owned(), "y@a.test".into()][..]));
+    assert_eq!(tried[1].content, b"body");
+    world.until(|world| world.queue.is_empty()).await;
+    assert_eq!(world.told.0.lock()[..], []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_those_who_wait_are_tried_again() {
+    let mut world = World::new();
+    let results =
+        vec![Delivered::Done(Said::default()), Delivered::Deferred(said("later")), Delivered::Failed(said("never"))];
+    world.script("domain:a.test", Carried::Reached(results));
+    world.add(1, inline(), &[("domain:a.test", &["done@a.test", "waits@a.test", "failed@a.test"])]).await;
+    assert_eq!(world.tried().await.recipients.len(), 3);
+    world.until(|world| *world.told.0.lock() == [("failed@a.test".to_owned(), true)]).await;
+    world.script("domain:a.test", Carried::Reached(vec![Delivered::Done(Said::default())]));
+    world.later(HOUR_MS);
+    assert_eq!(world.tried().await.recipients, ["waits@a.test"]);
+    world.until(|world| world.queue.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_is_there_after_a_restart() {
+    let mut world = World::new();
+    world.script("domain:a.test", Carried::Unreachable(said("no route")));
+    let path = world.folder.path().join("spooled");
+    std::fs::write(&path, b"a large body").unwrap();
+    let large = MessageBody::Spooled(Arc::new(SpoolFile { path, is_temporary: true }));
+    world.add(1, large, &[("domain:a.test", &["x@a.test"])]).await;
+    assert_eq!(world.tried().await.content, b"a large body");
+    world.restart().await;
+    assert_eq!(world.queue.len(), 1);
+    world.script("domain:a.test", Carried::Reached(vec![Delivered::Done(Said::default())]));
+    world.later(HOUR_MS);
+    assert_eq!(world.tried().await.content, b"a large body");
+    world.until(|world| world.queue.is_empty()).await;
+    let left = || std::fs::read_dir(world.folder.path().join("contents")).unwrap().count();
+    world.until(|_| left() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_destination_is_asked_for_one_message_and_holds_up_nobody() {
+    let mut world = World::new();
+    world.script("domain:dead.test", Carried::Unreachable(said("no route")));
+    for number in 0..50 {
+        world.add(number, inline(), &[("domain:dead.test", &["x@dead.test"])]).await;
+    }
+    world.add(200, inline(), &[("domain:well.test", &["x@well.test"])]).await;
+    let mut asked = BTreeMap::new();
+    while !asked.contains_key("domain:well.test") {
+        *asked.entry(world.tried().await.destination.to_string()).or_insert(0) += 1;
+    }
+    world.until(|world| world.queue.len() == 50).await;
+    // Some may have been on their way when the first failed.
+    let dead = asked.get("domain:dead.test").copied().unwrap_or(0);
+    assert!(dead <= 6, "{dead} of 50 were tried");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn senders_hear_of_what_takes_long_and_of_what_is_given_up() {
+    let mut world = World::new();
+    world.script("domain:a.test", Carried::Unreachable(said("no route")));
+    world.add(1, inline(), &[("domain:a.test", &["x@a.test"])]).await;
+    world.tried().await;
+    world.until(|world| world.told.0.lock().is_empty()).await;
+    world.later(4 * HOUR_MS);
+    world.until(|world| *world.told.0.lock() == [("x@a.test".to_owned(), false)]).await;
+    world.later(5 * 24 * HOUR_MS);
+    world.until(|world| world.told.0.lock().len() == 2).await;
+    assert_eq!(world.told.0.lock()[1], ("x@a.test".to_owned(), true));
+    world.until(|world| world.queue.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_twice_is_one_message() {
+    let world = World::new();
+    world.script("domain:a.test", Carried::Unreachable(said("no route")));
+    world.add(1, inline(), &[("domain:a.test", &["x@a.test"])]).await;
+    world.add(1, inline(), &[("domain:a.test", &["x@a.test"])]).await;
+    assert_eq!(world.queue.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_the_window_goes_through_the_store() {
+    let mut world = World::new();
+    let count = 2 * lane::WINDOW + 10;
+    world.script("domain:a.test", Carried::Unreachable(said("no route")));
+    let adding = (0..count).map(|number| {
+        let world = &world;
+        async move {
+            let id = QueueId(OperationId(u128::try_from(number).unwrap().to_be_bytes()));
+            let delivery = NewDelivery {
+                destination: Destination::Domain("a.test".into()),
+                recipients: vec![Rcpt { address: format!("u{number}@a.test"), ..Rcpt::default() }],
+                next: NOW,
+                deadline: NOW.plus_ms(HOUR_MS * 10_000),
+            };
+            let envelope = QueuedEnvelope {
+                mail_from: String::new(),
+                envelope_id: None,
+                return_headers_only: false,
+                eight_bit: false,
+                utf8: false,
+                origin: String::new(),
+                received: NOW,
+                expires: NOW.plus_ms(HOUR_MS * 10_000),
+            };
+            let (hash, deliveries) = (BlobHash::of(b"body"), vec![delivery]);
+            let message = NewMessage { id, envelope, body: inline(), size_bytes: 4, hash, deliveries };
+            world.queue.add(message).await.unwrap();
+        }
+    });
+    for one in adding {
+        one.await;
+    }
+    world.script("domain:a.test", Carried::Reached(vec![Delivered::Done(Said::default())]));
+    world.later(HOUR_MS);
+    let mut reached = std::collections::BTreeSet::new();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !world.queue.is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "{} are left", world.queue.len());
+        match tokio::time::timeout(Duration::from_millis(50), world.tried()).await {
+            Ok(tried) => reached.extend(tried.recipients),
+            // One that was under way when the clock was moved waits for an hour more.
+            Err(_) => world.later(HOUR_MS),
+        }
+    }
+    while let Ok(tried) = world.tries.try_recv() {
+        reached.extend(tried.recipients);
+    }
+    assert_eq!(reached.len(), count);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_hold_release_reroute_and_delete() {
+    let mut world = World::new();
+    world.script("domain:a.test", Carried::Unreachable(said("no route")));
+    world.add(1, inline(), &[("domain:a.test", &["x@a.test"])]).await;
+    world.add(2, inline(), &[("domain:a.test", &["y_@a.test", "z@a.test"])]).await;
+    world.tried().await;
+    let queue = world.queue.clone();
+    let list = |filter: Filter| {
+        let queue = queue.clone();
+        async move { queue.list(filter, DeliveryId(0), 10).await.unwrap() }
+    };
+    let recipient = |pattern: &str| Filter { recipient: Some(pattern.into()), ..Filter::default() };
+    assert_eq!(list(Filter::default()).await.len(), 2);
+    assert_eq!(list(recipient("*@a.test")).await.len(), 2);
+    let found = list(recipient("y_@*")).await;
+    assert_eq!((found.len(), &found[0].recipients[..]), (1, &["y_@a.test".to_owned(), "z@a.test".into()][..]));
+    assert_eq!(list(recipient("%")).await, []);
+    let now = sterna_base::Clock::now(&world.clock);
+    assert_eq!(world.queue.act(recipient("x@*"), Action::Hold, now).await.unwrap(), 1);
+    assert!(list(Filter { held: Some(true), ..Filter::default() }).await[0].held);
+    let second = Filter { id: Some(QueueId(OperationId([2; 16]))), ..Filter::default() };
+    let elsewhere = Destination::Host("relay.test:26".parse().unwrap());
+    assert_eq!(world.queue.act(second, Action::Reroute(elsewhere.clone()), now).await.unwrap(), 1);
+    while world.tried().await.destination != elsewhere {}
+    world.until(|world| world.queue.len() == 1).await;
+    world.script("domain:a.test", Carried::Reached(vec![Delivered::Done(Said::default())]));
+    world.later(HOUR_MS);
+    assert_eq!(list(Filter::default()).await[0].recipients, ["x@a.test"], "what is held is not tried");
+    assert_eq!(world.queue.act(Filter::default(), Action::Delete, now).await.unwrap(), 1);
+    assert!(world.queue.is_empty());
+}

@@ -1,0 +1,251 @@
+//! Sending to a server that says what it is told to.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use sterna_account::service::Rcpt;
+use sterna_base::{BlobHash, OperationId, Timestamp};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::*;
+use crate::queue::{
+    Carried, Carrier, Content, Delivered, Delivery, DeliveryId, Destination, QueueId, QueuedEnvelope, QueuedRecipient,
+    RecipientId,
+};
+
+/// Answers lines that begin with these words with these replies; others with 250. A reply of "close" closes.
+struct FakeServer {
+    replies: Vec<(&'static str, &'static str)>,
+    greeting: &'static str,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl FakeServer {
+    async fn start(self) -> (u16, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (port, seen) = (listener.local_addr().unwrap().port(), self.seen.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (greeting, replies, seen) = (self.greeting, self.replies.clone(), self.seen.clone());
+                tokio::spawn(serve(stream, greeting, replies, seen));
+            }
+        });
+        (port, seen)
+    }
+}
+
+async fn serve(
+    stream: tokio::net::TcpStream,
+    greeting: &'static str,
+    replies: Vec<(&'static str, &'static str)>,
+    seen: Arc<Mutex<Vec<String>>>,
+) {
+    let mut stream = BufReader::new(stream);
+    stream.get_mut().write_all(greeting.as_bytes()).await.unwrap();
+    let mut in_data = false;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            return;
+        }
+        let line = line.trim_end_matches(['\r', '\n']).to_owned();
+        seen.lock().push(line.clone());
+        if in_data && line != "." {
+            continue;
+        }
+        let known = replies.iter().find(|(start, _)| line.starts_with(start)).map(|(_, reply)| *reply);
+        let reply = known.unwrap_or(if line == "DATA" { "354 go on\r\n" } else { "250 2.0.0 OK\r\n" });
+        if reply == "close" {
+            return;
+        }
+        in_data = reply.starts_with("354");
+        if stream.get_mut().write_all(reply.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Names and addresses of one world.
+#[derive(Default)]
+struct FakeDns {
+    mx: HashMap<String, Vec<Mx>>,
+    addresses: HashMap<String, Vec<IpAddr>>,
+}
+
+#[async_trait]
+impl Resolver for FakeDns {
+    async fn mx(&self, domain: &str) -> Result<Vec<Mx>, DnsError> {
+        match domain {
+            "slow.test" => Err(DnsError::Temporary("timed out".into())),
+            domain => self.mx.get(domain).cloned().ok_or(DnsError::NoSuchDomain),
+        }
+    }
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
+        self.addresses.get(host).cloned().ok_or(DnsError::NoSuchDomain)
+    }
+}
+
+fn dns() -> FakeDns {
+    let mx = |preference, host: &str| Mx { preference, host: host.to_owned() };
+    let mut dns = FakeDns::default();
+    dns.mx.insert("far.test".into(), vec![mx(10, "nowhere.far.test"), mx(20, "mx.far.test")]);
+    dns.mx.insert("null.test".into(), vec![mx(0, "")]);
+    dns.mx.insert("loop.test".into(), vec![mx(10, "mx.own.test")]);
+    dns.addresses.insert("mx.far.test".into(), vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
+    dns
+}
+
+fn carrier(port: u16) -> RemoteCarrier {
+    let settings = RemoteSettings { own_name: "mx.own.test".into(), port, ..RemoteSettings::default() };
+    // The sender may go: what was sent last stays.
+    let (_, settings) = watch::channel(settings);
+    RemoteCarrier::new(Arc::new(dns()), settings)
+}
+
+fn delivery(domain: &str, recipients: &[&str]) -> Delivery {
+    let recipient = |(number, address): (usize, &&str)| QueuedRecipient {
+        id: RecipientId(number as i64),
+        rcpt: Rcpt { address: (*address).to_owned(), ..Rcpt::default() },
+    };
+    Delivery {
+        id: DeliveryId(1),
+        message: QueueId(OperationId([1; 16])),
+        destination: Destination::Domain(domain.to_owned()),
+        attempts: 0,
+        warned: false,
+        envelope: QueuedEnvelope {
+            mail_from: "ana@demo.test".into(),
+            envelope_id: Some("id1".into()),
+            return_headers_only: true,
+            eight_bit: true,
+            utf8: false,
+            origin: String::new(),
+            received: Timestamp(0),
+            expires: Timestamp(1),
+        },
+        size_bytes: 60,
+        hash: BlobHash::of(b""),
+        recipients: recipients.iter().enumerate().map(recipient).collect(),
+    }
+}
+
+fn content() -> Content {
+    Content::Inline("Return-Path: <ana@demo.test>\r\nSubject: x\r\n\r\n.dot\r\n".into())
+}
+
+const EHLO: (&str, &str) =
+    ("EHLO", "250-mx.far.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250 SIZE 1000\r\n");
+
+async fn server(replies: Vec<(&'static str, &'static str)>) -> (u16, Arc<Mutex<Vec<String>>>) {
+    FakeServer { replies, greeting: "220 mx.far.test\r\n", seen: Arc::default() }.start().await
+}
+
+fn texts(carried: Carried) -> Vec<(&'static str, String)> {
+    match carried {
+        Carried::Unreachable(said) => vec![("unreachable", said.text)],
+        Carried::Reached(results) => results
+            .into_iter()
+            .map(|result| match result {
+                Delivered::Done(said) => ("done", said.text),
+                Delivered::Relayed { said, .. } => ("relayed", said.text),
+                Delivered::Deferred(said) => ("deferred", said.text),
+                Delivered::Failed(said) => ("failed", said.text),
+            })
+            .collect(),
+    }
+}
+
+#[tokio::test]
+async fn a_message_goes_to_the_next_exchanger_and_over_one_connection() {
+    let (port, seen) = server(vec![EHLO]).await;
+    let carrier = carrier(port);
+    for _ in 0..2 {
+        let carried = carrier.carry(&delivery("far.test", &["x@far.test"]), content()).await;
+        assert_eq!(texts(carried), [("relayed", "250 2.0.0 OK".to_owned())]);
+    }
+    let message = [
+        "MAIL FROM:<ana@demo.test> SIZE=60 BODY=8BITMIME RET=HDRS ENVID=id1",
+        "RCPT TO:<x@far.test>",
+        "DATA",
+        "Subject: x",
+        "",
+        "..dot",
+        ".",
+    ];
+    let expected: Vec<&str> = std::iter::once("EHLO mx.own.test").chain(message).chain(message).collect();
+    assert_eq!(*seen.lock(), expected);
+}
+
+#[tokio::test]
+async fn each_recipient_has_its_own_answer() {
+    for extensions in [EHLO, ("EHLO", "250 mx.far.test\r\n")] {
+        let replies = vec![
+            extensions,
+            ("RCPT TO:<full@far.test>", "452 4.2.2 full\r\n"),
+            ("RCPT TO:<none@far.test>", "550 5.1.1 who?\r\n"),
+        ];
+        let (port, _) = server(replies).await;
+        let addresses = ["x@far.test", "full@far.test", "none@far.test"];
+        let carried = carrier(port).carry(&delivery("far.test", &addresses), content()).await;
+        let expected = [
+            ("relayed", "250 2.0.0 OK".to_owned()),
+            ("deferred", "452 4.2.2 full".to_owned()),
+            ("failed", "550 5.1.1 who?".to_owned()),
+        ];
+        assert_eq!(texts(carried), expected);
+    }
+}
+
+#[tokio::test]
+async fn nobody_left_means_no_content() {
+    for (extensions, data) in [(EHLO, "354 go\r\n"), (EHLO, "554 no\r\n"), (("EHLO", "250 mx\r\n"), "354 go\r\n")] {
+        let (port, seen) = server(vec![extensions, ("RCPT", "550 5.1.1 who?\r\n"), ("DATA", data)]).await;
+        let carried = carrier(port).carry(&delivery("far.test", &["none@far.test"]), content()).await;
+        assert_eq!(texts(carried), [("failed", "550 5.1.1 who?".to_owned())]);
+        assert!(!seen.lock().iter().any(|line| line.starts_with("Subject")));
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_refuses_as_a_whole() {
+    let (port, _) = server(vec![EHLO, ("MAIL", "421 4.7.0 go away\r\n")]).await;
+    let carried = carrier(port).carry(&delivery("far.test", &["x@far.test"]), content()).await;
+    assert_eq!(texts(carried), [("deferred", "421 4.7.0 go away".to_owned())]);
+    let (port, _) = server(vec![EHLO, (".", "554 5.7.1 spam\r\n")]).await;
+    let carried = carrier(port).carry(&delivery("far.test", &["x@far.test"]), content()).await;
+    assert_eq!(texts(carried), [("failed", "554 5.7.1 spam".to_owned())]);
+    let mut large = delivery("far.test", &["x@far.test"]);
+    large.size_bytes = 1001;
+    let carried = carrier(port).carry(&large, content()).await;
+    assert_eq!(texts(carried), [("failed", "the message has 1001 bytes, and the server takes 1000".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_off_is_no_delivery() {
+    let (port, _) = server(vec![EHLO, (".", "close")]).await;
+    let carried = carrier(port).carry(&delivery("far.test", &["x@far.test"]), content()).await;
+    let closed = "the connection was closed while waiting for the answer to the content";
+    assert_eq!(texts(carried), [("deferred", closed.to_owned())]);
+    let greeting = FakeServer { replies: vec![EHLO], greeting: "554 no service\r\n", seen: Arc::default() };
+    let (port, _) = greeting.start().await;
+    let carried = carrier(port).carry(&delivery("far.test", &["x@far.test"]), content()).await;
+    assert_eq!(texts(carried), [("unreachable", "554 no service".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_dns_says() {
+    let carrier = carrier(1);
+    let carry = |domain: &'static str| {
+        let carrier = &carrier;
+        async move { texts(carrier.carry(&delivery(domain, &["x@y"]), content()).await) }
+    };
+    assert_eq!(carry("none.test").await, [("failed", "the domain does not exist".to_owned())]);
+    assert_eq!(carry("null.test").await, [("failed", "the domain takes no mail".to_owned())]);
+    assert_eq!(carry("loop.test").await[0].0, "failed");
+    assert_eq!(carry("slow.test").await[0].0, "unreachable");
+}

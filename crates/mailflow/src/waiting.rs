@@ -1,0 +1,141 @@
+//! What becomes of a message that could not be delivered at once to everybody.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sterna_account::service::{Envelope, InboundProtocol, Message, Rcpt, Refusal, Sender};
+use sterna_base::{AccountId, OperationId, Timestamp};
+
+use crate::outbound::{Deliveries, Outbound};
+use crate::queue::{Destination, NewMessage, Queue, QueueId, QueuedEnvelope};
+use crate::refusals;
+use crate::targets::{Delivered, Routed};
+
+/// Where messages wait.
+pub struct Waiting {
+    /// The queue.
+    pub queue: Arc<Queue>,
+    /// The ways out.
+    pub outbound: Arc<Outbound>,
+}
+
+/// What was tried for a message.
+pub struct Tried<'a> {
+    /// The way of each recipient.
+    pub routed: &'a [Routed],
+    /// Under which transaction each account was asked.
+    pub transactions: &'a BTreeMap<AccountId, OperationId>,
+    /// What became of it.
+    pub delivered: &'a BTreeMap<AccountId, Delivered>,
+}
+
+impl Waiting {
+    /// Whether this sender's mail may leave: users', and that of hosts which administrators trust.
+    pub fn may_relay(&self, sender: &Sender) -> bool {
+        match sender.protocol {
+            InboundProtocol::Submission => sender.login.is_some(),
+            InboundProtocol::Smtp => self.outbound.is_trusted(sender.peer),
+            InboundProtocol::Lmtp => false,
+        }
+    }
+
+    /// Puts what leaves, and what waits for accounts, into the queue, and changes the answers of those recipients.
+    pub async fn take_over(
+        &self,
+        envelope: &Envelope,
+        message: &Message,
+        tried: &Tried<'_>,
+        answers: &mut [Result<(), Refusal>],
+        now: Timestamp,
+    ) {
+        let external: Vec<_> =
+            envelope.recipients.iter().zip(tried.routed).map(|(rcpt, routed)| self.external(rcpt, routed)).collect();
+        let any_taken = answers.iter().zip(&external).any(|(answer, leaves)| answer.is_ok() || !leaves.is_empty());
+        let times = self.outbound.times();
+        let expires = now.plus_ms(times.lifetime_ms);
+        let mut deliveries = Deliveries::new(now, times.deadline(now, expires, false));
+        let mut concerned = vec![false; answers.len()];
+        for (number, rcpt) in envelope.recipients.iter().enumerate() {
+            let waits = tried.waits(envelope, number, &answers[number], any_taken);
+            concerned[number] = !waits.is_empty() || !external[number].is_empty();
+            waits.into_iter().for_each(|account| deliveries.add(Destination::Account(account), rcpt.clone()));
+            for (destination, rcpt) in &external[number] {
+                deliveries.add(destination.clone(), rcpt.clone());
+            }
+        }
+        let deliveries = deliveries.all();
+        if deliveries.is_empty() {
+            return;
+        }
+        let message = NewMessage {
+            id: QueueId(envelope.transaction),
+            envelope: queued(envelope, now, expires),
+            body: message.body.clone(),
+            size_bytes: message.size,
+            hash: message.hash,
+            deliveries,
+        };
+        let result = self.queue.add(message).await;
+        for (answer, _) in answers.iter_mut().zip(concerned).filter(|(_, concerned)| *concerned) {
+            // An account's own refusal for good stays: nothing of it waits.
+            let is_final = answer.as_ref().is_err_and(|refusal| !refusal.is_temporary()) && !any_taken;
+            if !is_final {
+                *answer = result.as_ref().map(drop).map_err(refusals::of_queue);
+            }
+        }
+    }
+
+    /// Those behind a recipient who are elsewhere: itself, or external members of a group.
+    fn external(&self, rcpt: &Rcpt, routed: &Routed) -> Vec<(Destination, Rcpt)> {
+        let addresses = routed.iter().flat_map(|way| &way.external);
+        let way = |address: &String| {
+            let destination = self.outbound.destination(address)?;
+            Some((destination, Rcpt { address: address.clone(), ..rcpt.clone() }))
+        };
+        addresses.filter_map(way).collect()
+    }
+}
+
+impl Tried<'_> {
+    /// The accounts of a recipient for which the message waits here instead of at the sender. A user's program can't do
+    /// better than wait, and another server would only wait for us; but who hands in by LMTP has a queue of its own and
+    /// an answer for each recipient, and a full mailbox is the sender's to know of.
+    fn waits(
+        &self,
+        envelope: &Envelope,
+        number: usize,
+        answer: &Result<(), Refusal>,
+        any_taken: bool,
+    ) -> Vec<AccountId> {
+        let (Err(refusal), Ok(way)) = (answer, &self.routed[number]) else { return Vec::new() };
+        let waits = match envelope.sender.protocol {
+            InboundProtocol::Lmtp => false,
+            InboundProtocol::Smtp => refusals::is_outage(refusal),
+            InboundProtocol::Submission => refusal.is_temporary() || any_taken,
+        };
+        let left = |account: &&AccountId| self.delivered.get(account) != Some(&Delivered::Done);
+        let accounts: Vec<AccountId> = way.accounts.iter().filter(left).copied().collect();
+        // An account that was asked under an earlier try's transaction must be asked under it again, which the queue
+        // doesn't know: its sender comes again.
+        let is_first = |account: &AccountId| self.transactions.get(account) == Some(&envelope.transaction);
+        if waits && accounts.iter().all(is_first) { accounts } else { Vec::new() }
+    }
+}
+
+fn queued(envelope: &Envelope, received: Timestamp, expires: Timestamp) -> QueuedEnvelope {
+    let sender = &envelope.sender;
+    let origin = match &sender.login {
+        Some(login) => format!("{} from {}", login.address, sender.peer),
+        None => format!("{} [{}]", sender.helo, sender.peer),
+    };
+    QueuedEnvelope {
+        mail_from: envelope.mail_from.clone(),
+        envelope_id: envelope.envelope_id.clone(),
+        return_headers_only: envelope.return_headers_only,
+        eight_bit: envelope.eight_bit,
+        utf8: envelope.utf8,
+        origin,
+        received,
+        expires,
+    }
+}
