@@ -72,6 +72,9 @@ pub struct Config {
     /// The name in greetings and trace fields; the node's name when left out.
     #[serde(default)]
     pub hostname: Option<String>,
+    /// The DNS servers to ask; those of the system when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nameservers: Vec<SocketAddr>,
     /// The administration socket; `admin.sock` in the node's folder when left out.
     #[serde(default)]
     pub admin_socket: Option<PathBuf>,
@@ -255,6 +258,7 @@ mod tests {
             tls: None,
             client_certificates: None,
             hostname: None,
+            nameservers: Vec::new(),
             admin_socket: None,
         }
     }

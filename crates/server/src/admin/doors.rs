@@ -10,6 +10,7 @@ use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
 use sterna_cluster::copies::{LeaseDesk, Speed, Waiting};
 use sterna_directory::{Authentication, Directory};
+use sterna_mailflow::queue::Queue;
 
 use super::memory::Memory;
 
@@ -32,6 +33,8 @@ pub struct AdminState {
     pub leases: Option<Arc<LeaseDesk>>,
     /// The accounts of this node, for what is about this server's files alone; `None` where there are none.
     pub local: Option<Arc<LocalAccounts>>,
+    /// The queue of this node; `None` where no mail comes in.
+    pub queue: Option<Arc<Queue>>,
 }
 
 /// The node that answers.

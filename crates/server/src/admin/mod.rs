@@ -29,6 +29,7 @@ mod meter;
 mod orphans;
 mod plan;
 pub mod problem;
+mod queue;
 mod resolve;
 mod search;
 mod select;
@@ -80,6 +81,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/jobs", get(jobs::list).post(jobs::create))
         .route("/api/v1/jobs/{job}", get(jobs::get).patch(jobs::set))
         .route("/api/v1/jobs/{job}/moves", get(jobs::moves))
+        .route("/api/v1/queue", get(queue::list).post(queue::act))
+        .route("/api/v1/queue/{message}", get(queue::get))
         .route("/api/v1/search", get(search::list))
         .route("/api/v1/search/{account}", get(search::get).delete(search::delete))
         .route("/api/v1/servers", get(servers::list))

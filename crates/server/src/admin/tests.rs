@@ -168,6 +168,7 @@ impl Node {
             tokens: Arc::new(NoTokens),
             memory: Arc::default(),
             leases: None,
+            queue: None,
             local: None,
         };
         let at = folder.path().join("admin.sock");

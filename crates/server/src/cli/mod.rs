@@ -16,6 +16,7 @@ pub mod output;
 mod plan;
 mod progress;
 mod prompt;
+mod queue;
 mod resource;
 mod search;
 mod server;
@@ -152,6 +153,9 @@ pub enum ClientCommand {
     /// Watch, pause and abort work on many accounts: moves, drains, rebalances, failovers
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// See what waits on this server to be sent or delivered, and change what becomes of it
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
     /// Look at the search indexes of this server's accounts, make them again
     #[command(subcommand)]
     Search(search::SearchCommand),
@@ -182,6 +186,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Server(command) => server::run(&session, global, command).await,
         ClientCommand::Account(command) => account::run(&session, global, command).await,
         ClientCommand::Job(command) => job::run(&session, global, command).await,
+        ClientCommand::Queue(command) => queue::run(&session, command).await,
         ClientCommand::Search(command) => search::run(&session, global, command).await,
         ClientCommand::Setting(command) => setting::run(&session, command).await,
         ClientCommand::Completion { shell } => generate::completion(shell),

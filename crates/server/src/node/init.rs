@@ -90,6 +90,7 @@ fn config(arguments: &InitArgs) -> Result<Config> {
         tls: None,
         client_certificates: None,
         hostname: None,
+        nameservers: Vec::new(),
         admin_socket: None,
     })
 }

@@ -12,12 +12,13 @@ use sterna_protocols::listener::{ClientCertificates, Listener, ListenerConfig, P
 use sterna_protocols::pop3::{Pop3Config, Pop3Protocol};
 use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 
+use super::sending::Sending;
 use super::shares::NodeShares;
 use super::{Parts, certificate, client_certificates};
 use crate::config::PlaintextLogin;
 
 /// Starts every service that has an address.
-pub async fn start(parts: &Parts) -> Result<()> {
+pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let config = &parts.config;
     // Other servers have certificates of their own and no use for the question, and some fail at it.
     let tls = certificate::load(&parts.folder, config, None)?;
@@ -35,8 +36,8 @@ pub async fn start(parts: &Parts) -> Result<()> {
     prepare_spool(&spool).context("the spool folder")?;
     let repeats = Repeats::open(&parts.folder.join("repeats"), parts.clock.now()).context("the folder of repeats")?;
     let recipients = Arc::new(parts.directory.clone());
-    let mailflow = Mailflow::new(recipients, parts.accounts.clone(), parts.clock.clone(), repeats);
-    let reception: Arc<dyn Reception> = Arc::new(mailflow);
+    let mailflow = Mailflow::new(recipients, sending.deliverer, parts.clock.clone(), repeats);
+    let reception: Arc<dyn Reception> = Arc::new(mailflow.with_queue(sending.queue, sending.outbound));
 
     let loopback = |address: SocketAddr| address.ip().is_loopback();
     let plaintext = |address: SocketAddr| config.plaintext_login == PlaintextLogin::Loopback && loopback(address);

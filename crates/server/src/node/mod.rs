@@ -17,6 +17,7 @@ mod orphans;
 mod owner;
 mod provision;
 mod rounds;
+mod sending;
 mod shares;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ use sterna_cluster::{
 use sterna_directory::password::PasswordCost;
 use sterna_directory::{Authentication, Directory, Mode, Reader};
 use sterna_engines::sqlite::SqliteEngine;
+use sterna_mailflow::queue::Queue;
 use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -186,9 +188,10 @@ impl Node {
         parts.follow();
         parts.keep_house(desk.clone(), control.clone());
         parts.move_accounts();
-        parts.serve_admin(desk, control).await?;
-        if parts.config.has(Role::Edge) {
-            listeners::start(&parts).await?;
+        let sending = if parts.config.has(Role::Edge) { Some(sending::start(&parts).await?) } else { None };
+        parts.serve_admin(desk, control, sending.as_ref().map(|sending| sending.queue.clone())).await?;
+        if let Some(sending) = sending {
+            listeners::start(&parts, sending).await?;
         }
         tracing::info!(name = parts.config.name, id = %parts.identity.node(), "the node serves");
         Ok(Node { stop: parts.stop, tasks: parts.tasks, cluster, local: parts.local })
@@ -358,7 +361,12 @@ impl Parts {
     }
 
     /// The administration socket.
-    async fn serve_admin(&self, desk: Option<Arc<JoinDesk>>, control: Arc<Control>) -> Result<()> {
+    async fn serve_admin(
+        &self,
+        desk: Option<Arc<JoinDesk>>,
+        control: Arc<Control>,
+        queue: Option<Arc<Queue>>,
+    ) -> Result<()> {
         let roles = self.config.roles.iter().map(|role| role.name().to_owned()).collect();
         let node = NodeInfo {
             id: self.identity.node(),
@@ -380,6 +388,7 @@ impl Parts {
             memory: self.memory.clone(),
             leases: Some(self.leases.clone()),
             local: self.local.clone(),
+            queue,
         };
         let path = self.config.admin_socket(&self.folder);
         let socket = admin::socket::bind(&path).await;

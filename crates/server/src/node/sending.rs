@@ -1,0 +1,133 @@
+//! Mail that leaves this edge: its queue, what administrators set about it, and who works it off.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use sterna_base::Secret;
+use sterna_directory::{Directory, Reader, StorageError, settings};
+use sterna_mailflow::dsn::Dsn;
+use sterna_mailflow::outbound::{Outbound, OutboundSettings};
+use sterna_mailflow::queue::{NextHop, Queue, Runner, RunnerSettings, Times};
+use sterna_mailflow::remote::{Credentials, Dns, HopSettings, RemoteCarrier, RemoteSettings, TlsPolicy};
+use sterna_mailflow::{Carriers, Deliverer};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Parts;
+
+const MS_PER_SECOND: i64 = 1000;
+const MS_PER_HOUR: i64 = 60 * 60 * MS_PER_SECOND;
+
+/// What receives mail needs of what sends it.
+pub struct Sending {
+    /// The queue of this node.
+    pub queue: Arc<Queue>,
+    /// The ways out.
+    pub outbound: Arc<Outbound>,
+    /// The way to accounts.
+    pub deliverer: Arc<Deliverer>,
+}
+
+/// What the directory says about sending.
+#[derive(Clone)]
+struct Settings {
+    outbound: OutboundSettings,
+    remote: RemoteSettings,
+    runner: RunnerSettings,
+}
+
+/// Opens the queue and starts working it off.
+///
+/// # Errors
+/// When the queue can't be opened, or the system has no DNS configuration.
+pub async fn start(parts: &Parts) -> Result<Sending> {
+    let folder = parts.folder.join("queue");
+    let opening = folder.clone();
+    let queue = tokio::task::spawn_blocking(move || Queue::open(&opening)).await?;
+    let queue = queue.with_context(|| format!("the queue {} can't be opened", folder.display()))?;
+    let dns = Dns::new(&parts.config.nameservers)
+        .context("DNS can't be asked; look at /etc/resolv.conf, or set nameservers in sterna.toml")?;
+    let own_name = parts.config.hostname().to_owned();
+    let first = read(&parts.directory, &own_name).await.context("the settings of sending can't be read")?;
+    let (outbound, outbound_settings) = watch::channel(first.outbound);
+    let (remote, remote_settings) = watch::channel(first.remote);
+    let (runner, runner_settings) = watch::channel(first.runner);
+    let (directory, stop) = (parts.directory.clone(), parts.stop.clone());
+    parts.tasks.spawn(keep_read(directory, own_name, stop, move |settings| {
+        outbound.send_replace(settings.outbound);
+        remote.send_replace(settings.remote);
+        runner.send_replace(settings.runner);
+    }));
+    let recipients = Arc::new(parts.directory.clone());
+    let outbound = Arc::new(Outbound::new(recipients.clone(), outbound_settings));
+    let deliverer = Arc::new(Deliverer::new(recipients, parts.accounts.clone()));
+    let remote = Arc::new(RemoteCarrier::new(Arc::new(dns), remote_settings));
+    let carriers = Arc::new(Carriers { accounts: deliverer.clone(), remote });
+    let notifier = Arc::new(Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()));
+    let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
+    parts.tasks.spawn(runner.run(parts.stop.clone()));
+    Ok(Sending { queue, outbound, deliverer })
+}
+
+/// Reads the settings again whenever the directory changes.
+async fn keep_read(directory: Directory, own_name: String, stop: CancellationToken, tell: impl Fn(Settings)) {
+    let mut changed = directory.watch();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            change = changed.changed() => if change.is_err() { return },
+        }
+        match read(&directory, &own_name).await {
+            Ok(settings) => tell(settings),
+            Err(error) => tracing::warn!(%error, "the settings of sending could not be read; the former ones hold"),
+        }
+    }
+}
+
+async fn read(directory: &Directory, own_name: &str) -> Result<Settings, StorageError> {
+    let own_name = own_name.to_owned();
+    directory.read(move |reader| of(reader, own_name)).await
+}
+
+fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
+    let setting = |name| reader.setting_for(None, name);
+    let number = |name| Ok::<_, StorageError>(i64::try_from(reader.number_setting(name)?).unwrap_or(i64::MAX));
+    let relay: Option<NextHop> = setting(settings::RELAY_HOST)?.and_then(|hop| hop.parse().ok());
+    let networks = setting(settings::NETWORKS)?.unwrap_or_default();
+    let times = Times {
+        retry_first_ms: number(settings::QUEUE_RETRY_SECONDS)?.saturating_mul(MS_PER_SECOND),
+        retry_most_ms: number(settings::QUEUE_RETRY_MOST_SECONDS)?.saturating_mul(MS_PER_SECOND),
+        warn_after_ms: number(settings::QUEUE_WARN_HOURS)?.saturating_mul(MS_PER_HOUR),
+        lifetime_ms: number(settings::QUEUE_LIFETIME_HOURS)?.saturating_mul(MS_PER_HOUR),
+    };
+    let credentials = setting(settings::RELAY_USER)?.zip(setting(settings::RELAY_PASSWORD)?);
+    let credentials = credentials.map(|(user, password)| Credentials { user, password: Secret::new(password) });
+    let relay_tls = tls(setting(settings::RELAY_TLS)?.as_deref());
+    let hops = relay.clone().map(|hop| HopSettings { hop, tls: relay_tls, credentials }).into_iter().collect();
+    let count = |name| Ok::<_, StorageError>(usize::try_from(reader.number_setting(name)?).unwrap_or(usize::MAX));
+    Ok(Settings {
+        outbound: OutboundSettings {
+            own_name: own_name.clone(),
+            relay,
+            routes: BTreeMap::new(),
+            networks: networks.split_whitespace().filter_map(|network| network.parse().ok()).collect(),
+            times,
+        },
+        remote: RemoteSettings { own_name, port: 0, tls: tls(setting(settings::SENDING_TLS)?.as_deref()), hops },
+        runner: RunnerSettings {
+            times,
+            tries_most: count(settings::QUEUE_PARALLEL)?,
+            tries_per_destination_most: count(settings::QUEUE_PARALLEL_PER_DESTINATION)?,
+        },
+    })
+}
+
+fn tls(setting: Option<&str>) -> TlsPolicy {
+    match setting {
+        Some("never") => TlsPolicy::Never,
+        Some("encrypt") => TlsPolicy::Encrypt,
+        Some("verify") => TlsPolicy::Verify,
+        _ => TlsPolicy::Opportunistic,
+    }
+}
