@@ -8,6 +8,7 @@ pub mod failpoint;
 pub mod ids;
 pub mod limits;
 pub mod secret;
+pub mod session_limits;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use ids::{

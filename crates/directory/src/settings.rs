@@ -1,6 +1,9 @@
 //! The settings that the directory itself reads. What a domain doesn't set is looked up for the system, then here.
 
+use std::borrow::Cow;
+
 use sterna_base::AccountId;
+use sterna_base::session_limits::{self, SessionLimits};
 
 use crate::model::{Domain, Scope};
 use crate::names;
@@ -200,9 +203,9 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = matches!(value, "off" | "keep" | "offer");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be off, keep or offer"))
         }
-        name => match NUMBERS.iter().find(|(known, ..)| *known == name) {
-            Some((_, _, least, most)) => {
-                let number = value.trim().parse::<u64>().ok().filter(|number| (least..=most).contains(&number));
+        name => match bounds(name) {
+            Some((least, most)) => {
+                let number = value.trim().parse::<u64>().ok().filter(|number| (least..=most).contains(number));
                 let invalid = || names::invalid("value", format!("it must be a number from {least} to {most}"));
                 number.map(|number| number.to_string()).ok_or_else(invalid)
             }
@@ -221,6 +224,21 @@ fn networks(value: &str) -> Option<String> {
     };
     let networks: Vec<&str> = value.split_whitespace().collect();
     networks.iter().all(good).then(|| networks.join(" "))
+}
+
+/// The smallest and the largest value of a setting that is a number.
+fn bounds(name: &str) -> Option<(u64, u64)> {
+    let own = NUMBERS.iter().find(|(known, ..)| *known == name).map(|(_, _, least, most)| (*least, *most));
+    own.or_else(|| session_limits::limit(name).map(|limit| (limit.least, limit.most)))
+}
+
+/// All settings that have a meaning, each with what holds when it isn't set: [`KNOWN`], and the limits of sessions.
+pub fn all() -> Vec<(&'static str, Option<Cow<'static, str>>)> {
+    let known = KNOWN.into_iter().map(|(name, default)| (name, default.map(Cow::Borrowed)));
+    let limits = session_limits::LIMITS.iter().map(|limit| (limit.name, Some(Cow::Owned(limit.default.to_string()))));
+    let mut all: Vec<_> = known.chain(limits).collect();
+    all.sort_unstable_by_key(|(name, _)| *name);
+    all
 }
 
 /// How long copies are kept for the way back, in milliseconds.
@@ -259,6 +277,14 @@ impl Reader<'_> {
     pub fn number_setting(&self, name: &str) -> Result<u64, StorageError> {
         let default = NUMBERS.iter().find(|(known, ..)| *known == name).map_or(0, |(_, default, ..)| *default);
         Ok(self.setting_for(None, name)?.and_then(|value| value.parse().ok()).unwrap_or(default))
+    }
+
+    /// The limits of sessions that hold for the installation.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn session_limits(&self) -> Result<SessionLimits, StorageError> {
+        SessionLimits::read(|name| Ok(self.setting_for(None, name)?.and_then(|value| value.parse().ok())))
     }
 
     /// Whether senders to a mailbox of a domain that is over its quota are refused for good.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+use sterna_base::session_limits::SessionLimits;
 use sterna_base::{AccountId, Clock, Epoch, JobId, NodeId, Timestamp};
 use sterna_directory::request::{DomainPatch, JobChange, NewJob, ServerPatch};
 use sterna_directory::{
@@ -52,6 +53,25 @@ fn a_move_from_its_plan_to_the_end_of_its_rollback_window() {
     assert_eq!(copies(&main, ANA), []);
     assert_eq!(pending(&main), [(ANA, ALPHA), (BEN, ALPHA)]);
     assert_well(&main);
+}
+
+#[test]
+fn limits_of_sessions_are_settings_within_bounds() {
+    let mut main = Main::new();
+    let set = |main: &mut Main, name: &str, value: Option<&str>| {
+        let value = value.map(str::to_owned);
+        main.submit(Request::PutSetting { scope: Scope::System, name: name.into(), value })
+    };
+    assert_eq!(main.core.reader().session_limits().unwrap(), SessionLimits::DEFAULT);
+    for (name, bad) in [("imap.nesting", "129"), ("imap.idle-seconds", "1799"), ("session.per-account", "many")] {
+        assert_eq!(code(set(&mut main, name, Some(bad))), "invalid", "{name}");
+        assert!(settings::all().iter().any(|(known, default)| *known == name && default.is_some()));
+    }
+    set(&mut main, "session.per-account", Some(" 7 ")).unwrap();
+    let expected = SessionLimits { per_account: 7, ..SessionLimits::DEFAULT };
+    assert_eq!(main.core.reader().session_limits().unwrap(), expected);
+    set(&mut main, "session.per-account", None).unwrap();
+    assert_eq!(main.core.reader().session_limits().unwrap(), SessionLimits::DEFAULT);
 }
 
 #[test]

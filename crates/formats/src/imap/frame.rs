@@ -4,22 +4,20 @@
 //! are not collected; the session streams them and goes on here behind each. Each byte is looked at once, however the
 //! client cuts its packets.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
+use sterna_base::session_limits::SessionLimits;
 
 use super::append::{self, Append, AppendLiteral, AppendNext, AppendStart, Stop};
 use super::lexer::Lexer;
 
-/// Most bytes of one command without the literals in it.
-pub const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of one command that are passed over before the stream is given up, in times of what its literals may
+/// have.
+const PASSED_OVER_LITERALS: u64 = 32;
 
-/// Most bytes of all literals of one command, except those of the messages of an APPEND.
-pub const LITERAL_BYTES_MAX: u64 = 256 * 1024;
-
-/// Most literals of one command.
-pub const LITERALS_MAX: usize = 256;
-
-/// Most bytes of one command that are passed over before the stream is given up.
-pub const PASSED_OVER_BYTES_MAX: u64 = 32 * LITERAL_BYTES_MAX;
+/// Longest literal that is passed over, in the same measure.
+const LITERAL_PASSED_OVER_LITERALS: u64 = 16;
 
 /// Longest announcement of a literal that is looked for at the end of a line that is passed over: `~{n+}` and the line
 /// end, with room for leading zeros.
@@ -70,6 +68,8 @@ pub struct Framer {
     append: Option<Append>,
     /// Whether mailbox names are UTF-8.
     pub utf8: bool,
+    /// What a command may have.
+    limits: Arc<SessionLimits>,
 }
 
 /// A literal's announcement at the end of a line.
@@ -81,6 +81,33 @@ struct Announcement {
 }
 
 impl Framer {
+    /// For a session with these limits.
+    pub fn new(limits: Arc<SessionLimits>) -> Self {
+        Framer {
+            seen: 0,
+            literal_left: 0,
+            literals: 0,
+            literal_bytes: 0,
+            line_bytes: 0,
+            line_start: 0,
+            skip: 0,
+            skipping_line: false,
+            passed_over: 0,
+            skipped_tag: None,
+            append: None,
+            utf8: false,
+            limits,
+        }
+    }
+
+    fn literal_passed_over_max(&self) -> u64 {
+        LITERAL_PASSED_OVER_LITERALS * self.limits.imap_literal_bytes
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.line_bytes as u64 > self.limits.imap_line_bytes
+    }
+
     /// Looks at what has come; takes complete commands off the input.
     pub fn next(&mut self, input: &mut BytesMut) -> Frame {
         loop {
@@ -103,7 +130,7 @@ impl Framer {
             let Some(at) = memchr::memchr(b'\n', &input[self.seen..]) else {
                 self.line_bytes += input.len() - self.seen;
                 self.seen = input.len();
-                if self.line_bytes > LINE_BYTES_MAX {
+                if self.is_too_long() {
                     let end = input.len();
                     self.skip_line(input, end);
                     continue;
@@ -112,7 +139,7 @@ impl Framer {
             };
             let end = self.seen + at + 1;
             self.line_bytes += at + 1;
-            if self.line_bytes > LINE_BYTES_MAX {
+            if self.is_too_long() {
                 self.skip_line(input, end);
                 continue;
             }
@@ -137,7 +164,7 @@ impl Framer {
                 return false;
             }
             let Some(at) = memchr::memchr(b'\n', input) else {
-                if input.len() > LINE_BYTES_MAX {
+                if input.len() as u64 > self.limits.imap_line_bytes {
                     self.drop_front(input, input.len() - ANNOUNCEMENT_BYTES_MAX);
                 }
                 return false;
@@ -161,7 +188,7 @@ impl Framer {
 
     /// Whether more was passed over than anybody sends by mistake: end the session.
     pub fn is_hopeless(&self) -> bool {
-        self.passed_over > PASSED_OVER_BYTES_MAX
+        self.passed_over > PASSED_OVER_LITERALS * self.limits.imap_literal_bytes
     }
 
     fn literal(&mut self, input: &mut BytesMut, literal: &Announcement) -> Option<Frame> {
@@ -174,14 +201,15 @@ impl Framer {
         }
         self.literals += 1;
         self.literal_bytes = self.literal_bytes.saturating_add(literal.length);
-        if self.literals > LITERALS_MAX || self.literal_bytes > LITERAL_BYTES_MAX {
+        let limits = &self.limits;
+        if self.literals as u64 > limits.imap_literals || self.literal_bytes > limits.imap_literal_bytes {
             self.skipped_tag = self.tag(input);
             let _ = input.split_to(self.seen);
             if literal.synchronising {
                 // Refused before it is sent: nothing to pass over.
                 return Some(self.too_long(false));
             }
-            if literal.length > 16 * LITERAL_BYTES_MAX {
+            if literal.length > self.literal_passed_over_max() {
                 return Some(self.too_long(true));
             }
             self.seen = 0;
@@ -197,7 +225,7 @@ impl Framer {
     /// The frame of an APPEND or REPLACE up to a literal of its messages or to its end, if that is what this is, and
     /// how it goes on behind the literal.
     fn append(&self, text: &[u8], literal: Option<&Announcement>) -> Option<(Frame, Option<Append>)> {
-        let mut lexer = Lexer::new(text, self.utf8);
+        let mut lexer = Lexer::within(text, self.utf8, &self.limits);
         let open = literal.is_some();
         let literal = literal.map(|&Announcement { length: size, synchronising, binary, .. }| AppendLiteral {
             size,
@@ -271,7 +299,7 @@ impl Framer {
         let line = input.split_to(at + 1);
         self.passed_over += line.len() as u64;
         match announcement(&line) {
-            Some(literal) if !literal.synchronising && literal.length <= 16 * LITERAL_BYTES_MAX => {
+            Some(literal) if !literal.synchronising && literal.length <= self.literal_passed_over_max() => {
                 self.skip = literal.length;
                 None
             }
@@ -287,7 +315,7 @@ impl Framer {
     }
 
     fn reset(&mut self) {
-        *self = Framer { utf8: self.utf8, ..Framer::default() };
+        *self = Framer { utf8: self.utf8, ..Framer::new(self.limits.clone()) };
     }
 }
 
@@ -320,6 +348,9 @@ fn announcement(line: &[u8]) -> Option<Announcement> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LINE_BYTES_MAX: usize = SessionLimits::DEFAULT.imap_line_bytes as usize;
+    const PASSED_OVER_BYTES_MAX: u64 = PASSED_OVER_LITERALS * SessionLimits::DEFAULT.imap_literal_bytes;
 
     /// All frames of a stream that comes in pieces.
     fn frames(stream: &[u8], piece: usize) -> Vec<String> {

@@ -1,7 +1,6 @@
 //! Tokens of IMAP. Functions carry the names of the RFC's grammar.
 
-/// Deepest nesting of parentheses in a command.
-pub const DEPTH_MAX: usize = 64;
+use sterna_base::session_limits::SessionLimits;
 
 /// Why a command could not be read: the words for BAD.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,16 +20,23 @@ pub struct Lexer<'a> {
     at: usize,
     /// Whether mailbox names are UTF-8 (UTF8=ACCEPT, IMAP4rev2) and not modified UTF-7.
     pub utf8: bool,
+    /// What a command may have.
+    pub limits: &'a SessionLimits,
 }
 
 impl<'a> Lexer<'a> {
     pub fn new(bytes: &'a [u8], utf8: bool) -> Self {
-        Lexer { bytes, at: 0, utf8 }
+        Lexer::within(bytes, utf8, &SessionLimits::DEFAULT)
+    }
+
+    /// With other limits than the usual ones.
+    pub fn within(bytes: &'a [u8], utf8: bool, limits: &'a SessionLimits) -> Self {
+        Lexer { bytes, at: 0, utf8, limits }
     }
 
     /// A second reader at the same place, to look ahead.
     pub fn clone_position(&self) -> Lexer<'a> {
-        Lexer { bytes: self.bytes, at: self.at, utf8: self.utf8 }
+        Lexer { bytes: self.bytes, at: self.at, utf8: self.utf8, limits: self.limits }
     }
 
     pub fn error<T>(&self, expected: &'static str) -> Result<T> {
@@ -255,7 +261,7 @@ impl<'a> Lexer<'a> {
             let from = self.seq_number()?;
             let to = if self.take(b':') { self.seq_number()? } else { from };
             ranges.push((from, to));
-            if ranges.len() > super::sequence::RANGES_MAX {
+            if ranges.len() as u64 > self.limits.imap_set_ranges {
                 return self.error("fewer ranges");
             }
             if !self.take(b',') {

@@ -26,5 +26,5 @@ pub use append::AppendStart;
 pub use command::{Body, Command};
 pub use frame::{Frame, Framer};
 pub use lexer::ParseError;
-pub use parse::{command, tag_of};
+pub use parse::{command, command_within, tag_of};
 pub use sequence::SequenceSet;

@@ -1,5 +1,7 @@
 //! `command` of RFC 9051 section 9.
 
+use sterna_base::session_limits::SessionLimits;
+
 use super::SequenceSet;
 use super::command::{Body, Command, Credential, Qresync, Store, StoreAction};
 use super::lexer::{Lexer, ParseError, Result};
@@ -13,7 +15,15 @@ const TAG_BYTES_MAX: usize = 256;
 /// # Errors
 /// What was expected and where: the text of BAD.
 pub fn command(bytes: &[u8], utf8: bool) -> std::result::Result<Command, ParseError> {
-    let mut lexer = Lexer::new(bytes, utf8);
+    command_within(bytes, utf8, &SessionLimits::DEFAULT)
+}
+
+/// The same with other limits than the usual ones.
+///
+/// # Errors
+/// The same.
+pub fn command_within(bytes: &[u8], utf8: bool, limits: &SessionLimits) -> std::result::Result<Command, ParseError> {
+    let mut lexer = Lexer::within(bytes, utf8, limits);
     let tag = lexer.tag()?.to_owned();
     lexer.sp()?;
     let body = body(&mut lexer)?;

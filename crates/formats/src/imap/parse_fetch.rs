@@ -145,7 +145,7 @@ impl Lexer<'_> {
         let mut part = Vec::new();
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             part.push(self.nz_number()?);
-            if part.len() > super::lexer::DEPTH_MAX * 2 {
+            if part.len() as u64 > self.limits.imap_nesting * 2 {
                 return self.error("a shorter section");
             }
             if !self.dot_before_digit() {
@@ -175,7 +175,11 @@ impl Lexer<'_> {
             _ => return self.error("a section"),
         };
         self.sp()?;
-        let names = self.list(Lexer::astring)?;
+        let mut count = 0;
+        let names = self.list(|lexer| {
+            count += 1;
+            if count > lexer.limits.imap_header_fields { lexer.error("fewer field names") } else { lexer.astring() }
+        })?;
         if names.is_empty() { self.error("a field name") } else { Ok(SectionText::HeaderFields { names, not }) }
     }
 }

@@ -2,13 +2,10 @@
 
 use super::command::{Body, DateTest, FetchItem, PartialRange, Search, SearchKey, SearchReturn, SearchSource};
 use super::date::parse_date;
-use super::lexer::{DEPTH_MAX, Lexer, Result};
+use super::lexer::{Lexer, Result};
 
 /// Most mailboxes named in one ESEARCH.
 const SOURCES_MAX: usize = 1000;
-
-/// Most keys in one SEARCH.
-const KEYS_MAX: usize = 1000;
 
 impl Lexer<'_> {
     /// What follows SEARCH.
@@ -135,9 +132,9 @@ impl Lexer<'_> {
         Ok(PartialRange { low: first.min(second), high: first.max(second), from_end, reversed: first > second })
     }
 
-    fn search_key(&mut self, depth: usize, count: &mut usize) -> Result<SearchKey> {
+    fn search_key(&mut self, depth: u64, count: &mut u64) -> Result<SearchKey> {
         *count += 1;
-        if depth > DEPTH_MAX || *count > KEYS_MAX {
+        if depth > self.limits.imap_nesting || *count > self.limits.imap_search_keys {
             return self.error("fewer search keys");
         }
         if self.peek() == Some(b'(') {
@@ -155,7 +152,7 @@ impl Lexer<'_> {
         self.key_with_argument(&name, depth, count)
     }
 
-    fn key_with_argument(&mut self, name: &str, depth: usize, count: &mut usize) -> Result<SearchKey> {
+    fn key_with_argument(&mut self, name: &str, depth: u64, count: &mut u64) -> Result<SearchKey> {
         match name {
             "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => {
                 Ok(SearchKey::Header { name: name.as_bytes().to_vec(), text: self.search_text()? })

@@ -1,8 +1,5 @@
 //! Sequence sets (RFC 9051 section 9, `sequence-set`).
 
-/// Most ranges in one set.
-pub const RANGES_MAX: usize = 4096;
-
 /// What a client names: numbers, `*`, or the result of its last search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SequenceSet {

@@ -13,7 +13,6 @@ use super::command::fetch;
 use super::command::search::Program;
 use super::command::search_result;
 use super::command::sort;
-use super::limits::CONTEXTS_MAX;
 use super::order::{Key, Order};
 use super::picture::Picked;
 use super::reply::Fail;
@@ -62,8 +61,9 @@ impl Session {
         order: Option<Order>,
     ) -> Result<(), Fail> {
         let tag = self.tag.clone();
+        let most = self.io.limits.imap_contexts;
         let selected = self.selected()?;
-        if selected.contexts.len() >= CONTEXTS_MAX {
+        if selected.contexts.len() as u64 >= most {
             self.refuse_context("Too many searches are kept up to date");
             return Ok(());
         }

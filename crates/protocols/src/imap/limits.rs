@@ -1,11 +1,6 @@
-//! Limits of a session.
+//! Limits of a session that nobody needs to change; the others are settings ([`sterna_base::session_limits`]).
 
 use std::time::Duration;
-
-pub use crate::io::limits::{BAD_COMMANDS_MAX, FAILED_LOGINS_MAX};
-
-/// How long a client may be silent afterwards (RFC 9051 section 5.4 asks for at least 30 minutes).
-pub const IDLE_WAIT: Duration = Duration::from_secs(31 * 60);
 
 /// How often an idling client hears that the connection is still there: middle-boxes forget silent ones, and a client
 /// that has gone is found out.
@@ -13,9 +8,6 @@ pub const IDLE_NOTICE_EVERY: Duration = Duration::from_secs(120);
 
 /// How often a long command tells of itself (RFC 9585 section 4 recommends every 10 to 15 seconds).
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(10);
-
-/// How long a client may pause inside a message or a command.
-pub const LITERAL_WAIT: Duration = Duration::from_secs(300);
 
 /// Messages that FETCH, SEARCH and STORE take in one step.
 pub const STEP_MESSAGES: usize = 512;
@@ -32,17 +24,11 @@ pub const DECODED_AT_ONCE_BYTES: usize = 8 * 1024;
 /// Accounts that one session watches for NOTIFY: the user's own and those of others.
 pub const ACCOUNTS_WATCHED_MAX: usize = 32;
 
-/// Searches that one session keeps up to date.
-pub const CONTEXTS_MAX: usize = 16;
-
 /// Bytes of sorted results that all sessions keep up to date.
 pub const CONTEXT_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// What a message in such a result is taken to need besides what it is sorted by.
 pub const CONTEXT_MESSAGE_BYTES: u64 = 80;
-
-/// Mailboxes that one ESEARCH looks through.
-pub const SEARCHED_MAILBOXES_MAX: usize = 10_000;
 
 /// Ranges of UIDs that an account is asked about at once in a search.
 pub const ASKED_RANGES_MAX: usize = 16 * 1024;

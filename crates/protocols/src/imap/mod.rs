@@ -32,8 +32,10 @@ use async_trait::async_trait;
 use sterna_account::service::{Accounts, Authenticator};
 use sterna_account::shares::Shares;
 
+use sterna_base::session_limits::LiveSessionLimits;
 use sterna_base::{Clock, SystemClock};
 
+use crate::account_sessions::AccountSessions;
 use crate::io::Io;
 use crate::listener::{Connection, Protocol};
 use command::sorted::SortMemory;
@@ -67,6 +69,8 @@ struct Shared {
     sort_memory: Arc<SortMemory>,
     context_memory: Arc<ContextMemory>,
     remembered: Arc<Remembered>,
+    limits: Arc<LiveSessionLimits>,
+    sessions: Arc<AccountSessions>,
 }
 
 impl ImapProtocol {
@@ -90,6 +94,8 @@ impl ImapProtocol {
             sort_memory,
             context_memory,
             remembered,
+            limits: Arc::default(),
+            sessions: Arc::default(),
         };
         ImapProtocol { shared: Arc::new(shared) }
     }
@@ -98,6 +104,11 @@ impl ImapProtocol {
     pub fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
         let registry = Registry::new(clock.now());
         ImapProtocol { shared: Arc::new(Shared { clock, registry, ..(*self.shared).clone() }) }
+    }
+
+    /// Within these limits, which may change.
+    pub fn with_limits(&self, limits: Arc<LiveSessionLimits>) -> Self {
+        ImapProtocol { shared: Arc::new(Shared { limits, ..(*self.shared).clone() }) }
     }
 
     /// The same accounts and open mailboxes with other settings: for a second listener.
@@ -117,6 +128,7 @@ impl Protocol for ImapProtocol {
     }
 
     async fn serve(&self, connection: Connection) {
-        Session::new(Io::new(connection), self.shared.clone()).run().await;
+        let io = Io::new(connection, self.shared.limits.get());
+        Session::new(io, self.shared.clone()).run().await;
     }
 }

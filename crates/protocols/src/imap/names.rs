@@ -76,7 +76,10 @@ fn path(container: &Container, by_id: &HashMap<ContainerId, &Container>) -> Stri
 ///
 /// # Errors
 /// The answer, NO with a code.
-pub fn check(name: &str) -> Result<(), Reply> {
+pub fn check(name: &str, bytes_max: u64) -> Result<(), Reply> {
+    if name.len() as u64 > bytes_max {
+        return Err(Reply::no("The name is too long").code("LIMIT"));
+    }
     let is_part =
         |part: &str| !part.is_empty() && part.len() <= CONTAINER_NAME_BYTES_MAX && !part.chars().any(char::is_control);
     if !name.split(SEPARATOR).all(is_part) {

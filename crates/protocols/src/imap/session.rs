@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use bytes::BufMut;
 use sterna_account::{Account, AccountError, Committed, Mutation, Rights};
+use sterna_base::session_limits::SessionLimits;
 use sterna_base::{AccountId, ContainerId, Modseq, OperationId};
 use sterna_formats::imap::append::AppendVerb;
 use sterna_formats::imap::command::{Sort, Thread};
-use sterna_formats::imap::{Body, Frame, Framer, command, tag_of};
+use sterna_formats::imap::{Body, Frame, Framer, command_within, tag_of};
 use tokio::time::Instant;
 
 use super::Shared;
 use super::command as commands;
-use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT, LITERAL_WAIT};
 use super::mailboxes::{Known, rights_of};
 use super::metadata_news::MetadataNews;
 use super::progress::Progress;
@@ -24,13 +24,16 @@ use super::rights;
 use super::selected::Selected;
 use super::updates;
 use super::watching::Watching;
-use crate::io::{Disconnect, Io, login_wait};
+use crate::account_sessions::AccountSession;
+use crate::io::{Disconnect, Io};
 use crate::sasl::{Exchange, Offers};
 
 /// A logged-in user.
 pub struct User {
     pub account: Arc<dyn Account>,
     pub address: String,
+    /// Counts as one of the user's sessions.
+    pub _place: AccountSession,
 }
 
 /// Extensions that a client switched on (RFC 5161).
@@ -103,10 +106,10 @@ pub struct Session {
 impl Session {
     pub(super) fn new(io: Io, shared: Arc<Shared>) -> Self {
         Session {
+            framer: Framer::new(io.limits.clone()),
             peer: io.peer(),
             io,
             shared,
-            framer: Framer::default(),
             enabled: Enabled::default(),
             user: None,
             selected: None,
@@ -187,14 +190,14 @@ impl Session {
         let wait = match (&self.user, self.io.input.is_empty()) {
             (None, _) => self.login_wait(),
             (Some(_), true) if self.watching.is_on() => return self.wait_and_tell().await,
-            (Some(_), true) => IDLE_WAIT,
-            (Some(_), false) => LITERAL_WAIT,
+            (Some(_), true) => self.idle_wait(),
+            (Some(_), false) => self.literal_wait(),
         };
         self.io.fill(wait).await
     }
 
     async fn command(&mut self, bytes: &[u8]) -> Result<(), Disconnect> {
-        let parsed = match command(bytes, self.enabled.utf8) {
+        let parsed = match command_within(bytes, self.enabled.utf8, &self.io.limits) {
             Ok(parsed) => parsed,
             Err(error) => {
                 let tag = tag_of(bytes).unwrap_or("*").to_owned();
@@ -357,7 +360,7 @@ impl Session {
         self.bad_commands = 0;
         if std::mem::take(&mut self.upgrading) {
             self.io.start_tls().await?;
-            self.framer = Framer::default();
+            self.framer = Framer::new(self.io.limits.clone());
         }
         if std::mem::take(&mut self.compressing) {
             self.io.start_deflate().await?;
@@ -495,7 +498,7 @@ impl Session {
 
     fn count_bad(&mut self) -> Result<(), Disconnect> {
         self.bad_commands += 1;
-        if self.bad_commands >= BAD_COMMANDS_MAX {
+        if u64::from(self.bad_commands) >= self.io.limits.bad_commands {
             return Err(Disconnect::Hopeless("Too many bad commands"));
         }
         Ok(())
@@ -528,7 +531,17 @@ impl Session {
 
     /// How long a client that has not logged in may be waited for.
     pub fn login_wait(&self) -> Duration {
-        login_wait(self.started)
+        self.io.login_wait(self.started)
+    }
+
+    /// How long a client may be silent after log-in.
+    pub fn idle_wait(&self) -> Duration {
+        SessionLimits::seconds(self.io.limits.imap_idle_seconds)
+    }
+
+    /// How long it may pause inside a command or a message.
+    pub fn literal_wait(&self) -> Duration {
+        SessionLimits::seconds(self.io.limits.imap_literal_seconds)
     }
 
     /// A log-in by SASL.

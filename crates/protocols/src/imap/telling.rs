@@ -6,7 +6,6 @@ use sterna_base::Uid;
 use tokio::time::Instant;
 
 use super::command as commands;
-use super::limits::IDLE_WAIT;
 use super::reply::Fail;
 use super::session::Session;
 use super::updates;
@@ -77,7 +76,7 @@ impl Session {
 
     /// Tells of news while the client says nothing (RFC 5465 section 3).
     pub async fn wait_and_tell(&mut self) -> Result<(), Disconnect> {
-        let end = Instant::now() + IDLE_WAIT;
+        let end = Instant::now() + self.idle_wait();
         let news = self.watching.news.clone();
         let mut selected = self.selected.as_ref().map(|selected| selected.account.watch());
         let at_once = self.watching.selected.as_ref().is_some_and(|wanted| wanted.at_once);

@@ -6,15 +6,17 @@ pub mod limits;
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use sterna_base::session_limits::SessionLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use crate::listener::Connection;
 use deflate::Deflate;
-use limits::{EXCHANGE_BYTES_MAX, LOGIN_WAIT, LOGIN_WAIT_ALTOGETHER, OUTPUT_BYTES, WRITE_WAIT};
+use limits::OUTPUT_BYTES;
 
 /// How much is read while nothing is expected.
 const READ_BYTES_MIN: usize = 512;
@@ -42,11 +44,6 @@ pub enum Disconnect {
     Io(#[from] std::io::Error),
 }
 
-/// How long a client may be waited for that has not logged in since then.
-pub fn login_wait(since: Instant) -> Duration {
-    LOGIN_WAIT.min(LOGIN_WAIT_ALTOGETHER.saturating_sub(since.elapsed()))
-}
-
 /// Both directions.
 pub struct Io {
     stream: Connection,
@@ -59,13 +56,21 @@ pub struct Io {
     next_read: usize,
     /// How often output was sent: who writes something whole can tell whether its beginning is still here.
     pub flushes: u64,
+    /// What held when the session began.
+    pub limits: Arc<SessionLimits>,
 }
 
 impl Io {
-    /// Over this connection.
-    pub fn new(stream: Connection) -> Self {
+    /// Over this connection, within these limits.
+    pub fn new(stream: Connection, limits: Arc<SessionLimits>) -> Self {
         let (input, output) = (BytesMut::new(), BytesMut::new());
-        Io { stream, deflate: None, input, output, next_read: READ_BYTES_MIN, flushes: 0 }
+        Io { stream, deflate: None, input, output, next_read: READ_BYTES_MIN, flushes: 0, limits }
+    }
+
+    /// How long a client may be waited for that has not logged in since then.
+    pub fn login_wait(&self, since: Instant) -> Duration {
+        let altogether = SessionLimits::seconds(self.limits.login_seconds);
+        SessionLimits::seconds(self.limits.login_pause_seconds).min(altogether.saturating_sub(since.elapsed()))
     }
 
     /// Where the client is.
@@ -107,7 +112,7 @@ impl Io {
             stream.flush().await
         };
         self.flushes += 1;
-        timeout(WRITE_WAIT, write).await.map_err(|_| Disconnect::Timeout)??;
+        timeout(SessionLimits::seconds(self.limits.unread_seconds), write).await.map_err(|_| Disconnect::Timeout)??;
         self.output.clear();
         if self.output.capacity() > OUTPUT_BYTES * 2 {
             self.output = BytesMut::new();
@@ -180,7 +185,7 @@ impl Io {
     /// When it is too long. What follows could not be told from commands: the session ends.
     pub fn take_line(&mut self) -> Result<Option<Vec<u8>>, Disconnect> {
         let end = memchr::memchr(b'\n', &self.input);
-        if end.unwrap_or(self.input.len()) > EXCHANGE_BYTES_MAX {
+        if end.unwrap_or(self.input.len()) as u64 > self.limits.line_bytes {
             return Err(Disconnect::Hopeless("The line is too long"));
         }
         Ok(end.map(|at| {

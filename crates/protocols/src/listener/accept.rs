@@ -45,7 +45,7 @@ impl Listener {
     /// their time ([`SHUTDOWN_GRACE`]) is over.
     pub async fn run(self, shutdown: CancellationToken) {
         let Listener { socket, config, protocol } = self;
-        let peers = Peers::new(config.connections_max, config.connections_per_peer_max);
+        let peers = Peers::new(config.limits.clone());
         let (sessions, cut_off) = (TaskTracker::new(), CancellationToken::new());
         let _cut_off_at_the_end = cut_off.clone().drop_guard();
         loop {

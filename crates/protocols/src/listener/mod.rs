@@ -14,6 +14,7 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sterna_base::session_limits::LiveSessionLimits;
 
 pub use accept::Listener;
 pub use clients::{ClientCertificateError, ClientCertificates, ClientTrust};
@@ -40,11 +41,9 @@ pub trait Protocol: Send + Sync + 'static {
 pub struct ListenerConfig {
     /// Whether and when connections are encrypted.
     pub tls: Tls,
-    /// Connections at the same time.
-    pub connections_max: usize,
-    /// Connections at the same time from one address (of IPv6: from one /64 network). Loopback is free: proxies and
-    /// webmail are there.
-    pub connections_per_peer_max: usize,
+    /// How many connections there may be at the same time, and from one address (of IPv6: from one /64 network).
+    /// Loopback is free of the latter: proxies and webmail are there.
+    pub limits: Arc<LiveSessionLimits>,
     /// What certificates of clients are worth; `None` where nobody asks for them.
     pub client_certificates: Option<Arc<ClientCertificates>>,
 }
@@ -52,12 +51,7 @@ pub struct ListenerConfig {
 impl ListenerConfig {
     /// The usual limits.
     pub fn new(tls: Tls) -> Self {
-        ListenerConfig {
-            tls,
-            connections_max: limits::CONNECTIONS_MAX,
-            connections_per_peer_max: limits::CONNECTIONS_PER_PEER_MAX,
-            client_certificates: None,
-        }
+        ListenerConfig { tls, limits: Arc::default(), client_certificates: None }
     }
 }
 
@@ -75,12 +69,6 @@ pub enum Tls {
 /// Limits of listeners.
 pub mod limits {
     use std::time::Duration;
-
-    /// Connections of one listener.
-    pub const CONNECTIONS_MAX: usize = 10_000;
-
-    /// Connections from one address: a household or an office behind one address has many clients with several each.
-    pub const CONNECTIONS_PER_PEER_MAX: usize = 200;
 
     /// For a TLS handshake.
     pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);

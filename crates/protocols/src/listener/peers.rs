@@ -5,18 +5,18 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use sterna_base::session_limits::LiveSessionLimits;
 
 /// Counts the connections of a listener.
 pub(super) struct Peers {
-    all_max: usize,
-    per_peer_max: usize,
+    limits: Arc<LiveSessionLimits>,
     counts: Mutex<Counts>,
 }
 
 #[derive(Default)]
 struct Counts {
-    all: usize,
-    by_peer: HashMap<IpAddr, usize>,
+    all: u64,
+    by_peer: HashMap<IpAddr, u64>,
 }
 
 /// The right to one connection; given back when dropped.
@@ -26,17 +26,17 @@ pub(super) struct PeerPermit {
 }
 
 impl Peers {
-    pub fn new(all_max: usize, per_peer_max: usize) -> Arc<Self> {
-        Arc::new(Peers { all_max, per_peer_max, counts: Mutex::default() })
+    pub fn new(limits: Arc<LiveSessionLimits>) -> Arc<Self> {
+        Arc::new(Peers { limits, counts: Mutex::default() })
     }
 
     /// A permit, unless there are too many.
     pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<PeerPermit> {
-        let network = network(peer);
+        let (network, limits) = (network(peer), self.limits.get());
         let mut counts = self.counts.lock();
         let from_there = counts.by_peer.get(&network).copied().unwrap_or(0);
-        let too_many_there = from_there >= self.per_peer_max && !peer.to_canonical().is_loopback();
-        if counts.all >= self.all_max || too_many_there {
+        let too_many_there = from_there >= limits.connections_per_address && !peer.to_canonical().is_loopback();
+        if counts.all >= limits.connections || too_many_there {
             return None;
         }
         counts.all += 1;
@@ -69,6 +69,7 @@ fn network(peer: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sterna_base::session_limits::SessionLimits;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -76,7 +77,9 @@ mod tests {
 
     #[test]
     fn counts_by_network() {
-        let peers = Peers::new(5, 2);
+        let limits = Arc::new(LiveSessionLimits::default());
+        limits.set(SessionLimits { connections: 5, connections_per_address: 2, ..SessionLimits::DEFAULT });
+        let peers = Peers::new(limits);
         let first = peers.enter(ip("2001:db8::1")).unwrap();
         let _second = peers.enter(ip("2001:db8::2")).unwrap();
         assert!(peers.enter(ip("2001:db8::3")).is_none());

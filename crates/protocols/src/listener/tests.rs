@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use sterna_base::session_limits::SessionLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -58,13 +59,13 @@ impl Protocol for Echo {
     }
 }
 
-async fn start(connections_max: usize) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+async fn start(connections_max: u64) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
     start_with(Tls::None, connections_max).await
 }
 
-async fn start_with(tls: Tls, connections_max: usize) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
-    let mut config = ListenerConfig::new(tls);
-    config.connections_max = connections_max;
+async fn start_with(tls: Tls, connections: u64) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+    let config = ListenerConfig::new(tls);
+    config.limits.set(SessionLimits { connections, ..SessionLimits::DEFAULT });
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), config, Arc::new(Echo)).await.unwrap();
     let (address, shutdown) = (listener.local_address().unwrap(), CancellationToken::new());
     let running = tokio::spawn(listener.run(shutdown.clone()));

@@ -18,6 +18,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sterna_account::service::{Accounts, Authenticator};
 
+use sterna_base::session_limits::LiveSessionLimits;
+
+use crate::account_sessions::AccountSessions;
 use crate::io::Io;
 use crate::listener::{Connection, Protocol};
 use pictures::Pictures;
@@ -43,13 +46,20 @@ struct Shared {
     accounts: Arc<dyn Accounts>,
     authenticator: Arc<dyn Authenticator>,
     pictures: Arc<Pictures>,
+    limits: Arc<LiveSessionLimits>,
+    sessions: Arc<AccountSessions>,
 }
 
 impl Pop3Protocol {
     /// With these settings, over these accounts.
     pub fn new(config: Pop3Config, accounts: Arc<dyn Accounts>, authenticator: Arc<dyn Authenticator>) -> Self {
-        let pictures = Arc::default();
-        Pop3Protocol { shared: Arc::new(Shared { config, accounts, authenticator, pictures }) }
+        let (pictures, limits, sessions) = (Arc::default(), Arc::default(), Arc::default());
+        Pop3Protocol { shared: Arc::new(Shared { config, accounts, authenticator, pictures, limits, sessions }) }
+    }
+
+    /// Within these limits, which may change.
+    pub fn with_limits(&self, limits: Arc<LiveSessionLimits>) -> Self {
+        Pop3Protocol { shared: Arc::new(Shared { limits, ..(*self.shared).clone() }) }
     }
 
     /// The same accounts and kept INBOXes with other settings: for a second listener.
@@ -69,6 +79,7 @@ impl Protocol for Pop3Protocol {
     }
 
     async fn serve(&self, connection: Connection) {
-        Session::new(Io::new(connection), self.shared.clone()).run().await;
+        let io = Io::new(connection, self.shared.limits.get());
+        Session::new(io, self.shared.clone()).run().await;
     }
 }

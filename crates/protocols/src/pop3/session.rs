@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sterna_account::AccountError;
+use sterna_base::session_limits::SessionLimits;
 use sterna_formats::pop3::Command;
 use tokio::time::Instant;
 
 use super::Shared;
 use super::command as commands;
-use super::limits::{BAD_COMMANDS_MAX, IDLE_WAIT};
 use super::maildrop::Maildrop;
 use super::reply::{Fail, Outcome, Refusal, SYS_TEMP, account_refusal};
+use crate::account_sessions::AccountSession;
 use crate::failure::{concerns_operator, is_passing};
-use crate::io::{Disconnect, Io, login_wait};
+use crate::io::{Disconnect, Io};
 use crate::sasl::{Exchange, Offers};
 
 /// The states of RFC 1939 section 3. UPDATE is not one that a client can speak in: QUIT enters and leaves it.
@@ -40,6 +41,8 @@ pub struct Session {
     pub failed_logins: u32,
     /// Set by STLS; the handshake follows its answer.
     pub upgrading: bool,
+    /// Counts as one of the user's sessions.
+    pub place: Option<AccountSession>,
     /// Set by QUIT.
     pub ended: bool,
     started: Instant,
@@ -56,6 +59,7 @@ impl Session {
             offers: Offers::default(),
             failed_logins: 0,
             upgrading: false,
+            place: None,
             ended: false,
             started: Instant::now(),
             bad_commands: 0,
@@ -105,8 +109,8 @@ impl Session {
 
     fn wait(&self) -> Duration {
         match self.state {
-            State::Authorization { .. } => login_wait(self.started),
-            State::Transaction(_) => IDLE_WAIT,
+            State::Authorization { .. } => self.io.login_wait(self.started),
+            State::Transaction(_) => SessionLimits::seconds(self.io.limits.pop3_idle_seconds),
         }
     }
 
@@ -129,7 +133,7 @@ impl Session {
             Err(Fail::Bad(text)) => {
                 self.refuse(&Refusal::new(text));
                 self.bad_commands += 1;
-                if self.bad_commands >= BAD_COMMANDS_MAX {
+                if u64::from(self.bad_commands) >= self.io.limits.bad_commands {
                     return Err(Disconnect::Hopeless("Too many bad commands"));
                 }
             }

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use sterna_account::service::{Authenticator, Login, LoginError};
 use tokio::time::Instant;
 
-use crate::io::{Disconnect, Io, login_wait};
+use crate::io::{Disconnect, Io};
 
 /// What is offered besides PLAIN and LOGIN.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,7 +121,8 @@ impl Exchange<'_> {
     async fn answer(&mut self, challenge: &str) -> Result<Vec<u8>, Disconnect> {
         let challenge = STANDARD.encode(challenge);
         self.io.output.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
-        self.io.line(login_wait(self.since)).await
+        let wait = self.io.login_wait(self.since);
+        self.io.line(wait).await
     }
 }
 

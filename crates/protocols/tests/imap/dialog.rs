@@ -15,6 +15,7 @@ use sterna_account::service::{
 };
 use sterna_account::shares::{Owner, Shares, SharesError, Sharing, Who};
 use sterna_account::{Identifier, Mutation, Rights};
+use sterna_base::session_limits::{LiveSessionLimits, SessionLimits};
 use sterna_base::{AccountId, ManualClock, OperationId, Secret, Timestamp};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{Connection, Protocol};
@@ -195,6 +196,13 @@ impl Server {
     /// The same accounts, served since that time.
     pub fn restart_at(&mut self, clock: ManualClock) {
         self.protocol = Arc::new(self.protocol.with_clock(Arc::new(clock)));
+    }
+
+    /// The same accounts, served within these limits.
+    pub fn within(&mut self, limits: SessionLimits) {
+        let live = LiveSessionLimits::default();
+        live.set(limits);
+        self.protocol = Arc::new(self.protocol.with_limits(Arc::new(live)));
     }
 
     /// The same account behind other doors.

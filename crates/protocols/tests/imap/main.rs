@@ -21,6 +21,7 @@ mod gone;
 mod granted;
 mod halves;
 mod insides;
+mod limits;
 mod listings;
 mod mailboxes;
 mod messages;

@@ -75,7 +75,8 @@ fn every_language_can_be_read_in_its_charset() {
             charsets.extend(named.map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()));
             subjects.insert(header_text(summary.envelope.subject.as_deref().unwrap_or_default()));
             let texts = body_texts(&message.bytes);
-            let whole = |text: &String| !text.contains('\u{fffd}') && !text.replace("\r\n", "").contains(['\r', '\n']);
+            // Lines of HTML end without CR.
+            let whole = |text: &String| !text.contains('\u{fffd}') && !text.replace("\r\n", "").contains('\r');
             assert!(texts.iter().all(whole), "{texts:?}");
             bodies.extend(texts);
         }

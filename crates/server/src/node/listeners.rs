@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use sterna_account::service::Reception;
+use sterna_base::session_limits::LiveSessionLimits;
 use sterna_cluster::ControlClient;
 use sterna_mailflow::{Mailflow, Repeats};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
@@ -28,10 +29,13 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
         Some(clients) => certificate::load(&parts.folder, config, Some(clients.asking()))?,
         None => tls,
     };
-    let mailbox = |tls| ListenerConfig { client_certificates: clients.clone(), ..ListenerConfig::new(tls) };
+    let limits = Arc::<LiveSessionLimits>::default();
+    follow_limits(parts, limits.clone()).await?;
+    let usual = |tls| ListenerConfig { limits: limits.clone(), ..ListenerConfig::new(tls) };
+    let mailbox = |tls| ListenerConfig { client_certificates: clients.clone(), ..usual(tls) };
     let (start_tls_mailbox, implicit_mailbox) =
         (mailbox(Tls::StartTls(asking.clone())), mailbox(Tls::Implicit(asking)));
-    let (start_tls, implicit) = (ListenerConfig::new(start_tls), ListenerConfig::new(implicit));
+    let (start_tls, implicit) = (usual(start_tls), usual(implicit));
     let spool = parts.folder.join("spool");
     prepare_spool(&spool).context("the spool folder")?;
     let repeats = Repeats::open(&parts.folder.join("repeats"), parts.clock.now()).context("the folder of repeats")?;
@@ -51,10 +55,12 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
         (parts.accounts.clone(), parts.authentication.clone(), ControlClient::new(parts.peers.clone()));
     let shares = Arc::new(NodeShares::new(parts.directory.clone(), parts.nodes.clone(), main));
     let pop3 = Pop3Protocol::new(Pop3Config::default(), accounts.clone(), authentication.clone());
+    let pop3 = pop3.with_limits(limits.clone());
     let pop3 = |address: SocketAddr| {
         Arc::new(pop3.with_config(Pop3Config { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
     };
     let imap = ImapProtocol::new(ImapConfig::default(), accounts.clone(), authentication.clone(), shares);
+    let imap = imap.with_limits(limits.clone());
     let imap = |address: SocketAddr| {
         Arc::new(imap.with_config(ImapConfig { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
     };
@@ -84,6 +90,27 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     if let Some(address) = listen.lmtp {
         service(parts, "lmtp", address, start_tls.clone(), smtp(Service::Lmtp, address)).await?;
     }
+    Ok(())
+}
+
+/// Keeps the limits of sessions as the directory has them.
+async fn follow_limits(parts: &Parts, limits: Arc<LiveSessionLimits>) -> Result<()> {
+    let (directory, stop) = (parts.directory.clone(), parts.stop.clone());
+    let mut changed = directory.watch();
+    changed.mark_unchanged();
+    limits.set(directory.read(|reader| reader.session_limits()).await.context("the limits of sessions")?);
+    parts.tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                ended = changed.changed() => if ended.is_err() { return },
+            }
+            match directory.read(|reader| reader.session_limits()).await {
+                Ok(found) => limits.set(found),
+                Err(error) => tracing::warn!(%error, "the limits of sessions could not be read from the directory"),
+            }
+        }
+    });
     Ok(())
 }
 

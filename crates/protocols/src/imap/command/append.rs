@@ -11,7 +11,6 @@ use super::catenate;
 use super::copy::Target;
 use super::incoming::Incoming;
 use super::replace::Replaced;
-use crate::imap::limits::LITERAL_WAIT;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 use crate::io::Disconnect;
@@ -95,10 +94,10 @@ async fn take(
     if literal.synchronising {
         session.io.output.extend_from_slice(b"+ Ready\r\n");
     }
-    let mut left = literal.size;
+    let (mut left, wait) = (literal.size, session.literal_wait());
     *standing = Standing::Inside(left);
     while left > 0 {
-        let piece = session.io.literal_piece(left, LITERAL_WAIT).await?;
+        let piece = session.io.literal_piece(left, wait).await?;
         left -= piece.len() as u64;
         *standing = Standing::Inside(left);
         incoming.write(piece).await?;
@@ -108,9 +107,10 @@ async fn take(
 
 /// What stands behind a literal.
 async fn next(session: &mut Session, standing: &mut Standing) -> Result<Vec<AppendStep>, Fail> {
+    let wait = session.literal_wait();
     loop {
         match session.framer.next(&mut session.io.input) {
-            Frame::More => session.io.fill(LITERAL_WAIT).await?,
+            Frame::More => session.io.fill(wait).await?,
             Frame::Continue => session.io.output.extend_from_slice(b"+ Ready\r\n"),
             Frame::AppendNext(next) => {
                 *standing = next.literal.map_or(Standing::Ended, Standing::Announced);
@@ -141,14 +141,15 @@ async fn pass_over(session: &mut Session, standing: Standing) -> Result<(), Fail
     if left > PASSED_OVER_BYTES_MAX {
         return Err(Disconnect::Hopeless("The message is far too large").into());
     }
+    let wait = session.literal_wait();
     while left > 0 {
-        left -= session.io.literal_piece(left, LITERAL_WAIT).await?.len() as u64;
+        left -= session.io.literal_piece(left, wait).await?.len() as u64;
     }
     while !session.framer.append_is_over(&mut session.io.input) {
         if session.framer.is_hopeless() {
             return Err(Disconnect::Hopeless("The command is too long").into());
         }
-        session.io.fill(LITERAL_WAIT).await?;
+        session.io.fill(wait).await?;
     }
     Ok(())
 }

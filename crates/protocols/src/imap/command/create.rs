@@ -25,7 +25,7 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
     if located.container().is_some() {
         return Ok(exists());
     }
-    names::check(mailbox)?;
+    names::check(mailbox, session.io.limits.imap_mailbox_name_bytes)?;
     let mut wanted = Vec::new();
     for attribute in special_use {
         match use_of_attribute(attribute) {

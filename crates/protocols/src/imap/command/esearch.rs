@@ -12,7 +12,6 @@ use sterna_formats::imap::command::{Search, SearchKey, SearchSource};
 use super::search::{self, Program};
 use super::search_result;
 use super::subscribe;
-use crate::imap::limits::SEARCHED_MAILBOXES_MAX;
 use crate::imap::mailboxes::Mailboxes;
 use crate::imap::names::{Names, SEPARATOR};
 use crate::imap::picture::Picked;
@@ -32,10 +31,10 @@ struct Place {
 }
 
 /// Mailboxes in the order in which they were named, each once.
-#[derive(Default)]
 struct Places {
     places: Vec<Place>,
     known: HashSet<(AccountId, ContainerId)>,
+    places_max: u64,
 }
 
 pub async fn run(session: &mut Session, sources: &[SearchSource], search: Search) -> Outcome {
@@ -123,7 +122,8 @@ async fn find(session: &mut Session, search: &Search) -> Result<(Vec<Picked>, Op
 }
 
 async fn find_places(session: &mut Session, sources: &[SearchSource]) -> Result<Vec<Place>, Fail> {
-    let mut places = Places::default();
+    let places_max = session.io.limits.imap_searched_mailboxes;
+    let mut places = Places { places: Vec::new(), known: HashSet::new(), places_max };
     for source in sources {
         match source {
             SearchSource::Selected => {
@@ -168,7 +168,7 @@ impl Places {
         if !place.rights.has(NEEDED) || !self.known.insert((place.account.id(), place.container)) {
             return Ok(());
         }
-        if self.places.len() >= SEARCHED_MAILBOXES_MAX {
+        if self.places.len() as u64 >= self.places_max {
             return Err(Reply::no("These are too many mailboxes for one search").code("LIMIT").into());
         }
         self.places.push(place);

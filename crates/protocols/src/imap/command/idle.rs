@@ -2,7 +2,7 @@
 
 use tokio::time::{Instant, sleep};
 
-use crate::imap::limits::{IDLE_NOTICE_EVERY, IDLE_WAIT};
+use crate::imap::limits::IDLE_NOTICE_EVERY;
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::session::Session;
 use crate::io::Disconnect;
@@ -15,7 +15,7 @@ pub async fn run(session: &mut Session) -> Outcome {
     // News of METADATA are of the user's own account, too.
     let mut own = session.account()?.watch();
     let news = session.watching.news.clone();
-    let end = Instant::now() + IDLE_WAIT;
+    let end = Instant::now() + session.idle_wait();
     loop {
         watch.mark_unchanged();
         own.mark_unchanged();

@@ -4,7 +4,6 @@ use sterna_account::service::{Login, LoginAttempt, LoginError};
 use sterna_base::Secret;
 
 use super::capability;
-use crate::imap::limits::FAILED_LOGINS_MAX;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::{Session, User};
 use crate::io::Disconnect;
@@ -34,9 +33,13 @@ pub async fn check(session: &mut Session, login: &str, password: &str) -> Outcom
 pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, LoginError>) -> Outcome {
     match answer {
         Ok(login) => {
+            let Some(place) = session.shared.sessions.enter(login.account, session.io.limits.per_account) else {
+                tracing::info!(peer = %session.peer, user = login.address, "IMAP log-in refused: too many sessions");
+                return Ok(Reply::no("This user has too many sessions").code("LIMIT"));
+            };
             let account = session.shared.accounts.open(login.account).await?;
             tracing::info!(peer = %session.peer, user = login.address, tls = session.io.is_encrypted(), "IMAP log-in");
-            session.user = Some(User { account, address: login.address });
+            session.user = Some(User { account, address: login.address, _place: place });
             let code = format!("CAPABILITY {}", capability::list(session));
             Ok(Reply::ok("Logged in").code(code))
         }
@@ -58,7 +61,7 @@ pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, Lo
 /// The authenticator has delayed the answer; after some failures the session ends.
 pub fn failed(session: &mut Session) -> Outcome {
     session.failed_logins += 1;
-    if session.failed_logins >= FAILED_LOGINS_MAX {
+    if u64::from(session.failed_logins) >= session.io.limits.failed_logins {
         return Err(Fail::Disconnect(Disconnect::Hopeless("Too many failed log-ins")));
     }
     Ok(Reply::no("Login or password is wrong").code("AUTHENTICATIONFAILED"))

@@ -29,7 +29,7 @@ pub async fn run(session: &mut Session, from: &str, to: &str) -> Outcome {
     if to.strip_prefix(from).is_some_and(|below| below.starts_with(SEPARATOR)) && from != "INBOX" {
         return Ok(Reply::no("A mailbox can't be moved into itself").code("CANNOT"));
     }
-    names::check(to)?;
+    names::check(to, session.io.limits.imap_mailbox_name_bytes)?;
     let (above, name) = to.rsplit_once(SEPARATOR).unwrap_or(("", to));
     let parent = if above.is_empty() { None } else { Some(parent(session, &target, above).await?) };
     let name = name.to_owned();

@@ -5,7 +5,6 @@ use sterna_account::service::{Login, LoginAttempt, LoginError};
 use sterna_base::Secret;
 
 use crate::io::Disconnect;
-use crate::pop3::limits::FAILED_LOGINS_MAX;
 use crate::pop3::maildrop::Maildrop;
 use crate::pop3::reply::{AUTH, Fail, Outcome, Refusal, SYS_TEMP};
 use crate::pop3::session::{Session, State};
@@ -29,7 +28,7 @@ pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, Lo
         Err(error @ LoginError::Invalid) => {
             tracing::info!(%peer, login, %error, "POP3 log-in refused");
             session.failed_logins += 1;
-            if session.failed_logins >= FAILED_LOGINS_MAX {
+            if u64::from(session.failed_logins) >= session.io.limits.failed_logins {
                 return Err(Fail::Disconnect(Disconnect::Hopeless("[AUTH] Too many failed log-ins")));
             }
             Err(Refusal::new("Login or password is wrong").code(AUTH).into())
@@ -48,11 +47,16 @@ pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, Lo
 
 async fn open(session: &mut Session, login: Login) -> Outcome {
     let (peer, tls) = (session.peer, session.io.is_encrypted());
+    let Some(place) = session.shared.sessions.enter(login.account, session.io.limits.per_account) else {
+        tracing::info!(%peer, user = login.address, "POP3 log-in refused: too many sessions");
+        return Err(Refusal::new("This user has too many sessions").code(SYS_TEMP).into());
+    };
     let maildrop = maildrop(session, &login).await.inspect_err(|error| {
         tracing::warn!(%peer, account = %login.account, user = login.address, %error, "an INBOX could not be opened");
     })?;
     tracing::info!(%peer, user = login.address, tls, "POP3 log-in");
     let (count, _) = maildrop.totals();
+    session.place = Some(place);
     session.state = State::Transaction(Box::new(maildrop));
     session.ok(&format!("{count} messages"));
     Ok(())
