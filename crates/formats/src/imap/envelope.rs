@@ -54,7 +54,8 @@ fn multipart(part: &Part, parts: &[Part], extended: bool, utf8: bool, out: &mut 
     }
     if parts.is_empty() {
         // The grammar asks for one part; RFC 2046 section 5.1.1 takes an empty one as plain text.
-        out.extend_from_slice(b"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)");
+        out.extend_from_slice(b"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
+        out.extend_from_slice(if extended { b" NIL NIL NIL NIL)" } else { b")" });
     }
     out.put_u8(b' ');
     string(&part.content_type.subtype, utf8, out);
@@ -166,6 +167,16 @@ mod tests {
             structure,
             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 0 NIL NIL NIL NIL)\
              (\"image\" \"png\" NIL NIL NIL \"base64\" 4 NIL (\"attachment\" (\"filename\" \"a.png\")) NIL NIL) \
+             \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)"
+        );
+    }
+
+    #[test]
+    fn a_multipart_without_parts_shows_an_empty_one() {
+        let (_, structure) = show(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b--\r\n");
+        assert_eq!(
+            structure,
+            "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \
              \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)"
         );
     }

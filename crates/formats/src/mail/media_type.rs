@@ -52,7 +52,8 @@ fn parameters(words: &mut Words<'_>) -> Vec<Parameter> {
         if words.special(b'=').is_none() {
             continue;
         }
-        let value = words.quoted().or_else(|| words.loose_value()).unwrap_or_default();
+        let value = words.quoted().or_else(|| words.token_value()).or_else(|| words.loose_value());
+        let value = value.unwrap_or_default();
         if value.len() <= PARAMETER_BYTES_MAX {
             parameters.push(Parameter { name, value });
         }
@@ -87,6 +88,18 @@ impl Words<'_> {
         self.skip_blanks();
         let is_token = |byte: &u8| *byte > b' ' && *byte != 127 && !b"()<>@,;:\\\"/[]?=".contains(byte);
         self.take_while(is_token)
+    }
+
+    /// A value that is a token with nothing but blanks and comments behind it.
+    fn token_value(&mut self) -> Option<Vec<u8>> {
+        let mut ahead = Words(self.0);
+        let value = ahead.token()?;
+        ahead.skip_blanks();
+        let ends = ahead.0.is_empty() || ahead.0.starts_with(b";");
+        ends.then(|| {
+            self.0 = ahead.0;
+            value
+        })
     }
 
     /// A value without quotes that breaks the grammar (a file name with blanks or slashes): up to the next semicolon.
@@ -162,6 +175,8 @@ mod tests {
             (b"multipart/mixed; boundary=\"a b;c\"; x", "multipart/mixed boundary=a b;c"),
             (b"application/pdf; name=my file.pdf; a=b", "application/pdf name=my file.pdf a=b"),
             (b"image/png; name=a/b", "image/png name=a/b"),
+            (b"text/calendar; method=REQUEST (a comment); charset=utf-8", "text/calendar method=REQUEST charset=utf-8"),
+            (b"image/png; name=tern (1).png; a=b(c)", "image/png name=tern (1).png a=b"),
             (b"text", "-"),
             (b"", "-"),
             (b"text/html; charset=\"never ends", "text/html charset=never ends"),
