@@ -1,6 +1,7 @@
 //! The program as its users see it.
 
 mod addresses;
+mod alike;
 mod cli;
 mod clients;
 mod corpus;
@@ -23,6 +24,9 @@ mod nodes;
 mod partition;
 mod pdf;
 mod refused_moves;
+#[path = "../../crates/cluster/tests/simulation/rng.rs"]
+#[allow(dead_code)] // what only the simulation draws
+mod rng;
 mod search;
 mod sharing_servers;
 mod takeover;
@@ -91,6 +95,9 @@ mod states;
 #[path = "../../crates/cluster/tests/cluster/support.rs"]
 #[allow(dead_code)] // no dialog cuts wires or lets machines join
 mod support;
+
+#[path = "../../crates/protocols/tests/imap/typical.rs"]
+mod typical;
 
 // Those of POP3, as far as a mailbox has to do with it.
 #[path = "../../crates/protocols/tests/pop3/maildrops.rs"]

@@ -42,11 +42,12 @@ impl Place {
 
 #[test]
 fn every_dialog_is_played_here_too() {
-    // Log-ins know no place; the others need what only one node has.
+    // Log-ins know no place, costs are an account's own; the others need what only one node has.
     let of_imap = [
         "main.rs",
         "place.rs",
         "certificate.rs",
+        "costs.rs",
         "ends.rs",
         "failing.rs",
         "faults.rs",

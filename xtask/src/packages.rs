@@ -6,9 +6,24 @@ use anyhow::{Result, bail};
 
 use crate::run;
 
-/// Clients that the tests read and write with, and what puts nodes into networks and times of their own.
-pub const TESTS: &[&str] =
-    &["isync", "swaks", "curl", "python3", "offlineimap3", "fetchmail", "getmail6", "procps", "iproute2", "faketime"];
+/// Clients that the tests read and write with, the server that ours is held against, and what puts nodes into networks
+/// and times of their own.
+pub const TESTS: &[&str] = &[
+    "isync",
+    "swaks",
+    "curl",
+    "python3",
+    "offlineimap3",
+    "fetchmail",
+    "getmail6",
+    "neomutt",
+    "interimap",
+    "procps",
+    "iproute2",
+    "faketime",
+    "dovecot-core",
+    "dovecot-imapd",
+];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the
 /// libraries that it needs are here, the benchmark unpacks the rest.

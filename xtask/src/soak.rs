@@ -1,5 +1,5 @@
-//! `cargo xtask soak [ROUNDS]`: the tests that draw their input, with seeds nobody has seen yet, and moves under faults
-//! over and over: at which moment a fault meets a move is never the same twice.
+//! `cargo xtask soak [ROUNDS]`: the tests that draw their input, with seeds nobody has seen yet, Sterna beside Dovecot
+//! among them, and moves under faults over and over: at which moment a fault meets a move is never the same twice.
 //!
 //! `cargo xtask test` draws the same input everywhere: what lands is judged by the change alone, new input
 //! is looked for here. A round that fails prints the seed that fails again.
@@ -15,6 +15,8 @@ use crate::test::PROPTEST_SEED;
 const ROUNDS: u64 = 10;
 /// The packages whose tests draw input.
 const DRAWING: &[&str] = &["sterna-formats", "sterna-engines", "sterna-directory"];
+/// Sequences of commands per round that Sterna and Dovecot are given.
+const SEQUENCES: u64 = 200;
 /// Simulated systems per round; the tests run 150 from the first seed on, these begin after them.
 const SIMULATIONS: u64 = 500;
 
@@ -35,6 +37,8 @@ pub fn run(rounds: Option<&str>) -> Result<()> {
             &["test", "--locked", "--package", "sterna-cluster", "--test", "simulation", "moves_hold"],
         )?;
         run::cargo(&["build", "--locked", "--package", "sterna-server"])?;
+        let seeds = [("STERNA_FIRST_SEED", first.as_str()), ("STERNA_SEEDS", &SEQUENCES.to_string())];
+        run::cargo_with(&seeds, &["test", "--locked", "--package", "sterna-tests", "--test", "all", "alike::"])?;
         let moves = ["test", "--locked", "--package", "sterna-tests", "--test", "all", "moves_"];
         run::cargo(&moves)?;
     }

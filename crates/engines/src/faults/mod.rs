@@ -74,6 +74,11 @@ impl FaultyDisk {
         (count(&is_sync), count(&is_write))
     }
 
+    /// How often SQLite read a page from a file because its cache hadn't it: a walk through a large table shows here.
+    pub fn reads(&self) -> u64 {
+        self.log.lock().reads
+    }
+
     /// Makes, in the folder `into`, what a power cut after this many events may have left of `root`.
     ///
     /// # Errors

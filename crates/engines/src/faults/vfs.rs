@@ -216,6 +216,10 @@ unsafe extern "C" fn read(
     count: c_int,
     offset: ffi::sqlite3_int64,
 ) -> c_int {
+    // SAFETY: SQLite gives us only files that we opened.
+    if let Some(state) = unsafe { state(file) } {
+        state.log.lock().reads += 1;
+    }
     forward!(file.xRead(bytes, count, offset))
 }
 

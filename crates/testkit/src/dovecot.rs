@@ -1,0 +1,108 @@
+//! Debian's Dovecot, for what is held against it: small mailboxes, any user, any password, no flushes.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{binary, wait};
+
+/// How long it may take to listen.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A running Dovecot, ended and removed when it is dropped.
+pub struct Dovecot {
+    /// Where it speaks IMAP, on loopback.
+    pub port: u16,
+    process: Child,
+    folder: TempDir,
+}
+
+impl Dovecot {
+    /// Starts it, or `None` with a printed reason where it isn't installed or we may not: its processes change users.
+    ///
+    /// # Panics
+    /// When it doesn't come up; in CI also where it can't be started.
+    pub fn start() -> Option<Self> {
+        if !binary::have_root() || !binary::have(&["doveadm"]) {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a folder: {error}"));
+        let port = free_port();
+        let path = folder.path().join("dovecot.conf");
+        let written = fs::create_dir(folder.path().join("mail"))
+            .and_then(|()| fs::write(&path, configuration(folder.path(), port)));
+        written.unwrap_or_else(|error| panic!("the configuration of Dovecot: {error}"));
+        let owned = Command::new("chown").args(["-R", "dovecot"]).arg(folder.path()).status();
+        assert!(owned.is_ok_and(|status| status.success()), "the folder becomes Dovecot's");
+        let mut command = Command::new("dovecot");
+        command.arg("-F").arg("-c").arg(&path).env("TZ", "UTC").stderr(Stdio::null());
+        let process = command.spawn().unwrap_or_else(|error| panic!("starting dovecot: {error}"));
+        let dovecot = Dovecot { port, process, folder };
+        wait::until("Dovecot listens", START_TIMEOUT, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
+        Some(dovecot)
+    }
+
+    /// What it wrote into its log, for people.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        let _ = self.process.wait();
+    }
+}
+
+/// A port that is free now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let address = listener.and_then(|listener| listener.local_addr());
+    address.unwrap_or_else(|error| panic!("a free port: {error}")).port()
+}
+
+/// Bodies and indexes of its own format: a Maildir is looked at no more than once a second. The names are those that an
+/// account of ours begins with.
+fn configuration(folder: &Path, port: u16) -> String {
+    let folder = folder.display();
+    format!(
+        "base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+protocols = imap
+ssl = no
+disable_plaintext_auth = no
+listen = 127.0.0.1
+import_environment = TZ
+mail_location = sdbox:{folder}/mail/%u
+mail_fsync = never
+mail_max_userip_connections = 100
+first_valid_uid = 0
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid=dovecot gid=dovecot home={folder}/mail/%u allow_all_users=yes
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+"
+    )
+}
