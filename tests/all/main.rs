@@ -28,6 +28,7 @@ mod refused_moves;
 #[allow(dead_code)] // what only the simulation draws
 mod rng;
 mod search;
+mod sending;
 mod sharing_servers;
 mod takeover;
 

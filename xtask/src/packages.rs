@@ -23,6 +23,7 @@ pub const TESTS: &[&str] = &[
     "faketime",
     "dovecot-core",
     "dovecot-imapd",
+    "postfix",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

@@ -347,6 +347,16 @@ impl Doors {
         Smtp::connect(&self.host.to_string(), self.ports.smtp, "EHLO")
     }
 
+    /// A connection for submission, logged in.
+    ///
+    /// # Errors
+    /// When it can't be reached or refuses.
+    pub fn submission(self, user: &str) -> std::io::Result<Smtp> {
+        let mut smtp = Smtp::connect(&self.host.to_string(), self.ports.submission, "EHLO")?;
+        smtp.log_in(user, PASSWORD)?;
+        Ok(smtp)
+    }
+
     /// An LMTP connection that was greeted.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ pub mod installation;
 pub mod ledger;
 pub mod moving;
 pub mod network;
+pub mod postfix;
 pub mod raw;
 pub mod smtp;
 pub mod time;

@@ -4,6 +4,9 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// How long an answer may take before the test fails.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -49,6 +52,42 @@ impl Smtp {
         stream.write_all(format!("BDAT {} LAST\r\n", message.len()).as_bytes())?;
         stream.write_all(message)?;
         (0..replies).map(|_| self.reply()).collect()
+    }
+
+    /// Logs in with PLAIN.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn log_in(&mut self, user: &str, password: &str) -> io::Result<()> {
+        let plain = STANDARD.encode(format!("\0{user}\0{password}"));
+        self.expect(&format!("AUTH PLAIN {plain}"))
+    }
+
+    /// Sends a message by DATA and returns the reply to its end, or the first refusal before.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub fn deliver(&mut self, from: &str, recipients: &[&str], message: &[u8]) -> io::Result<String> {
+        let mut lines = vec![format!("MAIL FROM:<{from}>")];
+        lines.extend(recipients.iter().map(|recipient| format!("RCPT TO:<{recipient}>")));
+        lines.push("DATA".to_owned());
+        for line in lines {
+            let reply = self.command(&line)?;
+            if !reply.starts_with(['2', '3']) {
+                self.command("RSET")?;
+                return Ok(reply);
+            }
+        }
+        let mut content = Vec::new();
+        for line in message.split_inclusive(|&byte| byte == b'\n') {
+            if line.starts_with(b".") {
+                content.push(b'.');
+            }
+            content.extend_from_slice(line);
+        }
+        content.extend_from_slice(if content.ends_with(b"\r\n") { b".\r\n" } else { b"\r\n.\r\n" });
+        self.stream.get_mut().write_all(&content)?;
+        self.reply()
     }
 
     fn expect(&mut self, line: &str) -> io::Result<()> {

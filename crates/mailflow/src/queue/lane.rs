@@ -126,6 +126,11 @@ impl Lane {
         self.unreachable = Some((until, said));
     }
 
+    /// The destination may be there again.
+    pub fn forget_unreachable(&mut self) {
+        self.unreachable = None;
+    }
+
     /// Whether nothing is known that a later one would have to know.
     pub fn is_idle(&self) -> bool {
         self.ready.is_empty() && self.running.is_empty() && !self.more && !self.looking && self.wake.is_none()
@@ -170,5 +175,9 @@ mod tests {
         lane.over(DeliveryId(3));
         lane.add(DeliveryId(4));
         assert_eq!(lane.step(Timestamp(100), 8), Step::Try(DeliveryId(4), None));
+        lane.not_reached(DeliveryId(4), Timestamp(200), Said::default());
+        lane.found(vec![DeliveryId(5)]);
+        lane.forget_unreachable();
+        assert_eq!(lane.step(Timestamp(100), 8), Step::Try(DeliveryId(5), None));
     }
 }

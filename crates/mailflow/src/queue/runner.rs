@@ -246,6 +246,8 @@ impl Runner {
 
     fn happened(&mut self, happened: Happened) {
         if happened.anything {
+            // Whoever says "try again now" knows something: what couldn't be reached is asked again.
+            self.lanes.values_mut().for_each(Lane::forget_unreachable);
             self.list(None);
         }
         let now = self.clock.now();
