@@ -182,9 +182,15 @@ const ENTRIES: &[Entry] = &[
         "6203",
         "Fuzzy search",
         &["SEARCH=FUZZY"],
-        &["command/search.rs", "/crates/account/src/search/needle.rs", "/crates/formats/src/mail/stem.rs"],
+        &[
+            "command/search.rs",
+            "/crates/account/src/search/needle.rs",
+            "/crates/account/src/search/relevancy.rs",
+            "/crates/formats/src/mail/stem.rs",
+        ],
         ("fuzzy.rs", "FUZZY"),
-    ),
+    )
+    .but("RELEVANCY is a score of the index (decision 23)"),
     built("6851", "MOVE", &["MOVE"], &["command/copy.rs", "command/carry.rs"], ("messages.rs", "MOVE")),
     built("6855", "UTF-8", &["UTF8=ACCEPT"], &["command/enable.rs"], ("searches.rs", "ENABLE UTF8=ACCEPT")),
     built(

@@ -81,6 +81,15 @@ pub trait Account: Send + Sync {
     /// left open; each step decides at least one.
     async fn search(&self, container: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Found, AccountError>;
 
+    /// How well these messages match the fuzzy texts of a filter, from 1 to 100, by UID; those that no index knows are
+    /// left out.
+    async fn relevancy(
+        &self,
+        container: ContainerId,
+        filter: &Filter,
+        uids: &UidSet,
+    ) -> Result<Vec<(Uid, u8)>, AccountError>;
+
     /// Does the mutations, whole or not at all; when this returns `Ok`, a power cut loses nothing of it. The handle
     /// supplies the epoch, and repeats the call with the same operation id when an answer is lost.
     ///

@@ -521,6 +521,15 @@ impl Account for LocalAccount {
         self.search_step(container, filter, uids).await
     }
 
+    async fn relevancy(
+        &self,
+        container: ContainerId,
+        filter: &Filter,
+        uids: &UidSet,
+    ) -> Result<Vec<(Uid, u8)>, AccountError> {
+        self.scores(container, filter, uids).await
+    }
+
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         let epoch = self.store().await?.epoch();
         self.commit_at(epoch, operation, mutations).await

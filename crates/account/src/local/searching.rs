@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use sterna_base::ContainerId;
+use sterna_base::{ContainerId, Uid};
 use tokio::sync::Semaphore;
 
 use super::LocalAccount;
 use super::open_store::Use;
+use crate::search::relevancy::relevancy;
 use crate::search::step::STEP_TIME_MAX;
 use crate::search::{Allowance, Filter, Found, Stepped, step};
 use crate::{AccountError, CommitError, UidSet};
@@ -29,6 +30,44 @@ impl Default for SearchMemory {
 }
 
 impl LocalAccount {
+    /// The scores that the index gives; see [`crate::Account::relevancy`].
+    pub(super) async fn scores(
+        &self,
+        container: ContainerId,
+        filter: &Filter,
+        uids: &UidSet,
+    ) -> Result<Vec<(Uid, u8)>, AccountError> {
+        let store = self.store().await?;
+        if !store.serves(Use::Read) {
+            return Err(AccountError::Refused(CommitError::Sealed));
+        }
+        self.check_gate()?;
+        let (filter, uids) = (filter.clone(), uids.clone());
+        let answer = store
+            .with_index(move |read, slot| {
+                slot.ask(|index, trouble| {
+                    let Some(index) = index else { return Ok(Vec::new()) };
+                    let mut scores = Vec::new();
+                    let asked = index.snapshot(&mut || {
+                        scores = relevancy(read, index, container, &filter, &uids)?;
+                        Ok(())
+                    });
+                    // Without it nothing is known of them.
+                    Ok(asked.map_or_else(
+                        |error| {
+                            trouble(error);
+                            Vec::new()
+                        },
+                        |()| scores,
+                    ))
+                })
+            })
+            .await;
+        let scores = self.noted(&store, answer).await?;
+        self.check_gate()?;
+        Ok(scores)
+    }
+
     /// A step of a search; see [`crate::Account::search`].
     pub(super) async fn search_step(
         &self,

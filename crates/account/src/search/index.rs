@@ -203,6 +203,12 @@ pub trait SearchIndex: Send {
     /// The items of a container with these documents, by UID.
     fn items_of(&self, container: ContainerId, docs: &DocSet) -> Result<Vec<(Uid, u32)>, StoreError>;
 
+    /// How many documents it has, and how many different words they have on average.
+    fn lengths(&self) -> Result<(u64, f64), StoreError>;
+
+    /// The same as [`SearchIndex::items`], with how many different words each document has.
+    fn items_with_lengths(&self, container: ContainerId, uids: &UidSet) -> Result<Vec<(Uid, u32, u32)>, StoreError>;
+
     /// A page of all items that it has, after this place: what a check compares with the account.
     fn page(&self, after: (ContainerId, Uid), limit: usize) -> Result<Vec<IndexedItem>, StoreError>;
 

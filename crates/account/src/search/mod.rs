@@ -13,6 +13,7 @@ pub mod index;
 mod look;
 mod needle;
 mod phrase;
+pub mod relevancy;
 pub mod step;
 
 pub use check::check;

@@ -95,6 +95,15 @@ impl Account for KeptAccount {
         self.local.search(container, filter, uids).await
     }
 
+    async fn relevancy(
+        &self,
+        container: ContainerId,
+        filter: &Filter,
+        uids: &UidSet,
+    ) -> Result<Vec<(Uid, u8)>, AccountError> {
+        self.local.relevancy(container, filter, uids).await
+    }
+
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         let epoch = self.local.epoch().await?;
         self.awaited.commit(&self.local, epoch, operation, mutations).await

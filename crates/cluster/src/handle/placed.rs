@@ -353,6 +353,15 @@ impl Account for PlacedAccount {
         held!(self, handle, handle.search(container, filter, uids))
     }
 
+    async fn relevancy(
+        &self,
+        container: ContainerId,
+        filter: &Filter,
+        uids: &UidSet,
+    ) -> Result<Vec<(Uid, u8)>, AccountError> {
+        held!(self, handle, handle.relevancy(container, filter, uids))
+    }
+
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         let committed = self.commit_held(operation, mutations).await?;
         self.announce(committed.modseq);

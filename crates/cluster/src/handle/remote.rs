@@ -199,6 +199,15 @@ impl Account for RemoteAccount {
         self.call(path::SEARCH, &SearchCall { container, filter: filter.clone(), uids: uids.clone() }).await
     }
 
+    async fn relevancy(
+        &self,
+        container: ContainerId,
+        filter: &Filter,
+        uids: &UidSet,
+    ) -> Result<Vec<(Uid, u8)>, AccountError> {
+        self.call(path::RELEVANCY, &SearchCall { container, filter: filter.clone(), uids: uids.clone() }).await
+    }
+
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         let body = wire::pack(&CommitCall { operation, mutations }).map_err(|error| self.malformed(&error))?;
         let (answer, lost) = self.repeated(path::COMMIT, body).await;

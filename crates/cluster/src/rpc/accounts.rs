@@ -139,6 +139,10 @@ async fn answer(account: &LocalAccount, method: &str, body: &[u8]) -> Result<Byt
             let call: SearchCall = unpack(body)?;
             pack(&account.search(call.container, &call.filter, &call.uids).await?)
         }
+        path::RELEVANCY => {
+            let call: SearchCall = unpack(body)?;
+            pack(&account.relevancy(call.container, &call.filter, &call.uids).await?)
+        }
         path::BLOB => {
             let call: BlobCall = unpack(body)?;
             Ok(account.blob(call.hash, call.start..call.end).await?)

@@ -20,6 +20,7 @@ pub mod path {
     pub const CHANGES: &str = "changes";
     pub const BLOB: &str = "blob";
     pub const SEARCH: &str = "search";
+    pub const RELEVANCY: &str = "relevancy";
     pub const COMMIT: &str = "commit";
     pub const STAGE_BLOB: &str = "stage-blob";
     pub const STAGED_BLOB: &str = "staged-blob";

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use sterna_account::search::Filter;
+use sterna_account::search::relevancy::relevancy;
 use sterna_account::{Mutation, UidSet};
 use sterna_base::Uid;
 
@@ -161,8 +162,13 @@ proptest! {
         fed.iter().for_each(|message| bed.append(message));
         bed.feed();
         let check = |bed: &Bed| {
+            let all = bed.read(&Filter::Const(true));
             for filter in &filters {
                 assert_eq!(bed.indexed(filter), bed.read(filter), "{filter:?}");
+                let (store, index) = (bed.store.as_ref(), bed.index.as_ref());
+                let scores = relevancy(store, index, INBOX, filter, &UidSet::all()).unwrap();
+                assert!(scores.iter().all(|(_, score)| (1..=100).contains(score)), "{filter:?}: {scores:?}");
+                assert_eq!(scores.iter().map(|(uid, _)| uid.0).collect::<Vec<_>>(), all);
             }
         };
         check(&bed);

@@ -146,6 +146,15 @@ impl Account for FlakyAccount {
         self.read()?.search(container, filter, uids).await
     }
 
+    async fn relevancy(
+        &self,
+        container: ContainerId,
+        filter: &Filter,
+        uids: &UidSet,
+    ) -> Result<Vec<(Uid, u8)>, AccountError> {
+        self.read()?.relevancy(container, filter, uids).await
+    }
+
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         match self.fault {
             Fault::Down => Err(AccountError::Unavailable("alpha is down".into())),

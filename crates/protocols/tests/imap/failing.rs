@@ -99,6 +99,10 @@ impl Account for Failing {
         self.fail()?;
         self.account.search(id, filter, uids).await
     }
+    async fn relevancy(&self, id: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Vec<(Uid, u8)>, AccountError> {
+        self.fail()?;
+        self.account.relevancy(id, filter, uids).await
+    }
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         self.fail()?;
         self.account.commit(operation, mutations).await

@@ -115,6 +115,10 @@ impl Account for Shaky {
         self.wait().await;
         self.up()?.search(id, filter, uids).await
     }
+    async fn relevancy(&self, id: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Vec<(Uid, u8)>, AccountError> {
+        self.wait().await;
+        self.up()?.relevancy(id, filter, uids).await
+    }
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         self.wait().await;
         let expunges = mutations.iter().any(|mutation| matches!(mutation, Mutation::Expunge { .. }));

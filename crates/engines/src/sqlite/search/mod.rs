@@ -174,6 +174,23 @@ impl SearchIndex for SqliteIndex {
         Ok(items)
     }
 
+    fn lengths(&self) -> Result<(u64, f64), StoreError> {
+        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.max(0).cast_unsigned(), row.get::<_, f64>(1)?));
+        let statement = "SELECT count(*), ifnull(avg(words), 0.0) FROM document";
+        self.conn.query_row(statement, [], read).map_err(store_error)
+    }
+
+    fn items_with_lengths(&self, container: ContainerId, uids: &UidSet) -> Result<Vec<(Uid, u32, u32)>, StoreError> {
+        let statement = "SELECT i.uid, i.document, d.words FROM item i JOIN document d ON d.id = i.document \
+             WHERE i.container = ?1 AND i.uid BETWEEN ?2 AND ?3 ORDER BY i.uid";
+        let mut items = Vec::new();
+        for (low, high) in uids.ranges() {
+            let read = |row: &Row<'_>| Ok((Uid(row.get(0)?), row.get(1)?, row.get(2)?));
+            items.extend(self.rows(statement, params![sql(container.0), low.0, high.0], read)?);
+        }
+        Ok(items)
+    }
+
     fn page(&self, after: (ContainerId, Uid), limit: usize) -> Result<Vec<IndexedItem>, StoreError> {
         let statement = "SELECT i.container, i.uid, d.hash FROM item i JOIN document d ON d.id = i.document \
              WHERE (i.container, i.uid) > (?1, ?2) ORDER BY i.container, i.uid LIMIT ?3";

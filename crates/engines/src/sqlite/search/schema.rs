@@ -10,7 +10,7 @@ use super::super::error::store_error;
 
 /// The format of the tables and of what words and terms are ([`sterna_formats::mail::fold`], [`super`]). Raise it with
 /// every change of either: an index of another format is made anew.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// Page cache of a connection.
 const CACHE_KIB: i64 = 4096;
@@ -39,7 +39,8 @@ CREATE TABLE progress (
 CREATE TABLE document (
   id INTEGER PRIMARY KEY,
   hash BLOB NOT NULL UNIQUE,
-  is_partial INTEGER NOT NULL
+  is_partial INTEGER NOT NULL,
+  words INTEGER NOT NULL
 );
 CREATE INDEX document_partial ON document (id) WHERE is_partial = 1;
 CREATE TABLE kept_text (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, text TEXT NOT NULL);

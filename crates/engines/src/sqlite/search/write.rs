@@ -77,8 +77,9 @@ fn add_word(transaction: &Transaction<'_>, word: &str) -> rusqlite::Result<()> {
 
 fn add_document(transaction: &Transaction<'_>, document: &Document) -> rusqlite::Result<()> {
     let mut statement =
-        transaction.prepare_cached("INSERT OR IGNORE INTO document (hash, is_partial) VALUES (?1, ?2)")?;
-    if statement.execute(params![document.content.0.as_slice(), document.is_partial])? == 0 {
+        transaction.prepare_cached("INSERT OR IGNORE INTO document (hash, is_partial, words) VALUES (?1, ?2, ?3)")?;
+    let words = i64::try_from(document.words.len()).unwrap_or(i64::MAX);
+    if statement.execute(params![document.content.0.as_slice(), document.is_partial, words])? == 0 {
         return Ok(());
     }
     let id = transaction.last_insert_rowid();

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use sterna_account::search::relevancy::UNKNOWN;
 use sterna_account::search::{Filter, Span};
 use sterna_account::{Account, Keyword, SystemFlag, UidSet};
 use sterna_base::{ContainerId, Timestamp, Uid};
@@ -20,11 +21,11 @@ use crate::imap::picture::Picked;
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
-/// The relevancy of a message that has the text as it is.
-const SCORE_OF_TEXT: u8 = 100;
+/// What a message has that matches without FUZZY, too: more than any other.
+const SCORE_OF_TEXT: u8 = 50;
 
-/// The relevancy of a message that has the words of the text, or forms of them.
-const SCORE_OF_FORMS: u8 = 50;
+/// Messages whose relevancy is asked for at once.
+const SCORED_MESSAGES: usize = 4096;
 
 /// Sets in keys, as UIDs.
 type Sets = Vec<UidSet>;
@@ -105,8 +106,8 @@ impl Program {
         contains(&self.key, &|key| matches!(key, SearchKey::Fuzzy(_)))
     }
 
-    /// How well each of these messages matches, from 1 to 100 (RFC 6203 section 4): those that are found without FUZZY,
-    /// too, have all the points.
+    /// How well each of these messages matches, from 1 to 100 (RFC 6203 section 4), by the index of the account: up to 50
+    /// for those that have forms of the words, above that for those that are found without FUZZY, too.
     ///
     /// # Errors
     /// BAD without FUZZY; when the account can't be read.
@@ -116,8 +117,18 @@ impl Program {
         }
         let uids: UidSet = found.iter().map(|picked| picked.uid).collect();
         let exact = find(session, &strict(&self.key), &self.sets, Wanted::of(&uids)).await?;
-        let mut scores: HashMap<Uid, u8> = found.iter().map(|picked| (picked.uid, SCORE_OF_FORMS)).collect();
-        scores.extend(exact.iter().map(|picked| (picked.uid, SCORE_OF_TEXT)));
+        let mut texts = Vec::new();
+        fuzzy_texts(&self.key, false, &mut texts);
+        let (account, container, texts) = (session.selected_account()?, session.selected()?.id, Filter::Or(texts));
+        let mut scores: HashMap<Uid, u8> = found.iter().map(|picked| (picked.uid, UNKNOWN)).collect();
+        for some in found.chunks(SCORED_MESSAGES) {
+            let uids: UidSet = some.iter().map(|picked| picked.uid).collect();
+            scores.extend(account.relevancy(container, &texts, &uids).await?);
+        }
+        scores.values_mut().for_each(|score| *score = score.div_ceil(2));
+        for picked in &exact {
+            scores.entry(picked.uid).and_modify(|score| *score += SCORE_OF_TEXT);
+        }
         Ok(scores)
     }
 
@@ -366,6 +377,23 @@ fn fuzzy(filter: Filter) -> Filter {
         Filter::Or(inner) => Filter::Or(inner.into_iter().map(fuzzy).collect()),
         filter @ (Filter::Header { .. } | Filter::Body(_) | Filter::Text(_)) => Filter::Fuzzy(Box::new(filter)),
         filter => filter,
+    }
+}
+
+/// The texts that messages are to have, or something like them.
+fn fuzzy_texts(key: &SearchKey, is_fuzzy: bool, texts: &mut Vec<Filter>) {
+    match key {
+        SearchKey::Fuzzy(inner) => fuzzy_texts(inner, true, texts),
+        SearchKey::Or(pair) => {
+            fuzzy_texts(&pair.0, is_fuzzy, texts);
+            fuzzy_texts(&pair.1, is_fuzzy, texts);
+        }
+        SearchKey::And(keys) => keys.iter().for_each(|key| fuzzy_texts(key, is_fuzzy, texts)),
+        SearchKey::Header { .. } | SearchKey::Body(_) | SearchKey::Text(_) if is_fuzzy => {
+            texts.push(fuzzy(filter_of(key, Timestamp(0), &mut std::iter::empty())));
+        }
+        // What they are not to have says nothing of what they have.
+        _ => {}
     }
 }
 
