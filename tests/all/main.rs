@@ -64,6 +64,8 @@ mod gone;
 mod granted;
 #[path = "../../crates/protocols/tests/imap/insides.rs"]
 mod insides;
+#[path = "../../crates/protocols/tests/imap/limits.rs"]
+mod limits;
 #[path = "../../crates/protocols/tests/imap/listings.rs"]
 mod listings;
 #[path = "../../crates/protocols/tests/imap/mailboxes.rs"]

@@ -1,6 +1,7 @@
 //! Real clients read what real clients delivered, on both data servers.
 
 mod curl_and_swaks;
+mod curls_certificate;
 mod curls_pop3;
 mod fetchmail;
 mod getmail;

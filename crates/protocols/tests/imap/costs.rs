@@ -110,6 +110,10 @@ impl Account for Counted {
         self.rows(1);
         self.account.search(id, filter, uids).await
     }
+    async fn relevancy(&self, id: ContainerId, filter: &Filter, uids: &UidSet) -> Result<Vec<(Uid, u8)>, AccountError> {
+        self.rows(1);
+        self.account.relevancy(id, filter, uids).await
+    }
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
         self.rows(0);
         self.account.commit(operation, mutations).await

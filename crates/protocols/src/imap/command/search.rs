@@ -106,8 +106,8 @@ impl Program {
         contains(&self.key, &|key| matches!(key, SearchKey::Fuzzy(_)))
     }
 
-    /// How well each of these messages matches, from 1 to 100 (RFC 6203 section 4), by the index of the account: up to 50
-    /// for those that have forms of the words, above that for those that are found without FUZZY, too.
+    /// How well each of these messages matches, from 1 to 100 (RFC 6203 section 4), by the index of the account: up to
+    /// 50 for those that have forms of the words, above that for those that are found without FUZZY, too.
     ///
     /// # Errors
     /// BAD without FUZZY; when the account can't be read.
