@@ -29,7 +29,10 @@ const OFFSETS: &[u32] = &[0, 2, 10, 100, 100_000];
 const FIELDS: &[&str] = &["Subject", "FROM", "to", "X-Bird", "Message-ID", "Content-Type", "Received", "Date"];
 
 pub fn fetch(random: &mut Rng, pair: &Pair, client: usize, mailbox: &Mailbox) -> String {
-    let (set, by_uid) = set(random, mailbox);
+    let (set, by_uid) = match random.below(20) {
+        0 => ("$".to_owned(), true),
+        _ => set(random, mailbox),
+    };
     let kept = pair.kept_of(client, &mailbox.name);
     let since = if !kept.is_empty() && random.chance(200) {
         let vanished =

@@ -110,8 +110,7 @@ const PERMITTED: &[Permitted] = &[
         forget: |_, sterna, dovecot| {
             both(sterna, dovecot, |seen| {
                 for (_, header) in seen.iter_mut().filter(|(key, _)| key.contains("HEADER") || key.contains("MIME]")) {
-                    let text = header.trim_end_matches('"');
-                    header.truncate(text.trim_end_matches("\\r\\n").len());
+                    *header = header.trim_matches('"').trim_end_matches("\\r\\n").to_owned();
                 }
             });
         },

@@ -28,6 +28,10 @@ const CRITERIA: &[&str] = &[
 
 pub fn search(random: &mut Rng, pair: &Pair, client: usize, mailbox: &Mailbox) -> String {
     let uid = uid(random.chance(500));
+    // What the last SEARCH with SAVE found, among those that match.
+    if random.chance(60) {
+        return format!("{uid}SEARCH $ {}", key(random, mailbox, 0));
+    }
     let mut keys: Vec<String> = (0..1 + random.below(2)).map(|_| key(random, mailbox, DEPTH_MAX)).collect();
     let kept = pair.kept_of(client, &mailbox.name);
     if !kept.is_empty() && random.chance(200) {
