@@ -13,6 +13,7 @@ mod full_disk;
 mod jobs;
 mod joining;
 mod ledger;
+mod limits_set;
 mod moves;
 mod moves_cut;
 mod moves_ended;
