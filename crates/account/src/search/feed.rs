@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use sterna_base::{BlobHash, ContainerId, Modseq};
 use sterna_formats::mail::fold::{fold, words};
@@ -17,6 +18,10 @@ pub const BATCH_ROWS_MAX: usize = 128;
 
 /// Bytes of messages in one batch; a longer message is a batch of its own.
 pub const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How long a batch takes in messages: documents that are slow to be read must not hold up other accounts. One message
+/// is taken in any case.
+pub const BATCH_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Bytes of one piece of a message (its header, a text part) that are looked at. A message with a longer piece is
 /// indexed in part, and read by every search.
@@ -104,12 +109,13 @@ struct Batch<'a> {
     bytes: u64,
     is_mail: HashMap<ContainerId, bool>,
     documents: Documents<'a>,
+    begun: Instant,
 }
 
 impl<'a> Batch<'a> {
     fn new(read: &'a dyn Read, documents: Documents<'a>) -> Self {
         let (lacking, taken) = (HashSet::new(), IndexBatch::default());
-        Batch { read, lacking, taken, bytes: 0, is_mail: HashMap::new(), documents }
+        Batch { read, lacking, taken, bytes: 0, is_mail: HashMap::new(), documents, begun: Instant::now() }
     }
 
     /// Takes a change, unless it is one too many.
@@ -119,7 +125,8 @@ impl<'a> Batch<'a> {
             Change::Item(row) if self.is_mail(row.container)? => {
                 if self.lacking.contains(&row.blob) {
                     let bytes = self.bytes + row.size;
-                    if bytes > BATCH_BYTES_MAX && self.bytes > 0 {
+                    let is_long = bytes > BATCH_BYTES_MAX || self.begun.elapsed() >= BATCH_TIME_MAX;
+                    if is_long && self.bytes > 0 {
                         return Ok(false);
                     }
                     self.bytes = bytes;
