@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-/// Messages in the accounts of the first measurement; in those of the second there are four times as many.
+/// Messages in the smaller accounts; the larger ones have four times as many.
 const MESSAGES: u32 = 500;
 
 /// What the command line asked for.
 pub struct Options {
-    /// Moves of the first measurement.
+    /// Moves of accounts of each size.
     pub moves: u32,
     /// Messages in the account that is copied for its own sake.
     pub messages: u32,
@@ -45,9 +45,7 @@ pub fn arguments(arguments: &[String]) -> Result<Option<Options>> {
 pub fn run(folder: &Path, options: &Options) -> Result<()> {
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
     if wanted("pause") {
-        let small = pause::run(folder, options.moves, MESSAGES)?;
-        let large = pause::run(folder, options.moves, 4 * MESSAGES)?;
-        println!("median pause with four times the data: {:.2} of that with {MESSAGES} messages\n", large / small);
+        pause::run(folder, options.moves, [MESSAGES, 4 * MESSAGES])?;
     }
     if wanted("copy") {
         copy::run(folder, options.messages)?;
@@ -66,6 +64,6 @@ fn percentiles(what: &str, mut values: Vec<Duration>) -> [f64; 3] {
         values.get(place).map_or(f64::NAN, |value| value.as_secs_f64() * 1000.0)
     };
     let found = [at(0.5), at(0.99), at(1.0)];
-    println!("{what:<66} p50 {:.0} ms  p99 {:.0} ms  max {:.0} ms", found[0], found[1], found[2]);
+    println!("{what:<66} p50 {:.1} ms  p99 {:.0} ms  max {:.0} ms", found[0], found[1], found[2]);
     found
 }

@@ -22,44 +22,47 @@ const PERIOD: Duration = Duration::from_millis(100);
 /// Sessions of each user that stay selected.
 const SESSIONS: u32 = 25;
 
-/// Moves accounts of so many messages `moves` times altogether and prints what their users saw; the median pause in
-/// milliseconds.
-pub fn run(folder: &Path, moves: u32, messages: u32) -> Result<f64> {
-    let folder = folder.join(format!("moves-{messages}"));
-    let mut server = sterna::Sterna::start(&folder, sterna::Layout::ThreeNodes)?;
+/// Moves accounts of each of two sizes `moves` times altogether and prints what their users saw. Both sizes are moved
+/// at the same time, so that whatever else the machine does happens to both.
+pub fn run(folder: &Path, moves: u32, sizes: [u32; 2]) -> Result<()> {
+    let mut server = sterna::Sterna::start(&folder.join("moves"), sterna::Layout::ThreeNodes)?;
     crate::eprint_progress("filling the accounts");
+    let size_of = |user: u32| usize::from(user >= USERS / 2);
     for user in 0..USERS {
         let (login, password) = server.login(user);
         let mut imap = Imap::login(server.imap(), &login, &password)?;
-        for number in 0..messages {
+        for number in 0..sizes[size_of(user)] {
             imap.append("INBOX", &message(number))?;
         }
     }
     let mut sessions = open_sessions(&server)?;
-    let (left, pauses) = (AtomicU32::new(moves), Mutex::new(Vec::new()));
+    let left = [AtomicU32::new(moves), AtomicU32::new(moves)];
+    let pauses = [Mutex::new(Vec::new()), Mutex::new(Vec::new())];
     let began = Instant::now();
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..USERS)
             .map(|user| {
-                let (server, left, pauses) = (&server, &left, &pauses);
-                scope.spawn(move || move_user(server, user, messages, left, pauses))
+                let size = size_of(user);
+                let (server, left, pauses) = (&server, &left[size], &pauses[size]);
+                scope.spawn(move || move_user(server, user, sizes[size], left, pauses))
             })
             .collect();
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a user panicked")))
     })?;
     let survivors = sessions.iter_mut().filter_map(|session| session.command("NOOP").ok()).count();
-    let pauses = pauses.into_inner().unwrap_or_default();
-    println!(
-        "moves: {} in {:.0} s, {USERS} accounts of {messages} messages at a time",
-        pauses.len(),
-        began.elapsed().as_secs_f64()
-    );
-    let (seen, took): (Vec<Duration>, Vec<Duration>) = pauses.into_iter().unzip();
-    let median = percentiles("longest pause of a user who writes 10 times a second, less 100 ms", seen)[0];
-    percentiles("a move from command to end", took);
+    let seconds = began.elapsed().as_secs_f64();
+    println!("moves: {moves} of each of two sizes in {seconds:.0} s, {USERS} accounts at a time");
+    let mut medians = Vec::new();
+    for (messages, pauses) in sizes.iter().zip(pauses) {
+        let (seen, took): (Vec<Duration>, Vec<Duration>) = pauses.into_inner().unwrap_or_default().into_iter().unzip();
+        println!("accounts of {messages} messages");
+        medians.push(percentiles("  longest pause of a user who writes 10 times a second, less 100 ms", seen)[0]);
+        percentiles("  a move from command to end", took);
+    }
     println!("sessions that lived through all moves: {survivors} of {}", sessions.len());
-    server.stop()?;
-    Ok(median)
+    let ratio = medians[1] / medians[0];
+    println!("median pause with {} messages: {ratio:.2} of that with {}\n", sizes[1], sizes[0]);
+    server.stop()
 }
 
 fn open_sessions(server: &sterna::Sterna) -> Result<Vec<Imap>> {

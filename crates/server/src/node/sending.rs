@@ -1,6 +1,7 @@
 //! Mail that leaves this edge: its queue, what administrators set about it, and who works it off.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -15,6 +16,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
+
+/// Where a name server would be on this machine.
+const DNS_PORT: u16 = 53;
 
 const MS_PER_SECOND: i64 = 1000;
 const MS_PER_HOUR: i64 = 60 * 60 * MS_PER_SECOND;
@@ -46,8 +50,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let opening = folder.clone();
     let queue = tokio::task::spawn_blocking(move || Queue::open(&opening)).await?;
     let queue = queue.with_context(|| format!("the queue {} can't be opened", folder.display()))?;
-    let dns = Dns::new(&parts.config.nameservers)
-        .context("DNS can't be asked; look at /etc/resolv.conf, or set nameservers in sterna.toml")?;
+    let dns = dns(&parts.config.nameservers)?;
     let own_name = parts.config.hostname().to_owned();
     let first = read(&parts.directory, &own_name).await.context("the settings of sending can't be read")?;
     let (outbound, outbound_settings) = watch::channel(first.outbound);
@@ -68,6 +71,14 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
     parts.tasks.spawn(runner.run(parts.stop.clone()));
     Ok(Sending { queue, outbound, deliverer })
+}
+
+/// A machine without a DNS configuration still takes mail in, and sends to its relay host.
+fn dns(servers: &[SocketAddr]) -> Result<Dns> {
+    Dns::new(servers).or_else(|error| {
+        tracing::warn!(%error, "DNS can't be asked: look at /etc/resolv.conf, or set nameservers in sterna.toml");
+        Dns::new(&[SocketAddr::from(([127, 0, 0, 1], DNS_PORT))]).context("DNS can't be asked")
+    })
 }
 
 /// Reads the settings again whenever the directory changes.
