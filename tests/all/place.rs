@@ -49,6 +49,7 @@ fn every_dialog_is_played_here_too() {
         "certificate.rs",
         "costs.rs",
         "ends.rs",
+        "external.rs",
         "failing.rs",
         "faults.rs",
         "halves.rs",

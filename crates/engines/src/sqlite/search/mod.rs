@@ -44,14 +44,18 @@ pub fn open(folder: &Path) -> Result<SqliteIndex, StoreError> {
     Ok(SqliteIndex { conn, path, known_words: HashSet::new() })
 }
 
-/// Opens an index to look at it; `None` when there is none.
+/// Opens an index to look at it; `None` when there is none, or one of another format: that is made anew when somebody
+/// searches, and has none at all (0) where a full disk kept it from being made.
 pub fn inspect(folder: &Path) -> Result<Option<SqliteIndex>, StoreError> {
     let path = folder.join(FILE_NAME);
     if !path.exists() {
         return Ok(None);
     }
-    let conn = schema::open_to_read(&path)?;
-    Ok(Some(SqliteIndex { conn, path, known_words: HashSet::new() }))
+    match schema::open_to_read(&path) {
+        Ok(conn) => Ok(Some(SqliteIndex { conn, path, known_words: HashSet::new() })),
+        Err(StoreError::NewerFormat { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Deletes an index, with its log.
