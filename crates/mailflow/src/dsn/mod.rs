@@ -18,9 +18,7 @@ use tokio::io::AsyncReadExt;
 pub use texts::Language;
 
 use crate::outbound::Outbound;
-use crate::queue::{
-    Content, Delivered, Delivery, NewMessage, Notifier, Outcome, Queue, QueueId, QueuedEnvelope, Said, Times,
-};
+use crate::queue::{Content, Delivered, Delivery, NewMessage, Notifier, Outcome, Queue, QueueId, QueuedEnvelope, Said};
 
 /// Largest message that comes back whole; of a larger one only the header does.
 const WHOLE_BYTES_MAX: usize = 48 * 1024;
@@ -124,9 +122,9 @@ impl Notifier for Dsn {
             return None;
         }
         let now = self.clock.now();
-        let times = Times::default();
         let rcpt = Rcpt { address: sender.clone(), notify: Some("NEVER".to_owned()), original: None };
-        let deliveries = self.outbound.deliveries(vec![rcpt], now, now.plus_ms(times.lifetime_ms)).await;
+        let expires = now.plus_ms(self.outbound.times().lifetime_ms);
+        let deliveries = self.outbound.deliveries(vec![rcpt], now, expires).await;
         if deliveries.is_empty() {
             tracing::warn!(queue_id = %delivery.message, sender, "there is no way to the sender; nobody is notified");
             return None;
@@ -154,7 +152,7 @@ impl Notifier for Dsn {
             utf8: delivery.envelope.utf8,
             origin: format!("notification about {}", delivery.message),
             received: now,
-            expires: now.plus_ms(times.lifetime_ms),
+            expires,
         };
         let (size_bytes, hash) = (message.len() as u64, BlobHash::of(&message));
         Some(NewMessage { id, envelope, size_bytes, hash, body: MessageBody::Inline(message), deliveries })
