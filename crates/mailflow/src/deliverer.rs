@@ -9,7 +9,7 @@ use sterna_base::{AccountId, OperationId};
 use sterna_formats::mail::Scanner;
 use tokio::sync::Semaphore;
 
-use crate::delivery::{self, Inboxes};
+use crate::delivery::{self, Inboxes, Keep};
 use crate::limits::{DELIVERIES_AT_ONCE_MAX, DELIVERY_TIMEOUT, SPOOL_CHUNK_BYTES};
 use crate::queue::{self, Carried, Carrier, Content, Delivery, Destination, Said};
 use crate::refusals;
@@ -30,12 +30,18 @@ impl Deliverer {
         Deliverer { recipients, accounts, inboxes: Inboxes::default(), at_once }
     }
 
-    /// Appends the message to the account's INBOX.
-    pub async fn deliver(&self, account: AccountId, transaction: OperationId, message: &Message) -> Delivered {
+    /// Appends the message to the account.
+    pub async fn deliver(
+        &self,
+        account: AccountId,
+        transaction: OperationId,
+        message: &Message,
+        keep: Keep,
+    ) -> Delivered {
         let work = async {
             // Closed never: the semaphore lives as long as this.
             let _permit = self.at_once.acquire().await.ok();
-            delivery::deliver(&*self.accounts, &self.inboxes, account, transaction, message).await
+            delivery::deliver(&*self.accounts, &self.inboxes, account, transaction, message, keep).await
         };
         match tokio::time::timeout(DELIVERY_TIMEOUT, work).await {
             Ok(Ok(())) => Delivered::Done,
@@ -64,7 +70,7 @@ impl Carrier for Deliverer {
             Content::File(path) => MessageBody::Spooled(Arc::new(SpoolFile { path, is_temporary: false })),
         };
         let message = Message { body, size: delivery.size_bytes, hash: delivery.hash, summary };
-        let result = match self.deliver(*account, delivery.message.0, &message).await {
+        let result = match self.deliver(*account, delivery.message.0, &message, delivery.envelope.keep).await {
             Delivered::Done => queue::Delivered::Done(said("delivered".to_owned(), (2, 0, 0))),
             Delivered::Refused(refusal) | Delivered::Uncertain(refusal) if refusals::is_outage(&refusal) => {
                 return Carried::Unreachable(said(refusal.text, refusal.enhanced));

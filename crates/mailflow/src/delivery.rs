@@ -12,6 +12,17 @@ use sterna_base::{AccountId, ContainerId, OperationId};
 
 use crate::limits::{INBOXES_REMEMBERED_MAX, SPOOL_CHUNK_BYTES};
 
+/// Where a message goes in an account unless a rule of its owner says otherwise: what Sieve calls the implicit keep
+/// (RFC 5228 section 2.10.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// The INBOX.
+    #[default]
+    Inbox,
+    /// The mailbox with the special use `\Junk` (RFC 6154); the INBOX in an account that has none.
+    Junk,
+}
+
 /// Which container is the INBOX of an account. It never changes in an account's life, so that a delivery costs one
 /// call to the data server instead of two.
 #[derive(Default)]
@@ -33,6 +44,19 @@ impl Inboxes {
         Ok(id)
     }
 
+    /// Where a message is kept. Its owner can make, delete and change the mailbox for junk at any time, and junk is
+    /// rare: it is looked for each time.
+    async fn place(&self, account: &dyn Account, keep: Keep) -> Result<ContainerId, AccountError> {
+        if keep == Keep::Junk {
+            let containers = account.containers().await?;
+            let junk = containers.iter().find(|container| container.special_use == Some(SpecialUse::Junk));
+            if let Some(junk) = junk {
+                return Ok(junk.id);
+            }
+        }
+        self.of(account).await
+    }
+
     fn forget(&self, account: AccountId) {
         self.0.lock().remove(&account);
     }
@@ -48,13 +72,14 @@ pub fn operation(transaction: OperationId, account: AccountId) -> OperationId {
     OperationId(id)
 }
 
-/// Appends the message to the account's INBOX; when this returns `Ok`, it is durable.
+/// Appends the message to the account; when this returns `Ok`, it is durable.
 pub async fn deliver(
     accounts: &dyn Accounts,
     inboxes: &Inboxes,
     account: AccountId,
     transaction: OperationId,
     message: &Message,
+    keep: Keep,
 ) -> Result<(), AccountError> {
     let handle = accounts.open(account).await?;
     let content = match &message.body {
@@ -69,12 +94,12 @@ pub async fn deliver(
         name: None,
     };
     let operation = operation(transaction, account);
-    let container = inboxes.of(&*handle).await?;
+    let container = inboxes.place(&*handle, keep).await?;
     match handle.commit(operation, vec![Mutation::Append { container, item: item.clone() }]).await {
         // The account was deleted and made again under the same id, by a restore: look once more.
         Err(AccountError::Refused(CommitError::NoSuchContainer(_))) => {
             inboxes.forget(account);
-            let container = inboxes.of(&*handle).await?;
+            let container = inboxes.place(&*handle, keep).await?;
             handle.commit(operation, vec![Mutation::Append { container, item }]).await?;
         }
         result => {

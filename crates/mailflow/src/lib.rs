@@ -27,6 +27,7 @@ mod tests;
 mod waiting;
 
 pub use deliverer::{Carriers, Deliverer};
+pub use delivery::Keep;
 pub use mailflow::Mailflow;
 pub use networks::{InvalidNetwork, Network};
 pub use repeats::Repeats;

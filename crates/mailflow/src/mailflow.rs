@@ -9,6 +9,7 @@ use sterna_base::{AccountId, BlobHash, Clock, OperationId};
 use tokio::task::JoinSet;
 
 use crate::deliverer::Deliverer;
+use crate::delivery::Keep;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::refusals;
@@ -57,11 +58,12 @@ impl Mailflow {
         &self,
         accounts: BTreeMap<AccountId, OperationId>,
         message: Arc<Message>,
+        keep: Keep,
     ) -> BTreeMap<AccountId, Delivered> {
         let mut running = JoinSet::new();
         for (account, transaction) in accounts {
             let (deliverer, message) = (self.deliverer.clone(), message.clone());
-            running.spawn(async move { (account, deliverer.deliver(account, transaction, &message).await) });
+            running.spawn(async move { (account, deliverer.deliver(account, transaction, &message, keep).await) });
         }
         let mut delivered = BTreeMap::new();
         while let Some(joined) = running.join_next().await {
@@ -145,11 +147,11 @@ impl Reception for Mailflow {
         let remembered = |address: &str| self.repeats.transaction(key, address, now);
         let may_relay = self.may_relay(&envelope.sender);
         let (routed, transactions) = targets::resolve(&*self.recipients, &envelope, may_relay, remembered).await;
-        let message = Arc::new(message);
-        let delivered = self.deliver_to(transactions.clone(), message.clone()).await;
+        let (message, keep) = (Arc::new(message), Keep::Inbox);
+        let delivered = self.deliver_to(transactions.clone(), message.clone(), keep).await;
         let mut answers: Vec<_> = routed.iter().map(|routed| targets::answer(routed, &delivered)).collect();
         if let Some(waiting) = &self.waiting {
-            let tried = Tried { routed: &routed, transactions: &transactions, delivered: &delivered };
+            let tried = Tried { routed: &routed, transactions: &transactions, delivered: &delivered, keep };
             waiting.take_over(&envelope, &message, &tried, &mut answers, now).await;
         }
         self.remember(key, &envelope, &routed, &transactions, &delivered, &answers).await;

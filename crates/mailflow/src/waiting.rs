@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sterna_account::service::{Envelope, InboundProtocol, Message, Rcpt, Refusal, Sender};
 use sterna_base::{AccountId, OperationId, Timestamp};
 
+use crate::delivery::Keep;
 use crate::outbound::{Deliveries, Outbound};
 use crate::queue::{Destination, NewMessage, Queue, QueueId, QueuedEnvelope};
 use crate::refusals;
@@ -27,6 +28,8 @@ pub struct Tried<'a> {
     pub transactions: &'a BTreeMap<AccountId, OperationId>,
     /// What became of it.
     pub delivered: &'a BTreeMap<AccountId, Delivered>,
+    /// Where accounts were to keep it.
+    pub keep: Keep,
 }
 
 impl Waiting {
@@ -69,7 +72,7 @@ impl Waiting {
         }
         let message = NewMessage {
             id: QueueId(envelope.transaction),
-            envelope: queued(envelope, now, expires),
+            envelope: queued(envelope, tried.keep, now, expires),
             body: message.body.clone(),
             size_bytes: message.size,
             hash: message.hash,
@@ -122,7 +125,7 @@ impl Tried<'_> {
     }
 }
 
-fn queued(envelope: &Envelope, received: Timestamp, expires: Timestamp) -> QueuedEnvelope {
+fn queued(envelope: &Envelope, keep: Keep, received: Timestamp, expires: Timestamp) -> QueuedEnvelope {
     let sender = &envelope.sender;
     let origin = match &sender.login {
         Some(login) => format!("{} from {}", login.address, sender.peer),
@@ -134,6 +137,7 @@ fn queued(envelope: &Envelope, received: Timestamp, expires: Timestamp) -> Queue
         return_headers_only: envelope.return_headers_only,
         eight_bit: envelope.eight_bit,
         utf8: envelope.utf8,
+        keep,
         origin,
         received,
         expires,

@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 
 pub use texts::Language;
 
+use crate::delivery::Keep;
 use crate::outbound::Outbound;
 use crate::queue::{Content, Delivered, Delivery, NewMessage, Notifier, Outcome, Queue, QueueId, QueuedEnvelope, Said};
 
@@ -150,6 +151,7 @@ impl Notifier for Dsn {
             return_headers_only: true,
             eight_bit: true,
             utf8: delivery.envelope.utf8,
+            keep: Keep::Inbox,
             origin: format!("notification about {}", delivery.message),
             received: now,
             expires,

@@ -4,6 +4,7 @@ use sterna_base::Timestamp;
 
 use super::report::{Action, Report, Reported};
 use super::*;
+use crate::delivery::Keep;
 
 fn envelope() -> QueuedEnvelope {
     QueuedEnvelope {
@@ -12,6 +13,7 @@ fn envelope() -> QueuedEnvelope {
         return_headers_only: false,
         eight_bit: false,
         utf8: false,
+        keep: Keep::Inbox,
         origin: String::new(),
         received: Timestamp::from_seconds(1_000_000_000),
         expires: Timestamp::from_seconds(1_000_432_000),

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use sterna_account::service::{MessageBody, Rcpt};
 use sterna_base::{AccountId, BlobHash, OperationId, Timestamp};
 
+use crate::delivery::Keep;
+
 /// Names a message in the queue: the transaction that brought it in, which the client was told with its `250`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(pub OperationId);
@@ -134,6 +136,8 @@ pub struct QueuedEnvelope {
     pub eight_bit: bool,
     /// Whether SMTPUTF8 was said.
     pub utf8: bool,
+    /// Where accounts keep it.
+    pub keep: Keep,
     /// Who brought it, in words for the administrator.
     pub origin: String,
     /// When it was taken.

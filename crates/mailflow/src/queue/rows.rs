@@ -9,6 +9,7 @@ use super::message::{
     Again, Delivery, DeliveryId, Destination, NewDelivery, NewMessage, QueueId, QueuedEnvelope, QueuedRecipient,
     RecipientId, Said,
 };
+use crate::delivery::Keep;
 
 /// Puts a message with its deliveries in; a content that is not given is in a file. A message that is there already
 /// (a repeated request) is left as it is.
@@ -19,8 +20,8 @@ pub fn insert(
 ) -> Result<Vec<DeliveryId>, QueueError> {
     let envelope = &message.envelope;
     let sql = "INSERT INTO message (id, mail_from, envelope_id, return_headers_only, eight_bit, utf8, origin,
-            received_ms, expires_ms, size_bytes, hash)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING";
+            received_ms, expires_ms, size_bytes, hash, junk)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (id) DO NOTHING";
     let added = connection.prepare_cached(sql)?.execute(params![
         message.id.0.0,
         envelope.mail_from,
@@ -33,6 +34,7 @@ pub fn insert(
         envelope.expires.0,
         i64::try_from(message.size_bytes).unwrap_or(i64::MAX),
         message.hash.0,
+        envelope.keep == Keep::Junk,
     ])?;
     if added == 0 {
         return Ok(Vec::new());
@@ -118,7 +120,7 @@ pub fn next_due(
 /// One delivery with its recipients; `None` when it is gone or held.
 pub fn delivery(connection: &Connection, id: DeliveryId) -> Result<Option<Delivery>, QueueError> {
     let sql = "SELECT d.destination, d.attempts, d.warned, m.id, m.mail_from, m.envelope_id, m.return_headers_only,
-            m.eight_bit, m.utf8, m.origin, m.received_ms, m.expires_ms, m.size_bytes, m.hash
+            m.eight_bit, m.utf8, m.origin, m.received_ms, m.expires_ms, m.size_bytes, m.hash, m.junk
         FROM delivery d JOIN message m ON m.seq = d.message WHERE d.id = ?1 AND d.held = 0";
     let found = connection
         .prepare_cached(sql)?
@@ -151,6 +153,7 @@ fn envelope(row: &Row<'_>) -> rusqlite::Result<QueuedEnvelope> {
         return_headers_only: row.get(6)?,
         eight_bit: row.get(7)?,
         utf8: row.get(8)?,
+        keep: if row.get(14)? { Keep::Junk } else { Keep::Inbox },
         origin: row.get(9)?,
         received: Timestamp(row.get(10)?),
         expires: Timestamp(row.get(11)?),

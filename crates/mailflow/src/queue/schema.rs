@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use super::error::QueueError;
 
 /// The format that this version writes.
-pub const FORMAT: i64 = 1;
+pub const FORMAT: i64 = 2;
 
 /// How long a statement waits for another connection's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
@@ -36,7 +36,8 @@ CREATE TABLE message (
     received_ms BIGINT NOT NULL,
     expires_ms BIGINT NOT NULL,
     size_bytes BIGINT NOT NULL,
-    hash BLOB NOT NULL
+    hash BLOB NOT NULL,
+    junk INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE body (
     seq INTEGER PRIMARY KEY,
@@ -67,6 +68,12 @@ CREATE TABLE recipient (
 CREATE INDEX recipient_by_delivery ON recipient (delivery, id);
 ";
 
+/// What format 2 has and format 1 had not.
+const FROM_1_TO_2: &str = "
+ALTER TABLE message ADD COLUMN junk INTEGER NOT NULL DEFAULT 0;
+UPDATE queue_head SET format = 2 WHERE id = 1;
+";
+
 /// What every connection needs.
 pub fn prepare(connection: &Connection) -> Result<(), QueueError> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
@@ -85,10 +92,33 @@ pub fn create(connection: &mut Connection) -> Result<(), QueueError> {
         tx.execute_batch(TABLES)?;
         tx.execute("INSERT INTO queue_head (id, format) VALUES (1, ?1)", [FORMAT])?;
     }
-    let found: i64 = tx.query_row("SELECT format FROM queue_head WHERE id = 1", [], |row| row.get(0))?;
+    let format = |tx: &Connection| tx.query_row("SELECT format FROM queue_head WHERE id = 1", [], |row| row.get(0));
+    if format(&tx)? == 1_i64 {
+        tx.execute_batch(FROM_1_TO_2)?;
+    }
+    let found: i64 = format(&tx)?;
     if found != FORMAT {
         return Err(QueueError::OtherFormat { found, known: FORMAT });
     }
     tx.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_of_format_1_is_taken_over() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let tables = TABLES.replace(",\n    junk INTEGER NOT NULL DEFAULT 0", "");
+        assert_ne!(tables, TABLES);
+        connection.execute_batch(&tables).unwrap();
+        connection.execute("INSERT INTO queue_head (id, format) VALUES (1, 1)", []).unwrap();
+        create(&mut connection).unwrap();
+        create(&mut connection).unwrap();
+        connection.execute_batch("SELECT junk FROM message").unwrap();
+        connection.execute("UPDATE queue_head SET format = 3", []).unwrap();
+        assert!(matches!(create(&mut connection), Err(QueueError::OtherFormat { found: 3, known: FORMAT })));
+    }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::delivery::Keep;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
 const HOUR_MS: i64 = 3_600_000;
@@ -109,6 +110,7 @@ impl World {
             return_headers_only: false,
             eight_bit: false,
             utf8: false,
+            keep: Keep::Inbox,
             origin: "test".into(),
             received: now,
             expires,
@@ -303,6 +305,7 @@ async fn more_than_the_window_goes_through_the_store() {
                 return_headers_only: false,
                 eight_bit: false,
                 utf8: false,
+                keep: Keep::Inbox,
                 origin: String::new(),
                 received: NOW,
                 expires: NOW.plus_ms(HOUR_MS * 10_000),

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::*;
+use crate::delivery::Keep;
 use crate::queue::{
     Carried, Carrier, Content, Delivered, Delivery, DeliveryId, Destination, QueueId, QueuedEnvelope, QueuedRecipient,
     RecipientId,
@@ -124,6 +125,7 @@ fn delivery(domain: &str, recipients: &[&str]) -> Delivery {
             return_headers_only: true,
             eight_bit: true,
             utf8: false,
+            keep: Keep::Inbox,
             origin: String::new(),
             received: Timestamp(0),
             expires: Timestamp(1),

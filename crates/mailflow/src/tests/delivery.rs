@@ -1,7 +1,10 @@
 //! Messages arrive, whole, once for each account.
 
 use super::*;
+use crate::Keep;
+use crate::targets::Delivered;
 use InboundProtocol::{Lmtp, Smtp};
+use sterna_account::Mutation;
 
 #[tokio::test]
 async fn each_account_gets_it_once_with_the_same_body() {
@@ -104,4 +107,22 @@ async fn thirty_two_senders_at_once() {
     assert_eq!(world.counts().await, [128, 128, 128]);
     let uids: Vec<u32> = world.items(ANA).await.iter().map(|item| item.uid.0).collect();
     assert_eq!(uids, (1..=128).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn junk_goes_to_junk_or_else_to_the_inbox() {
+    let world = World::new().await;
+    let deliverer = Deliverer::new(Arc::new(FakeRecipients), world.flaky.clone());
+    let message = world.message(b"Subject: x\r\n\r\n".to_vec());
+    let deliver = || deliverer.deliver(ANA, OperationId::random(), &message, Keep::Junk);
+    assert_eq!(deliver().await, Delivered::Done);
+    assert_eq!(world.counts().await, [0, 0, 0]);
+    let account = world.local.open(ANA).await.unwrap();
+    let containers = account.containers().await.unwrap();
+    let junk = containers.iter().find(|container| container.special_use == Some(SpecialUse::Junk)).unwrap();
+    assert_eq!(junk.counts.items, 1);
+    account.commit(OperationId::random(), vec![Mutation::DeleteContainer { container: junk.id }]).await.unwrap();
+    assert_eq!(deliver().await, Delivered::Done);
+    assert_eq!(world.counts().await, [1, 0, 0]);
+    world.check().await;
 }
