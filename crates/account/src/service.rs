@@ -223,7 +223,8 @@ pub trait Recipients: Send + Sync {
 pub struct Route {
     /// The accounts, each once. A group without members has none: its mail is taken and goes nowhere.
     pub targets: Vec<Target>,
-    /// Addresses elsewhere, of groups that have external members.
+    /// Addresses elsewhere: of groups that have external members, those that mail is sent on to, and unknown ones of a
+    /// domain that another server has the rest of.
     pub external: Vec<String>,
 }
 

@@ -79,6 +79,20 @@ pub enum RequestError {
         /// What was asked for.
         id: String,
     },
+    /// A setting changed once more after the change that is to be undone.
+    #[error("“{name}” was changed again since, by change {change}")]
+    ChangedAgain {
+        /// Which.
+        name: String,
+        /// The first later one.
+        change: u64,
+    },
+    /// Values of secrets are not kept when they are replaced.
+    #[error("the former “{name}” is a secret, which was not kept")]
+    SecretNotKept {
+        /// Which setting.
+        name: String,
+    },
     /// It changed since the caller read it.
     #[error("it was changed meanwhile: expected version {expected}, found {found}")]
     Changed {
@@ -176,6 +190,8 @@ impl RequestError {
             RequestError::Taken { .. } => "taken",
             RequestError::NoSuch { .. } => "no-such",
             RequestError::Changed { .. } => "changed",
+            RequestError::ChangedAgain { .. } => "changed-again",
+            RequestError::SecretNotKept { .. } => "secret-not-kept",
             RequestError::Moved { .. } => "moved",
             RequestError::InUse { .. } => "in-use",
             RequestError::Moving { .. } => "moving",
@@ -204,6 +220,9 @@ impl RequestError {
             RequestError::NoSuch { what: "standby copy", .. } => {
                 "Give it one first (sterna account standby ADDRESS --on SERVER).".to_owned()
             }
+            RequestError::NoSuch { what: "change of a setting", .. } => {
+                "List those that are kept (sterna config history).".to_owned()
+            }
             RequestError::NoSuch { what, .. } => {
                 let verb = if *what == "token" { "invitations" } else { "list" };
                 format!("List what there is (sterna {} {verb}) and try again.", noun(what))
@@ -211,6 +230,10 @@ impl RequestError {
             RequestError::Changed { .. } | RequestError::Moved { .. } => {
                 "Read it again and repeat the change if it is still wanted.".to_owned()
             }
+            RequestError::ChangedAgain { change, .. } => {
+                format!("Undo that one first (sterna config revert {change}), or set the value that you want.")
+            }
+            RequestError::SecretNotKept { name } => format!("Set it again (sterna config set {name} VALUE)."),
             RequestError::InUse { .. } => "Delete or change what uses it first.".to_owned(),
             RequestError::Moving { job, .. } => {
                 format!(

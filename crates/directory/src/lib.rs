@@ -54,6 +54,8 @@ pub const SERVERS_MAX: usize = 1000;
 pub const DOMAIN_ALIASES_MAX: usize = 1000;
 /// Addresses of one entry, the main one counted.
 pub const ADDRESSES_PER_ENTRY_MAX: usize = 500;
+/// Most addresses that the mail of one entry is sent on to.
+pub const FORWARDS_MAX: usize = 32;
 /// Members that one group has itself.
 pub const MEMBERS_PER_GROUP_MAX: usize = 100_000;
 /// Accounts that one request plans moves or standby copies for; more are added to the same job by further requests.

@@ -48,6 +48,13 @@ pub fn address(text: &str) -> Option<(String, String)> {
     Some((local_part(local)?, domain(name)?))
 }
 
+/// Somebody else's address in its stored form: the local part keeps its case (RFC 5321 section 2.4).
+pub(crate) fn external(text: &str) -> Option<String> {
+    let (local, name) = text.trim().rsplit_once('@')?;
+    local_part(local)?;
+    Some(format!("{local}@{}", domain(name)?))
+}
+
 /// A login in its stored form: no `@`, which would make it an address.
 pub(crate) fn login(login: &str) -> Result<String, RequestError> {
     let login = login.trim().to_lowercase();

@@ -15,6 +15,8 @@ use crate::{Directory, StorageError, names, settings};
 pub const GROUPS_MAX: usize = 10_000;
 /// Accounts and external addresses that one address may lead to.
 pub const RECIPIENTS_MAX: usize = 100_000;
+/// Mailboxes that send on to each other in a row; the last one keeps its mail.
+pub const FORWARDS_DEPTH_MAX: usize = 16;
 /// Administrators that get a postmaster's mail when nobody else was named.
 pub const POSTMASTERS_MAX: usize = 32;
 
@@ -23,7 +25,8 @@ pub const POSTMASTERS_MAX: usize = 32;
 pub struct Recipient {
     /// The accounts, each once, in the order in which they were found.
     pub accounts: Vec<AccountId>,
-    /// Addresses elsewhere, of groups that take external members.
+    /// Addresses elsewhere: those of groups that take external members, those that mail is sent on to, and unknown
+    /// ones of a domain that another server has the rest of.
     pub external: Vec<String>,
     /// What followed the separator of plus-addressing, as given.
     pub detail: Option<String>,
@@ -67,7 +70,28 @@ pub fn resolve(reader: &Reader<'_>, address: &str) -> Result<Recipient, RoutingE
     if let Some((owner, detail)) = find(reader, &domain, &local)? {
         return expand(reader, owner, detail);
     }
-    if is_postmaster(&local) { postmaster(reader, &domain) } else { Err(RoutingError::NoSuchAddress) }
+    if is_postmaster(&local) {
+        return postmaster(reader, &domain);
+    }
+    if let Some(address) = reader.setting_for(Some(&domain), settings::CATCH_ALL)? {
+        return catch_all(reader, &address);
+    }
+    match reader.setting_for(Some(&domain), settings::UNKNOWN_RECIPIENTS)? {
+        Some(_) => Ok(Recipient { external: vec![address.trim().to_owned()], ..Recipient::default() }),
+        None => Err(RoutingError::NoSuchAddress),
+    }
+}
+
+/// Whoever gets the mail of those who don't exist, here or elsewhere.
+fn catch_all(reader: &Reader<'_>, address: &str) -> Result<Recipient, RoutingError> {
+    match split(reader, address) {
+        Ok((local, domain)) => {
+            let (owner, _) = find(reader, &domain, &local)?.ok_or(RoutingError::NoSuchAddress)?;
+            expand(reader, owner, None)
+        }
+        Err(RoutingError::NotLocal) => Ok(Recipient { external: vec![address.to_owned()], ..Recipient::default() }),
+        Err(error) => Err(error),
+    }
 }
 
 /// The local part as given (without quotes) and the domain.
@@ -142,14 +166,18 @@ fn expand(reader: &Reader<'_>, id: AccountId, detail: Option<String>) -> Result<
     if entry.value.entry().suspended {
         return Err(RoutingError::Suspended);
     }
-    if !matches!(entry.value, AnyEntry::Group(_)) {
+    let is_plain = entry.value.has_account() && entry.value.entry().forward_to.is_empty();
+    if is_plain {
         return Ok(Recipient { accounts: vec![id], detail, ..Recipient::default() });
     }
     let mut walk = Walk::default();
-    walk.groups.insert(id);
-    walk.queue.push_back(id);
+    walk.local(reader, id)?;
     while let Some(group) = walk.queue.pop_front() {
         walk.members_of(reader, group)?;
+    }
+    if entry.value.has_account() && walk.found.accounts.is_empty() && walk.found.external.is_empty() {
+        // It is sent on to nobody who is there, or around in a circle: the mail stays with whom it was for.
+        walk.found.accounts.push(id);
     }
     Ok(walk.found)
 }
@@ -173,11 +201,7 @@ impl Walk {
             for member in page {
                 match member {
                     Member::Local(id) => self.local(reader, id)?,
-                    Member::External(address) => {
-                        if self.seen_external.insert(address.clone()) {
-                            self.found.external.push(address);
-                        }
-                    }
+                    Member::External(address) => self.external(address),
                 }
                 if self.found.accounts.len() + self.found.external.len() > RECIPIENTS_MAX
                     || self.groups.len() > GROUPS_MAX
@@ -188,7 +212,33 @@ impl Walk {
         }
     }
 
+    fn external(&mut self, address: String) {
+        if self.seen_external.insert(address.clone()) {
+            self.found.external.push(address);
+        }
+    }
+
+    /// Whom a user or shared mailbox sends its mail on to. An address of ours that leads nowhere is passed over.
+    fn forward(&mut self, reader: &Reader<'_>, to: &[String], depth: usize) -> Result<(), RoutingError> {
+        for address in to {
+            match split(reader, address) {
+                Ok((local, domain)) => {
+                    if let Some((owner, _)) = find(reader, &domain, &local)? {
+                        self.local_at(reader, owner, depth + 1)?;
+                    }
+                }
+                Err(RoutingError::NotLocal) => self.external(address.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     fn local(&mut self, reader: &Reader<'_>, id: AccountId) -> Result<(), RoutingError> {
+        self.local_at(reader, id, 0)
+    }
+
+    fn local_at(&mut self, reader: &Reader<'_>, id: AccountId, depth: usize) -> Result<(), RoutingError> {
         if self.seen.contains(&id) || self.groups.contains(&id) {
             return Ok(());
         }
@@ -201,7 +251,13 @@ impl Walk {
             self.queue.push_back(id);
         } else {
             self.seen.insert(id);
-            self.found.accounts.push(id);
+            let entry = entry.value.entry();
+            if !entry.forward_only || depth >= FORWARDS_DEPTH_MAX {
+                self.found.accounts.push(id);
+            }
+            if depth < FORWARDS_DEPTH_MAX {
+                self.forward(reader, &entry.forward_to, depth)?;
+            }
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use sterna_account::Digest;
 use sterna_base::{AccountId, DomainId, InstallationId, JobId, Modseq, NodeId};
 
 use crate::model::{
-    Copy, Domain, Group, Job, Member, Membership, Move, PendingStore, Placement, Scope, Server, Setting, SharedMailbox,
-    User,
+    Copy, Domain, Group, Job, Member, Membership, Move, PendingStore, Placement, Scope, Server, Setting, SettingChange,
+    SharedMailbox, User,
 };
 
 /// The kinds of rows. The numbers are stored and travel between versions: never reuse one.
@@ -45,13 +45,15 @@ pub enum RowKind {
     Move = 12,
     /// [`Job`]
     Job = 13,
+    /// [`SettingChange`]
+    SettingChange = 14,
     /// [`crate::Share`]
     Share = 20,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 14] = [
+    pub const ALL: [RowKind; 15] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -65,6 +67,7 @@ impl RowKind {
         RowKind::Copy,
         RowKind::Move,
         RowKind::Job,
+        RowKind::SettingChange,
         RowKind::Share,
     ];
 
@@ -123,6 +126,20 @@ impl Content for Setting {
     fn key(&self) -> String {
         setting_key(self.scope, &self.name)
     }
+}
+
+/// Changes of settings that are looked back on; the next one takes the place of the oldest.
+pub(crate) const SETTING_CHANGES_MAX: u64 = 1024;
+
+impl Content for SettingChange {
+    const KIND: RowKind = RowKind::SettingChange;
+    fn key(&self) -> String {
+        setting_change_key(self.number)
+    }
+}
+
+pub(crate) fn setting_change_key(number: u64) -> String {
+    format!("{:04x}", number % SETTING_CHANGES_MAX)
 }
 
 impl Content for Server {
@@ -204,6 +221,8 @@ impl Content for Membership {
 
 /// Counters are the one kind that doesn't carry its key.
 pub(crate) const ACCOUNT_COUNTER: &str = "account";
+/// See [`ACCOUNT_COUNTER`].
+pub(crate) const SETTING_CHANGE_COUNTER: &str = "setting-change";
 /// See [`ACCOUNT_COUNTER`].
 pub(crate) const JOB_COUNTER: &str = "job";
 /// See [`ACCOUNT_COUNTER`].

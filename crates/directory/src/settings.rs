@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use sterna_base::AccountId;
+use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::session_limits::{self, SessionLimits};
 
 use crate::model::{Domain, Scope};
@@ -60,6 +61,14 @@ pub const FAILOVER_LAG_SECONDS: &str = "failover.lag-seconds";
 pub const LANGUAGE: &str = "language";
 /// Hosts that may send to anybody without logging in: networks, separated by spaces; none when not set.
 pub const NETWORKS: &str = "mail.networks";
+/// Domains whose mail goes another way than the others': `domain=host` or `domain=host:port`, separated by spaces;
+/// `.domain` stands for all names below it.
+pub const ROUTES: &str = "mail.routes";
+/// Who gets the mail for addresses of a domain that don't exist; nobody when not set, and senders are told.
+pub const CATCH_ALL: &str = "catch-all";
+/// The server (`host` or `host:port`) that has the addresses of a domain that don't exist here: a domain that is split
+/// between two systems. [`CATCH_ALL`] comes first.
+pub const UNKNOWN_RECIPIENTS: &str = "unknown-recipients";
 /// Where all mail for others goes (`host` or `host:port`), instead of to their mail exchangers.
 pub const RELAY_HOST: &str = "relay.host";
 /// As whom to log in there.
@@ -84,7 +93,7 @@ pub const QUEUE_PARALLEL: &str = "queue.parallel";
 pub const QUEUE_PARALLEL_PER_DESTINATION: &str = "queue.parallel-per-destination";
 
 /// Settings that are numbers: name, what holds when it isn't set, smallest, largest.
-const NUMBERS: [(&str, u64, u64, u64); 12] = [
+const NUMBERS: &[(&str, u64, u64, u64)] = &[
     (FAILOVER_AFTER_SECONDS, 0, 0, 24 * 3600),
     (FAILOVER_LAG_SECONDS, 0, 0, 3600),
     (MOVE_BYTES_PER_SECOND, 0, 0, 1 << 40),
@@ -100,13 +109,15 @@ const NUMBERS: [(&str, u64, u64, u64); 12] = [
 ];
 
 /// The settings that the directory reads, each with what holds when it isn't set.
-pub const KNOWN: [(&str, Option<&str>); 29] = [
+pub const KNOWN: &[(&str, Option<&str>)] = &[
+    (CATCH_ALL, None),
     (DEFAULT_DOMAIN, None),
     (FAILOVER_AFTER_SECONDS, Some("0")),
     (FAILOVER_LAG_SECONDS, Some("0")),
     (FULL_MAILBOX, Some("defer")),
     (LANGUAGE, Some("en")),
     (NETWORKS, None),
+    (ROUTES, None),
     (MOVE_BYTES_PER_SECOND, Some("0")),
     (MOVE_CUT_OVER_MS, Some("2000")),
     (MOVE_PARALLEL, Some("4")),
@@ -130,7 +141,28 @@ pub const KNOWN: [(&str, Option<&str>); 29] = [
     (RETENTION_DAYS, Some("7")),
     (SENDING_TLS, Some("opportunistic")),
     (SCRAM, Some("off")),
+    (UNKNOWN_RECIPIENTS, None),
 ];
+
+/// Settings whose values are shown to nobody.
+const SECRETS: &[&str] = &[OAUTH_CLIENT_SECRET, RELAY_PASSWORD];
+
+/// What is shown in the place of a secret.
+pub const SECRET: &str = "(secret)";
+
+/// Whether a setting's value is shown to nobody.
+pub fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name)
+}
+
+/// The value as it is shown.
+pub fn shown(name: &str, value: String) -> String {
+    if is_secret(name) { SECRET.to_owned() } else { value }
+}
+
+/// Settings that a domain can have of its own; the others are the installation's.
+pub const OF_DOMAINS: &[&str] =
+    &[CATCH_ALL, FULL_MAILBOX, LANGUAGE, PLUS_SEPARATORS, POSTMASTER, RETENTION_DAYS, UNKNOWN_RECIPIENTS];
 
 /// Days of retention when nobody says otherwise.
 const RETENTION_DAYS_DEFAULT: u32 = 7;
@@ -164,6 +196,7 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             good.then(|| value.to_owned())
                 .ok_or_else(|| names::invalid("value", "at most four of + - = . _ #, or none"))
         }
+        CATCH_ALL => names::external(value).ok_or_else(|| names::invalid("value", "it must be an address")),
         POSTMASTER => names::address(value)
             .map(|(local, domain)| format!("{local}@{domain}"))
             .ok_or_else(|| names::invalid("value", "it must be an address")),
@@ -188,10 +221,10 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let invalid = || names::invalid("value", "it must be never, opportunistic, encrypt or verify");
             good.then(|| value.to_owned()).ok_or_else(invalid)
         }
-        RELAY_HOST => {
-            let good = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"[]:.-_".contains(&b));
-            good.then(|| value.to_lowercase()).ok_or_else(|| names::invalid("value", "it must be HOST or HOST:PORT"))
+        RELAY_HOST | UNKNOWN_RECIPIENTS => {
+            host(value).ok_or_else(|| names::invalid("value", "it must be HOST or HOST:PORT"))
         }
+        ROUTES => routes(value).ok_or_else(|| names::invalid("value", "DOMAIN=HOST or DOMAIN=HOST:PORT, with spaces")),
         NETWORKS => {
             networks(value).ok_or_else(|| names::invalid("value", "networks such as 192.0.2.0/24, with spaces"))
         }
@@ -214,6 +247,24 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
     }
 }
 
+/// A host with or without a port, in small letters.
+fn host(value: &str) -> Option<String> {
+    let good = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"[]:.-_".contains(&b));
+    good.then(|| value.to_ascii_lowercase())
+}
+
+/// Routes with single spaces between them; `None` when one is none.
+fn routes(value: &str) -> Option<String> {
+    let route = |route: &str| {
+        let (domain, hop) = route.split_once('=')?;
+        let name = names::domain(domain.strip_prefix('.').unwrap_or(domain))?;
+        let dot = if domain.starts_with('.') { "." } else { "" };
+        Some(format!("{dot}{name}={}", host(hop)?))
+    };
+    let routes: Option<Vec<String>> = value.split_whitespace().map(route).collect();
+    routes.map(|routes| routes.join(" "))
+}
+
 /// Networks with single spaces between them; `None` when one is none.
 fn networks(value: &str) -> Option<String> {
     let good = |network: &&str| {
@@ -228,13 +279,13 @@ fn networks(value: &str) -> Option<String> {
 
 /// The smallest and the largest value of a setting that is a number.
 fn bounds(name: &str) -> Option<(u64, u64)> {
-    let own = NUMBERS.iter().find(|(known, ..)| *known == name).map(|(_, _, least, most)| (*least, *most));
+    let own = NUMBERS.iter().find(|(known, ..)| *known == name).map(|&(_, _, least, most)| (least, most));
     own.or_else(|| session_limits::limit(name).map(|limit| (limit.least, limit.most)))
 }
 
 /// All settings that have a meaning, each with what holds when it isn't set: [`KNOWN`], and the limits of sessions.
 pub fn all() -> Vec<(&'static str, Option<Cow<'static, str>>)> {
-    let known = KNOWN.into_iter().map(|(name, default)| (name, default.map(Cow::Borrowed)));
+    let known = KNOWN.iter().map(|&(name, default)| (name, default.map(Cow::Borrowed)));
     let limits = session_limits::LIMITS.iter().map(|limit| (limit.name, Some(Cow::Owned(limit.default.to_string()))));
     let mut all: Vec<_> = known.chain(limits).collect();
     all.sort_unstable_by_key(|(name, _)| *name);
@@ -259,6 +310,31 @@ impl Reader<'_> {
             return Ok(Some(found.value.value));
         }
         Ok(self.setting(Scope::System, name)?.map(|found| found.value.value))
+    }
+
+    /// The domains for which a setting holds, with its value: their own, or all of them if it is set for the system.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn domains_with(&self, name: &str) -> Result<Vec<(Domain, String)>, StorageError> {
+        let mut found = Vec::new();
+        if self.setting(Scope::System, name)?.is_none() {
+            for setting in self.domain_settings(name)? {
+                let Scope::Domain(id) = setting.scope else { continue };
+                found.extend(self.domain(id)?.map(|domain| (domain.value, setting.value)));
+            }
+            return Ok(found);
+        }
+        let mut after = String::new();
+        loop {
+            let page = self.domains(&after, PAGE_ITEMS_MAX)?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after.clone_from(&last.value.name);
+            for domain in page {
+                let value = self.setting_for(Some(&domain.value), name)?;
+                found.extend(value.map(|value| (domain.value, value)));
+            }
+        }
     }
 
     /// Days for which expunged items are kept in a domain.

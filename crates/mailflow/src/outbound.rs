@@ -19,12 +19,20 @@ pub struct OutboundSettings {
     pub own_name: String,
     /// Where all mail for others goes, instead of to their mail exchangers.
     pub relay: Option<NextHop>,
-    /// Domains with a way of their own, by name in lower case.
+    /// Domains with a way of their own, by name in lower case; `.domain` is every name below it.
     pub routes: BTreeMap<String, NextHop>,
     /// Hosts that may send to anybody without logging in.
     pub networks: Vec<Network>,
     /// The times of the queue.
     pub times: Times,
+}
+
+impl OutboundSettings {
+    /// The way to a domain, if it has one of its own: that of its name, or of the longest one above it.
+    fn route(&self, domain: &str) -> Option<&NextHop> {
+        let above = domain.match_indices('.').filter_map(|(at, _)| self.routes.get(&domain[at..]));
+        self.routes.get(domain).into_iter().chain(above).next()
+    }
 }
 
 /// See the module.
@@ -64,7 +72,7 @@ impl Outbound {
         let (_, domain) = address.rsplit_once('@')?;
         let domain = ascii_domain(domain)?;
         let settings = self.settings.borrow();
-        let hop = settings.routes.get(&domain).or(settings.relay.as_ref());
+        let hop = settings.route(&domain).or(settings.relay.as_ref());
         Some(hop.cloned().map_or(Destination::Domain(domain), Destination::Host))
     }
 

@@ -61,6 +61,12 @@ pub struct Entry {
     /// Suspended: no log-in, no mail.
     #[serde(default, skip_serializing_if = "is_false")]
     pub suspended: bool,
+    /// Addresses, here or elsewhere, that its mail goes to as well. Rising; a group has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forward_to: Vec<String>,
+    /// Whether its mail goes there only, and not to the account.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forward_only: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -298,6 +304,28 @@ pub struct Setting {
     pub name: String,
     /// Its value.
     pub value: String,
+}
+
+/// A change of a setting, as administrators look back on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingChange {
+    /// Rising, and never given out twice.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who, for people; empty when nobody knows.
+    pub by: String,
+    /// What the setting is about.
+    pub scope: Scope,
+    /// Its name.
+    pub name: String,
+    /// What was set before; `None` when nothing was. Of a secret, [`crate::settings::SECRET`].
+    pub before: Option<String>,
+    /// What is set now; the same holds for it.
+    pub after: Option<String>,
+    /// The change that this one undid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<u64>,
 }
 
 /// A counter that must never go back: the last number that was given out.

@@ -13,7 +13,7 @@ use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{DomainId, InstallationId, Modseq};
 
 use crate::index::{self, number};
-use crate::model::{Address, Counter, Domain, Entry, Group, Scope, Setting, SharedMailbox, User};
+use crate::model::{Address, Counter, Domain, Entry, Group, Scope, Setting, SettingChange, SharedMailbox, User};
 use crate::row::{Change, Changes, Content, Cursor, Head, RowKind};
 use crate::{StorageError, names, row};
 
@@ -45,6 +45,11 @@ impl AnyEntry {
             AnyEntry::Group(group) => &group.entry,
             AnyEntry::Shared(shared) => &shared.entry,
         }
+    }
+
+    /// Whether mail is kept for it; a group only leads to others.
+    pub fn has_account(&self) -> bool {
+        !matches!(self, AnyEntry::Group(_))
     }
 
     /// Which of them.
@@ -188,6 +193,44 @@ impl<'c> Reader<'c> {
     /// A setting's value in exactly this scope.
     pub fn setting(&self, scope: Scope, name: &str) -> Result<Option<Versioned<Setting>>, StorageError> {
         self.row(&row::setting_key(scope, name))
+    }
+
+    /// The changes of settings that are looked back on, oldest first; there are few.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn setting_changes(&self) -> Result<Vec<SettingChange>, StorageError> {
+        let sql = "SELECT row_key, content FROM dir_row WHERE kind = $1 AND content IS NOT NULL";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let kind = RowKind::SettingChange;
+        let rows = statement.query_map(params![kind as u16], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = rows.collect::<Result<Vec<(String, String)>, _>>()?;
+        let changes = rows.iter().map(|(key, content)| index::read(kind, key, content));
+        let mut changes: Vec<SettingChange> = changes.collect::<Result<_, _>>()?;
+        changes.sort_unstable_by_key(|change| change.number);
+        Ok(changes)
+    }
+
+    /// One of them.
+    pub(crate) fn setting_change(&self, number: u64) -> Result<Option<SettingChange>, StorageError> {
+        let found: Option<Versioned<SettingChange>> = self.row(&row::setting_change_key(number))?;
+        Ok(found.map(|found| found.value).filter(|change| change.number == number))
+    }
+
+    /// What domains have set under a name. Reads all settings of all domains: for what is asked rarely.
+    pub(crate) fn domain_settings(&self, name: &str) -> Result<Vec<Setting>, StorageError> {
+        let sql = "SELECT row_key, content FROM dir_row WHERE kind = $1 AND content IS NOT NULL AND row_key < 'system'";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let kind = RowKind::Setting;
+        let rows = statement.query_map(params![kind as u16], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut found = Vec::new();
+        for row in rows {
+            let (key, content): (String, String) = row?;
+            if key.split_once('/').is_some_and(|(_, found)| found == name) {
+                found.push(index::read(kind, &key, &content)?);
+            }
+        }
+        Ok(found)
     }
 
     /// The keys of a domain's own settings: few, each name once.

@@ -25,6 +25,9 @@ pub struct NewDomain {
     /// Its own settings.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// Who asks, for people.
+    #[serde(default)]
+    pub by: String,
 }
 
 /// Changes of a domain; what is `None` stays.
@@ -43,6 +46,8 @@ pub struct DomainPatch {
     pub suspended: Option<bool>,
     /// Settings to be set, or with `None` removed.
     pub settings: BTreeMap<String, Option<String>>,
+    /// Who asks, for people.
+    pub by: String,
 }
 
 /// A user to be made.
@@ -99,6 +104,10 @@ pub struct UserPatch {
     pub quota_bytes: Option<Option<u64>>,
     /// See [`crate::Entry::suspended`].
     pub suspended: Option<bool>,
+    /// See [`crate::model::Entry::forward_to`].
+    pub forward_to: Option<Vec<String>>,
+    /// See [`crate::model::Entry::forward_only`].
+    pub forward_only: Option<bool>,
 }
 
 /// A shared mailbox to be made.
@@ -133,6 +142,10 @@ pub struct SharedPatch {
     pub quota_bytes: Option<Option<u64>>,
     /// See [`crate::Entry::suspended`].
     pub suspended: Option<bool>,
+    /// See [`crate::model::Entry::forward_to`].
+    pub forward_to: Option<Vec<String>>,
+    /// See [`crate::model::Entry::forward_only`].
+    pub forward_only: Option<bool>,
 }
 
 /// A group to be made.

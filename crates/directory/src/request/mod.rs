@@ -266,6 +266,17 @@ pub enum Request {
         name: String,
         /// Its value.
         value: Option<String>,
+        /// Who asks, for people.
+        #[serde(default)]
+        by: String,
+    },
+    /// Sets a setting back to what it was before one of its changes.
+    RevertSetting {
+        /// [`crate::model::SettingChange::number`]
+        change: u64,
+        /// Who asks, for people.
+        #[serde(default)]
+        by: String,
     },
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn create(write: &mut Write<'_>, new: &NewDomain) -> Result<DomainId,
     let domain = checked(write, domain)?;
     write.put(&domain)?;
     for (name, value) in &new.settings {
-        super::setting::put(write, Scope::Domain(domain.id), name, Some(value))?;
+        super::setting::put(write, Scope::Domain(domain.id), name, Some(value), &new.by)?;
     }
     Ok(domain.id)
 }
@@ -37,7 +37,7 @@ pub(crate) fn set(
     patch: &DomainPatch,
 ) -> Result<(), RequestError> {
     let mut domain = found(write.reader.domain(id)?, "domain", id, expect)?;
-    let DomainPatch { name, aliases, description, servers, suspended, settings } = patch.clone();
+    let DomainPatch { name, aliases, description, servers, suspended, settings, by } = patch.clone();
     domain.name = name.unwrap_or(domain.name);
     domain.aliases = aliases.unwrap_or(domain.aliases);
     domain.description = description.unwrap_or(domain.description);
@@ -46,7 +46,7 @@ pub(crate) fn set(
     let domain = checked(write, domain)?;
     write.put(&domain)?;
     for (name, value) in &settings {
-        super::setting::put(write, Scope::Domain(id), name, value.as_deref())?;
+        super::setting::put(write, Scope::Domain(id), name, value.as_deref(), &by)?;
     }
     Ok(())
 }

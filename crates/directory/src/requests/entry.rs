@@ -11,7 +11,7 @@ use crate::read::AnyEntry;
 use crate::request::{NewShared, NewUser, SharedPatch, UserPatch};
 use crate::row::{self, Content, RowKind};
 use crate::write::Write;
-use crate::{ADDRESSES_PER_ENTRY_MAX, RequestError};
+use crate::{ADDRESSES_PER_ENTRY_MAX, FORWARDS_MAX, RequestError};
 
 /// The epoch of a new account.
 pub(crate) const FIRST_EPOCH: Epoch = Epoch(1);
@@ -47,8 +47,9 @@ pub(crate) fn set_user(
     patch: &UserPatch,
 ) -> Result<(), RequestError> {
     let mut user = found(write.reader.user(id)?, "user", id, expect)?;
-    let UserPatch { address, aliases, login, display_name, password_hash, scram, admin, quota_bytes, suspended } =
-        patch.clone();
+    let UserPatch { address, aliases, login, display_name, password_hash, scram, .. } = patch.clone();
+    let UserPatch { admin, quota_bytes, suspended, forward_only, .. } = *patch;
+    change_forward(&mut user.entry, patch.forward_to.as_deref(), forward_only)?;
     change_entry(write, &mut user.entry, address, aliases, display_name, suspended)?;
     user.login = login.unwrap_or(user.login);
     if let Some(hash) = password_hash {
@@ -86,8 +87,10 @@ pub(crate) fn set_shared(
     patch: &SharedPatch,
 ) -> Result<(), RequestError> {
     let mut shared = found(write.reader.shared(id)?, "shared mailbox", id, expect)?;
-    let SharedPatch { address, aliases, display_name, quota_bytes, suspended } = patch.clone();
+    let SharedPatch { address, aliases, display_name, .. } = patch.clone();
+    let SharedPatch { quota_bytes, suspended, forward_only, .. } = *patch;
     change_entry(write, &mut shared.entry, address, aliases, display_name, suspended)?;
+    change_forward(&mut shared.entry, patch.forward_to.as_deref(), forward_only)?;
     shared.quota_bytes = quota_bytes.unwrap_or(shared.quota_bytes);
     check_addresses(write, &shared.entry)?;
     Ok(write.put(&shared)?)
@@ -153,7 +156,9 @@ pub(crate) fn new_entry(
     let address = read_address(write, "address", address)?;
     let aliases = read_aliases(write, aliases, &address)?;
     let display_name = names::display("display_name", display_name)?;
-    Ok(Entry { id, address, aliases, display_name, suspended: false, created_at: write.now })
+    let (forward_to, forward_only) = (Vec::new(), false);
+    let created_at = write.now;
+    Ok(Entry { id, address, aliases, display_name, suspended: false, forward_to, forward_only, created_at })
 }
 
 pub(crate) fn change_entry(
@@ -175,6 +180,25 @@ pub(crate) fn change_entry(
         entry.display_name = names::display("display_name", &display_name)?;
     }
     entry.suspended = suspended.unwrap_or(entry.suspended);
+    Ok(())
+}
+
+/// Addresses that mail is sent on to need not exist: what doesn't is told to the administrator by a check, and the
+/// account gets its mail then.
+fn change_forward(entry: &mut Entry, to: Option<&[String]>, only: Option<bool>) -> Result<(), RequestError> {
+    if let Some(to) = to {
+        if to.len() > FORWARDS_MAX {
+            return Err(RequestError::Limit { what: "addresses that mail is sent on to", limit: FORWARDS_MAX });
+        }
+        let read = |text: &String| {
+            names::external(text).ok_or_else(|| invalid("forward_to", format!("“{text}” is not an address")))
+        };
+        let mut to = to.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        to.sort_unstable();
+        to.dedup();
+        entry.forward_to = to;
+    }
+    entry.forward_only = only.unwrap_or(entry.forward_only) && !entry.forward_to.is_empty();
     Ok(())
 }
 

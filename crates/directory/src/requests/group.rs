@@ -106,15 +106,9 @@ fn check_member(write: &Write<'_>, group: &Group, member: &Member) -> Result<(),
 fn normalized(member: &Member) -> Result<Member, RequestError> {
     match member {
         Member::Local(id) => Ok(Member::Local(*id)),
-        // The local part of somebody else's address keeps its case (RFC 5321 section 2.4).
         Member::External(address) => {
-            let (local, domain) =
-                address.trim().rsplit_once('@').ok_or_else(|| invalid("members", "an address has an @ in it"))?;
-            let good = names::local_part(local).is_some();
-            match names::domain(domain) {
-                Some(domain) if good => Ok(Member::External(format!("{local}@{domain}"))),
-                _ => Err(invalid("members", format!("“{address}” is not an address"))),
-            }
+            let not_one = || invalid("members", format!("“{address}” is not an address"));
+            names::external(address).map(Member::External).ok_or_else(not_one)
         }
     }
 }

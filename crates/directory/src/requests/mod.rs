@@ -42,9 +42,10 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         }
         Request::SetServer { id, expect, patch } => server::set(write, *id, *expect, patch).map(|()| None),
         Request::DeleteServer { id, expect } => server::delete(write, *id, *expect).map(|()| None),
-        Request::PutSetting { scope, name, value } => {
-            setting::put(write, *scope, name, value.as_deref()).map(|()| None)
+        Request::PutSetting { scope, name, value, by } => {
+            setting::put(write, *scope, name, value.as_deref(), by).map(|()| None)
         }
+        Request::RevertSetting { change, by } => setting::revert(write, *change, by).map(|()| None),
         Request::BeginJob(new) => job::begin(write, new).map(|id| Some(Created::Job(id))),
         Request::MoveBack { accounts, what, by } => {
             job::move_back(write, accounts, what, by).map(|id| Some(Created::Job(id)))

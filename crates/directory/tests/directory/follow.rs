@@ -192,6 +192,7 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
             scope: domain.map_or(Scope::System, |id| Scope::Domain(DomainId(u64::from(id) + 1))),
             name: "x-test".into(),
             value: value.map(|value| value.to_string()),
+            by: "root".into(),
         },
         _ => return None,
     })

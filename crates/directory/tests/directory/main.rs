@@ -2,6 +2,7 @@
 
 mod common;
 mod follow;
+mod forwards;
 mod leaving;
 mod log_in_and_route;
 mod many;
@@ -9,5 +10,6 @@ mod move_calls;
 mod move_steps;
 mod moves;
 mod names;
+mod settings;
 mod shares;
 mod standby;

@@ -28,6 +28,8 @@ fn entry(id: u64, local: &str, alias: &str) -> Entry {
         aliases: vec![address(alias)],
         display_name: String::new(),
         suspended: false,
+        forward_to: vec![],
+        forward_only: false,
         created_at: Timestamp(0),
     }
 }

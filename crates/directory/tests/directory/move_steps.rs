@@ -186,6 +186,7 @@ pub fn request(main: &mut Main, step: &MoveStep) -> Option<Request> {
             scope: Scope::System,
             name: settings::MOVE_ROLLBACK_HOURS.into(),
             value: Some(hours.to_string()),
+            by: "root".into(),
         },
         MoveStep::ServerStandby { server, by } => {
             let standby = by.map(|by| ServerStandby { server: at(by), durability: Durability::One });

@@ -28,6 +28,8 @@ pub(super) struct SharedBody {
     #[serde(deserialize_with = "present")]
     quota_bytes: Option<Option<u64>>,
     suspended: Option<bool>,
+    forward_to: Option<Vec<String>>,
+    forward_only: Option<bool>,
     server: Option<String>,
 }
 
@@ -153,6 +155,8 @@ pub(super) async fn set(
         display_name: body.display_name,
         quota_bytes: body.quota_bytes,
         suspended: body.suspended,
+        forward_to: body.forward_to,
+        forward_only: body.forward_only,
     };
     let done = state.write(Request::SetShared { id, expect, patch }, params.dry_run).await?;
     if let Some(bytes_max) = body.quota_bytes

@@ -10,7 +10,7 @@ use sterna_directory::request::{DomainPatch, NewDomain};
 use sterna_directory::{Created, Request, settings};
 
 use super::doors::AdminState;
-use super::input::{Body, IfMatch, Params};
+use super::input::{Body, By, IfMatch, Params};
 use super::problem::Problem;
 use super::view::{DomainView, Page, Resource};
 use super::{resolve, view};
@@ -75,6 +75,7 @@ pub(super) async fn get(
 pub(super) async fn create(
     State(state): State<AdminState>,
     params: Params,
+    By(by): By,
     Body(body): Body<DomainBody>,
 ) -> Result<Response, Problem> {
     let settings = body.settings().into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
@@ -86,6 +87,7 @@ pub(super) async fn create(
         description: body.description.unwrap_or_default(),
         servers,
         settings,
+        by,
     };
     let done = state.write(Request::CreateDomain(new), params.dry_run).await?;
     match done.created {
@@ -102,6 +104,7 @@ pub(super) async fn set(
     Path(domain): Path<String>,
     params: Params,
     IfMatch(expect): IfMatch,
+    By(by): By,
     Body(body): Body<DomainBody>,
 ) -> Result<Resource<DomainView>, Problem> {
     let settings = body.settings();
@@ -121,6 +124,7 @@ pub(super) async fn set(
         servers,
         suspended: body.suspended,
         settings,
+        by,
     };
     let done = state.write(Request::SetDomain { id, expect, patch }, params.dry_run).await?;
     Ok(get(State(state), Path(id.to_string())).await?.changed(done.changed))

@@ -40,6 +40,8 @@ pub(super) struct Params {
     pub limit: Option<usize>,
     /// Only what is in this domain.
     pub domain: Option<String>,
+    /// Only what is about this.
+    pub name: Option<String>,
     /// Only what is on this server.
     pub server: Option<String>,
     /// Only copies that are there for this: “kept” or “standby”.

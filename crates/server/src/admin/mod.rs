@@ -94,6 +94,7 @@ pub fn router(state: AdminState) -> Router {
             get(copies::list_standby).put(copies::put_all).delete(copies::delete_all),
         )
         .route("/api/v1/settings", get(settings::list))
+        .route("/api/v1/setting-changes", get(settings::history).post(settings::revert))
         .route("/api/v1/settings/{setting}", get(settings::get).patch(settings::set))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::issue))
         .route("/api/v1/tokens/{token}", delete(tokens::revoke))

@@ -65,6 +65,13 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request can't be read", detail, remedy)
     }
 
+    /// Domains can't have this setting of their own.
+    pub fn not_of_domains(name: &str) -> Self {
+        let detail = format!("“{name}” holds for the whole installation; no domain has its own");
+        let remedy = "Set it without a domain, or list what domains can have (sterna config list --domain DOMAIN).";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-of-domains", "A domain can't have it", detail, remedy)
+    }
+
     /// There is none of these.
     pub fn no_such(what: &'static str, id: &str) -> Self {
         RequestError::NoSuch { what, id: id.to_owned() }.into()
@@ -79,6 +86,8 @@ impl From<RequestError> for Problem {
             RequestError::Taken { .. } => (StatusCode::CONFLICT, "The name is taken"),
             RequestError::NoSuch { .. } => (StatusCode::NOT_FOUND, "It doesn't exist"),
             RequestError::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "It was changed meanwhile"),
+            RequestError::ChangedAgain { .. } => (StatusCode::CONFLICT, "It was changed again since"),
+            RequestError::SecretNotKept { .. } => (StatusCode::CONFLICT, "The former value is not known"),
             RequestError::Moved { .. } => (StatusCode::CONFLICT, "The account was moved meanwhile"),
             RequestError::Moving { .. } => (StatusCode::CONFLICT, "The account is moving"),
             RequestError::WrongPhase { .. } => (StatusCode::CONFLICT, "The move is at another step"),

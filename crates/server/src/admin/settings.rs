@@ -1,18 +1,19 @@
-//! `/api/v1/settings`: what holds for the whole installation where a domain doesn't say otherwise.
+//! `/api/v1/settings`: what holds for the whole installation, and what domains have of their own; and how it changed.
 
 use std::borrow::Cow;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use sterna_directory::model::Scope;
-use sterna_directory::settings::all;
+use sterna_directory::model::{Domain, Scope, SettingChange};
+use sterna_directory::settings::{OF_DOMAINS, all, shown};
 use sterna_directory::{Reader, Request, StorageError};
 
 use super::doors::AdminState;
-use super::input::{Body, Params};
+use super::input::{Body, By, Params};
 use super::problem::Problem;
-use super::view::{Page, Resource};
+use super::resolve;
+use super::view::{Page, Resource, time};
 
 /// One setting.
 #[derive(Serialize)]
@@ -20,33 +21,71 @@ pub(super) struct SettingView {
     name: &'static str,
     /// What holds.
     value: Option<String>,
+    /// Who says so: “domain”, “system”, or “default”.
+    from: &'static str,
     /// What holds when nobody sets it.
     default: Option<Cow<'static, str>>,
 }
 
-/// The body of PATCH; null goes back to the default.
+/// The body of PATCH; null goes back to what holds without it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingBody {
     value: Option<String>,
 }
 
-fn view(
-    reader: &Reader<'_>,
-    (name, default): (&'static str, Option<Cow<'static, str>>),
-) -> Result<SettingView, StorageError> {
-    let set = reader.setting(Scope::System, name)?.map(|found| found.value.value);
-    // As it is typed: an empty text on the command line means something else.
-    let set = set.map(|value| if value.is_empty() { "none".to_owned() } else { value });
-    Ok(SettingView { name, value: set.or_else(|| default.as_deref().map(str::to_owned)), default })
+/// One change of a setting.
+#[derive(Serialize)]
+pub(super) struct ChangeView {
+    change: u64,
+    at: String,
+    by: String,
+    /// The domain; null for the installation.
+    domain: Option<String>,
+    name: String,
+    before: Option<String>,
+    after: Option<String>,
+    /// The change that this one undid.
+    reverts: Option<u64>,
 }
 
-fn known(name: &str) -> Result<(&'static str, Option<Cow<'static, str>>), Problem> {
+type Known = (&'static str, Option<Cow<'static, str>>);
+
+fn view(reader: &Reader<'_>, domain: Option<&Domain>, (name, default): Known) -> Result<SettingView, StorageError> {
+    let set = |scope| Ok::<_, StorageError>(reader.setting(scope, name)?.map(|found| found.value.value));
+    let own = domain.map(|domain| set(Scope::Domain(domain.id))).transpose()?.flatten();
+    let (set, from) = match own {
+        Some(own) => (Some(own), "domain"),
+        None => match set(Scope::System)? {
+            Some(set) => (Some(set), "system"),
+            None => (None, "default"),
+        },
+    };
+    let value = set.map(|value| as_typed(name, value)).or_else(|| default.as_deref().map(str::to_owned));
+    Ok(SettingView { name, value, from, default })
+}
+
+/// An empty text on the command line means something else.
+fn as_typed(name: &str, value: String) -> String {
+    if value.is_empty() { "none".to_owned() } else { shown(name, value) }
+}
+
+fn known(name: &str) -> Result<Known, Problem> {
     all().into_iter().find(|(known, _)| *known == name).ok_or_else(|| Problem::no_such("setting", name))
 }
 
-pub(super) async fn list(State(state): State<AdminState>) -> Result<Json<Page<SettingView>>, Problem> {
-    let read = |reader: &Reader<'_>| all().into_iter().map(|known| view(reader, known)).collect::<Result<_, _>>();
+/// The domain that is asked about, if one is.
+fn domain(reader: &Reader<'_>, name: Option<&str>) -> Result<Option<Domain>, Problem> {
+    Ok(name.map(|name| resolve::domain(reader, name)).transpose()?.map(|found| found.value))
+}
+
+pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Page<SettingView>>, Problem> {
+    let read = move |reader: &Reader<'_>| {
+        let domain = domain(reader, params.domain.as_deref())?;
+        let meant = all().into_iter().filter(|(name, _)| domain.is_none() || OF_DOMAINS.contains(name));
+        let views = meant.map(|known| view(reader, domain.as_ref(), known));
+        Ok::<_, Problem>(views.collect::<Result<_, _>>()?)
+    };
     let items = state.directory.read(read).await?;
     Ok(Json(Page { items, next: None }))
 }
@@ -54,22 +93,92 @@ pub(super) async fn list(State(state): State<AdminState>) -> Result<Json<Page<Se
 pub(super) async fn get(
     State(state): State<AdminState>,
     Path(name): Path<String>,
+    params: Params,
 ) -> Result<Json<SettingView>, Problem> {
     let known = known(&name)?;
-    Ok(Json(state.directory.read(move |reader| view(reader, known)).await?))
+    let read = move |reader: &Reader<'_>| {
+        let domain = domain(reader, params.domain.as_deref())?;
+        Ok::<_, Problem>(view(reader, domain.as_ref(), known)?)
+    };
+    Ok(Json(state.directory.read(read).await?))
 }
 
 pub(super) async fn set(
     State(state): State<AdminState>,
     Path(name): Path<String>,
     params: Params,
+    By(by): By,
     Body(body): Body<SettingBody>,
 ) -> Result<Resource<SettingView>, Problem> {
     let known = known(&name)?;
-    let request = Request::PutSetting { scope: Scope::System, name, value: body.value };
-    let done = state.write(request, params.dry_run).await?;
-    let body = state.directory.read(move |reader| view(reader, known)).await?;
+    let asked = params.domain.clone();
+    let domain = state.directory.read(move |reader| domain(reader, asked.as_deref())).await?;
+    if domain.is_some() && !OF_DOMAINS.contains(&known.0) {
+        return Err(Problem::not_of_domains(known.0));
+    }
+    let scope = domain.as_ref().map_or(Scope::System, |domain| Scope::Domain(domain.id));
+    let done = state.write(Request::PutSetting { scope, name, value: body.value, by }, params.dry_run).await?;
+    let body = state.directory.read(move |reader| view(reader, domain.as_ref(), known)).await?;
     Ok(Resource::read(body, done.modseq).changed(done.changed))
+}
+
+/// The newest change first.
+pub(super) async fn history(
+    State(state): State<AdminState>,
+    params: Params,
+) -> Result<Json<Page<ChangeView>>, Problem> {
+    let read = move |reader: &Reader<'_>| {
+        let domain = domain(reader, params.domain.as_deref())?;
+        let before = params.after.as_deref().and_then(|after| after.parse().ok()).unwrap_or(u64::MAX);
+        let is_meant = |change: &SettingChange| {
+            change.number < before
+                && domain.as_ref().is_none_or(|domain| change.scope == Scope::Domain(domain.id))
+                && params.name.as_ref().is_none_or(|name| *name == change.name)
+        };
+        let changes = reader.setting_changes()?.into_iter().rev().filter(is_meant).take(params.limit() + 1);
+        let views = changes.map(|change| change_view(reader, change)).collect::<Result<Vec<_>, _>>()?;
+        Ok::<_, Problem>(Page::cut(views, params.limit(), |view| view.change.to_string()))
+    };
+    state.directory.read(read).await
+}
+
+fn change_view(reader: &Reader<'_>, change: SettingChange) -> Result<ChangeView, StorageError> {
+    let domain = match change.scope {
+        Scope::System => None,
+        Scope::Domain(id) => Some(reader.domain(id)?.map_or_else(|| id.to_string(), |domain| domain.value.name)),
+    };
+    let typed = |value: Option<String>| value.map(|value| as_typed(&change.name, value));
+    Ok(ChangeView {
+        change: change.number,
+        at: time(change.at),
+        by: change.by,
+        domain,
+        before: typed(change.before),
+        after: typed(change.after),
+        name: change.name,
+        reverts: change.reverts,
+    })
+}
+
+/// The body of POST: which change to undo.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RevertBody {
+    revert: u64,
+}
+
+pub(super) async fn revert(
+    State(state): State<AdminState>,
+    params: Params,
+    By(by): By,
+    Body(body): Body<RevertBody>,
+) -> Result<Resource<Option<ChangeView>>, Problem> {
+    let change = body.revert;
+    let done = state.write(Request::RevertSetting { change, by }, params.dry_run).await?;
+    let read =
+        |reader: &Reader<'_>| reader.setting_changes()?.pop().map(|change| change_view(reader, change)).transpose();
+    let made = if params.dry_run || !done.changed { None } else { state.directory.read(read).await? };
+    Ok(Resource::read(made, done.modseq).changed(done.changed))
 }
 
 #[cfg(test)]

@@ -234,6 +234,7 @@ fn code(result: Result<Answer, CliError>) -> (u16, String) {
     }
 }
 
+mod config;
 mod moving;
 
 #[tokio::test]

@@ -41,6 +41,8 @@ pub(super) struct UserBody {
     #[serde(deserialize_with = "present")]
     quota_bytes: Option<Option<u64>>,
     suspended: Option<bool>,
+    forward_to: Option<Vec<String>>,
+    forward_only: Option<bool>,
     /// Where a new account is made, by name or id; by policy when it isn't there.
     server: Option<String>,
 }
@@ -169,6 +171,8 @@ pub(super) async fn set(
         admin: body.admin,
         quota_bytes: body.quota_bytes,
         suspended: body.suspended,
+        forward_to: body.forward_to,
+        forward_only: body.forward_only,
     };
     let done = state.write(Request::SetUser { id, expect, patch }, params.dry_run).await?;
     if let Some(bytes_max) = body.quota_bytes

@@ -138,6 +138,11 @@ pub(super) struct EntryView {
     pub aliases: Vec<String>,
     pub display_name: String,
     pub suspended: bool,
+    /// Where the mail goes besides, or instead; not of groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_to: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_only: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +183,8 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
         aliases: common.aliases.iter().map(text).collect::<Result<_, _>>()?,
         display_name: common.display_name.clone(),
         suspended: common.suspended,
+        forward_to: any.has_account().then(|| common.forward_to.clone()),
+        forward_only: any.has_account().then_some(common.forward_only),
         login: None,
         admin: None,
         has_password: None,

@@ -124,6 +124,12 @@ pub struct AccountOptions {
     /// The most the mailbox may hold: bytes, with k, M, G or T; or none
     #[arg(long, value_name = "SIZE", value_parser = quota)]
     quota: Option<Quota>,
+    /// An address that the mail is sent on to (repeatable; replaces all, '' removes all)
+    #[arg(long = "forward", value_name = "ADDRESS")]
+    forward_to: Vec<String>,
+    /// Whether the mail is sent on without a copy for the mailbox
+    #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
+    forward_only: Option<bool>,
 }
 
 /// `None` is no limit. A type of its own, because clap takes `Option<Option<T>>` for an optional value.
@@ -135,6 +141,8 @@ impl AccountOptions {
         Fields::default()
             .add("display_name", self.name.as_deref())
             .list("aliases", &self.aliases)
+            .list("forward_to", &self.forward_to)
+            .add("forward_only", self.forward_only)
             .add("quota_bytes", quota)
     }
 }

@@ -6,6 +6,7 @@ mod acl;
 pub mod args;
 mod aside;
 pub mod client;
+mod config;
 mod domain;
 pub mod exit;
 mod generate;
@@ -21,7 +22,6 @@ mod resource;
 mod search;
 mod server;
 mod server_work;
-mod setting;
 mod status;
 mod user;
 
@@ -159,9 +159,9 @@ pub enum ClientCommand {
     /// Look at the search indexes of this server's accounts, make them again
     #[command(subcommand)]
     Search(search::SearchCommand),
-    /// Look at and change what holds for the whole installation
-    #[command(subcommand)]
-    Setting(setting::SettingCommand),
+    /// Look at and change the settings of the whole installation or of a domain
+    #[command(subcommand, alias = "setting")]
+    Config(config::ConfigCommand),
     /// Print a completion script for a shell
     Completion {
         /// Which shell
@@ -188,7 +188,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Job(command) => job::run(&session, global, command).await,
         ClientCommand::Queue(command) => queue::run(&session, command).await,
         ClientCommand::Search(command) => search::run(&session, global, command).await,
-        ClientCommand::Setting(command) => setting::run(&session, command).await,
+        ClientCommand::Config(command) => config::run(&session, command).await,
         ClientCommand::Completion { shell } => generate::completion(shell),
         ClientCommand::Man { folder } => generate::man(&folder),
     };

@@ -120,11 +120,22 @@ impl<'a> Session<'a> {
 
     /// Changes a resource and prints it.
     pub async fn set(&self, segments: &[&str], body: Map<String, Value>, args: &WriteArgs) -> Result<Exit, CliError> {
+        self.set_with(segments, &[], body, args).await
+    }
+
+    /// Changes a resource that parameters say more of, and prints it.
+    pub async fn set_with(
+        &self,
+        segments: &[&str],
+        parameters: &[(&str, Option<&str>)],
+        body: Map<String, Value>,
+        args: &WriteArgs,
+    ) -> Result<Exit, CliError> {
         if body.is_empty() {
             return Err(CliError::Usage("nothing to set: name at least one option (see --help)".to_owned()));
         }
-        let path = path(segments, &[args.parameter()]);
-        let answer = self.client.send(Method::PATCH, &path, Some(&Value::Object(body))).await?;
+        let parameters = [parameters, &[args.parameter()]].concat();
+        let answer = self.client.send(Method::PATCH, &path(segments, &parameters), Some(&Value::Object(body))).await?;
         self.written(&answer, args)
     }
 

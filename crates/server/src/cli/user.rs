@@ -96,6 +96,12 @@ pub struct UserOptions {
     /// The most the mailbox may hold: bytes, with k, M, G or T; or none
     #[arg(long, value_name = "SIZE", value_parser = quota)]
     quota: Option<Quota>,
+    /// An address that the mail is sent on to (repeatable; replaces all, '' removes all)
+    #[arg(long = "forward", value_name = "ADDRESS")]
+    forward_to: Vec<String>,
+    /// Whether the mail is sent on without a copy for the mailbox
+    #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
+    forward_only: Option<bool>,
     /// Take the password from the first line of a file; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["no_password", "password_hash"])]
     password_file: Option<PathBuf>,
@@ -118,6 +124,8 @@ impl UserOptions {
             .list("aliases", &self.aliases)
             .clearable("login", self.login.as_deref())
             .add("admin", self.admin)
+            .list("forward_to", &self.forward_to)
+            .add("forward_only", self.forward_only)
             .add("quota_bytes", quota)
             .add("password_hash", self.password_hash.as_deref())
             .add("password", self.no_password.then_some(Value::Null))

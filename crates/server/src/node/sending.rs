@@ -121,7 +121,7 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
         outbound: OutboundSettings {
             own_name: own_name.clone(),
             relay,
-            routes: BTreeMap::new(),
+            routes: routes(reader)?,
             networks: networks.split_whitespace().filter_map(|network| network.parse().ok()).collect(),
             times,
         },
@@ -132,6 +132,23 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
             tries_per_destination_most: count(settings::QUEUE_PARALLEL_PER_DESTINATION)?,
         },
     })
+}
+
+/// The ways of domains elsewhere, and those to the other half of domains of ours.
+fn routes(reader: &Reader<'_>) -> Result<BTreeMap<String, NextHop>, StorageError> {
+    let set = reader.setting_for(None, settings::ROUTES)?.unwrap_or_default();
+    let parsed = set.split_whitespace().filter_map(|route| {
+        let (domain, hop) = route.split_once('=')?;
+        Some((domain.to_owned(), hop.parse().ok()?))
+    });
+    let mut routes: BTreeMap<String, NextHop> = parsed.collect();
+    for (domain, hop) in reader.domains_with(settings::UNKNOWN_RECIPIENTS)? {
+        let Ok(hop) = hop.parse::<NextHop>() else { continue };
+        for name in std::iter::once(domain.name).chain(domain.aliases) {
+            routes.insert(name, hop.clone());
+        }
+    }
+    Ok(routes)
 }
 
 fn tls(setting: Option<&str>) -> TlsPolicy {
