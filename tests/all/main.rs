@@ -2,6 +2,7 @@
 
 mod addresses;
 mod alike;
+mod authentication;
 mod cli;
 mod clients;
 mod corpus;

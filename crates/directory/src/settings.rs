@@ -69,6 +69,14 @@ pub const CATCH_ALL: &str = "catch-all";
 /// The server (`host` or `host:port`) that has the addresses of a domain that don't exist here: a domain that is split
 /// between two systems. [`CATCH_ALL`] comes first.
 pub const UNKNOWN_RECIPIENTS: &str = "unknown-recipients";
+/// What DMARC is for: "enforce" (refuse and quarantine what the author's domain wants refused and quarantined), "mark"
+/// (write the results into messages only), "off" (verify nothing); "enforce" when not set.
+pub const DMARC: &str = "mail.dmarc";
+/// The name under which results of verification are written; that of the node in the mail world when not set. With
+/// several edges it should be set, so that each takes out what is forged in the name of another.
+pub const AUTHSERV_ID: &str = "mail.authserv-id";
+/// Domains, separated by spaces, that are believed when they seal that they changed a message (ARC); none when not set.
+pub const ARC_TRUSTED: &str = "mail.arc-trusted";
 /// Where all mail for others goes (`host` or `host:port`), instead of to their mail exchangers.
 pub const RELAY_HOST: &str = "relay.host";
 /// As whom to log in there.
@@ -110,8 +118,11 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
 
 /// The settings that the directory reads, each with what holds when it isn't set.
 pub const KNOWN: &[(&str, Option<&str>)] = &[
+    (ARC_TRUSTED, None),
+    (AUTHSERV_ID, None),
     (CATCH_ALL, None),
     (DEFAULT_DOMAIN, None),
+    (DMARC, Some("enforce")),
     (FAILOVER_AFTER_SECONDS, Some("0")),
     (FAILOVER_LAG_SECONDS, Some("0")),
     (FULL_MAILBOX, Some("defer")),
@@ -215,6 +226,16 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = is_url && value.bytes().all(|byte| byte.is_ascii_graphic());
             good.then(|| value.to_owned())
                 .ok_or_else(|| names::invalid("value", "it must begin with https:// or http://"))
+        }
+        DMARC => {
+            let good = matches!(value, "enforce" | "mark" | "off");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be enforce, mark or off"))
+        }
+        AUTHSERV_ID => names::domain(value).ok_or_else(|| names::invalid("value", "it must be a domain name")),
+        ARC_TRUSTED => {
+            let domains: Option<Vec<String>> = value.split_whitespace().map(names::domain).collect();
+            let invalid = || names::invalid("value", "it must be domain names, with spaces");
+            domains.map(|domains| domains.join(" ")).ok_or_else(invalid)
         }
         RELAY_TLS | SENDING_TLS => {
             let good = matches!(value, "never" | "opportunistic" | "encrypt" | "verify");

@@ -10,6 +10,7 @@
 //! It never acknowledges what is not durable, and never lets one account's failure touch another's. It knows no
 //! engine, no directory and no wire.
 
+pub mod auth;
 mod deliverer;
 mod delivery;
 pub mod dsn;

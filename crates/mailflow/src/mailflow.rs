@@ -8,6 +8,7 @@ use sterna_account::service::{Envelope, InboundProtocol, Message, Reception, Rec
 use sterna_base::{AccountId, BlobHash, Clock, OperationId};
 use tokio::task::JoinSet;
 
+use crate::auth::Gate;
 use crate::deliverer::Deliverer;
 use crate::delivery::Keep;
 use crate::outbound::Outbound;
@@ -24,6 +25,7 @@ pub struct Mailflow {
     repeats: Repeats,
     deliverer: Arc<Deliverer>,
     waiting: Option<Waiting>,
+    gate: Option<Gate>,
 }
 
 impl Mailflow {
@@ -35,12 +37,28 @@ impl Mailflow {
         clock: Arc<dyn Clock>,
         repeats: Repeats,
     ) -> Self {
-        Mailflow { recipients, clock, repeats, deliverer, waiting: None }
+        Mailflow { recipients, clock, repeats, deliverer, waiting: None, gate: None }
     }
 
     /// With a queue for mail to other servers, and to accounts that can't be reached.
     pub fn with_queue(self, queue: Arc<Queue>, outbound: Arc<Outbound>) -> Self {
         Mailflow { waiting: Some(Waiting { queue, outbound }), ..self }
+    }
+
+    /// With a look at what comes from other servers.
+    pub fn with_gate(self, gate: Gate) -> Self {
+        Mailflow { gate: Some(gate), ..self }
+    }
+
+    /// The message as it is delivered, and where to. Users have logged in, trusted hosts are trusted, and who hands in
+    /// by LMTP has looked already.
+    async fn examine(&self, envelope: &Envelope, message: Message) -> Result<(Message, Keep), Refusal> {
+        match &self.gate {
+            Some(gate) if envelope.sender.protocol == InboundProtocol::Smtp && !self.may_relay(&envelope.sender) => {
+                gate.examine(envelope, message).await
+            }
+            _ => Ok((message, Keep::Inbox)),
+        }
     }
 
     fn may_relay(&self, sender: &Sender) -> bool {
@@ -142,12 +160,16 @@ impl Reception for Mailflow {
     }
 
     async fn deliver(&self, envelope: Envelope, message: Message) -> Vec<Result<(), Refusal>> {
+        let (message, keep) = match self.examine(&envelope, message).await {
+            Ok(examined) => examined,
+            Err(refusal) => return vec![Err(refusal); envelope.recipients.len()],
+        };
         let key = repeats::key(&envelope);
         let now = self.clock.now();
         let remembered = |address: &str| self.repeats.transaction(key, address, now);
         let may_relay = self.may_relay(&envelope.sender);
         let (routed, transactions) = targets::resolve(&*self.recipients, &envelope, may_relay, remembered).await;
-        let (message, keep) = (Arc::new(message), Keep::Inbox);
+        let message = Arc::new(message);
         let delivered = self.deliver_to(transactions.clone(), message.clone(), keep).await;
         let mut answers: Vec<_> = routed.iter().map(|routed| targets::answer(routed, &delivered)).collect();
         if let Some(waiting) = &self.waiting {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::binary;
+use crate::dns::DnsServer;
 use crate::imap::Imap;
 use crate::smtp::Smtp;
 use crate::wait::until;
@@ -30,6 +31,9 @@ pub struct Installation {
     host: IpAddr,
     nodes: Vec<Node>,
     environment: Vec<(String, String)>,
+    nameserver: SocketAddr,
+    /// The world's DNS, which all nodes ask: there is nothing in it but what a test puts there.
+    pub dns: DnsServer,
 }
 
 /// One node, running or not.
@@ -112,7 +116,9 @@ impl Installation {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a folder: {error}"));
         let [a, b, c]: [u8; 3] = sterna_base::ids::random_bytes();
         let host = IpAddr::V4(Ipv4Addr::new(127, a | 1, b, c.clamp(1, 254)));
-        Installation { folder, host, nodes: Vec::new(), environment: Vec::new() }
+        let dns = DnsServer::start();
+        let (nodes, environment, nameserver) = (Vec::new(), Vec::new(), dns.address);
+        Installation { folder, host, nodes, environment, nameserver, dns }
     }
 
     /// A main node that is an edge too, the data servers alpha and beta, and ana on alpha, ben on beta.
@@ -125,6 +131,11 @@ impl Installation {
         installation.create_user("ana@tern.test", "alpha");
         installation.create_user("ben@tern.test", "beta");
         installation
+    }
+
+    /// Whom nodes that are set up from now on ask for DNS instead of [`Installation::dns`].
+    pub fn set_nameserver(&mut self, nameserver: SocketAddr) {
+        self.nameserver = nameserver;
     }
 
     /// The folder with the nodes' folders.
@@ -166,7 +177,7 @@ impl Installation {
         let node = Node { name: name.to_owned(), log, dir, at, wrapper: place.wrapper, process: None };
         let output = node.command(&arguments).output().unwrap_or_else(|error| panic!("sterna init: {error}"));
         if output.status.success() {
-            node.listen();
+            node.listen(self.nameserver);
             self.nodes.retain(|other| other.name != name);
             self.nodes.push(node);
         }
@@ -399,8 +410,8 @@ impl Node {
         assert!(sent.is_ok_and(|status| status.success()), "kill {name} {}", self.name);
     }
 
-    /// Writes where it listens into its configuration.
-    fn listen(&self) {
+    /// Writes where it listens, and whom it asks for DNS, into its configuration.
+    fn listen(&self, nameserver: SocketAddr) {
         let path = self.dir.join("sterna.toml");
         let text = fs::read_to_string(&path).unwrap_or_default();
         let mut table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -418,6 +429,7 @@ impl Node {
             .map(|(service, port)| ((*service).to_owned(), toml::Value::String(format!("{host}:{port}"))));
         table.insert("listen".into(), toml::Value::Table(listen.collect()));
         table.insert("plaintext_login".into(), "loopback".into());
+        table.insert("nameservers".into(), vec![nameserver.to_string()].into());
         fs::write(&path, table.to_string()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }

@@ -5,6 +5,7 @@
 pub mod binary;
 pub mod demo;
 pub mod disk;
+pub mod dns;
 pub mod dovecot;
 pub mod failpoints;
 pub mod imap;

@@ -35,6 +35,11 @@ impl Dns {
         builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         Ok(Dns(builder.build().map_err(unusable)?))
     }
+
+    /// For what asks more than [`Resolver`] has: it shares cache, servers and limits.
+    pub(crate) fn resolver(&self) -> &TokioResolver {
+        &self.0
+    }
 }
 
 fn name_server(address: SocketAddr) -> NameServerConfig {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use sterna_account::service::Reception;
 use sterna_base::session_limits::LiveSessionLimits;
 use sterna_cluster::ControlClient;
+use sterna_mailflow::auth::{Gate, Verifier};
 use sterna_mailflow::{Mailflow, Repeats};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{ClientCertificates, Listener, ListenerConfig, Protocol, Tls};
@@ -40,7 +41,8 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     prepare_spool(&spool).context("the spool folder")?;
     let repeats = Repeats::open(&parts.folder.join("repeats"), parts.clock.now()).context("the folder of repeats")?;
     let recipients = Arc::new(parts.directory.clone());
-    let mailflow = Mailflow::new(recipients, sending.deliverer, parts.clock.clone(), repeats);
+    let gate = Gate::new(Verifier::new(&sending.dns), sending.gate, spool.clone());
+    let mailflow = Mailflow::new(recipients, sending.deliverer, parts.clock.clone(), repeats).with_gate(gate);
     let reception: Arc<dyn Reception> = Arc::new(mailflow.with_queue(sending.queue, sending.outbound));
 
     let loopback = |address: SocketAddr| address.ip().is_loopback();

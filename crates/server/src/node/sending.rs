@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use sterna_base::Secret;
 use sterna_directory::{Directory, Reader, StorageError, settings};
+use sterna_mailflow::auth::{DmarcMode, GateSettings};
 use sterna_mailflow::dsn::Dsn;
 use sterna_mailflow::outbound::{Outbound, OutboundSettings};
 use sterna_mailflow::queue::{NextHop, Queue, Runner, RunnerSettings, Times};
@@ -31,6 +32,10 @@ pub struct Sending {
     pub outbound: Arc<Outbound>,
     /// The way to accounts.
     pub deliverer: Arc<Deliverer>,
+    /// Who asks DNS.
+    pub dns: Arc<Dns>,
+    /// What administrators set about mail from other servers.
+    pub gate: watch::Receiver<GateSettings>,
 }
 
 /// What the directory says about sending.
@@ -39,6 +44,7 @@ struct Settings {
     outbound: OutboundSettings,
     remote: RemoteSettings,
     runner: RunnerSettings,
+    gate: GateSettings,
 }
 
 /// Opens the queue and starts working it off.
@@ -50,27 +56,29 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let opening = folder.clone();
     let queue = tokio::task::spawn_blocking(move || Queue::open(&opening)).await?;
     let queue = queue.with_context(|| format!("the queue {} can't be opened", folder.display()))?;
-    let dns = dns(&parts.config.nameservers)?;
+    let dns = Arc::new(dns(&parts.config.nameservers)?);
     let own_name = parts.config.hostname().to_owned();
     let first = read(&parts.directory, &own_name).await.context("the settings of sending can't be read")?;
     let (outbound, outbound_settings) = watch::channel(first.outbound);
     let (remote, remote_settings) = watch::channel(first.remote);
     let (runner, runner_settings) = watch::channel(first.runner);
+    let (gate, gate_settings) = watch::channel(first.gate);
     let (directory, stop) = (parts.directory.clone(), parts.stop.clone());
     parts.tasks.spawn(keep_read(directory, own_name, stop, move |settings| {
         outbound.send_replace(settings.outbound);
         remote.send_replace(settings.remote);
         runner.send_replace(settings.runner);
+        gate.send_replace(settings.gate);
     }));
     let recipients = Arc::new(parts.directory.clone());
     let outbound = Arc::new(Outbound::new(recipients.clone(), outbound_settings));
     let deliverer = Arc::new(Deliverer::new(recipients, parts.accounts.clone()));
-    let remote = Arc::new(RemoteCarrier::new(Arc::new(dns), remote_settings));
+    let remote = Arc::new(RemoteCarrier::new(dns.clone(), remote_settings));
     let carriers = Arc::new(Carriers { accounts: deliverer.clone(), remote });
     let notifier = Arc::new(Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()));
     let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
     parts.tasks.spawn(runner.run(parts.stop.clone()));
-    Ok(Sending { queue, outbound, deliverer })
+    Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings })
 }
 
 /// A machine without a DNS configuration still takes mail in, and sends to its relay host.
@@ -117,7 +125,18 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
     let relay_tls = tls(setting(settings::RELAY_TLS)?.as_deref());
     let hops = relay.clone().map(|hop| HopSettings { hop, tls: relay_tls, credentials }).into_iter().collect();
     let count = |name| Ok::<_, StorageError>(usize::try_from(reader.number_setting(name)?).unwrap_or(usize::MAX));
+    let gate = GateSettings {
+        dmarc: match setting(settings::DMARC)?.as_deref() {
+            Some("off") => DmarcMode::Off,
+            Some("mark") => DmarcMode::Mark,
+            _ => DmarcMode::Enforce,
+        },
+        authserv_id: setting(settings::AUTHSERV_ID)?.unwrap_or_else(|| own_name.clone()),
+        own_name: own_name.clone(),
+        trusted_sealers: words(setting(settings::ARC_TRUSTED)?),
+    };
     Ok(Settings {
+        gate,
         outbound: OutboundSettings {
             own_name: own_name.clone(),
             relay,
@@ -149,6 +168,10 @@ fn routes(reader: &Reader<'_>) -> Result<BTreeMap<String, NextHop>, StorageError
         }
     }
     Ok(routes)
+}
+
+fn words(setting: Option<String>) -> Vec<String> {
+    setting.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
 fn tls(setting: Option<&str>) -> TlsPolicy {

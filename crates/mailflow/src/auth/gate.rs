@@ -1,0 +1,118 @@
+//! What comes from other servers passes here before it is delivered.
+
+use std::path::PathBuf;
+
+use sterna_account::service::{Envelope, Message, MessageBody, Refusal};
+use tokio::sync::watch;
+
+use super::policy::{self, DmarcMode};
+use super::results::{self, About};
+use super::verdict::{Disposition, Verdict};
+use super::verify::{Origin, Verifier, header_of};
+use super::{HEADER_BYTES_MAX, header};
+use crate::delivery::Keep;
+
+/// What administrators set about mail from other servers.
+#[derive(Clone, Debug, Default)]
+pub struct GateSettings {
+    /// What DMARC is for.
+    pub dmarc: DmarcMode,
+    /// The name under which results are written (`authserv-id`): fields of others that claim it are taken out.
+    pub authserv_id: String,
+    /// This host.
+    pub own_name: String,
+    /// Domains that are believed when they say that they changed a message which was its author's (ARC).
+    pub trusted_sealers: Vec<String>,
+}
+
+/// Verifies messages, writes the result into them, and decides what becomes of them.
+pub struct Gate {
+    verifier: Verifier,
+    settings: watch::Receiver<GateSettings>,
+    spool_folder: PathBuf,
+}
+
+impl Gate {
+    /// With a folder for messages that are too large for memory; it is emptied by those who start the node.
+    pub fn new(verifier: Verifier, settings: watch::Receiver<GateSettings>, spool_folder: PathBuf) -> Self {
+        Gate { verifier, settings, spool_folder }
+    }
+
+    /// The message with its results in front, and where it goes.
+    ///
+    /// # Errors
+    /// What the client is told, when its author's domain wants it refused, or when its header has no end.
+    pub async fn examine(&self, envelope: &Envelope, message: Message) -> Result<(Message, Keep), Refusal> {
+        let settings = self.settings.borrow().clone();
+        if settings.dmarc == DmarcMode::Off {
+            return Ok((message, Keep::Inbox));
+        }
+        let unreadable = |error: std::io::Error| {
+            Refusal::new(451, (4, 3, 0), "The message could not be taken in; try again later").because(error)
+        };
+        let sender = &envelope.sender;
+        let origin = Origin {
+            peer: sender.peer,
+            helo: &sender.helo,
+            mail_from: &envelope.mail_from,
+            own_name: &settings.own_name,
+        };
+        let Some(header) = header_of(&message.body).await.map_err(unreadable)? else {
+            let text = format!("The header of the message is longer than {HEADER_BYTES_MAX} bytes");
+            return Err(Refusal::new(552, (5, 3, 4), text));
+        };
+        let verdict = self.verifier.verify(&origin, &header, &message.body).await.map_err(unreadable)?;
+        let disposition = policy::disposition(&verdict, settings.dmarc, &settings.trusted_sealers);
+        log(envelope, &verdict, disposition);
+        let Disposition::Deliver(keep) = disposition else { return Err(policy::refusal(&verdict)) };
+        let about = About {
+            authserv_id: &settings.authserv_id,
+            own_name: &settings.own_name,
+            peer: sender.peer,
+            helo: &sender.helo,
+            mail_from: &envelope.mail_from,
+            disposition,
+        };
+        let fields = results::fields(&verdict, &about);
+        let new = header::with(&header, &fields, |field| !results::is_forged(field, &settings.authserv_id));
+        let message = self.replace(message, header.len(), new).await.map_err(unreadable)?;
+        Ok((message, keep))
+    }
+
+    async fn replace(&self, message: Message, old_bytes: usize, new: Vec<u8>) -> std::io::Result<Message> {
+        replace(message, old_bytes, new, self.spool_folder.clone()).await
+    }
+}
+
+/// The message with another header, made where it may block if it is large.
+pub(super) async fn replace(
+    message: Message,
+    old_bytes: usize,
+    new: Vec<u8>,
+    spool_folder: PathBuf,
+) -> std::io::Result<Message> {
+    let is_small = matches!(&message.body, MessageBody::Inline(bytes)
+        if bytes.len() + new.len() - old_bytes <= sterna_base::limits::INLINE_BLOB_BYTES_MAX);
+    if is_small {
+        return header::replace(&message, old_bytes, new, &spool_folder);
+    }
+    let replacing = move || header::replace(&message, old_bytes, new, &spool_folder);
+    tokio::task::spawn_blocking(replacing).await.map_err(std::io::Error::other)?
+}
+
+fn log(envelope: &Envelope, verdict: &Verdict, disposition: Disposition) {
+    let passed = verdict.dkim.iter().map(|dkim| format!("{}={}", dkim.domain, dkim.outcome)).collect::<Vec<_>>();
+    tracing::info!(
+        transaction = %envelope.transaction,
+        peer = %envelope.sender.peer,
+        spf = %verdict.spf.outcome,
+        spf_domain = verdict.spf.domain,
+        dkim = passed.join(" "),
+        dmarc = %verdict.dmarc.outcome,
+        dmarc_domain = verdict.dmarc.domain,
+        wish = %verdict.dmarc.wish,
+        arc = %verdict.arc.outcome,
+        ?disposition,
+        "verified"
+    );
+}

@@ -1,0 +1,119 @@
+//! Mail from other servers is verified with a real DNS, and without one.
+
+use std::time::Duration;
+
+use sterna_testkit::dns::DnsServer;
+use sterna_testkit::imap::Imap;
+use sterna_testkit::installation::{Installation, Place};
+use sterna_testkit::wait::until;
+
+const ANA: &str = "ana@tern.test";
+const ZOE: &str = "zoe@far.test";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One node that does everything, with ana.
+fn one() -> Installation {
+    let mut installation = Installation::new();
+    installation.start_main("main,edge,data", Place::default());
+    installation.admin_ok("main", &["domain", "create", "tern.test"]);
+    installation.create_user(ANA, "main");
+    installation
+}
+
+fn set(installation: &Installation, name: &str, value: &str) {
+    installation.admin_ok("main", &["setting", "set", name, value]);
+}
+
+fn mail(header: &str, subject: &str) -> Vec<u8> {
+    format!("{header}From: Zoe <{ZOE}>\r\nTo: {ANA}\r\nSubject: {subject}\r\n\r\nThe terns are back.\r\n").into_bytes()
+}
+
+/// The reply to a message that a stranger hands in.
+fn hand_in(installation: &Installation, from: &str, message: &[u8]) -> String {
+    installation.node("main").at.smtp().unwrap().deliver(from, &[ANA], message).unwrap()
+}
+
+/// The texts of a mailbox.
+fn texts(imap: &mut Imap, mailbox: &str) -> Vec<String> {
+    imap.command(&format!("SELECT {mailbox}")).unwrap();
+    let answer = imap.command("UID SEARCH ALL").unwrap();
+    let line = answer.lines.iter().find(|line| line.starts_with("* ") && line.contains("SEARCH")).unwrap().clone();
+    let uids: Vec<u32> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let fetch = |uid: u32| {
+        let answer = imap.command(&format!("UID FETCH {uid} BODY.PEEK[]")).unwrap();
+        answer.literals.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect()
+    };
+    uids.into_iter().map(fetch).collect()
+}
+
+/// The last text of ana's INBOX without folding.
+fn last(installation: &Installation) -> String {
+    let mut imap = installation.node("main").at.login(ANA).unwrap();
+    texts(&mut imap, "INBOX").pop().unwrap().replace("\r\n\t", " ")
+}
+
+#[test]
+fn results_are_written_and_forged_ones_taken_out() {
+    let installation = one();
+    installation.dns.txt("far.test", "v=spf1 ip4:127.0.0.0/8 -all");
+    installation.dns.txt("_dmarc.far.test", "v=DMARC1; p=reject");
+    let forged = "Authentication-Results: main; dkim=pass header.d=bank.test\r\n\
+        Authentication-Results: elsewhere.test; spf=fail\r\n";
+    let reply = hand_in(&installation, ZOE, &mail(forged, "verified"));
+    assert!(reply.starts_with("250"), "{reply}");
+    let text = last(&installation);
+    let ours = "Authentication-Results: main; spf=pass smtp.mailfrom=zoe@far.test; dkim=none; \
+        dmarc=pass (p=reject dis=none) header.from=far.test\r\nReceived-SPF: pass receiver=main; client-ip=127.0.0.1;";
+    assert!(text.starts_with(&format!("Return-Path: <{ZOE}>\r\n{ours}")), "{text}");
+    assert!(!text.contains("bank.test") && text.contains("elsewhere.test; spf=fail"), "{text}");
+
+    // Who is trusted is not asked, and neither are users.
+    set(&installation, "mail.networks", "127.0.0.0/8");
+    until("the setting", PATIENCE, || {
+        let reply = hand_in(&installation, "other@nowhere.test", &mail("", "trusted"));
+        reply.starts_with("250").then_some(())
+    });
+    assert!(!last(&installation).contains("Authentication-Results"));
+}
+
+#[test]
+fn what_its_authors_domain_wants_refused_is_refused() {
+    let installation = one();
+    installation.dns.txt("_dmarc.far.test", "v=DMARC1; p=reject");
+    let large = [&mail("", "large")[..], &b"0123456789\r\n".repeat(60_000)].concat();
+    for message in [&mail("", "forged")[..], &large] {
+        let reply = hand_in(&installation, "x@other.test", message);
+        assert!(reply.starts_with("550 5.7.26 far.test"), "{reply}");
+    }
+    installation.dns.remove("_dmarc.far.test");
+    installation.dns.txt("_dmarc.far.test", "v=DMARC1; p=quarantine");
+    let reply = hand_in(&installation, "x@other.test", &large);
+    assert!(reply.starts_with("250"), "{reply}");
+    let mut imap = installation.node("main").at.login(ANA).unwrap();
+    assert!(texts(&mut imap, "INBOX").is_empty());
+    let junk = texts(&mut imap, "Junk").pop().unwrap();
+    assert!(junk.contains("dmarc=fail (p=quarantine dis=quarantine) header.from=far.test"), "{}", &junk[..500]);
+    assert!(junk.ends_with("0123456789\r\n") && junk.len() > large.len());
+
+    set(&installation, "mail.dmarc", "mark");
+    until("the setting", PATIENCE, || {
+        hand_in(&installation, "x@other.test", &mail("", "marked"));
+        (!texts(&mut imap, "INBOX").is_empty()).then_some(())
+    });
+    assert!(last(&installation).contains("dmarc=fail (p=quarantine dis=none)"));
+    set(&installation, "mail.dmarc", "off");
+    until("the setting", PATIENCE, || {
+        hand_in(&installation, "x@other.test", &mail("", "not looked at"));
+        (!last(&installation).contains("Authentication-Results")).then_some(())
+    });
+}
+
+#[test]
+fn mail_is_taken_although_dns_is_gone() {
+    let mut installation = one();
+    drop(std::mem::replace(&mut installation.dns, DnsServer::start()));
+    let reply = hand_in(&installation, ZOE, &mail("", "unverified"));
+    assert!(reply.starts_with("250"), "{reply}");
+    let text = last(&installation);
+    assert!(text.contains("spf=temperror") && text.contains("dmarc=temperror (p=none dis=none)"), "{text}");
+}
