@@ -25,6 +25,7 @@ mod moving_stage;
 mod nodes;
 mod partition;
 mod pdf;
+mod postfix_front;
 mod refused_moves;
 #[path = "../../crates/cluster/tests/simulation/rng.rs"]
 #[allow(dead_code)] // what only the simulation draws

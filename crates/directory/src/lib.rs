@@ -17,6 +17,7 @@ mod directory;
 mod error;
 pub mod follow;
 mod index;
+pub mod mail_tables;
 pub mod model;
 pub mod move_plan;
 pub mod names;
@@ -28,6 +29,7 @@ mod requests;
 pub mod routing;
 pub mod row;
 mod schema;
+mod senders;
 pub mod settings;
 mod share;
 mod write;
@@ -54,6 +56,8 @@ pub const SERVERS_MAX: usize = 1000;
 pub const DOMAIN_ALIASES_MAX: usize = 1000;
 /// Addresses of one entry, the main one counted.
 pub const ADDRESSES_PER_ENTRY_MAX: usize = 500;
+/// Most users and groups who may send with the addresses of one entry.
+pub const SENDERS_MAX: usize = 256;
 /// Most addresses that the mail of one entry is sent on to.
 pub const FORWARDS_MAX: usize = 32;
 /// Members that one group has itself.

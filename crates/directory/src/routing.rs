@@ -9,7 +9,7 @@ use sterna_base::limits::PAGE_ITEMS_MAX;
 
 use crate::model::{Address, Domain, Member};
 use crate::read::{AnyEntry, Reader};
-use crate::{Directory, StorageError, names, settings};
+use crate::{Directory, StorageError, names, senders, settings};
 
 /// Groups that one address may lead through.
 pub const GROUPS_MAX: usize = 10_000;
@@ -95,7 +95,7 @@ fn catch_all(reader: &Reader<'_>, address: &str) -> Result<Recipient, RoutingErr
 }
 
 /// The local part as given (without quotes) and the domain.
-fn split(reader: &Reader<'_>, address: &str) -> Result<(String, Domain), RoutingError> {
+pub(crate) fn split(reader: &Reader<'_>, address: &str) -> Result<(String, Domain), RoutingError> {
     let address = address.trim();
     let (local, name) = match address.rsplit_once('@') {
         Some((local, name)) => (local, name.to_owned()),
@@ -113,7 +113,7 @@ fn split(reader: &Reader<'_>, address: &str) -> Result<(String, Domain), Routing
 }
 
 /// Who has the local part: as it is, or without what follows the first separator that leaves somebody's address.
-fn find(
+pub(crate) fn find(
     reader: &Reader<'_>,
     domain: &Domain,
     local: &str,
@@ -170,16 +170,21 @@ fn expand(reader: &Reader<'_>, id: AccountId, detail: Option<String>) -> Result<
     if is_plain {
         return Ok(Recipient { accounts: vec![id], detail, ..Recipient::default() });
     }
-    let mut walk = Walk::default();
-    walk.local(reader, id)?;
-    while let Some(group) = walk.queue.pop_front() {
-        walk.members_of(reader, group)?;
-    }
+    let mut walk = walk(reader, id)?;
     if entry.value.has_account() && walk.found.accounts.is_empty() && walk.found.external.is_empty() {
         // It is sent on to nobody who is there, or around in a circle: the mail stays with whom it was for.
         walk.found.accounts.push(id);
     }
     Ok(walk.found)
+}
+
+fn walk(reader: &Reader<'_>, id: AccountId) -> Result<Walk, RoutingError> {
+    let mut walk = Walk::default();
+    walk.local(reader, id)?;
+    while let Some(group) = walk.queue.pop_front() {
+        walk.members_of(reader, group)?;
+    }
+    Ok(walk)
 }
 
 #[derive(Default)]
@@ -263,12 +268,6 @@ impl Walk {
     }
 }
 
-/// Whether an address (with or without a detail) is one of the account's own.
-fn is_own(reader: &Reader<'_>, account: AccountId, address: &str) -> Result<bool, RoutingError> {
-    let (local, domain) = split(reader, address)?;
-    Ok(find(reader, &domain, &local)?.is_some_and(|(owner, _)| owner == account))
-}
-
 /// Whether anybody may write to an address. A group that is closed to strangers is closed under its own addresses; as a
 /// member of an open group it gets what that one lets in.
 fn is_open(reader: &Reader<'_>, address: &str) -> Result<bool, RoutingError> {
@@ -329,7 +328,7 @@ impl Recipients for Directory {
 
     async fn may_send_as(&self, login: &Login, address: &str) -> Result<bool, RouteError> {
         let (account, address) = (login.account, address.to_owned());
-        match self.read(move |reader| is_own(reader, account, &address)).await {
+        match self.read(move |reader| senders::may_send_as(reader, account, &address)).await {
             Ok(own) => Ok(own),
             Err(RoutingError::Storage(error)) => Err(RouteError::Unavailable(error.to_string())),
             Err(_) => Ok(false),

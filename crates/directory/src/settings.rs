@@ -64,6 +64,8 @@ pub const NETWORKS: &str = "mail.networks";
 /// Domains whose mail goes another way than the others': `domain=host` or `domain=host:port`, separated by spaces;
 /// `.domain` stands for all names below it.
 pub const ROUTES: &str = "mail.routes";
+/// The port on which edges take LMTP, where a Postfix in front is told of other nodes.
+pub const POSTFIX_LMTP_PORT: &str = "postfix.lmtp-port";
 /// Who gets the mail for addresses of a domain that don't exist; nobody when not set, and senders are told.
 pub const CATCH_ALL: &str = "catch-all";
 /// The server (`host` or `host:port`) that has the addresses of a domain that don't exist here: a domain that is split
@@ -108,6 +110,7 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
     (MOVE_CUT_OVER_MS, 2000, 100, 2000),
     (MOVE_PARALLEL, 4, 1, 64),
     (MOVE_ROLLBACK_HOURS, 24, 0, 24 * 90),
+    (POSTFIX_LMTP_PORT, 24, 1, 65_535),
     (QUEUE_LIFETIME_HOURS, 120, 1, 24 * 30),
     (QUEUE_PARALLEL, 200, 1, 10_000),
     (QUEUE_PARALLEL_PER_DESTINATION, 20, 1, 1000),
@@ -139,6 +142,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (OAUTH_USER_FIELD, Some("username")),
     (PLUS_SEPARATORS, Some("+")),
     (POSTMASTER, None),
+    (POSTFIX_LMTP_PORT, Some("24")),
     (QUEUE_LIFETIME_HOURS, Some("120")),
     (QUEUE_PARALLEL, Some("200")),
     (QUEUE_PARALLEL_PER_DESTINATION, Some("20")),

@@ -9,5 +9,6 @@ pub mod listener;
 mod lmtp;
 mod message;
 pub mod pop3;
+pub mod postfix;
 mod sasl;
 pub mod smtp;

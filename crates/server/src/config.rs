@@ -1,7 +1,7 @@
 //! The tiny file that a node needs before it can read its directory: who it is, and where it listens. Everything else
 //! is a setting in the directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -118,6 +118,12 @@ pub struct Listen {
     pub submissions: Option<SocketAddr>,
     /// LMTP: it trusts whoever connects, so it stays on loopback unless a firewall guards it.
     pub lmtp: Option<SocketAddr>,
+    /// Lookups for a Postfix in front, all tables on one port (socketmap_table(5)); it answers whoever connects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socketmap: Option<SocketAddr>,
+    /// The same by tcp_table(5), for each table a port of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tcp_tables: BTreeMap<String, SocketAddr>,
 }
 
 impl Default for Listen {
@@ -132,6 +138,8 @@ impl Default for Listen {
             submission: any(587),
             submissions: any(465),
             lmtp: Some(SocketAddr::from(([127, 0, 0, 1], 24))),
+            socketmap: None,
+            tcp_tables: BTreeMap::new(),
         }
     }
 }

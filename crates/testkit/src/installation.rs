@@ -76,16 +76,22 @@ pub struct Ports {
     pub submission: u16,
     /// LMTP.
     pub lmtp: u16,
+    /// Postfix's lookups by socketmap.
+    pub socketmap: u16,
+    /// The same by tcp_table, of transports.
+    pub transport: u16,
 }
 
 impl Doors {
     /// Ports that nobody has on this address.
     fn free(host: IpAddr) -> Self {
         // All are held until all are known, so that none comes twice.
-        let held: Vec<TcpListener> = (0..7).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
+        let held: Vec<TcpListener> = (0..9).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
         let ports: Vec<u16> = held.iter().filter_map(|one| Some(one.local_addr().ok()?.port())).collect();
-        let [cluster, imap, imaps, pop3, smtp, submission, lmtp] = ports[..] else { panic!("no free ports on {host}") };
-        let ports = Ports { imap, imaps, pop3, smtp, submission, lmtp };
+        let [cluster, imap, imaps, pop3, smtp, submission, lmtp, socketmap, transport] = ports[..] else {
+            panic!("no free ports on {host}")
+        };
+        let ports = Ports { imap, imaps, pop3, smtp, submission, lmtp, socketmap, transport };
         Doors { host, ports, cluster: (host, cluster).into() }
     }
 }
@@ -423,11 +429,14 @@ impl Node {
             ("smtp", ports.smtp),
             ("submission", ports.submission),
             ("lmtp", ports.lmtp),
+            ("socketmap", ports.socketmap),
         ];
-        let listen = services
-            .iter()
-            .map(|(service, port)| ((*service).to_owned(), toml::Value::String(format!("{host}:{port}"))));
-        table.insert("listen".into(), toml::Value::Table(listen.collect()));
+        let at = |port: u16| toml::Value::String(format!("{host}:{port}"));
+        let mut listen: toml::Table =
+            services.iter().map(|(service, port)| ((*service).to_owned(), at(*port))).collect();
+        let tables: toml::Table = [("transport".to_owned(), at(ports.transport))].into_iter().collect();
+        listen.insert("tcp_tables".into(), toml::Value::Table(tables));
+        table.insert("listen".into(), toml::Value::Table(listen));
         table.insert("plaintext_login".into(), "loopback".into());
         table.insert("nameservers".into(), vec![nameserver.to_string()].into());
         fs::write(&path, table.to_string()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

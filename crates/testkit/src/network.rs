@@ -14,7 +14,16 @@ use crate::installation::{Doors, Place, Ports};
 const INTERFACE: &str = "eth0";
 
 /// The ports of every node: each has its network for itself.
-const PORTS: Ports = Ports { imap: 1143, imaps: 1993, pop3: 1110, smtp: 1025, submission: 1587, lmtp: 1024 };
+const PORTS: Ports = Ports {
+    imap: 1143,
+    imaps: 1993,
+    pop3: 1110,
+    smtp: 1025,
+    submission: 1587,
+    lmtp: 1024,
+    socketmap: 1700,
+    transport: 1701,
+};
 
 /// The port for other nodes.
 const CLUSTER_PORT: u16 = 7700;

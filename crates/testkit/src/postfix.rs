@@ -30,6 +30,7 @@ flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 relay unix - - n - - smtp
+lmtp unix - - n - - lmtp
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
@@ -55,15 +56,23 @@ impl Postfix {
     /// # Panics
     /// When it doesn't start.
     pub fn start(next_hop: SocketAddr) -> Self {
+        Self::start_with(next_hop, "")
+    }
+
+    /// The same with more lines in `main.cf`; they take the place of those that are usual.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub fn start_with(next_hop: SocketAddr, more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("sterna-postfix").tempdir_in("/var/tmp").unwrap();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let mut postfix = Postfix { folder, address: (Ipv4Addr::LOCALHOST, port).into(), runs: false };
-        postfix.configure(next_hop);
+        postfix.configure(next_hop, more);
         postfix.serve();
         postfix
     }
 
-    fn configure(&self, next_hop: SocketAddr) {
+    fn configure(&self, next_hop: SocketAddr, more: &str) {
         let folder = self.folder.path();
         for part in ["conf", "spool", "data", "mail", "log"] {
             fs::create_dir(folder.join(part)).unwrap();
@@ -72,7 +81,7 @@ impl Postfix {
         let certificate = rcgen::generate_simple_self_signed([format!("mx.{FAR}")]).unwrap();
         let pem = certificate.signing_key.serialize_pem() + &certificate.cert.pem();
         fs::write(folder.join("conf/chain.pem"), pem).unwrap();
-        fs::write(folder.join("conf/main.cf"), main_cf(folder, next_hop)).unwrap();
+        fs::write(folder.join("conf/main.cf"), with_more(&main_cf(folder, next_hop), more)).unwrap();
         let listener = format!("{} inet n - n - - smtpd\n", self.address);
         fs::write(folder.join("conf/master.cf"), listener + SERVICES).unwrap();
         for part in ["data", "mail"] {
@@ -101,6 +110,18 @@ impl Postfix {
     fn control(&self, what: &str) -> Output {
         let conf = self.folder.path().join("conf");
         Command::new("postfix").arg("-c").arg(conf).arg(what).output().unwrap()
+    }
+
+    /// Asks for a key as Postfix itself would; `None` when there is none.
+    ///
+    /// # Panics
+    /// When it can't be told.
+    pub fn look_up(&self, table: &str, key: &str) -> Option<String> {
+        let conf = self.folder.path().join("conf");
+        let output = Command::new("postmap").arg("-c").arg(conf).args(["-q", key, table]).output().unwrap();
+        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(errors.is_empty(), "{table} {key}: {errors}");
+        output.status.success().then(|| said.trim_end().to_owned())
     }
 
     /// Hands it a message as a user of its machine would.
@@ -145,6 +166,14 @@ impl Drop for Postfix {
             eprintln!("Postfix: {}", self.log());
         }
     }
+}
+
+/// Postfix warns of parameters that are set twice.
+fn with_more(main_cf: &str, more: &str) -> String {
+    let name = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+    let replaced: Vec<String> = more.lines().map(name).collect();
+    let kept = main_cf.lines().filter(|line| !replaced.contains(&name(line)));
+    kept.chain(more.lines()).flat_map(|line| [line, "\n"]).collect()
 }
 
 fn main_cf(folder: &Path, next_hop: SocketAddr) -> String {

@@ -67,6 +67,9 @@ pub struct Entry {
     /// Whether its mail goes there only, and not to the account.
     #[serde(default, skip_serializing_if = "is_false")]
     pub forward_only: bool,
+    /// Users who may send with its addresses, and groups whose members may. Rising.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub senders: Vec<AccountId>,
     /// When it was made.
     pub created_at: Timestamp,
 }

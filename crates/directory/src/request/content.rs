@@ -108,6 +108,8 @@ pub struct UserPatch {
     pub forward_to: Option<Vec<String>>,
     /// See [`crate::model::Entry::forward_only`].
     pub forward_only: Option<bool>,
+    /// See [`crate::model::Entry::senders`].
+    pub senders: Option<Vec<AccountId>>,
 }
 
 /// A shared mailbox to be made.
@@ -146,6 +148,8 @@ pub struct SharedPatch {
     pub forward_to: Option<Vec<String>>,
     /// See [`crate::model::Entry::forward_only`].
     pub forward_only: Option<bool>,
+    /// See [`crate::model::Entry::senders`].
+    pub senders: Option<Vec<AccountId>>,
 }
 
 /// A group to be made.
@@ -187,6 +191,8 @@ pub struct GroupPatch {
     pub internal_senders_only: Option<bool>,
     /// See [`crate::Entry::suspended`].
     pub suspended: Option<bool>,
+    /// See [`crate::model::Entry::senders`].
+    pub senders: Option<Vec<AccountId>>,
 }
 
 /// Changes of a server; what is `None` stays, `Some(None)` clears.

@@ -11,7 +11,7 @@ use crate::read::AnyEntry;
 use crate::request::{NewShared, NewUser, SharedPatch, UserPatch};
 use crate::row::{self, Content, RowKind};
 use crate::write::Write;
-use crate::{ADDRESSES_PER_ENTRY_MAX, FORWARDS_MAX, RequestError};
+use crate::{ADDRESSES_PER_ENTRY_MAX, FORWARDS_MAX, RequestError, SENDERS_MAX};
 
 /// The epoch of a new account.
 pub(crate) const FIRST_EPOCH: Epoch = Epoch(1);
@@ -50,6 +50,7 @@ pub(crate) fn set_user(
     let UserPatch { address, aliases, login, display_name, password_hash, scram, .. } = patch.clone();
     let UserPatch { admin, quota_bytes, suspended, forward_only, .. } = *patch;
     change_forward(&mut user.entry, patch.forward_to.as_deref(), forward_only)?;
+    change_senders(write, &mut user.entry, patch.senders.as_deref())?;
     change_entry(write, &mut user.entry, address, aliases, display_name, suspended)?;
     user.login = login.unwrap_or(user.login);
     if let Some(hash) = password_hash {
@@ -91,6 +92,7 @@ pub(crate) fn set_shared(
     let SharedPatch { quota_bytes, suspended, forward_only, .. } = *patch;
     change_entry(write, &mut shared.entry, address, aliases, display_name, suspended)?;
     change_forward(&mut shared.entry, patch.forward_to.as_deref(), forward_only)?;
+    change_senders(write, &mut shared.entry, patch.senders.as_deref())?;
     shared.quota_bytes = quota_bytes.unwrap_or(shared.quota_bytes);
     check_addresses(write, &shared.entry)?;
     Ok(write.put(&shared)?)
@@ -156,9 +158,17 @@ pub(crate) fn new_entry(
     let address = read_address(write, "address", address)?;
     let aliases = read_aliases(write, aliases, &address)?;
     let display_name = names::display("display_name", display_name)?;
-    let (forward_to, forward_only) = (Vec::new(), false);
-    let created_at = write.now;
-    Ok(Entry { id, address, aliases, display_name, suspended: false, forward_to, forward_only, created_at })
+    Ok(Entry {
+        id,
+        address,
+        aliases,
+        display_name,
+        suspended: false,
+        forward_to: Vec::new(),
+        forward_only: false,
+        senders: Vec::new(),
+        created_at: write.now,
+    })
 }
 
 pub(crate) fn change_entry(
@@ -199,6 +209,33 @@ fn change_forward(entry: &mut Entry, to: Option<&[String]>, only: Option<bool>) 
         entry.forward_to = to;
     }
     entry.forward_only = only.unwrap_or(entry.forward_only) && !entry.forward_to.is_empty();
+    Ok(())
+}
+
+pub(crate) fn change_senders(
+    write: &Write<'_>,
+    entry: &mut Entry,
+    senders: Option<&[AccountId]>,
+) -> Result<(), RequestError> {
+    let Some(senders) = senders else { return Ok(()) };
+    if senders.len() > SENDERS_MAX {
+        return Err(RequestError::Limit {
+            what: "others who may send with the addresses of one entry",
+            limit: SENDERS_MAX,
+        });
+    }
+    for id in senders {
+        match found(write.reader.entry(*id)?, "user", id, None)? {
+            AnyEntry::Shared(_) => {
+                return Err(invalid("senders", "nobody logs in as a shared mailbox: name users or groups"));
+            }
+            AnyEntry::User(_) | AnyEntry::Group(_) => {}
+        }
+    }
+    let mut senders = senders.to_vec();
+    senders.sort_unstable();
+    senders.dedup();
+    entry.senders = senders;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, Modseq};
 
-use super::entry::{change_entry, check_addresses, new_entry};
+use super::entry::{change_entry, change_senders, check_addresses, new_entry};
 use super::found;
 use crate::model::{Group, Member, Membership};
 use crate::names::{self, invalid};
@@ -32,8 +32,9 @@ pub(crate) fn set(
     patch: &GroupPatch,
 ) -> Result<(), RequestError> {
     let mut group = found(write.reader.group(id)?, "group", id, expect)?;
-    let GroupPatch { address, aliases, display_name, external_members, internal_senders_only, suspended } =
-        patch.clone();
+    let GroupPatch { address, aliases, display_name, .. } = patch.clone();
+    let GroupPatch { external_members, internal_senders_only, suspended, .. } = *patch;
+    change_senders(write, &mut group.entry, patch.senders.as_deref())?;
     change_entry(write, &mut group.entry, address, aliases, display_name, suspended)?;
     check_addresses(write, &group.entry)?;
     group.internal_senders_only = internal_senders_only.unwrap_or(group.internal_senders_only);

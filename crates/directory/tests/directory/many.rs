@@ -29,6 +29,7 @@ fn entry(id: u64, local: &str, alias: &str) -> Entry {
         display_name: String::new(),
         suspended: false,
         forward_to: vec![],
+        senders: vec![],
         forward_only: false,
         created_at: Timestamp(0),
     }

@@ -28,6 +28,8 @@ pub(super) struct SharedBody {
     #[serde(deserialize_with = "present")]
     quota_bytes: Option<Option<u64>>,
     suspended: Option<bool>,
+    /// Addresses of users and groups who may send with the addresses of this one.
+    senders: Option<Vec<String>>,
     forward_to: Option<Vec<String>>,
     forward_only: Option<bool>,
     server: Option<String>,
@@ -117,6 +119,9 @@ pub(super) async fn create(
     params: Params,
     Body(body): Body<SharedBody>,
 ) -> Result<Response, Problem> {
+    if body.senders.is_some() || body.forward_to.is_some() || body.forward_only.is_some() {
+        return Err(Problem::malformed("who may send with its addresses, and where its mail goes, is set afterwards"));
+    }
     if body.suspended.is_some() {
         return Err(Problem::malformed("a new mailbox is not suspended; change it afterwards"));
     }
@@ -147,8 +152,12 @@ pub(super) async fn set(
             "an account that exists is moved (sterna account move), not set on another server",
         ));
     }
-    let found = state.directory.read(move |reader| resolve::entry_of(reader, &account, RowKind::Shared)).await?;
-    let id = found.value.entry().id;
+    let senders = body.senders.clone();
+    let read = move |reader: &Reader<'_>| {
+        let id = resolve::entry_of(reader, &account, RowKind::Shared)?.value.entry().id;
+        Ok::<_, Problem>((id, senders.map(|senders| resolve::senders(reader, &senders)).transpose()?))
+    };
+    let (id, senders) = state.directory.read(read).await?;
     let patch = SharedPatch {
         address: body.address,
         aliases: body.aliases,
@@ -157,6 +166,7 @@ pub(super) async fn set(
         suspended: body.suspended,
         forward_to: body.forward_to,
         forward_only: body.forward_only,
+        senders,
     };
     let done = state.write(Request::SetShared { id, expect, patch }, params.dry_run).await?;
     if let Some(bytes_max) = body.quota_bytes

@@ -25,6 +25,8 @@ pub(super) struct GroupBody {
     external_members: Option<bool>,
     internal_senders_only: Option<bool>,
     suspended: Option<bool>,
+    /// Addresses of users and groups who may send with the addresses of this one.
+    senders: Option<Vec<String>>,
     /// Addresses of the first members; only in POST.
     members: Option<Vec<String>>,
 }
@@ -76,6 +78,9 @@ pub(super) async fn create(
     params: Params,
     Body(body): Body<GroupBody>,
 ) -> Result<Response, Problem> {
+    if body.senders.is_some() {
+        return Err(Problem::malformed("who may send with its addresses, and where its mail goes, is set afterwards"));
+    }
     if body.suspended.is_some() {
         return Err(Problem::malformed("a new group is not suspended; change it afterwards"));
     }
@@ -109,7 +114,12 @@ pub(super) async fn set(
     if body.members.is_some() {
         return Err(Problem::malformed("members are changed at .../members, with add and remove"));
     }
-    let id = id_of(&state, group).await?;
+    let senders = body.senders.clone();
+    let read = move |reader: &Reader<'_>| {
+        let id = resolve::entry_of(reader, &group, RowKind::Group)?.value.entry().id;
+        Ok::<_, Problem>((id, senders.map(|senders| resolve::senders(reader, &senders)).transpose()?))
+    };
+    let (id, senders) = state.directory.read(read).await?;
     let patch = GroupPatch {
         address: body.address,
         aliases: body.aliases,
@@ -117,6 +127,7 @@ pub(super) async fn set(
         external_members: body.external_members,
         internal_senders_only: body.internal_senders_only,
         suspended: body.suspended,
+        senders,
     };
     let done = state.write(Request::SetGroup { id, expect, patch }, params.dry_run).await?;
     Ok(one(&state, id.to_string(), RowKind::Group).await?.changed(done.changed))

@@ -57,6 +57,11 @@ pub(super) fn servers(reader: &Reader<'_>, texts: &[String]) -> Result<Vec<NodeI
     texts.iter().map(|text| Ok(server(reader, text)?.value.id)).collect()
 }
 
+/// Users and groups by address or id.
+pub(super) fn senders(reader: &Reader<'_>, texts: &[String]) -> Result<Vec<AccountId>, Problem> {
+    texts.iter().map(|text| Ok(entry(reader, text, "user")?.value.entry().id)).collect()
+}
+
 /// Members by address: an entry of ours is named by its id, so that it stays a member when its address changes.
 pub(super) fn members(reader: &Reader<'_>, texts: &[String]) -> Result<Vec<Member>, Problem> {
     texts.iter().map(|text| member(reader, text)).collect()

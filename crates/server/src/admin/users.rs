@@ -41,6 +41,8 @@ pub(super) struct UserBody {
     #[serde(deserialize_with = "present")]
     quota_bytes: Option<Option<u64>>,
     suspended: Option<bool>,
+    /// Addresses of users and groups who may send with the addresses of this one.
+    senders: Option<Vec<String>>,
     forward_to: Option<Vec<String>>,
     forward_only: Option<bool>,
     /// Where a new account is made, by name or id; by policy when it isn't there.
@@ -125,6 +127,9 @@ pub(super) async fn create(
     params: Params,
     Body(body): Body<UserBody>,
 ) -> Result<Response, Problem> {
+    if body.senders.is_some() || body.forward_to.is_some() || body.forward_only.is_some() {
+        return Err(Problem::malformed("who may send with its addresses, and where its mail goes, is set afterwards"));
+    }
     if body.suspended.is_some() {
         return Err(Problem::malformed("a new user is not suspended; change it afterwards"));
     }
@@ -158,8 +163,12 @@ pub(super) async fn set(
     if body.server.is_some() {
         return Err(Problem::malformed("an account that exists is moved, not set on another server"));
     }
-    let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
-    let id = found.value.entry().id;
+    let senders = body.senders.clone();
+    let read = move |reader: &Reader<'_>| {
+        let id = resolve::entry_of(reader, &user, RowKind::User)?.value.entry().id;
+        Ok::<_, Problem>((id, senders.map(|senders| resolve::senders(reader, &senders)).transpose()?))
+    };
+    let (id, senders) = state.directory.read(read).await?;
     let (password_hash, scram) = body.hash(&state).await?;
     let patch = UserPatch {
         address: body.address,
@@ -173,6 +182,7 @@ pub(super) async fn set(
         suspended: body.suspended,
         forward_to: body.forward_to,
         forward_only: body.forward_only,
+        senders,
     };
     let done = state.write(Request::SetUser { id, expect, patch }, params.dry_run).await?;
     if let Some(bytes_max) = body.quota_bytes

@@ -138,6 +138,8 @@ pub(super) struct EntryView {
     pub aliases: Vec<String>,
     pub display_name: String,
     pub suspended: bool,
+    /// Who else may send with the addresses.
+    pub senders: Vec<String>,
     /// Where the mail goes besides, or instead; not of groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_to: Option<Vec<String>>,
@@ -171,6 +173,17 @@ pub(super) struct EntryView {
     pub created_at: String,
 }
 
+/// The addresses of those who are still there.
+fn senders(reader: &Reader<'_>, ids: &[AccountId]) -> Result<Vec<String>, StorageError> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(sender) = reader.entry(*id)? {
+            found.extend(reader.address_text(&sender.value.entry().address)?);
+        }
+    }
+    Ok(found)
+}
+
 pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, StorageError> {
     let common: &Entry = any.entry();
     let text = |address: &Address| -> Result<String, StorageError> {
@@ -183,6 +196,7 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
         aliases: common.aliases.iter().map(text).collect::<Result<_, _>>()?,
         display_name: common.display_name.clone(),
         suspended: common.suspended,
+        senders: senders(reader, &common.senders)?,
         forward_to: any.has_account().then(|| common.forward_to.clone()),
         forward_only: any.has_account().then_some(common.forward_only),
         login: None,

@@ -88,6 +88,9 @@ pub struct GroupOptions {
     /// A further address (repeatable; replaces all, '' removes all)
     #[arg(long = "alias", value_name = "ADDRESS")]
     aliases: Vec<String>,
+    /// A user or group who may send with the addresses (repeatable; replaces all, '' removes all)
+    #[arg(long = "sender", value_name = "ADDRESS")]
+    senders: Vec<String>,
     /// Whether addresses outside of the installation may be members
     #[arg(long, value_name = "YES/NO", value_parser = yes_or_no, num_args = 0..=1, default_missing_value = "yes")]
     external_members: Option<bool>,
@@ -101,6 +104,7 @@ impl GroupOptions {
         Fields::default()
             .add("display_name", self.name.as_deref())
             .list("aliases", &self.aliases)
+            .list("senders", &self.senders)
             .add("external_members", self.external_members)
             .add("internal_senders_only", self.internal_senders_only)
     }

@@ -96,6 +96,9 @@ pub struct UserOptions {
     /// The most the mailbox may hold: bytes, with k, M, G or T; or none
     #[arg(long, value_name = "SIZE", value_parser = quota)]
     quota: Option<Quota>,
+    /// A user or group who may send with the addresses (repeatable; replaces all, '' removes all)
+    #[arg(long = "sender", value_name = "ADDRESS")]
+    senders: Vec<String>,
     /// An address that the mail is sent on to (repeatable; replaces all, '' removes all)
     #[arg(long = "forward", value_name = "ADDRESS")]
     forward_to: Vec<String>,
@@ -124,6 +127,7 @@ impl UserOptions {
             .list("aliases", &self.aliases)
             .clearable("login", self.login.as_deref())
             .add("admin", self.admin)
+            .list("senders", &self.senders)
             .list("forward_to", &self.forward_to)
             .add("forward_only", self.forward_only)
             .add("quota_bytes", quota)

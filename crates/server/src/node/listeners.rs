@@ -12,8 +12,10 @@ use sterna_mailflow::{Mailflow, Repeats};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{ClientCertificates, Listener, ListenerConfig, Protocol, Tls};
 use sterna_protocols::pop3::{Pop3Config, Pop3Protocol};
+use sterna_protocols::postfix::{Socketmap, TcpTable};
 use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 
+use super::mail_tables::NodeMailTables;
 use super::sending::Sending;
 use super::shares::NodeShares;
 use super::{Parts, certificate, client_certificates};
@@ -91,6 +93,22 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     }
     if let Some(address) = listen.lmtp {
         service(parts, "lmtp", address, start_tls.clone(), smtp(Service::Lmtp, address)).await?;
+    }
+    start_lookups(parts, &limits).await
+}
+
+/// What a Postfix in front asks.
+async fn start_lookups(parts: &Parts, limits: &Arc<LiveSessionLimits>) -> Result<()> {
+    let tables = Arc::new(NodeMailTables::new(parts));
+    let config = ListenerConfig { limits: limits.clone(), ..ListenerConfig::new(Tls::None) };
+    if let Some(address) = parts.config.listen.socketmap {
+        let socketmap = Arc::new(Socketmap::new(tables.clone(), limits.clone()));
+        service(parts, "socketmap", address, config.clone(), socketmap).await?;
+    }
+    for (name, address) in &parts.config.listen.tcp_tables {
+        let table = name.parse().context("tcp_tables in [listen] of sterna.toml")?;
+        let lookups = Arc::new(TcpTable::new(table, tables.clone(), limits.clone()));
+        service(parts, "tcp_tables", *address, config.clone(), lookups).await?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod directory_nodes;
 pub mod init;
 mod introspection;
 mod listeners;
+mod mail_tables;
 mod notify;
 mod orphans;
 mod owner;
