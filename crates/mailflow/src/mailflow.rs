@@ -8,7 +8,7 @@ use sterna_account::service::{Envelope, InboundProtocol, Message, Reception, Rec
 use sterna_base::{AccountId, BlobHash, Clock, OperationId};
 use tokio::task::JoinSet;
 
-use crate::auth::Gate;
+use crate::auth::{Authoring, Gate};
 use crate::deliverer::Deliverer;
 use crate::delivery::Keep;
 use crate::outbound::Outbound;
@@ -26,6 +26,7 @@ pub struct Mailflow {
     deliverer: Arc<Deliverer>,
     waiting: Option<Waiting>,
     gate: Option<Gate>,
+    authoring: Option<Authoring>,
 }
 
 impl Mailflow {
@@ -37,7 +38,7 @@ impl Mailflow {
         clock: Arc<dyn Clock>,
         repeats: Repeats,
     ) -> Self {
-        Mailflow { recipients, clock, repeats, deliverer, waiting: None, gate: None }
+        Mailflow { recipients, clock, repeats, deliverer, waiting: None, gate: None, authoring: None }
     }
 
     /// With a queue for mail to other servers, and to accounts that can't be reached.
@@ -50,13 +51,21 @@ impl Mailflow {
         Mailflow { gate: Some(gate), ..self }
     }
 
-    /// The message as it is delivered, and where to. Users have logged in, trusted hosts are trusted, and who hands in
-    /// by LMTP has looked already.
+    /// With signatures on what users and trusted hosts send.
+    pub fn with_authoring(self, authoring: Authoring) -> Self {
+        Mailflow { authoring: Some(authoring), ..self }
+    }
+
+    /// The message as it is delivered, and where to. What users and trusted hosts hand in is signed and not looked at;
+    /// who hands in by LMTP has looked already.
     async fn examine(&self, envelope: &Envelope, message: Message) -> Result<(Message, Keep), Refusal> {
-        match &self.gate {
-            Some(gate) if envelope.sender.protocol == InboundProtocol::Smtp && !self.may_relay(&envelope.sender) => {
-                gate.examine(envelope, message).await
-            }
+        if envelope.sender.protocol == InboundProtocol::Lmtp {
+            return Ok((message, Keep::Inbox));
+        }
+        let is_ours = envelope.sender.login.is_some() || self.may_relay(&envelope.sender);
+        match (&self.gate, &self.authoring) {
+            (Some(gate), _) if !is_ours => gate.examine(envelope, message).await,
+            (_, Some(authoring)) if is_ours => Ok((authoring.sign(envelope, message).await, Keep::Inbox)),
             _ => Ok((message, Keep::Inbox)),
         }
     }

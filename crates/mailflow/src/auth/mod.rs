@@ -1,14 +1,21 @@
 //! Mail authentication: is a message from whom it says? (SPF, DKIM, DMARC, ARC, and the fields that tell the result.)
 //!
 //! [`Gate`] looks at what comes from other servers. What users and trusted hosts hand in is not looked at: they have
-//! shown who they are. A [`verdict::Verdict`] is a fact; [`policy`] makes an act of it.
+//! shown who they are; [`Authoring`] signs it for them. A [`verdict::Verdict`] is a fact; [`policy`] makes an act of
+//! it.
 //!
 //! Nothing is lost here for want of DNS: what can't be found out is noted, and the message is taken.
 
+mod author;
 mod gate;
 mod header;
+pub mod keys;
 mod policy;
 mod results;
+mod seal;
+mod sign;
+#[cfg(test)]
+mod sign_tests;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -16,10 +23,12 @@ mod verify;
 
 use mail_auth::common::crypto::Algorithm;
 
+pub use author::Authoring;
 pub use gate::{Gate, GateSettings};
 pub use header::HEADER_BYTES_MAX;
 pub use policy::DmarcMode;
-pub use verify::Verifier;
+pub use sign::{OpenKey, Signer, Signers};
+pub use verify::{Origin, Verifier};
 
 /// The name of a signature's algorithm (`a=`).
 fn algorithm_name(algorithm: Algorithm) -> &'static str {

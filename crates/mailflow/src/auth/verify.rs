@@ -9,14 +9,14 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mail_auth::common::crypto::{HashAlgorithm, HashContext, HashImpl, Sha1, Sha256};
+use mail_auth::common::crypto::{Algorithm, HashAlgorithm, HashContext, HashImpl, Sha1, Sha256};
 use mail_auth::dkim::Canonicalization;
 use mail_auth::dkim::canonicalize::BodyHasher;
 use mail_auth::dmarc::verify::DmarcParameters;
 use mail_auth::spf::verify::SpfParameters;
 use mail_auth::{
     ArcOutput, AuthenticatedMessage, DkimOutput, DkimResult, DmarcOutput, DmarcResult, Error, MessageAuthenticator,
-    SpfOutput, SpfResult, dkim, dmarc,
+    SpfOutput, SpfResult, arc, dkim, dmarc,
 };
 use parking_lot::Mutex;
 use sterna_account::service::MessageBody;
@@ -72,6 +72,11 @@ impl Verifier {
         Verifier { dns: MessageAuthenticator(dns.resolver().clone()), silent_until: Mutex::default() }
     }
 
+    /// The library's own door to DNS.
+    pub(super) fn dns(&self) -> &MessageAuthenticator {
+        &self.dns
+    }
+
     /// Everything about a message, whose header has these bytes.
     ///
     /// # Errors
@@ -80,14 +85,17 @@ impl Verifier {
         let mut message = AuthenticatedMessage::parse(header).unwrap_or_default();
         message.dkim_headers.truncate(SIGNATURES_MAX);
         message.errors.truncate(SIGNATURES_MAX);
+        let (outdated, valid): (Vec<_>, Vec<_>) =
+            message.dkim_headers.drain(..).partition(|found| found.header.a == Algorithm::RsaSha1);
+        message.dkim_headers = valid;
         hash_body(&mut message, header.len(), body).await?;
         let deadline = Instant::now() + self.patience();
-        let (spf, dkim, arc) = tokio::join!(
+        let (spf, dkim, chain_found) = tokio::join!(
             timeout_at(deadline, self.spf(origin)),
             timeout_at(deadline, self.dns.verify_dkim(&message)),
             timeout_at(deadline, self.arc(&message)),
         );
-        let is_silent = spf.is_err() || dkim.is_err() || arc.is_err();
+        let is_silent = spf.is_err() || dkim.is_err() || chain_found.is_err();
         let spf_domain = spf_domain(origin);
         let spf = spf.unwrap_or_else(|_| SpfOutput::default().with_result(SpfResult::TempError));
         let dkim = dkim.unwrap_or_else(|_| unanswered(&message));
@@ -100,8 +108,8 @@ impl Verifier {
                 domain: spf_domain.to_ascii_lowercase(),
                 is_helo: origin.mail_from.is_empty(),
             },
-            dkim: dkim.iter().map(signature).collect(),
-            arc: arc.unwrap_or(Arc { outcome: Outcome::TempError, ..Arc::default() }),
+            dkim: dkim.iter().map(signature).chain(outdated.iter().map(|found| forged_easily(&found.header))).collect(),
+            arc: chain_found.unwrap_or(Arc { outcome: Outcome::TempError, ..Arc::default() }),
             dmarc: match dmarc {
                 Ok(output) => policy(&output),
                 Err(_) => Dmarc { outcome: Outcome::TempError, domain: author_domain(&message), wish: Wish::None },
@@ -110,7 +118,7 @@ impl Verifier {
     }
 
     /// How long DNS may take now.
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         let is_silent = self.silent_until.lock().is_some_and(|until| Instant::now() < until);
         if is_silent { DNS_TIMEOUT_AFTER_SILENCE } else { DNS_TIMEOUT }
     }
@@ -129,7 +137,7 @@ impl Verifier {
     }
 
     /// The reverse-path decides, and the greeting where there is none (RFC 7208 section 2.4).
-    async fn spf(&self, origin: &Origin<'_>) -> SpfOutput {
+    pub(super) async fn spf(&self, origin: &Origin<'_>) -> SpfOutput {
         let peer = origin.peer.to_canonical();
         let parameters = if origin.mail_from.is_empty() {
             SpfParameters::verify_ehlo(peer, origin.helo, origin.own_name)
@@ -150,7 +158,11 @@ impl Verifier {
 }
 
 /// Hashes the body once for each way that signatures of it want.
-async fn hash_body(message: &mut AuthenticatedMessage<'_>, from: usize, body: &MessageBody) -> io::Result<()> {
+pub(super) async fn hash_body(
+    message: &mut AuthenticatedMessage<'_>,
+    from: usize,
+    body: &MessageBody,
+) -> io::Result<()> {
     let wanted: Vec<BodyHash> = message.body_hashes.iter().map(|(canonical, hash, _, _)| (*canonical, *hash)).collect();
     if wanted.is_empty() {
         return Ok(());
@@ -220,7 +232,7 @@ fn unanswered<'x>(message: &'x AuthenticatedMessage<'x>) -> Vec<DkimOutput<'x>> 
     message.dkim_headers.iter().map(|found| DkimOutput::temp_err(silent()).with_signature(&found.header)).collect()
 }
 
-fn spf_domain<'a>(origin: &Origin<'a>) -> &'a str {
+pub(super) fn spf_domain<'a>(origin: &Origin<'a>) -> &'a str {
     origin.mail_from.rsplit_once('@').map_or(origin.helo, |(_, domain)| domain)
 }
 
@@ -246,9 +258,11 @@ fn spf_outcome(result: SpfResult) -> Outcome {
 fn outcome(result: &DkimResult) -> (Outcome, String) {
     match result {
         DkimResult::Pass => (Outcome::Pass, String::new()),
-        DkimResult::Neutral(error @ Error::Dkim(dkim::DkimError::FailedBodyHashMatch)) | DkimResult::Fail(error) => {
-            (Outcome::Fail, error.to_string())
-        }
+        DkimResult::Neutral(
+            error
+            @ (Error::Dkim(dkim::DkimError::FailedBodyHashMatch) | Error::Arc(arc::ArcError::FailedBodyHashMatch)),
+        )
+        | DkimResult::Fail(error) => (Outcome::Fail, error.to_string()),
         DkimResult::Neutral(error) => (Outcome::Neutral, error.to_string()),
         DkimResult::PermError(error) => (Outcome::PermError, error.to_string()),
         DkimResult::TempError(error) => (Outcome::TempError, error.to_string()),
@@ -267,6 +281,12 @@ fn signature(output: &DkimOutput<'_>) -> Dkim {
         algorithm: super::algorithm_name(signature.a).to_owned(),
         signature: start_of(&signature.b),
     }
+}
+
+/// SHA-1 proves nothing any more (RFC 8301 section 3.1).
+fn forged_easily(signature: &dkim::Signature) -> Dkim {
+    let output = DkimOutput::perm_err(Error::ParseError).with_signature(signature);
+    Dkim { reason: "rsa-sha1 is not accepted".to_owned(), ..self::signature(&output) }
 }
 
 /// The first eight characters of a signature tell it from others (RFC 6008 section 4).
