@@ -125,6 +125,17 @@ pub enum Mutation {
         /// What the entry says from now on; none removes it.
         rights: Rights,
     },
+    /// Goes on only while a container at the top is as the sender knows it: what was decided by its items still holds.
+    /// Stands before the mutations that depend on it, and touches nothing. Refused with [`CommitError::Unexpected`].
+    /// Outcome: [`Outcome::Done`].
+    ExpectContainer {
+        /// Of which kind.
+        kind: ContainerKind,
+        /// How it is called.
+        name: String,
+        /// Its [`crate::Container::highest_modseq`]; `None` expects that there is no such container.
+        highest_modseq: Option<Modseq>,
+    },
     /// Sets the most bytes and items the account may hold; `None` lifts the limit. Outcome: [`Outcome::Done`].
     SetQuota {
         /// Bytes of all live items.
@@ -281,8 +292,8 @@ pub enum CommitError {
     /// A [`Content::Stored`] blob is not there.
     #[error("the account has no blob {0}")]
     NoSuchBlob(BlobHash),
-    /// The item is not as expected.
-    #[error("the item is not as expected")]
+    /// The item, or the container, is not as expected.
+    #[error("the account is not as expected")]
     Unexpected,
     /// The mutation doesn't make sense (a `Put` without a name, too long an inline content).
     #[error("invalid: {0}")]

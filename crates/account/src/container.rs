@@ -33,11 +33,14 @@ pub enum ContainerKind {
     /// the top and is called by the id of the container that it is about ([`ContainerKind::about`]). Whoever deletes
     /// that deletes it in the same commit; one that stays behind is about nothing: ids are never given again.
     Metadata = 10,
+    /// What automatic answers remember: items without content, called by a hash of what they are about. Their internal
+    /// date is the time until which they are remembered.
+    Answered = 11,
 }
 
 impl ContainerKind {
     /// Every kind.
-    pub const ALL: [ContainerKind; 10] = [
+    pub const ALL: [ContainerKind; 11] = [
         ContainerKind::Mail,
         ContainerKind::Calendar,
         ContainerKind::AddressBook,
@@ -48,6 +51,7 @@ impl ContainerKind {
         ContainerKind::Settings,
         ContainerKind::Subscriptions,
         ContainerKind::Metadata,
+        ContainerKind::Answered,
     ];
 
     /// What the [`ContainerKind::Metadata`] about this container is called; `None` is the account itself.

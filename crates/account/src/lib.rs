@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod acl;
+pub mod answered;
 pub mod aside;
 pub mod change;
 pub mod check;
@@ -25,6 +26,7 @@ pub mod item;
 pub mod local;
 pub mod retention;
 pub mod scram;
+pub mod scripts;
 pub mod search;
 pub mod service;
 pub mod shares;

@@ -5,7 +5,7 @@ use sterna_account::{
     Acl, CommitError, Container, ContainerKind, Counts, Digest, Identifier, Outcome, Rights, SpecialUse,
 };
 use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINERS_PER_ACCOUNT_MAX};
-use sterna_base::{ContainerId, Uid, UidValidity};
+use sterna_base::{ContainerId, Modseq, Uid, UidValidity};
 
 use super::store::Transaction;
 use crate::names::is_valid_name;
@@ -78,6 +78,17 @@ impl Transaction {
         container.parent = parent;
         container.name = name.to_owned();
         Ok(Outcome::Done)
+    }
+
+    pub fn expect_container(
+        &mut self,
+        kind: ContainerKind,
+        name: &str,
+        highest_modseq: Option<Modseq>,
+    ) -> Result<Outcome, CommitError> {
+        let is_it = |other: &&Container| other.parent.is_none() && other.kind == kind && other.name == name;
+        let found = self.state.containers.values().find(is_it).map(|container| container.highest_modseq);
+        if found == highest_modseq { Ok(Outcome::Done) } else { Err(CommitError::Unexpected) }
     }
 
     pub fn set_acl(

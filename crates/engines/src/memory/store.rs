@@ -180,6 +180,9 @@ impl Transaction {
             Mutation::SetAcl { container, identifier, negative, rights } => {
                 self.set_acl(*container, *identifier, *negative, *rights)
             }
+            Mutation::ExpectContainer { kind, name, highest_modseq } => {
+                self.expect_container(*kind, name, *highest_modseq)
+            }
             Mutation::SetQuota { bytes_max, items_max } => {
                 (self.state.bytes_max, self.state.items_max) = (*bytes_max, *items_max);
                 self.changed = true;

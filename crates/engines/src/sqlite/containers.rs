@@ -1,12 +1,12 @@
 //! Mutations of containers.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use sterna_account::acl::ACL_ENTRIES_MAX;
 use sterna_account::{
     Acl, CommitError, Container, ContainerKind, Counts, Digest, Identifier, Outcome, Rights, SpecialUse,
 };
 use sterna_base::limits::{CONTAINER_DEPTH_MAX, CONTAINERS_PER_ACCOUNT_MAX};
-use sterna_base::{ContainerId, Uid, UidValidity};
+use sterna_base::{ContainerId, Modseq, Uid, UidValidity};
 
 use super::error::store_error;
 use super::rows::{digest_column, sql};
@@ -122,6 +122,24 @@ impl Transaction<'_> {
         container.name = name.to_owned();
         self.write_place(id, parent, name)?;
         Ok(Outcome::Done)
+    }
+
+    pub fn expect_container(
+        &mut self,
+        kind: ContainerKind,
+        name: &str,
+        highest_modseq: Option<Modseq>,
+    ) -> Result<Outcome, CommitError> {
+        let statement =
+            "SELECT container FROM container WHERE account = ?1 AND parent = 0 AND kind = ?2 AND name = ?3";
+        let mut statement = self.conn().prepare_cached(statement).map_err(store_error)?;
+        let values = params![self.id(), kind as u8, name];
+        let id: Option<i64> = statement.query_row(values, |row| row.get(0)).optional().map_err(store_error)?;
+        let found = match id {
+            Some(id) => Some(self.container(ContainerId(id.cast_unsigned()))?.highest_modseq),
+            None => None,
+        };
+        if found == highest_modseq { Ok(Outcome::Done) } else { Err(CommitError::Unexpected) }
     }
 
     pub fn set_acl(

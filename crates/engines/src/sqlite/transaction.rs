@@ -197,6 +197,9 @@ impl<'a> Transaction<'a> {
             Mutation::SetAcl { container, identifier, negative, rights } => {
                 self.set_acl(*container, *identifier, *negative, *rights)
             }
+            Mutation::ExpectContainer { kind, name, highest_modseq } => {
+                self.expect_container(*kind, name, *highest_modseq)
+            }
             Mutation::SetQuota { bytes_max, items_max } => {
                 self.head.quota.bytes_max = *bytes_max;
                 self.head.quota.items_max = *items_max;

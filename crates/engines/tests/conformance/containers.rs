@@ -18,6 +18,7 @@ on_every_engine!(
     a_path_leads_as_far_as_it_exists,
     renaming_keeps_items_and_their_modseqs,
     steps_of_one_commit_see_those_before,
+    a_container_that_changed_is_not_as_expected,
 );
 
 fn ids_and_validities_are_never_given_twice(bed: &mut Bed) {
@@ -160,4 +161,25 @@ fn steps_of_one_commit_see_those_before(bed: &mut Bed) {
     ]);
     assert_eq!(bed.texts(ContainerId(9)), [(1, "text".to_owned())]);
     assert_eq!(bed.store().containers().unwrap().len(), 7);
+}
+
+fn a_container_that_changed_is_not_as_expected(bed: &mut Bed) {
+    let expect = |highest_modseq| {
+        let (kind, name) = (ContainerKind::Mail, "a".to_owned());
+        vec![Mutation::ExpectContainer { kind, name, highest_modseq }, append("x")]
+    };
+    bed.done(expect(None));
+    let made = id(&bed.done(vec![create(None, "a")])[0]);
+    assert_eq!(bed.commit(expect(None)), Err(CommitError::Unexpected));
+    let before = bed.container(made).highest_modseq;
+    bed.done(expect(Some(before)));
+    bed.done(vec![Mutation::Append { container: made, item: item("y", None) }]);
+    assert_eq!(bed.commit(expect(Some(before))), Err(CommitError::Unexpected));
+    bed.done(expect(Some(bed.container(made).highest_modseq)));
+    // One of this name elsewhere, or of another kind, is another one.
+    bed.done(vec![delete(made), create(Some(ARCHIVE), "a")]);
+    bed.done(expect(None));
+    let kind = ContainerKind::Calendar;
+    bed.done(vec![Mutation::CreateContainer { parent: None, kind, name: "a".into(), special_use: None }]);
+    bed.done(expect(None));
 }

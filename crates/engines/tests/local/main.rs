@@ -6,4 +6,5 @@ mod copies;
 mod failures;
 mod feeding;
 mod retention;
+mod scripts;
 mod watched;
