@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use sterna_base::{ContainerId, Modseq, OperationId, Timestamp};
+use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp};
 
 use crate::commit::Expect;
 use crate::{
@@ -107,13 +107,73 @@ impl Answered {
         let is_full = count >= ANSWERED_MAX;
         let oldest = account.items(container, &UidSet::all(), ItemParts::default(), TIDIED_MAX).await?;
         let over = oldest.into_iter().filter(|item| is_full || item.internal_date <= now);
-        let names = over.filter_map(|item| item.name).filter(|name| !self.known.contains_key(name));
+        let names = over.filter_map(|item| item.name).filter(|name| name != TROUBLE && !self.known.contains_key(name));
         Ok(names.map(|name| Mutation::Remove { container, name }).collect())
     }
 }
 
+/// What went wrong with the account's active script, for its owner to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which script: its content's name.
+    pub script: BlobHash,
+    /// What.
+    pub text: String,
+    /// When it was noticed first.
+    pub since: Timestamp,
+}
+
+/// The name of the item that tells it; the others' are hashes.
+const TROUBLE: &str = "trouble";
+
+/// Longest text of it, in bytes.
+const TROUBLE_BYTES_MAX: usize = 1000;
+
+impl Trouble {
+    /// What is noted.
+    ///
+    /// # Errors
+    /// When the account can't be read.
+    pub async fn read(account: &dyn Account) -> Result<Option<Self>, AccountError> {
+        let found = account.containers_on_path(ContainerKind::Answered, &[CONTAINER.to_owned()]).await?;
+        let Some(container) = found.first() else { return Ok(None) };
+        let parts = ItemParts { body: true, ..ItemParts::default() };
+        let Some(item) = account.item_named(container.id, TROUBLE, parts).await? else { return Ok(None) };
+        let body = item.body.unwrap_or_default();
+        let body = String::from_utf8_lossy(&body);
+        let Some((script, text)) = body.split_once(' ') else { return Ok(None) };
+        let Ok(script) = script.parse() else { return Ok(None) };
+        Ok(Some(Trouble { script, text: text.to_owned(), since: item.internal_date }))
+    }
+
+    /// Notes it.
+    ///
+    /// # Errors
+    /// When the account can't be written.
+    pub async fn note(&self, account: &dyn Account) -> Result<(), AccountError> {
+        let container = make_container(account).await?;
+        let mut end = self.text.len().min(TROUBLE_BYTES_MAX);
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let item = NewItem {
+            content: Content::Inline(format!("{} {}", self.script, &self.text[..end]).into()),
+            summary: None,
+            internal_date: Some(self.since),
+            flags: FlagSet::default(),
+            name: Some(TROUBLE.to_owned()),
+        };
+        let step = Mutation::Put { container, item, expect: Expect::Any };
+        account.commit(OperationId::random(), vec![step]).await.map(drop)
+    }
+}
+
 fn name(key: &str) -> String {
-    blake3::derive_key("sterna account answered 1", key.as_bytes()).iter().take(16).map(|b| format!("{b:02x}")).collect()
+    blake3::derive_key("sterna account answered 1", key.as_bytes())
+        .iter()
+        .take(16)
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }
 
 async fn make_container(account: &dyn Account) -> Result<ContainerId, AccountError> {

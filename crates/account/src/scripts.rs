@@ -198,8 +198,12 @@ pub async fn activate(account: &dyn Account, name: Option<&str>) -> Result<(), S
         if scripts.active().map(|script| script.uid) == chosen.map(|script| script.uid) {
             return Ok(Vec::new());
         }
-        let flag = |uids, action| {
-            Mutation::StoreFlags { container, uids, action, flags: active_flag(true), unchanged_since: None }
+        let flag = |uids, action| Mutation::StoreFlags {
+            container,
+            uids,
+            action,
+            flags: active_flag(true),
+            unchanged_since: None,
         };
         let mut steps = vec![flag(UidSet::all(), FlagAction::Remove)];
         steps.extend(chosen.map(|script| flag(UidSet::one(script.uid), FlagAction::Add)));

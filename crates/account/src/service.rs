@@ -9,6 +9,7 @@ use bytes::Bytes;
 use sterna_base::{AccountId, BlobHash, OperationId, Secret};
 
 use crate::scram::KEY_BYTES;
+use crate::scripts::ScriptLimits;
 use crate::{Account, AccountError};
 
 /// Opens accounts wherever they live.
@@ -201,6 +202,11 @@ pub trait Recipients: Send + Sync {
         None
     }
 
+    /// Who an account belongs to, for the scripts that run on its mail; `None` when the directory can't say.
+    async fn owner(&self, _account: AccountId) -> Option<Owner> {
+        None
+    }
+
     /// Whether this user may put the address into the reverse-path of a message. Unless the directory knows more
     /// (send-as rights), it must be an address of the user's own account.
     ///
@@ -216,6 +222,49 @@ pub trait Recipients: Send + Sync {
             Err(_) => Ok(false),
         }
     }
+}
+
+/// Who an account belongs to, as scripts must know it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Owner {
+    /// All its addresses, under all names of its domains, the main one first.
+    pub addresses: Vec<String>,
+    /// For people; empty when it has none.
+    pub name: String,
+    /// The script of the domain that runs before the owner's.
+    pub script_before: Option<String>,
+    /// The script of the domain that runs after it, for what was kept.
+    pub script_after: Option<String>,
+}
+
+/// Says what Sieve scripts may do, and whether one is a script at all. ManageSieve (RFC 5804) and the administration
+/// ask it before they store one.
+#[async_trait]
+pub trait ScriptChecker: Send + Sync {
+    /// The extensions that scripts may require, with blanks between them.
+    fn extensions(&self) -> String;
+
+    /// What an account may have at present.
+    fn limits(&self) -> ScriptLimits;
+
+    /// How often a script may redirect one message.
+    fn redirects_max(&self) -> u64;
+
+    /// Whether it is a script that can run.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    async fn check(&self, script: Bytes) -> Result<(), ScriptFault>;
+}
+
+/// What is wrong with a script.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {text}")]
+pub struct ScriptFault {
+    /// Where, from one on.
+    pub line: u64,
+    /// What.
+    pub text: String,
 }
 
 /// Where mail for one address goes.

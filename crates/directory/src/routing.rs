@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use async_trait::async_trait;
-use sterna_account::service::{Login, Recipients, Route, RouteError, Target};
+use sterna_account::service::{Login, Owner, Recipients, Route, RouteError, Target};
 use sterna_base::AccountId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 
@@ -268,6 +268,23 @@ impl Walk {
     }
 }
 
+/// Who an account belongs to: the addresses under every name of their domains, and the scripts of the main one's.
+fn owner_of(reader: &Reader<'_>, account: AccountId) -> Result<Option<Owner>, StorageError> {
+    let Some(found) = reader.entry(account)? else { return Ok(None) };
+    let entry = found.value.entry();
+    let mut owner = Owner { name: entry.display_name.clone(), ..Owner::default() };
+    let mut main = None;
+    for address in entry.addresses() {
+        let Some(domain) = reader.domain(address.domain)?.map(|found| found.value) else { continue };
+        let names = std::iter::once(&domain.name).chain(&domain.aliases);
+        owner.addresses.extend(names.map(|name| format!("{}@{name}", address.local)));
+        main.get_or_insert(domain);
+    }
+    owner.script_before = reader.setting_for(main.as_ref(), settings::SIEVE_BEFORE)?;
+    owner.script_after = reader.setting_for(main.as_ref(), settings::SIEVE_AFTER)?;
+    Ok(Some(owner))
+}
+
 /// Whether anybody may write to an address. A group that is closed to strangers is closed under its own addresses; as a
 /// member of an open group it gets what that one lets in.
 fn is_open(reader: &Reader<'_>, address: &str) -> Result<bool, RoutingError> {
@@ -324,6 +341,16 @@ impl Recipients for Directory {
             reader.setting_for(domain.as_ref(), settings::LANGUAGE)
         };
         self.read(read).await.ok().flatten()
+    }
+
+    async fn owner(&self, account: AccountId) -> Option<Owner> {
+        match self.read(move |reader| owner_of(reader, account)).await {
+            Ok(owner) => owner,
+            Err(error) => {
+                tracing::warn!(%account, %error, "the owner of an account can't be looked up");
+                None
+            }
+        }
     }
 
     async fn may_send_as(&self, login: &Login, address: &str) -> Result<bool, RouteError> {

@@ -102,6 +102,25 @@ pub const QUEUE_PARALLEL: &str = "queue.parallel";
 /// Tries at the same time for one destination.
 pub const QUEUE_PARALLEL_PER_DESTINATION: &str = "queue.parallel-per-destination";
 
+/// Bytes of one Sieve script.
+pub const SIEVE_SCRIPT_BYTES: &str = "sieve.script-bytes";
+/// Sieve scripts of one account.
+pub const SIEVE_SCRIPTS: &str = "sieve.scripts";
+/// Steps of one run of a script.
+pub const SIEVE_STEPS: &str = "sieve.steps";
+/// How often a script may redirect one message; 0 forbids it.
+pub const SIEVE_REDIRECTS: &str = "sieve.redirects";
+/// The shortest time between two automatic answers to a sender, in seconds.
+pub const SIEVE_VACATION_SECONDS: &str = "sieve.vacation-least-seconds";
+/// The script that runs before those of users: of a domain, or of the installation. Set by `sterna sieve domain`, which
+/// checks it.
+pub const SIEVE_BEFORE: &str = "sieve.before";
+/// The script that runs after those of users, for what was kept.
+pub const SIEVE_AFTER: &str = "sieve.after";
+/// Secrets behind the reverse-paths of redirected mail, separated by spaces: the first makes them, all are believed.
+/// The main node makes one.
+pub const SRS_KEYS: &str = "srs.keys";
+
 /// Settings that are numbers: name, what holds when it isn't set, smallest, largest.
 const NUMBERS: &[(&str, u64, u64, u64)] = &[
     (FAILOVER_AFTER_SECONDS, 0, 0, 24 * 3600),
@@ -117,6 +136,11 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
     (QUEUE_RETRY_MOST_SECONDS, 3600, 1, 24 * 3600),
     (QUEUE_RETRY_SECONDS, 300, 1, 24 * 3600),
     (QUEUE_WARN_HOURS, 4, 1, 24 * 30),
+    (SIEVE_REDIRECTS, 4, 0, 100),
+    (SIEVE_SCRIPTS, 64, 1, 1000),
+    (SIEVE_SCRIPT_BYTES, 64 * 1024, 1024, 128 * 1024),
+    (SIEVE_STEPS, 10_000, 100, 1_000_000),
+    (SIEVE_VACATION_SECONDS, 3600, 0, 30 * 24 * 3600),
 ];
 
 /// The settings that the directory reads, each with what holds when it isn't set.
@@ -156,11 +180,16 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (RETENTION_DAYS, Some("7")),
     (SENDING_TLS, Some("opportunistic")),
     (SCRAM, Some("off")),
+    (SIEVE_REDIRECTS, Some("4")),
+    (SIEVE_SCRIPTS, Some("64")),
+    (SIEVE_SCRIPT_BYTES, Some("65536")),
+    (SIEVE_STEPS, Some("10000")),
+    (SIEVE_VACATION_SECONDS, Some("3600")),
     (UNKNOWN_RECIPIENTS, None),
 ];
 
 /// Settings whose values are shown to nobody.
-const SECRETS: &[&str] = &[OAUTH_CLIENT_SECRET, RELAY_PASSWORD];
+const SECRETS: &[&str] = &[OAUTH_CLIENT_SECRET, RELAY_PASSWORD, SRS_KEYS];
 
 /// What is shown in the place of a secret.
 pub const SECRET: &str = "(secret)";
@@ -176,8 +205,17 @@ pub fn shown(name: &str, value: String) -> String {
 }
 
 /// Settings that a domain can have of its own; the others are the installation's.
-pub const OF_DOMAINS: &[&str] =
-    &[CATCH_ALL, FULL_MAILBOX, LANGUAGE, PLUS_SEPARATORS, POSTMASTER, RETENTION_DAYS, UNKNOWN_RECIPIENTS];
+pub const OF_DOMAINS: &[&str] = &[
+    CATCH_ALL,
+    FULL_MAILBOX,
+    LANGUAGE,
+    PLUS_SEPARATORS,
+    POSTMASTER,
+    RETENTION_DAYS,
+    SIEVE_AFTER,
+    SIEVE_BEFORE,
+    UNKNOWN_RECIPIENTS,
+];
 
 /// Days of retention when nobody says otherwise.
 const RETENTION_DAYS_DEFAULT: u32 = 7;
@@ -403,6 +441,31 @@ impl Reader<'_> {
     pub fn domain_of(&self, account: AccountId) -> Result<Option<Domain>, StorageError> {
         let Some(entry) = self.entry(account)? else { return Ok(None) };
         Ok(self.domain(entry.value.entry().address.domain)?.map(|found| found.value))
+    }
+
+    /// Whether some domain, or the installation, has Sieve scripts of its own.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn has_domain_scripts(&self) -> Result<bool, StorageError> {
+        for name in [SIEVE_BEFORE, SIEVE_AFTER] {
+            if self.setting(Scope::System, name)?.is_some() {
+                return Ok(true);
+            }
+        }
+        let mut after = String::new();
+        loop {
+            let page = self.domains(&after, PAGE_ITEMS_MAX)?;
+            let Some(last) = page.last() else { return Ok(false) };
+            after.clone_from(&last.value.name);
+            for domain in &page {
+                for name in [SIEVE_BEFORE, SIEVE_AFTER] {
+                    if self.setting(Scope::Domain(domain.value.id), name)?.is_some() {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
     }
 
     /// The separators of plus-addressing for a domain.

@@ -9,10 +9,11 @@ use sterna_base::{AccountId, OperationId};
 use sterna_formats::mail::Scanner;
 use tokio::sync::Semaphore;
 
-use crate::delivery::{self, Inboxes, Keep};
+use crate::delivery::{self, DeliveryError, Inboxes, Task};
 use crate::limits::{DELIVERIES_AT_ONCE_MAX, DELIVERY_TIMEOUT, SPOOL_CHUNK_BYTES};
 use crate::queue::{self, Carried, Carrier, Content, Delivery, Destination, Said};
 use crate::refusals;
+use crate::sieve::{Sieve, Wanted};
 use crate::targets::Delivered;
 
 /// What the delivery to one account needs.
@@ -20,38 +21,45 @@ pub struct Deliverer {
     recipients: Arc<dyn Recipients>,
     accounts: Arc<dyn Accounts>,
     inboxes: Inboxes,
+    sieve: Arc<Sieve>,
     at_once: Semaphore,
 }
 
 impl Deliverer {
-    /// With the accounts wherever they live.
-    pub fn new(recipients: Arc<dyn Recipients>, accounts: Arc<dyn Accounts>) -> Self {
+    /// With the accounts wherever they live, and what their scripts need.
+    pub fn new(recipients: Arc<dyn Recipients>, accounts: Arc<dyn Accounts>, sieve: Arc<Sieve>) -> Self {
         let at_once = Semaphore::new(DELIVERIES_AT_ONCE_MAX);
-        Deliverer { recipients, accounts, inboxes: Inboxes::default(), at_once }
+        Deliverer { recipients, accounts, inboxes: Inboxes::default(), sieve, at_once }
     }
 
-    /// Appends the message to the account.
+    /// Delivers the message as the account's scripts want it.
     pub async fn deliver(
         &self,
         account: AccountId,
         transaction: OperationId,
         message: &Message,
-        keep: Keep,
+        wanted: &Wanted,
     ) -> Delivered {
         let work = async {
             // Closed never: the semaphore lives as long as this.
             let _permit = self.at_once.acquire().await.ok();
-            delivery::deliver(&*self.accounts, &self.inboxes, account, transaction, message, keep).await
+            let (accounts, inboxes, sieve) = (&*self.accounts, &self.inboxes, &*self.sieve);
+            delivery::deliver(Task { accounts, inboxes, sieve, account, transaction, message, wanted }).await
         };
-        match tokio::time::timeout(DELIVERY_TIMEOUT, work).await {
-            Ok(Ok(())) => Delivered::Done,
-            Ok(Err(error)) if error.is_uncertain() => Delivered::Uncertain(refusals::of_account(&error)),
-            Ok(Err(error)) if refusals::is_over_quota(&error) && self.recipients.refuses_when_full(account).await => {
-                Delivered::Refused(refusals::of_full(&error))
-            }
-            Ok(Err(error)) => Delivered::Refused(refusals::of_account(&error)),
-            Err(_) => Delivered::Uncertain(refusals::of_timeout()),
+        let error = match tokio::time::timeout(DELIVERY_TIMEOUT, work).await {
+            Ok(Ok(())) => return Delivered::Done,
+            Ok(Err(DeliveryError::Rejected(reason))) => return Delivered::Rejected(refusals::of_script(&reason)),
+            Ok(Err(DeliveryError::Queue(error))) => return Delivered::Refused(refusals::of_queue(&error)),
+            Ok(Err(DeliveryError::Account(error))) => error,
+            Err(_) => return Delivered::Uncertain(refusals::of_timeout()),
+        };
+        if error.is_uncertain() {
+            return Delivered::Uncertain(refusals::of_account(&error));
         }
+        if refusals::is_over_quota(&error) && self.recipients.refuses_when_full(account).await {
+            return Delivered::Refused(refusals::of_full(&error));
+        }
+        Delivered::Refused(refusals::of_account(&error))
     }
 }
 
@@ -70,7 +78,16 @@ impl Carrier for Deliverer {
             Content::File(path) => MessageBody::Spooled(Arc::new(SpoolFile { path, is_temporary: false })),
         };
         let message = Message { body, size: delivery.size_bytes, hash: delivery.hash, summary };
-        let result = match self.deliver(*account, delivery.message.0, &message, delivery.envelope.keep).await {
+        let wanted = Wanted {
+            mail_from: delivery.envelope.mail_from.clone(),
+            rcpt_to: delivery.recipients.first().map(|found| found.rcpt.address.clone()).unwrap_or_default(),
+            eight_bit: delivery.envelope.eight_bit,
+            utf8: delivery.envelope.utf8,
+            keep: delivery.envelope.keep,
+            ..Wanted::default()
+        };
+        let result = match self.deliver(*account, delivery.message.0, &message, &wanted).await {
+            Delivered::Rejected(refusal) => queue::Delivered::Failed(said(refusal.text, refusal.enhanced)),
             Delivered::Done => queue::Delivered::Done(said("delivered".to_owned(), (2, 0, 0))),
             Delivered::Refused(refusal) | Delivered::Uncertain(refusal) if refusals::is_outage(&refusal) => {
                 return Carried::Unreachable(said(refusal.text, refusal.enhanced));

@@ -7,6 +7,8 @@
 //!
 //! What goes to other servers, and what an account could not take at once, is in the [`queue`] until it is there.
 //!
+//! What owners of accounts want done with their mail is in [`sieve`].
+//!
 //! It never acknowledges what is not durable, and never lets one account's failure touch another's. It knows no
 //! engine, no directory and no wire.
 
@@ -22,6 +24,9 @@ pub mod queue;
 mod refusals;
 pub mod remote;
 mod repeats;
+mod returned;
+pub mod sieve;
+pub mod srs;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -32,3 +37,5 @@ pub use delivery::Keep;
 pub use mailflow::Mailflow;
 pub use networks::{InvalidNetwork, Network};
 pub use repeats::Repeats;
+pub use returned::Returned;
+pub use waiting::Waiting;

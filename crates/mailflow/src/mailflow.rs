@@ -15,6 +15,7 @@ use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::refusals;
 use crate::repeats::{self, Repeats};
+use crate::sieve::Wanted;
 use crate::targets::{self, Delivered, Routed};
 use crate::waiting::{Tried, Waiting};
 
@@ -85,12 +86,15 @@ impl Mailflow {
         &self,
         accounts: BTreeMap<AccountId, OperationId>,
         message: Arc<Message>,
+        envelope: &Envelope,
+        routed: &[Routed],
         keep: Keep,
     ) -> BTreeMap<AccountId, Delivered> {
         let mut running = JoinSet::new();
         for (account, transaction) in accounts {
             let (deliverer, message) = (self.deliverer.clone(), message.clone());
-            running.spawn(async move { (account, deliverer.deliver(account, transaction, &message, keep).await) });
+            let wanted = Wanted { keep, ..wanted(account, envelope, routed) };
+            running.spawn(async move { (account, deliverer.deliver(account, transaction, &message, &wanted).await) });
         }
         let mut delivered = BTreeMap::new();
         while let Some(joined) = running.join_next().await {
@@ -130,6 +134,20 @@ impl Mailflow {
             }
         }
         self.repeats.settle(key, again, &settled, self.clock.now()).await;
+    }
+}
+
+/// What scripts are told of a delivery: the first of the recipients that lead to the account.
+fn wanted(account: AccountId, envelope: &Envelope, routed: &[Routed]) -> Wanted {
+    let leads_here = |routed: &Routed| routed.as_ref().is_ok_and(|way| way.accounts.contains(&account));
+    let mut rcpts = envelope.recipients.iter().zip(routed).filter(|(_, routed)| leads_here(routed));
+    Wanted {
+        mail_from: envelope.mail_from.clone(),
+        rcpt_to: rcpts.next().map(|(rcpt, _)| rcpt.address.clone()).unwrap_or_default(),
+        peer: Some((envelope.sender.helo.clone(), envelope.sender.peer)),
+        eight_bit: envelope.eight_bit,
+        utf8: envelope.utf8,
+        keep: Keep::Inbox,
     }
 }
 
@@ -179,7 +197,7 @@ impl Reception for Mailflow {
         let may_relay = self.may_relay(&envelope.sender);
         let (routed, transactions) = targets::resolve(&*self.recipients, &envelope, may_relay, remembered).await;
         let message = Arc::new(message);
-        let delivered = self.deliver_to(transactions.clone(), message.clone(), keep).await;
+        let delivered = self.deliver_to(transactions.clone(), message.clone(), &envelope, &routed, keep).await;
         let mut answers: Vec<_> = routed.iter().map(|routed| targets::answer(routed, &delivered)).collect();
         if let Some(waiting) = &self.waiting {
             let tried = Tried { routed: &routed, transactions: &transactions, delivered: &delivered, keep };

@@ -66,6 +66,19 @@ pub fn of_queue(error: &QueueError) -> Refusal {
     refusal.because(error.cause())
 }
 
+/// Longest reason of a script that is told in a reply, in bytes.
+const REASON_BYTES_MAX: usize = 400;
+
+/// For a message that its recipient's script sends back (RFC 5429 section 2.1). What a reply can't say is told in
+/// general words.
+pub fn of_script(reason: &str) -> Refusal {
+    let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    let can_be_said =
+        !line.is_empty() && line.len() <= REASON_BYTES_MAX && line.bytes().all(|b| (32..127).contains(&b));
+    let text = if can_be_said { line } else { "The recipient does not take this message".to_owned() };
+    Refusal::new(550, (5, 7, 1), text).because("the recipient's Sieve script rejects it")
+}
+
 /// For an account that did not answer in time.
 pub fn of_timeout() -> Refusal {
     Refusal::new(451, (4, 3, 0), "The mailbox can't be reached at present; try again later")

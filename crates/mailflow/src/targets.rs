@@ -28,6 +28,8 @@ pub enum Delivered {
     Refused(Refusal),
     /// Nobody knows.
     Uncertain(Refusal),
+    /// Its owner's script sends it back.
+    Rejected(Refusal),
 }
 
 /// The accounts of all recipients, each with the transaction under which it takes the message; and for each recipient
@@ -73,7 +75,9 @@ pub fn answer(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> Re
     let way = routed.as_ref().map_err(Clone::clone)?;
     let failures = || {
         way.accounts.iter().filter_map(|id| match delivered.get(id) {
-            Some(Delivered::Refused(refusal) | Delivered::Uncertain(refusal)) => Some(refusal.clone()),
+            Some(Delivered::Refused(refusal) | Delivered::Uncertain(refusal) | Delivered::Rejected(refusal)) => {
+                Some(refusal.clone())
+            }
             Some(Delivered::Done) => None,
             None => Some(refusals::of_timeout()),
         })
@@ -86,7 +90,7 @@ pub fn answer(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> Re
 
 /// Whether some account of the recipient has the message, or may have it.
 pub fn is_touched(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> bool {
-    routed
-        .as_ref()
-        .is_ok_and(|way| way.accounts.iter().any(|id| !matches!(delivered.get(id), Some(Delivered::Refused(_)))))
+    routed.as_ref().is_ok_and(|way| {
+        way.accounts.iter().any(|id| !matches!(delivered.get(id), Some(Delivered::Refused(_) | Delivered::Rejected(_))))
+    })
 }

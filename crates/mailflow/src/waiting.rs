@@ -10,7 +10,7 @@ use crate::delivery::Keep;
 use crate::outbound::{Deliveries, Outbound};
 use crate::queue::{Destination, NewMessage, Queue, QueueId, QueuedEnvelope};
 use crate::refusals;
-use crate::targets::{Delivered, Routed};
+use crate::targets::{Delivered, Routed, Way};
 
 /// Where messages wait.
 pub struct Waiting {
@@ -53,7 +53,10 @@ impl Waiting {
     ) {
         let external: Vec<_> =
             envelope.recipients.iter().zip(tried.routed).map(|(rcpt, routed)| self.external(rcpt, routed)).collect();
-        let any_taken = answers.iter().zip(&external).any(|(answer, leaves)| answer.is_ok() || !leaves.is_empty());
+        // Members of a group can differ: one has the message, another's script sends it back.
+        let any_done = tried.delivered.values().any(|result| *result == Delivered::Done);
+        let taken = |(answer, leaves): (&Result<(), Refusal>, &Vec<_>)| answer.is_ok() || !leaves.is_empty();
+        let any_taken = any_done || answers.iter().zip(&external).any(taken);
         let times = self.outbound.times();
         let expires = now.plus_ms(times.lifetime_ms);
         let mut deliveries = Deliveries::new(now, times.deadline(now, expires, false));
@@ -113,7 +116,8 @@ impl Tried<'_> {
         let (Err(refusal), Ok(way)) = (answer, &self.routed[number]) else { return Vec::new() };
         let waits = match envelope.sender.protocol {
             InboundProtocol::Lmtp => false,
-            InboundProtocol::Smtp => refusals::is_outage(refusal),
+            // A script's own refusal, when others have the message already, is told by a notification.
+            InboundProtocol::Smtp => refusals::is_outage(refusal) || (any_taken && self.is_rejected(way)),
             InboundProtocol::Submission => refusal.is_temporary() || any_taken,
         };
         let left = |account: &&AccountId| self.delivered.get(account) != Some(&Delivered::Done);
@@ -122,6 +126,10 @@ impl Tried<'_> {
         // doesn't know: its sender comes again.
         let is_first = |account: &AccountId| self.transactions.get(account) == Some(&envelope.transaction);
         if waits && accounts.iter().all(is_first) { accounts } else { Vec::new() }
+    }
+
+    fn is_rejected(&self, way: &Way) -> bool {
+        way.accounts.iter().any(|account| matches!(self.delivered.get(account), Some(Delivered::Rejected(_))))
     }
 }
 

@@ -130,8 +130,7 @@ impl Transaction<'_> {
         name: &str,
         highest_modseq: Option<Modseq>,
     ) -> Result<Outcome, CommitError> {
-        let statement =
-            "SELECT container FROM container WHERE account = ?1 AND parent = 0 AND kind = ?2 AND name = ?3";
+        let statement = "SELECT container FROM container WHERE account = ?1 AND parent = 0 AND kind = ?2 AND name = ?3";
         let mut statement = self.conn().prepare_cached(statement).map_err(store_error)?;
         let values = params![self.id(), kind as u8, name];
         let id: Option<i64> = statement.query_row(values, |row| row.get(0)).optional().map_err(store_error)?;

@@ -44,6 +44,17 @@ pub fn insert(
     message.deliveries.iter().map(|delivery| insert_delivery(connection, seq, delivery)).collect()
 }
 
+/// Rows of [`is_new`] that go at a time, when one comes.
+const FORGOTTEN_MAX: i64 = 64;
+
+/// Notes that a message of this id was put in; false when that was noted before.
+pub fn is_new(connection: &Connection, id: QueueId, now: Timestamp, until: Timestamp) -> Result<bool, QueueError> {
+    let sql = "DELETE FROM once WHERE id IN (SELECT id FROM once WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)";
+    connection.prepare_cached(sql)?.execute(params![now.0, FORGOTTEN_MAX])?;
+    let sql = "INSERT INTO once (id, until_ms) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
+    Ok(connection.prepare_cached(sql)?.execute(params![id.0.0, until.0])? > 0)
+}
+
 fn insert_delivery(connection: &Connection, seq: i64, delivery: &NewDelivery) -> Result<DeliveryId, QueueError> {
     let sql = "INSERT INTO delivery (message, destination, next_ms, deadline_ms, held, attempts, warned, last_host,
             last_text)

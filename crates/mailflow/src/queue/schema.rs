@@ -74,6 +74,10 @@ ALTER TABLE message ADD COLUMN junk INTEGER NOT NULL DEFAULT 0;
 UPDATE queue_head SET format = 2 WHERE id = 1;
 ";
 
+/// Messages that were put in once and never again, also when they are gone. Older versions don't know it and need not.
+const ONCE: &str = "CREATE TABLE IF NOT EXISTS once (id BLOB PRIMARY KEY, until_ms BIGINT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS once_by_time ON once (until_ms);";
+
 /// What every connection needs.
 pub fn prepare(connection: &Connection) -> Result<(), QueueError> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
@@ -100,6 +104,7 @@ pub fn create(connection: &mut Connection) -> Result<(), QueueError> {
     if found != FORMAT {
         return Err(QueueError::OtherFormat { found, known: FORMAT });
     }
+    tx.execute_batch(ONCE)?;
     tx.commit()?;
     Ok(())
 }

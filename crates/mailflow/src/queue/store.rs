@@ -88,6 +88,41 @@ impl Queue {
         Ok(())
     }
 
+    /// Puts a message in unless one of this id was put in before, whatever became of it: for what a delivery sends that
+    /// may be tried again. It is remembered until then.
+    ///
+    /// # Errors
+    /// [`QueueError`]; [`QueueError::Full`] when there are too many.
+    pub async fn add_once(&self, message: NewMessage, now: Timestamp, until: Timestamp) -> Result<(), QueueError> {
+        if self.len() >= MESSAGES_MAX {
+            return Err(QueueError::Full);
+        }
+        let message = self.place_content(message).await?;
+        let id = message.id;
+        let add = move |connection: &Connection| {
+            if rows::is_new(connection, id, now, until)? { add(connection, &message) } else { Ok(Vec::new()) }
+        };
+        let new = self.writer.write(add).await?;
+        if new.is_empty() {
+            let known = self.read_known(id).await?;
+            if !known {
+                let files = self.files.clone();
+                blocking(move || {
+                    files.remove(id);
+                    Ok(())
+                })
+                .await?;
+            }
+        }
+        self.added(new);
+        Ok(())
+    }
+
+    /// Whether the message waits here.
+    async fn read_known(&self, id: QueueId) -> Result<bool, QueueError> {
+        self.writer.write(move |connection| rows::has_message(connection, id)).await
+    }
+
     /// Large contents are in their files before anything names them.
     async fn place_content(&self, message: NewMessage) -> Result<NewMessage, QueueError> {
         if let MessageBody::Spooled(spooled) = &message.body {

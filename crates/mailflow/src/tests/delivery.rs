@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Keep;
+use crate::sieve::Wanted;
 use crate::targets::Delivered;
 use InboundProtocol::{Lmtp, Smtp};
 use sterna_account::Mutation;
@@ -112,9 +113,10 @@ async fn thirty_two_senders_at_once() {
 #[tokio::test]
 async fn junk_goes_to_junk_or_else_to_the_inbox() {
     let world = World::new().await;
-    let deliverer = Deliverer::new(Arc::new(FakeRecipients), world.flaky.clone());
+    let deliverer = Deliverer::new(Arc::new(FakeRecipients), world.flaky.clone(), sieve(&world.clock, &world.queue));
     let message = world.message(b"Subject: x\r\n\r\n".to_vec());
-    let deliver = || deliverer.deliver(ANA, OperationId::random(), &message, Keep::Junk);
+    let wanted = Wanted { keep: Keep::Junk, ..Wanted::default() };
+    let deliver = || deliverer.deliver(ANA, OperationId::random(), &message, &wanted);
     assert_eq!(deliver().await, Delivered::Done);
     assert_eq!(world.counts().await, [0, 0, 0]);
     let account = world.local.open(ANA).await.unwrap();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::future::pending;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +22,8 @@ use tokio::sync::watch;
 /// What an account's commits do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// Nothing fails.
+    Nothing,
     /// The data server can't be reached.
     Down,
     /// The commit is done, and its answer is lost.
@@ -35,11 +38,17 @@ pub enum Fault {
 pub struct FlakyAccounts {
     inner: Arc<dyn Accounts>,
     faults: Mutex<HashMap<AccountId, Fault>>,
+    calls: Arc<AtomicUsize>,
 }
 
 impl FlakyAccounts {
     pub fn new(inner: Arc<dyn Accounts>) -> Self {
-        FlakyAccounts { inner, faults: Mutex::default() }
+        FlakyAccounts { inner, faults: Mutex::default(), calls: Arc::default() }
+    }
+
+    /// How often accounts were asked for something.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
     }
 
     pub fn fail(&self, account: AccountId, fault: Fault) {
@@ -55,18 +64,20 @@ impl FlakyAccounts {
 impl Accounts for FlakyAccounts {
     async fn open(&self, account: AccountId) -> Result<Arc<dyn Account>, AccountError> {
         let inner = self.inner.open(account).await?;
-        let fault = self.faults.lock().get(&account).copied();
-        Ok(fault.map_or(inner.clone(), |fault| Arc::new(FlakyAccount { inner, fault })))
+        let fault = self.faults.lock().get(&account).copied().unwrap_or(Fault::Nothing);
+        Ok(Arc::new(FlakyAccount { inner, fault, calls: self.calls.clone() }))
     }
 }
 
 struct FlakyAccount {
     inner: Arc<dyn Account>,
     fault: Fault,
+    calls: Arc<AtomicUsize>,
 }
 
 impl FlakyAccount {
     fn read(&self) -> Result<&dyn Account, AccountError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         match self.fault {
             Fault::Down => Err(AccountError::Unavailable("alpha is down".into())),
             _ => Ok(&*self.inner),
@@ -156,7 +167,9 @@ impl Account for FlakyAccount {
     }
 
     async fn commit(&self, operation: OperationId, mutations: Vec<Mutation>) -> Result<Committed, AccountError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         match self.fault {
+            Fault::Nothing => self.inner.commit(operation, mutations).await,
             Fault::Down => Err(AccountError::Unavailable("alpha is down".into())),
             Fault::LostAnswer => {
                 self.inner.commit(operation, mutations).await?;

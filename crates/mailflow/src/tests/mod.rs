@@ -4,6 +4,7 @@ mod delivery;
 mod flaky;
 mod partial;
 mod routes;
+mod scripts;
 mod wire;
 
 use std::collections::HashMap;
@@ -19,10 +20,15 @@ use sterna_account::service::{
 };
 use sterna_account::{Container, Item, ItemParts, SpecialUse, UidSet, check, first_containers};
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
-use sterna_base::{AccountId, BlobHash, Epoch, ManualClock, OperationId, Timestamp};
+use sterna_base::{AccountId, BlobHash, Clock, Epoch, ManualClock, OperationId, Timestamp};
 use sterna_engines::sqlite::SqliteEngine;
 use sterna_formats::mail::Scanner;
 
+use crate::outbound::{Outbound, OutboundSettings};
+use crate::queue::Queue;
+use crate::sieve::{Sieve, SieveSettings};
+use crate::srs::Srs;
+use crate::waiting::Waiting;
 use crate::{Deliverer, Mailflow, Repeats};
 use flaky::FlakyAccounts;
 
@@ -77,6 +83,8 @@ pub struct World {
     pub flow: Arc<Mailflow>,
     pub clock: ManualClock,
     pub folder: tempfile::TempDir,
+    /// What scripts send.
+    pub queue: Arc<Queue>,
 }
 
 impl World {
@@ -91,13 +99,14 @@ impl World {
             account.commit(OperationId::random(), first_containers::mutations()).await.unwrap();
         }
         let flaky = Arc::new(FlakyAccounts::new(local.clone()));
-        let flow = flow(&flaky, &clock, &folder);
-        World { local, flaky, flow, clock, folder }
+        let queue = Queue::open(&folder.path().join("queue")).unwrap();
+        let flow = flow(&flaky, &clock, &folder, &queue);
+        World { local, flaky, flow, clock, folder, queue }
     }
 
     /// As after a restart of the node.
     pub fn restart(&mut self) {
-        self.flow = flow(&self.flaky, &self.clock, &self.folder);
+        self.flow = flow(&self.flaky, &self.clock, &self.folder, &self.queue);
     }
 
     pub async fn inbox(&self, id: AccountId) -> Container {
@@ -159,11 +168,30 @@ impl World {
     }
 }
 
-fn flow(flaky: &Arc<FlakyAccounts>, clock: &ManualClock, folder: &tempfile::TempDir) -> Arc<Mailflow> {
-    let now = sterna_base::Clock::now(clock);
+fn flow(
+    flaky: &Arc<FlakyAccounts>,
+    clock: &ManualClock,
+    folder: &tempfile::TempDir,
+    queue: &Arc<Queue>,
+) -> Arc<Mailflow> {
+    let now = Clock::now(clock);
     let repeats = Repeats::open(&folder.path().join("repeats"), now).unwrap();
-    let deliverer = Arc::new(Deliverer::new(Arc::new(FakeRecipients), flaky.clone()));
-    Arc::new(Mailflow::new(Arc::new(FakeRecipients), deliverer, Arc::new(clock.clone()), repeats))
+    let sieve = sieve(clock, queue);
+    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    let deliverer = Arc::new(Deliverer::new(Arc::new(FakeRecipients), flaky.clone(), sieve));
+    Arc::new(Mailflow::new(Arc::new(FakeRecipients), deliverer, clock, repeats))
+}
+
+/// What runs scripts, and sends to this queue.
+pub fn sieve(clock: &ManualClock, queue: &Arc<Queue>) -> Arc<Sieve> {
+    let (recipients, clock): (Arc<dyn Recipients>, Arc<dyn Clock>) =
+        (Arc::new(FakeRecipients), Arc::new(clock.clone()));
+    let srs = Srs::new(["secret"]);
+    let settings = tokio::sync::watch::channel(SieveSettings { srs, ..SieveSettings::default() }).1;
+    let outbound = OutboundSettings { own_name: "mx.demo.test".into(), ..OutboundSettings::default() };
+    let outbound = Arc::new(Outbound::new(recipients.clone(), tokio::sync::watch::channel(outbound).1));
+    let ways = Waiting { queue: queue.clone(), outbound };
+    Arc::new(Sieve::new(recipients, clock, settings, Some(ways)))
 }
 
 pub fn sender(protocol: InboundProtocol) -> Sender {

@@ -42,9 +42,8 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let spool = parts.folder.join("spool");
     prepare_spool(&spool).context("the spool folder")?;
     let repeats = Repeats::open(&parts.folder.join("repeats"), parts.clock.now()).context("the folder of repeats")?;
-    let recipients = Arc::new(parts.directory.clone());
     let gate = Gate::new(Verifier::new(&sending.dns), sending.gate, spool.clone());
-    let mailflow = Mailflow::new(recipients, sending.deliverer, parts.clock.clone(), repeats).with_gate(gate);
+    let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats).with_gate(gate);
     let reception: Arc<dyn Reception> = Arc::new(mailflow.with_queue(sending.queue, sending.outbound));
 
     let loopback = |address: SocketAddr| address.ip().is_loopback();

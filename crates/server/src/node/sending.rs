@@ -5,14 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use sterna_account::scripts::ScriptLimits;
+use sterna_account::service::Recipients;
 use sterna_base::Secret;
-use sterna_directory::{Directory, Reader, StorageError, settings};
+use sterna_base::ids::random_bytes;
+use sterna_directory::model::Scope;
+use sterna_directory::{Directory, Reader, Request, StorageError, settings};
 use sterna_mailflow::auth::{DmarcMode, GateSettings};
 use sterna_mailflow::dsn::Dsn;
 use sterna_mailflow::outbound::{Outbound, OutboundSettings};
 use sterna_mailflow::queue::{NextHop, Queue, Runner, RunnerSettings, Times};
 use sterna_mailflow::remote::{Credentials, Dns, HopSettings, RemoteCarrier, RemoteSettings, TlsPolicy};
-use sterna_mailflow::{Carriers, Deliverer};
+use sterna_mailflow::sieve::{Sieve, SieveSettings};
+use sterna_mailflow::srs::Srs;
+use sterna_mailflow::{Carriers, Deliverer, Returned, Waiting};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +42,8 @@ pub struct Sending {
     pub dns: Arc<Dns>,
     /// What administrators set about mail from other servers.
     pub gate: watch::Receiver<GateSettings>,
+    /// The directory's recipients, and senders elsewhere behind addresses of ours.
+    pub recipients: Arc<dyn Recipients>,
 }
 
 /// What the directory says about sending.
@@ -45,7 +53,11 @@ struct Settings {
     remote: RemoteSettings,
     runner: RunnerSettings,
     gate: GateSettings,
+    sieve: SieveSettings,
 }
+
+/// Bytes of a new secret for reverse-paths.
+const SRS_KEY_BYTES: usize = 32;
 
 /// Opens the queue and starts working it off.
 ///
@@ -58,27 +70,48 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let queue = queue.with_context(|| format!("the queue {} can't be opened", folder.display()))?;
     let dns = Arc::new(dns(&parts.config.nameservers)?);
     let own_name = parts.config.hostname().to_owned();
+    make_srs_key(&parts.directory).await;
     let first = read(&parts.directory, &own_name).await.context("the settings of sending can't be read")?;
     let (outbound, outbound_settings) = watch::channel(first.outbound);
     let (remote, remote_settings) = watch::channel(first.remote);
     let (runner, runner_settings) = watch::channel(first.runner);
     let (gate, gate_settings) = watch::channel(first.gate);
+    let (sieve, sieve_settings) = watch::channel(first.sieve);
     let (directory, stop) = (parts.directory.clone(), parts.stop.clone());
     parts.tasks.spawn(keep_read(directory, own_name, stop, move |settings| {
         outbound.send_replace(settings.outbound);
         remote.send_replace(settings.remote);
         runner.send_replace(settings.runner);
         gate.send_replace(settings.gate);
+        sieve.send_replace(settings.sieve);
     }));
-    let recipients = Arc::new(parts.directory.clone());
+    let (directory, clock) = (Arc::new(parts.directory.clone()), parts.clock.clone());
+    let recipients: Arc<dyn Recipients> = Arc::new(Returned::new(directory, clock.clone(), sieve_settings.clone()));
     let outbound = Arc::new(Outbound::new(recipients.clone(), outbound_settings));
-    let deliverer = Arc::new(Deliverer::new(recipients, parts.accounts.clone()));
+    let ways = Waiting { queue: queue.clone(), outbound: outbound.clone() };
+    let sieve = Arc::new(Sieve::new(recipients.clone(), clock, sieve_settings, Some(ways)));
+    let deliverer = Arc::new(Deliverer::new(recipients.clone(), parts.accounts.clone(), sieve));
     let remote = Arc::new(RemoteCarrier::new(dns.clone(), remote_settings));
     let carriers = Arc::new(Carriers { accounts: deliverer.clone(), remote });
     let notifier = Arc::new(Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()));
     let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
     parts.tasks.spawn(runner.run(parts.stop.clone()));
-    Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings })
+    Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings, recipients })
+}
+
+/// The main node makes the secret behind reverse-paths, once.
+async fn make_srs_key(directory: &Directory) {
+    let is_set = directory.read(|reader| reader.setting(Scope::System, settings::SRS_KEYS)).await;
+    if !directory.is_main() || !matches!(is_set, Ok(None)) {
+        return;
+    }
+    let key: String = random_bytes::<SRS_KEY_BYTES>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (scope, name) = (Scope::System, settings::SRS_KEYS.to_owned());
+    if let Err(error) =
+        directory.submit(Request::PutSetting { scope, name, value: Some(key), by: "the main node".to_owned() }).await
+    {
+        tracing::warn!(%error, "there is no secret for reverse-paths: redirected mail keeps its sender");
+    }
 }
 
 /// A machine without a DNS configuration still takes mail in, and sends to its relay host.
@@ -149,6 +182,17 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
             times,
             tries_most: count(settings::QUEUE_PARALLEL)?,
             tries_per_destination_most: count(settings::QUEUE_PARALLEL_PER_DESTINATION)?,
+        },
+        sieve: SieveSettings {
+            scripts: ScriptLimits {
+                script_bytes: reader.number_setting(settings::SIEVE_SCRIPT_BYTES)?,
+                scripts: reader.number_setting(settings::SIEVE_SCRIPTS)?,
+            },
+            steps: reader.number_setting(settings::SIEVE_STEPS)?,
+            redirects: reader.number_setting(settings::SIEVE_REDIRECTS)?,
+            vacation_least_seconds: reader.number_setting(settings::SIEVE_VACATION_SECONDS)?,
+            has_domain_scripts: reader.has_domain_scripts()?,
+            srs: Srs::new(setting(settings::SRS_KEYS)?.unwrap_or_default().split_whitespace()),
         },
     })
 }

@@ -1,0 +1,225 @@
+//! What scripts send: redirected messages, answers, notifications.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sterna_account::AccountError;
+use sterna_account::service::{MessageBody, Rcpt, RouteError, SpoolFile};
+use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
+use sterna_base::{BlobHash, OperationId, Timestamp};
+use sterna_formats::mail::fields;
+
+use super::Sieve;
+use super::action::{Form, Notify, Vacation};
+use super::answer::Asked;
+use super::limits::SENT_RETENTION_MS;
+use super::material::Material;
+use super::plan::{Delivery, PlanError};
+use crate::delivery::Keep;
+use crate::queue::{NewMessage, QueueId, QueuedEnvelope};
+
+/// The field that says to whom a message was delivered before it was sent on.
+const DELIVERED_TO: &str = "Delivered-To";
+
+/// A message that a script sends.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The same for every try of the same delivery.
+    pub id: OperationId,
+    /// The reverse-path; empty for what must not be answered.
+    pub mail_from: String,
+    /// To whom.
+    pub recipients: Vec<Rcpt>,
+    /// The content.
+    pub body: MessageBody,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// Its name.
+    pub hash: BlobHash,
+    /// Whether it has bytes over 127, or addresses outside ASCII.
+    pub eight_bit: bool,
+    /// See `eight_bit`.
+    pub utf8: bool,
+    /// For the administrator.
+    pub origin: String,
+}
+
+impl Sieve {
+    /// Puts messages into the queue, each once, however often this is tried.
+    ///
+    /// # Errors
+    /// [`PlanError::Queue`].
+    pub async fn send(&self, messages: Vec<Outgoing>) -> Result<(), PlanError> {
+        let Some(ways) = &self.ways else { return Ok(()) };
+        for message in messages {
+            let now = self.clock.now();
+            let expires = now.plus_ms(ways.outbound.times().lifetime_ms);
+            let deliveries = ways.outbound.deliveries(message.recipients, now, expires).await;
+            if deliveries.is_empty() {
+                tracing::warn!(origin = message.origin, "there is no way to whom a Sieve script writes to");
+                continue;
+            }
+            let envelope = QueuedEnvelope {
+                mail_from: message.mail_from,
+                envelope_id: None,
+                return_headers_only: true,
+                eight_bit: message.eight_bit,
+                utf8: message.utf8,
+                keep: Keep::Inbox,
+                origin: message.origin,
+                received: now,
+                expires,
+            };
+            let new = NewMessage {
+                id: QueueId(message.id),
+                envelope,
+                body: message.body,
+                size_bytes: message.size_bytes,
+                hash: message.hash,
+                deliveries,
+            };
+            ways.queue.add_once(new, now, now.plus_ms(SENT_RETENTION_MS)).await.map_err(PlanError::Queue)?;
+        }
+        Ok(())
+    }
+
+    /// The reverse-path of a message that is sent on: the sender's own for senders of ours, and for bounces none; else
+    /// one of ours that leads back to the sender.
+    async fn reverse_path(&self, sender: &str, material: &Material) -> String {
+        if sender.is_empty() || !matches!(self.recipients.route(sender).await, Err(RouteError::NotLocal)) {
+            return sender.to_owned();
+        }
+        let domain = material.owner.addresses.first().and_then(|address| address.rsplit_once('@'));
+        let rewritten = domain.and_then(|(_, domain)| material.settings.srs.forward(sender, domain, self.clock.now()));
+        rewritten.unwrap_or_else(|| sender.to_owned())
+    }
+}
+
+impl Delivery<'_> {
+    /// A message on its way to somebody else.
+    ///
+    /// # Errors
+    /// [`PlanError::Script`] when it goes around in circles, or can't be sent.
+    pub(super) async fn redirect(
+        &self,
+        address: &str,
+        notify: Option<String>,
+        form: Form,
+        forms: &[Bytes],
+        material: &Material,
+    ) -> Result<Outgoing, PlanError> {
+        let Some(ways) = &self.sieve.ways else {
+            return Err(PlanError::Script("this node sends no mail".to_owned()));
+        };
+        if self.sieve.recipients.route(address).await == Err(RouteError::NotLocal)
+            && ways.outbound.destination(address).is_none()
+        {
+            return Err(PlanError::Script(format!("no mail can be sent to {address}")));
+        }
+        let own = material.owner.addresses.first().unwrap_or(&material.rcpt_to);
+        if was_here(&material.message, &material.owner.addresses, own) {
+            return Err(PlanError::Script(
+                "the message was redirected from here before: it goes in circles".to_owned(),
+            ));
+        }
+        let content = form.0.checked_sub(1).and_then(|at| forms.get(at)).unwrap_or(&material.message);
+        let content = with_delivered_to(content, own);
+        let (size_bytes, hash) = (content.len() as u64, BlobHash::of(&content));
+        let id = self.name("redirect", &address.to_ascii_lowercase());
+        let body = self.body(content, id).await?;
+        Ok(Outgoing {
+            id,
+            mail_from: self.sieve.reverse_path(&material.mail_from, material).await,
+            recipients: vec![Rcpt { address: address.to_owned(), original: None, notify }],
+            body,
+            size_bytes,
+            hash,
+            eight_bit: true,
+            utf8: self.wanted.utf8,
+            origin: format!("redirected by {own}"),
+        })
+    }
+
+    pub(super) fn vacation(&self, vacation: &Vacation, material: &Material, asked: &Asked) -> Option<Outgoing> {
+        let (own_name, id) = (self.sieve.ways.as_ref()?.outbound.own_name(), self.name("vacation", ""));
+        let (text, now) = (id.to_string(), self.sieve.clock.now());
+        let sender = material.mail_from.clone();
+        let content = asked.vacation(vacation, &material.owner, &sender, (&own_name, &text, now));
+        Some(self.own(id, vec![sender], content, format!("vacation of {}", material.rcpt_to)))
+    }
+
+    pub(super) fn notify(&self, notify: &Notify, material: &Material, asked: &Asked) -> Option<Outgoing> {
+        let (own_name, id) = (self.sieve.ways.as_ref()?.outbound.own_name(), self.name("notify", &notify.method));
+        let (text, now): (String, Timestamp) = (id.to_string(), self.sieve.clock.now());
+        let (to, content) = asked.notify(notify, &material.owner, (&own_name, &text, now))?;
+        Some(self.own(id, to, content, format!("notification for {}", material.rcpt_to)))
+    }
+
+    /// One of our own messages, which nobody may answer automatically.
+    fn own(&self, id: OperationId, to: Vec<String>, content: Vec<u8>, origin: String) -> Outgoing {
+        let content = Bytes::from(content);
+        let rcpt = |address| Rcpt { address, original: None, notify: Some("NEVER".to_owned()) };
+        let recipients: Vec<Rcpt> = to.into_iter().map(rcpt).collect();
+        Outgoing {
+            id,
+            mail_from: String::new(),
+            utf8: recipients.iter().any(|rcpt| !rcpt.address.is_ascii()),
+            recipients,
+            size_bytes: content.len() as u64,
+            hash: BlobHash::of(&content),
+            body: MessageBody::Inline(content),
+            eight_bit: true,
+            origin,
+        }
+    }
+
+    /// A name that is the same for every try of this delivery.
+    fn name(&self, kind: &str, what: &str) -> OperationId {
+        let mut hasher = blake3::Hasher::new_derive_key("sterna mailflow sieve message 1");
+        hasher.update(&self.transaction.0);
+        hasher.update(&self.account.id().0.to_be_bytes());
+        hasher.update(kind.as_bytes());
+        hasher.update(b"\0");
+        hasher.update(what.as_bytes());
+        let mut id = [0; 16];
+        hasher.finalize_xof().fill(&mut id);
+        OperationId(id)
+    }
+
+    /// A large content goes into a file beside the one that it came in.
+    async fn body(&self, content: Bytes, id: OperationId) -> Result<MessageBody, PlanError> {
+        if content.len() <= INLINE_BLOB_BYTES_MAX {
+            return Ok(MessageBody::Inline(content));
+        }
+        let folder = match &self.message.body {
+            MessageBody::Spooled(spooled) => spooled.path.parent().map(std::path::Path::to_owned),
+            MessageBody::Inline(_) => None,
+        };
+        let folder = folder.unwrap_or_else(std::env::temp_dir);
+        let writing = tokio::task::spawn_blocking(move || {
+            let path = folder.join(format!("{id}.{}", OperationId::random()));
+            let file = SpoolFile { path: path.clone(), is_temporary: true };
+            std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?.write_all(&content)?;
+            Ok::<_, std::io::Error>(MessageBody::Spooled(Arc::new(file)))
+        });
+        let written = writing.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let failed = |error| AccountError::Unavailable(format!("a redirected message can't be spooled: {error}"));
+        Ok(written.map_err(failed)?)
+    }
+}
+
+/// Whether an account has sent the message on before.
+fn was_here(message: &[u8], addresses: &[String], own: &str) -> bool {
+    let is_own = |value: &str| addresses.iter().any(|address| address.eq_ignore_ascii_case(value)) || value == own;
+    let delivered = fields(message).filter(|field| field.is(DELIVERED_TO.as_bytes()));
+    delivered.into_iter().any(|field| is_own(String::from_utf8_lossy(&field.unfolded()).trim()))
+}
+
+/// Behind Return-Path, which is the first field where it is.
+fn with_delivered_to(content: &[u8], address: &str) -> Bytes {
+    let first = fields(content).next().filter(|field| field.is(b"Return-Path") && content.starts_with(field.raw));
+    let at = first.map_or(0, |field| field.raw.len());
+    let field = format!("{DELIVERED_TO}: {address}\r\n");
+    [&content[..at], field.as_bytes(), &content[at..]].concat().into()
+}
