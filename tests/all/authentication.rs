@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+use sterna_testkit::binary::have_root;
 use sterna_testkit::dns::DnsServer;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, Place};
@@ -116,4 +118,106 @@ fn mail_is_taken_although_dns_is_gone() {
     assert!(reply.starts_with("250"), "{reply}");
     let text = last(&installation);
     assert!(text.contains("spf=temperror") && text.contains("dmarc=temperror (p=none dis=none)"), "{text}");
+}
+
+/// A command whose answer is JSON.
+fn json(installation: &Installation, arguments: &[&str]) -> Value {
+    let text = installation.admin_ok("main", &[&["--json"], arguments].concat());
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Makes a key of near.test, publishes it, and signs with it; its selector.
+fn key(near: &Installation, arguments: &[&str]) -> String {
+    let made = json(near, &[&["dkim"], arguments].concat());
+    let (selector, name) = (made["selector"].as_str().unwrap(), made["record_name"].as_str().unwrap());
+    let refused = near.admin("main", &["dkim", "activate", "near.test", selector]);
+    let cause = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && cause.contains("DNS has no such record"), "{cause}");
+    near.dns.txt(name, made["record"].as_str().unwrap());
+    near.admin_ok("main", &["dkim", "activate", "near.test", selector]);
+    selector.to_owned()
+}
+
+#[test]
+fn signed_mail_goes_by_mx_records_from_one_installation_to_another() {
+    if !have_root() {
+        return;
+    }
+    let mut near = Installation::new();
+    near.start_main("main", Place::default());
+    near.join_and_serve("alpha", "data", Place::default());
+    near.join_and_serve("edge", "edge", Place::default());
+    near.admin_ok("main", &["domain", "create", "near.test"]);
+    near.create_user("ana@near.test", "alpha");
+    let mut far = Installation::new();
+    far.set_nameserver(near.dns.address);
+    let place = far.exchanger();
+    let exchanger = place.at.unwrap().host;
+    far.start_main("main,edge,data", place);
+    far.admin_ok("main", &["domain", "create", "far.test"]);
+    far.create_user(ZOE, "main");
+
+    // The first exchanger is dead: nobody listens there.
+    near.dns.mx("far.test", 10, "dead.far.test");
+    near.dns.mx("far.test", 20, "mx.far.test");
+    near.dns.address("dead.far.test", "127.255.255.1".parse().unwrap());
+    near.dns.address("mx.far.test", exchanger);
+    near.dns.txt("_dmarc.near.test", "v=DMARC1; p=reject");
+    let rsa = key(&near, &["generate", "near.test"]);
+    let ed = key(&near, &["generate", "near.test", "--algorithm", "ed25519"]);
+
+    let send = |subject: &str| {
+        let message = format!("From: Ana <ana@near.test>\r\nTo: {ZOE}\r\nSubject: {subject}\r\n\r\nThe terns.\r\n");
+        let mut smtp = near.node("edge").at.submission("ana@near.test").unwrap();
+        let reply = smtp.deliver("ana@near.test", &[ZOE], message.as_bytes()).unwrap();
+        assert!(reply.starts_with("250"), "{reply}");
+    };
+    let mut zoe = far.node("main").at.login(ZOE).unwrap();
+    let mut receive = |subject: &str| {
+        let subject = format!("Subject: {subject}\r\n");
+        until("the message", PATIENCE, || texts(&mut zoe, "INBOX").into_iter().find(|text| text.contains(&subject))).0
+    };
+    // The edge opens its keys a moment after it has heard of them.
+    let (_, (first, _)) = (0..)
+        .map(|number| {
+            (number, {
+                send(&format!("signed {number}"));
+                let text = receive(&format!("signed {number}"));
+                let signatures = text.matches("DKIM-Signature:").count();
+                (text, signatures)
+            })
+        })
+        .find(|(number, (_, signatures))| *signatures == 2 || *number > 50)
+        .unwrap();
+    let results = first.replace("\r\n\t", " ");
+    for selector in [&rsa, &ed] {
+        assert!(results.contains(&format!("dkim=pass header.d=near.test header.s={selector}")), "{results}");
+    }
+    assert!(results.contains("dmarc=pass (p=reject dis=none) header.from=near.test"), "{results}");
+    assert!(near.node("edge").dir.join("signing.secret").exists());
+    assert!(!near.node("alpha").dir.join("signing.secret").exists(), "data servers don't sign");
+
+    // What somebody changes on the way is refused, because its author's domain wants it so.
+    let changed = first.split_once("\r\n\r\n").map(|(header, _)| format!("{header}\r\n\r\nThe gulls.\r\n")).unwrap();
+    let mut stranger = far.node("main").at.smtp().unwrap();
+    let reply = stranger.deliver("eve@other.test", &[ZOE], changed.as_bytes()).unwrap();
+    assert!(reply.starts_with("550 5.7.26"), "{reply}");
+    let reply = stranger.deliver("list@other.test", &[ZOE], first.as_bytes()).unwrap();
+    assert!(reply.starts_with("250"), "{reply}");
+
+    // A new key takes over; the former one retires, and can be taken away.
+    let newer = key(&near, &["generate", "near.test", "--selector", "newer"]);
+    let keys = json(&near, &["dkim", "list", "near.test"]);
+    let state = |selector: &str| {
+        keys.as_array().unwrap().iter().find(|key| key["selector"] == selector).unwrap()["state"].clone()
+    };
+    assert_eq!((state(&rsa), state(&ed), state(&newer)), ("retired".into(), "active".into(), "active".into()));
+    assert!(!near.admin("main", &["dkim", "remove", "near.test", &newer, "--yes"]).status.success());
+    near.admin_ok("main", &["dkim", "remove", "near.test", &rsa, "--yes"]);
+    let mut number = 0;
+    until("the new key", PATIENCE, || {
+        number += 1;
+        send(&format!("newer {number}"));
+        receive(&format!("newer {number}")).contains("header.s=newer").then_some(())
+    });
 }

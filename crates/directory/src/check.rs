@@ -79,6 +79,10 @@ impl Reader<'_> {
                     expect(self.entry(id)?.is_some(), "there is no such member");
                 }
             }
+            RowKind::DkimKey => {
+                let row: crate::DkimKey = index::read(kind, &change.key, content)?;
+                expect(self.domain(row.domain)?.is_some(), "there is no such domain");
+            }
             RowKind::Share => {
                 let row: crate::Share = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.owner)?.is_some(), "nobody has this account");

@@ -38,7 +38,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(kind: RowKind, key: &str, con
 
 fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<(), StorageError> {
     match kind {
-        RowKind::Counter | RowKind::Setting | RowKind::SettingChange => {}
+        RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             execute(conn, "DELETE FROM dir_domain_name WHERE domain_id = $1", params![number(domain.id.0)])?;
@@ -92,7 +92,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
 
 fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<(), StorageError> {
     match kind {
-        RowKind::Counter | RowKind::Setting | RowKind::SettingChange => {}
+        RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             for (name, is_main) in

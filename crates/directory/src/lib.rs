@@ -14,6 +14,7 @@ pub mod auth;
 pub mod check;
 pub mod core;
 mod directory;
+mod dkim;
 mod error;
 pub mod follow;
 mod index;
@@ -37,6 +38,7 @@ mod write;
 pub use crate::core::{Core, Mode};
 pub use auth::Authentication;
 pub use directory::Directory;
+pub use dkim::{DKIM_KEYS_MAX, DkimKey, DkimState, NewDkimKey};
 pub use error::{ApplyError, RequestError, StorageError};
 pub use follow::Applied;
 pub use model::{

@@ -49,11 +49,13 @@ pub enum RowKind {
     SettingChange = 14,
     /// [`crate::Share`]
     Share = 20,
+    /// [`crate::DkimKey`]
+    DkimKey = 21,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 15] = [
+    pub const ALL: [RowKind; 16] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -69,6 +71,7 @@ impl RowKind {
         RowKind::Job,
         RowKind::SettingChange,
         RowKind::Share,
+        RowKind::DkimKey,
     ];
 
     /// The kind with this number; `None` for one of a later version.

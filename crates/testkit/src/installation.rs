@@ -94,6 +94,13 @@ impl Doors {
         let ports = Ports { imap, imaps, pop3, smtp, submission, lmtp, socketmap, transport };
         Doors { host, ports, cluster: (host, cluster).into() }
     }
+
+    /// Those of a mail exchanger: with port 25, which takes root.
+    fn exchanger(host: IpAddr) -> Self {
+        let mut doors = Doors::free(host);
+        doors.ports.smtp = 25;
+        doors
+    }
 }
 
 /// Where a node is to run, if not simply here.
@@ -137,6 +144,11 @@ impl Installation {
         installation.create_user("ana@tern.test", "alpha");
         installation.create_user("ben@tern.test", "beta");
         installation
+    }
+
+    /// A place for a node that other servers find by MX records, at an address that nobody else has; it takes root.
+    pub fn exchanger(&self) -> Place {
+        Place { at: Some(Doors::exchanger(self.host)), ..Place::default() }
     }
 
     /// Whom nodes that are set up from now on ask for DNS instead of [`Installation::dns`].

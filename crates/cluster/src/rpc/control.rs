@@ -51,6 +51,15 @@ pub trait NodeControl: Send + Sync {
         Err(ShareRefused::Unavailable("this node doesn't own the directory".to_owned()))
     }
 
+    /// The secret that DKIM keys in the directory are sealed with, for a node that signs. Only the main node has it to
+    /// give, and data servers don't get it.
+    ///
+    /// # Errors
+    /// Why not.
+    async fn signing_secret(&self, _by: NodeId) -> Result<Vec<u8>, String> {
+        Err("this node doesn't own the directory".to_owned())
+    }
+
     /// Takes down in the directory how far a standby copy is, as `by` saw it. Only the main node can.
     ///
     /// # Errors
@@ -93,6 +102,12 @@ pub enum ShareRefused {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ShareNoted {
     pub modseq: Modseq,
+}
+
+/// The answer to a call for the signing secret.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SigningSecret {
+    pub secret: Vec<u8>,
 }
 
 /// How a node is.
@@ -245,6 +260,15 @@ impl ControlClient {
     pub async fn set_share(&self, node: NodeId, share: NotedShare) -> Result<Modseq, CallError> {
         let answer = self.put(node, "/v1/share", &share).await?;
         Ok(self.peers.peer(node).read::<ShareNoted>(&answer)?.modseq)
+    }
+
+    /// See [`NodeControl::signing_secret`]; asked of the main node.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn signing_secret(&self, node: NodeId) -> Result<Vec<u8>, CallError> {
+        let answer = self.get(node, "/v1/signing-secret").await?;
+        Ok(self.peers.peer(node).read::<SigningSecret>(&answer)?.secret)
     }
 
     /// See [`NodeControl::note_stage`]; asked of the main node.

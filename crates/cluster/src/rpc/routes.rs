@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{Payload, whole};
 use super::calls::path;
-use super::control::{CreateAccount, NodeAddress, NodeControl, NotedShare, ShareNoted, ShareRefused, StageRefused};
+use super::control::{
+    CreateAccount, NodeAddress, NodeControl, NotedShare, ShareNoted, ShareRefused, SigningSecret, StageRefused,
+};
 use super::fault::{Fault, FaultKind};
 use super::listener::Services;
 use super::wire::{self, RELEASE, RELEASE_HEADER};
@@ -102,6 +104,10 @@ impl Caller {
                 let body: NodeAddress = self.control_body(request.into_body()).await?;
                 self.control()?.moved(caller, body.address).await.map_err(FaultKind::Other)?;
                 return Ok(Answer::Json(Bytes::from_static(b"{}")));
+            }
+            (&Method::GET, ["signing-secret"]) => {
+                let secret = self.control()?.signing_secret(caller).await.map_err(FaultKind::Other)?;
+                return Ok(Answer::Json(json(&SigningSecret { secret })?));
             }
             (&Method::PUT, ["share"]) => {
                 let share: NotedShare = self.control_body(request.into_body()).await?;

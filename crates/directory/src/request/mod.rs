@@ -6,6 +6,7 @@ mod content;
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
 
+use crate::dkim::{DkimState, NewDkimKey};
 use crate::model::{Durability, Member, Roles, Scope};
 use crate::row::RowKind;
 
@@ -257,6 +258,24 @@ pub enum Request {
         to: NodeId,
         /// The epoch that the caller has seen.
         expect: Epoch,
+    },
+    /// Adds a key that a domain can sign with.
+    CreateDkimKey(NewDkimKey),
+    /// Changes what a key is used for.
+    SetDkimKey {
+        /// Whose.
+        domain: DomainId,
+        /// Which.
+        selector: String,
+        /// What for.
+        state: DkimState,
+    },
+    /// Deletes a key that is not in use.
+    DeleteDkimKey {
+        /// Whose.
+        domain: DomainId,
+        /// Which.
+        selector: String,
     },
     /// Sets or (with no value) removes a setting.
     PutSetting {

@@ -62,6 +62,7 @@ pub(crate) fn delete(write: &mut Write<'_>, id: DomainId, expect: Option<Modseq>
     for key in write.reader.setting_keys(id)? {
         write.delete(RowKind::Setting, &key)?;
     }
+    crate::dkim::forget(write, id)?;
     Ok(write.delete(RowKind::Domain, &row::domain_key(id))?)
 }
 

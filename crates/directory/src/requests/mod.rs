@@ -15,9 +15,9 @@ use sterna_base::{AccountId, Modseq, NodeId};
 use crate::read::Versioned;
 use crate::request::{Created, Request};
 use crate::row::ACCOUNT_COUNTER;
-use crate::share;
 use crate::write::Write;
 use crate::{RequestError, StorageError};
+use crate::{dkim, share};
 
 /// Does one request inside an open transaction. On `Err` the caller rolls back.
 pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Created>, RequestError> {
@@ -42,6 +42,11 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         }
         Request::SetServer { id, expect, patch } => server::set(write, *id, *expect, patch).map(|()| None),
         Request::DeleteServer { id, expect } => server::delete(write, *id, *expect).map(|()| None),
+        Request::CreateDkimKey(new) => dkim::create(write, new).map(|()| None),
+        Request::SetDkimKey { domain, selector, state } => {
+            dkim::set_state(write, *domain, selector, *state).map(|()| None)
+        }
+        Request::DeleteDkimKey { domain, selector } => dkim::delete(write, *domain, selector).map(|()| None),
         Request::PutSetting { scope, name, value, by } => {
             setting::put(write, *scope, name, value.as_deref(), by).map(|()| None)
         }

@@ -12,6 +12,7 @@ use sterna_cluster::copies::{LeaseDesk, Speed, Waiting};
 use sterna_directory::{Authentication, Directory};
 use sterna_mailflow::queue::Queue;
 
+use super::dkim::KeyTools;
 use super::memory::Memory;
 
 /// What the handlers of the API hold.
@@ -35,6 +36,8 @@ pub struct AdminState {
     pub local: Option<Arc<LocalAccounts>>,
     /// The queue of this node; `None` where no mail comes in.
     pub queue: Option<Arc<Queue>>,
+    /// What DKIM keys are made and looked for with; `None` where nobody signs.
+    pub dkim: Option<Arc<KeyTools>>,
 }
 
 /// The node that answers.

@@ -15,6 +15,7 @@ mod acl;
 mod auto_failover;
 mod copies;
 mod create;
+pub mod dkim;
 mod domains;
 pub mod doors;
 mod drain;
@@ -67,6 +68,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/status", get(status::get))
         .route("/api/v1/domains", get(domains::list).post(domains::create))
         .route("/api/v1/domains/{domain}", get(domains::get).patch(domains::set).delete(domains::delete))
+        .route("/api/v1/domains/{domain}/dkim", get(dkim::list).post(dkim::create))
+        .route("/api/v1/domains/{domain}/dkim/{selector}", get(dkim::get).patch(dkim::set).delete(dkim::delete))
         .route("/api/v1/users", get(users::list).post(users::create))
         .route("/api/v1/users/{user}", get(users::get).patch(users::set).delete(users::delete))
         .route("/api/v1/groups", get(groups::list).post(groups::create))

@@ -169,6 +169,7 @@ impl Node {
             memory: Arc::default(),
             leases: None,
             queue: None,
+            dkim: None,
             local: None,
         };
         let at = folder.path().join("admin.sock");

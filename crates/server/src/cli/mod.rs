@@ -7,6 +7,7 @@ pub mod args;
 mod aside;
 pub mod client;
 mod config;
+mod dkim;
 mod domain;
 pub mod exit;
 mod generate;
@@ -138,6 +139,9 @@ pub enum ClientCommand {
     /// Manage mail domains
     #[command(subcommand)]
     Domain(domain::DomainCommand),
+    /// Manage the keys that domains sign their mail with
+    #[command(subcommand)]
+    Dkim(dkim::DkimCommand),
     /// Manage users
     #[command(subcommand)]
     User(user::UserCommand),
@@ -181,6 +185,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
     let result = match command {
         ClientCommand::Status => status::run(&session, global).await,
         ClientCommand::Domain(command) => domain::run(&session, command).await,
+        ClientCommand::Dkim(command) => dkim::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,
         ClientCommand::Group(command) => group::run(&session, command).await,
         ClientCommand::Server(command) => server::run(&session, global, command).await,

@@ -20,7 +20,7 @@ use sterna_directory::{Directory, Request, RequestError, Roles, StandbyStage};
 
 use super::directory_nodes::DirectoryNodes;
 use super::orphans::Orphans;
-use super::{Parts, accounts_folder, certificate};
+use super::{Parts, accounts_folder, certificate, signing};
 use crate::config::Role;
 
 /// Accounts that a node names of which it has something set aside.
@@ -31,6 +31,7 @@ pub struct Control {
     node: NodeId,
     roles: NodeRoles,
     folder: PathBuf,
+    node_folder: PathBuf,
     clock: Arc<dyn Clock>,
     local: Option<Arc<LocalAccounts>>,
     keeper: Option<Arc<Keeper>>,
@@ -55,6 +56,7 @@ impl Control {
             node: parts.identity.node(),
             roles: parts.config.roles.iter().map(role).collect(),
             folder: accounts_folder(&parts.folder),
+            node_folder: parts.folder.clone(),
             clock: parts.clock.clone(),
             local: parts.local.clone(),
             keeper: parts.keeper.clone(),
@@ -206,6 +208,20 @@ impl NodeControl for Control {
             return Err("a node tells its address to the main node, which tells the others".to_owned());
         }
         self.nodes.main_moved(address).await.map_err(|error| error.to_string())
+    }
+
+    async fn signing_secret(&self, by: NodeId) -> Result<Vec<u8>, String> {
+        if !self.directory.is_main() {
+            return Err("this node doesn't own the directory".to_owned());
+        }
+        let server = self.directory.server(by).await.map_err(|error| error.to_string())?;
+        if !server.is_some_and(|server| server.roles.edge || server.roles.main) {
+            return Err("only edges sign".to_owned());
+        }
+        let folder = self.node_folder.clone();
+        let made = tokio::task::spawn_blocking(move || signing::made(&folder)).await;
+        let secret = made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(secret.to_vec())
     }
 
     async fn note_stage(&self, by: NodeId, report: StageReport) -> Result<(), StageRefused> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use sterna_account::service::Reception;
 use sterna_base::session_limits::LiveSessionLimits;
 use sterna_cluster::ControlClient;
-use sterna_mailflow::auth::{Gate, Verifier};
+use sterna_mailflow::auth::{Authoring, Gate, Verifier};
 use sterna_mailflow::{Mailflow, Repeats};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{ClientCertificates, Listener, ListenerConfig, Protocol, Tls};
@@ -18,7 +18,7 @@ use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 use super::mail_tables::NodeMailTables;
 use super::sending::Sending;
 use super::shares::NodeShares;
-use super::{Parts, certificate, client_certificates};
+use super::{Parts, certificate, client_certificates, signing};
 use crate::config::PlaintextLogin;
 
 /// Starts every service that has an address.
@@ -43,7 +43,9 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     prepare_spool(&spool).context("the spool folder")?;
     let repeats = Repeats::open(&parts.folder.join("repeats"), parts.clock.now()).context("the folder of repeats")?;
     let gate = Gate::new(Verifier::new(&sending.dns), sending.gate, spool.clone());
-    let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats).with_gate(gate);
+    let authoring = Authoring::new(sending.recipients.clone(), signing::start(parts), spool.clone());
+    let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats);
+    let mailflow = mailflow.with_gate(gate).with_authoring(authoring);
     let reception: Arc<dyn Reception> = Arc::new(mailflow.with_queue(sending.queue, sending.outbound));
 
     let loopback = |address: SocketAddr| address.ip().is_loopback();

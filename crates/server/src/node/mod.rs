@@ -20,6 +20,7 @@ mod provision;
 mod rounds;
 mod sending;
 mod shares;
+pub(crate) mod signing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -380,6 +381,11 @@ impl Parts {
         let accounts: Arc<dyn Accounts> = self.accounts.clone();
         let copies = CopiesClient::new(self.peers.clone(), self.keeper.clone());
         let stores = Stores::new(self.identity.node(), control, client, copies, accounts, self.directory.clone());
+        // Data servers don't sign, and need no DNS.
+        let signs = self.config.has(Role::Main) || self.config.has(Role::Edge);
+        let dns = if signs { Some(sending::dns(&self.config.nameservers)?) } else { None };
+        let folder = self.folder.clone();
+        let dkim = dns.map(|dns| Arc::new(admin::dkim::KeyTools { folder, dns: Arc::new(dns) }));
         let state = AdminState {
             directory: self.directory.clone(),
             authentication: self.authentication.clone(),
@@ -390,6 +396,7 @@ impl Parts {
             leases: Some(self.leases.clone()),
             local: self.local.clone(),
             queue,
+            dkim,
         };
         let path = self.config.admin_socket(&self.folder);
         let socket = admin::socket::bind(&path).await;

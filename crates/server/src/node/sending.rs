@@ -115,7 +115,7 @@ async fn make_srs_key(directory: &Directory) {
 }
 
 /// A machine without a DNS configuration still takes mail in, and sends to its relay host.
-fn dns(servers: &[SocketAddr]) -> Result<Dns> {
+pub(super) fn dns(servers: &[SocketAddr]) -> Result<Dns> {
     Dns::new(servers).or_else(|error| {
         tracing::warn!(%error, "DNS can't be asked: look at /etc/resolv.conf, or set nameservers in sterna.toml");
         Dns::new(&[SocketAddr::from(([127, 0, 0, 1], DNS_PORT))]).context("DNS can't be asked")
