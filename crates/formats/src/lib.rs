@@ -2,6 +2,7 @@
 
 pub mod imap;
 pub mod mail;
+pub mod managesieve;
 pub mod mutf7;
 pub mod pop3;
 pub mod sasl;

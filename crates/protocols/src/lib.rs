@@ -7,6 +7,7 @@ pub mod imap;
 mod io;
 pub mod listener;
 mod lmtp;
+pub mod managesieve;
 mod message;
 pub mod pop3;
 pub mod postfix;

@@ -110,6 +110,8 @@ pub struct Listen {
     pub pop3: Option<SocketAddr>,
     /// POP3 with TLS from the first byte.
     pub pop3s: Option<SocketAddr>,
+    /// ManageSieve with STARTTLS.
+    pub managesieve: Option<SocketAddr>,
     /// SMTP from other servers.
     pub smtp: Option<SocketAddr>,
     /// Submission with STARTTLS.
@@ -134,6 +136,7 @@ impl Default for Listen {
             imaps: any(993),
             pop3: any(110),
             pop3s: any(995),
+            managesieve: any(4190),
             smtp: any(25),
             submission: any(587),
             submissions: any(465),

@@ -20,6 +20,8 @@ pub struct Addresses {
     pub pop3: Port,
     /// POP3 with TLS from the first byte.
     pub pop3s: Port,
+    /// ManageSieve with STARTTLS.
+    pub managesieve: Port,
     /// Mail from other servers.
     pub smtp: Port,
     /// Mail from users, with STARTTLS.

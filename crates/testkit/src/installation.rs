@@ -70,6 +70,8 @@ pub struct Ports {
     pub imaps: u16,
     /// POP3 with STLS.
     pub pop3: u16,
+    /// ManageSieve with STARTTLS.
+    pub managesieve: u16,
     /// SMTP.
     pub smtp: u16,
     /// Submission with STARTTLS.
@@ -86,12 +88,12 @@ impl Doors {
     /// Ports that nobody has on this address.
     fn free(host: IpAddr) -> Self {
         // All are held until all are known, so that none comes twice.
-        let held: Vec<TcpListener> = (0..9).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
+        let held: Vec<TcpListener> = (0..10).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
         let ports: Vec<u16> = held.iter().filter_map(|one| Some(one.local_addr().ok()?.port())).collect();
-        let [cluster, imap, imaps, pop3, smtp, submission, lmtp, socketmap, transport] = ports[..] else {
+        let [cluster, imap, imaps, pop3, managesieve, smtp, submission, lmtp, socketmap, transport] = ports[..] else {
             panic!("no free ports on {host}")
         };
-        let ports = Ports { imap, imaps, pop3, smtp, submission, lmtp, socketmap, transport };
+        let ports = Ports { imap, imaps, pop3, managesieve, smtp, submission, lmtp, socketmap, transport };
         Doors { host, ports, cluster: (host, cluster).into() }
     }
 
@@ -438,6 +440,7 @@ impl Node {
             ("imap", ports.imap),
             ("imaps", ports.imaps),
             ("pop3", ports.pop3),
+            ("managesieve", ports.managesieve),
             ("smtp", ports.smtp),
             ("submission", ports.submission),
             ("lmtp", ports.lmtp),

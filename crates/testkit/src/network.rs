@@ -18,6 +18,7 @@ const PORTS: Ports = Ports {
     imap: 1143,
     imaps: 1993,
     pop3: 1110,
+    managesieve: 1190,
     smtp: 1025,
     submission: 1587,
     lmtp: 1024,

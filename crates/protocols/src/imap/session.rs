@@ -26,7 +26,7 @@ use super::updates;
 use super::watching::Watching;
 use crate::account_sessions::AccountSession;
 use crate::io::{Disconnect, Io};
-use crate::sasl::{Exchange, Offers};
+use crate::sasl::{Exchange, Offers, Wire};
 
 /// A logged-in user.
 pub struct User {
@@ -547,7 +547,7 @@ impl Session {
     /// A log-in by SASL.
     pub fn exchange(&mut self) -> Exchange<'_> {
         let (authenticator, offers) = (self.shared.authenticator.as_ref(), self.offers);
-        Exchange { io: &mut self.io, authenticator, offers, protocol: "imap", since: self.started }
+        Exchange { io: &mut self.io, authenticator, offers, protocol: "imap", since: self.started, wire: Wire::Lines }
     }
 
     /// Whether log-in is refused because anybody could listen.

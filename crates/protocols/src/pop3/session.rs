@@ -17,7 +17,7 @@ use super::reply::{Fail, Outcome, Refusal, SYS_TEMP, account_refusal};
 use crate::account_sessions::AccountSession;
 use crate::failure::{concerns_operator, is_passing};
 use crate::io::{Disconnect, Io};
-use crate::sasl::{Exchange, Offers};
+use crate::sasl::{Exchange, Offers, Wire};
 
 /// The states of RFC 1939 section 3. UPDATE is not one that a client can speak in: QUIT enters and leaves it.
 pub enum State {
@@ -216,7 +216,7 @@ impl Session {
     /// A log-in by SASL.
     pub fn exchange(&mut self) -> Exchange<'_> {
         let (authenticator, offers) = (self.shared.authenticator.as_ref(), self.offers);
-        Exchange { io: &mut self.io, authenticator, offers, protocol: "pop3", since: self.started }
+        Exchange { io: &mut self.io, authenticator, offers, protocol: "pop3", since: self.started, wire: Wire::Lines }
     }
 
     /// One line for the operator, if there is something to do or to wait for.

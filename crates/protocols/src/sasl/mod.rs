@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sterna_account::service::{Authenticator, Login, LoginError};
+use sterna_formats::managesieve::{self, Frame, Framer, Token};
 use tokio::time::Instant;
 
 use crate::io::{Disconnect, Io};
@@ -34,6 +35,37 @@ impl Offers {
     }
 }
 
+/// How users can log in on this connection.
+pub fn mechanisms(offers: Offers, io: &Io) -> Vec<&'static str> {
+    let mut mechanisms = Vec::new();
+    if offers.scram {
+        mechanisms.push("SCRAM-SHA-256");
+        if io.tls_exporter().is_some() {
+            mechanisms.push("SCRAM-SHA-256-PLUS");
+        }
+    }
+    if offers.bearer {
+        mechanisms.extend(["OAUTHBEARER", "XOAUTH2"]);
+    }
+    if !io.client_addresses().is_empty() {
+        mechanisms.push("EXTERNAL");
+    }
+    mechanisms.extend(["PLAIN", "LOGIN"]);
+    mechanisms
+}
+
+/// How challenges and answers stand on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Challenges behind `+ `, answers as lines: IMAP and POP3.
+    Lines,
+    /// Both as strings: ManageSieve (RFC 5804 section 2.1).
+    Strings,
+}
+
+/// Most bytes of an answer that is a literal.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024;
+
 /// One exchange with a client.
 pub struct Exchange<'a> {
     pub io: &'a mut Io,
@@ -43,6 +75,8 @@ pub struct Exchange<'a> {
     pub protocol: &'static str,
     /// Since when the client has been logging in.
     pub since: Instant,
+    /// How the protocol writes it.
+    pub wire: Wire,
 }
 
 /// Somebody who was checked.
@@ -120,11 +154,41 @@ impl Exchange<'_> {
     /// The same, with the answer as it came.
     async fn answer(&mut self, challenge: &str) -> Result<Vec<u8>, Disconnect> {
         let challenge = STANDARD.encode(challenge);
-        self.io.output.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
         let wait = self.io.login_wait(self.since);
-        self.io.line(wait).await
+        match self.wire {
+            Wire::Lines => {
+                self.io.output.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
+                self.io.line(wait).await
+            }
+            Wire::Strings => {
+                managesieve::string(challenge.as_bytes(), &mut self.io.output);
+                self.io.output.extend_from_slice(b"\r\n");
+                self.string().await
+            }
+        }
+    }
+
+    /// The one string of the client's next line; what is none is an answer that nobody understands.
+    async fn string(&mut self) -> Result<Vec<u8>, Disconnect> {
+        let mut framer = Framer::new(ANSWER_BYTES_MAX);
+        loop {
+            match framer.next(&mut self.io.input) {
+                Frame::More => self.io.fill(self.io.login_wait(self.since)).await?,
+                Frame::Hopeless => return Err(Disconnect::Hopeless("The answer is too long")),
+                Frame::Command(mut tokens) if tokens.len() == 1 => {
+                    return Ok(match tokens.remove(0) {
+                        Token::String(answer) => answer,
+                        Token::Atom(_) | Token::Number(_) => NO_ANSWER.to_vec(),
+                    });
+                }
+                Frame::Command(_) | Frame::Malformed(_) | Frame::TooLong(_) => return Ok(NO_ANSWER.to_vec()),
+            }
+        }
     }
 }
+
+/// Not base64, and not `*` either.
+const NO_ANSWER: &[u8] = b"!";
 
 fn malformed(why: impl Into<String>) -> SaslError {
     SaslError::Malformed(why.into())

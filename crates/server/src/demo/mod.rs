@@ -54,6 +54,7 @@ enum Service {
     Beta,
     Pop3,
     Pop3s,
+    ManageSieve,
 }
 
 /// Runs until Ctrl-C.
@@ -190,6 +191,7 @@ fn configure(folder: &Path, ports: &Ports, service: Service) -> Result<()> {
     config.listen.imaps = at(Service::Imaps);
     config.listen.pop3 = at(Service::Pop3);
     config.listen.pop3s = at(Service::Pop3s);
+    config.listen.managesieve = at(Service::ManageSieve);
     config.listen.smtp = at(Service::Smtp);
     config.listen.submission = at(Service::Submission);
     config.listen.submissions = at(Service::Submissions);
@@ -234,6 +236,7 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
             "imaps": at(Service::Imaps, "implicit"),
             "pop3": at(Service::Pop3, "starttls"),
             "pop3s": at(Service::Pop3s, "implicit"),
+            "managesieve": at(Service::ManageSieve, "starttls"),
             "smtp": at(Service::Smtp, "starttls"),
             "submission": at(Service::Submission, "starttls"),
             "submissions": at(Service::Submissions, "implicit"),
@@ -249,6 +252,7 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
     println!("\nSterna is running: a main node, and two data servers that joined it.\n");
     println!("  IMAP        127.0.0.1:{} (STARTTLS), 127.0.0.1:{} (TLS)", port(Service::Imap), port(Service::Imaps));
     println!("  POP3        127.0.0.1:{} (STLS), 127.0.0.1:{} (TLS)", port(Service::Pop3), port(Service::Pop3s));
+    println!("  ManageSieve 127.0.0.1:{} (STARTTLS)", port(Service::ManageSieve));
     println!("  SMTP        127.0.0.1:{}", port(Service::Smtp));
     println!(
         "  submission  127.0.0.1:{} (STARTTLS), 127.0.0.1:{} (TLS)",

@@ -11,6 +11,7 @@ use sterna_mailflow::auth::{Authoring, Gate, Verifier};
 use sterna_mailflow::{Mailflow, Repeats};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{ClientCertificates, Listener, ListenerConfig, Protocol, Tls};
+use sterna_protocols::managesieve::{ManageSieveConfig, ManageSieveProtocol};
 use sterna_protocols::pop3::{Pop3Config, Pop3Protocol};
 use sterna_protocols::postfix::{Socketmap, TcpTable};
 use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
@@ -70,7 +71,19 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
         Arc::new(imap.with_config(ImapConfig { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
     };
 
+    let sieve = ManageSieveProtocol::new(
+        ManageSieveConfig::default(),
+        parts.accounts.clone(),
+        parts.authentication.clone(),
+        sending.sieve,
+    );
+    let sieve = sieve.with_limits(limits.clone());
+
     let listen = &config.listen;
+    if let Some(address) = listen.managesieve {
+        let protocol = Arc::new(sieve.with_config(ManageSieveConfig { plaintext_login: plaintext(address) }));
+        service(parts, "managesieve", address, start_tls_mailbox.clone(), protocol).await?;
+    }
     if let Some(address) = listen.imap {
         service(parts, "imap", address, start_tls_mailbox.clone(), imap(address)).await?;
     }

@@ -44,6 +44,8 @@ pub struct Sending {
     pub gate: watch::Receiver<GateSettings>,
     /// The directory's recipients, and senders elsewhere behind addresses of ours.
     pub recipients: Arc<dyn Recipients>,
+    /// What runs people's scripts.
+    pub sieve: Arc<Sieve>,
 }
 
 /// What the directory says about sending.
@@ -90,13 +92,13 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let outbound = Arc::new(Outbound::new(recipients.clone(), outbound_settings));
     let ways = Waiting { queue: queue.clone(), outbound: outbound.clone() };
     let sieve = Arc::new(Sieve::new(recipients.clone(), clock, sieve_settings, Some(ways)));
-    let deliverer = Arc::new(Deliverer::new(recipients.clone(), parts.accounts.clone(), sieve));
+    let deliverer = Arc::new(Deliverer::new(recipients.clone(), parts.accounts.clone(), sieve.clone()));
     let remote = Arc::new(RemoteCarrier::new(dns.clone(), remote_settings));
     let carriers = Arc::new(Carriers { accounts: deliverer.clone(), remote });
     let notifier = Arc::new(Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()));
     let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
     parts.tasks.spawn(runner.run(parts.stop.clone()));
-    Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings, recipients })
+    Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings, recipients, sieve })
 }
 
 /// The main node makes the secret behind reverse-paths, once.
