@@ -34,6 +34,7 @@ mod search;
 mod sending;
 mod sharing_servers;
 mod takeover;
+mod tracing;
 
 // The dialogs of IMAP once more: what a session says must not depend on where its account is. They find their `place`
 // here instead of beside them. Not here are `ends`, which stops the clock and so every network, and `faults`, which

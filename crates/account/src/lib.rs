@@ -31,6 +31,7 @@ pub mod search;
 pub mod service;
 pub mod shares;
 pub mod store;
+pub mod trace;
 pub mod turns;
 pub mod uid_set;
 

@@ -99,6 +99,8 @@ pub const QUEUE_RETRY_SECONDS: &str = "queue.retry-seconds";
 pub const QUEUE_RETRY_MOST_SECONDS: &str = "queue.retry-most-seconds";
 /// Tries at the same time.
 pub const QUEUE_PARALLEL: &str = "queue.parallel";
+/// Days for which it is remembered what became of each message.
+pub const TRACE_DAYS: &str = "trace.days";
 /// Tries at the same time for one destination.
 pub const QUEUE_PARALLEL_PER_DESTINATION: &str = "queue.parallel-per-destination";
 
@@ -141,6 +143,7 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
     (SIEVE_SCRIPT_BYTES, 64 * 1024, 1024, 128 * 1024),
     (SIEVE_STEPS, 10_000, 100, 1_000_000),
     (SIEVE_VACATION_SECONDS, 3600, 0, 30 * 24 * 3600),
+    (TRACE_DAYS, 14, 1, 3650),
 ];
 
 /// The settings that the directory reads, each with what holds when it isn't set.
@@ -185,6 +188,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (SIEVE_SCRIPT_BYTES, Some("65536")),
     (SIEVE_STEPS, Some("10000")),
     (SIEVE_VACATION_SECONDS, Some("3600")),
+    (TRACE_DAYS, Some("14")),
     (UNKNOWN_RECIPIENTS, None),
 ];
 

@@ -30,6 +30,7 @@ pub mod srs;
 mod targets;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 mod waiting;
 
 pub use deliverer::{Carriers, Deliverer};

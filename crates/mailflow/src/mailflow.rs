@@ -12,11 +12,12 @@ use crate::auth::{Authoring, Gate};
 use crate::deliverer::Deliverer;
 use crate::delivery::Keep;
 use crate::outbound::Outbound;
-use crate::queue::Queue;
+use crate::queue::{Destination, Queue};
 use crate::refusals;
 use crate::repeats::{self, Repeats};
 use crate::sieve::Wanted;
 use crate::targets::{self, Delivered, Routed};
+use crate::trace::Trace;
 use crate::waiting::{Tried, Waiting};
 
 /// Takes mail in, delivers it to the accounts of this installation, and puts the rest into the queue.
@@ -26,6 +27,7 @@ pub struct Mailflow {
     repeats: Repeats,
     deliverer: Arc<Deliverer>,
     waiting: Option<Waiting>,
+    trace: Trace,
     gate: Option<Gate>,
     authoring: Option<Authoring>,
 }
@@ -39,12 +41,19 @@ impl Mailflow {
         clock: Arc<dyn Clock>,
         repeats: Repeats,
     ) -> Self {
-        Mailflow { recipients, clock, repeats, deliverer, waiting: None, gate: None, authoring: None }
+        let trace = Trace::none();
+        Mailflow { recipients, clock, repeats, deliverer, waiting: None, trace, gate: None, authoring: None }
     }
 
     /// With a queue for mail to other servers, and to accounts that can't be reached.
     pub fn with_queue(self, queue: Arc<Queue>, outbound: Arc<Outbound>) -> Self {
-        Mailflow { waiting: Some(Waiting { queue, outbound }), ..self }
+        let trace = self.trace.clone();
+        Mailflow { waiting: Some(Waiting { queue, outbound, trace }), ..self }
+    }
+
+    /// With a place to write down what becomes of messages; comes before the queue.
+    pub fn with_trace(self, trace: Trace) -> Self {
+        Mailflow { trace, ..self }
     }
 
     /// With a look at what comes from other servers.
@@ -81,6 +90,21 @@ impl Mailflow {
         known.map(drop).ok_or_else(|| Refusal::new(553, (5, 1, 2), "That is not a domain that mail can go to"))
     }
 
+    async fn may_receive(&self, sender: &Sender, address: &str) -> Result<(), Refusal> {
+        let refused = |error| refusals::of_route(&error, sender.protocol);
+        match self.recipients.route(address).await {
+            Err(RouteError::NotLocal) if self.may_relay(sender) => return self.leaves(address),
+            route => drop(route.map_err(refused)?),
+        }
+        // Who hands mail in by LMTP has decided about its sender already.
+        if sender.protocol != InboundProtocol::Lmtp
+            && !self.recipients.may_write_to(sender.login.as_ref(), address).await.map_err(refused)?
+        {
+            return Err(refused(RouteError::NotPermitted));
+        }
+        Ok(())
+    }
+
     /// Delivers to all accounts, side by side.
     async fn deliver_to(
         &self,
@@ -105,6 +129,29 @@ impl Mailflow {
             }
         }
         delivered
+    }
+
+    /// What became of each recipient, but for what waits in the queue: that was written down already.
+    fn write_down(
+        &self,
+        envelope: &Envelope,
+        routed: &[Routed],
+        delivered: &BTreeMap<AccountId, Delivered>,
+        answers: &[Result<(), Refusal>],
+        keep: Keep,
+    ) {
+        let detail = if keep == Keep::Junk { "into Junk" } else { "" };
+        for ((rcpt, routed), answer) in envelope.recipients.iter().zip(routed).zip(answers) {
+            for account in routed.iter().flat_map(|way| &way.accounts) {
+                if delivered.get(account) == Some(&Delivered::Done) {
+                    let destination = Destination::Account(*account);
+                    self.trace.delivered(envelope.transaction, &rcpt.address, &destination, detail);
+                }
+            }
+            if let Err(refusal) = answer {
+                self.trace.refused(envelope.transaction, &rcpt.address, refusal);
+            }
+        }
     }
 
     /// Remembers the recipients whose sender will come again although some account may have the message, and forgets
@@ -154,18 +201,11 @@ fn wanted(account: AccountId, envelope: &Envelope, routed: &[Routed]) -> Wanted 
 #[async_trait]
 impl Reception for Mailflow {
     async fn recipient(&self, sender: &Sender, address: &str) -> Result<(), Refusal> {
-        let refused = |error| refusals::of_route(&error, sender.protocol);
-        match self.recipients.route(address).await {
-            Err(RouteError::NotLocal) if self.may_relay(sender) => return self.leaves(address),
-            route => drop(route.map_err(refused)?),
+        let taken = self.may_receive(sender, address).await;
+        if let Err(refusal) = &taken {
+            self.trace.refused_recipient(sender, address, refusal);
         }
-        // Who hands mail in by LMTP has decided about its sender already.
-        if sender.protocol != InboundProtocol::Lmtp
-            && !self.recipients.may_write_to(sender.login.as_ref(), address).await.map_err(refused)?
-        {
-            return Err(refused(RouteError::NotPermitted));
-        }
-        Ok(())
+        taken
     }
 
     /// Users send with their own addresses, or with none (disposition notifications, RFC 8098). Other servers'
@@ -187,9 +227,15 @@ impl Reception for Mailflow {
     }
 
     async fn deliver(&self, envelope: Envelope, message: Message) -> Vec<Result<(), Refusal>> {
+        self.trace.accepted(&envelope, &message);
         let (message, keep) = match self.examine(&envelope, message).await {
             Ok(examined) => examined,
-            Err(refusal) => return vec![Err(refusal); envelope.recipients.len()],
+            Err(refusal) => {
+                for rcpt in &envelope.recipients {
+                    self.trace.refused(envelope.transaction, &rcpt.address, &refusal);
+                }
+                return vec![Err(refusal); envelope.recipients.len()];
+            }
         };
         let key = repeats::key(&envelope);
         let now = self.clock.now();
@@ -204,6 +250,7 @@ impl Reception for Mailflow {
             waiting.take_over(&envelope, &message, &tried, &mut answers, now).await;
         }
         self.remember(key, &envelope, &routed, &transactions, &delivered, &answers).await;
+        self.write_down(&envelope, &routed, &delivered, &answers, keep);
         answers
     }
 }

@@ -11,6 +11,7 @@ use crate::outbound::{Deliveries, Outbound};
 use crate::queue::{Destination, NewMessage, Queue, QueueId, QueuedEnvelope};
 use crate::refusals;
 use crate::targets::{Delivered, Routed, Way};
+use crate::trace::{self, Trace};
 
 /// Where messages wait.
 pub struct Waiting {
@@ -18,6 +19,8 @@ pub struct Waiting {
     pub queue: Arc<Queue>,
     /// The ways out.
     pub outbound: Arc<Outbound>,
+    /// Where it is written down what waits.
+    pub trace: Trace,
 }
 
 /// What was tried for a message.
@@ -81,7 +84,14 @@ impl Waiting {
             hash: message.hash,
             deliveries,
         };
+        let ways: Vec<_> =
+            message.deliveries.iter().map(|way| (way.destination.clone(), way.recipients.clone())).collect();
         let result = self.queue.add(message).await;
+        if result.is_ok() {
+            for (destination, rcpts) in &ways {
+                rcpts.iter().for_each(|rcpt| self.trace.queued(envelope.transaction, &rcpt.address, destination));
+            }
+        }
         for (answer, _) in answers.iter_mut().zip(concerned).filter(|(_, concerned)| *concerned) {
             // An account's own refusal for good stays: nothing of it waits.
             let is_final = answer.as_ref().is_err_and(|refusal| !refusal.is_temporary()) && !any_taken;
@@ -134,11 +144,7 @@ impl Tried<'_> {
 }
 
 fn queued(envelope: &Envelope, keep: Keep, received: Timestamp, expires: Timestamp) -> QueuedEnvelope {
-    let sender = &envelope.sender;
-    let origin = match &sender.login {
-        Some(login) => format!("{} from {}", login.address, sender.peer),
-        None => format!("{} [{}]", sender.helo, sender.peer),
-    };
+    let origin = trace::origin(&envelope.sender);
     QueuedEnvelope {
         mail_from: envelope.mail_from.clone(),
         envelope_id: envelope.envelope_id.clone(),

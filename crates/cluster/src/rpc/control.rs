@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
+use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{AccountError, Identifier, StoreError};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp};
 
@@ -33,6 +34,14 @@ pub trait NodeControl: Send + Sync {
 
     /// How the node is.
     async fn status(&self) -> NodeStatus;
+
+    /// What this node remembers of messages; nothing where no mail comes in.
+    ///
+    /// # Errors
+    /// Why it can't be read, for the operator.
+    async fn trace(&self, _query: TraceQuery) -> Result<Vec<TracedMessage>, String> {
+        Ok(Vec::new())
+    }
 
     /// Another node of the installation is reached at this address (`host:port`) from now on. The main node writes it
     /// into the directory; the others take it from the main node about itself, without which they could not follow the
@@ -241,6 +250,15 @@ impl ControlClient {
     /// [`CallError`]
     pub async fn status(&self, node: NodeId) -> Result<NodeStatus, CallError> {
         let answer = self.get(node, "/v1/status").await?;
+        self.peers.peer(node).read(&answer)
+    }
+
+    /// See [`NodeControl::trace`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn trace(&self, node: NodeId, query: &TraceQuery) -> Result<Vec<TracedMessage>, CallError> {
+        let answer = self.put(node, "/v1/trace", query).await?;
         self.peers.peer(node).read(&answer)
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
+use sterna_account::trace::TraceQuery;
 use sterna_base::{AccountId, NodeId};
 use tokio_util::sync::CancellationToken;
 
@@ -159,7 +160,7 @@ impl Caller {
 
         // The main node only.
         if caller != self.main() {
-            let is_mains = ["stores", "copies"].contains(&parts[0]);
+            let is_mains = ["stores", "copies", "trace"].contains(&parts[0]);
             return Err(if is_mains { FaultKind::NotMain } else { FaultKind::NoRoute });
         }
         if let (&Method::POST, ["copies", account, call]) = (&method, parts.as_slice()) {
@@ -176,6 +177,10 @@ impl Caller {
                 let epoch = wire::epoch_of(request.headers());
                 control.delete_account(account_id(account)?, epoch).await?;
                 Ok(Answer::Json(Bytes::from_static(b"{}")))
+            }
+            (&Method::PUT, ["trace"]) => {
+                let query: TraceQuery = self.control_body(request.into_body()).await?;
+                Ok(Answer::Json(json(&control.trace(query).await.map_err(FaultKind::Other)?)?))
             }
             _ => Err(FaultKind::NoRoute),
         }

@@ -11,6 +11,7 @@ use super::verdict::{Disposition, Verdict};
 use super::verify::{Origin, Verifier, header_of};
 use super::{HEADER_BYTES_MAX, header};
 use crate::delivery::Keep;
+use crate::trace::Trace;
 
 /// What administrators set about mail from other servers.
 #[derive(Clone, Debug, Default)]
@@ -30,12 +31,18 @@ pub struct Gate {
     verifier: Verifier,
     settings: watch::Receiver<GateSettings>,
     spool_folder: PathBuf,
+    trace: Trace,
 }
 
 impl Gate {
     /// With a folder for messages that are too large for memory; it is emptied by those who start the node.
     pub fn new(verifier: Verifier, settings: watch::Receiver<GateSettings>, spool_folder: PathBuf) -> Self {
-        Gate { verifier, settings, spool_folder }
+        Gate { verifier, settings, spool_folder, trace: Trace::none() }
+    }
+
+    /// With a place to write verdicts down.
+    pub fn with_trace(self, trace: Trace) -> Self {
+        Gate { trace, ..self }
     }
 
     /// The message with its results in front, and where it goes.
@@ -64,6 +71,7 @@ impl Gate {
         let verdict = self.verifier.verify(&origin, &header, &message.body).await.map_err(unreadable)?;
         let disposition = policy::disposition(&verdict, settings.dmarc, &settings.trusted_sealers);
         log(envelope, &verdict, disposition);
+        self.trace.verdict(envelope.transaction, in_short(&verdict));
         let Disposition::Deliver(keep) = disposition else { return Err(policy::refusal(&verdict)) };
         let about = About {
             authserv_id: &settings.authserv_id,
@@ -98,6 +106,14 @@ pub(super) async fn replace(
     }
     let replacing = move || header::replace(&message, old_bytes, new, &spool_folder);
     tokio::task::spawn_blocking(replacing).await.map_err(std::io::Error::other)?
+}
+
+/// For people who ask why a message went where it did.
+fn in_short(verdict: &Verdict) -> String {
+    let dkim: Vec<_> = verdict.dkim.iter().map(|dkim| format!("dkim={} ({})", dkim.outcome, dkim.domain)).collect();
+    let dkim = if dkim.is_empty() { "dkim=none".to_owned() } else { dkim.join(" ") };
+    let (spf, dmarc) = (&verdict.spf, &verdict.dmarc);
+    format!("spf={} ({}) {dkim} dmarc={} (p={})", spf.outcome, spf.domain, dmarc.outcome, dmarc.wish)
 }
 
 fn log(envelope: &Envelope, verdict: &Verdict, disposition: Disposition) {

@@ -10,6 +10,7 @@ use super::backoff::Times;
 use super::error::QueueError;
 use super::message::{Again, Delivered, Delivery, DeliveryId, NewMessage, Outcome, Said};
 use super::store::{Content, Queue};
+use crate::trace::Trace;
 
 /// How long to wait before something is written down again that a full disk refused.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
@@ -65,6 +66,8 @@ pub struct Attempt {
     pub times: Times,
     /// How often in a row the destination could not be reached before.
     pub failures: u32,
+    /// Where it is written down.
+    pub trace: Trace,
 }
 
 impl Attempt {
@@ -138,6 +141,10 @@ impl Attempt {
         let deadline = self.times.deadline(envelope.received, envelope.expires, warned);
         let again = deferred.map(|said| Again { next: next.min(envelope.expires), said, warned: warns, deadline });
         log(delivery, &outcomes, again.as_ref());
+        self.trace.tried(delivery, &outcomes, again.as_ref().map(|again| again.next));
+        if let Some(notification) = &notification {
+            self.trace.notified(notification);
+        }
         loop {
             let result =
                 self.queue.settle(delivery.id, now, outcomes.clone(), again.clone(), notification.clone()).await;

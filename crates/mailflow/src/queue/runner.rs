@@ -19,6 +19,7 @@ use super::lane::{Lane, Step, WINDOW};
 use super::message::{DeliveryId, Destination, Said};
 use super::news::{Happened, New};
 use super::store::Queue;
+use crate::trace::Trace;
 
 /// Destinations that one look at the store names at most.
 const DESTINATIONS_PER_LOOK: usize = 1000;
@@ -59,6 +60,7 @@ pub struct Runner {
     timers: BTreeSet<(Timestamp, Destination)>,
     tasks: JoinSet<Event>,
     tries: usize,
+    trace: Trace,
 }
 
 /// What a task gives when it ends.
@@ -88,7 +90,13 @@ impl Runner {
             timers: BTreeSet::new(),
             tasks: JoinSet::new(),
             tries: 0,
+            trace: Trace::none(),
         }
+    }
+
+    /// With a place to write down what becomes of messages.
+    pub fn with_trace(self, trace: Trace) -> Self {
+        Runner { trace, ..self }
     }
 
     /// Runs until it is told to stop, or the queue can't be written any more. Tries that are under way are brought to
@@ -160,6 +168,7 @@ impl Runner {
             clock: self.clock.clone(),
             times,
             failures,
+            trace: self.trace.clone(),
         };
         self.tries += 1;
         self.tasks.spawn(async move {

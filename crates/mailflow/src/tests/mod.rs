@@ -190,7 +190,7 @@ pub fn sieve(clock: &ManualClock, queue: &Arc<Queue>) -> Arc<Sieve> {
     let settings = tokio::sync::watch::channel(SieveSettings { srs, ..SieveSettings::default() }).1;
     let outbound = OutboundSettings { own_name: "mx.demo.test".into(), ..OutboundSettings::default() };
     let outbound = Arc::new(Outbound::new(recipients.clone(), tokio::sync::watch::channel(outbound).1));
-    let ways = Waiting { queue: queue.clone(), outbound };
+    let ways = Waiting { queue: queue.clone(), outbound, trace: crate::trace::Trace::none() };
     Arc::new(Sieve::new(recipients, clock, settings, Some(ways)))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sterna_account::local::LocalAccounts;
+use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, Quota};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
@@ -99,6 +100,14 @@ pub trait Provision: Send + Sync {
     /// # Errors
     /// [`ProvisionError`].
     async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError>;
+
+    /// What a server remembers of messages.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn trace(&self, _server: NodeId, _query: TraceQuery) -> Result<Vec<TracedMessage>, ProvisionError> {
+        Ok(Vec::new())
+    }
 
     /// How the store of an account on a server is: the account itself, or a copy of it.
     ///

@@ -43,6 +43,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trace;
 mod users;
 mod view;
 
@@ -99,6 +100,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/settings", get(settings::list))
         .route("/api/v1/setting-changes", get(settings::history).post(settings::revert))
         .route("/api/v1/settings/{setting}", get(settings::get).patch(settings::set))
+        .route("/api/v1/trace", get(trace::get))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::issue))
         .route("/api/v1/tokens/{token}", delete(tokens::revoke))
         .fallback(problem::not_found)

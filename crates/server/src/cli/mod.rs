@@ -24,6 +24,7 @@ mod search;
 mod server;
 mod server_work;
 mod status;
+mod trace;
 mod user;
 
 use std::path::PathBuf;
@@ -160,6 +161,8 @@ pub enum ClientCommand {
     /// See what waits on this server to be sent or delivered, and change what becomes of it
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// Show where a message went, or why it did not
+    Trace(trace::TraceArgs),
     /// Look at the search indexes of this server's accounts, make them again
     #[command(subcommand)]
     Search(search::SearchCommand),
@@ -193,6 +196,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Job(command) => job::run(&session, global, command).await,
         ClientCommand::Queue(command) => queue::run(&session, command).await,
         ClientCommand::Search(command) => search::run(&session, global, command).await,
+        ClientCommand::Trace(args) => trace::run(&session, global, args).await,
         ClientCommand::Config(command) => config::run(&session, command).await,
         ClientCommand::Completion { shell } => generate::completion(shell),
         ClientCommand::Man { folder } => generate::man(&folder),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
 use sterna_account::shares::{Shares, SharesError};
+use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, CommitError, StoreError, first_containers};
 use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp, failpoint};
 use sterna_cluster::copies::{CopyStage, Keeper, StageReport};
@@ -17,6 +18,7 @@ use sterna_cluster::{
 };
 use sterna_directory::request::{self, ServerPatch};
 use sterna_directory::{Directory, Request, RequestError, Roles, StandbyStage};
+use sterna_mailflow::trace::TraceStore;
 
 use super::directory_nodes::DirectoryNodes;
 use super::orphans::Orphans;
@@ -40,6 +42,7 @@ pub struct Control {
     orphans: Orphans,
     identity: Arc<Identity>,
     started_at: Timestamp,
+    trace: Option<TraceStore>,
     /// The certificate that mail clients see; edges only.
     client_certificate: Option<PathBuf>,
 }
@@ -65,6 +68,7 @@ impl Control {
             orphans: Orphans::default(),
             identity: parts.identity.clone(),
             started_at: parts.clock.now(),
+            trace: parts.trace.as_ref().map(|(store, _)| store.clone()),
             client_certificate: parts
                 .config
                 .has(Role::Edge)
@@ -165,6 +169,11 @@ impl NodeControl for Control {
         local.delete(account).await?;
         failpoint::reached("store-deleted");
         Ok(())
+    }
+
+    async fn trace(&self, query: TraceQuery) -> Result<Vec<TracedMessage>, String> {
+        let Some(trace) = &self.trace else { return Ok(Vec::new()) };
+        trace.ask(query).await.map_err(|error| error.to_string())
     }
 
     async fn status(&self) -> NodeStatus {

@@ -43,11 +43,12 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let spool = parts.folder.join("spool");
     prepare_spool(&spool).context("the spool folder")?;
     let repeats = Repeats::open(&parts.folder.join("repeats"), parts.clock.now()).context("the folder of repeats")?;
-    let gate = Gate::new(Verifier::new(&sending.dns), sending.gate, spool.clone());
+    let gate = Gate::new(Verifier::new(&sending.dns), sending.gate, spool.clone()).with_trace(parts.trace());
     let authoring = Authoring::new(sending.recipients.clone(), signing::start(parts), spool.clone());
     let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats);
     let mailflow = mailflow.with_gate(gate).with_authoring(authoring);
-    let reception: Arc<dyn Reception> = Arc::new(mailflow.with_queue(sending.queue, sending.outbound));
+    let reception: Arc<dyn Reception> =
+        Arc::new(mailflow.with_trace(parts.trace()).with_queue(sending.queue, sending.outbound));
 
     let loopback = |address: SocketAddr| address.ip().is_loopback();
     let plaintext = |address: SocketAddr| config.plaintext_login == PlaintextLogin::Loopback && loopback(address);

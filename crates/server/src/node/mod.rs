@@ -44,6 +44,7 @@ use sterna_directory::password::PasswordCost;
 use sterna_directory::{Authentication, Directory, Mode, Reader};
 use sterna_engines::sqlite::SqliteEngine;
 use sterna_mailflow::queue::Queue;
+use sterna_mailflow::trace::{Trace, TraceStore};
 use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -164,6 +165,8 @@ struct Parts {
     accounts: Arc<PlacedAccounts>,
     authentication: Arc<Authentication>,
     memory: Arc<Memory>,
+    /// What is remembered of mail, and who writes it down; edges only.
+    trace: Option<(TraceStore, Trace)>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -244,6 +247,10 @@ impl Parts {
         let accounts = PlacedAccounts::new(peers.clone(), placements.clone(), local_accounts);
         let authentication = Authentication::new(directory.clone(), PasswordCost::DEFAULT, HASHING_MAX)?
             .with_introspection(Arc::new(introspection::IntrospectionClient::new()));
+        let trace = match config.has(Role::Edge) {
+            true => Some(TraceStore::open(&folder.join("trace"), clock.clone()).context("the trace of mail")?),
+            false => None,
+        };
         Ok(Parts {
             config,
             folder: folder.to_owned(),
@@ -260,9 +267,15 @@ impl Parts {
             accounts,
             authentication: Arc::new(authentication),
             memory: Arc::default(),
+            trace,
             stop,
             tasks,
         })
+    }
+
+    /// Where it is written down what becomes of mail.
+    fn trace(&self) -> Trace {
+        self.trace.as_ref().map_or_else(Trace::none, |(_, trace)| trace.clone())
     }
 
     /// On data servers: the accounts for the other nodes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sterna_account::service::Accounts;
+use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, Mutation, Quota, Role};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, OperationId, Secret};
 use sterna_cluster::copies::CopiesClient;
@@ -135,6 +136,13 @@ impl Provision for Stores {
             return Ok(self.own.status().await);
         }
         self.others.status(server).await.map_err(|error| call_error(server, &error))
+    }
+
+    async fn trace(&self, server: NodeId, query: TraceQuery) -> Result<Vec<TracedMessage>, ProvisionError> {
+        if server == self.node {
+            return self.own.trace(query).await.map_err(|cause| ProvisionError::Refused { server, cause });
+        }
+        self.others.trace(server, &query).await.map_err(|error| call_error(server, &error))
     }
 
     async fn store(&self, account: AccountId, server: NodeId) -> Result<StoreReport, ProvisionError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sterna_account::scripts::ScriptLimits;
@@ -26,6 +27,9 @@ use super::Parts;
 
 /// Where a name server would be on this machine.
 const DNS_PORT: u16 = 53;
+
+/// How often the trace forgets.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
 const MS_PER_SECOND: i64 = 1000;
 const MS_PER_HOUR: i64 = 60 * 60 * MS_PER_SECOND;
@@ -90,13 +94,15 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let (directory, clock) = (Arc::new(parts.directory.clone()), parts.clock.clone());
     let recipients: Arc<dyn Recipients> = Arc::new(Returned::new(directory, clock.clone(), sieve_settings.clone()));
     let outbound = Arc::new(Outbound::new(recipients.clone(), outbound_settings));
-    let ways = Waiting { queue: queue.clone(), outbound: outbound.clone() };
+    let ways = Waiting { queue: queue.clone(), outbound: outbound.clone(), trace: parts.trace() };
     let sieve = Arc::new(Sieve::new(recipients.clone(), clock, sieve_settings, Some(ways)));
     let deliverer = Arc::new(Deliverer::new(recipients.clone(), parts.accounts.clone(), sieve.clone()));
     let remote = Arc::new(RemoteCarrier::new(dns.clone(), remote_settings));
     let carriers = Arc::new(Carriers { accounts: deliverer.clone(), remote });
     let notifier = Arc::new(Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()));
     let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
+    let runner = runner.with_trace(parts.trace());
+    parts.tasks.spawn(forget(parts));
     parts.tasks.spawn(runner.run(parts.stop.clone()));
     Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings, recipients, sieve })
 }
@@ -113,6 +119,27 @@ async fn make_srs_key(directory: &Directory) {
         directory.submit(Request::PutSetting { scope, name, value: Some(key), by: "the main node".to_owned() }).await
     {
         tracing::warn!(%error, "there is no secret for reverse-paths: redirected mail keeps its sender");
+    }
+}
+
+/// Forgets what the trace need not know any more, every hour.
+fn forget(parts: &Parts) -> impl Future<Output = ()> + use<> {
+    let (trace, directory, stop) = (parts.trace.clone(), parts.directory.clone(), parts.stop.clone());
+    async move {
+        let Some((store, _)) = trace else { return };
+        loop {
+            let days = directory.read(|reader| reader.number_setting(settings::TRACE_DAYS)).await.unwrap_or(u64::MAX);
+            let ms = i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(24 * MS_PER_HOUR);
+            match store.forget(directory.now().plus_ms(-ms)).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, days, "old messages were taken out of the trace"),
+                Err(error) => tracing::warn!(%error, "old messages could not be taken out of the trace"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(FORGET_EVERY) => {}
+            }
+        }
     }
 }
 
