@@ -24,6 +24,8 @@ pub const TESTS: &[&str] = &[
     "dovecot-core",
     "dovecot-imapd",
     "postfix",
+    "python3-dkim",
+    "python3-nacl",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

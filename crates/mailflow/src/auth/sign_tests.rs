@@ -1,5 +1,7 @@
 //! What we sign is good to us, and what was changed is not.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use sterna_account::service::{MessageBody, SpoolFile};
@@ -150,4 +152,78 @@ fn what_is_passed_on_is_sealed_and_each_seal_holds() {
     }
     let changed = world.verify(message.replace("are back", "are gone").as_bytes()).arc;
     assert_eq!(changed.outcome, Outcome::Fail, "{changed:?}");
+}
+
+/// The implementation that Debian has in Python, which shares nothing with ours.
+const DKIMPY: &str = r#"
+import dkim, sys
+records = dict(line.split('\t', 1) for line in open(sys.argv[2]).read().splitlines())
+find = lambda name, timeout=5: records[name.decode().rstrip('.')].encode()
+message = sys.stdin.buffer.read()
+if sys.argv[1] == 'verify':
+    for index in range(int(sys.argv[3])):
+        assert dkim.DKIM(message).verify(idx=index, dnsfunc=find), index
+elif sys.argv[1] == 'arc':
+    verdict, results, reason = dkim.arc_verify(message, dnsfunc=find)
+    assert verdict == dkim.CV_Pass, (verdict, results, reason)
+else:
+    key = open(sys.argv[3], 'rb').read()
+    sys.stdout.buffer.write(dkim.sign(message, b'theirs', b'a.test', key) + message)
+"#;
+
+/// Runs it; `None` where it is not installed.
+fn dkimpy(arguments: &[&str], message: &[u8]) -> Option<Vec<u8>> {
+    if !sterna_testkit::binary::have(&["dkimsign"]) {
+        return None;
+    }
+    let mut command = Command::new("/usr/bin/python3");
+    let command = command.args(["-c", DKIMPY]).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(message).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(output.stdout)
+}
+
+#[test]
+fn another_implementation_agrees() {
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let records = folder.path().join("records");
+    let mut text = String::new();
+    let mut signer = |domain: &str, algorithms: &[KeyAlgorithm]| {
+        let key = |algorithm: &KeyAlgorithm| {
+            let new = keys::generate(*algorithm).unwrap();
+            let selector = algorithm.name().to_owned();
+            let (name, record) = (keys::record_name(&selector, domain), keys::record(*algorithm, &new.public));
+            world.dns.txt(&name, &record);
+            text += &format!("{name}\t{record}\n");
+            OpenKey { algorithm: *algorithm, selector, private: new.private }
+        };
+        let keys: Vec<OpenKey> = algorithms.iter().map(key).collect();
+        (Signer::new(domain, &keys).unwrap(), keys)
+    };
+    let (author, keys) = signer("a.test", &[KeyAlgorithm::Rsa2048, KeyAlgorithm::Ed25519]);
+    let (forwarder, _) = signer("forward.test", &[KeyAlgorithm::Rsa2048]);
+    std::fs::write(&records, text).unwrap();
+    let records = records.to_str().unwrap();
+
+    let signed = author.sign(&MessageBody::Inline(MESSAGE.into())).unwrap() + MESSAGE;
+    if dkimpy(&["verify", records, "2"], signed.as_bytes()).is_none() {
+        return;
+    }
+    let body = MessageBody::Inline(signed.clone().into());
+    let set = run(world.verifier.seal(&origin(), &body, &forwarder, "forward.test")).unwrap().unwrap();
+    dkimpy(&["arc", records], (set + &signed).as_bytes());
+
+    let pem = folder.path().join("key.pem");
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &keys[0].private);
+    let lines = encoded.as_bytes().chunks(64).map(|line| String::from_utf8(line.to_vec()).unwrap()).collect::<Vec<_>>();
+    let pem_text = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
+    std::fs::write(&pem, pem_text).unwrap();
+    let theirs = dkimpy(&["sign", records, pem.to_str().unwrap()], MESSAGE.as_bytes()).unwrap();
+    let text = std::fs::read_to_string(records).unwrap();
+    let (_, record) = text.lines().next().and_then(|line| line.split_once('\t')).unwrap();
+    world.dns.txt("theirs._domainkey.a.test", record);
+    assert_eq!(outcomes(&world.verify(&theirs)), [(Outcome::Pass, "rsa-sha256")]);
 }
