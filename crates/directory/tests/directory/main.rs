@@ -1,6 +1,7 @@
 //! Tests of the directory from outside.
 
 mod common;
+mod dkim;
 mod follow;
 mod forwards;
 mod leaving;
