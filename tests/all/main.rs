@@ -33,6 +33,7 @@ mod rng;
 mod search;
 mod sending;
 mod sharing_servers;
+mod sieve;
 mod takeover;
 mod tracing;
 

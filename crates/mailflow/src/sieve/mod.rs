@@ -45,6 +45,14 @@ use crate::waiting::Waiting;
 use limits::{KILOBYTES_LOOKED_AT_MAX, RUNNING_MAX};
 use programs::Programs;
 
+/// Whether this is a script that can run. Takes a while for a long one: not for async workers.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn check(text: &[u8]) -> Result<(), ScriptFault> {
+    program::compile(text).map(drop)
+}
+
 /// What administrators set.
 #[derive(Clone, Debug)]
 pub struct SieveSettings {

@@ -36,6 +36,7 @@ mod search;
 mod select;
 mod servers;
 mod settings;
+mod sieve;
 pub mod socket;
 mod spread;
 mod status;
@@ -82,6 +83,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/accounts/{account}/where", get(accounts::place))
         .route("/api/v1/accounts/{account}/copies", get(copies::list))
         .route("/api/v1/accounts/{account}/copies/{server}", put(copies::put).delete(copies::delete))
+        .route("/api/v1/accounts/{account}/sieve", get(sieve::list).patch(sieve::activate))
+        .route("/api/v1/accounts/{account}/sieve/{script}", get(sieve::get).put(sieve::put).delete(sieve::delete))
+        .route("/api/v1/sieve/{when}", get(sieve::get_of_domain).patch(sieve::put_of_domain))
         .route("/api/v1/jobs", get(jobs::list).post(jobs::create))
         .route("/api/v1/jobs/{job}", get(jobs::get).patch(jobs::set))
         .route("/api/v1/jobs/{job}/moves", get(jobs::moves))

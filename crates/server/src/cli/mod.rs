@@ -23,6 +23,7 @@ mod resource;
 mod search;
 mod server;
 mod server_work;
+mod sieve;
 mod status;
 mod trace;
 mod user;
@@ -166,6 +167,9 @@ pub enum ClientCommand {
     /// Look at the search indexes of this server's accounts, make them again
     #[command(subcommand)]
     Search(search::SearchCommand),
+    /// Look at and change the Sieve scripts of accounts and domains, and try them
+    #[command(subcommand)]
+    Sieve(sieve::SieveCommand),
     /// Look at and change the settings of the whole installation or of a domain
     #[command(subcommand, alias = "setting")]
     Config(config::ConfigCommand),
@@ -197,6 +201,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Queue(command) => queue::run(&session, command).await,
         ClientCommand::Search(command) => search::run(&session, global, command).await,
         ClientCommand::Trace(args) => trace::run(&session, global, args).await,
+        ClientCommand::Sieve(command) => sieve::run(&session, command).await,
         ClientCommand::Config(command) => config::run(&session, command).await,
         ClientCommand::Completion { shell } => generate::completion(shell),
         ClientCommand::Man { folder } => generate::man(&folder),
