@@ -155,3 +155,28 @@ fn mail_waits_for_a_data_server_that_is_away() {
     let mut ben = installation.node("main").at.login(BEN).unwrap();
     assert_eq!(inbox(&mut ben).len(), 1);
 }
+
+#[test]
+fn mail_is_sent_on_under_an_address_that_leads_back() {
+    let Some((installation, postfix)) = world() else { return };
+    installation.admin_ok("main", &["user", "set", ANA, "--forward", "zoe@far.test", "--forward-only", "yes"]);
+    let mut stranger = installation.node("main").at.smtp().unwrap();
+    let reply = stranger.deliver("zoe@far.test", &[ANA], &message("sent on")).unwrap();
+    assert!(reply.starts_with("250"), "{reply}");
+    let received = postfix.wait_for("zoe", 1).remove(0);
+    let from = received.lines().find_map(|line| line.strip_prefix("Return-Path: <")).unwrap();
+    assert!(from.to_ascii_lowercase().starts_with("srs0=") && from.ends_with("=far.test=zoe@tern.test>"), "{received}");
+    let mut ana = installation.node("main").at.login(ANA).unwrap();
+    assert_eq!(inbox(&mut ana), [""; 0], "no copy was wanted");
+
+    // What can't be delivered there comes back to who sent it.
+    installation.admin_ok("main", &["user", "set", ANA, "--forward", "nobody@far.test", "--forward-only", "no"]);
+    let reply = stranger.deliver("zoe@far.test", &[ANA], &message("sent on in vain")).unwrap();
+    assert!(reply.starts_with("250"), "{reply}");
+    let told = postfix.wait_for("zoe", 2);
+    assert!(told.iter().any(|text| text.contains("Final-Recipient: rfc822; nobody@far.test")), "{told:?}");
+    until("the copy", PATIENCE, || (inbox(&mut ana).len() == 1).then_some(()));
+    // A user of ours keeps the address: it is ours to send with.
+    submit(&installation, &[ANA], "from ana herself");
+    empty(&installation);
+}

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::dsn::Language;
 use crate::networks::Network;
 use crate::queue::{Destination, NewDelivery, NextHop, Times};
+use crate::srs::Srs;
 
 /// What administrators set about mail that leaves.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct OutboundSettings {
     pub networks: Vec<Network>,
     /// The times of the queue.
     pub times: Times,
+    /// Makes reverse-paths for mail of others that is sent on.
+    pub srs: Srs,
 }
 
 impl OutboundSettings {
@@ -50,6 +53,17 @@ impl Outbound {
     /// This host's name.
     pub fn own_name(&self) -> String {
         self.settings.borrow().own_name.clone()
+    }
+
+    /// The reverse-path under which mail of a sender goes on that was for an address of ours: the receiving server asks
+    /// (SPF) whether we may send for it. `None` when the sender is one of ours, or can't be rewritten.
+    pub async fn reverse_path(&self, sender: &str, ours: &str, now: Timestamp) -> Option<String> {
+        let (_, domain) = ours.rsplit_once('@')?;
+        let is_elsewhere = matches!(self.recipients.route(sender).await, Err(RouteError::NotLocal));
+        if sender.is_empty() || !is_elsewhere {
+            return None;
+        }
+        self.settings.borrow().srs.forward(sender, domain, now)
     }
 
     /// The queue's times.

@@ -8,7 +8,7 @@ use sterna_base::{AccountId, OperationId, Timestamp};
 
 use crate::delivery::Keep;
 use crate::outbound::{Deliveries, Outbound};
-use crate::queue::{Destination, NewMessage, Queue, QueueId, QueuedEnvelope};
+use crate::queue::{Destination, NewDelivery, NewMessage, Queue, QueueError, QueueId, QueuedEnvelope};
 use crate::refusals;
 use crate::targets::{Delivered, Routed, Way};
 use crate::trace::{self, Trace};
@@ -62,35 +62,27 @@ impl Waiting {
         let any_taken = any_done || answers.iter().zip(&external).any(taken);
         let times = self.outbound.times();
         let expires = now.plus_ms(times.lifetime_ms);
-        let mut deliveries = Deliveries::new(now, times.deadline(now, expires, false));
+        let none = || Deliveries::new(now, times.deadline(now, expires, false));
+        let (mut deliveries, mut onward) = (none(), none());
+        let reverse_path = self.reverse_path(envelope, tried, now).await;
         let mut concerned = vec![false; answers.len()];
         for (number, rcpt) in envelope.recipients.iter().enumerate() {
             let waits = tried.waits(envelope, number, &answers[number], any_taken);
             concerned[number] = !waits.is_empty() || !external[number].is_empty();
             waits.into_iter().for_each(|account| deliveries.add(Destination::Account(account), rcpt.clone()));
-            for (destination, rcpt) in &external[number] {
-                deliveries.add(destination.clone(), rcpt.clone());
+            for (destination, leaving) in &external[number] {
+                let is_sent_on = reverse_path.is_some() && leaving.address != rcpt.address;
+                let to = if is_sent_on { &mut onward } else { &mut deliveries };
+                to.add(destination.clone(), leaving.clone());
             }
         }
-        let deliveries = deliveries.all();
-        if deliveries.is_empty() {
-            return;
-        }
-        let message = NewMessage {
-            id: QueueId(envelope.transaction),
-            envelope: queued(envelope, tried.keep, now, expires),
-            body: message.body.clone(),
-            size_bytes: message.size,
-            hash: message.hash,
-            deliveries,
-        };
-        let ways: Vec<_> =
-            message.deliveries.iter().map(|way| (way.destination.clone(), way.recipients.clone())).collect();
-        let result = self.queue.add(message).await;
+        let whole = queued(envelope, tried.keep, now, expires);
+        let sent_on =
+            QueuedEnvelope { mail_from: reverse_path.unwrap_or_default(), envelope_id: None, ..whole.clone() };
+        let (first, second) = (envelope.transaction, sent_on_id(envelope.transaction));
+        let mut result = self.put(first, whole, message, deliveries.all()).await;
         if result.is_ok() {
-            for (destination, rcpts) in &ways {
-                rcpts.iter().for_each(|rcpt| self.trace.queued(envelope.transaction, &rcpt.address, destination));
-            }
+            result = self.put(second, sent_on, message, onward.all()).await;
         }
         for (answer, _) in answers.iter_mut().zip(concerned).filter(|(_, concerned)| *concerned) {
             // An account's own refusal for good stays: nothing of it waits.
@@ -99,6 +91,33 @@ impl Waiting {
                 *answer = result.as_ref().map(drop).map_err(refusals::of_queue);
             }
         }
+    }
+
+    /// Puts a message in, if it has anywhere to go.
+    async fn put(
+        &self,
+        id: OperationId,
+        envelope: QueuedEnvelope,
+        message: &Message,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<(), QueueError> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let (body, size_bytes, hash) = (message.body.clone(), message.size, message.hash);
+        let message = NewMessage { id: QueueId(id), envelope, body, size_bytes, hash, deliveries };
+        self.queue.add(message.clone()).await?;
+        self.trace.enqueued(&message);
+        Ok(())
+    }
+
+    /// Under which reverse-path mail of somebody elsewhere is sent on; `None` when it keeps its own.
+    async fn reverse_path(&self, envelope: &Envelope, tried: &Tried<'_>, now: Timestamp) -> Option<String> {
+        let sends_on = |(rcpt, routed): &(&Rcpt, &Routed)| {
+            routed.iter().any(|way| way.external.iter().any(|address| *address != rcpt.address))
+        };
+        let (rcpt, _) = envelope.recipients.iter().zip(tried.routed).find(sends_on)?;
+        self.outbound.reverse_path(&envelope.mail_from, &rcpt.address, now).await
     }
 
     /// Those behind a recipient who are elsewhere: itself, or external members of a group.
@@ -141,6 +160,15 @@ impl Tried<'_> {
     fn is_rejected(&self, way: &Way) -> bool {
         way.accounts.iter().any(|account| matches!(self.delivered.get(account), Some(Delivered::Rejected(_))))
     }
+}
+
+/// The id of what is sent on under another reverse-path: one message of the queue has one. The same for the same
+/// transaction, so that a sender who comes again finds it there.
+fn sent_on_id(transaction: OperationId) -> OperationId {
+    let derived = blake3::derive_key("sterna mailflow sent on 1", &transaction.0);
+    let mut id = [0; 16];
+    id.copy_from_slice(&derived[..16]);
+    OperationId(id)
 }
 
 fn queued(envelope: &Envelope, keep: Keep, received: Timestamp, expires: Timestamp) -> QueuedEnvelope {

@@ -143,7 +143,7 @@ impl Attempt {
         log(delivery, &outcomes, again.as_ref());
         self.trace.tried(delivery, &outcomes, again.as_ref().map(|again| again.next));
         if let Some(notification) = &notification {
-            self.trace.notified(notification);
+            self.trace.enqueued(notification);
         }
         loop {
             let result =

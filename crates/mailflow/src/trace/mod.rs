@@ -95,8 +95,8 @@ impl Trace {
         });
     }
 
-    /// A notification of ours was put into the queue.
-    pub fn notified(&self, message: &NewMessage) {
+    /// A message was put into the queue: one that came in, or one of our own.
+    pub fn enqueued(&self, message: &NewMessage) {
         self.record(|at| {
             Record::Message(Accepted {
                 id: message.id.0,
@@ -109,7 +109,10 @@ impl Trace {
         });
         for delivery in &message.deliveries {
             for rcpt in &delivery.recipients {
-                self.queued(message.id.0, &rcpt.address, &delivery.destination);
+                self.event(Some(message.id.0), |at| TraceEvent {
+                    destination: delivery.destination.to_string(),
+                    ..event(at, &rcpt.address, Traced::Queued)
+                });
             }
         }
     }
@@ -138,14 +141,6 @@ impl Trace {
             destination: destination.to_string(),
             detail: detail.to_owned(),
             ..event(at, address, Traced::Delivered)
-        });
-    }
-
-    /// A message waits in the queue.
-    pub fn queued(&self, id: OperationId, address: &str, destination: &Destination) {
-        self.event(Some(id), |at| TraceEvent {
-            destination: destination.to_string(),
-            ..event(at, address, Traced::Queued)
         });
     }
 

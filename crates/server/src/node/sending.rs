@@ -197,6 +197,7 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
         own_name: own_name.clone(),
         trusted_sealers: words(setting(settings::ARC_TRUSTED)?),
     };
+    let srs = Srs::new(setting(settings::SRS_KEYS)?.unwrap_or_default().split_whitespace());
     Ok(Settings {
         gate,
         outbound: OutboundSettings {
@@ -205,6 +206,7 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
             routes: routes(reader)?,
             networks: networks.split_whitespace().filter_map(|network| network.parse().ok()).collect(),
             times,
+            srs: srs.clone(),
         },
         remote: RemoteSettings { own_name, port: 0, tls: tls(setting(settings::SENDING_TLS)?.as_deref()), hops },
         runner: RunnerSettings {
@@ -221,7 +223,7 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
             redirects: reader.number_setting(settings::SIEVE_REDIRECTS)?,
             vacation_least_seconds: reader.number_setting(settings::SIEVE_VACATION_SECONDS)?,
             has_domain_scripts: reader.has_domain_scripts()?,
-            srs: Srs::new(setting(settings::SRS_KEYS)?.unwrap_or_default().split_whitespace()),
+            srs,
         },
     })
 }
