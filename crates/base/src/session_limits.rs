@@ -1,4 +1,4 @@
-//! Limits of sessions of IMAP and POP3: settings of the directory, each with bounds that no setting goes beyond.
+//! Limits of sessions: settings of the directory, each with bounds that no setting goes beyond.
 //!
 //! They are here because the directory checks what is set, and the protocols hold clients to it, and neither knows the
 //! other.
@@ -64,6 +64,7 @@ session_limits! {
     imap_search_keys = "imap.search-keys": 1000, 16 to 10_000, "Keys in one search program";
     imap_searched_mailboxes = "imap.searched-mailboxes": 10_000, 1 to 100_000, "Mailboxes that one ESEARCH looks through";
     imap_set_ranges = "imap.set-ranges": 4096, 64 to 65_536, "Ranges in one set of messages";
+    message_bytes = "mail.message-bytes": 67_108_864, 65_536 to 67_108_864, "Largest message that SMTP and LMTP take (SIZE)";
     pop3_idle_seconds = "pop3.idle-seconds": 600, 600 to 86_400, "How long a client may be silent after log-in; RFC 1939 asks for ten minutes at least";
     bad_commands = "session.bad-commands": 20, 3 to 1000, "Bad commands in a row after which a session ends";
     connections = "session.connections": 10_000, 1 to 1_000_000, "Connections to one service of one server";

@@ -59,6 +59,8 @@ pub const FAILOVER_LAG_SECONDS: &str = "failover.lag-seconds";
 
 /// The language (RFC 5646) of notifications and other messages of ours; English when not set.
 pub const LANGUAGE: &str = "language";
+/// Where users reach the web pages of the installation (`https://mail.example.org`).
+pub const EXTERNAL_URL: &str = "external-url";
 /// Hosts that may send to anybody without logging in: networks, separated by spaces; none when not set.
 pub const NETWORKS: &str = "mail.networks";
 /// Domains whose mail goes another way than the others': `domain=host` or `domain=host:port`, separated by spaces;
@@ -153,6 +155,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (CATCH_ALL, None),
     (DEFAULT_DOMAIN, None),
     (DMARC, Some("enforce")),
+    (EXTERNAL_URL, None),
     (FAILOVER_AFTER_SECONDS, Some("0")),
     (FAILOVER_LAG_SECONDS, Some("0")),
     (FULL_MAILBOX, Some("defer")),
@@ -267,7 +270,7 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = matches!(value, "defer" | "refuse");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be defer or refuse"))
         }
-        OAUTH_URL => {
+        OAUTH_URL | EXTERNAL_URL => {
             let is_url = value.starts_with("https://") || value.starts_with("http://");
             let good = is_url && value.bytes().all(|byte| byte.is_ascii_graphic());
             good.then(|| value.to_owned())

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sterna_account::service::{Authenticator, InboundProtocol, Reception};
 use sterna_base::Clock;
+use sterna_base::session_limits::LiveSessionLimits;
 
 pub(crate) mod cmd;
 mod config;
@@ -33,9 +34,11 @@ pub use spool::prepare_spool;
 #[derive(Clone)]
 pub struct SmtpProtocol {
     shared: Arc<Shared>,
+    limits: Option<Arc<LiveSessionLimits>>,
 }
 
 /// What all sessions of a listener have in common.
+#[derive(Clone)]
 pub(crate) struct Shared {
     pub config: SmtpConfig,
     pub reception: Arc<dyn Reception>,
@@ -51,7 +54,23 @@ impl SmtpProtocol {
         authenticator: Arc<dyn Authenticator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        SmtpProtocol { shared: Arc::new(Shared { config, reception, authenticator, clock }) }
+        SmtpProtocol { shared: Arc::new(Shared { config, reception, authenticator, clock }), limits: None }
+    }
+
+    /// With what administrators set of messages' sizes, which may change; sessions keep to what held when they began.
+    pub fn with_limits(self, limits: Arc<LiveSessionLimits>) -> Self {
+        SmtpProtocol { limits: Some(limits), ..self }
+    }
+
+    fn for_session(&self) -> Arc<Shared> {
+        let Some(limits) = &self.limits else { return self.shared.clone() };
+        let message_bytes_max = limits.get().message_bytes;
+        if message_bytes_max == self.shared.config.limits.message_bytes_max {
+            return self.shared.clone();
+        }
+        let mut shared = Shared::clone(&self.shared);
+        shared.config.limits.message_bytes_max = message_bytes_max;
+        Arc::new(shared)
     }
 }
 
@@ -66,7 +85,7 @@ impl Protocol for SmtpProtocol {
     }
 
     async fn serve(&self, connection: Connection) {
-        Session::new(Io::new(connection), self.shared.clone()).run().await;
+        Session::new(Io::new(connection), self.for_session()).run().await;
     }
 }
 

@@ -56,7 +56,8 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
         let mut smtp = SmtpConfig::new(service, config.hostname(), &spool);
         smtp.plaintext_login = plaintext(address);
         let (reception, clock) = (reception.clone(), parts.clock.clone());
-        Arc::new(SmtpProtocol::new(smtp, reception, parts.authentication.clone(), clock)) as Arc<dyn Protocol>
+        Arc::new(SmtpProtocol::new(smtp, reception, parts.authentication.clone(), clock).with_limits(limits.clone()))
+            as Arc<dyn Protocol>
     };
     let (accounts, authentication, main) =
         (parts.accounts.clone(), parts.authentication.clone(), ControlClient::new(parts.peers.clone()));
