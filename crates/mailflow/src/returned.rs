@@ -25,21 +25,30 @@ impl Returned {
     ) -> Self {
         Returned { recipients, clock, settings }
     }
+
+    fn sender(&self, address: &str) -> Option<String> {
+        self.settings.borrow().srs.reverse(address, self.clock.now())
+    }
 }
 
 #[async_trait]
 impl Recipients for Returned {
     async fn route(&self, address: &str) -> Result<Route, RouteError> {
         let found = self.recipients.route(address).await;
-        if found != Err(RouteError::NoSuchAddress) {
-            return found;
+        // A catch-all, or the other half of a split domain, can't do anything with them. A domain of somebody else's
+        // has its own.
+        let is_elsewhere = matches!(found, Err(RouteError::NotLocal | RouteError::Unavailable(_)));
+        match self.sender(address) {
+            Some(sender) if !is_elsewhere => Ok(Route { targets: Vec::new(), external: vec![sender] }),
+            _ => found,
         }
-        let sender = self.settings.borrow().srs.reverse(address, self.clock.now());
-        sender.map(|sender| Route { targets: Vec::new(), external: vec![sender] }).ok_or(RouteError::NoSuchAddress)
     }
 
     async fn may_write_to(&self, login: Option<&Login>, address: &str) -> Result<bool, RouteError> {
-        self.recipients.may_write_to(login, address).await
+        match self.sender(address) {
+            Some(_) => Ok(true),
+            None => self.recipients.may_write_to(login, address).await,
+        }
     }
 
     async fn refuses_when_full(&self, account: AccountId) -> bool {
@@ -56,5 +65,57 @@ impl Recipients for Returned {
 
     async fn may_send_as(&self, login: &Login, address: &str) -> Result<bool, RouteError> {
         self.recipients.may_send_as(login, address).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sterna_account::service::Target;
+    use sterna_base::{ManualClock, Timestamp};
+
+    use super::*;
+    use crate::srs::Srs;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    /// One domain that takes everything, and lets only its users write to it.
+    struct CatchAll;
+
+    #[async_trait]
+    impl Recipients for CatchAll {
+        async fn route(&self, address: &str) -> Result<Route, RouteError> {
+            let target = Target { account: AccountId(1), detail: None };
+            match address.rsplit_once('@') {
+                Some((_, "demo.test")) => Ok(Route { targets: vec![target], external: Vec::new() }),
+                Some((_, "down.test")) => Err(RouteError::Unavailable("no copy".into())),
+                _ => Err(RouteError::NotLocal),
+            }
+        }
+
+        async fn refuses_when_full(&self, _: AccountId) -> bool {
+            false
+        }
+
+        async fn may_write_to(&self, login: Option<&Login>, _: &str) -> Result<bool, RouteError> {
+            Ok(login.is_some())
+        }
+    }
+
+    #[tokio::test]
+    async fn notifications_find_back_from_a_domain_that_takes_everything() {
+        let srs = Srs::new(["secret"]);
+        let settings = watch::channel(SieveSettings { srs: srs.clone(), ..SieveSettings::default() }).1;
+        let returned = Returned::new(Arc::new(CatchAll), Arc::new(ManualClock::at(NOW)), settings);
+        let address = |domain| srs.forward("zoe@far.test", domain, NOW).unwrap();
+        let ours = address("demo.test");
+        let back = Route { targets: Vec::new(), external: vec!["zoe@far.test".to_owned()] };
+        assert_eq!(returned.route(&ours).await, Ok(back));
+        assert_eq!(returned.may_write_to(None, &ours).await, Ok(true));
+        for other in ["ana@demo.test".to_owned(), ours.replace("=zoe@", "=eve@")] {
+            assert_eq!(returned.route(&other).await.unwrap().targets.len(), 1, "{other}");
+            assert_eq!(returned.may_write_to(None, &other).await, Ok(false), "{other}");
+        }
+        assert_eq!(returned.route(&address("far.test")).await, Err(RouteError::NotLocal));
+        assert!(matches!(returned.route(&address("down.test")).await, Err(RouteError::Unavailable(_))));
     }
 }

@@ -6,6 +6,7 @@
 //! another server has rewritten so already: notifications go to that server, which knows the rest.
 
 use sterna_base::Timestamp;
+use sterna_formats::smtp::Mailbox;
 
 /// Days for which an address can be answered: longer than any queue tries.
 const DAYS_MAX: i64 = 30;
@@ -20,9 +21,6 @@ const MS_PER_DAY: i64 = 24 * 3600 * 1000;
 
 /// Base 32 (RFC 4648) in lower case: what others fold stays the same.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
-/// Longest local part that is made, in bytes. RFC 5321 section 4.5.3.1.1 asks for 64; servers take more.
-const LOCAL_BYTES_MAX: usize = 240;
 
 /// Makes and reads such addresses.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +37,8 @@ impl Srs {
         Srs { keys: secrets.into_iter().filter(|secret| !secret.is_empty()).map(key).collect() }
     }
 
-    /// The address of ours, in this domain, that stands for a sender; `None` when it can't be rewritten.
+    /// The address of ours, in this domain, that stands for a sender; `None` when it can't be rewritten: it would be
+    /// too long, or has a local part that needs quotes.
     pub fn forward(&self, sender: &str, domain: &str, now: Timestamp) -> Option<String> {
         let key = self.keys.first()?;
         let (local, of) = sender.rsplit_once('@')?;
@@ -56,7 +55,11 @@ impl Srs {
             let day = day(now);
             format!("SRS0={}={day}={of}={local}", hash(key, &[&day, of, local]))
         };
-        (rewritten.len() <= LOCAL_BYTES_MAX).then(|| format!("{rewritten}@{domain}"))
+        let address = format!("{rewritten}@{domain}");
+        // Only what our own sessions take, too. What was quoted (spaces, `>`, a second `@`) would get out of its quotes
+        // here, and into the command that the next server reads.
+        let is_sound = Mailbox::parse(sender).and_then(|_| Mailbox::parse(&address)).is_ok();
+        is_sound.then_some(address)
     }
 
     /// The sender for whom an address of ours stands; `None` when it is none, or was made up, or is too old.
@@ -147,6 +150,35 @@ mod tests {
         assert_eq!(second.reverse(&twice, NOW).as_deref(), Some(once.as_str()));
         let thrice = third.forward(&twice, "third.test", NOW).unwrap();
         assert_eq!(third.reverse(&thrice, NOW).as_deref(), Some(once.as_str()));
+    }
+
+    #[test]
+    fn what_is_made_can_be_read_by_our_own_sessions() {
+        let srs = Srs::new(["secret"]);
+        for local in ["a".repeat(64), "a".repeat(3)] {
+            let sender = format!("{local}@{}.test", "b".repeat(60));
+            let address = srs.forward(&sender, "demo.test", NOW).unwrap();
+            assert!(address.len() > 64 + "@demo.test".len());
+            assert_eq!(Mailbox::parse(&address).unwrap().to_string(), address);
+            assert_eq!(srs.reverse(&address, NOW), Some(sender));
+        }
+        let long = format!("{}@{}.test", "a".repeat(64), ["b"; 90].join("."));
+        assert_eq!(srs.forward(&long, "demo.test", NOW), None);
+        for sender in [
+            "\"a b\"@x.test",
+            "a b@x.test",
+            "\"a\"@x.test",
+            "a> NOTIFY=NEVER@x.test",
+            "a@b@x.test",
+            "a\r\nDATA@x.test",
+            "a..b@x.test",
+            "ana@[192.0.2.1]",
+            "SRS0=\"a@x.test",
+            "SRS1=h=x=\"a b@x.test",
+            "@x.test",
+        ] {
+            assert_eq!(srs.forward(sender, "demo.test", NOW), None, "{sender:?}");
+        }
     }
 
     #[test]

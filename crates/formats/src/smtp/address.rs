@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::limits::{DOMAIN_BYTES_MAX, LOCAL_PART_BYTES_MAX};
+use super::limits::{DOMAIN_BYTES_MAX, LOCAL_PART_BYTES_MAX, SRS_LOCAL_PART_BYTES_MAX};
 
 /// Why a text is no mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,8 @@ impl Mailbox {
         }
         let (local, rest) = local_part(text)?;
         let domain = rest.strip_prefix('@').ok_or(AddressError::Syntax)?;
-        if local.len() > LOCAL_PART_BYTES_MAX {
+        let bytes_max = if is_srs(&local) { SRS_LOCAL_PART_BYTES_MAX } else { LOCAL_PART_BYTES_MAX };
+        if local.len() > bytes_max {
             return Err(AddressError::TooLong);
         }
         let domain = Domain::parse(domain)?;
@@ -152,6 +153,15 @@ fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_utf8_non_ascii(c)
 }
 
+/// Whether a local-part stands for an address elsewhere: `SRS0` or `SRS1`, and one of three separators.
+fn is_srs(local: &str) -> bool {
+    let bytes = local.as_bytes();
+    bytes.len() > 4
+        && bytes[..3].eq_ignore_ascii_case(b"SRS")
+        && b"01".contains(&bytes[3])
+        && b"=+-".contains(&bytes[4])
+}
+
 /// `Dot-string`.
 fn is_dot_string(text: &str) -> bool {
     text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
@@ -230,6 +240,14 @@ mod tests {
             assert_eq!(Mailbox::parse(text), Err(AddressError::Syntax), "{text:?}");
         }
         assert_eq!(Mailbox::parse(&format!("{}@b", "a".repeat(65))), Err(AddressError::TooLong));
+        for tag in ["SRS0=", "srs1+", "Srs0-"] {
+            let local = |length: usize| format!("{tag}{}@b", "a".repeat(length - tag.len()));
+            assert!(Mailbox::parse(&local(SRS_LOCAL_PART_BYTES_MAX)).is_ok(), "{tag}");
+            assert_eq!(Mailbox::parse(&local(SRS_LOCAL_PART_BYTES_MAX + 1)), Err(AddressError::TooLong), "{tag}");
+        }
+        for tag in ["SRS2=", "SRS0.", "SRS"] {
+            assert_eq!(Mailbox::parse(&format!("{tag}{}@b", "a".repeat(65))), Err(AddressError::TooLong), "{tag}");
+        }
         assert_eq!(Mailbox::parse(&format!("a@{}b", "b.".repeat(130))), Err(AddressError::TooLong));
     }
 }

@@ -3,12 +3,16 @@
 /// A local-part (RFC 5321 section 4.5.3.1.1).
 pub const LOCAL_PART_BYTES_MAX: usize = 64;
 
+/// A local-part that stands for a whole address elsewhere (`SRS0=...`, the Sender Rewriting Scheme): it holds a domain
+/// and a local-part of its own.
+pub const SRS_LOCAL_PART_BYTES_MAX: usize = 240;
+
 /// A domain (RFC 5321 section 4.5.3.1.2).
 pub const DOMAIN_BYTES_MAX: usize = 255;
 
 /// A path without its brackets: longer than the 256 of RFC 5321 section 4.5.3.1.3, which leave no room for the longest
 /// local-part with the longest domain.
-pub const PATH_BYTES_MAX: usize = LOCAL_PART_BYTES_MAX + 1 + DOMAIN_BYTES_MAX;
+pub const PATH_BYTES_MAX: usize = SRS_LOCAL_PART_BYTES_MAX + 1 + DOMAIN_BYTES_MAX;
 
 /// A command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512 and every extension adds to it (RFC 3461:
 /// 500 for ORCPT, RFC 6531: 10, RFC 4954: 500); 2048 holds them all.
