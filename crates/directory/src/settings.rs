@@ -191,6 +191,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (SIEVE_SCRIPT_BYTES, Some("65536")),
     (SIEVE_STEPS, Some("10000")),
     (SIEVE_VACATION_SECONDS, Some("3600")),
+    (SRS_KEYS, None),
     (TRACE_DAYS, Some("14")),
     (UNKNOWN_RECIPIENTS, None),
 ];

@@ -23,7 +23,8 @@ pub(crate) fn revert(write: &mut Write<'_>, number: u64, by: &str) -> Result<(),
     let Some(undone) = write.reader.setting_change(number)? else {
         return Err(RequestError::NoSuch { what: "change of a setting", id: number.to_string() });
     };
-    if settings::is_secret(&undone.name) && undone.before.is_some() {
+    // Nor is its creation: going back to none would throw away the one value that there is.
+    if settings::is_secret(&undone.name) {
         return Err(RequestError::SecretNotKept { name: undone.name });
     }
     if let Some(later) = write

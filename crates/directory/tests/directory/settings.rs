@@ -1,6 +1,6 @@
 //! Settings are looked back on, and their changes undone.
 
-use sterna_directory::settings::{POSTMASTER, RELAY_HOST, RELAY_PASSWORD, RELAY_USER, SECRET};
+use sterna_directory::settings::{KNOWN, POSTMASTER, RELAY_HOST, RELAY_PASSWORD, RELAY_USER, SECRET, SRS_KEYS};
 use sterna_directory::{Request, RequestError, Scope};
 
 use crate::common::Main;
@@ -73,6 +73,11 @@ fn secrets_are_not_looked_back_on() {
     let again = main.submit(Request::RevertSetting { change: 2, by: String::new() });
     assert!(matches!(again, Err(RequestError::SecretNotKept { .. })), "{again:?}");
     assert_eq!(value(&main, Scope::System, RELAY_PASSWORD).as_deref(), Some("second"));
+    set(&mut main, Scope::System, SRS_KEYS, Some("made"), "the main node");
+    let gone = main.submit(Request::RevertSetting { change: 3, by: String::new() });
+    assert!(matches!(gone, Err(RequestError::SecretNotKept { .. })), "{gone:?}");
+    assert_eq!(value(&main, Scope::System, SRS_KEYS).as_deref(), Some("made"));
+    assert!(KNOWN.iter().any(|(name, _)| *name == SRS_KEYS), "administrators change it");
 }
 
 #[test]

@@ -190,6 +190,8 @@ impl Node {
         let bound = ClusterNode::bind(listen, parts.identity.clone(), services, parts.clock.clone()).await;
         let cluster = bound.with_context(|| format!("the address for other nodes ({listen}) can't be used"))?;
         parts.announce().await?;
+        // Whether or not it sends mail itself: other edges do.
+        sending::make_srs_key(&parts.directory).await;
         parts.follow();
         parts.keep_house(desk.clone(), control.clone());
         parts.move_accounts();

@@ -76,7 +76,6 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let queue = queue.with_context(|| format!("the queue {} can't be opened", folder.display()))?;
     let dns = Arc::new(dns(&parts.config.nameservers)?);
     let own_name = parts.config.hostname().to_owned();
-    make_srs_key(&parts.directory).await;
     let first = read(&parts.directory, &own_name).await.context("the settings of sending can't be read")?;
     let (outbound, outbound_settings) = watch::channel(first.outbound);
     let (remote, remote_settings) = watch::channel(first.remote);
@@ -107,8 +106,8 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings, recipients, sieve })
 }
 
-/// The main node makes the secret behind reverse-paths, once.
-async fn make_srs_key(directory: &Directory) {
+/// The main node makes the secret behind reverse-paths, once, for all edges.
+pub(super) async fn make_srs_key(directory: &Directory) {
     let is_set = directory.read(|reader| reader.setting(Scope::System, settings::SRS_KEYS)).await;
     if !directory.is_main() || !matches!(is_set, Ok(None)) {
         return;
