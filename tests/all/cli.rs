@@ -79,7 +79,7 @@ fn man_pages_and_completions_are_about_every_command() {
         "sterna-job-follow",
         "sterna-server-drain",
         "sterna-search-rebuild",
-        "sterna-setting-set",
+        "sterna-config-set",
         "sterna-check",
     ] {
         let text = std::fs::read_to_string(folder.path().join(format!("{page}.1"))).unwrap();
@@ -121,19 +121,30 @@ fn json_keeps_its_fields() {
     installation.create_user("ana@tern.test", "main");
     installation.admin_ok("main", &["account", "create", "info@tern.test"]);
     installation.admin_ok("main", &["group", "create", "all@tern.test", "--member", "ana@tern.test"]);
-    let entry = ["address", "aliases", "created_at", "display_name", "id", "kind"];
+    let entry = ["address", "aliases", "created_at", "display_name", "id", "kind", "senders"];
     let with = |more: &[&'static str]| {
         let mut all = [&entry, more].concat();
         all.sort_unstable();
         all
     };
-    let user = with(&["admin", "has_password", "has_scram", "login", "quota_bytes", "server", "suspended"]);
+    let forward = ["forward_only", "forward_to"];
+    let user = with(&[
+        "admin",
+        "forward_only",
+        "forward_to",
+        "has_password",
+        "has_scram",
+        "login",
+        "quota_bytes",
+        "server",
+        "suspended",
+    ]);
     let usage = ["used_bytes", "used_items"];
     assert_eq!(fields(&json_of(&installation, &["user", "list"])[0]), user);
     let mut of_one = [&user[..], &usage].concat();
     of_one.sort_unstable();
     assert_eq!(fields(&json_of(&installation, &["user", "get", "ana@tern.test"])), of_one);
-    let shared = with(&["quota_bytes", "server", "suspended"]);
+    let shared = with(&[&forward[..], &["quota_bytes", "server", "suspended"]].concat());
     assert_eq!(fields(&json_of(&installation, &["account", "list"])[0]), shared);
     let group = with(&["external_members", "internal_senders_only", "member_count", "suspended"]);
     assert_eq!(fields(&json_of(&installation, &["group", "list"])[0]), group);

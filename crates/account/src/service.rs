@@ -270,7 +270,7 @@ pub struct ScriptFault {
 /// Where mail for one address goes.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Route {
-    /// The accounts, each once. A group without members has none: its mail is taken and goes nowhere.
+    /// The accounts, each once.
     pub targets: Vec<Target>,
     /// Addresses elsewhere: of groups that have external members, those that mail is sent on to, and unknown ones of a
     /// domain that another server has the rest of.

@@ -27,21 +27,28 @@ pub fn is_recipient(reader: &Reader<'_>, address: &str) -> Result<bool, StorageE
     }
 }
 
-/// The addresses that an address stands for: the main one of an alias, the members of a group, where mail is sent on
-/// to. `None` when it stands for itself, or leads nowhere.
+/// The main address of whoever has an address: it alone, because mail for it is sent on to members and forwards when it
+/// comes here. For addresses that don't exist, where they lead. `None` when it stands for itself, or leads nowhere.
 pub fn alias(reader: &Reader<'_>, address: &str) -> Result<Option<Vec<String>>, StorageError> {
-    let found = match resolve(reader, address) {
-        Ok(found) => found,
+    let owner = match split(reader, address).and_then(|(local, domain)| find(reader, &domain, &local)) {
+        Ok(Some((owner, _))) => vec![owner],
+        Ok(None) => match resolve(reader, address) {
+            Ok(found) if found.external.is_empty() => found.accounts,
+            Ok(found) if !found.external.iter().any(|other| other.eq_ignore_ascii_case(address.trim())) => {
+                return Ok(Some(found.external));
+            }
+            Err(RoutingError::Storage(error)) => return Err(error),
+            Ok(_) | Err(_) => return Ok(None),
+        },
         Err(RoutingError::Storage(error)) => return Err(error),
         Err(_) => return Ok(None),
     };
-    let mut addresses = Vec::with_capacity(found.accounts.len() + found.external.len());
-    for account in found.accounts {
+    let mut addresses = Vec::with_capacity(owner.len());
+    for account in owner {
         if let Some(entry) = reader.entry(account)? {
             addresses.extend(reader.address_text(&entry.value.entry().address)?);
         }
     }
-    addresses.extend(found.external);
     let is_itself = matches!(&addresses[..], [only] if only.eq_ignore_ascii_case(address.trim()));
     Ok((!is_itself && !addresses.is_empty()).then_some(addresses))
 }

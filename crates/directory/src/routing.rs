@@ -170,12 +170,12 @@ fn expand(reader: &Reader<'_>, id: AccountId, detail: Option<String>) -> Result<
     if is_plain {
         return Ok(Recipient { accounts: vec![id], detail, ..Recipient::default() });
     }
-    let mut walk = walk(reader, id)?;
-    if entry.value.has_account() && walk.found.accounts.is_empty() && walk.found.external.is_empty() {
-        // It is sent on to nobody who is there, or around in a circle: the mail stays with whom it was for.
-        walk.found.accounts.push(id);
+    let walk = walk(reader, id)?;
+    if !walk.found.accounts.is_empty() || !walk.found.external.is_empty() {
+        return Ok(walk.found);
     }
-    Ok(walk.found)
+    // Mail that nobody would get is not taken. Whoever is suspended may be back.
+    Err(if walk.met_suspended { RoutingError::Suspended } else { RoutingError::NoSuchAddress })
 }
 
 fn walk(reader: &Reader<'_>, id: AccountId) -> Result<Walk, RoutingError> {
@@ -192,8 +192,11 @@ struct Walk {
     queue: VecDeque<AccountId>,
     groups: HashSet<AccountId>,
     seen: HashSet<AccountId>,
+    /// Those of them that were gone to, and lead to somebody.
+    led: HashSet<AccountId>,
     seen_external: HashSet<String>,
     found: Recipient,
+    met_suspended: bool,
 }
 
 impl Walk {
@@ -224,47 +227,60 @@ impl Walk {
     }
 
     /// Whom a user or shared mailbox sends its mail on to. An address of ours that leads nowhere is passed over.
-    fn forward(&mut self, reader: &Reader<'_>, to: &[String], depth: usize) -> Result<(), RoutingError> {
+    /// Whether it leads to anybody.
+    fn forward(&mut self, reader: &Reader<'_>, to: &[String], depth: usize) -> Result<bool, RoutingError> {
+        let mut leads = false;
         for address in to {
             match split(reader, address) {
                 Ok((local, domain)) => {
                     if let Some((owner, _)) = find(reader, &domain, &local)? {
-                        self.local_at(reader, owner, depth + 1)?;
+                        leads |= self.local_at(reader, owner, depth + 1)?;
                     }
                 }
-                Err(RoutingError::NotLocal) => self.external(address.clone()),
+                Err(RoutingError::NotLocal) => {
+                    self.external(address.clone());
+                    leads = true;
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(leads)
     }
 
     fn local(&mut self, reader: &Reader<'_>, id: AccountId) -> Result<(), RoutingError> {
-        self.local_at(reader, id, 0)
+        self.local_at(reader, id, 0).map(drop)
     }
 
-    fn local_at(&mut self, reader: &Reader<'_>, id: AccountId, depth: usize) -> Result<(), RoutingError> {
-        if self.seen.contains(&id) || self.groups.contains(&id) {
-            return Ok(());
+    /// Goes to an entry; whether that leads to anybody. One that is being gone to already leads to nobody yet: around
+    /// in a circle somebody keeps the mail.
+    fn local_at(&mut self, reader: &Reader<'_>, id: AccountId, depth: usize) -> Result<bool, RoutingError> {
+        if self.groups.contains(&id) {
+            return Ok(true);
         }
-        let Some(entry) = reader.entry(id)? else { return Ok(()) };
+        if !self.seen.insert(id) {
+            return Ok(self.led.contains(&id));
+        }
+        let Some(entry) = reader.entry(id)? else { return Ok(false) };
         if entry.value.entry().suspended {
-            return Ok(());
+            self.met_suspended = true;
+            return Ok(false);
         }
         if matches!(entry.value, AnyEntry::Group(_)) {
             self.groups.insert(id);
             self.queue.push_back(id);
-        } else {
-            self.seen.insert(id);
-            let entry = entry.value.entry();
-            if !entry.forward_only || depth >= FORWARDS_DEPTH_MAX {
-                self.found.accounts.push(id);
-            }
-            if depth < FORWARDS_DEPTH_MAX {
-                self.forward(reader, &entry.forward_to, depth)?;
-            }
+            return Ok(true);
         }
-        Ok(())
+        let entry = entry.value.entry();
+        if !entry.forward_only {
+            self.found.accounts.push(id);
+        }
+        let leads = depth < FORWARDS_DEPTH_MAX && self.forward(reader, &entry.forward_to, depth)?;
+        if entry.forward_only && !leads {
+            // It is sent on to nobody who is there: the mail stays with whom it was for.
+            self.found.accounts.push(id);
+        }
+        self.led.insert(id);
+        Ok(true)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The reception behind every session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -114,10 +114,11 @@ impl Mailflow {
         routed: &[Routed],
         keep: Keep,
     ) -> BTreeMap<AccountId, Delivered> {
+        let firsts = firsts(envelope, routed);
         let mut running = JoinSet::new();
         for (account, transaction) in accounts {
             let (deliverer, message) = (self.deliverer.clone(), message.clone());
-            let wanted = Wanted { keep, ..wanted(account, envelope, routed) };
+            let wanted = Wanted { keep, ..wanted(envelope, firsts.get(&account).copied()) };
             running.spawn(async move { (account, deliverer.deliver(account, transaction, &message, &wanted).await) });
         }
         let mut delivered = BTreeMap::new();
@@ -154,15 +155,14 @@ impl Mailflow {
         }
     }
 
-    /// Remembers the recipients whose sender will come again although some account may have the message, and forgets
-    /// those with a final answer.
+    /// Remembers the recipients whose sender will come again, and forgets those with a final answer. Even where nothing
+    /// was taken something may have left: a script redirects before the mailbox turns out to be full.
     async fn remember(
         &self,
         key: BlobHash,
         envelope: &Envelope,
         routed: &[Routed],
         transactions: &BTreeMap<AccountId, OperationId>,
-        delivered: &BTreeMap<AccountId, Delivered>,
         answers: &[Result<(), Refusal>],
     ) {
         let temporary = |answer: &Result<(), Refusal>| answer.as_ref().is_err_and(Refusal::is_temporary);
@@ -174,23 +174,32 @@ impl Mailflow {
             let comes_again = if lmtp { temporary(answer) } else { any_temporary };
             if !comes_again {
                 settled.push(&*rcpt.address);
-            } else if targets::is_touched(routed, delivered) {
-                let accounts = routed.iter().flat_map(|way| &way.accounts);
-                let transaction = accounts.filter_map(|id| transactions.get(id)).next();
-                again.push((rcpt.address.clone(), transaction.copied().unwrap_or(envelope.transaction)));
+            } else if let Ok(way) = routed {
+                let of_account = way.accounts.iter().filter_map(|id| transactions.get(id)).next();
+                let of_account = of_account.filter(|_| way.external.is_empty()).copied();
+                again.push((rcpt.address.clone(), of_account.unwrap_or(way.transaction)));
             }
         }
         self.repeats.settle(key, again, &settled, self.clock.now()).await;
     }
 }
 
-/// What scripts are told of a delivery: the first of the recipients that lead to the account.
-fn wanted(account: AccountId, envelope: &Envelope, routed: &[Routed]) -> Wanted {
-    let leads_here = |routed: &Routed| routed.as_ref().is_ok_and(|way| way.accounts.contains(&account));
-    let mut rcpts = envelope.recipients.iter().zip(routed).filter(|(_, routed)| leads_here(routed));
+/// For each account the first of the recipients that lead to it.
+fn firsts<'a>(envelope: &'a Envelope, routed: &[Routed]) -> HashMap<AccountId, &'a str> {
+    let mut firsts = HashMap::new();
+    for (rcpt, routed) in envelope.recipients.iter().zip(routed) {
+        for account in routed.iter().flat_map(|way| &way.accounts) {
+            firsts.entry(*account).or_insert(&*rcpt.address);
+        }
+    }
+    firsts
+}
+
+/// What scripts are told of a delivery to an account, with the first of the recipients that lead there.
+fn wanted(envelope: &Envelope, rcpt_to: Option<&str>) -> Wanted {
     Wanted {
         mail_from: envelope.mail_from.clone(),
-        rcpt_to: rcpts.next().map(|(rcpt, _)| rcpt.address.clone()).unwrap_or_default(),
+        rcpt_to: rcpt_to.unwrap_or_default().to_owned(),
         peer: Some((envelope.sender.helo.clone(), envelope.sender.peer)),
         eight_bit: envelope.eight_bit,
         utf8: envelope.utf8,
@@ -249,7 +258,7 @@ impl Reception for Mailflow {
             let tried = Tried { routed: &routed, transactions: &transactions, delivered: &delivered, keep };
             waiting.take_over(&envelope, &message, &tried, &mut answers, now).await;
         }
-        self.remember(key, &envelope, &routed, &transactions, &delivered, &answers).await;
+        self.remember(key, &envelope, &routed, &transactions, &answers).await;
         self.write_down(&envelope, &routed, &delivered, &answers, keep);
         answers
     }

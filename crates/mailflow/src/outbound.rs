@@ -1,6 +1,6 @@
 //! Where recipients' mail goes: to accounts, to other servers, and by which way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -90,11 +90,14 @@ impl Outbound {
         Some(hop.cloned().map_or(Destination::Domain(domain), Destination::Host))
     }
 
-    /// The deliveries for these recipients: those of our domains to their accounts, others to where they are. Who is
-    /// nowhere is left out.
+    /// The deliveries for these recipients of messages that nobody asked us for: those of our domains to their
+    /// accounts, others to where they are. Who is nowhere is left out, and so is a group that is closed to strangers.
     pub async fn deliveries(&self, rcpts: Vec<Rcpt>, now: Timestamp, expires: Timestamp) -> Vec<NewDelivery> {
         let mut found = Deliveries::new(now, self.times().deadline(now, expires, false));
         for rcpt in rcpts {
+            if matches!(self.recipients.may_write_to(None, &rcpt.address).await, Ok(false)) {
+                continue;
+            }
             match self.recipients.route(&rcpt.address).await {
                 Ok(route) => {
                     for target in &route.targets {
@@ -123,6 +126,7 @@ pub struct Deliveries {
     now: Timestamp,
     deadline: Timestamp,
     by_destination: BTreeMap<Destination, Vec<Rcpt>>,
+    seen: HashSet<(Destination, String)>,
 }
 
 /// Recipients of one delivery: more are split, because servers need only take a hundred (RFC 5321 section 4.5.3.1.8).
@@ -131,11 +135,14 @@ const RECIPIENTS_PER_DELIVERY_MAX: usize = 100;
 impl Deliveries {
     /// None yet; they are to be tried at once.
     pub fn new(now: Timestamp, deadline: Timestamp) -> Self {
-        Deliveries { now, deadline, by_destination: BTreeMap::new() }
+        Deliveries { now, deadline, by_destination: BTreeMap::new(), seen: HashSet::new() }
     }
 
-    /// One more recipient.
+    /// One more recipient; an address that is there already gets the message once.
     pub fn add(&mut self, destination: Destination, rcpt: Rcpt) {
+        if !self.seen.insert((destination.clone(), rcpt.address.clone())) {
+            return;
+        }
         self.by_destination.entry(destination).or_default().push(rcpt);
     }
 

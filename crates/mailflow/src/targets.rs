@@ -11,12 +11,14 @@ use crate::refusals;
 pub type Routed = Result<Way, Refusal>;
 
 /// The accounts behind a recipient, and the addresses elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
     /// Accounts of ours.
     pub accounts: Vec<AccountId>,
     /// Addresses elsewhere: the recipient's own, or those of a group's members.
     pub external: Vec<String>,
+    /// Under which transaction the message leaves for this recipient: that of the first try, if this is another one.
+    pub transaction: OperationId,
 }
 
 /// What became of the message in one account.
@@ -47,10 +49,12 @@ pub async fn resolve(
     let mut routed = Vec::with_capacity(envelope.recipients.len());
     let mut accounts: BTreeMap<AccountId, OperationId> = BTreeMap::new();
     for rcpt in &envelope.recipients {
+        let earlier = remembered(&rcpt.address);
+        let transaction = earlier.unwrap_or(envelope.transaction);
         let route = match recipients.route(&rcpt.address).await {
             Ok(route) => route,
             Err(RouteError::NotLocal) if may_relay => {
-                routed.push(Ok(Way { accounts: Vec::new(), external: vec![rcpt.address.clone()] }));
+                routed.push(Ok(Way { accounts: Vec::new(), external: vec![rcpt.address.clone()], transaction }));
                 continue;
             }
             Err(error) => {
@@ -59,13 +63,12 @@ pub async fn resolve(
             }
         };
         let ids: Vec<AccountId> = route.targets.iter().map(|target| target.account).collect();
-        let earlier = remembered(&rcpt.address);
         for &id in &ids {
-            let transaction = accounts.entry(id).or_insert(envelope.transaction);
+            let of_account = accounts.entry(id).or_insert(transaction);
             // An account reached by two recipients takes the message once; a remembered try of either counts.
-            *transaction = earlier.unwrap_or(*transaction);
+            *of_account = earlier.unwrap_or(*of_account);
         }
-        routed.push(Ok(Way { accounts: ids, external: route.external }));
+        routed.push(Ok(Way { accounts: ids, external: route.external, transaction }));
     }
     (routed, accounts)
 }
@@ -86,11 +89,4 @@ pub fn answer(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> Re
         Some(refusal) => Err(refusal),
         None => Ok(()),
     }
-}
-
-/// Whether some account of the recipient has the message, or may have it.
-pub fn is_touched(routed: &Routed, delivered: &BTreeMap<AccountId, Delivered>) -> bool {
-    routed.as_ref().is_ok_and(|way| {
-        way.accounts.iter().any(|id| !matches!(delivered.get(id), Some(Delivered::Refused(_) | Delivered::Rejected(_))))
-    })
 }

@@ -7,6 +7,7 @@ use sterna_account::service::{Envelope, InboundProtocol, Message, Rcpt, Refusal,
 use sterna_base::{AccountId, OperationId, Timestamp};
 
 use crate::delivery::Keep;
+use crate::limits::REPEATS_RETENTION_MS;
 use crate::outbound::{Deliveries, Outbound};
 use crate::queue::{Destination, NewDelivery, NewMessage, Queue, QueueError, QueueId, QueuedEnvelope};
 use crate::refusals;
@@ -45,7 +46,8 @@ impl Waiting {
         }
     }
 
-    /// Puts what leaves, and what waits for accounts, into the queue, and changes the answers of those recipients.
+    /// Puts what leaves, and what waits for accounts, into the queue, and changes the answers of those recipients. A
+    /// recipient is taken over whole or not at all: nothing of it leaves while its sender is told to come again.
     pub async fn take_over(
         &self,
         envelope: &Envelope,
@@ -54,59 +56,66 @@ impl Waiting {
         answers: &mut [Result<(), Refusal>],
         now: Timestamp,
     ) {
-        let external: Vec<_> =
-            envelope.recipients.iter().zip(tried.routed).map(|(rcpt, routed)| self.external(rcpt, routed)).collect();
-        // Members of a group can differ: one has the message, another's script sends it back.
-        let any_done = tried.delivered.values().any(|result| *result == Delivered::Done);
-        let taken = |(answer, leaves): (&Result<(), Refusal>, &Vec<_>)| answer.is_ok() || !leaves.is_empty();
-        let any_taken = any_done || answers.iter().zip(&external).any(taken);
+        let any_taken = tried.any_taken(answers);
+        let mut taken: Vec<Option<Taken>> = Vec::with_capacity(answers.len());
+        for (number, rcpt) in envelope.recipients.iter().enumerate() {
+            let share = match &tried.routed[number] {
+                Ok(way) if tried.waits(envelope, way, &answers[number], any_taken) => {
+                    self.share(rcpt, way, tried.left(way))
+                }
+                _ => Ok(None),
+            };
+            taken.push(share.unwrap_or_else(|refusal| {
+                answers[number] = Err(refusal);
+                None
+            }));
+        }
+        let comes_again = answers.iter().zip(&taken).any(|(answer, taken)| answer.is_err() && taken.is_none());
+        let reverse_path = self.reverse_path(envelope, tried, now).await;
         let times = self.outbound.times();
         let expires = now.plus_ms(times.lifetime_ms);
-        let none = || Deliveries::new(now, times.deadline(now, expires, false));
-        let (mut deliveries, mut onward) = (none(), none());
-        let reverse_path = self.reverse_path(envelope, tried, now).await;
-        let mut concerned = vec![false; answers.len()];
-        for (number, rcpt) in envelope.recipients.iter().enumerate() {
-            let waits = tried.waits(envelope, number, &answers[number], any_taken);
-            concerned[number] = !waits.is_empty() || !external[number].is_empty();
-            waits.into_iter().for_each(|account| deliveries.add(Destination::Account(account), rcpt.clone()));
-            for (destination, leaving) in &external[number] {
-                let is_sent_on = reverse_path.is_some() && leaving.address != rcpt.address;
-                let to = if is_sent_on { &mut onward } else { &mut deliveries };
-                to.add(destination.clone(), leaving.clone());
-            }
-        }
         let whole = queued(envelope, tried.keep, now, expires);
-        let sent_on =
-            QueuedEnvelope { mail_from: reverse_path.unwrap_or_default(), envelope_id: None, ..whole.clone() };
-        let (first, second) = (envelope.transaction, sent_on_id(envelope.transaction));
-        let mut result = self.put(first, whole, message, deliveries.all()).await;
-        if result.is_ok() {
-            result = self.put(second, sent_on, message, onward.all()).await;
+        let mut messages = Messages { whole, reverse_path, comes_again, by_id: BTreeMap::new() };
+        let none = || Deliveries::new(now, times.deadline(now, expires, false));
+        let mut names: Vec<Vec<OperationId>> = vec![Vec::new(); answers.len()];
+        for (number, taken) in taken.into_iter().enumerate() {
+            let Some(taken) = taken else { continue };
+            names[number] = messages.add(envelope, &envelope.recipients[number], taken, none);
         }
-        for (answer, _) in answers.iter_mut().zip(concerned).filter(|(_, concerned)| *concerned) {
-            // An account's own refusal for good stays: nothing of it waits.
-            let is_final = answer.as_ref().is_err_and(|refusal| !refusal.is_temporary()) && !any_taken;
-            if !is_final {
-                *answer = result.as_ref().map(drop).map_err(refusals::of_queue);
+        let mut failed: BTreeMap<OperationId, Refusal> = BTreeMap::new();
+        for (id, (queued, deliveries, is_once)) in messages.by_id {
+            if let Err(error) = self.put(id, queued, message, deliveries.all(), is_once.then_some(now)).await {
+                failed.insert(id, refusals::of_queue(&error));
             }
+        }
+        for (answer, names) in answers.iter_mut().zip(names).filter(|(_, names)| !names.is_empty()) {
+            *answer = names.iter().find_map(|id| failed.get(id)).cloned().map_or(Ok(()), Err);
         }
     }
 
-    /// Puts a message in, if it has anywhere to go.
+    /// What of a recipient goes into the queue; `None` when nothing does.
+    fn share(&self, rcpt: &Rcpt, way: &Way, accounts: Vec<AccountId>) -> Result<Option<Taken>, Refusal> {
+        let external = self.external(rcpt, way)?;
+        let is_any = !accounts.is_empty() || !external.is_empty();
+        Ok(is_any.then_some(Taken { accounts, external, transaction: way.transaction }))
+    }
+
+    /// Puts a message in. With a time it is remembered from then on, so that a sender who comes again doesn't send it
+    /// twice.
     async fn put(
         &self,
         id: OperationId,
         envelope: QueuedEnvelope,
         message: &Message,
         deliveries: Vec<NewDelivery>,
+        once: Option<Timestamp>,
     ) -> Result<(), QueueError> {
-        if deliveries.is_empty() {
-            return Ok(());
-        }
         let (body, size_bytes, hash) = (message.body.clone(), message.size, message.hash);
         let message = NewMessage { id: QueueId(id), envelope, body, size_bytes, hash, deliveries };
-        self.queue.add(message.clone()).await?;
+        match once {
+            Some(now) => self.queue.add_once(message.clone(), now, now.plus_ms(REPEATS_RETENTION_MS)).await?,
+            None => self.queue.add(message.clone()).await?,
+        }
         self.trace.enqueued(&message);
         Ok(())
     }
@@ -120,41 +129,55 @@ impl Waiting {
         self.outbound.reverse_path(&envelope.mail_from, &rcpt.address, now).await
     }
 
-    /// Those behind a recipient who are elsewhere: itself, or external members of a group.
-    fn external(&self, rcpt: &Rcpt, routed: &Routed) -> Vec<(Destination, Rcpt)> {
-        let addresses = routed.iter().flat_map(|way| &way.external);
-        let way = |address: &String| {
+    /// Those behind a recipient who are elsewhere: itself, external members of a group, whom its mail is sent on to.
+    fn external(&self, rcpt: &Rcpt, way: &Way) -> Result<Vec<(Destination, Rcpt)>, Refusal> {
+        let onward = |address: &String| {
             let destination = self.outbound.destination(address)?;
             Some((destination, Rcpt { address: address.clone(), ..rcpt.clone() }))
         };
-        addresses.filter_map(way).collect()
+        let found: Vec<_> = way.external.iter().filter_map(onward).collect();
+        if found.is_empty() && !way.external.is_empty() {
+            return Err(Refusal::new(553, (5, 1, 2), "There is no way to that address"));
+        }
+        Ok(found)
     }
 }
 
 impl Tried<'_> {
-    /// The accounts of a recipient for which the message waits here instead of at the sender. A user's program can't do
-    /// better than wait, and another server would only wait for us; but who hands in by LMTP has a queue of its own and
-    /// an answer for each recipient, and a full mailbox is the sender's to know of.
-    fn waits(
-        &self,
-        envelope: &Envelope,
-        number: usize,
-        answer: &Result<(), Refusal>,
-        any_taken: bool,
-    ) -> Vec<AccountId> {
-        let (Err(refusal), Ok(way)) = (answer, &self.routed[number]) else { return Vec::new() };
-        let waits = match envelope.sender.protocol {
+    /// The accounts of a recipient that don't have the message.
+    fn left(&self, way: &Way) -> Vec<AccountId> {
+        way.accounts.iter().filter(|account| self.delivered.get(account) != Some(&Delivered::Done)).copied().collect()
+    }
+
+    /// Whether somebody has the message already, or will have it whatever becomes of the others.
+    fn any_taken(&self, answers: &[Result<(), Refusal>]) -> bool {
+        // Members of a group can differ: one has the message, another's script sends it back.
+        let any_done = self.delivered.values().any(|result| *result == Delivered::Done);
+        let leaves = |routed: &Routed| routed.as_ref().is_ok_and(|way| !way.external.is_empty());
+        any_done || answers.iter().any(Result::is_ok) || self.routed.iter().any(leaves)
+    }
+
+    /// Whether what a recipient's accounts didn't take waits here instead of at the sender; true when nothing is left.
+    /// A user's program can't do better than wait, and another server would only wait for us; but who hands in by LMTP
+    /// has a queue of its own and an answer for each recipient, and a full mailbox is the sender's to know of. Where it
+    /// goes elsewhere, too, it can't come again without going there twice.
+    fn waits(&self, envelope: &Envelope, way: &Way, answer: &Result<(), Refusal>, any_taken: bool) -> bool {
+        let Err(refusal) = answer else { return true };
+        // An account that was asked under an earlier try's transaction must be asked under it again, which the queue
+        // doesn't know: its sender comes again.
+        let is_first = |account: &AccountId| self.transactions.get(account) == Some(&envelope.transaction);
+        if !self.left(way).iter().all(is_first) {
+            return false;
+        }
+        if !way.external.is_empty() {
+            return true;
+        }
+        match envelope.sender.protocol {
             InboundProtocol::Lmtp => false,
             // A script's own refusal, when others have the message already, is told by a notification.
             InboundProtocol::Smtp => refusals::is_outage(refusal) || (any_taken && self.is_rejected(way)),
             InboundProtocol::Submission => refusal.is_temporary() || any_taken,
-        };
-        let left = |account: &&AccountId| self.delivered.get(account) != Some(&Delivered::Done);
-        let accounts: Vec<AccountId> = way.accounts.iter().filter(left).copied().collect();
-        // An account that was asked under an earlier try's transaction must be asked under it again, which the queue
-        // doesn't know: its sender comes again.
-        let is_first = |account: &AccountId| self.transactions.get(account) == Some(&envelope.transaction);
-        if waits && accounts.iter().all(is_first) { accounts } else { Vec::new() }
+        }
     }
 
     fn is_rejected(&self, way: &Way) -> bool {
@@ -162,12 +185,72 @@ impl Tried<'_> {
     }
 }
 
-/// The id of what is sent on under another reverse-path: one message of the queue has one. The same for the same
-/// transaction, so that a sender who comes again finds it there.
-fn sent_on_id(transaction: OperationId) -> OperationId {
-    let derived = blake3::derive_key("sterna mailflow sent on 1", &transaction.0);
+/// What of one recipient goes into the queue.
+struct Taken {
+    accounts: Vec<AccountId>,
+    external: Vec<(Destination, Rcpt)>,
+    transaction: OperationId,
+}
+
+/// The messages of the queue that one message becomes: one has one reverse-path.
+struct Messages {
+    whole: QueuedEnvelope,
+    reverse_path: Option<String>,
+    /// Whether the sender comes again with all of it: what leaves now must not leave then.
+    comes_again: bool,
+    by_id: BTreeMap<OperationId, (QueuedEnvelope, Deliveries, bool)>,
+}
+
+impl Messages {
+    /// Adds a recipient; gives the ids of the messages that it is in. What a sender may come again with leaves under an
+    /// id of its own for each recipient, because another try may have other recipients left.
+    fn add(
+        &mut self,
+        envelope: &Envelope,
+        rcpt: &Rcpt,
+        taken: Taken,
+        none: impl Fn() -> Deliveries,
+    ) -> Vec<OperationId> {
+        let (whole, mut ids) = (self.whole.clone(), Vec::new());
+        for account in taken.accounts {
+            let (_, deliveries, _) =
+                self.by_id.entry(envelope.transaction).or_insert_with(|| (whole.clone(), none(), false));
+            deliveries.add(Destination::Account(account), rcpt.clone());
+            ids.push(envelope.transaction);
+        }
+        let is_once = self.comes_again || taken.transaction != envelope.transaction;
+        for (destination, leaving) in taken.external {
+            let reverse_path = self.reverse_path.as_ref().filter(|_| leaving.address != rcpt.address);
+            let id = match (is_once, reverse_path) {
+                (false, None) => envelope.transaction,
+                (false, Some(_)) => derived(envelope.transaction, ""),
+                (true, _) => derived(taken.transaction, &rcpt.address),
+            };
+            let origin = || format!("{}, sent on from {}", whole.origin, envelope.transaction);
+            let queued = || match reverse_path {
+                None => {
+                    QueuedEnvelope { origin: if is_once { origin() } else { whole.origin.clone() }, ..whole.clone() }
+                }
+                Some(path) => {
+                    QueuedEnvelope { mail_from: path.clone(), envelope_id: None, origin: origin(), ..whole.clone() }
+                }
+            };
+            let (_, deliveries, _) = self.by_id.entry(id).or_insert_with(|| (queued(), none(), is_once));
+            deliveries.add(destination, leaving);
+            ids.push(id);
+        }
+        ids.dedup();
+        ids
+    }
+}
+
+/// The id of a part of what was handed in. The same for the same transaction, so that a sender who comes again finds it
+/// there.
+fn derived(transaction: OperationId, recipient: &str) -> OperationId {
+    let mut hasher = blake3::Hasher::new_derive_key("sterna mailflow sent on 1");
+    hasher.update(&transaction.0).update(recipient.as_bytes());
     let mut id = [0; 16];
-    id.copy_from_slice(&derived[..16]);
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     OperationId(id)
 }
 

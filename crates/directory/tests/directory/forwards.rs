@@ -54,10 +54,12 @@ fn what_is_sent_on_to_nobody_stays() {
     let (ana, ben) = (main.user("ana@demo.test", &[]), main.user("ben@demo.test", &[]));
     forward(&mut main, ana, &["ben@demo.test"], true).unwrap();
     forward(&mut main, ben, &["ana@demo.test"], true).unwrap();
-    assert_eq!(found(&main, "ana@demo.test").0, [ana], "around in a circle");
-    assert_eq!(found(&main, "ben@demo.test").0, [ben]);
+    assert_eq!(found(&main, "ana@demo.test").0, [ben], "around in a circle somebody keeps it");
+    assert_eq!(found(&main, "ben@demo.test").0, [ana]);
     forward(&mut main, ana, &["gone@demo.test"], true).unwrap();
     assert_eq!(found(&main, "ana@demo.test").0, [ana], "to somebody who left");
+    main.group("team@demo.test", &[Member::Local(ana)]);
+    assert_eq!(found(&main, "team@demo.test").0, [ana], "as a member of a group, too");
     let patch = UserPatch { suspended: Some(true), forward_to: Some(vec![]), ..UserPatch::default() };
     main.submit(Request::SetUser { id: ben, expect: None, patch }).unwrap();
     forward(&mut main, ana, &["ben@demo.test"], true).unwrap();

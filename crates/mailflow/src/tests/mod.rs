@@ -2,6 +2,7 @@
 
 mod delivery;
 mod flaky;
+mod onward;
 mod partial;
 mod routes;
 mod scripts;
@@ -52,6 +53,9 @@ impl Recipients for FakeRecipients {
             "closed@demo.test" => return Err(RouteError::NotPermitted),
             "broken@demo.test" => return Err(RouteError::Unavailable("no copy".into())),
             "homeless@demo.test" => &[AccountId(99)],
+            "ben.forwards@demo.test" | "ben.forwards+x@demo.test" => {
+                return Ok(Route { targets: vec![target(BEN)], external: vec!["ben@far.test".into()] });
+            }
             many if many.starts_with("u") => {
                 return Ok(Route { targets: vec![target(user(many))], ..Route::default() });
             }
@@ -107,6 +111,23 @@ impl World {
     /// As after a restart of the node.
     pub fn restart(&mut self) {
         self.flow = flow(&self.flaky, &self.clock, &self.folder, &self.queue);
+    }
+
+    /// With a queue behind it that nobody works off.
+    pub fn with_queue(mut self) -> Self {
+        let repeats = Repeats::open(&self.folder.path().join("repeats"), Clock::now(&self.clock)).unwrap();
+        let sieve = sieve(&self.clock, &self.queue);
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let deliverer = Arc::new(Deliverer::new(Arc::new(FakeRecipients), self.flaky.clone(), sieve));
+        let settings = OutboundSettings {
+            own_name: "mx.demo.test".into(),
+            srs: Srs::new(["secret"]),
+            ..OutboundSettings::default()
+        };
+        let outbound = Outbound::new(Arc::new(FakeRecipients), tokio::sync::watch::channel(settings).1);
+        let flow = Mailflow::new(Arc::new(FakeRecipients), deliverer, clock, repeats);
+        self.flow = Arc::new(flow.with_queue(self.queue.clone(), Arc::new(outbound)));
+        self
     }
 
     pub async fn inbox(&self, id: AccountId) -> Container {
