@@ -1,6 +1,8 @@
 //! One try to deliver, from the row to the row.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,8 +14,14 @@ use super::message::{Again, Delivered, Delivery, DeliveryId, NewMessage, Outcome
 use super::store::{Content, Queue};
 use crate::trace::Trace;
 
-/// How long to wait before something is written down again that a full disk refused.
+/// How long to wait before something is written down again that a full disk refused; twice as long each time.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long to wait for that at most.
+const WRITE_AGAIN_MOST: Duration = Duration::from_secs(60);
+
+/// How long a message rests whose try came to nothing by a fault on this side, in milliseconds.
+pub const TRY_AGAIN_MS: i64 = 60_000;
 
 /// Brings messages to their destinations: to the accounts, or to other servers.
 #[async_trait]
@@ -48,6 +56,8 @@ pub enum Ended {
     NotReached(Said),
     /// Nothing was tried, or nothing is known of the destination by it.
     Nothing,
+    /// The try came to nothing by a fault on this side: the message must be tried again.
+    BrokeOff,
     /// The queue can't be written any more.
     Stopped,
 }
@@ -74,14 +84,14 @@ impl Attempt {
     /// Tries a delivery and writes down what became of it. With `assumed`, the destination is known to be unreachable
     /// and nobody asks it: only its sender's deadline is at hand. Gives also when to try again.
     pub async fn run(self, id: DeliveryId, assumed: Option<Said>) -> (Ended, Option<Timestamp>) {
-        match self.try_delivery(id, assumed).await {
-            Ok(ended) => ended,
-            Err(error) => {
-                tracing::error!(delivery = id.0, cause = error.cause(), "a message of the queue could not be tried");
-                let stopped = matches!(error, QueueError::Stopped | QueueError::Stopping);
-                (if stopped { Ended::Stopped } else { Ended::Nothing }, None)
-            }
-        }
+        let cause = match caught(self.try_delivery(id, assumed)).await {
+            Some(Ok(ended)) => return ended,
+            Some(Err(QueueError::Stopped | QueueError::Stopping)) => return (Ended::Stopped, None),
+            Some(Err(error)) => error.cause(),
+            None => "it panicked".to_owned(),
+        };
+        tracing::error!(delivery = id.0, cause, "a message of the queue could not be tried; it will be tried again");
+        (Ended::BrokeOff, Some(self.clock.now().plus_ms(TRY_AGAIN_MS)))
     }
 
     async fn try_delivery(
@@ -96,7 +106,8 @@ impl Attempt {
                 let Some(content) = self.queue.content(delivery.message).await? else {
                     return Ok((Ended::Nothing, None));
                 };
-                let carried = self.carrier.carry(&delivery, content).await;
+                let carried = caught(self.carrier.carry(&delivery, content)).await;
+                let carried = carried.unwrap_or_else(|| panicked(&delivery));
                 let ended = match &carried {
                     Carried::Reached(_) => Ended::Reached,
                     Carried::Unreachable(said) => Ended::NotReached(said.clone()),
@@ -112,7 +123,13 @@ impl Attempt {
         let next = self.times.next(&delivery.destination, failures, now);
         self.settle(&delivery, results(&delivery, carried), now, next).await?;
         if let Ended::NotReached(said) = &ended {
-            self.queue.postpone(delivery.destination.clone(), now, next, said.clone()).await?;
+            let postponed = self.queue.postpone(delivery.destination.clone(), now, next, said.clone()).await;
+            match postponed {
+                Err(error @ (QueueError::Stopped | QueueError::Stopping)) => return Err(error),
+                // What was not postponed together is postponed one by one: the runner knows the destination as dead.
+                Err(error) => tracing::error!(cause = error.cause(), "the queue could not be written"),
+                Ok(()) => {}
+            }
         }
         Ok((ended, Some(next)))
     }
@@ -145,18 +162,43 @@ impl Attempt {
         if let Some(notification) = &notification {
             self.trace.enqueued(notification);
         }
+        let mut wait = WRITE_AGAIN;
         loop {
             let result =
                 self.queue.settle(delivery.id, now, outcomes.clone(), again.clone(), notification.clone()).await;
-            match result {
-                // The disk is full. What was delivered must not be tried again, so this is written down first of all.
-                Err(QueueError::NotKept(_) | QueueError::Io(_) | QueueError::Full) => {
-                    tokio::time::sleep(WRITE_AGAIN).await;
-                }
-                result => return result,
-            }
+            let error = match result {
+                Ok(()) | Err(QueueError::Stopped | QueueError::Stopping) => return result,
+                Err(error) => error,
+            };
+            // The disk is full, or whatever it is: what was delivered must not be sent again, so this goes on until it
+            // is written down.
+            tracing::error!(
+                delivery = delivery.id.0,
+                cause = error.cause(),
+                "what became of a message can't be written"
+            );
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(WRITE_AGAIN_MOST);
         }
     }
+}
+
+/// `None` when it panicked: one message must not take the others' places.
+async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+/// The message waits as after any failure, and its sender is told in time.
+fn panicked(delivery: &Delivery) -> Carried {
+    tracing::error!(queue_id = %delivery.message, "a try to deliver panicked");
+    let text = "the try broke off by a fault of this program".to_owned();
+    let said = Said { text, status: (4, 3, 0), ..Said::default() };
+    Carried::Reached(vec![Delivered::Deferred(said); delivery.recipients.len()])
 }
 
 /// One result for each recipient. A carrier that answers for too few has not answered for them.

@@ -17,6 +17,8 @@ const CONCURRENCY_FIRST: usize = 5;
 pub struct Lane {
     ready: VecDeque<DeliveryId>,
     running: HashSet<DeliveryId>,
+    /// Those that rest until the lane wakes, after a fault on this side.
+    resting: HashSet<DeliveryId>,
     /// How many may run: one more with each success, one alone after the destination could not be reached.
     limit: usize,
     /// Whether the store may have more that is due.
@@ -38,6 +40,7 @@ impl Default for Lane {
         Lane {
             ready: VecDeque::new(),
             running: HashSet::new(),
+            resting: HashSet::new(),
             limit: CONCURRENCY_FIRST,
             more: false,
             looking: false,
@@ -100,7 +103,7 @@ impl Lane {
 
     /// The deliveries that the store need not name.
     pub fn known(&self) -> Vec<DeliveryId> {
-        self.ready.iter().chain(&self.running).copied().collect()
+        self.ready.iter().chain(&self.running).chain(&self.resting).copied().collect()
     }
 
     /// A try is over, and the destination was there.
@@ -114,6 +117,21 @@ impl Lane {
     /// A try is over that says nothing of the destination.
     pub fn over(&mut self, id: DeliveryId) {
         self.running.remove(&id);
+    }
+
+    /// A try came to nothing by a fault on this side: it is not looked for before the lane wakes, as far as there is room
+    /// to remember it.
+    pub fn broke_off(&mut self, id: DeliveryId) {
+        self.running.remove(&id);
+        if self.resting.len() < WINDOW {
+            self.resting.insert(id);
+        }
+    }
+
+    /// Something is due.
+    pub fn woken(&mut self) {
+        self.resting.clear();
+        (self.wake, self.more) = (None, true);
     }
 
     /// A try is over, and the destination could not be reached: what waits was postponed until then, but for what must
@@ -151,6 +169,18 @@ mod tests {
         assert_eq!(start(&mut lane), CONCURRENCY_FIRST);
         (0..5).for_each(|n| lane.reached(DeliveryId(n), 8));
         assert_eq!(start(&mut lane), 8);
+    }
+
+    #[test]
+    fn what_broke_off_rests_until_the_lane_wakes() {
+        let mut lane = Lane::default();
+        lane.add(DeliveryId(1));
+        assert_eq!(lane.step(NOW, 8), Step::Try(DeliveryId(1), None));
+        lane.broke_off(DeliveryId(1));
+        assert_eq!(lane.known(), [DeliveryId(1)], "the store does not name it");
+        assert_eq!(lane.step(NOW, 8), Step::Nothing);
+        lane.woken();
+        assert_eq!((lane.known(), lane.step(NOW, 8)), (Vec::new(), Step::Look));
     }
 
     #[test]

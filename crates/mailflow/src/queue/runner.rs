@@ -117,7 +117,8 @@ impl Runner {
                         return;
                     }
                     Ok(event) => self.ended(event),
-                    Err(error) => tracing::error!(%error, "a try to deliver broke off"),
+                    // Tries catch their panics, and what reads has its own thread: nothing is left to panic here.
+                    Err(error) => tracing::error!(%error, "a task of the queue broke off; start the node again"),
                 },
                 happened = queue.news.wait() => self.happened(happened),
                 () = tokio::time::sleep(sleep) => self.wake(),
@@ -228,6 +229,7 @@ impl Runner {
                 lane.not_reached(id, next, said);
             }
             (Ended::Reached, _) => lane.reached(id, most),
+            (Ended::BrokeOff, _) => lane.broke_off(id),
             _ => lane.over(id),
         }
         self.take_turn(&destination);
@@ -300,7 +302,7 @@ impl Runner {
             && let Some((_, destination)) = self.timers.pop_first()
         {
             if let Some(lane) = self.lanes.get_mut(&destination) {
-                (lane.wake, lane.more) = (None, true);
+                lane.woken();
                 self.take_turn(&destination);
             }
         }

@@ -316,5 +316,8 @@ fn add(connection: &Connection, message: &NewMessage) -> Result<Vec<New>, QueueE
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, QueueError> + Send + 'static,
 ) -> Result<T, QueueError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(QueueError::Stopping))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        let panicked = || QueueError::Damaged("a statement of the queue panicked".to_owned());
+        Err(if error.is_panic() { panicked() } else { QueueError::Stopping })
+    })
 }

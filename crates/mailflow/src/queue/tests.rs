@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use sterna_base::{AccountId, BlobHash, ManualClock, OperationId, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::news::New;
 use super::*;
 use crate::delivery::Keep;
 
@@ -25,6 +27,8 @@ const POLL: Duration = Duration::from_millis(1);
 struct Scripted {
     tries: mpsc::UnboundedSender<Tried>,
     scripts: Mutex<BTreeMap<Destination, Carried>>,
+    /// Whether the next try panics.
+    panics: AtomicBool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -46,17 +50,19 @@ impl Carrier for Scripted {
         let scripted = self.scripts.lock().get(&delivery.destination).cloned();
         let (destination, message) = (delivery.destination.clone(), delivery.message);
         self.tries.send(Tried { destination, message, recipients, content }).unwrap();
+        assert!(!self.panics.swap(false, Ordering::Relaxed), "the carrier panics as it was told");
         scripted.unwrap_or_else(|| Carried::Reached(vec![Delivered::Done(Said::default()); delivery.recipients.len()]))
     }
 }
 
 /// Keeps what would be told.
 #[derive(Default)]
-struct Told(Mutex<Vec<(String, bool)>>);
+struct Told(Mutex<Vec<(String, bool)>>, AtomicBool);
 
 #[async_trait]
 impl Notifier for Told {
     async fn notification(&self, delivery: &Delivery, outcomes: &[Outcome], warned: bool) -> Option<NewMessage> {
+        assert!(!self.1.swap(false, Ordering::Relaxed), "the notifier panics as it was told");
         for (outcome, recipient) in outcomes.iter().zip(&delivery.recipients) {
             let failed = matches!(outcome.result, Delivered::Failed(_));
             if failed || warned {
@@ -83,7 +89,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(NOW);
         let (sender, tries) = mpsc::unbounded_channel();
-        let carrier = Arc::new(Scripted { tries: sender, scripts: Mutex::default() });
+        let carrier = Arc::new(Scripted { tries: sender, scripts: Mutex::default(), panics: AtomicBool::default() });
         let (settings, _) = watch::channel(RunnerSettings::default());
         let told = Arc::new(Told::default());
         let queue = Queue::open(folder.path()).unwrap();
@@ -323,6 +329,56 @@ async fn more_than_the_window_goes_through_the_store() {
         reached.extend(tried.recipients);
     }
     assert_eq!(reached.len(), count);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_that_panics_takes_no_place_for_ever() {
+    let mut world = World::new();
+    world.settings.send_modify(|settings| settings.tries_most = 1);
+    world.carrier.panics.store(true, Ordering::Relaxed);
+    let id = world.add(1, inline(), &[("domain:a.test", &["x@a.test"])]).await;
+    assert_eq!(world.tried().await.message, id);
+    world.add(2, inline(), &[("domain:b.test", &["x@b.test"])]).await;
+    assert_eq!(world.tried().await.destination.to_string(), "domain:b.test");
+    world.hours_until_empty().await;
+    assert_eq!(world.tried().await.message, id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_that_comes_to_nothing_is_made_again() {
+    let mut world = World::new();
+    world.told.1.store(true, Ordering::Relaxed);
+    let id = world.add(1, inline(), &[("domain:a.test", &["x@a.test"])]).await;
+    assert_eq!(world.tried().await.message, id);
+    // Nobody tells the runner to look at everything again: it has a timer of its own.
+    let far = NOW.plus_ms(HOUR_MS * 100_000);
+    let wakes = || New { id: DeliveryId(1 << 40), destination: "domain:b.test".parse().unwrap(), due: far };
+    let passing = async {
+        while !world.queue.is_empty() {
+            world.clock.advance_ms(attempt::TRY_AGAIN_MS);
+            world.queue.news.tell(vec![wakes()]);
+            tokio::time::sleep(POLL * 20).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, passing).await.expect("it is tried again");
+    assert_eq!(world.tried().await.message, id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_is_written_down_however_long_it_takes() {
+    let mut world = World::new();
+    let other = rusqlite::Connection::open(world.folder.path().join("queue.sqlite")).unwrap();
+    other.busy_timeout(PATIENCE).unwrap();
+    let trigger = "CREATE TRIGGER fails BEFORE DELETE ON recipient BEGIN SELECT RAISE(ROLLBACK, 'no'); END";
+    other.execute_batch(trigger).unwrap();
+    world.add(1, inline(), &[("domain:a.test", &["x@a.test"])]).await;
+    world.tried().await;
+    // Long enough for the first failure; a slow machine only makes the test weaker.
+    tokio::time::sleep(POLL * 50).await;
+    assert_eq!(world.queue.len(), 1);
+    other.execute_batch("DROP TRIGGER fails").unwrap();
+    world.until(|world| world.queue.is_empty()).await;
+    assert!(world.tries.try_recv().is_err(), "it was sent once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
