@@ -202,7 +202,7 @@ impl Carrier for RemoteCarrier {
         }
         match result {
             Ok(results) => {
-                if !is_closing(&results) {
+                if !connection.broken && !is_closing(&results) {
                     self.pool.put(destination, connection);
                 }
                 Carried::Reached(results)

@@ -76,6 +76,8 @@ pub struct Connection {
     pub messages: u32,
     /// Whether the end of the last message's content was sent: the server may have it.
     pub content_sent: bool,
+    /// Whether nothing more can be sent on it.
+    pub broken: bool,
 }
 
 /// Whom to connect to, and how.
@@ -125,6 +127,7 @@ impl Connection {
             tls: false,
             messages: 0,
             content_sent: false,
+            broken: false,
         };
         let greeting = connection.answer("waiting for the greeting", COMMAND_TIMEOUT).await?;
         if greeting.code != 220 {

@@ -19,7 +19,7 @@ use crate::queue::{
     RecipientId,
 };
 
-/// Answers lines that begin with these words with these replies; others with 250. A reply of "close" closes.
+/// Answers lines that begin with these words with these replies; others with 250. A reply that ends with "close" closes.
 struct FakeServer {
     replies: Vec<(&'static str, &'static str)>,
     greeting: &'static str,
@@ -61,7 +61,11 @@ async fn serve(
         }
         let known = replies.iter().find(|(start, _)| line.starts_with(start)).map(|(_, reply)| *reply);
         let reply = known.unwrap_or(if line == "DATA" { "354 go on\r\n" } else { "250 2.0.0 OK\r\n" });
-        if reply == "close" {
+        if let Some(last) = reply.strip_suffix("close") {
+            let _ = stream.get_mut().write_all(last.as_bytes()).await;
+            // The rest is read: what is left unread would turn the end into a reset, which may overtake the reply.
+            let _ = stream.get_mut().shutdown().await;
+            while stream.read_line(&mut String::new()).await.unwrap_or(0) > 0 {}
             return;
         }
         in_data = reply.starts_with("354");
@@ -225,6 +229,37 @@ async fn what_a_server_refuses_as_a_whole() {
     large.size_bytes = 1001;
     let carried = carrier(port).carry(&large, content()).await;
     assert_eq!(texts(carried), [("failed", "the message has 1001 bytes, and the server takes 1000".to_owned())]);
+}
+
+#[tokio::test]
+async fn refusals_stand_when_the_server_hangs_up() {
+    let plain = ("EHLO", "250 mx.far.test\r\n");
+    for extensions in [EHLO, plain] {
+        let (port, _) = server(vec![extensions, ("MAIL", "550 5.7.1 not you\r\nclose")]).await;
+        let carrier = carrier(port);
+        let carried = carrier.carry(&delivery("far.test", &["x@far.test"]), content()).await;
+        assert_eq!(texts(carried), [("failed", "550 5.7.1 not you".to_owned())]);
+        let none = ("RCPT TO:<none@far.test>", "550 5.1.1 who?\r\n");
+        for (last, while_what) in [("DATA", "sending the envelope"), (".", "waiting for the answer to the content")] {
+            let (port, _) = server(vec![extensions, none, (last, "close")]).await;
+            let carrier = self::carrier(port);
+            let carried = carrier.carry(&delivery("far.test", &["none@far.test", "x@far.test"]), content()).await;
+            let closed = format!("the connection was closed while {while_what}");
+            assert_eq!(texts(carried), [("failed", "550 5.1.1 who?".to_owned()), ("deferred", closed)]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_reset_fails_is_not_used_again() {
+    let (port, seen) =
+        server(vec![EHLO, ("RCPT", "550 5.1.1 who?\r\n"), ("DATA", "554 no\r\n"), ("RSET", "close")]).await;
+    let carrier = carrier(port);
+    for _ in 0..2 {
+        let carried = carrier.carry(&delivery("far.test", &["none@far.test"]), content()).await;
+        assert_eq!(texts(carried), [("failed", "550 5.1.1 who?".to_owned())]);
+    }
+    assert_eq!(seen.lock().iter().filter(|line| line.starts_with("EHLO")).count(), 2);
 }
 
 #[tokio::test]

@@ -25,11 +25,12 @@ pub struct Mail<'a> {
 }
 
 impl Connection {
-    /// Sends a message: one result for each recipient, in their order.
+    /// Sends a message: one result for each recipient, in their order. Refusals stand also when the connection breaks
+    /// afterwards.
     ///
     /// # Errors
-    /// [`ConnectionError`] when the connection broke before every recipient had an answer; none has the message for
-    /// certain then.
+    /// [`ConnectionError`] when the connection broke before the server refused anybody; none has the message for certain
+    /// then.
     pub async fn transact(&mut self, mail: &Mail<'_>) -> Result<Vec<Delivered>, ConnectionError> {
         if let Some(said) = self.can_not_take(mail) {
             return Ok(vec![Delivered::Failed(said); mail.recipients.len()]);
@@ -37,24 +38,58 @@ impl Connection {
         self.messages += 1;
         self.content_sent = false;
         let commands = self.commands(mail);
-        let answers = if self.extensions.pipelining {
-            self.pipelined(&commands).await?
+        let mut answers = Vec::with_capacity(commands.len());
+        let asked = if self.extensions.pipelining {
+            self.pipelined(&commands, &mut answers).await
         } else {
-            self.one_by_one(&commands).await?
+            self.one_by_one(&commands, &mut answers).await
         };
+        if let Err(error) = asked {
+            return self.broke_off(&answers, mail.recipients.len(), error);
+        }
         let (Some(sender), Some(data)) = (answers.first(), answers.last()) else { return Ok(Vec::new()) };
         let rcpts = &answers[1..answers.len() - 1];
         if data.is_intermediate() {
             let any = sender.is_positive() && rcpts.iter().any(Answer::is_positive);
             // A server that says 354 without recipients gets an empty content, and no message (RFC 2920 section 3.1).
-            let last = if any { self.content(mail).await? } else { self.no_content().await? };
-            return Ok(self.results(sender, rcpts, any.then_some(&last)));
+            let last = if any { self.content(mail).await } else { self.no_content().await };
+            return match last {
+                Ok(last) => Ok(self.results(sender, rcpts, any.then_some(&last))),
+                Err(error) => self.broke_off(&answers[..answers.len() - 1], rcpts.len(), error),
+            };
         }
         if !data.is_positive() && rcpts.iter().any(Answer::is_positive) && sender.is_positive() {
             return Ok(self.results(sender, rcpts, Some(data)));
         }
-        self.reset().await?;
+        // Everybody has an answer: a failure says only that the connection is of no more use.
+        self.broken = self.reset().await.is_err();
         Ok(self.results(sender, rcpts, None))
+    }
+
+    /// What is known when the connection breaks: who was refused stays refused, and the others wait. On a connection
+    /// that had waited only a permanent refusal counts, since others may just say that it waited for too long.
+    fn broke_off(
+        &mut self,
+        answers: &[Answer],
+        count: usize,
+        error: ConnectionError,
+    ) -> Result<Vec<Delivered>, ConnectionError> {
+        self.broken = true;
+        let is_first = self.messages == 1;
+        let is_refusal = |answer: &Answer| !answer.is_positive() && (is_first || answer.code / 100 == 5);
+        let rcpts = answers.get(1..).unwrap_or_default();
+        let rcpts = &rcpts[..rcpts.len().min(count)];
+        let Some(sender) = answers.first() else { return Err(error) };
+        if !is_refusal(sender) && !rcpts.iter().any(is_refusal) {
+            return Err(error);
+        }
+        let unknown = Delivered::Deferred(error.said(&self.peer));
+        let result = |number: usize| match rcpts.get(number) {
+            _ if !sender.is_positive() => self.negative(sender),
+            Some(rcpt) if !rcpt.is_positive() => self.negative(rcpt),
+            _ => unknown.clone(),
+        };
+        Ok((0..count).map(result).collect())
     }
 
     /// What the server has said it can't do (RFC 1870 section 6.1, RFC 6531 section 3.2).
@@ -110,20 +145,18 @@ impl Connection {
     }
 
     /// All commands at once: one round trip.
-    async fn pipelined(&mut self, commands: &[String]) -> Result<Vec<Answer>, ConnectionError> {
+    async fn pipelined(&mut self, commands: &[String], answers: &mut Vec<Answer>) -> Result<(), ConnectionError> {
         let all: String = commands.iter().flat_map(|line| [line, "\r\n"]).collect();
         self.send(all.as_bytes(), "sending the envelope").await?;
-        let mut answers = Vec::with_capacity(commands.len());
         for number in 1..=commands.len() {
             let limit = if number == commands.len() { DATA_TIMEOUT } else { COMMAND_TIMEOUT };
             answers.push(self.answer("sending the envelope", limit).await?);
         }
-        Ok(answers)
+        Ok(())
     }
 
     /// A command after the other; DATA only when somebody is to get it. What was not asked has the answer of MAIL.
-    async fn one_by_one(&mut self, commands: &[String]) -> Result<Vec<Answer>, ConnectionError> {
-        let mut answers: Vec<Answer> = Vec::with_capacity(commands.len());
+    async fn one_by_one(&mut self, commands: &[String], answers: &mut Vec<Answer>) -> Result<(), ConnectionError> {
         for (number, line) in commands.iter().enumerate() {
             let refused = answers.first().filter(|sender| !sender.is_positive()).cloned();
             let is_data = number + 1 == commands.len();
@@ -135,7 +168,7 @@ impl Connection {
             };
             answers.push(answer);
         }
-        Ok(answers)
+        Ok(())
     }
 
     async fn content(&mut self, mail: &Mail<'_>) -> Result<Answer, ConnectionError> {
