@@ -119,8 +119,8 @@ impl Lane {
         self.running.remove(&id);
     }
 
-    /// A try came to nothing by a fault on this side: it is not looked for before the lane wakes, as far as there is room
-    /// to remember it.
+    /// A try came to nothing by a fault on this side: it is not looked for before the lane wakes, as far as there is
+    /// room to remember it.
     pub fn broke_off(&mut self, id: DeliveryId) {
         self.running.remove(&id);
         if self.resting.len() < WINDOW {

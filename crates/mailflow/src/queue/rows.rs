@@ -207,19 +207,38 @@ pub fn postpone(connection: &Connection, id: DeliveryId, now: Timestamp, again: 
     Ok(())
 }
 
-/// Everything that is due for a destination that can't be reached waits until then, without what has a deadline before:
-/// its senders must be told. What nobody tried is not counted as tried.
-pub fn postpone_destination(
+/// The deliveries for a destination that are due and have no deadline by now, after this place in their order, with
+/// their times.
+pub fn postponable(
     connection: &Connection,
+    destination: &Destination,
+    now: Timestamp,
+    after: (Timestamp, DeliveryId),
+    limit: usize,
+) -> Result<Vec<(Timestamp, DeliveryId)>, QueueError> {
+    let sql = "SELECT next_ms, id FROM delivery WHERE held = 0 AND destination = ?1 AND next_ms <= ?2
+            AND deadline_ms > ?2 AND (next_ms, id) > (?3, ?4) ORDER BY next_ms, id LIMIT ?5";
+    let mut statement = connection.prepare_cached(sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = params![destination.to_string(), now.0, after.0.0, after.1.0, limit];
+    let rows = statement.query_map(values, |row| Ok((Timestamp(row.get(0)?), DeliveryId(row.get(1)?))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A delivery whose destination can't be reached waits until then, unless something else became of it. What nobody
+/// tried is not counted as tried.
+pub fn postpone_untried(
+    connection: &Connection,
+    (due, id): (Timestamp, DeliveryId),
     destination: &Destination,
     now: Timestamp,
     next: Timestamp,
     said: &Said,
 ) -> Result<(), QueueError> {
-    let sql = "UPDATE delivery SET next_ms = ?3, last_ms = ?2, last_host = ?4, last_text = ?5
-        WHERE held = 0 AND destination = ?1 AND next_ms <= ?2 AND deadline_ms > ?2";
-    let name = destination.to_string();
-    connection.prepare_cached(sql)?.execute(params![name, now.0, next.0, said.host, said.text])?;
+    let sql = "UPDATE delivery SET next_ms = ?4, last_ms = ?3, last_host = ?5, last_text = ?6
+        WHERE id = ?1 AND next_ms = ?2 AND held = 0 AND destination = ?7 AND deadline_ms > ?3";
+    let values = params![id.0, due.0, now.0, next.0, said.host, said.text, destination.to_string()];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

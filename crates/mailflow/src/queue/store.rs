@@ -33,6 +33,10 @@ pub struct Queue {
     pub(super) news: News,
 }
 
+/// Deliveries that one transaction postpones: a relay host that is down may have a million, and mail comes in all the
+/// while.
+const POSTPONED_AT_ONCE: usize = 500;
+
 /// Where a message's content is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -184,20 +188,36 @@ impl Queue {
         Ok(())
     }
 
-    /// Everything due for a destination that can't be reached waits until then.
+    /// Everything due for a destination that can't be reached waits until then, without what has a deadline before: its
+    /// senders must be told. Others write in between.
     ///
     /// # Errors
-    /// [`QueueError`].
+    /// [`QueueError`]; what was postponed before stays so.
     pub async fn postpone(
-        &self,
+        self: &Arc<Self>,
         destination: Destination,
         now: Timestamp,
         next: Timestamp,
         said: Said,
     ) -> Result<(), QueueError> {
-        self.writer
-            .write(move |connection| rows::postpone_destination(connection, &destination, now, next, &said))
-            .await
+        let mut after = (Timestamp(i64::MIN), DeliveryId(i64::MIN));
+        loop {
+            let to = destination.clone();
+            let found =
+                self.read(move |connection| rows::postponable(connection, &to, now, after, POSTPONED_AT_ONCE)).await?;
+            let (count, last) = (found.len(), found.last().copied());
+            if let Some(last) = last {
+                after = last;
+                let (to, said) = (destination.clone(), said.clone());
+                let postpone = move |connection: &Connection| {
+                    found.iter().try_for_each(|row| rows::postpone_untried(connection, *row, &to, now, next, &said))
+                };
+                self.writer.write(postpone).await?;
+            }
+            if count < POSTPONED_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 
     /// The destinations that something waits for, after this one, each with the time of its first delivery.

@@ -381,6 +381,45 @@ async fn what_was_delivered_is_written_down_however_long_it_takes() {
     assert!(world.tries.try_recv().is_err(), "it was sent once");
 }
 
+#[tokio::test]
+async fn a_dead_destination_is_postponed_piece_by_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::open(folder.path()).unwrap();
+    let destination = Destination::Domain("a.test".into());
+    let delivery = |number: i64| NewDelivery {
+        destination: destination.clone(),
+        recipients: vec![Rcpt { address: format!("u{number}@a.test"), ..Rcpt::default() }],
+        next: NOW,
+        deadline: NOW.plus_ms(if number == 1 { 0 } else { HOUR_MS }),
+    };
+    let envelope = QueuedEnvelope {
+        mail_from: String::new(),
+        envelope_id: None,
+        return_headers_only: false,
+        eight_bit: false,
+        utf8: false,
+        keep: Keep::Inbox,
+        origin: String::new(),
+        received: NOW,
+        expires: NOW.plus_ms(HOUR_MS),
+    };
+    let (id, hash) = (QueueId(OperationId([1; 16])), BlobHash::of(b"body"));
+    let deliveries = (1..=1202).map(delivery).collect();
+    queue.add(NewMessage { id, envelope, body: inline(), size_bytes: 4, hash, deliveries }).await.unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("queue.sqlite")).unwrap();
+    let trigger = "CREATE TRIGGER fails BEFORE UPDATE ON delivery WHEN old.id = 1100
+        BEGIN SELECT RAISE(ABORT, 'no'); END";
+    other.execute_batch(trigger).unwrap();
+    let due =
+        || other.query_row("SELECT COUNT(*) FROM delivery WHERE next_ms <= ?1", [NOW.0], |row| row.get::<_, i64>(0));
+    let next = NOW.plus_ms(HOUR_MS);
+    queue.postpone(destination.clone(), NOW, next, said("no route")).await.unwrap_err();
+    assert_eq!(due().unwrap(), 202, "what was written before stays");
+    other.execute_batch("DROP TRIGGER fails").unwrap();
+    queue.postpone(destination.clone(), NOW, next, said("no route")).await.unwrap();
+    assert_eq!(due().unwrap(), 1, "a sender must be told");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn administrators_hold_release_reroute_and_delete() {
     let mut world = World::new();

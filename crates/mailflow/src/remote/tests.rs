@@ -19,7 +19,8 @@ use crate::queue::{
     RecipientId,
 };
 
-/// Answers lines that begin with these words with these replies; others with 250. A reply that ends with "close" closes.
+/// Answers lines that begin with these words with these replies; others with 250. A reply that ends with "close" closes
+/// the connection.
 struct FakeServer {
     replies: Vec<(&'static str, &'static str)>,
     greeting: &'static str,

@@ -29,8 +29,8 @@ impl Connection {
     /// afterwards.
     ///
     /// # Errors
-    /// [`ConnectionError`] when the connection broke before the server refused anybody; none has the message for certain
-    /// then.
+    /// [`ConnectionError`] when the connection broke before the server refused anybody; none has the message for
+    /// certain then.
     pub async fn transact(&mut self, mail: &Mail<'_>) -> Result<Vec<Delivered>, ConnectionError> {
         if let Some(said) = self.can_not_take(mail) {
             return Ok(vec![Delivered::Failed(said); mail.recipients.len()]);
