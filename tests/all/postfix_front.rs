@@ -77,6 +77,14 @@ fn every_table_says_what_holds_at_once() {
     assert_eq!(ask("virtual-mailboxes", "eve@tern.test"), present);
     admin(&["config", "set", "catch-all", "", "--domain", "tern.test"]);
 
+    // Notifications to reverse-paths of ours have a mailbox, too; those that somebody made up have none.
+    admin(&["config", "set", "srs.keys", "secret"]);
+    let now = sterna_base::Clock::now(&sterna_base::SystemClock);
+    let of = |key| sterna_mailflow::srs::Srs::new([key]).forward("zoe@far.test", "tern.test", now).unwrap();
+    let known = || ask("virtual-mailboxes", &of("secret")).map(|_| ());
+    until("a reverse-path of ours in the tables", PATIENCE, known);
+    assert_eq!(ask("virtual-mailboxes", &of("guess")), None);
+
     assert_eq!(ask("virtual-aliases", ANA), None, "it stands for itself");
     admin(&["user", "set", ANA, "--alias", "a@tern.test", "--forward", "ana@home.test"]);
     assert_eq!(ask("virtual-aliases", "a@tern.test").as_deref(), Some(ANA), "Sterna sends on");

@@ -45,6 +45,7 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let repeats = Repeats::open(&parts.folder.join("repeats"), parts.clock.now()).context("the folder of repeats")?;
     let gate = Gate::new(Verifier::new(&sending.dns), sending.gate, spool.clone()).with_trace(parts.trace());
     let authoring = Authoring::new(sending.recipients.clone(), signing::start(parts), spool.clone());
+    let tables = Arc::new(NodeMailTables::new(parts, sending.recipients.clone()));
     let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats);
     let mailflow = mailflow.with_gate(gate).with_authoring(authoring);
     let reception: Arc<dyn Reception> =
@@ -110,12 +111,11 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     if let Some(address) = listen.lmtp {
         service(parts, "lmtp", address, start_tls.clone(), smtp(Service::Lmtp, address)).await?;
     }
-    start_lookups(parts, &limits).await
+    start_lookups(parts, tables, &limits).await
 }
 
 /// What a Postfix in front asks.
-async fn start_lookups(parts: &Parts, limits: &Arc<LiveSessionLimits>) -> Result<()> {
-    let tables = Arc::new(NodeMailTables::new(parts));
+async fn start_lookups(parts: &Parts, tables: Arc<NodeMailTables>, limits: &Arc<LiveSessionLimits>) -> Result<()> {
     let config = ListenerConfig { limits: limits.clone(), ..ListenerConfig::new(Tls::None) };
     if let Some(address) = parts.config.listen.socketmap {
         let socketmap = Arc::new(Socketmap::new(tables.clone(), limits.clone()));

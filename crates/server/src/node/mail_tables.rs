@@ -1,8 +1,10 @@
 //! Lookups for a Postfix in front, from this node's copy of the directory.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use sterna_account::service::Recipients;
 use sterna_base::NodeId;
 use sterna_directory::model::Server;
 use sterna_directory::{Directory, Reader, StorageError, mail_tables, settings};
@@ -16,6 +18,7 @@ const PRESENT: &str = "OK";
 /// See the module.
 pub struct NodeMailTables {
     directory: Directory,
+    recipients: Arc<dyn Recipients>,
     own: Own,
 }
 
@@ -28,25 +31,31 @@ struct Own {
 }
 
 impl NodeMailTables {
-    /// Of this node.
-    pub fn new(parts: &Parts) -> Self {
+    /// Of this node. The recipients are those of its own sessions: they know addresses that are in no directory, which
+    /// stand for senders elsewhere.
+    pub fn new(parts: &Parts, recipients: Arc<dyn Recipients>) -> Self {
         let own = Own { id: parts.identity.node(), lmtp: parts.config.listen.lmtp };
-        NodeMailTables { directory: parts.directory.clone(), own }
+        NodeMailTables { directory: parts.directory.clone(), recipients, own }
     }
 }
 
 #[async_trait]
 impl MailTables for NodeMailTables {
     async fn look_up(&self, table: MailTable, key: &str) -> Result<Option<String>, String> {
-        let (own, key) = (self.own, key.to_owned());
-        let found = self.directory.read(move |reader| look_up(reader, own, table, &key)).await;
-        found.map_err(|error| error.to_string())
+        let (own, asked) = (self.own, key.to_owned());
+        let found = self.directory.read(move |reader| look_up(reader, own, table, &asked)).await;
+        match found.map_err(|error| error.to_string())? {
+            None if table == MailTable::VirtualMailboxes && is_address(key) => {
+                Ok(self.recipients.route(key).await.is_ok().then(|| PRESENT.to_owned()))
+            }
+            found => Ok(found),
+        }
     }
 }
 
 fn look_up(reader: &Reader<'_>, own: Own, table: MailTable, key: &str) -> Result<Option<String>, StorageError> {
     let present = |is_there: bool| is_there.then(|| PRESENT.to_owned());
-    let is_address = key.contains('@') && !key.starts_with('@');
+    let is_address = is_address(key);
     match table {
         MailTable::VirtualDomains => Ok(present(mail_tables::is_domain(reader, key)?)),
         // Postfix asks for parts of addresses, too: those are in no table of ours, because a catch-all is answered for
@@ -57,6 +66,10 @@ fn look_up(reader: &Reader<'_>, own: Own, table: MailTable, key: &str) -> Result
         MailTable::SenderLogins => Ok(mail_tables::sender_logins(reader, key)?.map(|logins| logins.join(", "))),
         MailTable::Transport => transport(reader, own, key, is_address),
     }
+}
+
+fn is_address(key: &str) -> bool {
+    key.contains('@') && !key.starts_with('@')
 }
 
 /// The edge on the account's own server, else this node, else any edge; the last two for domains of ours, too.
