@@ -52,11 +52,9 @@ impl Gate {
     pub async fn examine(&self, envelope: &Envelope, message: Message) -> Result<(Message, Keep), Refusal> {
         let settings = self.settings.borrow().clone();
         if settings.dmarc == DmarcMode::Off {
-            return Ok((message, Keep::Inbox));
+            let cleaned = self.without_forged(message, &settings.authserv_id).await.map_err(unreadable)?;
+            return Ok((cleaned, Keep::Inbox));
         }
-        let unreadable = |error: std::io::Error| {
-            Refusal::new(451, (4, 3, 0), "The message could not be taken in; try again later").because(error)
-        };
         let sender = &envelope.sender;
         let origin = Origin {
             peer: sender.peer,
@@ -87,6 +85,16 @@ impl Gate {
         Ok((message, keep))
     }
 
+    /// Results that others wrote in our name are believed by those who read mail here, whether we write any or not.
+    async fn without_forged(&self, message: Message, authserv_id: &str) -> std::io::Result<Message> {
+        let Some(header) = header_of(&message.body).await? else { return Ok(message) };
+        if !header::fields(&header).any(|field| results::is_forged(field, authserv_id)) {
+            return Ok(message);
+        }
+        let new = header::with(&header, "", |field| !results::is_forged(field, authserv_id));
+        self.replace(message, header.len(), new).await
+    }
+
     async fn replace(&self, message: Message, old_bytes: usize, new: Vec<u8>) -> std::io::Result<Message> {
         replace(message, old_bytes, new, self.spool_folder.clone()).await
     }
@@ -106,6 +114,10 @@ pub(super) async fn replace(
     }
     let replacing = move || header::replace(&message, old_bytes, new, &spool_folder);
     tokio::task::spawn_blocking(replacing).await.map_err(std::io::Error::other)?
+}
+
+fn unreadable(error: std::io::Error) -> Refusal {
+    Refusal::new(451, (4, 3, 0), "The message could not be taken in; try again later").because(error)
 }
 
 /// For people who ask why a message went where it did.
@@ -131,4 +143,33 @@ fn log(envelope: &Envelope, verdict: &Verdict, disposition: Disposition) {
         ?disposition,
         "verified"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use sterna_account::service::InboundProtocol;
+
+    use super::*;
+    use crate::remote::Dns;
+    use crate::tests::envelope;
+
+    #[tokio::test]
+    async fn results_in_our_name_go_even_when_nothing_is_verified() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings =
+            GateSettings { dmarc: DmarcMode::Off, authserv_id: "mx.demo.test".to_owned(), ..GateSettings::default() };
+        let dns = Dns::new(&[std::net::SocketAddr::from(([127, 0, 0, 1], 1))]).unwrap();
+        let gate = Gate::new(Verifier::new(&dns), watch::channel(settings).1, folder.path().to_owned());
+        let envelope = envelope(InboundProtocol::Smtp, &["ana@demo.test"], "x");
+        for (field, stays) in [("mx.demo.test; dkim=pass", false), ("other.test; dkim=pass", true)] {
+            let content = format!("Authentication-Results: {field}\r\nSubject: x\r\n\r\ntext\r\n");
+            let (size, hash) = (content.len() as u64, sterna_base::BlobHash::of(content.as_bytes()));
+            let body = MessageBody::Inline(content.clone().into());
+            let message = Message { body, size, hash, summary: Vec::new().into() };
+            let (examined, keep) = gate.examine(&envelope, message).await.unwrap();
+            let MessageBody::Inline(bytes) = &examined.body else { panic!("small") };
+            let expected = if stays { &*content } else { "Subject: x\r\n\r\ntext\r\n" };
+            assert_eq!((&bytes[..], examined.size, keep), (expected.as_bytes(), expected.len() as u64, Keep::Inbox));
+        }
+    }
 }
