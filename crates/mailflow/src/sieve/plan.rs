@@ -291,7 +291,7 @@ impl Delivery<'_> {
                     plan.redirected.push(sent);
                 }
                 Action::Reject { reason } => plan.rejected = Some(reason),
-                Action::Vacation(vacation) => plan.answers.extend(self.vacation(&vacation, material, asked)),
+                Action::Vacation(vacation) => plan.answers.extend(self.vacation(&vacation, material, asked).await),
                 Action::Notify(notify) => plan.answers.extend(self.notify(&notify, material, asked)),
             }
         }

@@ -18,9 +18,13 @@ use super::material::Material;
 use super::plan::{Delivery, PlanError};
 use crate::delivery::Keep;
 use crate::queue::{NewMessage, QueueId, QueuedEnvelope};
+use crate::waiting::Waiting;
 
 /// The field that says to whom a message was delivered before it was sent on.
 const DELIVERED_TO: &str = "Delivered-To";
+
+/// Accounts behind a reverse-path that are looked at: a user's mail goes on to at most 32 others.
+const OWNERS_ASKED_MAX: usize = 33;
 
 /// A message that a script sends.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub struct Outgoing {
     pub eight_bit: bool,
     /// See `eight_bit`.
     pub utf8: bool,
+    /// Whether nobody has the message if it is not sent.
+    pub must_arrive: bool,
     /// For the administrator.
     pub origin: String,
 }
@@ -49,7 +55,7 @@ impl Sieve {
     /// Puts messages into the queue, each once, however often this is tried.
     ///
     /// # Errors
-    /// [`PlanError::Queue`].
+    /// [`PlanError::Queue`]; [`PlanError::Account`] when what must arrive has no way any more.
     pub async fn send(&self, messages: Vec<Outgoing>) -> Result<(), PlanError> {
         let Some(ways) = &self.ways else { return Ok(()) };
         for message in messages {
@@ -57,6 +63,10 @@ impl Sieve {
             let expires = now.plus_ms(ways.outbound.times().lifetime_ms);
             let deliveries = ways.outbound.deliveries(message.recipients, now, expires).await;
             if deliveries.is_empty() {
+                if message.must_arrive {
+                    let why = format!("what is {} leads nowhere just now", message.origin);
+                    return Err(AccountError::Unavailable(why).into());
+                }
                 tracing::warn!(origin = message.origin, "there is no way to whom a Sieve script writes to");
                 continue;
             }
@@ -112,11 +122,7 @@ impl Delivery<'_> {
         let Some(ways) = &self.sieve.ways else {
             return Err(PlanError::Script("this node sends no mail".to_owned()));
         };
-        if self.sieve.recipients.route(address).await == Err(RouteError::NotLocal)
-            && ways.outbound.destination(address).is_none()
-        {
-            return Err(PlanError::Script(format!("no mail can be sent to {address}")));
-        }
+        self.leads_somewhere(address, ways).await?;
         let own = material.owner.addresses.first().unwrap_or(&material.rcpt_to);
         if was_here(&material.message, &material.owner.addresses, own) {
             return Err(PlanError::Script(
@@ -137,11 +143,45 @@ impl Delivery<'_> {
             hash,
             eight_bit: true,
             utf8: self.wanted.utf8,
+            must_arrive: true,
             origin: format!("redirected by {own}"),
         })
     }
 
-    pub(super) fn vacation(&self, vacation: &Vacation, material: &Material, asked: &Asked) -> Option<Outgoing> {
+    /// Who redirects has no copy: an address that takes nothing keeps the message here instead.
+    async fn leads_somewhere(&self, address: &str, ways: &Waiting) -> Result<(), PlanError> {
+        let nowhere = |why: &str| Err(PlanError::Script(format!("no mail can be sent to {address}: {why}")));
+        match self.sieve.recipients.route(address).await {
+            Ok(route) if route.targets.is_empty() && route.external.is_empty() => nowhere("nobody is behind it"),
+            Ok(_) => Ok(()),
+            Err(RouteError::NotLocal) if ways.outbound.destination(address).is_some() => Ok(()),
+            Err(RouteError::NotLocal) => nowhere("it is no address"),
+            Err(RouteError::Unavailable(why)) => Err(AccountError::Unavailable(why).into()),
+            Err(error) => nowhere(&error.to_string()),
+        }
+    }
+
+    /// Whether a reverse-path stands for several: an answer to it would reach people who have written nothing. A user
+    /// whose mail goes on to others, too, is one.
+    async fn is_group(&self, address: &str) -> bool {
+        let recipients = &self.sieve.recipients;
+        let Ok(route) = recipients.route(address).await else { return false };
+        if route.targets.len() + route.external.len() <= 1 {
+            return false;
+        }
+        for target in route.targets.iter().take(OWNERS_ASKED_MAX) {
+            let owner = recipients.owner(target.account).await.unwrap_or_default();
+            if owner.addresses.iter().any(|own| own.eq_ignore_ascii_case(address)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    pub(super) async fn vacation(&self, vacation: &Vacation, material: &Material, asked: &Asked) -> Option<Outgoing> {
+        if self.is_group(&material.mail_from).await {
+            return None;
+        }
         let (own_name, id) = (self.sieve.ways.as_ref()?.outbound.own_name(), self.name("vacation", ""));
         let (text, now) = (id.to_string(), self.sieve.clock.now());
         let sender = material.mail_from.clone();
@@ -170,6 +210,7 @@ impl Delivery<'_> {
             hash: BlobHash::of(&content),
             body: MessageBody::Inline(content),
             eight_bit: true,
+            must_arrive: false,
             origin,
         }
     }

@@ -178,6 +178,36 @@ async fn mail_is_sent_on_under_an_address_that_leads_back() {
 }
 
 #[tokio::test]
+async fn what_is_redirected_to_nobody_of_ours_stays() {
+    let world = World::new().await;
+    for (at, address) in
+        ["nosuch@demo.test", "away@demo.test", "nobody@demo.test", "closed@demo.test"].iter().enumerate()
+    {
+        world.script(ANA, &format!("redirect \"{address}\";")).await;
+        assert_eq!(codes(&world.deliver(Smtp, &["ana@demo.test"], CONTENT).await), [250]);
+        assert_eq!(world.counts().await, [at + 1, 0, 0], "{address}");
+        assert!(world.trouble(ANA).await.is_some_and(|text| text.contains(address)));
+    }
+    world.script(ANA, "redirect \"broken@demo.test\";").await;
+    assert_eq!(codes(&world.deliver(Smtp, &["ana@demo.test"], CONTENT).await), [451]);
+    assert_eq!((world.counts().await, world.sent().await.len()), ([4, 0, 0], 0));
+    world.check().await;
+}
+
+#[tokio::test]
+async fn groups_are_not_answered() {
+    let world = World::new().await;
+    world.script(ANA, "require \"vacation\"; vacation \"I am away.\";").await;
+    for (mail_from, answers) in [("staff@demo.test", 0), ("ben@demo.test", 1)] {
+        let envelope = Envelope { mail_from: mail_from.into(), ..envelope(Smtp, &["ana@demo.test"], mail_from) };
+        let message = world.message(CONTENT.as_bytes().to_vec());
+        assert_eq!(codes(&world.flow.deliver(envelope, message).await), [250]);
+        assert_eq!(world.sent().await.len(), answers, "{mail_from}");
+    }
+    assert_eq!(world.counts().await, [2, 0, 0]);
+}
+
+#[tokio::test]
 async fn a_delivery_that_is_tried_again_sends_nothing_twice() {
     let world = World::new().await;
     world
