@@ -101,7 +101,7 @@ fn said(result: &Delivered) -> &Said {
 #[async_trait]
 impl Notifier for Dsn {
     async fn notification(&self, delivery: &Delivery, outcomes: &[Outcome], warned: bool) -> Option<NewMessage> {
-        let recipients: Vec<Reported<'_>> = delivery
+        let mut recipients: Vec<Reported<'_>> = delivery
             .recipients
             .iter()
             .zip(outcomes)
@@ -111,8 +111,9 @@ impl Notifier for Dsn {
                 let original = rcpt.original.as_deref();
                 Some(Reported { address: &rcpt.address, original, action, said: said(&outcome.result) })
             })
-            .take(REPORTED_MAX)
             .collect();
+        let unnamed = recipients.len().saturating_sub(REPORTED_MAX);
+        recipients.truncate(REPORTED_MAX);
         if recipients.is_empty() {
             return None;
         }
@@ -138,13 +139,13 @@ impl Notifier for Dsn {
             id: id.to_string(),
             envelope: &delivery.envelope,
             recipients,
+            unnamed,
             original: &original,
             is_whole,
             now,
             language: self.outbound.language(sender).await,
         };
-        let message = Bytes::from(report.message());
-        debug_assert!(message.len() <= INLINE_BLOB_BYTES_MAX, "a notification fits into a row");
+        let message = Bytes::from(report.message_within(INLINE_BLOB_BYTES_MAX));
         let envelope = QueuedEnvelope {
             mail_from: String::new(),
             envelope_id: None,

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use sterna_base::Timestamp;
 use sterna_formats::smtp::trace;
 
+use super::header;
 use super::texts::{Language, Texts};
 use crate::queue::{QueuedEnvelope, Said};
 
@@ -45,6 +46,8 @@ pub struct Report<'a> {
     pub envelope: &'a QueuedEnvelope,
     /// What happened; not empty.
     pub recipients: Vec<Reported<'a>>,
+    /// How many more it happened to, who have no place in the report.
+    pub unnamed: usize,
     /// The message, or its header alone.
     pub original: &'a [u8],
     /// Whether that is the whole message.
@@ -85,8 +88,34 @@ impl Action {
 }
 
 impl Report<'_> {
-    /// The message.
-    pub fn message(&self) -> Vec<u8> {
+    /// The message, in so many bytes. What it has too many, it does without in this order: the original's content,
+    /// the ends of what servers said, and recipients, of whom the number is told. One recipient and the original's
+    /// header always stay.
+    pub fn message_within(mut self, bytes_max: usize) -> Vec<u8> {
+        let whole = self.message(TEXT_BYTES_MAX);
+        if whole.len() <= bytes_max {
+            return whole;
+        }
+        if self.is_whole {
+            (self.original, self.is_whole) = (header(self.original), false);
+        }
+        let headers = self.message(TEXT_BYTES_MAX);
+        if headers.len() <= bytes_max {
+            return headers;
+        }
+        loop {
+            let short = self.message(SHORT_TEXT_BYTES_MAX);
+            if short.len() <= bytes_max || self.recipients.len() <= 1 {
+                return short;
+            }
+            let named = self.recipients.len() / 2;
+            self.unnamed += self.recipients.len() - named;
+            self.recipients.truncate(named);
+        }
+    }
+
+    /// The message, with so many bytes of what servers said.
+    fn message(&self, said_bytes_max: usize) -> Vec<u8> {
         let texts = self.language.texts();
         let boundary = format!("=_{}", self.id);
         let worst = self.recipients.iter().map(|recipient| recipient.action).min().unwrap_or(Action::Failed);
@@ -95,11 +124,11 @@ impl Report<'_> {
             let _ = write!(text, "--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n");
         };
         part(&mut text, "text/plain; charset=utf-8");
-        self.for_people(texts, &mut text);
+        self.for_people(texts, said_bytes_max, &mut text);
         let is_international = self.recipients.iter().any(|recipient| !recipient.address.is_ascii());
         // RFC 6533 section 4: addresses outside ASCII need their own type.
         part(&mut text, if is_international { "message/global-delivery-status" } else { "message/delivery-status" });
-        self.for_programs(&mut text);
+        self.for_programs(said_bytes_max, &mut text);
         let kind = match (self.is_whole, self.envelope.utf8) {
             (true, false) => "message/rfc822",
             (true, true) => "message/global",
@@ -129,7 +158,7 @@ impl Report<'_> {
         )
     }
 
-    fn for_people(&self, texts: &Texts, text: &mut String) {
+    fn for_people(&self, texts: &Texts, said_bytes_max: usize, text: &mut String) {
         let expires = trace::date(self.envelope.expires);
         let _ = write!(text, "{}\r\n", texts.sender.replace("{}", self.own_name));
         for action in [Action::Failed, Action::Delayed, Action::Relayed, Action::Delivered] {
@@ -143,18 +172,22 @@ impl Report<'_> {
                 if matches!(action, Action::Failed | Action::Delayed) {
                     let host = if recipient.said.host.is_empty() { self.own_name } else { &recipient.said.host };
                     let said = texts.said.replace("{}", host);
-                    let _ = write!(text, "    {said}{}\r\n", one_line(&recipient.said.text));
+                    let _ = write!(text, "    {said}{}\r\n", one_line_within(&recipient.said.text, said_bytes_max));
                 }
             }
             if action == Action::Delayed {
                 let _ = write!(text, "\r\n{}\r\n", texts.no_action);
             }
         }
+        if self.unnamed > 0 {
+            // A number needs no language.
+            let _ = write!(text, "  … (+{})\r\n", self.unnamed);
+        }
         let _ = write!(text, "\r\n{}\r\n\r\n", texts.attached);
     }
 
     /// RFC 3464 section 2.
-    fn for_programs(&self, text: &mut String) {
+    fn for_programs(&self, said_bytes_max: usize, text: &mut String) {
         let (own, arrived) = (self.own_name, trace::date(self.envelope.received));
         let _ = write!(text, "Reporting-MTA: dns; {own}\r\n");
         if let Some(id) = &self.envelope.envelope_id {
@@ -162,11 +195,11 @@ impl Report<'_> {
         }
         let _ = write!(text, "Arrival-Date: {arrived}\r\n\r\n");
         for recipient in &self.recipients {
-            self.recipient_for_programs(recipient, text);
+            self.recipient_for_programs(recipient, said_bytes_max, text);
         }
     }
 
-    fn recipient_for_programs(&self, recipient: &Reported<'_>, text: &mut String) {
+    fn recipient_for_programs(&self, recipient: &Reported<'_>, said_bytes_max: usize, text: &mut String) {
         let said = recipient.said;
         let kind = if recipient.address.is_ascii() { "rfc822" } else { "utf-8" };
         if let Some(original) = recipient.original {
@@ -179,14 +212,15 @@ impl Report<'_> {
         };
         let _ = write!(text, "Final-Recipient: {kind}; {}\r\n", one_line(recipient.address));
         let _ = write!(text, "Action: {}\r\nStatus: {class}.{subject}.{detail}\r\n", recipient.action.keyword());
+        let diagnostic = one_line_within(&said.text, said_bytes_max);
         if said.is_reply {
             let name = said.host.split(' ').next().unwrap_or_default();
             if !name.is_empty() {
                 let _ = write!(text, "Remote-MTA: dns; {}\r\n", one_line(name));
             }
-            let _ = write!(text, "Diagnostic-Code: smtp; {}\r\n", one_line(&said.text));
+            let _ = write!(text, "Diagnostic-Code: smtp; {diagnostic}\r\n");
         } else if !said.text.is_empty() {
-            let _ = write!(text, "Diagnostic-Code: x-sterna; {}\r\n", one_line(&said.text));
+            let _ = write!(text, "Diagnostic-Code: x-sterna; {diagnostic}\r\n");
         }
         if recipient.action == Action::Delayed {
             let _ = write!(text, "Will-Retry-Until: {}\r\n", trace::date(self.envelope.expires));
@@ -198,10 +232,17 @@ impl Report<'_> {
 /// Longest text of others in one line of ours, in bytes.
 const TEXT_BYTES_MAX: usize = 900;
 
+/// What is left of what a server said in a report that would be too long: 200 of them fit with their recipients.
+const SHORT_TEXT_BYTES_MAX: usize = 160;
+
 /// What others said can't make lines of its own, nor lines that are too long.
 fn one_line(text: &str) -> String {
+    one_line_within(text, TEXT_BYTES_MAX)
+}
+
+fn one_line_within(text: &str, bytes_max: usize) -> String {
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let mut end = line.len().min(TEXT_BYTES_MAX);
+    let mut end = line.len().min(bytes_max);
     while !line.is_char_boundary(end) {
         end -= 1;
     }

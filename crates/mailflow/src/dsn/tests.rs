@@ -27,12 +27,13 @@ fn report(language: Language, recipients: Vec<Reported<'_>>) -> String {
         id: "0123".into(),
         envelope: &envelope,
         recipients,
+        unnamed: 0,
         original: b"Subject: hello\r\n\r\nbody\r\n",
         is_whole: true,
         now: Timestamp::from_seconds(1_000_000_100),
         language,
     };
-    String::from_utf8(report.message()).unwrap()
+    String::from_utf8(report.message_within(INLINE_BLOB_BYTES_MAX)).unwrap()
 }
 
 #[test]
@@ -57,6 +58,43 @@ fn programs_read_why() {
         assert!(message.contains(line), "{line:?} is not in {message}");
     }
     assert!(message.starts_with("Return-Path: <>\r\n"));
+}
+
+#[test]
+fn a_report_is_as_long_as_a_row_at_most() {
+    let said =
+        Said { host: "mx.far.test [192.0.2.1]".into(), text: "x".repeat(900), status: (5, 1, 1), is_reply: true };
+    let original = format!("Subject: {}\r\n\r\n{}", "hello ".repeat(20), "body ".repeat(9_000));
+    let envelope = envelope();
+    let message = |addresses: &[String]| {
+        let reported = |address| Reported { address, original: None, action: Action::Failed, said: &said };
+        let report = Report {
+            own_name: "mx.demo.test",
+            id: "0123".into(),
+            envelope: &envelope,
+            recipients: addresses.iter().map(|address| reported(address.as_str())).collect(),
+            unnamed: 0,
+            original: original.as_bytes(),
+            is_whole: true,
+            now: Timestamp::from_seconds(1_000_000_100),
+            language: Language::English,
+        };
+        let message = report.message_within(INLINE_BLOB_BYTES_MAX);
+        assert!(message.len() <= INLINE_BLOB_BYTES_MAX, "{} bytes", message.len());
+        String::from_utf8(message).unwrap()
+    };
+    let addresses = |count: usize, bytes: usize| -> Vec<String> {
+        (0..count).map(|number| format!("{number:0bytes$}@far.test")).collect()
+    };
+    let few = message(&addresses(2, 10));
+    assert!(few.contains("body body") && few.contains(&said.text));
+    let some = message(&addresses(60, 10));
+    assert!(!some.contains("body body") && some.contains("hello hello") && some.contains(&said.text));
+    let all = addresses(REPORTED_MAX, 10);
+    let many = message(&all);
+    assert!(all.iter().all(|address| many.contains(&format!("Final-Recipient: rfc822; {address}\r\n"))));
+    assert!(many.contains(&"x".repeat(160)) && !many.contains(&"x".repeat(161)) && !many.contains("(+"));
+    assert!(message(&addresses(REPORTED_MAX, 240)).contains("  … (+100)\r\n"));
 }
 
 #[test]
