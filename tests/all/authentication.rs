@@ -1,12 +1,16 @@
 //! Mail from other servers is verified with a real DNS, and without one.
 
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use sterna_testkit::binary::have_root;
+use sterna_testkit::binary::{have, have_root};
 use sterna_testkit::dns::DnsServer;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, Place};
+use sterna_testkit::postfix::Postfix;
 use sterna_testkit::wait::until;
 
 const ANA: &str = "ana@tern.test";
@@ -76,6 +80,23 @@ fn results_are_written_and_forged_ones_taken_out() {
         reply.starts_with("250").then_some(())
     });
     assert!(!last(&installation).contains("Authentication-Results"));
+    let mut submission = installation.node("main").at.submission(ANA).unwrap();
+    let own = format!("{forged}From: {ANA}\r\nSubject: own\r\n\r\nx\r\n");
+    assert!(submission.deliver(ANA, &[ANA], own.as_bytes()).unwrap().starts_with("250"));
+    let text = last(&installation);
+    assert!(!text.contains("bank.test") && text.contains("elsewhere.test; spf=fail"), "{text}");
+}
+
+#[test]
+fn what_has_no_author_goes_into_junk() {
+    let installation = one();
+    for header in ["", "From: a@far.test, b@other.test\r\n", "From: nobody\r\n"] {
+        let message = format!("{header}Subject: whose?\r\n\r\nx\r\n");
+        let reply = hand_in(&installation, ZOE, message.as_bytes());
+        assert!(reply.starts_with("250"), "{reply}");
+    }
+    let mut imap = installation.node("main").at.login(ANA).unwrap();
+    assert_eq!((texts(&mut imap, "INBOX").len(), texts(&mut imap, "Junk").len()), (0, 3));
 }
 
 #[test]
@@ -220,4 +241,81 @@ fn signed_mail_goes_by_mx_records_from_one_installation_to_another() {
         send(&format!("newer {number}"));
         receive(&format!("newer {number}")).contains("header.s=newer").then_some(())
     });
+}
+
+/// Another implementation's word on ARC.
+const ARC_VERIFY: &str = r#"
+import dkim, sys
+records = dict(line.split('\t', 1) for line in open(sys.argv[1]).read().splitlines())
+find = lambda name, timeout=5: records[name.decode().rstrip('.')].encode()
+verdict, results, reason = dkim.arc_verify(sys.stdin.buffer.read(), dnsfunc=find)
+assert verdict == dkim.CV_Pass, (verdict, results, reason)
+assert results[0]['as-domain'] == b'near.test', results
+"#;
+
+fn arc_holds(records: &std::path::Path, message: &str) {
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg("-c").arg(ARC_VERIFY).arg(records);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(message.replace('\n', "\r\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}\n{message}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn what_is_sent_on_is_sealed_with_what_was_found_out() {
+    if !have(&["postfix", "dkimsign"]) || !have_root() {
+        return;
+    }
+    let mut near = Installation::new();
+    near.start_main("main,edge,data", Place::default());
+    near.admin_ok("main", &["domain", "create", "near.test"]);
+    for user in ["ana@near.test", "ben@near.test"] {
+        near.create_user(user, "main");
+    }
+    let at = near.node("main").at;
+    let postfix = Postfix::start(SocketAddr::new(at.host, at.ports.smtp));
+    set(&near, "relay.host", &postfix.address.to_string());
+    near.dns.txt("other.test", "v=spf1 ip4:127.0.0.0/8 -all");
+    near.dns.txt("_dmarc.other.test", "v=DMARC1; p=reject");
+    let selector = key(&near, &["generate", "near.test"]);
+    let keys = json(&near, &["dkim", "list", "near.test"]);
+    let (name, record) = (keys[0]["record_name"].as_str().unwrap(), keys[0]["record"].as_str().unwrap());
+    let records = near.folder().join("records");
+    std::fs::write(&records, format!("{name}\t{record}\n")).unwrap();
+    near.admin_ok("main", &["user", "set", "ana@near.test", "--forward", "zoe@far.test"]);
+    let script = near.folder().join("script.sieve");
+    std::fs::write(&script, "redirect \"zoe@far.test\";\n").unwrap();
+    near.admin_ok("main", &["sieve", "put", "ben@near.test", "on", &script.to_string_lossy(), "--activate"]);
+
+    let mut smtp = near.node("main").at.smtp().unwrap();
+    let mut send = |to: &str, subject: &str| {
+        // Postfix adds what is missing of these, and seals are over what is missing, too.
+        let usual = format!(
+            "Message-ID: <{}@other.test>\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n",
+            subject.replace(' ', ".")
+        );
+        let header = format!("{usual}From: Zoe <zoe@other.test>\r\nTo: {to}\r\nSubject: {subject}\r\n");
+        let forged = "Authentication-Results: main; dmarc=pass header.from=bank.test\r\n";
+        let message = format!("{forged}{header}\r\nThe terns.\r\n");
+        let reply = smtp.deliver("zoe@other.test", &[to], message.as_bytes()).unwrap();
+        assert!(reply.starts_with("250"), "{reply}");
+        let subject = format!("Subject: {subject}\n");
+        until("the message", PATIENCE, || postfix.messages("zoe").into_iter().find(|text| text.contains(&subject))).0
+    };
+    // The edge opens its key a moment after it has heard of it.
+    let mut number = 0;
+    let sealed = until("a seal", PATIENCE, || {
+        number += 1;
+        Some(send("ana@near.test", &format!("forwarded {number}"))).filter(|text| text.contains("ARC-Seal:"))
+    });
+    for (text, from) in [(sealed.0, "ana@near.test"), (send("ben@near.test", "redirected"), "ben@near.test")] {
+        assert!(text.contains(&format!("Delivered-To: {from}\n")), "{text}");
+        assert!(text.contains(&format!("s={selector}; d=near.test")) && !text.contains("bank.test"), "{text}");
+        let unfolded = text.replace("\n\t", " ");
+        let results = "ARC-Authentication-Results: i=1; main; spf=pass smtp.mailfrom=zoe@other.test; dkim=none; \
+            dmarc=pass (p=reject dis=none) header.from=other.test";
+        assert!(unfolded.contains(results), "{unfolded}");
+        arc_holds(&records, &text);
+    }
 }

@@ -9,7 +9,7 @@ use sterna_testkit::wait::until;
 
 const ANA: &str = "ana@tern.test";
 const BEN: &str = "ben@tern.test";
-const MESSAGE: &[u8] = b"Subject: one of many\r\n\r\nThe terns are back.\r\n";
+const MESSAGE: &[u8] = b"From: sender@client.test\r\nSubject: one of many\r\n\r\nThe terns are back.\r\n";
 
 /// When a hanging node must have been noticed and its users told: the ping that isn't answered, one more connection,
 /// the wait for a better answer, and a second for two busy cores.

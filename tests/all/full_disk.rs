@@ -10,7 +10,7 @@ use sterna_testkit::wait::until;
 
 const ANA: &str = "ana@tern.test";
 const BEN: &str = "ben@tern.test";
-const SMALL: &[u8] = b"Subject: small\r\n\r\nThe terns are back.\r\n";
+const SMALL: &[u8] = b"From: sender@client.test\r\nSubject: small\r\n\r\nThe terns are back.\r\n";
 
 /// Room for an empty account or two, and a few messages.
 const DISK_BYTES: usize = 24 * 1024 * 1024;

@@ -35,6 +35,7 @@ mod sending;
 mod sharing_servers;
 mod sieve;
 mod takeover;
+mod tls_policies;
 mod tracing;
 
 // The dialogs of IMAP once more: what a session says must not depend on where its account is. They find their `place`

@@ -91,6 +91,19 @@ pub const RELAY_PASSWORD: &str = "relay.password";
 pub const RELAY_TLS: &str = "relay.tls";
 /// TLS to mail exchangers: the same words.
 pub const SENDING_TLS: &str = "sending.tls";
+/// Whether domains' MTA-STS policies (RFC 8461) are kept: "on" or "off"; "on" when not set.
+pub const MTA_STS: &str = "sending.mta-sts";
+/// Whether certificates of mail exchangers are looked for in DNS (DANE, RFC 7672), where that can be validated: "on" or
+/// "off"; "on" when not set.
+pub const DANE: &str = "sending.dane";
+/// Whether DMARC aggregate reports are sent to domains that ask for them: "on" or "off"; "off" when not set.
+pub const REPORTS_DMARC: &str = "reports.dmarc";
+/// Whether TLS reports (RFC 8460) are: the same words.
+pub const REPORTS_TLS: &str = "reports.tls";
+/// Who they say makes them; the name of the node in the mail world when not set.
+pub const REPORTS_ORGANIZATION: &str = "reports.organization";
+/// The address that they come from, and that is to be asked about them; without it none are sent.
+pub const REPORTS_CONTACT: &str = "reports.contact";
 /// After how many hours a message is given up.
 pub const QUEUE_LIFETIME_HOURS: &str = "queue.lifetime-hours";
 /// After how many hours a sender is told that a message still waits.
@@ -183,7 +196,13 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (RELAY_PASSWORD, None),
     (RELAY_TLS, Some("opportunistic")),
     (RELAY_USER, None),
+    (REPORTS_CONTACT, None),
+    (REPORTS_DMARC, Some("off")),
+    (REPORTS_ORGANIZATION, None),
+    (REPORTS_TLS, Some("off")),
     (RETENTION_DAYS, Some("7")),
+    (DANE, Some("on")),
+    (MTA_STS, Some("on")),
     (SENDING_TLS, Some("opportunistic")),
     (SCRAM, Some("off")),
     (SIEVE_REDIRECTS, Some("4")),
@@ -257,6 +276,13 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             good.then(|| value.to_owned())
                 .ok_or_else(|| names::invalid("value", "at most four of + - = . _ #, or none"))
         }
+        REPORTS_CONTACT => names::address(value)
+            .map(|(local, domain)| format!("{local}@{domain}"))
+            .ok_or_else(|| names::invalid("value", "it must be an address")),
+        REPORTS_ORGANIZATION => {
+            let good = !value.is_empty() && value.len() <= 200 && !value.chars().any(char::is_control);
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "a name of at most 200 bytes"))
+        }
         CATCH_ALL => names::external(value).ok_or_else(|| names::invalid("value", "it must be an address")),
         POSTMASTER => names::address(value)
             .map(|(local, domain)| format!("{local}@{domain}"))
@@ -291,6 +317,10 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = matches!(value, "never" | "opportunistic" | "encrypt" | "verify");
             let invalid = || names::invalid("value", "it must be never, opportunistic, encrypt or verify");
             good.then(|| value.to_owned()).ok_or_else(invalid)
+        }
+        DANE | MTA_STS | REPORTS_DMARC | REPORTS_TLS => {
+            let good = matches!(value, "on" | "off");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be on or off"))
         }
         RELAY_HOST | UNKNOWN_RECIPIENTS => {
             host(value).ok_or_else(|| names::invalid("value", "it must be HOST or HOST:PORT"))

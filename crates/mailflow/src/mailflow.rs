@@ -4,19 +4,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sterna_account::service::{Envelope, InboundProtocol, Message, Reception, Recipients, Refusal, RouteError, Sender};
+use sterna_account::service::{
+    Envelope, InboundProtocol, Message, Rcpt, Reception, Recipients, Refusal, RouteError, Sender,
+};
 use sterna_base::{AccountId, BlobHash, Clock, OperationId};
 use tokio::task::JoinSet;
 
-use crate::auth::{Authoring, Gate};
+use crate::auth::{self, Authoring, Gate};
 use crate::deliverer::Deliverer;
 use crate::delivery::Keep;
 use crate::outbound::Outbound;
 use crate::queue::{Destination, Queue};
 use crate::refusals;
 use crate::repeats::{self, Repeats};
+use crate::sent_on;
 use crate::sieve::Wanted;
-use crate::targets::{self, Delivered, Routed};
+use crate::targets::{self, Delivered, Routed, Way};
 use crate::trace::Trace;
 use crate::waiting::{Tried, Waiting};
 
@@ -68,15 +71,43 @@ impl Mailflow {
 
     /// The message as it is delivered, and where to. What users and trusted hosts hand in is signed and not looked at;
     /// who hands in by LMTP has looked already.
-    async fn examine(&self, envelope: &Envelope, message: Message) -> Result<(Message, Keep), Refusal> {
+    async fn examine(&self, envelope: &Envelope, message: Message) -> Result<Examined, Refusal> {
+        let unseen = |message| Examined { message, keep: Keep::Inbox, is_verified: false };
         if envelope.sender.protocol == InboundProtocol::Lmtp {
-            return Ok((message, Keep::Inbox));
+            return Ok(unseen(message));
         }
         let is_ours = envelope.sender.login.is_some() || self.may_relay(&envelope.sender);
         match (&self.gate, &self.authoring) {
-            (Some(gate), _) if !is_ours => gate.examine(envelope, message).await,
-            (_, Some(authoring)) if is_ours => Ok((authoring.sign(envelope, message).await, Keep::Inbox)),
-            _ => Ok((message, Keep::Inbox)),
+            (Some(gate), _) if !is_ours => {
+                let (message, keep) = gate.examine(envelope, message).await?;
+                Ok(Examined { message, keep, is_verified: true })
+            }
+            (_, Some(authoring)) if is_ours => Ok(unseen(authoring.sign(envelope, message).await)),
+            _ => Ok(unseen(message)),
+        }
+    }
+
+    /// Ends loops: what was sent on from a recipient before is not sent on again. A copy that is kept is kept; without
+    /// one the sender is told. Two people who send their mail on to each other and keep copies lose nothing by it.
+    async fn end_loops(&self, envelope: &Envelope, message: &Message, routed: &mut [Routed]) {
+        let goes_on = |rcpt: &Rcpt, way: &Way| way.external.iter().any(|address| *address != rcpt.address);
+        let is_any = |(rcpt, way): (&Rcpt, &Routed)| way.as_ref().is_ok_and(|way| goes_on(rcpt, way));
+        if !envelope.recipients.iter().zip(&*routed).any(is_any) {
+            return;
+        }
+        let Ok(Some(header)) = auth::header_of(&message.body).await else { return };
+        for (rcpt, routed) in envelope.recipients.iter().zip(routed) {
+            let Ok(way) = routed else { continue };
+            let is_own = |found: &str| found.eq_ignore_ascii_case(&rcpt.address);
+            if !goes_on(rcpt, way) || !sent_on::was_here(&header, is_own) {
+                continue;
+            }
+            tracing::info!(transaction = %envelope.transaction, rcpt = rcpt.address, "a loop of forwards ends here");
+            if way.accounts.is_empty() {
+                *routed = Err(refusals::of_loop());
+            } else {
+                way.external.clear();
+            }
         }
     }
 
@@ -112,13 +143,14 @@ impl Mailflow {
         message: Arc<Message>,
         envelope: &Envelope,
         routed: &[Routed],
-        keep: Keep,
+        examined: (Keep, bool),
     ) -> BTreeMap<AccountId, Delivered> {
+        let (keep, is_verified) = examined;
         let firsts = firsts(envelope, routed);
         let mut running = JoinSet::new();
         for (account, transaction) in accounts {
             let (deliverer, message) = (self.deliverer.clone(), message.clone());
-            let wanted = Wanted { keep, ..wanted(envelope, firsts.get(&account).copied()) };
+            let wanted = Wanted { keep, is_verified, ..wanted(envelope, firsts.get(&account).copied()) };
             running.spawn(async move { (account, deliverer.deliver(account, transaction, &message, &wanted).await) });
         }
         let mut delivered = BTreeMap::new();
@@ -184,6 +216,14 @@ impl Mailflow {
     }
 }
 
+/// A message that was looked at.
+struct Examined {
+    message: Message,
+    keep: Keep,
+    /// Whether it has results of ours, which the gate has written.
+    is_verified: bool,
+}
+
 /// For each account the first of the recipients that lead to it.
 fn firsts<'a>(envelope: &'a Envelope, routed: &[Routed]) -> HashMap<AccountId, &'a str> {
     let mut firsts = HashMap::new();
@@ -204,6 +244,7 @@ fn wanted(envelope: &Envelope, rcpt_to: Option<&str>) -> Wanted {
         eight_bit: envelope.eight_bit,
         utf8: envelope.utf8,
         keep: Keep::Inbox,
+        is_verified: false,
     }
 }
 
@@ -237,7 +278,7 @@ impl Reception for Mailflow {
 
     async fn deliver(&self, envelope: Envelope, message: Message) -> Vec<Result<(), Refusal>> {
         self.trace.accepted(&envelope, &message);
-        let (message, keep) = match self.examine(&envelope, message).await {
+        let Examined { message, keep, is_verified } = match self.examine(&envelope, message).await {
             Ok(examined) => examined,
             Err(refusal) => {
                 for rcpt in &envelope.recipients {
@@ -250,12 +291,15 @@ impl Reception for Mailflow {
         let now = self.clock.now();
         let remembered = |address: &str| self.repeats.transaction(key, address, now);
         let may_relay = self.may_relay(&envelope.sender);
-        let (routed, transactions) = targets::resolve(&*self.recipients, &envelope, may_relay, remembered).await;
+        let (mut routed, transactions) = targets::resolve(&*self.recipients, &envelope, may_relay, remembered).await;
+        self.end_loops(&envelope, &message, &mut routed).await;
         let message = Arc::new(message);
-        let delivered = self.deliver_to(transactions.clone(), message.clone(), &envelope, &routed, keep).await;
+        let examined = (keep, is_verified);
+        let delivered = self.deliver_to(transactions.clone(), message.clone(), &envelope, &routed, examined).await;
         let mut answers: Vec<_> = routed.iter().map(|routed| targets::answer(routed, &delivered)).collect();
         if let Some(waiting) = &self.waiting {
-            let tried = Tried { routed: &routed, transactions: &transactions, delivered: &delivered, keep };
+            let (transactions, delivered) = (&transactions, &delivered);
+            let tried = Tried { routed: &routed, transactions, delivered, keep, is_verified };
             waiting.take_over(&envelope, &message, &tried, &mut answers, now).await;
         }
         self.remember(key, &envelope, &routed, &transactions, &answers).await;

@@ -1,16 +1,19 @@
 //! Where recipients' mail goes: to accounts, to other servers, and by which way.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use sterna_account::service::{Rcpt, Recipients, RouteError};
+use sterna_account::service::{Message, MessageBody, Rcpt, Recipients, RouteError};
 use sterna_base::Timestamp;
 use tokio::sync::watch;
 
+use crate::auth::Sealing;
 use crate::dsn::Language;
 use crate::networks::Network;
 use crate::queue::{Destination, NewDelivery, NextHop, Times};
+use crate::sent_on;
 use crate::srs::Srs;
 
 /// What administrators set about mail that leaves.
@@ -42,12 +45,35 @@ impl OutboundSettings {
 pub struct Outbound {
     recipients: Arc<dyn Recipients>,
     settings: watch::Receiver<OutboundSettings>,
+    sealing: Option<Sealing>,
 }
 
 impl Outbound {
     /// With the directory's recipients.
     pub fn new(recipients: Arc<dyn Recipients>, settings: watch::Receiver<OutboundSettings>) -> Self {
-        Outbound { recipients, settings }
+        Outbound { recipients, settings, sealing: None }
+    }
+
+    /// With seals on what is sent on.
+    pub fn with_sealing(self, sealing: Sealing) -> Self {
+        Outbound { sealing: Some(sealing), ..self }
+    }
+
+    /// The ARC set for a message that goes on from an address of ours in this form, as [`Sealing::fields`] has it.
+    pub async fn seal(&self, from: &str, verified: &MessageBody, content: &MessageBody) -> String {
+        match (&self.sealing, from.rsplit_once('@')) {
+            (Some(sealing), Some((_, domain))) => sealing.fields(domain, verified, content).await,
+            _ => String::new(),
+        }
+    }
+
+    /// The message as it goes on from an address of ours: sealed if the gate has verified it.
+    ///
+    /// # Errors
+    /// When its file can't be read, or another one can't be written.
+    pub async fn sent_on(&self, from: &str, message: &Message, is_verified: bool) -> io::Result<Message> {
+        let seal = if is_verified { self.seal(from, &message.body, &message.body).await } else { String::new() };
+        sent_on::with_fields(message, &sent_on::fields(from, &seal)).await
     }
 
     /// This host's name.

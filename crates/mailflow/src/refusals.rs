@@ -66,6 +66,16 @@ pub fn of_queue(error: &QueueError) -> Refusal {
     refusal.because(error.cause())
 }
 
+/// For a message whose file can't be read, or written again.
+pub fn of_spool(error: &std::io::Error) -> Refusal {
+    Refusal::new(451, (4, 3, 0), "The message can't be kept at present; try again later").because(error)
+}
+
+/// For a message that was sent on from here before and came back, to somebody who keeps no copy (RFC 3463 section 3.5).
+pub fn of_loop() -> Refusal {
+    Refusal::new(554, (5, 4, 6), "The message was sent on from this address before: it goes in circles")
+}
+
 /// Longest reason of a script that is told in a reply, in bytes.
 const REASON_BYTES_MAX: usize = 400;
 

@@ -1,6 +1,6 @@
 //! What becomes of a message that could not be delivered at once to everybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use sterna_account::service::{Envelope, InboundProtocol, Message, Rcpt, Refusal, Sender};
@@ -9,7 +9,7 @@ use sterna_base::{AccountId, OperationId, Timestamp};
 use crate::delivery::Keep;
 use crate::limits::REPEATS_RETENTION_MS;
 use crate::outbound::{Deliveries, Outbound};
-use crate::queue::{Destination, NewDelivery, NewMessage, Queue, QueueError, QueueId, QueuedEnvelope};
+use crate::queue::{Destination, NewMessage, Queue, QueueError, QueueId, QueuedEnvelope};
 use crate::refusals;
 use crate::targets::{Delivered, Routed, Way};
 use crate::trace::{self, Trace};
@@ -34,6 +34,8 @@ pub struct Tried<'a> {
     pub delivered: &'a BTreeMap<AccountId, Delivered>,
     /// Where accounts were to keep it.
     pub keep: Keep,
+    /// Whether the message has results of ours that were verified.
+    pub is_verified: bool,
 }
 
 impl Waiting {
@@ -75,7 +77,7 @@ impl Waiting {
         let times = self.outbound.times();
         let expires = now.plus_ms(times.lifetime_ms);
         let whole = queued(envelope, tried.keep, now, expires);
-        let mut messages = Messages { whole, reverse_path, comes_again, by_id: BTreeMap::new() };
+        let mut messages = Messages::new(whole, reverse_path, comes_again);
         let none = || Deliveries::new(now, times.deadline(now, expires, false));
         let mut names: Vec<Vec<OperationId>> = vec![Vec::new(); answers.len()];
         for (number, taken) in taken.into_iter().enumerate() {
@@ -83,9 +85,17 @@ impl Waiting {
             names[number] = messages.add(envelope, &envelope.recipients[number], taken, none);
         }
         let mut failed: BTreeMap<OperationId, Refusal> = BTreeMap::new();
-        for (id, (queued, deliveries, is_once)) in messages.by_id {
-            if let Err(error) = self.put(id, queued, message, deliveries.all(), is_once.then_some(now)).await {
-                failed.insert(id, refusals::of_queue(&error));
+        for (id, part) in messages.by_id {
+            let whole = match &part.sent_on_from {
+                Some(from) => self.outbound.sent_on(from, message, tried.is_verified).await,
+                None => Ok(message.clone()),
+            };
+            let put = match whole {
+                Ok(whole) => self.put(id, part, &whole, now).await.map_err(|error| refusals::of_queue(&error)),
+                Err(error) => Err(refusals::of_spool(&error)),
+            };
+            if let Err(refusal) = put {
+                failed.insert(id, refusal);
             }
         }
         for (answer, names) in answers.iter_mut().zip(names).filter(|(_, names)| !names.is_empty()) {
@@ -100,21 +110,15 @@ impl Waiting {
         Ok(is_any.then_some(Taken { accounts, external, transaction: way.transaction }))
     }
 
-    /// Puts a message in. With a time it is remembered from then on, so that a sender who comes again doesn't send it
-    /// twice.
-    async fn put(
-        &self,
-        id: OperationId,
-        envelope: QueuedEnvelope,
-        message: &Message,
-        deliveries: Vec<NewDelivery>,
-        once: Option<Timestamp>,
-    ) -> Result<(), QueueError> {
+    /// Puts a part in, from now on or for ever.
+    async fn put(&self, id: OperationId, part: Part, message: &Message, now: Timestamp) -> Result<(), QueueError> {
         let (body, size_bytes, hash) = (message.body.clone(), message.size, message.hash);
-        let message = NewMessage { id: QueueId(id), envelope, body, size_bytes, hash, deliveries };
-        match once {
-            Some(now) => self.queue.add_once(message.clone(), now, now.plus_ms(REPEATS_RETENTION_MS)).await?,
-            None => self.queue.add(message.clone()).await?,
+        let deliveries = part.deliveries.all();
+        let message = NewMessage { id: QueueId(id), envelope: part.envelope, body, size_bytes, hash, deliveries };
+        if part.is_once {
+            self.queue.add_once(message.clone(), now, now.plus_ms(REPEATS_RETENTION_MS)).await?;
+        } else {
+            self.queue.add(message.clone()).await?;
         }
         self.trace.enqueued(&message);
         Ok(())
@@ -192,18 +196,35 @@ struct Taken {
     transaction: OperationId,
 }
 
-/// The messages of the queue that one message becomes: one has one reverse-path.
+/// A message of the queue that a part of what was handed in becomes.
+struct Part {
+    envelope: QueuedEnvelope,
+    deliveries: Deliveries,
+    /// Whether it is remembered for long, so that a sender who comes again doesn't send it twice.
+    is_once: bool,
+    /// The address of ours that it goes on from.
+    sent_on_from: Option<String>,
+}
+
+/// The messages of the queue that one message becomes: one has one reverse-path and one content.
 struct Messages {
     whole: QueuedEnvelope,
     reverse_path: Option<String>,
     /// Whether the sender comes again with all of it: what leaves now must not leave then.
     comes_again: bool,
-    by_id: BTreeMap<OperationId, (QueuedEnvelope, Deliveries, bool)>,
+    by_id: BTreeMap<OperationId, Part>,
+    /// Where it goes on to, and in which message: several recipients can lead to one address.
+    sent_on: HashMap<(Destination, String), OperationId>,
 }
 
 impl Messages {
+    fn new(whole: QueuedEnvelope, reverse_path: Option<String>, comes_again: bool) -> Self {
+        Messages { whole, reverse_path, comes_again, by_id: BTreeMap::new(), sent_on: HashMap::new() }
+    }
+
     /// Adds a recipient; gives the ids of the messages that it is in. What a sender may come again with leaves under an
-    /// id of its own for each recipient, because another try may have other recipients left.
+    /// id of its own for each recipient, because another try may have other recipients left; and so does what is sent
+    /// on, because it says from whom.
     fn add(
         &mut self,
         envelope: &Envelope,
@@ -211,36 +232,60 @@ impl Messages {
         taken: Taken,
         none: impl Fn() -> Deliveries,
     ) -> Vec<OperationId> {
-        let (whole, mut ids) = (self.whole.clone(), Vec::new());
+        let mut ids = Vec::new();
         for account in taken.accounts {
-            let (_, deliveries, _) =
-                self.by_id.entry(envelope.transaction).or_insert_with(|| (whole.clone(), none(), false));
-            deliveries.add(Destination::Account(account), rcpt.clone());
+            let whole =
+                || Part { envelope: self.whole.clone(), deliveries: none(), is_once: false, sent_on_from: None };
+            let part = self.by_id.entry(envelope.transaction).or_insert_with(whole);
+            part.deliveries.add(Destination::Account(account), rcpt.clone());
             ids.push(envelope.transaction);
         }
         let is_once = self.comes_again || taken.transaction != envelope.transaction;
         for (destination, leaving) in taken.external {
-            let reverse_path = self.reverse_path.as_ref().filter(|_| leaving.address != rcpt.address);
-            let id = match (is_once, reverse_path) {
-                (false, None) => envelope.transaction,
-                (false, Some(_)) => derived(envelope.transaction, ""),
+            let is_sent_on = leaving.address != rcpt.address;
+            let id = match (is_once, is_sent_on) {
+                (false, false) => envelope.transaction,
+                (false, true) => derived(envelope.transaction, &rcpt.address),
                 (true, _) => derived(taken.transaction, &rcpt.address),
             };
-            let origin = || format!("{}, sent on from {}", whole.origin, envelope.transaction);
-            let queued = || match reverse_path {
-                None => {
-                    QueuedEnvelope { origin: if is_once { origin() } else { whole.origin.clone() }, ..whole.clone() }
+            if is_sent_on && !is_once {
+                let first = *self.sent_on.entry((destination.clone(), leaving.address.clone())).or_insert(id);
+                if first != id {
+                    ids.push(first);
+                    continue;
                 }
-                Some(path) => {
-                    QueuedEnvelope { mail_from: path.clone(), envelope_id: None, origin: origin(), ..whole.clone() }
-                }
+            }
+            let sent_on_from = is_sent_on.then(|| rcpt.address.clone());
+            let part = || Part {
+                envelope: self.envelope(envelope.transaction, id, is_sent_on),
+                deliveries: none(),
+                is_once,
+                sent_on_from,
             };
-            let (_, deliveries, _) = self.by_id.entry(id).or_insert_with(|| (queued(), none(), is_once));
-            deliveries.add(destination, leaving);
+            let new = (!self.by_id.contains_key(&id)).then(part);
+            if let Some(part) = new {
+                self.by_id.insert(id, part);
+            }
+            if let Some(part) = self.by_id.get_mut(&id) {
+                part.deliveries.add(destination, leaving);
+            }
             ids.push(id);
         }
         ids.dedup();
         ids
+    }
+
+    /// What is said about the part with this id.
+    fn envelope(&self, transaction: OperationId, id: OperationId, is_sent_on: bool) -> QueuedEnvelope {
+        let mut envelope = self.whole.clone();
+        if id != transaction {
+            envelope.origin = format!("{}, sent on from {transaction}", envelope.origin);
+        }
+        if let Some(path) = self.reverse_path.as_ref().filter(|_| is_sent_on) {
+            envelope.mail_from.clone_from(path);
+            envelope.envelope_id = None;
+        }
+        envelope
     }
 }
 

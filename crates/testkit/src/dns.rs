@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_server::Server;
-use hickory_server::proto::rr::rdata::{A, AAAA, MX, SOA, TXT};
+use hickory_server::dnssec::NxProofKind;
+use hickory_server::proto::dnssec::crypto::EcdsaSigningKey;
+use hickory_server::proto::dnssec::rdata::DNSKEY;
+use hickory_server::proto::dnssec::{Algorithm, DnssecSigner, SigningKey, TrustAnchors};
+use hickory_server::proto::rr::rdata::{A, AAAA, MX, NS, SOA, TLSA, TXT};
 use hickory_server::proto::rr::{Name, RData, Record};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
-use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneHandler, ZoneType};
+use hickory_server::zone_handler::{AxfrPolicy, Catalog, DnssecZoneHandler, ZoneHandler, ZoneType};
 use tokio::runtime::Runtime;
 
 /// How long the records may be kept, in seconds: not at all, because tests change them.
@@ -16,6 +20,9 @@ const TTL_S: u32 = 0;
 
 /// Longest string of a TXT record, in bytes.
 const TXT_STRING_BYTES_MAX: usize = 255;
+
+/// How long signatures are good for.
+const SIGNED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a connection may say nothing.
 const TCP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,6 +33,8 @@ pub struct DnsServer {
     pub address: SocketAddr,
     zone: Arc<InMemoryZoneHandler>,
     runtime: Runtime,
+    /// What its records are signed with, if they are.
+    anchors: Option<Arc<TrustAnchors>>,
 }
 
 impl Default for DnsServer {
@@ -40,9 +49,42 @@ impl DnsServer {
     /// # Panics
     /// When there is no port to be had.
     pub fn start() -> Self {
+        DnsServer::with(None)
+    }
+
+    /// Starts one whose records are signed (RFC 4035), what is not there included (NSEC).
+    ///
+    /// # Panics
+    /// When there is no port to be had.
+    pub fn signed() -> Self {
+        let algorithm = Algorithm::ECDSAP256SHA256;
+        let key = EcdsaSigningKey::generate_pkcs8(algorithm).unwrap();
+        let key = EcdsaSigningKey::from_pkcs8(&key, algorithm).unwrap();
+        DnsServer::with(Some(key))
+    }
+
+    /// What those must believe who validate its records.
+    ///
+    /// # Panics
+    /// When they are not signed.
+    pub fn anchors(&self) -> Arc<TrustAnchors> {
+        self.anchors.clone().expect("a signed zone")
+    }
+
+    fn with(key: Option<EcdsaSigningKey>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let zone: InMemoryZoneHandler = InMemoryZoneHandler::empty(Name::root(), ZoneType::Primary, AxfrPolicy::Deny);
+        let proofs = key.is_some().then_some(NxProofKind::Nsec);
+        let zone: InMemoryZoneHandler =
+            InMemoryZoneHandler::empty(Name::root(), ZoneType::Primary, AxfrPolicy::Deny, proofs);
         let zone = Arc::new(zone);
+        let anchors = key.map(|key| {
+            let public = key.to_public_key().unwrap();
+            let signer = DnssecSigner::new(DNSKEY::from_key(&public), Box::new(key), Name::root(), SIGNED_FOR);
+            runtime.block_on(zone.add_zone_signing_key(signer)).unwrap();
+            let mut anchors = TrustAnchors::empty();
+            anchors.insert(&public);
+            Arc::new(anchors)
+        });
         let mut catalog = Catalog::new();
         let handler: Arc<dyn ZoneHandler> = zone.clone();
         catalog.upsert(Name::root().into(), vec![handler]);
@@ -54,10 +96,14 @@ impl DnsServer {
             server.register_listener(tokio::net::TcpListener::from_std(tcp).unwrap(), TCP_TIMEOUT, 16);
             let _ = server.block_until_done().await;
         });
-        let server = DnsServer { address, zone, runtime };
+        let server = DnsServer { address, zone, runtime, anchors };
         let name = |name: &str| Name::from_ascii(name).unwrap();
         let soa = SOA::new(name("ns.test."), name("hostmaster.test."), 1, 3600, 600, 86400, TTL_S);
         server.put(".", RData::SOA(soa));
+        if server.anchors.is_some() {
+            server.put(".", RData::NS(NS(name("ns.test."))));
+            server.address("ns.test", Ipv4Addr::LOCALHOST.into());
+        }
         server
     }
 
@@ -90,6 +136,23 @@ impl DnsServer {
         self.put(name, RData::TXT(TXT::new(strings)));
     }
 
+    /// A certificate of a host and port (RFC 6698).
+    pub fn tlsa(&self, host: &str, port: u16, (usage, selector, matching): (u8, u8, u8), data: &[u8]) {
+        let record = TLSA::new(usage.into(), selector.into(), matching.into(), data.to_vec());
+        self.put(&format!("_{port}._tcp.{host}"), RData::TLSA(record));
+    }
+
+    /// Spoils the signatures of what a name has.
+    pub fn forge(&self, name: &str, address: IpAddr) {
+        self.put_unsigned(
+            name,
+            &match address {
+                IpAddr::V4(address) => RData::A(A(address)),
+                IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+            },
+        );
+    }
+
     /// Takes out everything that a name has.
     pub fn remove(&self, name: &str) {
         let name = hickory_server::proto::rr::LowerName::from(absolute(name));
@@ -98,7 +161,14 @@ impl DnsServer {
     }
 
     fn put(&self, name: &str, data: RData) {
-        let record = Record::from_rdata(absolute(name), TTL_S, data);
+        self.put_unsigned(name, &data);
+        if self.anchors.is_some() {
+            self.runtime.block_on(self.zone.secure_zone()).unwrap();
+        }
+    }
+
+    fn put_unsigned(&self, name: &str, data: &RData) {
+        let record = Record::from_rdata(absolute(name), TTL_S, data.clone());
         assert!(self.runtime.block_on(self.zone.upsert(record, 1)), "{name} can't be put into the zone");
     }
 }
@@ -110,6 +180,29 @@ impl DnsServer {
 pub fn silent() -> (SocketAddr, UdpSocket, TcpListener) {
     let (udp, tcp) = sockets();
     (udp.local_addr().unwrap(), udp, tcp)
+}
+
+/// A server that asks another one, and keeps silent about names with this label. It ends with the program.
+///
+/// # Panics
+/// When there is no port to be had.
+pub fn muffled(server: SocketAddr, label: &'static str) -> SocketAddr {
+    let (udp, _) = sockets();
+    udp.set_nonblocking(false).unwrap();
+    let address = udp.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let upstream = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut packet = [0; 4096];
+        while let Ok((count, from)) = udp.recv_from(&mut packet) {
+            if packet[..count].windows(label.len()).any(|part| part == label.as_bytes()) {
+                continue;
+            }
+            upstream.send_to(&packet[..count], server).unwrap();
+            let count = upstream.recv(&mut packet).unwrap();
+            udp.send_to(&packet[..count], from).unwrap();
+        }
+    });
+    address
 }
 
 /// One port for both.

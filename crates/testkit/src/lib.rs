@@ -18,5 +18,6 @@ pub mod raw;
 pub mod smtp;
 pub mod time;
 pub mod wait;
+pub mod web;
 mod writers;
 pub mod zoo;

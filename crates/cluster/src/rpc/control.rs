@@ -135,6 +135,9 @@ pub struct NodeStatus {
     /// What it does.
     #[serde(default)]
     pub roles: NodeRoles,
+    /// Why it does not look for other servers' certificates in DNS (DANE); `None` when it does, or had no mail to send.
+    #[serde(default)]
+    pub dane_off: Option<String>,
     /// Its clock when it answered.
     pub now: Timestamp,
     /// Free bytes where its accounts are.

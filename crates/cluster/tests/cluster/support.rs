@@ -114,6 +114,7 @@ impl NodeControl for Control {
             store_format: 0,
             copies: Default::default(),
             asides: None,
+            dane_off: None,
             load_hundredths: 0,
             directory_modseq: 0,
             started_at: None,

@@ -1,16 +1,19 @@
 //! What comes from other servers passes here before it is delivered.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sterna_account::service::{Envelope, Message, MessageBody, Refusal};
 use tokio::sync::watch;
 
 use super::policy::{self, DmarcMode};
 use super::results::{self, About};
-use super::verdict::{Disposition, Verdict};
+use super::verdict::{Disposition, Dkim, Outcome, Verdict};
 use super::verify::{Origin, Verifier, header_of};
 use super::{HEADER_BYTES_MAX, header};
 use crate::delivery::Keep;
+use crate::reports::Reports;
+use crate::reports::dmarc::Seen;
 use crate::trace::Trace;
 
 /// What administrators set about mail from other servers.
@@ -32,17 +35,23 @@ pub struct Gate {
     settings: watch::Receiver<GateSettings>,
     spool_folder: PathBuf,
     trace: Trace,
+    reports: Option<Arc<Reports>>,
 }
 
 impl Gate {
     /// With a folder for messages that are too large for memory; it is emptied by those who start the node.
     pub fn new(verifier: Verifier, settings: watch::Receiver<GateSettings>, spool_folder: PathBuf) -> Self {
-        Gate { verifier, settings, spool_folder, trace: Trace::none() }
+        Gate { verifier, settings, spool_folder, trace: Trace::none(), reports: None }
     }
 
     /// With a place to write verdicts down.
     pub fn with_trace(self, trace: Trace) -> Self {
         Gate { trace, ..self }
+    }
+
+    /// With reports to those in whose names mail comes.
+    pub fn with_reports(self, reports: Arc<Reports>) -> Self {
+        Gate { reports: Some(reports), ..self }
     }
 
     /// The message with its results in front, and where it goes.
@@ -70,6 +79,12 @@ impl Gate {
         let disposition = policy::disposition(&verdict, settings.dmarc, &settings.trusted_sealers);
         log(envelope, &verdict, disposition);
         self.trace.verdict(envelope.transaction, in_short(&verdict));
+        if let Some(reports) = &self.reports
+            && !matches!(verdict.dmarc.outcome, Outcome::None | Outcome::TempError)
+        {
+            let is_excused = policy::is_excused(&verdict, settings.dmarc, &settings.trusted_sealers);
+            reports.saw_message(&reported(envelope, &verdict, disposition, is_excused));
+        }
         let Disposition::Deliver(keep) = disposition else { return Err(policy::refusal(&verdict)) };
         let about = About {
             authserv_id: &settings.authserv_id,
@@ -114,6 +129,33 @@ pub(super) async fn replace(
     }
     let replacing = move || header::replace(&message, old_bytes, new, &spool_folder);
     tokio::task::spawn_blocking(replacing).await.map_err(std::io::Error::other)?
+}
+
+/// The message with more fields in front, behind a Return-Path; as it is when its header is too long to be changed.
+///
+/// # Errors
+/// When its file can't be read, or another one can't be written.
+pub async fn with_fields(message: &Message, fields: &str, spool_folder: PathBuf) -> std::io::Result<Message> {
+    let Some(header) = header_of(&message.body).await? else { return Ok(message.clone()) };
+    let new = header::with(&header, fields, |_| true);
+    replace(message.clone(), header.len(), new, spool_folder).await
+}
+
+/// What the author's domain is told of a message, if it asks for reports.
+fn reported(envelope: &Envelope, verdict: &Verdict, disposition: Disposition, is_forwarded: bool) -> Seen {
+    let (spf, dmarc) = (&verdict.spf, &verdict.dmarc);
+    let signature = |dkim: &Dkim| (dkim.domain.clone(), dkim.selector.clone(), dkim.outcome.to_string());
+    Seen {
+        source: envelope.sender.peer,
+        disposition: disposition.to_string(),
+        is_forwarded,
+        dkim_aligned: dmarc.dkim_aligned,
+        spf_aligned: dmarc.spf_aligned,
+        header_from: dmarc.domain.clone(),
+        envelope_from: if spf.is_helo { String::new() } else { spf.domain.clone() },
+        dkim: verdict.dkim.iter().filter(|dkim| !dkim.domain.is_empty()).map(signature).collect(),
+        spf: (spf.domain.clone(), if spf.is_helo { "helo" } else { "mfrom" }.to_owned(), spf.outcome.to_string()),
+    }
 }
 
 fn unreadable(error: std::io::Error) -> Refusal {

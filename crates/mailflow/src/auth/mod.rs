@@ -1,8 +1,8 @@
 //! Mail authentication: is a message from whom it says? (SPF, DKIM, DMARC, ARC, and the fields that tell the result.)
 //!
 //! [`Gate`] looks at what comes from other servers. What users and trusted hosts hand in is not looked at: they have
-//! shown who they are; [`Authoring`] signs it for them. A [`verdict::Verdict`] is a fact; [`policy`] makes an act of
-//! it.
+//! shown who they are; [`Authoring`] signs it for them. [`Sealing`] seals what goes on to others. A
+//! [`verdict::Verdict`] is a fact; [`policy`] makes an act of it.
 //!
 //! Nothing is lost here for want of DNS: what can't be found out is noted, and the message is taken.
 
@@ -24,10 +24,13 @@ mod verify;
 use mail_auth::common::crypto::Algorithm;
 
 pub use author::Authoring;
+pub(crate) use gate::with_fields;
 pub use gate::{Gate, GateSettings};
 pub use header::HEADER_BYTES_MAX;
 pub use policy::DmarcMode;
+pub use seal::Sealing;
 pub use sign::{OpenKey, Signer, Signers};
+pub(crate) use verify::header_of;
 pub use verify::{Origin, Verifier};
 
 /// The name of a signature's algorithm (`a=`).

@@ -21,7 +21,15 @@ pub enum DmarcMode {
 /// What to do with a message. A temporary failure refuses nothing: mail must not wait for the DNS of those who only
 /// claim to have written it.
 pub fn disposition(verdict: &Verdict, mode: DmarcMode, trusted_sealers: &[String]) -> Disposition {
-    if mode != DmarcMode::Enforce || verdict.dmarc.outcome != Outcome::Fail || is_forwarded(verdict, trusted_sealers) {
+    if mode != DmarcMode::Enforce {
+        return Disposition::Deliver(Keep::Inbox);
+    }
+    // Nobody answers for a message without an author, or with several: DMARC says nothing of it (RFC 7489
+    // section 6.6.1), and who forges would write exactly that.
+    if verdict.dmarc.domain.is_empty() {
+        return Disposition::Deliver(Keep::Junk);
+    }
+    if verdict.dmarc.outcome != Outcome::Fail || is_forwarded(verdict, trusted_sealers) {
         return Disposition::Deliver(Keep::Inbox);
     }
     match verdict.dmarc.wish {
@@ -29,6 +37,12 @@ pub fn disposition(verdict: &Verdict, mode: DmarcMode, trusted_sealers: &[String
         Wish::Quarantine => Disposition::Deliver(Keep::Junk),
         Wish::Reject => Disposition::Refuse,
     }
+}
+
+/// Whether a message is let through against its author's domain, because of who passed it on.
+pub fn is_excused(verdict: &Verdict, mode: DmarcMode, trusted_sealers: &[String]) -> bool {
+    let is_against = verdict.dmarc.outcome == Outcome::Fail && verdict.dmarc.wish != Wish::None;
+    mode == DmarcMode::Enforce && is_against && is_forwarded(verdict, trusted_sealers)
 }
 
 /// Whether all who passed the message on are trusted, and the first of them saw that it was its author's (RFC 8617
@@ -52,7 +66,10 @@ mod tests {
     use crate::auth::verdict::{Arc, Dmarc};
 
     fn failed(wish: Wish) -> Verdict {
-        Verdict { dmarc: Dmarc { outcome: Outcome::Fail, domain: "a.test".into(), wish }, ..Verdict::default() }
+        Verdict {
+            dmarc: Dmarc { outcome: Outcome::Fail, domain: "a.test".into(), wish, ..Dmarc::default() },
+            ..Verdict::default()
+        }
     }
 
     #[test]
@@ -71,6 +88,13 @@ mod tests {
                 assert_eq!(disposition(&verdict, DmarcMode::Enforce, &[]), inbox, "{outcome}");
             }
         }
+    }
+
+    #[test]
+    fn what_has_no_single_author_is_junk() {
+        let verdict = Verdict::default();
+        assert_eq!(disposition(&verdict, DmarcMode::Enforce, &[]), Disposition::Deliver(Keep::Junk));
+        assert_eq!(disposition(&verdict, DmarcMode::Mark, &[]), Disposition::Deliver(Keep::Inbox));
     }
 
     #[test]

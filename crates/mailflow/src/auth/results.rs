@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use super::header;
 use super::verdict::{Arc, Disposition, Dkim, Outcome, Verdict};
-use crate::delivery::Keep;
 
 /// What the fields say beside the verdict.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +28,8 @@ pub fn fields(verdict: &Verdict, about: &About<'_>) -> String {
     format!("Authentication-Results: {}\r\n{}", value(verdict, about), received_spf(verdict, about))
 }
 
-/// The value of an Authentication-Results field without the last CRLF: ARC seals have the same.
-pub fn value(verdict: &Verdict, about: &About<'_>) -> String {
+/// The value of an Authentication-Results field without the last CRLF.
+fn value(verdict: &Verdict, about: &About<'_>) -> String {
     let mut text = about.authserv_id.to_owned();
     let spf = &verdict.spf;
     let identity = if spf.is_helo { pvalue(about.helo) } else { address(about.mail_from, &spf.domain) };
@@ -41,13 +40,9 @@ pub fn value(verdict: &Verdict, about: &About<'_>) -> String {
     }
     verdict.dkim.iter().for_each(|dkim| part(&mut text, &signature(dkim)));
     let dmarc = &verdict.dmarc;
-    let action = match about.disposition {
-        Disposition::Deliver(Keep::Inbox) => "none",
-        Disposition::Deliver(Keep::Junk) => "quarantine",
-        Disposition::Refuse => "reject",
-    };
     let from = if dmarc.domain.is_empty() { String::new() } else { format!(" header.from={}", pvalue(&dmarc.domain)) };
-    part(&mut text, &format!("dmarc={} (p={} dis={action}){from}", dmarc.outcome, dmarc.wish));
+    let (outcome, wish, action) = (dmarc.outcome, dmarc.wish, about.disposition);
+    part(&mut text, &format!("dmarc={outcome} (p={wish} dis={action}){from}"));
     if verdict.arc.outcome != Outcome::None {
         part(&mut text, &chain(&verdict.arc));
     }
@@ -115,6 +110,14 @@ pub fn is_forged(field: &[u8], authserv_id: &str) -> bool {
     id.is_empty() || id.eq_ignore_ascii_case(authserv_id.as_bytes())
 }
 
+/// The results that the gate wrote into a header, in one line; `None` when it wrote none. It took out all others in our
+/// name.
+pub fn own(header: &[u8], authserv_id: &str) -> Option<String> {
+    let field = header::fields(header).find(|field| is_forged(field, authserv_id))?;
+    let value = String::from_utf8_lossy(header::value(field, "Authentication-Results")?);
+    Some(value.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 /// The first word of a structured field, without the comments before it and without quotes.
 fn first_word(value: &[u8]) -> Vec<u8> {
     let (mut word, mut depth, mut is_quoted, mut is_escaped) = (Vec::new(), 0_u32, false, false);
@@ -145,6 +148,7 @@ fn first_word(value: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::auth::verdict::{Dmarc, Spf, Wish};
+    use crate::delivery::Keep;
 
     fn about<'a>(mail_from: &'a str, helo: &'a str) -> About<'a> {
         About {
@@ -171,7 +175,12 @@ mod tests {
             spf: Spf { outcome: Outcome::SoftFail, domain: "a.test".into(), is_helo: false },
             dkim: vec![dkim],
             arc: Arc { outcome: Outcome::Pass, instances: 1, sealers: vec!["l.test".into()], dmarc_passed: true },
-            dmarc: Dmarc { outcome: Outcome::Fail, domain: "a.test".into(), wish: Wish::Quarantine },
+            dmarc: Dmarc {
+                outcome: Outcome::Fail,
+                domain: "a.test".into(),
+                wish: Wish::Quarantine,
+                ..Dmarc::default()
+            },
         };
         let expected = "Authentication-Results: tern.test;\r\n\tspf=softfail smtp.mailfrom=ana@a.test;\r\n\t\
             dkim=fail reason=\"the body was changed\" header.d=a.test header.s=s1 header.a=rsa-sha256 \

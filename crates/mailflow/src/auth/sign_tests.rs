@@ -140,8 +140,9 @@ fn what_is_passed_on_is_sealed_and_each_seal_holds() {
     for (number, domain) in [(1, "list.test"), (2, "forward.test")] {
         let signer = world.signer(domain, &[KeyAlgorithm::Rsa2048]);
         let body = MessageBody::Inline(message.clone().into());
-        let set = run(world.verifier.seal(&origin(), &body, &signer, domain)).unwrap().unwrap();
-        assert!(set.contains(&format!("ARC-Authentication-Results: i={number}; {domain}")), "{set}");
+        let set = run(world.verifier.seal(&results(domain), &body, &signer)).unwrap().unwrap();
+        let start = format!("ARC-Authentication-Results: i={number}; {domain};\r\n\tspf=pass");
+        assert!(set.contains(&start), "{set}");
         message = set + &message;
         let arc = world.verify(message.as_bytes()).arc;
         assert_eq!(
@@ -152,6 +153,16 @@ fn what_is_passed_on_is_sealed_and_each_seal_holds() {
     }
     let changed = world.verify(message.replace("are back", "are gone").as_bytes()).arc;
     assert_eq!(changed.outcome, Outcome::Fail, "{changed:?}");
+    let signer = world.signer("third.test", &[KeyAlgorithm::Rsa2048]);
+    let broken = MessageBody::Inline(message.replace("are back", "are gone").into());
+    assert_eq!(run(world.verifier.seal(&results("third.test"), &broken, &signer)).unwrap(), None);
+}
+
+/// As the gate writes them.
+fn results(authserv_id: &str) -> String {
+    format!(
+        "{authserv_id}; spf=pass smtp.mailfrom=ana@a.test; dkim=none; dmarc=pass (p=reject dis=none) header.from=a.test"
+    )
 }
 
 /// The implementation that Debian has in Python, which shares nothing with ours.
@@ -213,7 +224,7 @@ fn another_implementation_agrees() {
         return;
     }
     let body = MessageBody::Inline(signed.clone().into());
-    let set = run(world.verifier.seal(&origin(), &body, &forwarder, "forward.test")).unwrap().unwrap();
+    let set = run(world.verifier.seal(&results("forward.test"), &body, &forwarder)).unwrap().unwrap();
     dkimpy(&["arc", records], (set + &signed).as_bytes());
 
     let pem = folder.path().join("key.pem");

@@ -113,3 +113,27 @@ fn a_dns_that_is_silent_costs_one_message_its_time_and_not_the_next() {
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     });
 }
+
+/// Who forges chooses the domains that are asked, and their DNS: their silence must not make the author's uncertain.
+#[test]
+fn a_silent_signer_does_not_help_a_forgery() {
+    let world = DnsServer::start();
+    world.txt("a.test", "v=spf1 -all");
+    world.txt("_dmarc.a.test", "v=DMARC1; p=reject");
+    let verifier = verifier(dns::muffled(world.address, "slow"));
+    // It waits for two seconds instead of twenty.
+    verifier.note(true);
+    // The hash is right, so that only the keys are missing.
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"text\r\n");
+    let hash = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash.as_ref());
+    let signature = |domain: &str| {
+        format!("DKIM-Signature: v=1; a=rsa-sha256; d={domain}; s=s; h=from; bh={hash}; b=AAAA; c=relaxed/relaxed\r\n")
+    };
+    let message = [signature("slow.test").as_bytes(), signature("a.test").as_bytes(), MESSAGE].concat();
+    let verdict = run(verify(&verifier, "x@slow.test", &message));
+    assert_eq!((verdict.dmarc.outcome, verdict.dmarc.wish), (Outcome::Fail, Wish::Reject), "{verdict:?}");
+    assert_eq!(verdict.spf.outcome, Outcome::TempError);
+    let of = |domain: &str| verdict.dkim.iter().find(|dkim| dkim.domain == domain).unwrap().outcome;
+    assert_eq!(of("slow.test"), Outcome::TempError);
+    assert_ne!(of("a.test"), Outcome::TempError);
+}

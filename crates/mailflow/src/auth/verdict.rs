@@ -110,6 +110,10 @@ pub struct Dmarc {
     pub domain: String,
     /// What the domain wants if it fails.
     pub wish: Wish,
+    /// Whether a signature of the domain's organisation holds.
+    pub dkim_aligned: bool,
+    /// Whether a domain of the same organisation permits the host.
+    pub spf_aligned: bool,
 }
 
 /// All of it.
@@ -132,4 +136,14 @@ pub enum Disposition {
     Deliver(Keep),
     /// It is refused.
     Refuse,
+}
+
+impl fmt::Display for Disposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Disposition::Deliver(Keep::Inbox) => "none",
+            Disposition::Deliver(Keep::Junk) => "quarantine",
+            Disposition::Refuse => "reject",
+        })
+    }
 }

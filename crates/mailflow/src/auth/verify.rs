@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mail_auth::common::crypto::{Algorithm, HashAlgorithm, HashContext, HashImpl, Sha1, Sha256};
 use mail_auth::dkim::Canonicalization;
 use mail_auth::dkim::canonicalize::BodyHasher;
@@ -33,7 +34,8 @@ pub const SIGNATURES_MAX: usize = 10;
 /// Sets of an ARC chain that are looked at; a longer chain is broken.
 pub const ARC_SETS_MAX: usize = 10;
 
-/// How long DNS may take for all questions about one message. What is not answered then is a temporary failure.
+/// How long DNS may take for all questions about one message, and then once more for whose signatures are the author's.
+/// What is not answered then is a temporary failure.
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The same after DNS has kept silent for a message, until [`SILENCE_REMEMBERED`] is over: or each message would wait
@@ -89,19 +91,30 @@ impl Verifier {
             message.dkim_headers.drain(..).partition(|found| found.header.a == Algorithm::RsaSha1);
         message.dkim_headers = valid;
         hash_body(&mut message, header.len(), body).await?;
-        let deadline = Instant::now() + self.patience();
-        let (spf, dkim, chain_found) = tokio::join!(
+        let signed = by_signature(&mut message);
+        let patience = self.patience();
+        let deadline = Instant::now() + patience;
+        let signatures = signed.iter().map(|one| timeout_at(deadline, self.dns.verify_dkim(one)));
+        let (spf, dkim, chain_found, author) = tokio::join!(
             timeout_at(deadline, self.spf(origin)),
-            timeout_at(deadline, self.dns.verify_dkim(&message)),
+            join_all(signatures),
             timeout_at(deadline, self.arc(&message)),
+            timeout_at(deadline, self.author_policy(&message)),
         );
-        let is_silent = spf.is_err() || dkim.is_err() || chain_found.is_err();
+        let is_answered = author == Ok(true);
+        // Only the author's domain says something of DNS: the others are the sender's choice, and may well be silent. A
+        // quick failure is an answer.
+        self.note(!is_answered && deadline - patience + DNS_TIMEOUT_AFTER_SILENCE <= Instant::now());
         let spf_domain = spf_domain(origin);
         let spf = spf.unwrap_or_else(|_| SpfOutput::default().with_result(SpfResult::TempError));
-        let dkim = dkim.unwrap_or_else(|_| unanswered(&message));
-        let parameters = DmarcParameters::new(&message, &dkim, spf_domain, &spf);
-        let dmarc = timeout_at(deadline, self.dns.verify_dmarc(parameters)).await;
-        self.note(is_silent || dmarc.is_err());
+        let answers = dkim.into_iter().zip(&signed);
+        let dkim: Vec<_> = answers.flat_map(|(found, one)| found.unwrap_or_else(|_| unanswered(one))).collect();
+        let dmarc = if is_answered {
+            let parameters = DmarcParameters::new(&message, &dkim, spf_domain, &spf);
+            tokio::time::timeout(patience, self.dns.verify_dmarc(parameters)).await.ok()
+        } else {
+            None
+        };
         Ok(Verdict {
             spf: Spf {
                 outcome: spf_outcome(spf.result()),
@@ -110,11 +123,19 @@ impl Verifier {
             },
             dkim: dkim.iter().map(signature).chain(outdated.iter().map(|found| forged_easily(&found.header))).collect(),
             arc: chain_found.unwrap_or(Arc { outcome: Outcome::TempError, ..Arc::default() }),
-            dmarc: match dmarc {
-                Ok(output) => policy(&output),
-                Err(_) => Dmarc { outcome: Outcome::TempError, domain: author_domain(&message), wish: Wish::None },
-            },
+            dmarc: dmarc.as_ref().map_or_else(
+                || Dmarc { outcome: Outcome::TempError, domain: author_domain(&message), ..Dmarc::default() },
+                policy,
+            ),
         })
+    }
+
+    /// Asks for the policy of the author's domain: it is in the cache then, however long the sender's own domains take.
+    /// Gives whether there is an answer.
+    async fn author_policy(&self, message: &AuthenticatedMessage<'_>) -> bool {
+        let spf = SpfOutput::default().with_result(SpfResult::None);
+        let found = self.dns.verify_dmarc(DmarcParameters::new(message, &[], "", &spf)).await;
+        !matches!(found.dkim_result(), DmarcResult::TempError(_))
     }
 
     /// How long DNS may take now.
@@ -124,7 +145,7 @@ impl Verifier {
     }
 
     /// An answer in time ends the silence; it does not begin again with each message that meets it.
-    fn note(&self, was_silent: bool) {
+    pub(super) fn note(&self, was_silent: bool) {
         let mut until = self.silent_until.lock();
         match (was_silent, *until) {
             (false, _) => *until = None,
@@ -155,6 +176,14 @@ impl Verifier {
         let output = self.dns.verify_arc(message).await;
         chain(&output, instances)
     }
+}
+
+/// The message once for each of its signatures: one whose domain keeps silent must not cost the others their answers,
+/// or anybody could make a forged one of a third domain uncertain.
+fn by_signature<'x>(message: &mut AuthenticatedMessage<'x>) -> Vec<AuthenticatedMessage<'x>> {
+    let signatures = std::mem::take(&mut message.dkim_headers);
+    let one = |signature| AuthenticatedMessage { dkim_headers: vec![signature], ..message.clone() };
+    signatures.into_iter().map(one).collect()
 }
 
 /// Hashes the body once for each way that signatures of it want.
@@ -328,14 +357,20 @@ fn policy(output: &DmarcOutput) -> Dmarc {
         dmarc::Policy::Quarantine => Wish::Quarantine,
         dmarc::Policy::None | dmarc::Policy::Unspecified => Wish::None,
     };
-    Dmarc { outcome, domain: output.domain().to_owned(), wish }
+    Dmarc {
+        outcome,
+        domain: output.domain().to_owned(),
+        wish,
+        dkim_aligned: *output.dkim_result() == DmarcResult::Pass,
+        spf_aligned: *output.spf_result() == DmarcResult::Pass,
+    }
 }
 
 /// The header of a message for [`Verifier::verify`].
 ///
 /// # Errors
 /// When the file can't be read.
-pub(super) async fn header_of(body: &MessageBody) -> io::Result<Option<bytes::Bytes>> {
+pub async fn header_of(body: &MessageBody) -> io::Result<Option<bytes::Bytes>> {
     match body {
         MessageBody::Inline(_) => header::read(body),
         MessageBody::Spooled(_) => {

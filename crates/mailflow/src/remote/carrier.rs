@@ -6,15 +6,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sterna_base::{OperationId, Secret};
+use sterna_base::Secret;
 use tokio::sync::watch;
 
 use super::connection::{Connection, ConnectionError, Target};
+use super::dane::Dane;
 use super::dns::{self, DnsError, Resolver};
+use super::observe::TlsObserver;
 use super::pool::Pool;
-use super::tls::TlsPolicy;
+use super::route::{Route, Way};
+use super::sts::MtaSts;
+use super::tls::{Demand, TlsPolicy, Trust};
 use super::transaction::Mail;
-use crate::queue::{Carried, Carrier, Content, Delivered, Delivery, Destination, NextHop, SMTP_PORT, Said};
+use crate::queue::{Carried, Carrier, Content, Delivered, Delivery, Destination, NextHop, Said};
 
 /// What administrators set for sending.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,10 @@ pub struct RemoteSettings {
     pub port: u16,
     /// TLS to servers that nothing else is said of.
     pub tls: TlsPolicy,
+    /// Whether domains' MTA-STS policies are asked for.
+    pub mta_sts: bool,
+    /// Whether certificates are looked for in DNS.
+    pub dane: bool,
     /// Next hops that get other TLS, or credentials.
     pub hops: Vec<HopSettings>,
 }
@@ -51,13 +59,17 @@ pub struct Credentials {
 
 /// See the module.
 pub struct RemoteCarrier {
-    resolver: Arc<dyn Resolver>,
+    pub(super) resolver: Arc<dyn Resolver>,
     settings: watch::Receiver<RemoteSettings>,
     pool: Pool,
+    pub(super) sts: Option<Arc<MtaSts>>,
+    pub(super) dane: Option<Arc<Dane>>,
+    trust: Trust,
+    pub(super) observer: Option<Arc<dyn TlsObserver>>,
 }
 
 /// Why no connection came about.
-enum NoConnection {
+pub enum NoConnection {
     /// It is worth another try, for whatever message.
     Unreachable(Said),
     /// It will never be.
@@ -67,26 +79,55 @@ enum NoConnection {
 impl RemoteCarrier {
     /// With a way to ask DNS.
     pub fn new(resolver: Arc<dyn Resolver>, settings: watch::Receiver<RemoteSettings>) -> Self {
-        RemoteCarrier { resolver, settings, pool: Pool::default() }
+        let (sts, dane, observer) = (None, None, None);
+        RemoteCarrier { resolver, settings, pool: Pool::default(), sts, dane, trust: Trust::default(), observer }
+    }
+
+    /// With the policies of domains.
+    pub fn with_sts(self, sts: Arc<MtaSts>) -> Self {
+        RemoteCarrier { sts: Some(sts), ..self }
+    }
+
+    /// With a DNS that validates.
+    pub fn with_dane(self, dane: Arc<Dane>) -> Self {
+        RemoteCarrier { dane: Some(dane), ..self }
+    }
+
+    /// With other authorities than the system's.
+    pub fn with_trust(self, trust: Trust) -> Self {
+        RemoteCarrier { trust, ..self }
+    }
+
+    /// With somebody who is told what is seen of TLS.
+    pub fn with_observer(self, observer: Arc<dyn TlsObserver>) -> Self {
+        RemoteCarrier { observer: Some(observer), ..self }
     }
 
     async fn connect(&self, destination: &Destination) -> Result<Connection, NoConnection> {
         let settings = self.settings.borrow().clone();
-        let (hosts, port) = self.hosts(destination, &settings).await?;
+        let route = self.route(destination, &settings).await?;
         let mut last = Said { text: "no host to connect to".to_owned(), status: (4, 4, 1), ..Said::default() };
-        for host in &hosts {
-            let addresses = match self.addresses(host).await {
-                Ok(addresses) => addresses,
-                Err(error) => {
-                    last = said_of_dns(host, &error, (4, 4, 3));
+        for host in &route.hosts {
+            let way = match self.way(host, &route, &settings).await {
+                Ok(way) => way,
+                Err(said) => {
+                    last = said;
                     continue;
                 }
             };
-            if addresses.is_empty() {
+            if way.addresses.is_empty() {
                 last = Said { host: host.clone(), text: "the host has no address".into(), status: (4, 4, 4), ..last };
             }
-            for address in dns::in_turn(addresses) {
-                match self.open(host, address, port, destination, &settings).await {
+            for address in dns::in_turn(way.addresses.clone()) {
+                let opened = self.open(host, address, &route, &way, destination, &settings).await;
+                match &opened {
+                    Ok(connection) => self.note_session(&route, &way, host, address, connection.tls_failure.clone()),
+                    Err(ConnectionError::Tls(failure)) => {
+                        self.note_session(&route, &way, host, address, Some(failure.clone()));
+                    }
+                    Err(_) => {}
+                }
+                match opened {
                     Ok(connection) => return Ok(connection),
                     Err(error) => last = error.said(&format!("{host} [{address}]")),
                 }
@@ -95,57 +136,21 @@ impl RemoteCarrier {
         Err(NoConnection::Unreachable(last))
     }
 
-    /// The hosts of a destination, best first, and the port.
-    async fn hosts(
-        &self,
-        destination: &Destination,
-        settings: &RemoteSettings,
-    ) -> Result<(Vec<String>, u16), NoConnection> {
-        let domain = match destination {
-            Destination::Host(NextHop { host, port }) => return Ok((vec![host.clone()], *port)),
-            Destination::Domain(domain) => domain,
-            Destination::Account(_) => return Ok((Vec::new(), 0)),
-        };
-        let port = if settings.port == 0 { SMTP_PORT } else { settings.port };
-        // An address literal is its own exchanger (RFC 5321 section 4.1.3).
-        if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            return Ok((vec![literal.trim_start_matches("IPv6:").to_owned()], port));
-        }
-        let exchangers = match self.resolver.mx(domain).await {
-            Ok(exchangers) => exchangers,
-            Err(error @ DnsError::NoSuchDomain) => {
-                return Err(NoConnection::Never(said_of_dns("", &error, (5, 1, 2))));
-            }
-            Err(error) => return Err(NoConnection::Unreachable(said_of_dns("", &error, (4, 4, 3)))),
-        };
-        let random = OperationId::random().0;
-        let random = u64::from_be_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|at| random[at]));
-        let hosts = dns::hosts(domain, exchangers, &settings.own_name, random).map_err(|no_mail| {
-            let status = if no_mail == dns::NoMail::NullMx { (5, 1, 10) } else { (5, 4, 6) };
-            NoConnection::Never(Said { text: no_mail.to_string(), status, ..Said::default() })
-        })?;
-        Ok((hosts, port))
-    }
-
-    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
-        match host.parse() {
-            Ok(address) => Ok(vec![address]),
-            Err(_) => self.resolver.addresses(host).await,
-        }
-    }
-
     async fn open(
         &self,
         host: &str,
         address: IpAddr,
-        port: u16,
+        route: &Route,
+        way: &Way,
         destination: &Destination,
         settings: &RemoteSettings,
     ) -> Result<Connection, ConnectionError> {
         let special = settings.hops.iter().find(|special| *destination == Destination::Host(special.hop.clone()));
-        let tls = special.map_or(settings.tls, |special| special.tls);
+        let of_hop = special.map(|special| Demand::Set(special.tls));
+        let demand = of_hop.as_ref().unwrap_or(&way.demand);
         let own_name = if settings.own_name.is_empty() { "localhost" } else { &settings.own_name };
-        let mut connection = Connection::open(&Target { host, address, port, tls, own_name }).await?;
+        let target = Target { host, address, port: route.port, demand, trust: &self.trust, own_name };
+        let mut connection = Connection::open(&target).await?;
         if let Some(credentials) = special.and_then(|special| special.credentials.as_ref()) {
             log_in(&mut connection, credentials).await?;
         }
@@ -157,17 +162,17 @@ impl RemoteCarrier {
 async fn log_in(connection: &mut Connection, credentials: &Credentials) -> Result<(), ConnectionError> {
     let is_here = connection.peer.contains("[127.") || connection.peer.contains("[::1]");
     if !connection.tls && !is_here {
-        return Err(ConnectionError::Tls("the password for the relay host is not sent without TLS".to_owned()));
+        return Err(ConnectionError::LogIn("the password for the relay host is not sent without TLS"));
     }
     if !connection.extensions.auth.iter().any(|mechanism| mechanism == "PLAIN") {
-        return Err(ConnectionError::Tls("the relay host does not offer AUTH PLAIN".to_owned()));
+        return Err(ConnectionError::LogIn("the relay host does not offer AUTH PLAIN"));
     }
     let plain = format!("\0{}\0{}", credentials.user, credentials.password.expose());
     let answer = connection.command(&format!("AUTH PLAIN {}", STANDARD.encode(plain)), "logging in").await?;
     if answer.is_positive() { Ok(()) } else { Err(ConnectionError::Refused(answer)) }
 }
 
-fn said_of_dns(host: &str, error: &DnsError, status: (u8, u16, u16)) -> Said {
+pub fn said_of_dns(host: &str, error: &DnsError, status: (u8, u16, u16)) -> Said {
     Said { host: host.to_owned(), text: error.to_string(), status, is_reply: false }
 }
 

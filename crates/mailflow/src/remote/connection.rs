@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::extensions::Extensions;
-use super::tls::{self, TlsPolicy};
+use super::failure::{FailureKind, TlsFailure};
+use super::tls::{self, Demand, Trust};
 use crate::queue::Said;
 
 /// How long a connection may take to be made.
@@ -54,7 +55,10 @@ pub enum ConnectionError {
     Refused(Answer),
     /// TLS was asked for and could not be had.
     #[error("{0}")]
-    Tls(String),
+    Tls(TlsFailure),
+    /// We may not or can't log in.
+    #[error("{0}")]
+    LogIn(&'static str),
 }
 
 /// Bytes both ways.
@@ -72,6 +76,8 @@ pub struct Connection {
     pub peer: String,
     /// Whether it is encrypted.
     pub tls: bool,
+    /// What is wrong with its TLS, or with that it has none, where it is used all the same.
+    pub tls_failure: Option<TlsFailure>,
     /// Messages that were sent on it.
     pub messages: u32,
     /// Whether the end of the last message's content was sent: the server may have it.
@@ -89,8 +95,10 @@ pub struct Target<'a> {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
-    /// Whether with TLS.
-    pub tls: TlsPolicy,
+    /// What it must have of TLS.
+    pub demand: &'a Demand,
+    /// Whose certificates are believed.
+    pub trust: &'a Trust,
     /// The name that we give.
     pub own_name: &'a str,
 }
@@ -102,10 +110,12 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError`].
     pub async fn open(target: &Target<'_>) -> Result<Self, ConnectionError> {
-        match Connection::greet(target, target.tls != TlsPolicy::Never).await {
-            Err(ConnectionError::Tls(cause)) if target.tls == TlsPolicy::Opportunistic => {
-                tracing::info!(host = target.host, cause, "TLS failed; the message is sent without");
-                Connection::greet(target, false).await
+        match Connection::greet(target, target.demand.is_wanted()).await {
+            Err(ConnectionError::Tls(cause)) if !target.demand.is_required() => {
+                tracing::info!(host = target.host, %cause, "TLS failed; the message is sent without");
+                let mut connection = Connection::greet(target, false).await?;
+                connection.tls_failure = Some(cause);
+                Ok(connection)
             }
             result => result,
         }
@@ -125,6 +135,7 @@ impl Connection {
             extensions: Extensions::default(),
             peer: format!("{} [{}]", target.host, target.address),
             tls: false,
+            tls_failure: None,
             messages: 0,
             content_sent: false,
             broken: false,
@@ -137,8 +148,13 @@ impl Connection {
         if with_tls && connection.extensions.starttls {
             connection = connection.start_tls(target).await?;
             connection.hello(target.own_name).await?;
-        } else if target.tls.is_required() {
-            return Err(ConnectionError::Tls("the server does not offer STARTTLS, which is asked of it".to_owned()));
+        } else if with_tls {
+            let text = "the server does not offer STARTTLS, which is asked of it";
+            let failure = TlsFailure::new(FailureKind::StartTlsNotSupported, text);
+            if target.demand.is_required() {
+                return Err(ConnectionError::Tls(failure));
+            }
+            connection.tls_failure = Some(failure);
         }
         Ok(connection)
     }
@@ -159,14 +175,17 @@ impl Connection {
     async fn start_tls(mut self, target: &Target<'_>) -> Result<Self, ConnectionError> {
         let answer = self.command("STARTTLS", "saying STARTTLS").await?;
         if !answer.is_positive() || !self.input.is_empty() {
-            return Err(ConnectionError::Tls(format!("STARTTLS: {}", answer.text())));
+            let text = format!("STARTTLS: {}", answer.text());
+            return Err(ConnectionError::Tls(TlsFailure::new(FailureKind::StartTlsNotSupported, text)));
         }
-        let handshake = tls::handshake(self.wire, target.host, target.tls);
+        let handshake = tls::handshake(self.wire, target.host, target.demand, target.trust);
         let wire = timeout(COMMAND_TIMEOUT, handshake)
             .await
             .map_err(|_| ConnectionError::TimedOut { stage: "beginning TLS", limit: COMMAND_TIMEOUT })?;
-        self.wire = wire.map_err(ConnectionError::Tls)?;
+        let encrypted = wire.map_err(ConnectionError::Tls)?;
+        self.wire = encrypted.wire;
         self.tls = true;
+        self.tls_failure = encrypted.failure;
         Ok(self)
     }
 
@@ -237,7 +256,7 @@ impl ConnectionError {
     pub fn said(&self, host: &str) -> Said {
         let (status, is_reply) = match self {
             ConnectionError::Refused(answer) => (answer.status(), true),
-            ConnectionError::Tls(_) => ((4, 7, 5), false),
+            ConnectionError::Tls(_) | ConnectionError::LogIn(_) => ((4, 7, 5), false),
             ConnectionError::Io(_) | ConnectionError::TimedOut { stage: "connecting", .. } => ((4, 4, 1), false),
             _ => ((4, 4, 2), false),
         };

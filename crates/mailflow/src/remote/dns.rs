@@ -44,6 +44,12 @@ pub trait Resolver: Send + Sync {
     /// # Errors
     /// [`DnsError`].
     async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DnsError>;
+
+    /// The texts of a name, each put together; empty when it has none.
+    ///
+    /// # Errors
+    /// [`DnsError`].
+    async fn txt(&self, name: &str) -> Result<Vec<String>, DnsError>;
 }
 
 /// Why a domain takes no mail, for good.

@@ -2,16 +2,27 @@
 
 mod carrier;
 mod connection;
+pub mod dane;
 pub mod dns;
 mod extensions;
+mod failure;
 mod hickory;
+mod observe;
 mod pool;
+mod route;
+pub mod sts;
 #[cfg(test)]
 mod tests;
 mod tls;
+#[cfg(test)]
+pub(crate) mod tls_tests;
 mod transaction;
 
 pub use carrier::{Credentials, HopSettings, RemoteCarrier, RemoteSettings};
+pub use dane::Dane;
 pub use dns::{DnsError, Mx, Resolver};
-pub use hickory::Dns;
-pub use tls::TlsPolicy;
+pub use failure::{FailureKind, TlsFailure};
+pub use hickory::{Dns, SecureDns};
+pub use observe::{Observation, PolicyUsed, TlsObserver};
+pub use sts::MtaSts;
+pub use tls::{TlsPolicy, Trust};

@@ -94,6 +94,9 @@ impl Resolver for FakeDns {
     async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
         self.addresses.get(host).cloned().ok_or(DnsError::NoSuchDomain)
     }
+    async fn txt(&self, _name: &str) -> Result<Vec<String>, DnsError> {
+        Err(DnsError::NoSuchDomain)
+    }
 }
 
 fn dns() -> FakeDns {
@@ -113,7 +116,7 @@ fn carrier(port: u16) -> RemoteCarrier {
     RemoteCarrier::new(Arc::new(dns()), settings)
 }
 
-fn delivery(domain: &str, recipients: &[&str]) -> Delivery {
+pub fn delivery(domain: &str, recipients: &[&str]) -> Delivery {
     let recipient = |(number, address): (usize, &&str)| QueuedRecipient {
         id: RecipientId(number as i64),
         rcpt: Rcpt { address: (*address).to_owned(), ..Rcpt::default() },
@@ -141,7 +144,7 @@ fn delivery(domain: &str, recipients: &[&str]) -> Delivery {
     }
 }
 
-fn content() -> Content {
+pub fn content() -> Content {
     Content::Inline("Return-Path: <ana@demo.test>\r\nSubject: x\r\n\r\n.dot\r\n".into())
 }
 
@@ -152,7 +155,7 @@ async fn server(replies: Vec<(&'static str, &'static str)>) -> (u16, Arc<Mutex<V
     FakeServer { replies, greeting: "220 mx.far.test\r\n", seen: Arc::default() }.start().await
 }
 
-fn texts(carried: Carried) -> Vec<(&'static str, String)> {
+pub fn texts(carried: Carried) -> Vec<(&'static str, String)> {
     match carried {
         Carried::Unreachable(said) => vec![("unreachable", said.text)],
         Carried::Reached(results) => results

@@ -40,6 +40,8 @@ pub struct Wanted {
     pub utf8: bool,
     /// Where what nobody files goes.
     pub keep: Keep,
+    /// Whether the message has results of ours that were verified on its way in. False when that is not known any more.
+    pub is_verified: bool,
 }
 
 /// One copy of the message.

@@ -18,10 +18,8 @@ use super::material::Material;
 use super::plan::{Delivery, PlanError};
 use crate::delivery::Keep;
 use crate::queue::{NewMessage, QueueId, QueuedEnvelope};
+use crate::sent_on;
 use crate::waiting::Waiting;
-
-/// The field that says to whom a message was delivered before it was sent on.
-const DELIVERED_TO: &str = "Delivered-To";
 
 /// Accounts behind a reverse-path that are looked at: a user's mail goes on to at most 32 others.
 const OWNERS_ASKED_MAX: usize = 33;
@@ -124,13 +122,22 @@ impl Delivery<'_> {
         };
         self.leads_somewhere(address, ways).await?;
         let own = material.owner.addresses.first().unwrap_or(&material.rcpt_to);
-        if was_here(&material.message, &material.owner.addresses, own) {
+        let addresses = &material.owner.addresses;
+        let is_own = |found: &str| addresses.iter().any(|own| own.eq_ignore_ascii_case(found)) || found == own;
+        if sent_on::was_here(&material.message, is_own) {
             return Err(PlanError::Script(
                 "the message was redirected from here before: it goes in circles".to_owned(),
             ));
         }
         let content = form.0.checked_sub(1).and_then(|at| forms.get(at)).unwrap_or(&material.message);
-        let content = with_delivered_to(content, own);
+        let seal = if self.wanted.is_verified {
+            // What the script made of the message is sealed, with what was found out before it ran.
+            let [before, after] = [&material.message, content].map(|bytes| MessageBody::Inline(bytes.clone()));
+            ways.outbound.seal(own, &before, &after).await
+        } else {
+            String::new()
+        };
+        let content = behind_return_path(content, &sent_on::fields(own, &seal));
         let (size_bytes, hash) = (content.len() as u64, BlobHash::of(&content));
         let id = self.name("redirect", &address.to_ascii_lowercase());
         let body = self.body(content, id).await?;
@@ -250,17 +257,9 @@ impl Delivery<'_> {
     }
 }
 
-/// Whether an account has sent the message on before.
-fn was_here(message: &[u8], addresses: &[String], own: &str) -> bool {
-    let is_own = |value: &str| addresses.iter().any(|address| address.eq_ignore_ascii_case(value)) || value == own;
-    let delivered = fields(message).filter(|field| field.is(DELIVERED_TO.as_bytes()));
-    delivered.into_iter().any(|field| is_own(String::from_utf8_lossy(&field.unfolded()).trim()))
-}
-
 /// Behind Return-Path, which is the first field where it is.
-fn with_delivered_to(content: &[u8], address: &str) -> Bytes {
+fn behind_return_path(content: &[u8], new: &str) -> Bytes {
     let first = fields(content).next().filter(|field| field.is(b"Return-Path") && content.starts_with(field.raw));
     let at = first.map_or(0, |field| field.raw.len());
-    let field = format!("{DELIVERED_TO}: {address}\r\n");
-    [&content[..at], field.as_bytes(), &content[at..]].concat().into()
+    [&content[..at], new.as_bytes(), &content[at..]].concat().into()
 }

@@ -56,6 +56,9 @@ impl Recipients for FakeRecipients {
             "ben.forwards@demo.test" | "ben.forwards+x@demo.test" => {
                 return Ok(Route { targets: vec![target(BEN)], external: vec!["ben@far.test".into()] });
             }
+            "only.forwards@demo.test" => {
+                return Ok(Route { targets: Vec::new(), external: vec!["only@far.test".into()] });
+            }
             many if many.starts_with("u") => {
                 return Ok(Route { targets: vec![target(user(many))], ..Route::default() });
             }

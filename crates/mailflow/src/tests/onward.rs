@@ -56,3 +56,37 @@ async fn many_ways_to_one_address_are_one() {
     assert_eq!((queued.len(), &queued[0].1[..]), (1, &["ben@far.test".to_owned()][..]));
     assert_eq!(world.counts().await, [0, 1, 0]);
 }
+
+/// The content of what is in the queue for another server.
+async fn content(world: &World) -> String {
+    let item = world.queue.list(Filter::default(), DeliveryId(0), 100).await.unwrap().pop().unwrap();
+    match world.queue.content(item.id).await.unwrap().unwrap() {
+        crate::queue::Content::Inline(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        crate::queue::Content::File(path) => std::fs::read_to_string(path).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn what_comes_back_is_not_sent_on_again() {
+    let world = World::new().await.with_queue();
+    world.deliver(Smtp, &[FORWARDS], "Subject: x\r\n\r\ny\r\n").await;
+    let sent_on = content(&world).await;
+    assert!(sent_on.starts_with(&format!("Delivered-To: {FORWARDS}\r\nReceived: ")), "{sent_on}");
+    // A copy is kept each time; without one there is somebody to be told.
+    assert_eq!(codes(&world.deliver(Smtp, &[FORWARDS], &sent_on).await), [250]);
+    assert_eq!((world.counts().await, queued(&world).await.len()), ([0, 2, 0], 1));
+    let only = "only.forwards@demo.test";
+    assert_eq!(codes(&world.deliver(Smtp, &[only], &sent_on).await), [250]);
+    let again = format!("Delivered-To: {only}\r\n{sent_on}");
+    assert_eq!(codes(&world.deliver(Smtp, &[only, "ana@demo.test"], &again).await), [554, 250]);
+    assert_eq!(queued(&world).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_large_message_that_is_sent_on_stays_whole() {
+    let world = World::new().await.with_queue();
+    let body = "The terns are back.\r\n".repeat(INLINE_BLOB_BYTES_MAX / 16);
+    world.deliver(Smtp, &[FORWARDS], &format!("Subject: x\r\n\r\n{body}")).await;
+    let sent_on = content(&world).await;
+    assert!(sent_on.starts_with("Delivered-To: ") && sent_on.ends_with(&body), "{} bytes", sent_on.len());
+}

@@ -307,6 +307,7 @@ mod tests {
             version: "1".to_owned(),
             release: 1,
             roles: Default::default(),
+            dane_off: None,
             now: NOW,
             disk_free_bytes: 50 * GIB,
             disk_bytes: 100 * GIB,

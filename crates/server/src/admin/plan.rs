@@ -323,6 +323,7 @@ mod tests {
             store_format: 0,
             copies: Default::default(),
             asides: None,
+            dane_off: None,
             load_hundredths: 0,
             directory_modseq: 0,
             started_at: None,

@@ -72,6 +72,8 @@ pub(super) struct ServerHealth {
     directory_modseq: Option<u64>,
     certificate_not_after: Option<String>,
     client_certificate_not_after: Option<String>,
+    /// Why it does not look for other servers' certificates in DNS (DANE); null when it does, or had no mail to send.
+    dane_off: Option<String>,
 }
 
 pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusView>, Problem> {
@@ -161,5 +163,6 @@ fn health(candidate: Candidate, answer: Result<NodeStatus, String>) -> ServerHea
             .as_ref()
             .and_then(|answer| answer.client_certificate_not_after)
             .map(view::time),
+        dane_off: answer.and_then(|answer| answer.dane_off),
     }
 }

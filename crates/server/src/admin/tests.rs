@@ -108,6 +108,7 @@ impl Provision for Servers {
             store_format: 0,
             copies: Default::default(),
             asides: None,
+            dane_off: None,
             load_hundredths: 0,
             directory_modseq: u64::MAX,
             started_at: None,

@@ -59,7 +59,13 @@ fn table(status: &Value, problems: &[Value]) -> Result<(), CliError> {
     let rows: Vec<Value> = status["servers"].as_array().map_or(&[][..], Vec::as_slice).iter().map(row).collect();
     let mut listing = Listing::new(Output::Table, COLUMNS);
     listing.page(&rows)?;
-    listing.end()
+    listing.end()?;
+    for server in status["servers"].as_array().map_or(&[][..], Vec::as_slice) {
+        if let Some(why) = server["dane_off"].as_str() {
+            output::line(&format!("DANE is off on {}: {why}", text(&server["name"])))?;
+        }
+    }
+    Ok(())
 }
 
 fn text(value: &Value) -> String {

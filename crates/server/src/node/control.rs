@@ -1,7 +1,7 @@
 //! What this node does on the main node's word, and whom the main node lets in.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use sterna_account::local::LocalAccounts;
@@ -18,7 +18,9 @@ use sterna_cluster::{
 };
 use sterna_directory::request::{self, ServerPatch};
 use sterna_directory::{Directory, Request, RequestError, Roles, StandbyStage};
+use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::trace::TraceStore;
+use tokio::sync::watch;
 
 use super::directory_nodes::DirectoryNodes;
 use super::orphans::Orphans;
@@ -45,9 +47,16 @@ pub struct Control {
     trace: Option<TraceStore>,
     /// The certificate that mail clients see; edges only.
     client_certificate: Option<PathBuf>,
+    /// Whether answers of DNS can be validated; edges only, and late.
+    dane: OnceLock<watch::Receiver<Ability>>,
 }
 
 impl Control {
+    /// From now on it can say whether answers of DNS are validated.
+    pub fn tell_dane(&self, dane: watch::Receiver<Ability>) {
+        let _ = self.dane.set(dane);
+    }
+
     /// Of the node with these parts.
     pub fn new(parts: &Parts) -> Self {
         let role = |role: &Role| match role {
@@ -66,6 +75,7 @@ impl Control {
             directory: parts.directory.clone(),
             nodes: parts.nodes.clone(),
             orphans: Orphans::default(),
+            dane: OnceLock::new(),
             identity: parts.identity.clone(),
             started_at: parts.clock.now(),
             trace: parts.trace.as_ref().map(|(store, _)| store.clone()),
@@ -202,6 +212,7 @@ impl NodeControl for Control {
             main_address: self.nodes.main().and_then(|main| self.nodes.node(main)).map(|main| main.address),
             certificate_not_after: Some(self.identity.not_after()),
             client_certificate_not_after: self.client_certificate.as_deref().and_then(certificate::not_after),
+            dane_off: self.dane.get().and_then(|dane| dane.borrow().as_ref()?.1.clone().err()),
             waiting_for: self.keeper.as_ref().map(|keeper| keeper.awaited().waiting_for()).unwrap_or_default(),
         }
     }

@@ -19,7 +19,7 @@ use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 use super::mail_tables::NodeMailTables;
 use super::sending::Sending;
 use super::shares::NodeShares;
-use super::{Parts, certificate, client_certificates, signing};
+use super::{Parts, certificate, client_certificates};
 use crate::config::PlaintextLogin;
 
 /// Starts every service that has an address.
@@ -43,8 +43,12 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let spool = parts.folder.join("spool");
     prepare_spool(&spool).context("the spool folder")?;
     let repeats = Repeats::open(&parts.folder.join("repeats"), parts.clock.now()).context("the folder of repeats")?;
-    let gate = Gate::new(Verifier::new(&sending.dns), sending.gate, spool.clone()).with_trace(parts.trace());
-    let authoring = Authoring::new(sending.recipients.clone(), signing::start(parts), spool.clone());
+    let gate = Gate::new(Verifier::new(&sending.dns), sending.gate.clone(), spool.clone()).with_trace(parts.trace());
+    let gate = match sending.reports {
+        Some(reports) => gate.with_reports(reports),
+        None => gate,
+    };
+    let authoring = Authoring::new(sending.recipients.clone(), sending.signers, sending.gate.clone(), spool.clone());
     let tables = Arc::new(NodeMailTables::new(parts, sending.recipients.clone()));
     let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats);
     let mailflow = mailflow.with_gate(gate).with_authoring(authoring);

@@ -17,6 +17,7 @@ mod notify;
 mod orphans;
 mod owner;
 mod provision;
+mod reports;
 mod rounds;
 mod sending;
 mod shares;
@@ -196,6 +197,9 @@ impl Node {
         parts.keep_house(desk.clone(), control.clone());
         parts.move_accounts();
         let sending = if parts.config.has(Role::Edge) { Some(sending::start(&parts).await?) } else { None };
+        if let Some(dane) = sending.as_ref().and_then(|sending| sending.dane.as_ref()) {
+            control.tell_dane(dane.ability());
+        }
         parts.serve_admin(desk, control, sending.as_ref().map(|sending| sending.queue.clone())).await?;
         if let Some(sending) = sending {
             listeners::start(&parts, sending).await?;

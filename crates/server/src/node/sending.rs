@@ -12,24 +12,30 @@ use sterna_base::Secret;
 use sterna_base::ids::random_bytes;
 use sterna_directory::model::Scope;
 use sterna_directory::{Directory, Reader, Request, StorageError, settings};
-use sterna_mailflow::auth::{DmarcMode, GateSettings};
+use sterna_mailflow::auth::{DmarcMode, GateSettings, Sealing, Signers, Verifier};
 use sterna_mailflow::dsn::Dsn;
 use sterna_mailflow::outbound::{Outbound, OutboundSettings};
 use sterna_mailflow::queue::{NextHop, Queue, Runner, RunnerSettings, Times};
-use sterna_mailflow::remote::{Credentials, Dns, HopSettings, RemoteCarrier, RemoteSettings, TlsPolicy};
+use sterna_mailflow::remote::{
+    Credentials, Dane, Dns, HopSettings, MtaSts, RemoteCarrier, RemoteSettings, SecureDns, TlsPolicy, Trust,
+};
+use sterna_mailflow::reports::{ReportSettings, Reports, Sender};
 use sterna_mailflow::sieve::{Sieve, SieveSettings};
 use sterna_mailflow::srs::Srs;
 use sterna_mailflow::{Carriers, Deliverer, Returned, Waiting};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Parts;
+use super::{Parts, reports, signing};
 
 /// Where a name server would be on this machine.
 const DNS_PORT: u16 = 53;
 
 /// How often the trace forgets.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
+/// How often MTA-STS policies that are due are fetched again.
+const REFRESH_EVERY: Duration = Duration::from_secs(3600);
 
 const MS_PER_SECOND: i64 = 1000;
 const MS_PER_HOUR: i64 = 60 * 60 * MS_PER_SECOND;
@@ -46,10 +52,16 @@ pub struct Sending {
     pub dns: Arc<Dns>,
     /// What administrators set about mail from other servers.
     pub gate: watch::Receiver<GateSettings>,
+    /// Who signs for which domain.
+    pub signers: watch::Receiver<Signers>,
     /// The directory's recipients, and senders elsewhere behind addresses of ours.
     pub recipients: Arc<dyn Recipients>,
     /// What runs people's scripts.
     pub sieve: Arc<Sieve>,
+    /// What validates DNS, if anything can.
+    pub dane: Option<Arc<Dane>>,
+    /// What other domains are told, if that can be kept.
+    pub reports: Option<Arc<Reports>>,
 }
 
 /// What the directory says about sending.
@@ -60,6 +72,7 @@ struct Settings {
     runner: RunnerSettings,
     gate: GateSettings,
     sieve: SieveSettings,
+    reports: ReportSettings,
 }
 
 /// Bytes of a new secret for reverse-paths.
@@ -82,6 +95,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let (runner, runner_settings) = watch::channel(first.runner);
     let (gate, gate_settings) = watch::channel(first.gate);
     let (sieve, sieve_settings) = watch::channel(first.sieve);
+    let (reports, report_settings) = watch::channel(first.reports);
     let (directory, stop) = (parts.directory.clone(), parts.stop.clone());
     parts.tasks.spawn(keep_read(directory, own_name, stop, move |settings| {
         outbound.send_replace(settings.outbound);
@@ -89,21 +103,70 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
         runner.send_replace(settings.runner);
         gate.send_replace(settings.gate);
         sieve.send_replace(settings.sieve);
+        reports.send_replace(settings.reports);
     }));
     let (directory, clock) = (Arc::new(parts.directory.clone()), parts.clock.clone());
     let recipients: Arc<dyn Recipients> = Arc::new(Returned::new(directory, clock.clone(), sieve_settings.clone()));
-    let outbound = Arc::new(Outbound::new(recipients.clone(), outbound_settings));
+    let signers = signing::start(parts);
+    let sealing = Sealing::new(Verifier::new(&dns), signers.clone(), gate_settings.clone());
+    let outbound = Arc::new(Outbound::new(recipients.clone(), outbound_settings).with_sealing(sealing));
     let ways = Waiting { queue: queue.clone(), outbound: outbound.clone(), trace: parts.trace() };
     let sieve = Arc::new(Sieve::new(recipients.clone(), clock, sieve_settings, Some(ways)));
     let deliverer = Arc::new(Deliverer::new(recipients.clone(), parts.accounts.clone(), sieve.clone()));
-    let remote = Arc::new(RemoteCarrier::new(dns.clone(), remote_settings));
+    let reports = reports::open(parts, report_settings).await;
+    let (remote, dane) = carrier(parts, &dns, remote_settings, reports.clone()).await?;
+    if let Some(reports) = &reports {
+        let sender = Sender {
+            reports: reports.clone(),
+            resolver: dns.clone(),
+            queue: queue.clone(),
+            outbound: outbound.clone(),
+            signers: signers.clone(),
+            trust: Trust::default(),
+            https_port: 0,
+        };
+        parts.tasks.spawn(reports::keep_sent(sender, parts.stop.clone()));
+    }
     let carriers = Arc::new(Carriers { accounts: deliverer.clone(), remote });
     let notifier = Arc::new(Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()));
     let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
     let runner = runner.with_trace(parts.trace());
     parts.tasks.spawn(forget(parts));
     parts.tasks.spawn(runner.run(parts.stop.clone()));
-    Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings, recipients, sieve })
+    Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings, signers, recipients, sieve, dane, reports })
+}
+
+/// The way to other servers, with what their domains say of TLS; and what validates DNS.
+async fn carrier(
+    parts: &Parts,
+    dns: &Arc<Dns>,
+    settings: watch::Receiver<RemoteSettings>,
+    reports: Option<Arc<Reports>>,
+) -> Result<(Arc<RemoteCarrier>, Option<Arc<Dane>>)> {
+    let (folder, resolver, clock) = (parts.folder.join("mta-sts"), dns.clone(), parts.clock.clone());
+    let sts = tokio::task::spawn_blocking(move || MtaSts::open(&folder, resolver, clock)).await?;
+    let sts = Arc::new(sts.context("the folder mta-sts")?);
+    let (refreshed, stop) = (sts.clone(), parts.stop.clone());
+    parts.tasks.spawn(async move {
+        while stop.run_until_cancelled(tokio::time::sleep(REFRESH_EVERY)).await.is_some() {
+            stop.run_until_cancelled(refreshed.refresh()).await;
+        }
+    });
+    let carrier = RemoteCarrier::new(dns.clone(), settings).with_sts(sts);
+    let carrier = match reports {
+        Some(reports) => carrier.with_observer(reports),
+        None => carrier,
+    };
+    Ok(match SecureDns::new(&parts.config.nameservers, None) {
+        Ok(secure) => {
+            let dane = Arc::new(Dane::new(Arc::new(secure), parts.clock.clone()));
+            (Arc::new(carrier.with_dane(dane.clone())), Some(dane))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "DNS answers can't be validated: DANE is off");
+            (Arc::new(carrier), None)
+        }
+    })
 }
 
 /// The main node makes the secret behind reverse-paths, once, for all edges.
@@ -197,8 +260,16 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
         trusted_sealers: words(setting(settings::ARC_TRUSTED)?),
     };
     let srs = Srs::new(setting(settings::SRS_KEYS)?.unwrap_or_default().split_whitespace());
+    let reports = ReportSettings {
+        dmarc: setting(settings::REPORTS_DMARC)?.as_deref() == Some("on"),
+        tls: setting(settings::REPORTS_TLS)?.as_deref() == Some("on"),
+        organization: setting(settings::REPORTS_ORGANIZATION)?.unwrap_or_else(|| own_name.clone()),
+        contact: setting(settings::REPORTS_CONTACT)?,
+        own_name: own_name.clone(),
+    };
     Ok(Settings {
         gate,
+        reports,
         outbound: OutboundSettings {
             own_name: own_name.clone(),
             relay,
@@ -207,7 +278,14 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
             times,
             srs: srs.clone(),
         },
-        remote: RemoteSettings { own_name, port: 0, tls: tls(setting(settings::SENDING_TLS)?.as_deref()), hops },
+        remote: RemoteSettings {
+            own_name,
+            port: 0,
+            tls: tls(setting(settings::SENDING_TLS)?.as_deref()),
+            mta_sts: setting(settings::MTA_STS)?.as_deref() != Some("off"),
+            dane: setting(settings::DANE)?.as_deref() != Some("off"),
+            hops,
+        },
         runner: RunnerSettings {
             times,
             tries_most: count(settings::QUEUE_PARALLEL)?,
