@@ -26,6 +26,7 @@ pub const TESTS: &[&str] = &[
     "postfix",
     "python3-dkim",
     "python3-nacl",
+    "unbound",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

@@ -49,7 +49,15 @@ impl DnsServer {
     /// # Panics
     /// When there is no port to be had.
     pub fn start() -> Self {
-        DnsServer::with(None)
+        DnsServer::with(Name::root(), None)
+    }
+
+    /// Starts one for a domain of the world alone, not signed.
+    ///
+    /// # Panics
+    /// When there is no port to be had.
+    pub fn of(domain: &str) -> Self {
+        DnsServer::with(absolute(domain), None)
     }
 
     /// Starts one whose records are signed (RFC 4035), what is not there included (NSEC).
@@ -60,7 +68,7 @@ impl DnsServer {
         let algorithm = Algorithm::ECDSAP256SHA256;
         let key = EcdsaSigningKey::generate_pkcs8(algorithm).unwrap();
         let key = EcdsaSigningKey::from_pkcs8(&key, algorithm).unwrap();
-        DnsServer::with(Some(key))
+        DnsServer::with(Name::root(), Some(key))
     }
 
     /// What those must believe who validate its records.
@@ -71,11 +79,11 @@ impl DnsServer {
         self.anchors.clone().expect("a signed zone")
     }
 
-    fn with(key: Option<EcdsaSigningKey>) -> Self {
+    fn with(origin: Name, key: Option<EcdsaSigningKey>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let proofs = key.is_some().then_some(NxProofKind::Nsec);
         let zone: InMemoryZoneHandler =
-            InMemoryZoneHandler::empty(Name::root(), ZoneType::Primary, AxfrPolicy::Deny, proofs);
+            InMemoryZoneHandler::empty(origin.clone(), ZoneType::Primary, AxfrPolicy::Deny, proofs);
         let zone = Arc::new(zone);
         let anchors = key.map(|key| {
             let public = key.to_public_key().unwrap();
@@ -87,7 +95,7 @@ impl DnsServer {
         });
         let mut catalog = Catalog::new();
         let handler: Arc<dyn ZoneHandler> = zone.clone();
-        catalog.upsert(Name::root().into(), vec![handler]);
+        catalog.upsert(origin.clone().into(), vec![handler]);
         let (udp, tcp) = sockets();
         let address = udp.local_addr().unwrap();
         runtime.spawn(async move {
@@ -99,9 +107,12 @@ impl DnsServer {
         let server = DnsServer { address, zone, runtime, anchors };
         let name = |name: &str| Name::from_ascii(name).unwrap();
         let soa = SOA::new(name("ns.test."), name("hostmaster.test."), 1, 3600, 600, 86400, TTL_S);
-        server.put(".", RData::SOA(soa));
+        let apex = origin.to_ascii();
+        server.put(&apex, RData::SOA(soa));
+        if server.anchors.is_some() || !origin.is_root() {
+            server.put(&apex, RData::NS(NS(name("ns.test."))));
+        }
         if server.anchors.is_some() {
-            server.put(".", RData::NS(NS(name("ns.test."))));
             server.address("ns.test", Ipv4Addr::LOCALHOST.into());
         }
         server
@@ -134,6 +145,12 @@ impl DnsServer {
         let strings = text.as_bytes().chunks(TXT_STRING_BYTES_MAX);
         let strings = strings.map(|part| String::from_utf8(part.to_vec()).unwrap()).collect();
         self.put(name, RData::TXT(TXT::new(strings)));
+    }
+
+    /// That a domain is somewhere else; where, they must know who ask.
+    pub fn delegate(&self, domain: &str) {
+        self.put(domain, RData::NS(NS(absolute(&format!("ns.{domain}")))));
+        self.address(&format!("ns.{domain}"), Ipv4Addr::LOCALHOST.into());
     }
 
     /// A certificate of a host and port (RFC 6698).

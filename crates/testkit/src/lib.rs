@@ -17,6 +17,7 @@ pub mod postfix;
 pub mod raw;
 pub mod smtp;
 pub mod time;
+pub mod unbound;
 pub mod wait;
 pub mod web;
 mod writers;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sterna_base::Secret;
+use sterna_formats::mail;
 use tokio::sync::watch;
 
 use super::connection::{Connection, ConnectionError, Target};
@@ -103,9 +104,13 @@ impl RemoteCarrier {
         RemoteCarrier { observer: Some(observer), ..self }
     }
 
-    async fn connect(&self, destination: &Destination) -> Result<Connection, NoConnection> {
-        let settings = self.settings.borrow().clone();
-        let route = self.route(destination, &settings).await?;
+    /// With what the message's sender asks for: `is_lenient` is that domains' policies don't count.
+    async fn connect(&self, destination: &Destination, is_lenient: bool) -> Result<Connection, NoConnection> {
+        let mut settings = self.settings.borrow().clone();
+        settings.mta_sts &= !is_lenient;
+        settings.dane &= !is_lenient;
+        let mut route = self.route(destination, &settings).await?;
+        route.is_observed &= !is_lenient;
         let mut last = Said { text: "no host to connect to".to_owned(), status: (4, 4, 1), ..Said::default() };
         for host in &route.hosts {
             let way = match self.way(host, &route, &settings).await {
@@ -186,11 +191,12 @@ impl Carrier for RemoteCarrier {
             recipients: delivery.recipients.iter().map(|recipient| &recipient.rcpt).collect(),
             content: &content,
         };
+        let is_lenient = needs_no_tls(&content);
         let waiting = self.pool.take(destination);
         let has_waited = waiting.is_some();
         let mut connection = match waiting {
             Some(connection) => connection,
-            None => match self.connect(destination).await {
+            None => match self.connect(destination, is_lenient).await {
                 Ok(connection) => connection,
                 Err(no_connection) => return no_connection.carried(delivery),
             },
@@ -199,7 +205,7 @@ impl Carrier for RemoteCarrier {
         // A connection that waited may be gone without a word; that says nothing of the server. Once the content's end
         // was sent the server may have the message, and another connection could give it a second one.
         if result.is_err() && has_waited && !connection.content_sent {
-            connection = match self.connect(destination).await {
+            connection = match self.connect(destination, is_lenient).await {
                 Ok(connection) => connection,
                 Err(no_connection) => return no_connection.carried(delivery),
             };
@@ -207,7 +213,8 @@ impl Carrier for RemoteCarrier {
         }
         match result {
             Ok(results) => {
-                if !connection.broken && !is_closing(&results) {
+                // What was opened for less must not carry what asks for more.
+                if !connection.broken && !is_closing(&results) && !is_lenient {
                     self.pool.put(destination, connection);
                 }
                 Carried::Reached(results)
@@ -227,6 +234,14 @@ impl NoConnection {
             NoConnection::Never(said) => Carried::Reached(vec![Delivered::Failed(said); delivery.recipients.len()]),
         }
     }
+}
+
+/// Whether a message's sender would rather have it arrive than be protected (`TLS-Required: No`, RFC 8689 section 3):
+/// reports of TLS that fails are such. What is in a file is too large to be one.
+fn needs_no_tls(content: &Content) -> bool {
+    let Content::Inline(bytes) = content else { return false };
+    let mut asked = mail::fields(bytes).filter(|field| field.is(b"TLS-Required"));
+    asked.any(|field| field.unfolded().trim_ascii().eq_ignore_ascii_case(b"no"))
 }
 
 /// Whether the server has said that it closes the connection (RFC 5321 section 3.8).

@@ -27,6 +27,8 @@ pub struct Route {
     is_secure: bool,
     /// What the domain says of them by HTTPS.
     policy: Option<Policy>,
+    /// Whether what is seen on it goes into reports.
+    pub is_observed: bool,
 }
 
 /// How one host is connected to.
@@ -52,6 +54,7 @@ impl RemoteCarrier {
             domain: None,
             is_secure: false,
             policy: None,
+            is_observed: false,
         };
         let domain = match destination {
             Destination::Host(NextHop { host, port }) => return Ok(direct(host, *port)),
@@ -84,7 +87,7 @@ impl RemoteCarrier {
             NoConnection::Never(Said { text: no_mail.to_string(), status, ..Said::default() })
         })?;
         let policy = self.sts_policy(domain, settings).await;
-        Ok(Route { hosts, port, domain: Some(domain.clone()), is_secure, policy })
+        Ok(Route { hosts, port, domain: Some(domain.clone()), is_secure, policy, is_observed: true })
     }
 
     /// How a host of a route is connected to; not at all where its domain's policy has others.
@@ -193,7 +196,9 @@ impl RemoteCarrier {
         address: Option<IpAddr>,
         failure: Option<TlsFailure>,
     ) {
-        if let (Some(observer), Some(domain)) = (&self.observer, &route.domain) {
+        if let (Some(observer), Some(domain)) = (&self.observer, &route.domain)
+            && route.is_observed
+        {
             let (domain, host) = (domain.clone(), host.to_owned());
             observer.observe(Observation { domain, policy, host, address, failure });
         }

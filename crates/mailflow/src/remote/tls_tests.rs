@@ -9,7 +9,9 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{RootCertStore, ServerConfig};
 use sterna_base::{ManualClock, OperationId, Timestamp};
+use sterna_testkit::binary::have;
 use sterna_testkit::dns::DnsServer;
+use sterna_testkit::unbound::Unbound;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -19,7 +21,7 @@ use super::connection::Wire;
 use super::dane::{Proven, SecureResolver, Tlsa};
 use super::tests::{content, delivery, texts};
 use super::*;
-use crate::queue::Carrier;
+use crate::queue::{Carrier, Content};
 
 /// Signs certificates.
 pub struct Authority {
@@ -241,6 +243,13 @@ async fn an_enforced_policy_wants_its_hosts_and_good_certificates() {
     ];
     assert_eq!(world.seen.all(), expected);
 
+    // Reports of just that arrive all the same.
+    let report = || Content::Inline("TLS-Required: no\r\nSubject: x\r\n\r\nx\r\n".into());
+    let carried = world.carrier.carry(&delivery("far.test", &["x@far.test"]), report()).await;
+    assert_eq!(texts(carried)[0].0, "relayed");
+    assert_eq!(world.seen.all(), []);
+    assert_eq!(world.send().await.0, "unreachable", "its connection is no other message's");
+
     let none = exchanger(None).await;
     let world = World::new(none, &authority, Some(&enforced), plain()).await;
     assert_eq!(world.send().await.0, "unreachable");
@@ -388,4 +397,39 @@ fn signed_answers_are_told_from_unsigned_ones() {
     unsigned.mx("far.test", 10, "mx.far.test");
     let unable = SecureDns::new(&[unsigned.address], Some(zone.anchors())).unwrap();
     run(async { unable.probe().await.unwrap_err() });
+}
+
+/// Most domains are not signed, and name servers are asked by way of others: DANE must not hurt mail to them.
+#[test]
+fn unsigned_domains_below_a_signed_root_are_as_usual() {
+    if !have(&["unbound"]) {
+        return;
+    }
+    let (zone, plain) = (DnsServer::signed(), DnsServer::of("plain.test"));
+    zone.mx("far.test", 10, "mx.far.test");
+    zone.address("mx.far.test", Ipv4Addr::LOCALHOST.into());
+    zone.tlsa("mx.far.test", 25, (3, 1, 1), &[7; 32]);
+    zone.delegate("plain.test");
+    plain.mx("plain.test", 10, "mx.plain.test");
+    plain.address("mx.plain.test", Ipv4Addr::LOCALHOST.into());
+    let unbound = Unbound::start(&[(".", zone.address), ("plain.test", plain.address)]);
+    let secure = SecureDns::new(&[unbound.address], Some(zone.anchors())).unwrap();
+    run(async {
+        secure.probe().await.unwrap();
+        assert!(secure.mx("far.test").await.unwrap().is_secure);
+        assert!(secure.tlsa("mx.far.test", 25).await.unwrap().is_secure);
+        assert_eq!(secure.mx("none.test").await, Err(DnsError::NoSuchDomain));
+        let found = secure.mx("plain.test").await.unwrap();
+        assert_eq!((found.value.len(), found.is_secure), (1, false));
+        let found = secure.addresses("mx.plain.test").await.unwrap();
+        assert_eq!((found.value.len(), found.is_secure), (1, false));
+        assert_eq!(secure.mx("mx.plain.test").await.unwrap().value, []);
+        assert_eq!(secure.mx("none.plain.test").await, Err(DnsError::NoSuchDomain));
+        let none = secure.tlsa("mx.plain.test", 25).await.unwrap();
+        assert_eq!((none.value.len(), none.is_secure), (0, false));
+    });
+    // Answers that are not those of who signed are none.
+    zone.forge("mx.far.test", "192.0.2.66".parse().unwrap());
+    let secure = SecureDns::new(&[zone.address], Some(zone.anchors())).unwrap();
+    run(async { assert!(matches!(secure.addresses("mx.far.test").await, Err(DnsError::Temporary(_)))) });
 }
