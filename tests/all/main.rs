@@ -11,10 +11,12 @@ mod failures;
 mod floods;
 mod frozen;
 mod full_disk;
+mod guarded;
 mod jobs;
 mod joining;
 mod ledger;
 mod limits_set;
+mod mail_maintenance;
 mod moves;
 mod moves_cut;
 mod moves_ended;
@@ -27,6 +29,8 @@ mod partition;
 mod pdf;
 mod postfix_front;
 mod refused_moves;
+mod relaying;
+mod remote_servers;
 #[path = "../../crates/cluster/tests/simulation/rng.rs"]
 #[allow(dead_code)] // what only the simulation draws
 mod rng;

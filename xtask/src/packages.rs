@@ -27,6 +27,12 @@ pub const TESTS: &[&str] = &[
     "python3-dkim",
     "python3-nacl",
     "unbound",
+    "msmtp",
+    // What Exim needs, which the tests unpack: Debian lets only one mail server be installed.
+    "libdb5.3",
+    "libgnutls-dane0",
+    "libidn12",
+    "libnsl2",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

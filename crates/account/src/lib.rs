@@ -18,6 +18,7 @@ pub mod check;
 pub mod commit;
 pub mod container;
 pub mod digest;
+pub mod edge_report;
 pub mod first_containers;
 pub mod flags;
 pub mod follow;

@@ -313,16 +313,19 @@ pub enum RouteError {
 /// Takes mail in: what SMTP and LMTP sessions hand envelopes and messages to. The mail flow stands behind it.
 #[async_trait]
 pub trait Reception: Send + Sync {
-    /// Whether mail for this address is taken, asked at RCPT TO.
+    /// A client has connected, and may come with mail: what takes time can begin.
+    fn connected(&self, _protocol: InboundProtocol, _peer: IpAddr) {}
+
+    /// Whether mail for this address with this reverse-path (empty: the null one) is taken, asked at RCPT TO.
     ///
     /// # Errors
-    /// What to answer.
-    async fn recipient(&self, sender: &Sender, address: &str) -> Result<(), Refusal>;
+    /// What to answer; with the code 421 the connection ends.
+    async fn recipient(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<(), Refusal>;
 
     /// Whether this sender may send with this MAIL FROM address (empty: the null reverse-path), asked at MAIL FROM.
     ///
     /// # Errors
-    /// What to answer.
+    /// What to answer; with the code 421 the connection ends.
     async fn sender(&self, sender: &Sender, mail_from: &str) -> Result<(), Refusal>;
 
     /// Delivers a message; returns when it is durable for every recipient whose answer is `Ok`. One answer for each

@@ -74,6 +74,7 @@ session_limits! {
     login_pause_seconds = "session.log-in-pause-seconds": 120, 10 to 600, "How long a client may be silent before log-in";
     login_seconds = "session.log-in-seconds": 600, 30 to 3600, "How long a client may take to log in, whatever it says";
     per_account = "session.per-account": 500, 1 to 100_000, "Sessions of one user with one protocol on one server";
+    refused_recipients = "session.refused-recipients": 100, 1 to 10_000, "Recipients that don't exist, from one connection of another server, after which it ends";
     unread_seconds = "session.unread-seconds": 180, 30 to 3600, "How long a client may leave unread what it is sent";
 }
 

@@ -29,5 +29,7 @@ pub use handle::PlacedAccounts;
 pub use identity::Identity;
 pub use nodes::{NodeEntry, NodeRole, NodeRoles, Nodes, Placement, PlacementCheck, Placements};
 pub use rpc::accounts::AccountsService;
-pub use rpc::control::{ControlClient, CopiesStatus, NodeControl, NodeStatus, NotedShare, ShareRefused, StageRefused};
+pub use rpc::control::{
+    ControlClient, CopiesStatus, NodeControl, NodeStatus, NotedShare, OverLimit, ShareRefused, StageRefused,
+};
 pub use rpc::{BindError, CallError, ClusterNode, Peers, Services};

@@ -94,6 +94,15 @@ fn catch_all(reader: &Reader<'_>, address: &str) -> Result<Recipient, RoutingErr
     }
 }
 
+/// Whose address it is, with or without a detail; `None` when it is ours and nobody has it.
+///
+/// # Errors
+/// [`RoutingError::NotLocal`], or when the file can't be read.
+pub fn holder(reader: &Reader<'_>, address: &str) -> Result<Option<AccountId>, RoutingError> {
+    let (local, domain) = split(reader, address)?;
+    Ok(find(reader, &domain, &local)?.map(|(owner, _)| owner))
+}
+
 /// The local part as given (without quotes) and the domain.
 pub(crate) fn split(reader: &Reader<'_>, address: &str) -> Result<(String, Domain), RoutingError> {
     let address = address.trim();

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use sterna_base::AccountId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::session_limits::{self, SessionLimits};
+use sterna_formats::dnsbl::ListSpec;
 
 use crate::model::{Domain, Scope};
 use crate::names;
@@ -138,10 +139,40 @@ pub const SIEVE_AFTER: &str = "sieve.after";
 /// The main node makes one.
 pub const SRS_KEYS: &str = "srs.keys";
 
+/// DNS block lists (RFC 5782) that clients of port 25 are looked up in, separated by spaces:
+/// [`sterna_formats::dnsbl::ListSpec`]; none when not set.
+pub const BLOCK_LISTS: &str = "mail.block-lists";
+/// What becomes of mail from hosts that lists weigh at [`BLOCK_LISTS_SCORE`] or more: "refuse" or "mark" (a field in
+/// the header says which list); "refuse" when not set.
+pub const BLOCK_LISTS_ACTION: &str = "mail.block-lists-action";
+/// From which sum of weights on a host is refused or marked.
+pub const BLOCK_LISTS_SCORE: &str = "mail.block-lists-score";
+/// Messages that one address (or one /64 network of IPv6) may hand in on port 25 in an hour; 0 is as many as it likes.
+pub const CLIENT_MESSAGES: &str = "mail.client-messages-per-hour";
+/// The same of recipients.
+pub const CLIENT_RECIPIENTS: &str = "mail.client-recipients-per-hour";
+/// Whether unknown senders are told to come again later (RFC 6647): "on" or "off"; "off" when not set.
+pub const GREYLIST: &str = "mail.greylist";
+/// After how many seconds they are let in.
+pub const GREYLIST_DELAY_SECONDS: &str = "mail.greylist-delay-seconds";
+/// For how many hours after their first try.
+pub const GREYLIST_WINDOW_HOURS: &str = "mail.greylist-window-hours";
+/// Messages that one user may hand in in an hour; 0 is as many as they like.
+pub const USER_MESSAGES: &str = "submission.messages-per-hour";
+/// The same of recipients.
+pub const USER_RECIPIENTS: &str = "submission.recipients-per-hour";
+
 /// Settings that are numbers: name, what holds when it isn't set, smallest, largest.
 const NUMBERS: &[(&str, u64, u64, u64)] = &[
     (FAILOVER_AFTER_SECONDS, 0, 0, 24 * 3600),
     (FAILOVER_LAG_SECONDS, 0, 0, 3600),
+    (BLOCK_LISTS_SCORE, 1, 1, 10_000),
+    (CLIENT_MESSAGES, 0, 0, 10_000_000),
+    (CLIENT_RECIPIENTS, 0, 0, 10_000_000),
+    (GREYLIST_DELAY_SECONDS, 300, 1, 24 * 3600),
+    (GREYLIST_WINDOW_HOURS, 48, 1, 240),
+    (USER_MESSAGES, 1000, 0, 10_000_000),
+    (USER_RECIPIENTS, 5000, 0, 10_000_000),
     (MOVE_BYTES_PER_SECOND, 0, 0, 1 << 40),
     (MOVE_CUT_OVER_MS, 2000, 100, 2000),
     (MOVE_PARALLEL, 4, 1, 64),
@@ -165,6 +196,16 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
 pub const KNOWN: &[(&str, Option<&str>)] = &[
     (ARC_TRUSTED, None),
     (AUTHSERV_ID, None),
+    (BLOCK_LISTS, None),
+    (BLOCK_LISTS_ACTION, Some("refuse")),
+    (BLOCK_LISTS_SCORE, Some("1")),
+    (CLIENT_MESSAGES, Some("0")),
+    (CLIENT_RECIPIENTS, Some("0")),
+    (GREYLIST, Some("off")),
+    (GREYLIST_DELAY_SECONDS, Some("300")),
+    (GREYLIST_WINDOW_HOURS, Some("48")),
+    (USER_MESSAGES, Some("1000")),
+    (USER_RECIPIENTS, Some("5000")),
     (CATCH_ALL, None),
     (DEFAULT_DOMAIN, None),
     (DMARC, Some("enforce")),
@@ -252,6 +293,9 @@ pub const RETENTION_DAYS_MAX: u32 = 3650;
 /// Milliseconds of an hour.
 const MS_PER_HOUR: i64 = 60 * 60 * 1000;
 
+/// DNS block lists that one client is looked up in.
+pub const BLOCK_LISTS_MAX: usize = 20;
+
 /// Longest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024;
 /// Longest name, in bytes.
@@ -307,6 +351,15 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = matches!(value, "enforce" | "mark" | "off");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be enforce, mark or off"))
         }
+        BLOCK_LISTS => block_lists(value),
+        BLOCK_LISTS_ACTION => {
+            let good = matches!(value, "refuse" | "mark");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be refuse or mark"))
+        }
+        GREYLIST => {
+            let good = matches!(value, "on" | "off");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be on or off"))
+        }
         AUTHSERV_ID => names::domain(value).ok_or_else(|| names::invalid("value", "it must be a domain name")),
         ARC_TRUSTED => {
             let domains: Option<Vec<String>> = value.split_whitespace().map(names::domain).collect();
@@ -352,6 +405,17 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
 fn host(value: &str) -> Option<String> {
     let good = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"[]:.-_".contains(&b));
     good.then(|| value.to_ascii_lowercase())
+}
+
+/// Lists with single spaces between them.
+fn block_lists(value: &str) -> Result<String, RequestError> {
+    let lists: Vec<&str> = value.split_whitespace().collect();
+    if lists.len() > BLOCK_LISTS_MAX {
+        return Err(names::invalid("value", format!("at most {BLOCK_LISTS_MAX} lists")));
+    }
+    let parsed = lists.into_iter().map(|list| list.parse::<ListSpec>().map(|list| list.to_string()));
+    let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(|error| names::invalid("value", error.to_string()))?;
+    Ok(parsed.join(" "))
 }
 
 /// Routes with single spaces between them; `None` when one is none.

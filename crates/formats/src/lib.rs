@@ -1,5 +1,6 @@
 //! Bytes to types and back: mail, SMTP, IMAP, POP3, SASL. No input or output happens here.
 
+pub mod dnsbl;
 pub mod imap;
 pub mod mail;
 pub mod managesieve;

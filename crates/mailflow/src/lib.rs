@@ -7,6 +7,8 @@
 //!
 //! What goes to other servers, and what an account could not take at once, is in the [`queue`] until it is there.
 //!
+//! Who may bring mail at all, and how much, is in [`guard`].
+//!
 //! What owners of accounts want done with their mail is in [`sieve`].
 //!
 //! It never acknowledges what is not durable, and never lets one account's failure touch another's. It knows no
@@ -16,6 +18,7 @@ pub mod auth;
 mod deliverer;
 mod delivery;
 pub mod dsn;
+pub mod guard;
 mod limits;
 mod mailflow;
 mod networks;

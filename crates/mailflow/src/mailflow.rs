@@ -1,6 +1,7 @@
 //! The reception behind every session.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::auth::{self, Authoring, Gate};
 use crate::deliverer::Deliverer;
 use crate::delivery::Keep;
+use crate::guard::{Guard, LISTED_FIELD};
 use crate::outbound::Outbound;
 use crate::queue::{Destination, Queue};
 use crate::refusals;
@@ -33,6 +35,7 @@ pub struct Mailflow {
     trace: Trace,
     gate: Option<Gate>,
     authoring: Option<Authoring>,
+    guard: Option<Arc<Guard>>,
 }
 
 impl Mailflow {
@@ -45,7 +48,8 @@ impl Mailflow {
         repeats: Repeats,
     ) -> Self {
         let trace = Trace::none();
-        Mailflow { recipients, clock, repeats, deliverer, waiting: None, trace, gate: None, authoring: None }
+        let (waiting, gate, authoring, guard) = (None, None, None, None);
+        Mailflow { recipients, clock, repeats, deliverer, waiting, trace, gate, authoring, guard }
     }
 
     /// With a queue for mail to other servers, and to accounts that can't be reached.
@@ -64,6 +68,11 @@ impl Mailflow {
         Mailflow { gate: Some(gate), ..self }
     }
 
+    /// With limits for those who bring mail.
+    pub fn with_guard(self, guard: Arc<Guard>) -> Self {
+        Mailflow { guard: Some(guard), ..self }
+    }
+
     /// With signatures on what users and trusted hosts send.
     pub fn with_authoring(self, authoring: Authoring) -> Self {
         Mailflow { authoring: Some(authoring), ..self }
@@ -80,6 +89,7 @@ impl Mailflow {
         match (&self.gate, &self.authoring) {
             (Some(gate), _) if !is_ours => {
                 let (message, keep) = gate.examine(envelope, message).await?;
+                let message = self.mark(envelope, gate, message).await?;
                 Ok(Examined { message, keep, is_verified: true })
             }
             (_, Some(authoring)) if is_ours => Ok(unseen(authoring.sign(envelope, message).await)),
@@ -111,6 +121,24 @@ impl Mailflow {
         }
     }
 
+    /// The message with what block lists say of its client, where that is wanted.
+    async fn mark(&self, envelope: &Envelope, gate: &Gate, message: Message) -> Result<Message, Refusal> {
+        let Some(guard) = &self.guard else { return Ok(message) };
+        let Some(lists) = guard.mark(&envelope.sender).await else { return Ok(message) };
+        self.trace.verdict(envelope.transaction, format!("listed by {lists}"));
+        gate.with_field(message, LISTED_FIELD, &lists).await
+    }
+
+    /// Who stands between a sender and us: nobody for hosts that are trusted.
+    fn guard_for(&self, sender: &Sender) -> Option<&Arc<Guard>> {
+        let is_trusted = match sender.protocol {
+            InboundProtocol::Smtp => self.may_relay(sender),
+            InboundProtocol::Submission => false,
+            InboundProtocol::Lmtp => true,
+        };
+        self.guard.as_ref().filter(|_| !is_trusted)
+    }
+
     fn may_relay(&self, sender: &Sender) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| waiting.may_relay(sender))
     }
@@ -121,7 +149,14 @@ impl Mailflow {
         known.map(drop).ok_or_else(|| Refusal::new(553, (5, 1, 2), "That is not a domain that mail can go to"))
     }
 
-    async fn may_receive(&self, sender: &Sender, address: &str) -> Result<(), Refusal> {
+    async fn may_receive(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<(), Refusal> {
+        let Some(guard) = self.guard_for(sender) else { return self.has_way(sender, address).await };
+        guard.client(sender, address).await?;
+        self.has_way(sender, address).await?;
+        guard.recipient(sender, mail_from, address).await
+    }
+
+    async fn has_way(&self, sender: &Sender, address: &str) -> Result<(), Refusal> {
         let refused = |error| refusals::of_route(&error, sender.protocol);
         match self.recipients.route(address).await {
             Err(RouteError::NotLocal) if self.may_relay(sender) => return self.leaves(address),
@@ -134,6 +169,24 @@ impl Mailflow {
             return Err(refused(RouteError::NotPermitted));
         }
         Ok(())
+    }
+
+    /// Users send with their own addresses, or with none (disposition notifications, RFC 8098). Other servers'
+    /// senders are taken as they are.
+    async fn may_send_as(&self, sender: &Sender, mail_from: &str) -> Result<(), Refusal> {
+        let login = match (&sender.login, sender.protocol) {
+            (Some(login), InboundProtocol::Submission) if !mail_from.is_empty() => login,
+            (None, InboundProtocol::Submission) => {
+                return Err(Refusal::new(530, (5, 7, 0), "Log in first"));
+            }
+            _ => return Ok(()),
+        };
+        match self.recipients.may_send_as(login, mail_from).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refusal::new(553, (5, 7, 1), "You may not send with this address")
+                .because(format!("{} wants to send as {mail_from}", login.address))),
+            Err(error) => Err(refusals::of_route(&RouteError::Unavailable(error.to_string()), sender.protocol)),
+        }
     }
 
     /// Delivers to all accounts, side by side.
@@ -250,30 +303,24 @@ fn wanted(envelope: &Envelope, rcpt_to: Option<&str>) -> Wanted {
 
 #[async_trait]
 impl Reception for Mailflow {
-    async fn recipient(&self, sender: &Sender, address: &str) -> Result<(), Refusal> {
-        let taken = self.may_receive(sender, address).await;
+    fn connected(&self, protocol: InboundProtocol, peer: IpAddr) {
+        let is_trusted = || self.waiting.as_ref().is_some_and(|waiting| waiting.outbound.is_trusted(peer));
+        if let Some(guard) = self.guard.as_ref().filter(|_| protocol == InboundProtocol::Smtp && !is_trusted()) {
+            guard.connected(peer);
+        }
+    }
+
+    async fn recipient(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<(), Refusal> {
+        let taken = self.may_receive(sender, mail_from, address).await;
         if let Err(refusal) = &taken {
             self.trace.refused_recipient(sender, address, refusal);
         }
         taken
     }
 
-    /// Users send with their own addresses, or with none (disposition notifications, RFC 8098). Other servers'
-    /// senders are taken as they are.
     async fn sender(&self, sender: &Sender, mail_from: &str) -> Result<(), Refusal> {
-        let login = match (&sender.login, sender.protocol) {
-            (Some(login), InboundProtocol::Submission) if !mail_from.is_empty() => login,
-            (None, InboundProtocol::Submission) => {
-                return Err(Refusal::new(530, (5, 7, 0), "Log in first"));
-            }
-            _ => return Ok(()),
-        };
-        match self.recipients.may_send_as(login, mail_from).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Refusal::new(553, (5, 7, 1), "You may not send with this address")
-                .because(format!("{} wants to send as {mail_from}", login.address))),
-            Err(error) => Err(refusals::of_route(&RouteError::Unavailable(error.to_string()), sender.protocol)),
-        }
+        self.may_send_as(sender, mail_from).await?;
+        self.guard_for(sender).map_or(Ok(()), |guard| guard.mail(sender, mail_from))
     }
 
     async fn deliver(&self, envelope: Envelope, message: Message) -> Vec<Result<(), Refusal>> {

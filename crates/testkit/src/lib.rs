@@ -7,6 +7,7 @@ pub mod demo;
 pub mod disk;
 pub mod dns;
 pub mod dovecot;
+pub mod exim;
 pub mod failpoints;
 pub mod imap;
 pub mod installation;

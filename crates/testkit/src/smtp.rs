@@ -1,11 +1,12 @@
 //! A small SMTP and LMTP client that sends exactly the bytes it is given.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::net::{AddressFamily, SocketType};
 
 /// How long an answer may take before the test fails.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,7 +22,22 @@ impl Smtp {
     /// # Errors
     /// When the server can't be reached.
     pub fn connect(host: &str, port: u16, hello: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect((host, port))?;
+        Self::over(TcpStream::connect((host, port))?, hello)
+    }
+
+    /// The same from this address, which must be one of this machine.
+    ///
+    /// # Errors
+    /// When the server can't be reached, or the address is not here.
+    pub fn connect_from(from: IpAddr, to: SocketAddr, hello: &str) -> io::Result<Self> {
+        let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+        rustix::net::bind(&socket, &SocketAddr::new(from, 0))?;
+        rustix::net::connect(&socket, &to)?;
+        Self::over(TcpStream::from(socket), hello)
+    }
+
+    fn over(stream: TcpStream, hello: &str) -> io::Result<Self> {
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         let mut smtp = Smtp { stream: BufReader::new(stream) };
         smtp.reply()?;

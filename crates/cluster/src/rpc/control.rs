@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
+use sterna_account::edge_report::EdgeReport;
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{AccountError, Identifier, StoreError};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp};
@@ -41,6 +42,14 @@ pub trait NodeControl: Send + Sync {
     /// Why it can't be read, for the operator.
     async fn trace(&self, _query: TraceQuery) -> Result<Vec<TracedMessage>, String> {
         Ok(Vec::new())
+    }
+
+    /// How the mail of this edge is; nothing to say where no mail comes in.
+    ///
+    /// # Errors
+    /// Why it can't be said, for the operator.
+    async fn edge_report(&self) -> Result<EdgeReport, String> {
+        Ok(EdgeReport::default())
     }
 
     /// Another node of the installation is reached at this address (`host:port`) from now on. The main node writes it
@@ -176,6 +185,24 @@ pub struct NodeStatus {
     /// For which standby copies its accounts wait in vain.
     #[serde(default)]
     pub waiting_for: Vec<WaitingFor>,
+    /// Users who wanted to send more mail from here than they may, within the last day; some of them.
+    #[serde(default)]
+    pub over_limits: Vec<OverLimit>,
+}
+
+/// A user who wanted to send more mail than users may: a stolen password, or somebody who needs a higher limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverLimit {
+    /// The address that logged in.
+    pub address: String,
+    /// "messages" or "recipients".
+    pub what: String,
+    /// From where, the last time.
+    pub peer: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// How often it was refused.
+    pub refused: u64,
 }
 
 /// How the copies of accounts on a node are.
@@ -262,6 +289,15 @@ impl ControlClient {
     /// [`CallError`]
     pub async fn trace(&self, node: NodeId, query: &TraceQuery) -> Result<Vec<TracedMessage>, CallError> {
         let answer = self.put(node, "/v1/trace", query).await?;
+        self.peers.peer(node).read(&answer)
+    }
+
+    /// See [`NodeControl::edge_report`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn edge_report(&self, node: NodeId) -> Result<EdgeReport, CallError> {
+        let answer = self.get(node, "/v1/edge-report").await?;
         self.peers.peer(node).read(&answer)
     }
 

@@ -160,7 +160,7 @@ impl Caller {
 
         // The main node only.
         if caller != self.main() {
-            let is_mains = ["stores", "copies", "trace"].contains(&parts[0]);
+            let is_mains = ["stores", "copies", "trace", "edge-report"].contains(&parts[0]);
             return Err(if is_mains { FaultKind::NotMain } else { FaultKind::NoRoute });
         }
         if let (&Method::POST, ["copies", account, call]) = (&method, parts.as_slice()) {
@@ -181,6 +181,9 @@ impl Caller {
             (&Method::PUT, ["trace"]) => {
                 let query: TraceQuery = self.control_body(request.into_body()).await?;
                 Ok(Answer::Json(json(&control.trace(query).await.map_err(FaultKind::Other)?)?))
+            }
+            (&Method::GET, ["edge-report"]) => {
+                Ok(Answer::Json(json(&control.edge_report().await.map_err(FaultKind::Other)?)?))
             }
             _ => Err(FaultKind::NoRoute),
         }

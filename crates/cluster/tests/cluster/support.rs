@@ -122,6 +122,7 @@ impl NodeControl for Control {
             certificate_not_after: None,
             client_certificate_not_after: None,
             waiting_for: Vec::new(),
+            over_limits: Vec::new(),
         }
     }
 

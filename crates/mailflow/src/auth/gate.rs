@@ -12,6 +12,7 @@ use super::verdict::{Disposition, Dkim, Outcome, Verdict};
 use super::verify::{Origin, Verifier, header_of};
 use super::{HEADER_BYTES_MAX, header};
 use crate::delivery::Keep;
+use crate::guard::Guard;
 use crate::reports::Reports;
 use crate::reports::dmarc::Seen;
 use crate::trace::Trace;
@@ -36,12 +37,13 @@ pub struct Gate {
     spool_folder: PathBuf,
     trace: Trace,
     reports: Option<Arc<Reports>>,
+    guard: Option<Arc<Guard>>,
 }
 
 impl Gate {
     /// With a folder for messages that are too large for memory; it is emptied by those who start the node.
     pub fn new(verifier: Verifier, settings: watch::Receiver<GateSettings>, spool_folder: PathBuf) -> Self {
-        Gate { verifier, settings, spool_folder, trace: Trace::none(), reports: None }
+        Gate { verifier, settings, spool_folder, trace: Trace::none(), reports: None, guard: None }
     }
 
     /// With a place to write verdicts down.
@@ -52,6 +54,21 @@ impl Gate {
     /// With reports to those in whose names mail comes.
     pub fn with_reports(self, reports: Arc<Reports>) -> Self {
         Gate { reports: Some(reports), ..self }
+    }
+
+    /// With one who is told which clients bring mail that is from whom it says.
+    pub fn with_guard(self, guard: Arc<Guard>) -> Self {
+        Gate { guard: Some(guard), ..self }
+    }
+
+    /// The message with one more field in front.
+    ///
+    /// # Errors
+    /// When it can't be read or written.
+    pub async fn with_field(&self, message: Message, name: &str, value: &str) -> Result<Message, Refusal> {
+        let Some(header) = header_of(&message.body).await.map_err(unreadable)? else { return Ok(message) };
+        let new = header::with(&header, &format!("{name}: {value}\r\n"), |_| true);
+        self.replace(message, header.len(), new).await.map_err(unreadable)
     }
 
     /// The message with its results in front, and where it goes.
@@ -84,6 +101,9 @@ impl Gate {
         {
             let is_excused = policy::is_excused(&verdict, settings.dmarc, &settings.trusted_sealers);
             reports.saw_message(&reported(envelope, &verdict, disposition, is_excused));
+        }
+        if let Some(guard) = self.guard.as_ref().filter(|_| verdict.dmarc.outcome == Outcome::Pass) {
+            guard.note_good(sender.peer);
         }
         let Disposition::Deliver(keep) = disposition else { return Err(policy::refusal(&verdict)) };
         let about = About {

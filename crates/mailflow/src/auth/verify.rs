@@ -168,6 +168,14 @@ impl Verifier {
         self.dns.verify_spf(parameters).await
     }
 
+    /// Whether the client may send for the reverse-path's domain, or for its own name where there is none. What DNS
+    /// does not say in time is no.
+    pub async fn passes_spf(&self, origin: &Origin<'_>) -> bool {
+        let asked = tokio::time::timeout(self.patience(), self.spf(origin)).await;
+        self.note(asked.is_err());
+        asked.is_ok_and(|spf| spf_outcome(spf.result()) == Outcome::Pass)
+    }
+
     async fn arc(&self, message: &AuthenticatedMessage<'_>) -> Arc {
         let instances = u32::try_from(message.as_headers.len()).unwrap_or(u32::MAX);
         if message.as_headers.len() > ARC_SETS_MAX {

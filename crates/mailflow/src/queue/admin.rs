@@ -135,6 +135,26 @@ impl Queue {
         .await
     }
 
+    /// Where deliveries go, as [`Destination`] writes it, and how many to each. Looks at every delivery.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn count_by_destination(self: &Arc<Self>, limit: usize) -> Result<Vec<(Destination, u64)>, QueueError> {
+        self.read(move |connection| {
+            let sql = "SELECT destination, COUNT(*) FROM delivery GROUP BY destination ORDER BY destination LIMIT ?1";
+            let mut statement = connection.prepare(sql)?;
+            let rows =
+                statement.query_map([limit as i64], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+            let mut found = Vec::new();
+            for row in rows {
+                let (destination, count) = row?;
+                found.extend(destination.parse().ok().map(|destination| (destination, count.unsigned_abs())));
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     /// Does something with all deliveries that are meant, and says with how many; durable when it returns.
     ///
     /// # Errors

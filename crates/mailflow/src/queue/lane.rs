@@ -25,6 +25,8 @@ pub struct Lane {
     pub more: bool,
     /// Whether somebody is looking.
     pub looking: bool,
+    /// Whether, since somebody looks, there came to be more that is due: what the look finds may be without it.
+    missed: bool,
     /// Whether its turn will come.
     pub has_turn: bool,
     /// How often in a row the destination could not be reached.
@@ -44,6 +46,7 @@ impl Default for Lane {
             limit: CONCURRENCY_FIRST,
             more: false,
             looking: false,
+            missed: false,
             has_turn: false,
             failures: 0,
             unreachable: None,
@@ -67,16 +70,22 @@ impl Lane {
     /// A delivery that is due now.
     pub fn add(&mut self, id: DeliveryId) {
         if self.more || self.ready.len() >= WINDOW {
-            self.more = true;
+            self.must_look();
         } else if !self.running.contains(&id) && !self.ready.contains(&id) {
             self.ready.push_back(id);
         }
     }
 
+    /// The store may have more that is due than whoever looks at present will find.
+    fn must_look(&mut self) {
+        self.more = true;
+        self.missed |= self.looking;
+    }
+
     /// What the store had.
     pub fn found(&mut self, ids: Vec<DeliveryId>) {
         self.looking = false;
-        self.more = ids.len() >= WINDOW;
+        self.more = ids.len() >= WINDOW || std::mem::take(&mut self.missed);
         for id in ids {
             if !self.running.contains(&id) && !self.ready.contains(&id) {
                 self.ready.push_back(id);
@@ -131,7 +140,8 @@ impl Lane {
     /// Something is due.
     pub fn woken(&mut self) {
         self.resting.clear();
-        (self.wake, self.more) = (None, true);
+        self.wake = None;
+        self.must_look();
     }
 
     /// A try is over, and the destination could not be reached: what waits was postponed until then, but for what must
@@ -140,7 +150,7 @@ impl Lane {
         self.running.remove(&id);
         self.limit = 1;
         self.ready.clear();
-        self.more = true;
+        self.must_look();
         self.unreachable = Some((until, said));
     }
 
@@ -181,6 +191,22 @@ mod tests {
         assert_eq!(lane.step(NOW, 8), Step::Nothing);
         lane.woken();
         assert_eq!((lane.known(), lane.step(NOW, 8)), (Vec::new(), Step::Look));
+    }
+
+    #[test]
+    fn what_comes_while_somebody_looks_is_not_lost() {
+        let comes: [fn(&mut Lane); 3] =
+            [|lane| lane.add(DeliveryId(7)), Lane::woken, |lane| lane.not_reached(DeliveryId(1), NOW, Said::default())];
+        for come in comes {
+            let mut lane = Lane::default();
+            lane.woken();
+            assert_eq!(lane.step(NOW, 8), Step::Look);
+            come(&mut lane);
+            lane.found(Vec::new());
+            assert_eq!(lane.step(NOW, 8), Step::Look, "the store was read before it came");
+            lane.found(Vec::new());
+            assert_eq!(lane.step(NOW, 8), Step::Nothing);
+        }
     }
 
     #[test]

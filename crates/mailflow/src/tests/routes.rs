@@ -15,11 +15,11 @@ async fn answers_at_rcpt() {
         ("broken@demo.test", (451, (4, 3, 0))),
     ]);
     for (address, (code, enhanced)) in expected {
-        let refusal = world.flow.recipient(&sender(Smtp), address).await.unwrap_err();
+        let refusal = world.flow.recipient(&sender(Smtp), "", address).await.unwrap_err();
         assert_eq!((refusal.code, refusal.enhanced), (code, enhanced), "{address}");
     }
-    assert_eq!(world.flow.recipient(&sender(Smtp), "ana+x@demo.test").await.unwrap_err().code, 550);
-    assert_eq!(world.flow.recipient(&sender(Smtp), "ana+lists@demo.test").await, Ok(()));
+    assert_eq!(world.flow.recipient(&sender(Smtp), "", "ana+x@demo.test").await.unwrap_err().code, 550);
+    assert_eq!(world.flow.recipient(&sender(Smtp), "", "ana+lists@demo.test").await, Ok(()));
 }
 
 #[tokio::test]

@@ -57,19 +57,23 @@ impl SmtpProtocol {
         SmtpProtocol { shared: Arc::new(Shared { config, reception, authenticator, clock }), limits: None }
     }
 
-    /// With what administrators set of messages' sizes, which may change; sessions keep to what held when they began.
+    /// With what administrators set of messages' sizes and refused recipients, which may change; sessions keep to what
+    /// held when they began.
     pub fn with_limits(self, limits: Arc<LiveSessionLimits>) -> Self {
         SmtpProtocol { limits: Some(limits), ..self }
     }
 
     fn for_session(&self) -> Arc<Shared> {
         let Some(limits) = &self.limits else { return self.shared.clone() };
-        let message_bytes_max = limits.get().message_bytes;
-        if message_bytes_max == self.shared.config.limits.message_bytes_max {
+        let set = limits.get();
+        let refused_recipients_max = u32::try_from(set.refused_recipients).unwrap_or(u32::MAX);
+        let held = &self.shared.config.limits;
+        if set.message_bytes == held.message_bytes_max && refused_recipients_max == held.refused_recipients_max {
             return self.shared.clone();
         }
         let mut shared = Shared::clone(&self.shared);
-        shared.config.limits.message_bytes_max = message_bytes_max;
+        shared.config.limits.message_bytes_max = set.message_bytes;
+        shared.config.limits.refused_recipients_max = refused_recipients_max;
         Arc::new(shared)
     }
 }

@@ -66,6 +66,7 @@ impl Session {
     /// Serves the connection until it ends.
     pub async fn run(mut self) {
         let service = self.shared.config.service.name();
+        self.shared.reception.connected(self.shared.config.service.inbound(), self.peer);
         match self.serve().await {
             Ok(()) => tracing::debug!(service, peer = %self.peer, "session ended"),
             Err(cause) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use sterna_account::edge_report::EdgeReport;
 use sterna_account::local::LocalAccounts;
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, Quota};
@@ -14,6 +15,7 @@ use sterna_directory::{Authentication, Directory};
 use sterna_mailflow::queue::Queue;
 
 use super::dkim::KeyTools;
+use super::maintenance::RoutingTools;
 use super::memory::Memory;
 
 /// What the handlers of the API hold.
@@ -39,6 +41,8 @@ pub struct AdminState {
     pub queue: Option<Arc<Queue>>,
     /// What DKIM keys are made and looked for with; `None` where nobody signs.
     pub dkim: Option<Arc<KeyTools>>,
+    /// What all mail routing is derived with; `None` where there is no node around the API.
+    pub routing: Option<Arc<RoutingTools>>,
 }
 
 /// The node that answers.
@@ -107,6 +111,14 @@ pub trait Provision: Send + Sync {
     /// [`ProvisionError`].
     async fn trace(&self, _server: NodeId, _query: TraceQuery) -> Result<Vec<TracedMessage>, ProvisionError> {
         Ok(Vec::new())
+    }
+
+    /// How the mail of an edge is.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn edge_report(&self, _server: NodeId) -> Result<EdgeReport, ProvisionError> {
+        Ok(EdgeReport::default())
     }
 
     /// How the store of an account on a server is: the account itself, or a copy of it.

@@ -42,6 +42,29 @@ pub(super) struct Finding {
     remedy: String,
 }
 
+impl Finding {
+    /// Of the whole installation.
+    pub(super) fn of_installation(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Finding { server: None, what: what.into(), remedy: remedy.into() }
+    }
+
+    /// Of one server.
+    pub(super) fn of_server(name: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Finding { server: Some(name.to_owned()), what: what.into(), remedy: remedy.into() }
+    }
+
+    /// Of which server.
+    pub(super) fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
+    /// What is wrong.
+    #[cfg(test)]
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+}
+
 /// The problems, those of servers that don't answer first.
 pub(super) fn of(
     servers: &[Candidate],
@@ -72,6 +95,7 @@ pub(super) fn of(
             copies(&mut found, server, &answer.copies, now);
             waiting(&mut found, server, answer, servers);
             asides(&mut found, server, answer);
+            over_limits(&mut found, server, answer);
         }
     }
     let open =
@@ -174,6 +198,26 @@ fn certificates(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, 
     }
 }
 
+/// Users who send more than users may.
+fn over_limits(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus) {
+    for over in &answer.over_limits {
+        let what = format!(
+            "{} wanted to send more {} than users may in an hour, since {}, the last time from {}; {} were refused",
+            over.address,
+            over.what,
+            view::time(over.since),
+            over.peer,
+            over.refused,
+        );
+        let remedy = format!(
+            "If that was not {0}, somebody has the password: sterna user set {0} --suspended yes, then a new password. \
+             If it was: sterna config set submission.{1}-per-hour N. This is told for a day.",
+            over.address, over.what,
+        );
+        found.push(finding(server, what, remedy));
+    }
+}
+
 /// Copies that differed, and stores that nobody names.
 fn copies(found: &mut Vec<Finding>, server: &Server, answer: &CopiesStatus, now: Timestamp) {
     if let Some((account, at)) = answer.differed_last
@@ -273,6 +317,7 @@ fn waiting(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, serve
 
 #[cfg(test)]
 mod tests {
+    use sterna_cluster::OverLimit;
     use sterna_directory::Roles;
 
     use super::*;
@@ -322,6 +367,7 @@ mod tests {
             certificate_not_after: Some(NOW.plus_ms(60 * DAY_MS)),
             client_certificate_not_after: None,
             waiting_for: Vec::new(),
+            over_limits: Vec::new(),
         }
     }
 
@@ -358,6 +404,16 @@ mod tests {
             (answer.copies.orphan_count, answer.copies.orphans) = (9, vec![AccountId(7)]);
         };
         assert!(with(orphans).contains("has 9 stores that the directory doesn't name"), "{}", with(orphans));
+        let over = |answer: &mut NodeStatus| {
+            answer.over_limits = vec![OverLimit {
+                address: "ana@demo.test".to_owned(),
+                what: "messages".to_owned(),
+                peer: "192.0.2.7".to_owned(),
+                since: NOW,
+                refused: 3,
+            }];
+        };
+        assert!(with(over).starts_with("ana@demo.test wanted to send more messages than users may"), "{}", with(over));
         let ended = |answer: &mut NodeStatus| answer.client_certificate_not_after = Some(NOW.plus_ms(-DAY_MS));
         assert!(with(ended).contains("for mail clients ended at 2001-09-08T"), "{}", with(ended));
         let soon = |answer: &mut NodeStatus| answer.certificate_not_after = Some(NOW.plus_ms(13 * DAY_MS));

@@ -25,6 +25,7 @@ mod groups;
 mod input;
 mod job_view;
 mod jobs;
+pub mod maintenance;
 mod memory;
 mod meter;
 mod orphans;
@@ -50,7 +51,7 @@ mod view;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, put};
+use axum::routing::{delete, get, post, put};
 
 pub use auto_failover::watch_forever;
 pub use doors::{
@@ -89,6 +90,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/jobs", get(jobs::list).post(jobs::create))
         .route("/api/v1/jobs/{job}", get(jobs::get).patch(jobs::set))
         .route("/api/v1/jobs/{job}/moves", get(jobs::moves))
+        .route("/api/v1/mail/maintenance", post(maintenance::run))
+        .route("/api/v1/mail/tables/{table}", get(maintenance::table))
         .route("/api/v1/queue", get(queue::list).post(queue::act))
         .route("/api/v1/queue/{message}", get(queue::get))
         .route("/api/v1/search", get(search::list))

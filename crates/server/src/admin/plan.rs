@@ -331,6 +331,7 @@ mod tests {
             certificate_not_after: None,
             client_certificate_not_after: None,
             waiting_for: Vec::new(),
+            over_limits: Vec::new(),
         }
     }
 

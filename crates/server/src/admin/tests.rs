@@ -116,6 +116,7 @@ impl Provision for Servers {
             certificate_not_after: None,
             client_certificate_not_after: None,
             waiting_for: Vec::new(),
+            over_limits: Vec::new(),
         })
     }
 }
@@ -171,6 +172,7 @@ impl Node {
             leases: None,
             queue: None,
             dkim: None,
+            routing: None,
             local: None,
         };
         let at = folder.path().join("admin.sock");

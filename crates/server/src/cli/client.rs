@@ -41,10 +41,12 @@ pub enum CliError {
         cause: String,
     },
     /// The node took too long.
-    #[error("the node at {socket} did not answer within {} s", ANSWER_TIMEOUT_MS / 1000)]
+    #[error("the node at {socket} did not answer within {} s", .timeout.as_secs())]
     TimedOut {
         /// Where.
         socket: PathBuf,
+        /// How long was waited.
+        timeout: Duration,
     },
     /// The node refused.
     #[error("{}", .0.detail)]
@@ -131,10 +133,20 @@ impl Client {
 
     /// Sends a request and reads its answer, each on a connection of its own: a command makes few.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, CliError> {
-        let timeout = Duration::from_millis(ANSWER_TIMEOUT_MS);
+        self.send_within(Duration::from_millis(ANSWER_TIMEOUT_MS), method, path, body).await
+    }
+
+    /// The same for what takes longer.
+    pub async fn send_within(
+        &self,
+        timeout: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, CliError> {
         match tokio::time::timeout(timeout, self.exchange(method, path, body)).await {
             Ok(answer) => answer,
-            Err(_) => Err(CliError::TimedOut { socket: self.socket.clone() }),
+            Err(_) => Err(CliError::TimedOut { socket: self.socket.clone(), timeout }),
         }
     }
 

@@ -13,6 +13,8 @@ pub mod exit;
 mod generate;
 mod group;
 mod job;
+mod mail;
+mod mail_files;
 mod moving;
 pub mod output;
 mod plan;
@@ -162,6 +164,9 @@ pub enum ClientCommand {
     /// See what waits on this server to be sent or delivered, and change what becomes of it
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// Look after the routing of mail: derive it again, check it, write it for a Postfix in front
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Show where a message went, or why it did not
     Trace(trace::TraceArgs),
     /// Look at the search indexes of this server's accounts, make them again
@@ -200,6 +205,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Job(command) => job::run(&session, global, command).await,
         ClientCommand::Queue(command) => queue::run(&session, command).await,
         ClientCommand::Search(command) => search::run(&session, global, command).await,
+        ClientCommand::Mail(command) => mail::run(&session, global, command).await,
         ClientCommand::Trace(args) => trace::run(&session, global, args).await,
         ClientCommand::Sieve(command) => sieve::run(&session, command).await,
         ClientCommand::Config(command) => config::run(&session, command).await,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use sterna_account::edge_report::EdgeReport;
 use sterna_account::local::LocalAccounts;
 use sterna_account::shares::{Shares, SharesError};
 use sterna_account::trace::{TraceQuery, TracedMessage};
@@ -23,6 +24,7 @@ use sterna_mailflow::trace::TraceStore;
 use tokio::sync::watch;
 
 use super::directory_nodes::DirectoryNodes;
+use super::edge_check::EdgeCheck;
 use super::orphans::Orphans;
 use super::{Parts, accounts_folder, certificate, signing};
 use crate::config::Role;
@@ -45,6 +47,7 @@ pub struct Control {
     identity: Arc<Identity>,
     started_at: Timestamp,
     trace: Option<TraceStore>,
+    edge_check: Arc<OnceLock<EdgeCheck>>,
     /// The certificate that mail clients see; edges only.
     client_certificate: Option<PathBuf>,
     /// Whether answers of DNS can be validated; edges only, and late.
@@ -79,6 +82,7 @@ impl Control {
             identity: parts.identity.clone(),
             started_at: parts.clock.now(),
             trace: parts.trace.as_ref().map(|(store, _)| store.clone()),
+            edge_check: parts.edge_check.clone(),
             client_certificate: parts
                 .config
                 .has(Role::Edge)
@@ -186,6 +190,13 @@ impl NodeControl for Control {
         trace.ask(query).await.map_err(|error| error.to_string())
     }
 
+    async fn edge_report(&self) -> Result<EdgeReport, String> {
+        match self.edge_check.get() {
+            Some(check) => check.report().await,
+            None => Ok(EdgeReport::default()),
+        }
+    }
+
     async fn status(&self) -> NodeStatus {
         let stores = match &self.local {
             Some(local) => local.list().await.unwrap_or_default(),
@@ -214,6 +225,7 @@ impl NodeControl for Control {
             client_certificate_not_after: self.client_certificate.as_deref().and_then(certificate::not_after),
             dane_off: self.dane.get().and_then(|dane| dane.borrow().as_ref()?.1.clone().err()),
             waiting_for: self.keeper.as_ref().map(|keeper| keeper.awaited().waiting_for()).unwrap_or_default(),
+            over_limits: self.edge_check.get().map(EdgeCheck::over_limits).unwrap_or_default(),
         }
     }
 

@@ -48,10 +48,11 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
         Some(reports) => gate.with_reports(reports),
         None => gate,
     };
+    let gate = gate.with_guard(sending.guard.clone());
     let authoring = Authoring::new(sending.recipients.clone(), sending.signers, sending.gate.clone(), spool.clone());
     let tables = Arc::new(NodeMailTables::new(parts, sending.recipients.clone()));
     let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats);
-    let mailflow = mailflow.with_gate(gate).with_authoring(authoring);
+    let mailflow = mailflow.with_gate(gate).with_authoring(authoring).with_guard(sending.guard);
     let reception: Arc<dyn Reception> =
         Arc::new(mailflow.with_trace(parts.trace()).with_queue(sending.queue, sending.outbound));
 

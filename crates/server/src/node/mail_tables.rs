@@ -13,7 +13,7 @@ use sterna_protocols::postfix::{MailTable, MailTables};
 use super::Parts;
 
 /// What a table of names without values has for each of them.
-const PRESENT: &str = "OK";
+pub const PRESENT: &str = "OK";
 
 /// See the module.
 pub struct NodeMailTables {
@@ -24,18 +24,24 @@ pub struct NodeMailTables {
 
 /// This node, as a Postfix that asks it reaches it.
 #[derive(Clone, Copy)]
-struct Own {
+pub struct Own {
     id: NodeId,
     /// Where it takes LMTP.
     lmtp: Option<SocketAddr>,
 }
 
+impl Own {
+    /// The node with these parts.
+    pub(super) fn of(parts: &Parts) -> Self {
+        Own { id: parts.identity.node(), lmtp: parts.config.listen.lmtp }
+    }
+}
+
 impl NodeMailTables {
     /// Of this node. The recipients are those of its own sessions: they know addresses that are in no directory, which
     /// stand for senders elsewhere.
-    pub fn new(parts: &Parts, recipients: Arc<dyn Recipients>) -> Self {
-        let own = Own { id: parts.identity.node(), lmtp: parts.config.listen.lmtp };
-        NodeMailTables { directory: parts.directory.clone(), recipients, own }
+    pub(super) fn new(parts: &Parts, recipients: Arc<dyn Recipients>) -> Self {
+        NodeMailTables { directory: parts.directory.clone(), recipients, own: Own::of(parts) }
     }
 }
 
@@ -79,18 +85,37 @@ fn transport(reader: &Reader<'_>, own: Own, key: &str, is_address: bool) -> Resu
         return Ok(None);
     }
     let home = if is_address { mail_tables::server_of(reader, key)? } else { None };
-    let servers: Vec<Server> = reader.servers()?.into_iter().map(|found| found.value).collect();
-    let edge = |id: NodeId| servers.iter().find(|server| server.id == id && server.roles.edge);
-    let any = || servers.iter().find(|server| server.roles.edge);
-    let Some(edge) = home.and_then(edge).or_else(|| edge(own.id)).or_else(any) else { return Ok(None) };
-    if edge.id == own.id
-        && let Some(lmtp) = own.lmtp
-    {
-        let host = if lmtp.ip().is_unspecified() { host(&edge.address) } else { literal(lmtp.ip()) };
-        return Ok(Some(format!("lmtp:inet:{host}:{}", lmtp.port())));
+    Ok(Transports::read(reader, own)?.to(home))
+}
+
+/// How a Postfix hands mail to edges.
+pub struct Transports {
+    own: Own,
+    edges: Vec<Server>,
+    /// Where edges other than this node take LMTP.
+    port: u64,
+}
+
+impl Transports {
+    /// As the directory has the edges now.
+    pub fn read(reader: &Reader<'_>, own: Own) -> Result<Self, StorageError> {
+        let servers = reader.servers()?.into_iter().map(|found| found.value);
+        let edges = servers.filter(|server| server.roles.edge).collect();
+        Ok(Transports { own, edges, port: reader.number_setting(settings::POSTFIX_LMTP_PORT)? })
     }
-    let port = reader.number_setting(settings::POSTFIX_LMTP_PORT)?;
-    Ok(Some(format!("lmtp:inet:{}:{port}", host(&edge.address))))
+
+    /// The edge for accounts on a server; for what is on none, this node or any edge. `None` without edges.
+    pub fn to(&self, home: Option<NodeId>) -> Option<String> {
+        let edge = |id: NodeId| self.edges.iter().find(|server| server.id == id);
+        let edge = home.and_then(edge).or_else(|| edge(self.own.id)).or_else(|| self.edges.first())?;
+        if edge.id == self.own.id
+            && let Some(lmtp) = self.own.lmtp
+        {
+            let host = if lmtp.ip().is_unspecified() { host(&edge.address) } else { literal(lmtp.ip()) };
+            return Some(format!("lmtp:inet:{host}:{}", lmtp.port()));
+        }
+        Some(format!("lmtp:inet:{}:{}", host(&edge.address), self.port))
+    }
 }
 
 /// The host of `host:port` as Postfix writes it.

@@ -9,10 +9,11 @@ mod control;
 mod directory_log;
 mod directory_moves;
 mod directory_nodes;
+mod edge_check;
 pub mod init;
 mod introspection;
 mod listeners;
-mod mail_tables;
+pub(crate) mod mail_tables;
 mod notify;
 mod orphans;
 mod owner;
@@ -24,7 +25,7 @@ mod shares;
 pub(crate) mod signing;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -50,6 +51,7 @@ use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::maintenance::RoutingTools;
 use crate::admin::{self, AdminState, Memory, NodeInfo};
 use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
@@ -58,6 +60,7 @@ use control::{Control, Gate};
 use directory_log::{Copy, Log};
 use directory_moves::DirectoryMoves;
 use directory_nodes::{DirectoryNodes, DirectoryPlacements};
+use edge_check::EdgeCheck;
 use provision::{Invitations, Stores};
 use rounds::Rounds;
 
@@ -168,6 +171,8 @@ struct Parts {
     memory: Arc<Memory>,
     /// What is remembered of mail, and who writes it down; edges only.
     trace: Option<(TraceStore, Trace)>,
+    /// What looks at this edge's mail, once it is there.
+    edge_check: Arc<OnceLock<EdgeCheck>>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -274,6 +279,7 @@ impl Parts {
             authentication: Arc::new(authentication),
             memory: Arc::default(),
             trace,
+            edge_check: Arc::default(),
             stop,
             tasks,
         })
@@ -416,6 +422,7 @@ impl Parts {
             local: self.local.clone(),
             queue,
             dkim,
+            routing: Some(Arc::new(RoutingTools::new(&self.folder, mail_tables::Own::of(self)))),
         };
         let path = self.config.admin_socket(&self.folder);
         let socket = admin::socket::bind(&path).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sterna_account::edge_report::EdgeReport;
 use sterna_account::service::Accounts;
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, Mutation, Quota, Role};
@@ -143,6 +144,13 @@ impl Provision for Stores {
             return self.own.trace(query).await.map_err(|cause| ProvisionError::Refused { server, cause });
         }
         self.others.trace(server, &query).await.map_err(|error| call_error(server, &error))
+    }
+
+    async fn edge_report(&self, server: NodeId) -> Result<EdgeReport, ProvisionError> {
+        if server == self.node {
+            return self.own.edge_report().await.map_err(|cause| ProvisionError::Refused { server, cause });
+        }
+        self.others.edge_report(server).await.map_err(|error| call_error(server, &error))
     }
 
     async fn store(&self, account: AccountId, server: NodeId) -> Result<StoreReport, ProvisionError> {

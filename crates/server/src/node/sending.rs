@@ -14,6 +14,7 @@ use sterna_directory::model::Scope;
 use sterna_directory::{Directory, Reader, Request, StorageError, settings};
 use sterna_mailflow::auth::{DmarcMode, GateSettings, Sealing, Signers, Verifier};
 use sterna_mailflow::dsn::Dsn;
+use sterna_mailflow::guard::{Delays, Guard, GuardSettings, RateLimits};
 use sterna_mailflow::outbound::{Outbound, OutboundSettings};
 use sterna_mailflow::queue::{NextHop, Queue, Runner, RunnerSettings, Times};
 use sterna_mailflow::remote::{
@@ -26,6 +27,7 @@ use sterna_mailflow::{Carriers, Deliverer, Returned, Waiting};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::edge_check::EdgeCheck;
 use super::{Parts, reports, signing};
 
 /// Where a name server would be on this machine.
@@ -54,6 +56,8 @@ pub struct Sending {
     pub gate: watch::Receiver<GateSettings>,
     /// Who signs for which domain.
     pub signers: watch::Receiver<Signers>,
+    /// Who may bring mail, and how much.
+    pub guard: Arc<Guard>,
     /// The directory's recipients, and senders elsewhere behind addresses of ours.
     pub recipients: Arc<dyn Recipients>,
     /// What runs people's scripts.
@@ -71,6 +75,7 @@ struct Settings {
     remote: RemoteSettings,
     runner: RunnerSettings,
     gate: GateSettings,
+    guard: GuardSettings,
     sieve: SieveSettings,
     reports: ReportSettings,
 }
@@ -94,6 +99,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let (remote, remote_settings) = watch::channel(first.remote);
     let (runner, runner_settings) = watch::channel(first.runner);
     let (gate, gate_settings) = watch::channel(first.gate);
+    let (guard, guard_settings) = watch::channel(first.guard);
     let (sieve, sieve_settings) = watch::channel(first.sieve);
     let (reports, report_settings) = watch::channel(first.reports);
     let (directory, stop) = (parts.directory.clone(), parts.stop.clone());
@@ -102,6 +108,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
         remote.send_replace(settings.remote);
         runner.send_replace(settings.runner);
         gate.send_replace(settings.gate);
+        guard.send_replace(settings.guard);
         sieve.send_replace(settings.sieve);
         reports.send_replace(settings.reports);
     }));
@@ -131,9 +138,34 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let notifier = Arc::new(Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()));
     let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
     let runner = runner.with_trace(parts.trace());
+    let guard = Guard::new(guard_settings, dns.clone(), parts.clock.clone());
+    let guard = guard.with_trace(parts.trace()).with_verifier(Verifier::new(&dns));
+    let greylist = parts.folder.join("greylist.sqlite");
+    let guard = Arc::new(tokio::task::spawn_blocking(move || guard.with_greylist(&greylist)).await?);
+    let check = EdgeCheck {
+        directory: parts.directory.clone(),
+        queue: queue.clone(),
+        dns: dns.clone(),
+        guard: guard.clone(),
+        listen: parts.config.listen.clone(),
+    };
+    // Nobody has set it before: a node starts once.
+    let _ = parts.edge_check.set(check);
     parts.tasks.spawn(forget(parts));
     parts.tasks.spawn(runner.run(parts.stop.clone()));
-    Ok(Sending { queue, outbound, deliverer, dns, gate: gate_settings, signers, recipients, sieve, dane, reports })
+    Ok(Sending {
+        queue,
+        outbound,
+        deliverer,
+        dns,
+        gate: gate_settings,
+        guard,
+        signers,
+        recipients,
+        sieve,
+        dane,
+        reports,
+    })
 }
 
 /// The way to other servers, with what their domains say of TLS; and what validates DNS.
@@ -270,6 +302,7 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
     Ok(Settings {
         gate,
         reports,
+        guard: guard(reader, own_name.clone())?,
         outbound: OutboundSettings {
             own_name: own_name.clone(),
             relay,
@@ -302,6 +335,33 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
             has_domain_scripts: reader.has_domain_scripts()?,
             srs,
         },
+    })
+}
+
+/// Limits, block lists and greylisting.
+fn guard(reader: &Reader<'_>, own_name: String) -> Result<GuardSettings, StorageError> {
+    let number = |name| reader.number_setting(name);
+    let signed = |name| Ok::<_, StorageError>(i64::try_from(number(name)?).unwrap_or(i64::MAX));
+    let lists = words(reader.setting_for(None, settings::BLOCK_LISTS)?);
+    let greylist = match reader.setting_for(None, settings::GREYLIST)?.as_deref() {
+        Some("on") => Some(Delays {
+            delay_ms: signed(settings::GREYLIST_DELAY_SECONDS)?.saturating_mul(MS_PER_SECOND),
+            window_ms: signed(settings::GREYLIST_WINDOW_HOURS)?.saturating_mul(MS_PER_HOUR),
+        }),
+        _ => None,
+    };
+    Ok(GuardSettings {
+        rates: RateLimits {
+            client_messages: number(settings::CLIENT_MESSAGES)?,
+            client_recipients: number(settings::CLIENT_RECIPIENTS)?,
+            user_messages: number(settings::USER_MESSAGES)?,
+            user_recipients: number(settings::USER_RECIPIENTS)?,
+        },
+        block_lists: Arc::new(lists.iter().filter_map(|list| list.parse().ok()).collect()),
+        block_lists_score: signed(settings::BLOCK_LISTS_SCORE)?,
+        block_lists_mark: reader.setting_for(None, settings::BLOCK_LISTS_ACTION)?.as_deref() == Some("mark"),
+        greylist,
+        own_name,
     })
 }
 

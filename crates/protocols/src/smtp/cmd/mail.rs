@@ -9,6 +9,9 @@ use crate::smtp::content::too_big;
 use crate::smtp::session::{Flow, Next, Session};
 use crate::smtp::transaction::Transaction;
 
+/// The reply that ends a connection (RFC 5321 section 3.8).
+const CLOSING: u16 = 421;
+
 impl Session {
     /// Begins a transaction.
     pub(crate) async fn mail(&mut self, reverse_path: Option<Mailbox>, params: MailParams) -> Flow {
@@ -54,10 +57,12 @@ impl Session {
         self.transaction.is_some().then(|| Reply::new(503, (5, 5, 1), "There is a transaction already"))
     }
 
-    /// Answers with the reception's words; its cause goes to the log.
+    /// Answers with the reception's words; its cause goes to the log. With 421 the session ends.
     pub(crate) fn refusal(&mut self, refusal: &Refusal) -> Next {
         let reply = refusal_reply(refusal);
-        self.refuse_because(reply, refusal.cause.as_deref())
+        let closes = reply.code() == CLOSING;
+        let next = self.refuse_because(reply, refusal.cause.as_deref());
+        if closes { Next::Close } else { next }
     }
 }
 

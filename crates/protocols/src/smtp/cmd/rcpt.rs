@@ -32,7 +32,9 @@ impl Session {
             )));
         }
         let address = forward_path.to_string();
-        if let Err(refusal) = self.shared.reception.recipient(&self.sender(), &address).await {
+        let mail_from = transaction.reverse_path.clone();
+        let taken = self.shared.reception.recipient(&self.sender(), &mail_from, &address).await;
+        if let Err(refusal) = taken {
             let next = self.refusal(&refusal);
             self.counters.refused_recipients += u32::from(!refusal.is_temporary());
             let guessing = self.shared.config.service == Service::Mx && self.counters.refused_recipients > refused_max;

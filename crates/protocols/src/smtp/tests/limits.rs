@@ -25,6 +25,13 @@ async fn guessing_addresses_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_reception_can_end_the_connection() {
+    let server = Server::new(Service::Mx);
+    let begin = "S: 220\nC: EHLO c.test\nS+ 250\nC: MAIL FROM:<>\nS: 250\n";
+    server.dialog(&format!("{begin}C: RCPT TO:<flood@demo.test>\nS: 421 4.7.0 Too much mail\nE")).await;
+}
+
+#[tokio::test]
 async fn refusals_of_every_kind_come_to_an_end() {
     let begin = "S: 220\nC: LHLO c.test\nS+ 250\n";
     let mail = "C: MAIL FROM:<>\nS: 250\nC: RCPT TO:<ana@demo.test>\nS: 250\n";

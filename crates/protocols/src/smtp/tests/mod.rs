@@ -45,7 +45,8 @@ impl Taken {
     }
 }
 
-/// `unknown@` is refused at RCPT, `spoofed@` at MAIL, `down@` and `gone@` at delivery.
+/// `unknown@` is refused at RCPT, `flood@` ends the connection there, `spoofed@` at MAIL, `down@` and `gone@` at
+/// delivery.
 #[derive(Default)]
 pub struct FakeReception {
     pub taken: Mutex<Vec<Taken>>,
@@ -53,7 +54,10 @@ pub struct FakeReception {
 
 #[async_trait]
 impl Reception for FakeReception {
-    async fn recipient(&self, _: &Sender, address: &str) -> Result<(), Refusal> {
+    async fn recipient(&self, _: &Sender, _: &str, address: &str) -> Result<(), Refusal> {
+        if address.starts_with("flood") {
+            return Err(Refusal::new(421, (4, 7, 0), "Too much mail"));
+        }
         if address.starts_with("unknown") {
             return Err(Refusal::new(550, (5, 1, 1), "No such address here"));
         }
