@@ -106,6 +106,12 @@ static SYSTEM: LazyLock<Result<Arc<RootCertStore>, String>> = LazyLock::new(|| {
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
 
+/// The one of all connections whose certificates nobody looks at: it remembers their sessions.
+static OPPORTUNISTIC: LazyLock<Result<Arc<ClientConfig>, String>> = LazyLock::new(|| {
+    let verifier = Verifier { check: Check::None, is_strict: false, failed: Mutex::new(None) };
+    client_config(Arc::new(verifier)).map(Arc::new)
+});
+
 pub(super) fn provider() -> Arc<CryptoProvider> {
     PROVIDER.clone()
 }
@@ -136,10 +142,15 @@ pub async fn handshake(
         Demand::Set(_) => (Check::None, false),
         Demand::Dane(association) => (Check::Dane(association.clone()), true),
     };
+    let is_any_good = matches!(check, Check::None);
     let verifier = Arc::new(Verifier { check, is_strict, failed: Mutex::new(None) });
-    let config = client_config(verifier.clone()).map_err(internal)?;
+    let config = if is_any_good {
+        OPPORTUNISTIC.clone().map_err(internal)?
+    } else {
+        Arc::new(client_config(verifier.clone()).map_err(internal)?)
+    };
     let name = ServerName::try_from(host.to_owned()).map_err(|error| internal(format!("{host}: {error}")))?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, wire).await;
+    let stream = TlsConnector::from(config).connect(name, wire).await;
     let stream = stream.map_err(|error| TlsFailure::of_handshake(&error))?;
     let failure = verifier.failed.lock().take().map(|error| TlsFailure::of_certificate(&error));
     Ok(Encrypted { wire: Box::new(stream), failure })

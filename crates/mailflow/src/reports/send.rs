@@ -28,6 +28,9 @@ const DAYS_MAX: i64 = 3;
 /// Domains that are looked at in one go.
 const SUBJECTS_MAX: usize = 50_000;
 
+/// Questions without an answer after which DNS counts as away, until the next time.
+const UNANSWERED_MAX: usize = 20;
+
 /// How long it is remembered that a report was sent, in milliseconds.
 const SENT_RETENTION_MS: i64 = 2 * DAYS_MAX * DAY_SECONDS * 1000;
 
@@ -99,8 +102,12 @@ impl Sender {
     /// What is due, by the domain whose record says where it goes.
     async fn groups(&self, kind: Kind, today: i64) -> Groups {
         let mut groups = Groups::new();
-        let mut after: Option<Subject> = None;
+        let (mut after, mut unanswered): (Option<Subject>, usize) = (None, 0);
         for _ in 0..SUBJECTS_MAX {
+            if unanswered >= UNANSWERED_MAX {
+                tracing::info!("DNS does not say where reports go; they wait");
+                break;
+            }
             let (store, last) = (self.reports.store.clone(), after.take());
             let next = self.blocking(move || store.next(kind, today, last.as_ref())).await.flatten();
             let Some(subject) = next else { break };
@@ -117,7 +124,10 @@ impl Sender {
                     groups.entry((subject.day, name)).or_insert_with(|| (record, Vec::new())).1.push(subject);
                 }
                 Ok(None) => self.remove(vec![subject]).await,
-                Err(error) => tracing::debug!(domain = subject.domain, %error, "nobody knows where its reports go"),
+                Err(error) => {
+                    unanswered += 1;
+                    tracing::debug!(domain = subject.domain, %error, "nobody knows where its reports go");
+                }
             }
         }
         groups

@@ -14,8 +14,8 @@ use super::Parts;
 /// How often what was counted is written down.
 const FLUSH_EVERY: Duration = Duration::from_secs(60);
 
-/// After how many of these what is due is sent.
-const SEND_EVERY: u32 = 60;
+/// How often what is due is sent.
+const SEND_EVERY: Duration = Duration::from_secs(3600);
 
 /// Opens the file. One that is damaged is begun anew: a report is no reason for a node not to start.
 pub async fn open(parts: &Parts, settings: watch::Receiver<ReportSettings>) -> Option<Arc<Reports>> {
@@ -50,16 +50,36 @@ fn open_or_begin(
     })
 }
 
-/// Writes down and sends until the node stops.
+/// Writes down and sends until the node stops; the one does not wait for the other, which asks DNS and other servers.
 pub async fn keep_sent(sender: Sender, stop: CancellationToken) {
-    let mut rounds: u32 = 0;
-    while stop.run_until_cancelled(tokio::time::sleep(FLUSH_EVERY)).await.is_some() {
-        rounds = rounds.wrapping_add(1);
-        if rounds.is_multiple_of(SEND_EVERY) {
-            stop.run_until_cancelled(sender.send_due()).await;
-        } else {
+    let writing = async {
+        while stop.run_until_cancelled(tokio::time::sleep(FLUSH_EVERY)).await.is_some() {
             sender.reports.flush().await;
         }
-    }
+    };
+    let sending = async {
+        while stop.run_until_cancelled(tokio::time::sleep(SEND_EVERY)).await.is_some() {
+            stop.run_until_cancelled(sender.send_due()).await;
+        }
+    };
+    tokio::join!(writing, sending);
     sender.reports.flush().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use sterna_base::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn a_damaged_file_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reports.sqlite");
+        std::fs::write(&path, b"this is no database, and long enough to be seen to be none".repeat(100)).unwrap();
+        let open = || open_or_begin(&path, Arc::new(SystemClock), watch::channel(ReportSettings::default()).1);
+        open().unwrap();
+        assert!(std::fs::read(&path).unwrap().starts_with(b"SQLite format 3"));
+        open().unwrap();
+    }
 }
