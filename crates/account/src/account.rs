@@ -74,6 +74,14 @@ pub trait Account: Send + Sync {
     /// See [`crate::Read::changes`].
     async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, AccountError>;
 
+    /// See [`crate::Read::container_changes`].
+    async fn container_changes(
+        &self,
+        container: ContainerId,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Changes, AccountError>;
+
     /// See [`crate::Read::blob`].
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError>;
 

@@ -87,6 +87,7 @@ impl Answered {
                 internal_date: Some(*until),
                 flags: FlagSet::default(),
                 name: Some(name),
+                object_uid: None,
             };
             steps.push(Mutation::Put { container, item, expect });
         }
@@ -162,6 +163,7 @@ impl Trouble {
             internal_date: Some(self.since),
             flags: FlagSet::default(),
             name: Some(TROUBLE.to_owned()),
+            object_uid: None,
         };
         let step = Mutation::Put { container, item, expect: Expect::Any };
         account.commit(OperationId::random(), vec![step]).await.map(drop)

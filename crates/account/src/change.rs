@@ -25,6 +25,18 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whether it is an item of this container that has a name, or what is left of one. What was purged has lost its
+    /// name and is among them: somebody may have known it by one.
+    pub fn is_named_item_of(&self, container: ContainerId) -> bool {
+        match self {
+            Change::Item(item) => item.container == container && item.name.is_some(),
+            Change::Expunged(row) => {
+                row.container == container && row.retained.as_ref().is_none_or(|retained| retained.name.is_some())
+            }
+            Change::Container(_) | Change::ContainerDeleted { .. } => false,
+        }
+    }
+
     /// Where this row stands in the order of changes.
     pub fn cursor(&self) -> Cursor {
         match self {

@@ -158,6 +158,10 @@ pub struct NewItem {
     pub flags: FlagSet,
     /// The name, for items that have one.
     pub name: Option<String>,
+    /// What the content calls itself ([`crate::Item::object_uid`]), for those that do. Refused with
+    /// [`CommitError::ObjectUidTaken`] when another item of the container is called so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_uid: Option<String>,
 }
 
 /// Where an item's content is.
@@ -271,6 +275,12 @@ pub enum CommitError {
     /// A container of that name (and kind) exists there, or one above it would become its own parent.
     #[error("a container of that name exists")]
     NameTaken,
+    /// Another item of the container calls itself so ([`NewItem::object_uid`]).
+    #[error("another item has the same UID")]
+    ObjectUidTaken {
+        /// The other one's name; empty when it has none.
+        name: String,
+    },
     /// A name that is empty, too long, or has a control character or the hierarchy separator.
     #[error("the name is not allowed")]
     InvalidName,

@@ -36,11 +36,14 @@ pub enum ContainerKind {
     /// What automatic answers remember: items without content, called by a hash of what they are about. Their internal
     /// date is the time until which they are remembered.
     Answered = 11,
+    /// Locks that WebDAV clients hold (RFC 4918 section 6): one item for each, called by its token. Their internal date
+    /// is the time at which they end.
+    Locks = 12,
 }
 
 impl ContainerKind {
     /// Every kind.
-    pub const ALL: [ContainerKind; 11] = [
+    pub const ALL: [ContainerKind; 12] = [
         ContainerKind::Mail,
         ContainerKind::Calendar,
         ContainerKind::AddressBook,
@@ -52,6 +55,7 @@ impl ContainerKind {
         ContainerKind::Subscriptions,
         ContainerKind::Metadata,
         ContainerKind::Answered,
+        ContainerKind::Locks,
     ];
 
     /// What the [`ContainerKind::Metadata`] about this container is called; `None` is the account itself.

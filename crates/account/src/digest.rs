@@ -32,6 +32,10 @@ impl Digest {
         hasher.bytes(&item.blob.0).number(item.size);
         hasher.number(item.internal_date.0 as u64).number(item.saved_at.0 as u64);
         hasher.optional(item.name.as_deref());
+        // Only where there is one: digests from before there were any stay what they were.
+        if item.object_uid.is_some() {
+            hasher.optional(item.object_uid.as_deref());
+        }
         hasher.finish()
     }
 

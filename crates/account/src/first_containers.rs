@@ -22,3 +22,17 @@ pub fn mutations() -> Vec<Mutation> {
     })
     .collect()
 }
+
+/// The calendar, the task list, the address book and the root of the files of a new account; for accounts that are older
+/// than these, made when somebody first looks for them.
+pub fn groupware() -> Vec<Mutation> {
+    [
+        ("Calendar", ContainerKind::Calendar),
+        ("Tasks", ContainerKind::Tasks),
+        ("Contacts", ContainerKind::AddressBook),
+        ("files", ContainerKind::Files),
+    ]
+    .into_iter()
+    .map(|(name, kind)| Mutation::CreateContainer { parent: None, kind, name: name.to_owned(), special_use: None })
+    .collect()
+}

@@ -39,6 +39,10 @@ pub struct Item {
     pub saved_at: Timestamp,
     /// The name of a DAV resource, a subscription, a setting; unique in the container. `None` for messages.
     pub name: Option<String>,
+    /// What the content calls itself, for calendar objects and cards: their UID (RFC 5545 section 3.8.4.7, RFC 6350
+    /// section 6.7.6); unique in the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_uid: Option<String>,
     /// The summary stored with the content ([`sterna_formats`] gives its layout); filled when asked for by
     /// [`ItemParts::summary`] or [`ItemParts::summary_start`], and empty when the content has none.
     #[serde(default)]

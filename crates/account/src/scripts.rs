@@ -262,7 +262,7 @@ fn active_flag(active: bool) -> FlagSet {
 
 fn write(container: ContainerId, name: &str, content: Content, active: bool) -> Mutation {
     let (summary, internal_date, flags, name) = (None, None, active_flag(active), Some(name.to_owned()));
-    let item = NewItem { content, summary, internal_date, flags, name };
+    let item = NewItem { content, summary, internal_date, flags, name, object_uid: None };
     Mutation::Put { container, item, expect: Expect::Any }
 }
 

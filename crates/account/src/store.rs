@@ -161,6 +161,26 @@ pub trait Read: Send {
     /// What changed after the cursor, at most `limit` rows.
     fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError>;
 
+    /// The same of one container's named items alone, live and expunged: what collections that clients keep in step with
+    /// need. Its own row is not among them. Costs what is given, in a container of any size; an engine without an index
+    /// for it reads all changes.
+    fn container_changes(&self, container: ContainerId, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
+        let (mut rows, mut at) = (Vec::new(), after);
+        loop {
+            let page = self.changes(at, sterna_base::limits::PAGE_ITEMS_MAX)?;
+            rows.extend(page.rows.into_iter().filter(|row| row.is_named_item_of(container)));
+            let is_full = rows.len() > limit;
+            rows.truncate(limit);
+            match page.next {
+                Some(next) if !is_full => at = next,
+                _ => {
+                    let next = rows.last().filter(|_| is_full).map(crate::Change::cursor);
+                    return Ok(Changes { rows, head: page.head, next });
+                }
+            }
+        }
+    }
+
     /// Bytes of a blob: the range, cut to the blob's length and to [`sterna_base::limits::BLOB_CHUNK_BYTES`].
     /// Blobs of live items, of retained ones and staged ones can be read.
     fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError>;

@@ -14,7 +14,7 @@ fn message(text: &str) -> NewItem {
     let content = Content::Inline(Bytes::copy_from_slice(text.as_bytes()));
     let mut flags = FlagSet::default().with(SystemFlag::Flagged);
     flags.insert(Keyword::new("$Tern").unwrap());
-    NewItem { content, summary: None, internal_date: None, flags, name: None }
+    NewItem { content, summary: None, internal_date: None, flags, name: None, object_uid: None }
 }
 
 #[test]

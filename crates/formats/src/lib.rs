@@ -1,5 +1,9 @@
-//! Bytes to types and back: mail, SMTP, IMAP, POP3, SASL. No input or output happens here.
+//! Bytes to types and back: mail, calendars, cards, SMTP, IMAP, POP3, DAV, SASL. No input or output happens here.
 
+pub mod calendar;
+pub mod card;
+pub mod content_line;
+pub mod dav;
 pub mod dnsbl;
 pub mod imap;
 pub mod mail;

@@ -180,7 +180,7 @@ async fn once(task: &Task<'_>, contents: &mut Contents<'_>, plain: bool) -> Resu
         }
         filed.push((container, copy.form));
         let (content, summary) = contents.form(copy.form, &plan.forms).await?;
-        let item = NewItem { content, summary, internal_date: None, flags: copy.flags, name: None };
+        let item = NewItem { content, summary, internal_date: None, flags: copy.flags, name: None, object_uid: None };
         mutations.push(Mutation::Append { container, item });
     }
     let committed = account.commit(operation(task.transaction, task.account), mutations).await?;

@@ -2,6 +2,7 @@
 //! `sterna_account`, and name no engine and no directory.
 
 mod account_sessions;
+pub mod dav;
 mod failure;
 pub mod imap;
 mod io;

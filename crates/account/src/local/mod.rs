@@ -513,6 +513,15 @@ impl Account for LocalAccount {
         self.serve(move |read| read.changes(after, limit)).await
     }
 
+    async fn container_changes(
+        &self,
+        container: ContainerId,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Changes, AccountError> {
+        self.serve(move |read| read.container_changes(container, after, limit)).await
+    }
+
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         self.serve(move |read| read.blob(hash, range)).await
     }

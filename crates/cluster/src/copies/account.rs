@@ -87,6 +87,15 @@ impl Account for KeptAccount {
         self.local.changes(after, limit).await
     }
 
+    async fn container_changes(
+        &self,
+        container: ContainerId,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Changes, AccountError> {
+        self.local.container_changes(container, after, limit).await
+    }
+
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         self.local.blob(hash, range).await
     }

@@ -345,6 +345,15 @@ impl Account for PlacedAccount {
         held!(self, handle, handle.changes(after, limit))
     }
 
+    async fn container_changes(
+        &self,
+        container: ContainerId,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Changes, AccountError> {
+        held!(self, handle, handle.container_changes(container, after, limit))
+    }
+
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         held!(self, handle, handle.blob(hash, range.clone()))
     }

@@ -22,7 +22,7 @@ use super::watches::PeerWatches;
 use crate::limits::LOST_REPEATS_MAX;
 use crate::nodes::Placement;
 use crate::rpc::calls::{
-    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
+    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
     ItemsCall, Nothing, Page, SearchCall, path,
 };
 use crate::rpc::peer::{Call, Peer};
@@ -189,6 +189,16 @@ impl Account for RemoteAccount {
 
     async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, AccountError> {
         self.call(path::CHANGES, &ChangesCall { after, limit: limit as u64 }).await
+    }
+
+    async fn container_changes(
+        &self,
+        container: ContainerId,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Changes, AccountError> {
+        let call = ContainerChangesCall { container, after, limit: limit as u64 };
+        self.call(path::CONTAINER_CHANGES, &call).await
     }
 
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {

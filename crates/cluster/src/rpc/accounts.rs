@@ -13,7 +13,7 @@ use sterna_base::{AccountId, Epoch};
 
 use super::body::{next_piece, whole};
 use super::calls::{
-    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
+    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
     ItemsCall, Page, SearchCall, Staged, path,
 };
 use super::fault::FaultKind;
@@ -134,6 +134,11 @@ async fn answer(account: &LocalAccount, method: &str, body: &[u8]) -> Result<Byt
         path::CHANGES => {
             let call: ChangesCall = unpack(body)?;
             pack(&account.changes(call.after, cap(call.limit, PAGE_ITEMS_MAX)).await?)
+        }
+        path::CONTAINER_CHANGES => {
+            let call: ContainerChangesCall = unpack(body)?;
+            let limit = cap(call.limit, PAGE_ITEMS_MAX);
+            pack(&account.container_changes(call.container, call.after, limit).await?)
         }
         path::SEARCH => {
             let call: SearchCall = unpack(body)?;

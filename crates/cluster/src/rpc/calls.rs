@@ -18,6 +18,7 @@ pub mod path {
     pub const ITEM_NAMED: &str = "item-named";
     pub const EXPUNGED: &str = "expunged";
     pub const CHANGES: &str = "changes";
+    pub const CONTAINER_CHANGES: &str = "container-changes";
     pub const BLOB: &str = "blob";
     pub const SEARCH: &str = "search";
     pub const RELEVANCY: &str = "relevancy";
@@ -97,6 +98,17 @@ pub struct ExpungedCall {
 /// [`path::CHANGES`]
 #[derive(Serialize, Deserialize)]
 pub struct ChangesCall {
+    /// After what.
+    pub after: Cursor,
+    /// At most so many; the answering node has a limit of its own.
+    pub limit: u64,
+}
+
+/// [`path::CONTAINER_CHANGES`]
+#[derive(Serialize, Deserialize)]
+pub struct ContainerChangesCall {
+    /// Of which container.
+    pub container: ContainerId,
     /// After what.
     pub after: Cursor,
     /// At most so many; the answering node has a limit of its own.

@@ -13,7 +13,7 @@ use crate::support::*;
 pub fn message(text: &str) -> NewItem {
     let content = Content::Inline(Bytes::copy_from_slice(text.as_bytes()));
     let summary = Some(Bytes::copy_from_slice(&text.as_bytes()[..text.len().min(8)]));
-    NewItem { content, summary, internal_date: None, flags: FlagSet::default(), name: None }
+    NewItem { content, summary, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None }
 }
 
 pub fn append(text: &str) -> Vec<Mutation> {

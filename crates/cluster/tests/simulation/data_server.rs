@@ -102,7 +102,7 @@ impl World {
             writer.write(&long_content()).unwrap();
             let (hash, _) = writer.finish().unwrap();
             let (content, flags) = (Content::Stored(hash), FlagSet::default());
-            let item = NewItem { content, summary: None, internal_date: None, flags, name: None };
+            let item = NewItem { content, summary: None, internal_date: None, flags, name: None, object_uid: None };
             mutations.push(Mutation::Append { container: ContainerId(1), item });
         }
         let operation = sterna_base::OperationId(self.rng.bytes16());

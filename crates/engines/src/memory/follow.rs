@@ -219,6 +219,12 @@ impl Copy {
         if let Some(holder) = holder.and_then(|holder| self.state.items.get_mut(&holder)) {
             holder.name = None;
         }
+        let calls_itself_so = |other: &&mut Item| {
+            other.container == id && item.object_uid.is_some() && other.object_uid == item.object_uid
+        };
+        for holder in self.state.items.values_mut().filter(calls_itself_so) {
+            holder.object_uid = None;
+        }
         self.state.expunged.remove(&place);
         self.state.items.insert(place, item.clone());
         self.reach(id, item.modseq, item.uid);

@@ -13,6 +13,7 @@ impl Transaction {
     pub fn append(&mut self, id: ContainerId, new: &NewItem) -> Result<Outcome, CommitError> {
         self.container(id)?;
         self.check_name(id, new.name.as_deref())?;
+        self.check_object_uid(id, new.object_uid.as_deref(), None)?;
         let (blob, size) = self.state.take_in(new)?;
         self.check_quota(size, 1)?;
         let item = Item {
@@ -25,6 +26,7 @@ impl Transaction {
             internal_date: new.internal_date.unwrap_or(self.now),
             saved_at: self.now,
             name: new.name.clone(),
+            object_uid: new.object_uid.clone(),
             summary: None,
             body: None,
         };
@@ -45,11 +47,13 @@ impl Transaction {
             return Err(CommitError::Unexpected);
         }
         let Some(old) = found else { return self.append(id, new) };
+        self.check_object_uid(id, new.object_uid.as_deref(), Some(old.uid))?;
         let (blob, size) = self.state.take_in(new)?;
         self.check_quota(size.saturating_sub(old.size), 0)?;
         let (uid, flags) = (old.uid, self.flag_bits(id, &new.flags)?);
         let internal_date = new.internal_date.unwrap_or(self.now);
-        let item = Item { modseq: self.modseq, flags, blob, size, internal_date, ..old };
+        let object_uid = new.object_uid.clone();
+        let item = Item { modseq: self.modseq, flags, blob, size, internal_date, object_uid, ..old };
         self.state.items.insert((id, uid), item);
         Ok(Outcome::Appended { uid_validity: self.touch(id)?.uid_validity, uid })
     }
@@ -80,6 +84,7 @@ impl Transaction {
                 self.check_quota(item.size, 1)?;
             }
             self.check_name(to, item.name.as_deref())?;
+            self.check_object_uid(to, item.object_uid.as_deref(), None)?;
             let keywords: Vec<Keyword> = item.flags.keyword_bits().filter_map(|bit| source.get(bit).cloned()).collect();
             let flags = self.flag_bits(to, &FlagSet { system: item.flags.system, keywords })?;
             let (old, modseq, saved_at) = (item.uid, self.modseq, self.now);
@@ -174,6 +179,16 @@ impl Transaction {
     fn check_name(&self, id: ContainerId, name: Option<&str>) -> Result<(), CommitError> {
         let is_taken = name.is_some_and(|name| self.state.named(id, name).is_some());
         if is_taken { Err(CommitError::NameTaken) } else { Ok(()) }
+    }
+
+    fn check_object_uid(&self, id: ContainerId, object_uid: Option<&str>, own: Option<Uid>) -> Result<(), CommitError> {
+        let is_other = |item: &&Item| {
+            object_uid.is_some() && item.object_uid.as_deref() == object_uid && Some(item.uid) != own
+        };
+        match self.state.items_of(id).find(is_other) {
+            Some(other) => Err(CommitError::ObjectUidTaken { name: other.name.clone().unwrap_or_default() }),
+            None => Ok(()),
+        }
     }
 
     /// Whether so much more may come in; what takes nothing more is allowed even above the limit.

@@ -89,6 +89,17 @@ impl Read for Reader {
         Ok(self.state.lock().changes(after, limit))
     }
 
+    fn container_changes(&self, id: ContainerId, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
+        let state = self.state.lock();
+        state.must_live(id)?;
+        let Changes { mut rows, head, .. } = state.changes(after, usize::MAX);
+        rows.retain(|row| row.is_named_item_of(id));
+        let is_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| is_more).map(Change::cursor);
+        Ok(Changes { rows, head, next })
+    }
+
     fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError> {
         let bytes = self.state.lock().bytes_of(hash).ok_or(StoreError::NoSuchBlob(hash))?;
         let length = bytes.len() as u64;

@@ -233,6 +233,9 @@ impl Read for MemoryStore {
     fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
         self.reader.changes(after, limit)
     }
+    fn container_changes(&self, id: ContainerId, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
+        self.reader.container_changes(id, after, limit)
+    }
     fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.reader.blob(hash, range)
     }

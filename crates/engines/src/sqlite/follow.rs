@@ -299,6 +299,9 @@ impl<'a> Copy<'a> {
         if let Some(name) = &item.name {
             self.free_name(item.container, name)?;
         }
+        if let Some(object_uid) = &item.object_uid {
+            self.free_object_uid(item.container, object_uid)?;
+        }
         self.transaction.insert_row(item, blob)?;
         let quota = &mut self.transaction.head.quota;
         quota.bytes_used += item.size;
@@ -420,6 +423,20 @@ impl<'a> Copy<'a> {
             let container = self.transaction.copied_container_mut(id)?;
             container.digest.remove(Digest::of_item(&item));
             container.digest.add(Digest::of_item(&Item { name: None, ..item }));
+        }
+        Ok(())
+    }
+
+    /// The same for what items call themselves.
+    fn free_object_uid(&mut self, id: ContainerId, object_uid: &str) -> Result<(), FollowError> {
+        let condition = "i.account = ?1 AND i.container = ?2 AND i.object_uid = ?3";
+        let values = params![self.transaction.id(), sql(id.0), object_uid];
+        for (item, _) in self.transaction.item_rows(condition, values)? {
+            let statement = "UPDATE item SET object_uid = NULL WHERE account = ?1 AND container = ?2 AND uid = ?3";
+            self.transaction.reader.execute(statement, params![self.transaction.id(), sql(id.0), item.uid.0])?;
+            let container = self.transaction.copied_container_mut(id)?;
+            container.digest.remove(Digest::of_item(&item));
+            container.digest.add(Digest::of_item(&Item { object_uid: None, ..item }));
         }
         Ok(())
     }

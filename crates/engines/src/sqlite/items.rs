@@ -23,6 +23,7 @@ impl Transaction<'_> {
         {
             return Err(CommitError::NameTaken);
         }
+        self.check_object_uid(id, new.object_uid.as_deref(), None)?;
         let (blob, hash, size) = self.content(new)?;
         self.check_quota(size, 1)?;
         let flags = self.flag_bits(id, &new.flags)?;
@@ -36,6 +37,7 @@ impl Transaction<'_> {
             internal_date: new.internal_date.unwrap_or(self.now),
             saved_at: self.now,
             name: new.name.clone(),
+            object_uid: new.object_uid.clone(),
             summary: None,
             body: None,
         };
@@ -56,17 +58,21 @@ impl Transaction<'_> {
             _ => {}
         }
         let Some((old, old_blob)) = found else { return self.append(id, new) };
+        self.check_object_uid(id, new.object_uid.as_deref(), Some(old.uid))?;
         let (blob, hash, size) = self.content(new)?;
         self.check_quota(size.saturating_sub(old.size), 0)?;
         let flags = self.flag_bits(id, &new.flags)?;
         let mut item = Item { modseq: self.modseq, flags, blob: hash, size, ..old.clone() };
         item.internal_date = new.internal_date.unwrap_or(self.now);
+        item.object_uid.clone_from(&new.object_uid);
         self.recount(&old, Some(&item))?;
         let (low, high) = keyword_columns(flags);
         let statement = "UPDATE item SET modseq = ?4, flags = ?5, keywords_low = ?6, keywords_high = ?7, blob = ?8, \
-             size = ?9, internal_date = ?10 WHERE account = ?1 AND container = ?2 AND uid = ?3";
-        let (modseq, date) = (sql(self.modseq.0), item.internal_date.0);
-        let values = params![self.id(), sql(id.0), item.uid.0, modseq, flags.system, low, high, blob, sql(size), date];
+             size = ?9, internal_date = ?10, object_uid = ?11 WHERE account = ?1 AND container = ?2 AND uid = ?3";
+        let (modseq, date, object_uid) = (sql(self.modseq.0), item.internal_date.0, item.object_uid.as_deref());
+        let (account, container, uid, size) = (self.id(), sql(id.0), item.uid.0, sql(size));
+        let values =
+            params![account, container, uid, modseq, flags.system, low, high, blob, size, date, object_uid];
         self.reader.execute(statement, values)?;
         self.refer(blob, 1)?;
         self.refer(old_blob, -1)?;
@@ -108,6 +114,7 @@ impl Transaction<'_> {
                 if item.name.is_some() && !this.named(to, item.name.as_deref().unwrap_or_default())?.is_empty() {
                     return Err(CommitError::NameTaken);
                 }
+                this.check_object_uid(to, item.object_uid.as_deref(), None)?;
                 let keywords = item.flags.keyword_bits().filter_map(|bit| source.get(bit).cloned()).collect();
                 let flags = this.flag_bits(to, &FlagSet { system: item.flags.system, keywords })?;
                 let old = item.uid;
@@ -216,6 +223,17 @@ impl Transaction<'_> {
         self.item_rows(condition, params![self.id(), sql(id.0), name])
     }
 
+    /// Whether no other item than this one calls itself so.
+    fn check_object_uid(&self, id: ContainerId, object_uid: Option<&str>, own: Option<Uid>) -> Result<(), CommitError> {
+        let Some(object_uid) = object_uid else { return Ok(()) };
+        let condition = "i.account = ?1 AND i.container = ?2 AND i.object_uid = ?3";
+        let found = self.item_rows(condition, params![self.id(), sql(id.0), object_uid])?;
+        match found.into_iter().find(|(item, _)| Some(item.uid) != own) {
+            Some((other, _)) => Err(CommitError::ObjectUidTaken { name: other.name.unwrap_or_default() }),
+            None => Ok(()),
+        }
+    }
+
     /// Writes an item under the next UID of its container.
     fn insert(&mut self, mut item: Item, blob: i64) -> Result<Uid, CommitError> {
         let uid = self.container(item.container)?.uid_next;
@@ -234,7 +252,8 @@ impl Transaction<'_> {
     pub fn insert_row(&self, item: &Item, blob: i64) -> Result<(), CommitError> {
         let (low, high) = keyword_columns(item.flags);
         let statement = "INSERT INTO item (account, container, uid, modseq, flags, keywords_low, keywords_high, blob, \
-             size, internal_date, saved_at, name) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+             size, internal_date, saved_at, name, object_uid) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         let values = params![
             self.id(),
             sql(item.container.0),
@@ -248,6 +267,7 @@ impl Transaction<'_> {
             item.internal_date.0,
             item.saved_at.0,
             item.name,
+            item.object_uid,
         ];
         self.reader.execute(statement, values)?;
         Ok(())

@@ -127,6 +127,39 @@ impl Reader {
         Ok(item)
     }
 
+    /// See [`Read::container_changes`]; inside a transaction.
+    fn container_changes_now(&self, id: ContainerId, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
+        self.must_live(id)?;
+        let head = self.head()?.modseq;
+        let one_more = sql_limit(limit).saturating_add(1);
+        // A cursor in another container stands before or after all rows of this one with its modseq.
+        let uid = match after.container.cmp(&id) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Equal => i64::from(after.uid.0),
+            std::cmp::Ordering::Greater => i64::from(u32::MAX),
+        };
+        let at = params![self.id(), sql(id.0), sql_bound(after.modseq.0), uid, one_more];
+        let items = format!(
+            "SELECT {} FROM item i JOIN blob b ON b.account = i.account AND b.blob = i.blob WHERE i.account = ?1 \
+             AND i.container = ?2 AND i.name IS NOT NULL AND (i.modseq, i.uid) > (?3, ?4) \
+             ORDER BY i.modseq, i.uid LIMIT ?5",
+            rows::ITEM
+        );
+        let mut found = self.list(&items, at, |row| rows::item(row).map(|(item, _)| Change::Item(item)))?;
+        let expunged = format!(
+            "SELECT {} FROM expunged e LEFT JOIN blob b ON b.account = e.account AND b.blob = e.blob \
+             WHERE e.account = ?1 AND e.container = ?2 AND (e.modseq, e.uid) > (?3, ?4) \
+             AND (e.name IS NOT NULL OR e.blob IS NULL) ORDER BY e.modseq, e.uid LIMIT ?5",
+            rows::EXPUNGED
+        );
+        found.extend(self.list(&expunged, at, |row| rows::expunged(row).map(Change::Expunged))?);
+        found.sort_unstable_by_key(Change::cursor);
+        let is_more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| is_more).map(Change::cursor);
+        Ok(Changes { rows: found, head, next })
+    }
+
     /// See [`Read::changes`]; inside a transaction.
     pub fn changes_now(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
         let head = self.head()?.modseq;
@@ -304,6 +337,10 @@ impl Read for Reader {
     fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
         // In one state, as there are four tables.
         self.snapshot(|| self.changes_now(after, limit))
+    }
+
+    fn container_changes(&self, container: ContainerId, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
+        self.snapshot(|| self.container_changes_now(container, after, limit))
     }
 
     fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, StoreError> {

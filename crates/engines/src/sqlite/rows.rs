@@ -19,10 +19,10 @@ pub const ITEM_FLAGS: &str = "uid, modseq, flags, keywords_low, keywords_high";
 
 /// Columns of [`item`]; `i` is the item, `b` its blob.
 pub const ITEM: &str = "i.container, i.uid, i.modseq, i.flags, i.keywords_low, i.keywords_high, i.size, \
-     i.internal_date, i.saved_at, i.name, i.blob, b.hash";
+     i.internal_date, i.saved_at, i.name, i.blob, b.hash, i.object_uid";
 
 /// How many they are.
-pub const ITEM_COLUMNS: usize = 12;
+pub const ITEM_COLUMNS: usize = 13;
 
 /// Columns of [`expunged`]; `e` is the tombstone, `b` the blob that is retained.
 pub const EXPUNGED: &str = "e.container, e.uid, e.modseq, e.expunged_at, e.size, e.flags, e.keywords_low, \
@@ -167,6 +167,7 @@ pub fn item(row: &Row<'_>) -> Result<(Item, i64)> {
         internal_date: Timestamp(row.get(7)?),
         saved_at: Timestamp(row.get(8)?),
         name: row.get(9)?,
+        object_uid: row.get(12)?,
         summary: None,
         body: None,
     };

@@ -18,11 +18,11 @@ use sterna_account::StoreError;
 use super::error::store_error;
 
 /// The format that this version writes.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// One step for each format: what turns a file of the format before into this one. The first makes an empty file into
 /// format 1.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, FORMAT_5];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, FORMAT_5, FORMAT_6];
 
 const FORMAT_1: &str = "
 CREATE TABLE account (
@@ -199,6 +199,15 @@ CREATE TABLE blob_data_numbered (
 INSERT INTO blob_data_numbered (account, blob, data) SELECT account, blob, data FROM blob_data ORDER BY blob;
 DROP TABLE blob_data;
 ALTER TABLE blob_data_numbered RENAME TO blob_data;
+";
+
+/// What calendar objects and cards call themselves; and what changed in one container, for collections that clients keep
+/// in step with: mail has no names, and its deliveries keep none of these.
+const FORMAT_6: &str = "
+ALTER TABLE item ADD COLUMN object_uid TEXT;
+CREATE UNIQUE INDEX item_object_uid ON item (account, container, object_uid) WHERE object_uid IS NOT NULL;
+CREATE INDEX item_named_modseq ON item (account, container, modseq, uid) WHERE name IS NOT NULL;
+CREATE INDEX expunged_container_modseq ON expunged (account, container, modseq, uid);
 ";
 
 /// Brings a file to [`FORMAT`], each step in a transaction of its own together with its number.

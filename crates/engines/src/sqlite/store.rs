@@ -446,6 +446,9 @@ impl Read for SqliteStore {
     fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
         self.reader.changes(after, limit)
     }
+    fn container_changes(&self, id: ContainerId, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
+        self.reader.container_changes(id, after, limit)
+    }
     fn blob(&self, hash: BlobHash, range: std::ops::Range<u64>) -> Result<bytes::Bytes, StoreError> {
         self.reader.blob(hash, range)
     }

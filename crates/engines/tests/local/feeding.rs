@@ -42,7 +42,7 @@ impl Node {
         let append = |text: String| {
             let content = Content::Inline(Bytes::from(format!("Subject: fed\r\n\r\n{text}\r\n")));
             let flags = FlagSet::default();
-            let item = NewItem { content, summary: None, internal_date: None, flags, name: None };
+            let item = NewItem { content, summary: None, internal_date: None, flags, name: None, object_uid: None };
             Mutation::Append { container: INBOX, item }
         };
         self.account.commit(OperationId::random(), texts.map(append).collect()).await.unwrap();

@@ -149,6 +149,14 @@ impl Account for FlakyAccount {
         self.read()?.changes(after, limit).await
     }
 
+    async fn container_changes(
+        &self,
+        container: ContainerId,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Changes, AccountError> {
+        self.read()?.container_changes(container, after, limit).await
+    }
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         self.read()?.blob(hash, range).await
     }

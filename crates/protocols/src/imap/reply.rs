@@ -107,7 +107,11 @@ fn refusal_reply(refusal: &CommitError) -> Reply {
         CommitError::HasChildren => Reply::no("The mailbox has mailboxes inside it").code("HASCHILDREN"),
         CommitError::Limit(what) => Reply::no(format!("Limit reached: {what}")).code("LIMIT"),
         CommitError::OverQuota => Reply::no("The account is over its quota").code("OVERQUOTA"),
-        CommitError::NotEqual | CommitError::NoSuchBlob(_) | CommitError::Unexpected | CommitError::Invalid(_) => {
+        CommitError::NotEqual
+        | CommitError::NoSuchBlob(_)
+        | CommitError::Unexpected
+        | CommitError::ObjectUidTaken { .. }
+        | CommitError::Invalid(_) => {
             Reply::no("The server could not do that").code("SERVERBUG")
         }
         CommitError::Store(_) => Reply::no("Your mail can't be written at the moment").code("UNAVAILABLE"),

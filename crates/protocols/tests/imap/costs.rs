@@ -102,6 +102,14 @@ impl Account for Counted {
         self.rows(changes.as_ref().map_or(0, |changes| changes.rows.len()));
         changes
     }
+    async fn container_changes(
+        &self,
+        container: ContainerId,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Changes, AccountError> {
+        self.account.container_changes(container, after, limit).await
+    }
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         self.rows(1);
         self.account.blob(hash, range).await
@@ -158,7 +166,7 @@ fn fill(folder: &std::path::Path, count: u64) {
     let append = |_| {
         // One body for all: what is counted here are rows.
         let content = Content::Inline(Bytes::from_static(b"Subject: tern\r\n\r\nA tern.\r\n"));
-        let item = NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None };
+        let item = NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
         Mutation::Append { container: INBOX, item }
     };
     const BATCH: u64 = 1000;

@@ -89,6 +89,14 @@ impl Account for Failing {
         self.news.lock().unwrap().clone().map_or(Ok(()), Err)?;
         self.account.changes(after, limit).await
     }
+    async fn container_changes(
+        &self,
+        container: ContainerId,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Changes, AccountError> {
+        self.account.container_changes(container, after, limit).await
+    }
     async fn blob(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, AccountError> {
         if range.start >= self.broken_from {
             return Err(AccountError::Unavailable("the rest is elsewhere".into()));

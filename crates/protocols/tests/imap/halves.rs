@@ -108,6 +108,14 @@ impl Account for Shaky {
     async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, AccountError> {
         self.up()?.changes(after, limit).await
     }
+    async fn container_changes(
+        &self,
+        container: ContainerId,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Changes, AccountError> {
+        self.up()?.container_changes(container, after, limit).await
+    }
     async fn blob(&self, hash: BlobHash, range: std::ops::Range<u64>) -> Result<Bytes, AccountError> {
         self.up()?.blob(hash, range).await
     }

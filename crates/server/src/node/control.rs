@@ -148,7 +148,8 @@ impl NodeControl for Control {
         let made = async {
             let handle = local.get(account).await?;
             if handle.containers().await?.is_empty() {
-                handle.commit(OperationId::random(), first_containers::mutations()).await?;
+                let first = [first_containers::mutations(), first_containers::groupware()].concat();
+                handle.commit(OperationId::random(), first).await?;
             }
             Ok::<(), AccountError>(())
         };

@@ -11,7 +11,7 @@ const ACCOUNT: AccountId = AccountId(7);
 
 fn item(tag: u8) -> NewItem {
     let content = Content::Inline(Bytes::from(vec![tag; 500]));
-    NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None }
+    NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None }
 }
 
 fn append(store: &mut dyn Store, tag: u8) {

@@ -95,7 +95,7 @@ async fn append(
         let flags = rights::allowed(&named(item.flags, &container.keywords), target.rights);
         let (summary, internal_date) = (item.summary.clone(), Some(item.internal_date));
         let content = content(source, item, target.account.as_ref()).await?;
-        let item = NewItem { content, summary, internal_date, flags, name: None };
+        let item = NewItem { content, summary, internal_date, flags, name: None, object_uid: None };
         steps.push(Mutation::Append { container: target.container, item });
     }
     let account = target.account.as_ref();

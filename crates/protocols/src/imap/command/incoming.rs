@@ -69,7 +69,7 @@ impl Incoming {
         // Flags that the user may not set are left out; the message is taken (RFC 4314 section 4).
         let flags = rights::allowed(&flag_set(&flags)?, self.target.rights);
         let content = Content::Inline(Bytes::new());
-        let item = NewItem { content, summary: None, internal_date: options.date, flags, name: None };
+        let item = NewItem { content, summary: None, internal_date: options.date, flags, name: None, object_uid: None };
         let (scanner, sink) = (Scanner::new(), Sink::Memory(BytesMut::new()));
         self.open = Some(Open { item, scanner, size: 0, catenate: options.catenate, sink });
         Ok(())

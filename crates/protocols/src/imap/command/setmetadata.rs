@@ -56,7 +56,7 @@ pub async fn run(session: &mut Session, mailbox: &str, entries: Vec<(String, Opt
             Some(value) => {
                 let (content, name) = (Content::Inline(Bytes::from(value)), Some(name));
                 let (summary, internal_date, flags) = (None, None, FlagSet::default());
-                let item = NewItem { content, summary, internal_date, flags, name };
+                let item = NewItem { content, summary, internal_date, flags, name, object_uid: None };
                 Mutation::Put { container, item, expect: Expect::Any }
             }
         }

@@ -32,7 +32,7 @@ pub async fn run(session: &mut Session, mailbox: &str, subscribe: bool) -> Outco
             };
             let content = Content::Inline(Bytes::new());
             let (summary, internal_date, flags, name) = (None, None, FlagSet::default(), Some(name));
-            let item = NewItem { content, summary, internal_date, flags, name };
+            let item = NewItem { content, summary, internal_date, flags, name, object_uid: None };
             Mutation::Put { container, item, expect: Expect::Any }
         }
         (false, Some(container)) => Mutation::Remove { container, name },

@@ -1,0 +1,156 @@
+//! Who asks, and whose homes they may look into.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{Method, Uri};
+use hyper::HeaderMap;
+use hyper::body::Incoming;
+use sterna_account::service::Login;
+use sterna_account::shares::{SharesError, Who};
+use sterna_account::{Account, Container, Rights};
+use sterna_base::{AccountId, Timestamp};
+use sterna_formats::dav::headers::{Depth, Prefer};
+use tokio::sync::OnceCell;
+
+use super::Shared;
+use super::answer::Problem;
+
+/// What a method works with besides the body.
+pub struct Context {
+    pub(super) shared: Arc<Shared>,
+    pub login: Login,
+    pub method: Method,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    who: OnceCell<Arc<Who>>,
+}
+
+/// A request: its context, and its body that is still to come.
+pub struct Request {
+    pub context: Arc<Context>,
+    pub body: Incoming,
+}
+
+/// Somebody's account, as the user sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Home {
+    /// The owner's main address: in every path.
+    pub address: String,
+    pub account: Arc<dyn Account>,
+    /// `None` for the user's own.
+    who: Option<Arc<Who>>,
+}
+
+impl Home {
+    /// Whether it is the user's own.
+    pub fn is_own(&self) -> bool {
+        self.who.is_none()
+    }
+
+    /// What the user may do with a container.
+    pub fn rights(&self, container: &Container) -> Rights {
+        let rights = |who: &Arc<Who>| container.acl.rights(|identifier| who.is(identifier));
+        self.who.as_ref().map_or(Rights::ALL, rights)
+    }
+}
+
+impl Context {
+    pub(super) fn new(shared: Arc<Shared>, login: Login, method: Method, uri: Uri, headers: HeaderMap) -> Self {
+        Context { shared, login, method, uri, headers, who: OnceCell::new() }
+    }
+
+    /// A header as text, if it is one.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The `Depth` header.
+    ///
+    /// # Errors
+    /// `400` when it is none.
+    pub fn depth(&self, default: Depth) -> Result<Depth, Problem> {
+        match self.header("depth") {
+            None => Ok(default),
+            Some(text) => Depth::parse(text).ok_or_else(|| Problem::bad_request("Depth is 0, 1 or infinity")),
+        }
+    }
+
+    /// The `Prefer` header.
+    pub fn prefer(&self) -> Prefer {
+        Prefer::parse(self.header("prefer"), self.header("brief"))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// The account behind the first part of a path in a space.
+    ///
+    /// # Errors
+    /// `404` when nobody is called so.
+    pub async fn home(&self, address: &str) -> Result<Home, Problem> {
+        if address.eq_ignore_ascii_case(&self.login.address) {
+            let account = self.shared.accounts.open(self.login.account).await?;
+            return Ok(Home { address: self.login.address.clone(), account, who: None });
+        }
+        let shares = &self.shared.shares;
+        let entry = shares.entry(address).await.map_err(no_directory)?.ok_or_else(Problem::not_found)?;
+        let names = shares.addresses(vec![entry]).await.map_err(no_directory)?;
+        let address = names.get(&entry).cloned().ok_or_else(Problem::not_found)?;
+        let account = self.shared.accounts.open(entry).await?;
+        let who = if entry == self.login.account { None } else { Some(self.who().await?) };
+        Ok(Home { address, account, who })
+    }
+
+    /// The user's own.
+    ///
+    /// # Errors
+    /// When the account can't be had.
+    pub async fn own_home(&self) -> Result<Home, Problem> {
+        self.home(&self.login.address).await
+    }
+
+    /// The user and the user's groups.
+    async fn who(&self) -> Result<Arc<Who>, Problem> {
+        let ask = async {
+            let sharing = self.shared.shares.sharing(self.login.account).await.map_err(no_directory)?;
+            Ok::<_, Problem>(Arc::new(Who { account: self.login.account, groups: sharing.groups }))
+        };
+        self.who.get_or_try_init(|| ask).await.cloned()
+    }
+
+    /// The main addresses of these.
+    ///
+    /// # Errors
+    /// When the directory has no answer.
+    pub async fn addresses(
+        &self,
+        ids: Vec<AccountId>,
+    ) -> Result<std::collections::HashMap<AccountId, String>, Problem> {
+        self.shared.shares.addresses(ids).await.map_err(no_directory)
+    }
+}
+
+fn no_directory(error: SharesError) -> Problem {
+    tracing::warn!(%error, "the directory has no answer for a DAV request");
+    Problem::unavailable(5)
+}
+
+pub(super) async fn peer_login(
+    shared: &Shared,
+    login: &str,
+    password: &sterna_base::Secret,
+    peer: IpAddr,
+) -> Result<Login, Problem> {
+    use sterna_account::service::{LoginAttempt, LoginError};
+    let attempt = LoginAttempt { login, password, protocol: "dav", peer };
+    shared.authenticator.authenticate(attempt).await.map_err(|error| match error {
+        LoginError::Invalid => Problem::unauthorized(),
+        LoginError::TooMany { wait_ms } => Problem::unavailable(wait_ms.div_ceil(1000).max(1)),
+        LoginError::Unavailable(cause) => {
+            tracing::warn!(%peer, login, cause, "a DAV log-in could not be checked");
+            Problem::unavailable(5)
+        }
+    })
+}

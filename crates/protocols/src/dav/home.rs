@@ -1,0 +1,71 @@
+//! What is in a home: the collections of a space. The first ones are made with the account, or here for accounts that
+//! are older than that.
+
+use sterna_account::{AccountError, CommitError, Container, ContainerKind, Mutation};
+use sterna_base::OperationId;
+
+use super::answer::Problem;
+use super::context::Home;
+use super::paths::Space;
+use super::resource::{Collection, seen};
+
+/// The root of all files; its name is not seen.
+pub const FILES: &str = "files";
+
+/// The collections of a space that the user may see, by name. The user's own home is never empty.
+///
+/// # Errors
+/// When the account can't be asked.
+pub async fn collections(home: &Home, space: Space) -> Result<Vec<Collection>, Problem> {
+    let mut containers = containers(home, space).await?;
+    if containers.is_empty() && home.is_own() {
+        make_first(home, space).await?;
+        containers = self::containers(home, space).await?;
+    }
+    let see = |container: Container| seen(home, space, vec![container.name.clone()], container);
+    let mut collections: Vec<Collection> = containers.into_iter().filter_map(see).collect();
+    collections.sort_by(|one, other| one.path.cmp(&other.path));
+    // Two kinds may have one name; a path means the first of them.
+    collections.dedup_by(|one, other| one.path == other.path);
+    Ok(collections)
+}
+
+async fn containers(home: &Home, space: Space) -> Result<Vec<Container>, Problem> {
+    let all = home.account.containers().await?;
+    let is_in = |container: &Container| container.parent.is_none() && space.kinds().contains(&container.kind);
+    let mut found: Vec<Container> = all.into_iter().filter(is_in).collect();
+    found.sort_by_key(|container| space.kinds().iter().position(|kind| *kind == container.kind));
+    Ok(found)
+}
+
+/// The root of somebody's files, if there is one; the user's own is made.
+///
+/// # Errors
+/// When the account can't be asked.
+pub async fn files_root(home: &Home) -> Result<Option<Container>, Problem> {
+    let path = [FILES.to_owned()];
+    let find = || home.account.containers_on_path(ContainerKind::Files, &path);
+    if let Some(root) = find().await?.pop() {
+        return Ok(Some(root));
+    }
+    if !home.is_own() {
+        return Ok(None);
+    }
+    make_first(home, Space::Files).await?;
+    Ok(find().await?.pop())
+}
+
+async fn make_first(home: &Home, space: Space) -> Result<(), Problem> {
+    for step in sterna_account::first_containers::groupware() {
+        let Mutation::CreateContainer { kind, .. } = &step else { continue };
+        if Space::of(*kind) != Some(space) {
+            continue;
+        }
+        match home.account.commit(OperationId::random(), vec![step]).await {
+            // Another request was faster.
+            Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

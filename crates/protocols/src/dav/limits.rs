@@ -1,0 +1,57 @@
+//! Limits of DAV.
+
+use std::time::Duration;
+
+/// How long a connection may be silent between two requests, and how long the head of one may take.
+pub const HEAD_WAIT: Duration = Duration::from_secs(120);
+
+/// How long a client may pause within a body that it sends.
+pub const BODY_PAUSE: Duration = Duration::from_secs(120);
+
+/// How long a client may leave unread what it is sent.
+pub const UNREAD: Duration = Duration::from_secs(180);
+
+/// Requests that one connection of HTTP/2 may have under way.
+pub const STREAMS_MAX: u32 = 64;
+
+/// Largest file, in bytes.
+pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// How much of an answer is gathered before it is sent on, in bytes.
+pub const PIECE_BYTES: usize = 32 * 1024;
+
+/// Pieces that may wait for a slow reader.
+pub const PIECES_MAX: usize = 4;
+
+/// Items that are read at once without their contents.
+pub const ROWS_AT_ONCE: usize = 1000;
+
+/// The same with contents.
+pub const BODIES_AT_ONCE: usize = 100;
+
+/// Most collections that one COPY, MOVE or DELETE works on.
+pub const COLLECTIONS_MAX: usize = 10_000;
+
+/// Most items that one COPY between collections takes along.
+pub const COPIED_ITEMS_MAX: usize = 4000;
+
+/// Longest stored property, in bytes of XML.
+pub const PROPERTY_BYTES_MAX: usize = 64 * 1024;
+
+/// Most stored properties of one collection, those of what is in it among them.
+pub const PROPERTIES_MAX: usize = 10_000;
+
+/// Longest name of an item, in bytes.
+pub const NAME_BYTES_MAX: usize = 512;
+
+/// Most locks of one account.
+pub const LOCKS_MAX: usize = 1000;
+
+/// How often a change is tried again because another one came first.
+pub const TRIES: usize = 8;
+
+/// Objects larger than this are read where they block nobody, in bytes.
+pub const PARSED_INLINE_BYTES_MAX: usize = 32 * 1024;
+
+/// Most resources that expand-property leads to.
+pub const EXPANDED_MAX: usize = 1000;

@@ -1,0 +1,303 @@
+//! COPY and MOVE (RFC 4918 sections 9.8 and 9.9).
+//!
+//! Within one account both are one commit. A copy into another account carries the content there; a move into one is
+//! that, and then the deletion here: if it ends in between, the resource is at both places, and at neither never.
+
+use http::header::LOCATION;
+use http::{Response, StatusCode};
+use sterna_account::commit::{Expect, MUTATIONS_MAX};
+use sterna_account::{
+    Account, AccountError, CommitError, Content, FlagSet, Item, ItemParts, Mutation, NewItem, Rights, UidSet,
+};
+use sterna_base::{ContainerId, OperationId};
+use sterna_formats::calendar::Facts;
+use sterna_formats::dav::headers::Depth;
+use sterna_formats::dav::href::{authority_of, path_of};
+
+use super::delete::{tree_deleted, unchanged};
+use super::put::{check_component, check_name, refused};
+use crate::dav::answer::{Problem, done, with_header};
+use crate::dav::body::Body;
+use crate::dav::context::{Context, Request};
+use crate::dav::limits::{COPIED_ITEMS_MAX, TRIES};
+use crate::dav::locks::{Locks, Write};
+use crate::dav::paths::Space;
+use crate::dav::precondition::{came_too_late, check_if, check_tags};
+use crate::dav::resource::{Collection, Resource};
+use crate::dav::stored;
+use crate::message;
+
+pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
+    let context = &request.context;
+    let destination = destination(context)?;
+    for _ in 0..TRIES {
+        match transfer(context, &destination).await {
+            Err(problem) if came_too_late(&problem) => {}
+            result => return result,
+        }
+    }
+    Err(Problem::unavailable(1))
+}
+
+/// The path where it goes.
+fn destination(context: &Context) -> Result<String, Problem> {
+    let given = context.header("destination").ok_or_else(|| Problem::bad_request("there is no Destination"))?;
+    let host = context.header("host").or_else(|| context.uri.authority().map(|authority| authority.as_str()));
+    // Other servers are asked by nobody here.
+    if let (Some(there), Some(here)) = (authority_of(given), host) {
+        let name = |authority: &str| authority.rsplit_once(':').map_or(authority, |(name, _)| name).to_ascii_lowercase();
+        if name(there) != name(here) {
+            return Err(Problem::new(StatusCode::BAD_GATEWAY, "Destination is on another server"));
+        }
+    }
+    let path = path_of(given).ok_or_else(|| Problem::bad_request("Destination is no URL"))?;
+    Ok(path.to_owned())
+}
+
+/// What is done, looked up.
+struct Transfer<'a> {
+    context: &'a Context,
+    moves: bool,
+    from: &'a Resource,
+    to: &'a Resource,
+}
+
+async fn transfer(context: &Context, destination: &str) -> Result<Response<Body>, Problem> {
+    let moves = context.method.as_str() == "MOVE";
+    let parts = ItemParts { summary: true, ..ItemParts::default() };
+    let from = Resource::find(context, context.uri.path(), parts).await?;
+    if let Resource::Missing(_) = from {
+        return Err(Problem::not_found());
+    }
+    let to = Resource::find(context, destination, ItemParts::default()).await.map_err(|problem| match problem.status {
+        StatusCode::NOT_FOUND => Problem::conflict("There is no such collection"),
+        _ => problem,
+    })?;
+    let (from_href, to_href) = (from.href(), to.href());
+    let is_within = |inner: &str, outer: &str| inner.strip_prefix(outer.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if is_within(&to_href, &from_href) || (is_within(&from_href, &to_href) && !matches!(to, Resource::Missing(_))) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "It can't go into itself or over itself"));
+    }
+    check_tags(context, &from)?;
+    let exists = !matches!(to, Resource::Missing(_));
+    if exists && context.header("overwrite").is_some_and(|overwrite| overwrite.trim().eq_ignore_ascii_case("f")) {
+        return Err(Problem::failed_precondition());
+    }
+    let transfer = Transfer { context, moves, from: &from, to: &to };
+    match (&from, &to) {
+        (Resource::Item(source, item), _) => transfer.item(source, item).await?,
+        (Resource::Collection(source), Resource::Missing(_)) => transfer.collection(source, None).await?,
+        (Resource::Collection(source), Resource::Collection(over)) => transfer.collection(source, Some(over)).await?,
+        (Resource::Collection(_), _) => return Err(Problem::conflict("A collection can't be put there")),
+        _ => return Err(Problem::new(StatusCode::FORBIDDEN, "That stays where it is")),
+    }
+    let status = if exists { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
+    Ok(with_header(done(status), LOCATION, &to_href))
+}
+
+impl Transfer<'_> {
+    /// The collection and the name that something gets.
+    fn place(&self) -> Result<(&Collection, String), Problem> {
+        match self.to {
+            Resource::Item(collection, item) => Ok((collection, item.name.clone().unwrap_or_default())),
+            Resource::Missing(missing) => {
+                let parent = missing.parent.as_ref();
+                let parent = parent.ok_or_else(|| Problem::forbidden("<D:resource-must-be-null/>", "That is for collections"))?;
+                Ok((parent, missing.name.clone()))
+            }
+            _ => Err(Problem::conflict("A collection is there")),
+        }
+    }
+
+    /// The locks at both ends: nobody else's may be in the way.
+    async fn locks(&self, source: &dyn Account, target: &dyn Account, with_below: bool) -> Result<(Locks, Locks), Problem> {
+        let now = self.context.now();
+        let there = Locks::read(target, now).await?;
+        let here = if source.id() == target.id() { there.clone() } else { Locks::read(source, now).await? };
+        let tokens = check_if(self.context, self.from, &here).await?;
+        let user = self.context.login.account;
+        let (from, to) = (self.from.href(), self.to.href());
+        if self.moves {
+            here.check(Write { path: &from, changes_members: true, with_below }, user, &tokens)?;
+        }
+        there.check(Write { path: &to, changes_members: true, with_below }, user, &tokens)?;
+        Ok((here, there))
+    }
+
+    async fn item(&self, source: &Collection, item: &Item) -> Result<(), Problem> {
+        let (target, name) = self.place()?;
+        check_name(&name)?;
+        if target.space != source.space {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "It can't be there"));
+        }
+        target.check(Rights::INSERT, "bind")?;
+        if self.moves {
+            source.check(Rights::DELETE, "unbind")?;
+        }
+        if let Resource::Item(..) = self.to {
+            target.check(Rights::DELETE, "unbind")?;
+        }
+        if target.space == Space::Calendars {
+            let facts = item.summary.as_deref().and_then(Facts::decode);
+            check_component(target, facts.map(|facts| facts.kind)).await?;
+        }
+        let (here, there) = (source.home.account.as_ref(), target.home.account.as_ref());
+        let (from_locks, to_locks) = self.locks(here, there, false).await?;
+        let is_one_account = here.id() == there.id();
+        let (from, to) = (self.from.href(), self.to.href());
+        let mut steps = vec![to_locks.expectation()];
+        let (container, old_name) = (source.container.id, item.name.clone().unwrap_or_default());
+        if self.moves && is_one_account {
+            steps.push(unchanged(container, item));
+            steps.push(Mutation::Remove { container, name: old_name.clone() });
+            steps.extend(from_locks.released(&from, false));
+        }
+        if let Resource::Item(over, old) = self.to {
+            let (container, name) = (over.container.id, old.name.clone().unwrap_or_default());
+            steps.push(Mutation::Remove { container, name });
+            steps.extend(to_locks.released(&to, false));
+        }
+        let content = if is_one_account { Content::Stored(item.blob) } else { self.carried(here, there, item).await? };
+        let new = NewItem {
+            content,
+            summary: item.summary.clone(),
+            internal_date: if self.moves { Some(item.internal_date) } else { None },
+            flags: FlagSet::default(),
+            name: Some(name.clone()),
+            object_uid: item.object_uid.clone(),
+        };
+        steps.push(Mutation::Put { container: target.container.id, item: new, expect: Expect::Absent });
+        let committed = there.commit(OperationId::random(), steps).await.map_err(|error| refused(target, error))?;
+        if let Some(sterna_account::Outcome::Appended { uid, .. }) = committed.outcomes.last() {
+            self.copy_properties(source, item, target, *uid).await?;
+        }
+        if self.moves && !is_one_account {
+            let steps = vec![unchanged(container, item), Mutation::Remove { container, name: old_name }];
+            here.commit(OperationId::random(), steps).await?;
+        }
+        Ok(())
+    }
+
+    /// Properties that clients set go along; without them the resource is there all the same.
+    async fn copy_properties(
+        &self,
+        source: &Collection,
+        item: &Item,
+        target: &Collection,
+        uid: sterna_base::Uid,
+    ) -> Result<(), Problem> {
+        let (here, there) = (source.home.account.as_ref(), target.home.account.as_ref());
+        let stored = stored::Stored::read(here, source.container.id).await?;
+        if stored.names(Some(item.uid)).is_empty() {
+            return Ok(());
+        }
+        let notes = stored::container(there, target.container.id).await?;
+        there.commit(OperationId::random(), stored.copied(item.uid, uid, notes)).await?;
+        if self.moves {
+            here.commit(OperationId::random(), stored.forgotten(item.uid)).await?;
+        }
+        Ok(())
+    }
+
+    /// The content for another account.
+    async fn carried(&self, here: &dyn Account, there: &dyn Account, item: &Item) -> Result<Content, Problem> {
+        if item.size <= sterna_base::limits::INLINE_BLOB_BYTES_MAX as u64 {
+            return Ok(Content::Inline(message::read_all(here, item, 0..item.size).await?.freeze()));
+        }
+        let mut upload = there.stage_blob().await?;
+        let mut offset = 0;
+        while offset < item.size {
+            let piece = message::read(here, item, offset..item.size).await?;
+            offset += piece.len() as u64;
+            upload.write(piece).await?;
+        }
+        Ok(Content::Stored(upload.finish().await?.0))
+    }
+
+    /// A collection: moved as it is, or made anew with copies of what is in it. `over` goes first.
+    async fn collection(&self, source: &Collection, over: Option<&Collection>) -> Result<(), Problem> {
+        let (space, home, name, parent) = match self.to {
+            Resource::Missing(missing) => (missing.space, &missing.home, missing.name.clone(), missing.parent.as_ref()),
+            Resource::Collection(over) if over.space != Space::Files && !over.path.is_empty() => {
+                (over.space, &over.home, over.container.name.clone(), None)
+            }
+            _ => return Err(Problem::new(StatusCode::FORBIDDEN, "Delete the collection there first")),
+        };
+        let is_one_account = home.account.id() == source.home.account.id();
+        if space != source.space || !is_one_account || source.path.is_empty() {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "The collection can't be there"));
+        }
+        if !home.is_own() {
+            let parent = parent.ok_or_else(|| Problem::no_right(&self.to.href(), "bind"))?;
+            parent.check(Rights::CREATE, "bind")?;
+            source.check(if self.moves { Rights::DELETE_MAILBOX } else { Rights::READ }, "unbind")?;
+        }
+        let account = home.account.as_ref();
+        let (locks, _) = self.locks(account, account, true).await?;
+        let mut steps = vec![locks.expectation()];
+        if let Some(over) = over {
+            steps.extend(tree_deleted(over).await?);
+        }
+        let parent = parent.map(|parent| parent.container.id);
+        if self.moves {
+            steps.push(Mutation::RenameContainer { container: source.container.id, parent, name });
+            steps.extend(locks.released(&self.from.href(), true));
+            account.commit(OperationId::random(), steps).await.map_err(taken)?;
+            return Ok(());
+        }
+        steps.push(Mutation::CreateContainer { parent, kind: source.container.kind, name, special_use: None });
+        let with_members = self.context.depth(Depth::Infinity)? != Depth::Zero;
+        self.copied(source, steps, with_members).await
+    }
+
+    async fn copied(&self, source: &Collection, steps: Vec<Mutation>, with_members: bool) -> Result<(), Problem> {
+        let account = source.home.account.as_ref();
+        let all = account.containers().await?;
+        let tree = super::delete::tree_of(&source.container, &all);
+        let items: u64 = tree.iter().map(|container| container.counts.items).sum();
+        if with_members && (items > COPIED_ITEMS_MAX as u64 || tree.len() > MUTATIONS_MAX / 4) {
+            return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, "There is too much in it to be copied at once"));
+        }
+        let committed = account.commit(OperationId::random(), steps).await.map_err(taken)?;
+        let made = |outcomes: &[sterna_account::Outcome]| outcomes.iter().rev().find_map(|outcome| match outcome {
+            sterna_account::Outcome::Container { id, .. } => Some(*id),
+            _ => None,
+        });
+        let root = made(&committed.outcomes).ok_or_else(|| Problem::unavailable(1))?;
+        self.copy_notes(account, source.container.id, root).await?;
+        if !with_members {
+            return Ok(());
+        }
+        let mut copies = vec![(source.container.id, root)];
+        for container in &tree[1..] {
+            let parent = copies.iter().find(|(of, _)| Some(*of) == container.parent).map(|(_, copy)| *copy);
+            let (kind, name) = (container.kind, container.name.clone());
+            let step = Mutation::CreateContainer { parent, kind, name, special_use: None };
+            let committed = account.commit(OperationId::random(), vec![step]).await?;
+            copies.push((container.id, made(&committed.outcomes).ok_or_else(|| Problem::unavailable(1))?));
+        }
+        for (from, to) in copies {
+            let step = Mutation::Copy { from, uids: UidSet::all(), to, expunge: false };
+            account.commit(OperationId::random(), vec![step]).await?;
+        }
+        Ok(())
+    }
+
+    /// What was set about a collection itself.
+    async fn copy_notes(&self, account: &dyn Account, from: ContainerId, to: ContainerId) -> Result<(), Problem> {
+        let stored = stored::Stored::read(account, from).await?;
+        let settings = stored.names(None).into_iter().map(|name| {
+            let xml = stored.get(None, &name).map(str::to_owned);
+            (None, name, xml)
+        });
+        stored::set(account, to, settings.collect()).await
+    }
+}
+
+/// Somebody else was faster: it is decided again.
+fn taken(error: AccountError) -> Problem {
+    match error {
+        AccountError::Refused(CommitError::NameTaken) => AccountError::Refused(CommitError::Unexpected).into(),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,110 @@
+//! DELETE (RFC 4918 section 9.6).
+
+use http::{Response, StatusCode};
+use sterna_account::{Container, ContainerKind, ItemParts, Mutation, Rights};
+use sterna_base::OperationId;
+
+use crate::dav::answer::{Problem, done};
+use crate::dav::body::Body;
+use crate::dav::context::{Context, Request};
+use crate::dav::limits::{COLLECTIONS_MAX, TRIES};
+use crate::dav::locks::Write;
+use crate::dav::precondition::{came_too_late, check_write};
+use crate::dav::resource::{Collection, Resource};
+use crate::dav::stored::{self, Stored};
+
+pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
+    for _ in 0..TRIES {
+        match delete(&request.context).await {
+            Err(problem) if came_too_late(&problem) => {}
+            result => return result,
+        }
+    }
+    Err(Problem::unavailable(1))
+}
+
+async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
+    let resource = Resource::find(context, context.uri.path(), ItemParts::default()).await?;
+    let href = resource.href();
+    match &resource {
+        Resource::Missing(_) => return Err(Problem::not_found()),
+        Resource::Item(collection, item) => {
+            collection.check(Rights::DELETE, "unbind")?;
+            let write = Write { path: &href, changes_members: true, with_below: false };
+            let (locks, _) = check_write(context, &collection.home, &resource, write).await?;
+            let account = collection.home.account.as_ref();
+            let container = collection.container.id;
+            let mut steps = vec![locks.expectation()];
+            // Only what was seen is deleted: somebody may have written it anew.
+            steps.push(unchanged(container, item));
+            steps.push(Mutation::Remove { container, name: item.name.clone().unwrap_or_default() });
+            steps.extend(locks.released(&href, false));
+            steps.extend(Stored::read(account, container).await?.forgotten(item.uid));
+            account.commit(OperationId::random(), steps).await?;
+        }
+        Resource::Collection(collection) => {
+            collection.check(Rights::DELETE_MAILBOX, "unbind")?;
+            if collection.path.is_empty() {
+                return Err(Problem::new(StatusCode::FORBIDDEN, "The root of the files stays"));
+            }
+            let write = Write { path: &href, changes_members: true, with_below: true };
+            let (locks, _) = check_write(context, &collection.home, &resource, write).await?;
+            let mut steps = vec![locks.expectation()];
+            steps.extend(tree_deleted(collection).await?);
+            steps.extend(locks.released(&href, true));
+            collection.home.account.commit(OperationId::random(), steps).await?;
+        }
+        _ => return Err(Problem::new(StatusCode::FORBIDDEN, "That stays")),
+    }
+    Ok(done(StatusCode::NO_CONTENT))
+}
+
+/// The step that fails when the item's content is not what was seen: it writes the same content over itself, which is
+/// done in the same commit as what follows and so is never seen.
+pub fn unchanged(container: sterna_base::ContainerId, item: &sterna_account::Item) -> Mutation {
+    let new = sterna_account::NewItem {
+        content: sterna_account::Content::Stored(item.blob),
+        summary: None,
+        internal_date: Some(item.internal_date),
+        flags: sterna_account::FlagSet::default(),
+        name: item.name.clone(),
+        object_uid: item.object_uid.clone(),
+    };
+    Mutation::Put { container, item: new, expect: sterna_account::commit::Expect::Content(item.blob) }
+}
+
+/// The steps that delete a collection and those below it, with what was noted about them: the deepest first.
+///
+/// # Errors
+/// When the user may not delete one of them, or there are too many.
+pub async fn tree_deleted(collection: &Collection) -> Result<Vec<Mutation>, Problem> {
+    let account = collection.home.account.as_ref();
+    let all = account.containers().await?;
+    let tree = tree_of(&collection.container, &all);
+    if tree.len() > COLLECTIONS_MAX || tree.len() * 2 > sterna_account::commit::MUTATIONS_MAX / 2 {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "There are too many collections in it; delete those first"));
+    }
+    let mut steps = Vec::new();
+    for container in tree.iter().rev() {
+        if !collection.home.rights(container).has(Rights::DELETE_MAILBOX) {
+            return Err(Problem::no_right(&collection.href(), "unbind"));
+        }
+        steps.extend(stored::forget(account, container.id).await?);
+        steps.push(Mutation::DeleteContainer { container: container.id });
+    }
+    Ok(steps)
+}
+
+/// A container and those below it, each after the one it hangs under.
+pub fn tree_of(root: &Container, all: &[Container]) -> Vec<Container> {
+    let mut tree = vec![root.clone()];
+    if root.kind != ContainerKind::Files {
+        return tree;
+    }
+    let mut at = 0;
+    while let Some(parent) = tree.get(at).map(|container| container.id) {
+        tree.extend(all.iter().filter(|container| container.parent == Some(parent)).cloned());
+        at += 1;
+    }
+    tree
+}

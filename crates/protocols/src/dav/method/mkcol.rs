@@ -1,0 +1,135 @@
+//! MKCOL (RFC 4918 section 9.3, with properties: RFC 5689) and MKCALENDAR (RFC 4791 section 5.3.1).
+
+use http::header::CACHE_CONTROL;
+use http::{Response, StatusCode};
+use sterna_account::{AccountError, CommitError, ContainerKind, ItemParts, Mutation, Outcome, Rights};
+use sterna_base::OperationId;
+use sterna_formats::calendar::Kind;
+use sterna_formats::dav::name::{CALDAV, CARDDAV, DAV};
+use sterna_formats::dav::request::mkcol;
+use sterna_formats::dav::xml::BODY_BYTES_MAX;
+use sterna_formats::dav::{Element, Name};
+
+use crate::dav::answer::{Problem, done, with_header};
+use crate::dav::body::{self, Body};
+use crate::dav::context::{Context, Request};
+use crate::dav::locks::Write;
+use crate::dav::paths::Space;
+use crate::dav::precondition::{came_too_late, check_write};
+use crate::dav::property::{components_of, is_protected};
+use crate::dav::resource::{Missing, Resource};
+use crate::dav::stored;
+
+pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
+    let context = request.context;
+    let body = body::whole(request.body, BODY_BYTES_MAX).await?;
+    let properties = mkcol(&body).map_err(|error| {
+        // RFC 5689 section 3: a body of another kind is not understood.
+        if body.starts_with(b"<") { error.into() } else { Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()) }
+    })?;
+    for _ in 0..crate::dav::limits::TRIES {
+        match make(&context, &properties).await {
+            Err(problem) if came_too_late(&problem) => {}
+            result => return result,
+        }
+    }
+    Err(Problem::unavailable(1))
+}
+
+async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body>, Problem> {
+    let resource = Resource::find(context, context.uri.path(), ItemParts::default()).await?;
+    let Resource::Missing(missing) = &resource else { return Err(exists()) };
+    let kind = kind_of(context, missing, properties)?;
+    if let Some(property) = properties.iter().find(|property| is_set_in_vain(property)) {
+        let text = format!("{} can't be set", property.name);
+        return Err(Problem::forbidden("<D:cannot-modify-protected-property/>", text));
+    }
+    match &missing.parent {
+        Some(parent) => parent.check(Rights::CREATE, "bind")?,
+        None if missing.home.is_own() => {}
+        None => return Err(Problem::no_right(&missing.href(), "bind")),
+    }
+    let href = missing.href();
+    let write = Write { path: &href, changes_members: true, with_below: false };
+    let (locks, _) = check_write(context, &missing.home, &resource, write).await?;
+    let (name, parent) = (missing.name.clone(), missing.parent.as_ref().map(|parent| parent.container.id));
+    let mut steps = vec![locks.expectation()];
+    if missing.parent.is_none() {
+        // The other kinds of the space have no collection of that name either.
+        for other in missing.space.kinds().iter().filter(|other| **other != kind) {
+            let expect = Mutation::ExpectContainer { kind: *other, name: name.clone(), highest_modseq: None };
+            steps.push(expect);
+        }
+    }
+    steps.push(Mutation::CreateContainer { parent, kind, name, special_use: None });
+    let account = missing.home.account.as_ref();
+    let committed = match account.commit(OperationId::random(), steps).await {
+        Err(AccountError::Refused(CommitError::NameTaken)) => return Err(exists()),
+        result => result?,
+    };
+    let made = committed.outcomes.iter().find_map(|outcome| match outcome {
+        Outcome::Container { id, .. } => Some(*id),
+        _ => None,
+    });
+    let Some(made) = made else { return Err(Problem::unavailable(1)) };
+    let settings = properties.iter().filter(|property| !property.name.is(DAV, "resourcetype")).map(|property| {
+        let mut xml = String::new();
+        property.write(&mut xml);
+        (None, property.name.clone(), Some(xml))
+    });
+    if let Err(problem) = stored::set(account, made, settings.collect()).await {
+        // What was asked for can't be had whole: then nothing of it.
+        let undo = vec![Mutation::DeleteContainer { container: made }];
+        if let Err(error) = account.commit(OperationId::random(), undo).await {
+            tracing::warn!(%error, "a collection stays without its properties");
+        }
+        return Err(problem);
+    }
+    Ok(with_header(done(StatusCode::CREATED), CACHE_CONTROL, "no-cache"))
+}
+
+fn exists() -> Problem {
+    Problem::not_allowed().condition("<D:resource-must-be-null/>")
+}
+
+/// Protected ones can't be set, but for those that only a new collection can be given.
+fn is_set_in_vain(property: &Element) -> bool {
+    let at_first = property.name.is(DAV, "resourcetype") || property.name.is(CALDAV, "supported-calendar-component-set");
+    is_protected(&property.name) && !at_first
+}
+
+/// What is made: by the method, by what `resourcetype` says, and by what the space holds.
+fn kind_of(context: &Context, missing: &Missing, properties: &[Element]) -> Result<ContainerKind, Problem> {
+    let find = |name: Name| properties.iter().find(|property| property.name == name);
+    let types = find(Name::dav("resourcetype"));
+    let says = |namespace: &str, local: &str| types.is_some_and(|types| types.find(namespace, local).is_some());
+    let wrong = || {
+        Problem::forbidden("<D:valid-resourcetype/>", "There can't be a collection of that kind here")
+    };
+    let is_mkcalendar = context.method.as_str() == "MKCALENDAR";
+    match missing.space {
+        Space::Calendars if missing.parent.is_none() => {
+            if !is_mkcalendar && !says(CALDAV, "calendar") {
+                return Err(wrong());
+            }
+            let set = find(Name::caldav("supported-calendar-component-set")).map(components_of);
+            Ok(match set.as_deref() {
+                Some([]) => return Err(Problem::forbidden("<C:supported-calendar-component/>", "Nothing could be in it")),
+                Some([Kind::Task]) => ContainerKind::Tasks,
+                Some([Kind::Journal]) => ContainerKind::Notes,
+                _ => ContainerKind::Calendar,
+            })
+        }
+        Space::AddressBooks if missing.parent.is_none() && !is_mkcalendar => {
+            let has_type = types.is_none() || says(CARDDAV, "addressbook");
+            if has_type { Ok(ContainerKind::AddressBook) } else { Err(wrong()) }
+        }
+        Space::Files if !is_mkcalendar => {
+            if says(CALDAV, "calendar") || says(CARDDAV, "addressbook") { Err(wrong()) } else { Ok(ContainerKind::Files) }
+        }
+        Space::Calendars | Space::Files if is_mkcalendar => {
+            Err(Problem::forbidden("<C:calendar-collection-location-ok/>", "There can't be a calendar here"))
+        }
+        _ => Err(wrong()),
+    }
+}

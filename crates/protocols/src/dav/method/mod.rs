@@ -1,0 +1,13 @@
+//! The methods, one file each.
+
+pub mod copy;
+pub mod delete;
+pub mod get;
+pub mod lock;
+pub mod mkcol;
+pub mod options;
+pub mod propfind;
+pub mod proppatch;
+pub mod put;
+pub mod report;
+pub mod unlock;

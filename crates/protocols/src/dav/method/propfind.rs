@@ -1,0 +1,141 @@
+//! PROPFIND (RFC 4918 section 9.1).
+
+use std::sync::Arc;
+
+use http::Response;
+use sterna_account::{ContainerKind, Rights};
+use sterna_formats::dav::headers::Depth;
+use sterna_formats::dav::request::Propfind;
+use sterna_formats::dav::xml::BODY_BYTES_MAX;
+
+use crate::dav::answer::{Out, Problem, multistatus};
+use crate::dav::body::{self, Body};
+use crate::dav::context::{Context, Home, Request};
+use crate::dav::home;
+use crate::dav::paths::{self, Space};
+use crate::dav::property::{Selection, Teller};
+use crate::dav::report::listing;
+use crate::dav::resource::{Collection, Resource, seen};
+
+pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
+    let context = request.context;
+    let depth = context.depth(Depth::Infinity)?;
+    let wanted = Propfind::parse(&body::whole(request.body, BODY_BYTES_MAX).await?)?;
+    let prefer = context.prefer();
+    let selection = Selection::of(&wanted, prefer.minimal)?;
+    let resource = Resource::find(&context, context.uri.path(), selection.parts()).await?;
+    if let Resource::Missing(_) = resource {
+        return Err(Problem::not_found());
+    }
+    // RFC 4918 section 9.1: a server need not answer for everything below.
+    if depth == Depth::Infinity && !matches!(resource, Resource::Item(..)) {
+        let text = "Ask for one level after the other";
+        return Err(Problem::forbidden("<D:propfind-finite-depth/>", text));
+    }
+    let teller = Teller { context: context.clone(), selection };
+    let with_members = depth == Depth::One;
+    let with_root = !(prefer.no_root && with_members);
+    multistatus(move |out| tell(context, teller, resource, with_root, with_members, out)).await
+}
+
+async fn tell(
+    context: Arc<Context>,
+    teller: Teller,
+    resource: Resource,
+    with_root: bool,
+    with_members: bool,
+    mut out: Out,
+) -> Result<Out, Problem> {
+    let href = resource.href();
+    match resource {
+        Resource::Root => {
+            if with_root {
+                teller.virtual_collection(&href, "Sterna", &mut out.text);
+            }
+            if with_members {
+                teller.virtual_collection("/dav/principals/", "Principals", &mut out.text);
+                for space in Space::ALL {
+                    teller.virtual_collection(&format!("/dav/{}/", space.part()), space.part(), &mut out.text);
+                }
+            }
+        }
+        Resource::Principals => {
+            if with_root {
+                teller.virtual_collection(&href, "Principals", &mut out.text);
+            }
+            if with_members {
+                teller.virtual_collection("/dav/principals/users/", "Users", &mut out.text);
+            }
+        }
+        // Of others only what is asked for by name is told.
+        Resource::Users => {
+            if with_root {
+                teller.virtual_collection(&href, "Users", &mut out.text);
+            }
+            if with_members {
+                let home = context.own_home().await?;
+                teller.principal(&home, &paths::principal(&home.address), &mut out.text);
+            }
+        }
+        Resource::Principal(home) => teller.principal(&home, &href, &mut out.text),
+        Resource::Homes(space) => {
+            if with_root {
+                teller.virtual_collection(&href, space.part(), &mut out.text);
+            }
+            if with_members {
+                let home = context.own_home().await?;
+                teller.home(&home, space, &paths::home(space, &home.address), &mut out.text);
+            }
+        }
+        Resource::Home(space, home) => {
+            if with_root {
+                teller.home(&home, space, &href, &mut out.text);
+            }
+            if with_members {
+                for collection in home::collections(&home, space).await? {
+                    let background = teller.background(&collection).await?;
+                    teller.collection(&collection, &background, &mut out.text);
+                    out.pause().await?;
+                }
+            }
+        }
+        Resource::Collection(collection) => {
+            let background = teller.background(&collection).await?;
+            if with_root {
+                teller.collection(&collection, &background, &mut out.text);
+            }
+            if with_members {
+                for below in folders(&collection.home, &collection).await? {
+                    let background = teller.background(&below).await?;
+                    teller.collection(&below, &background, &mut out.text);
+                    out.pause().await?;
+                }
+                if collection.rights.has(Rights::READ) {
+                    listing::all(&teller, &collection, &background, &mut out).await?;
+                }
+            }
+        }
+        Resource::Item(collection, item) => {
+            let background = teller.background(&collection).await?;
+            listing::one(&teller, &collection, item, &background, &mut out).await?;
+        }
+        Resource::Missing(_) => return Err(Problem::not_found()),
+    }
+    Ok(out)
+}
+
+/// The folders in a folder of files.
+async fn folders(home: &Home, collection: &Collection) -> Result<Vec<Collection>, Problem> {
+    if collection.space != Space::Files {
+        return Ok(Vec::new());
+    }
+    let all = home.account.containers().await?;
+    let is_in = |container: &sterna_account::Container| {
+        container.kind == ContainerKind::Files && container.parent == Some(collection.container.id)
+    };
+    let below = all.into_iter().filter(is_in).filter_map(|container| {
+        let path = collection.path.iter().cloned().chain([container.name.clone()]).collect();
+        seen(home, Space::Files, path, container)
+    });
+    Ok(below.collect())
+}

@@ -1,0 +1,288 @@
+//! PUT (RFC 9110 section 9.3.4; RFC 4791 section 5.3.2; RFC 6352 section 6.3.2).
+//!
+//! Objects are read before they are stored, and stored as they came: their tag is the tag of what the client sent.
+
+use bytes::{Bytes, BytesMut};
+use http::header::ETAG;
+use http::{Response, StatusCode};
+use hyper::body::{Body as _, Incoming};
+use sterna_account::account::BlobUpload;
+use sterna_account::commit::Expect;
+use sterna_account::{Account, AccountError, CommitError, Content, FlagSet, ItemParts, Mutation, NewItem, Rights};
+use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
+use sterna_base::{BlobHash, OperationId};
+use sterna_formats::calendar::{Calendar, Facts, Kind, Refusal};
+use sterna_formats::card;
+use sterna_formats::content_line::OBJECT_BYTES_MAX;
+use sterna_formats::dav::write;
+
+use crate::dav::answer::{Problem, done, with_header};
+use crate::dav::body::{self, Body};
+use crate::dav::context::{Context, Request};
+use crate::dav::limits::{FILE_BYTES_MAX, NAME_BYTES_MAX, PARSED_INLINE_BYTES_MAX, TRIES};
+use crate::dav::locks::Write;
+use crate::dav::paths::Space;
+use crate::dav::precondition::{came_too_late, check_tags, check_write};
+use crate::dav::property::{components, etag};
+use crate::dav::resource::{Collection, Resource};
+use crate::dav::stored::Stored;
+
+/// What is to be stored.
+pub struct Prepared {
+    pub content: Content,
+    pub hash: BlobHash,
+    pub summary: Option<Bytes>,
+    pub object_uid: Option<String>,
+    /// Of calendar objects.
+    pub kind: Option<Kind>,
+}
+
+pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
+    let Request { context, body } = request;
+    if context.headers.contains_key("content-range") {
+        return Err(Problem::bad_request("only whole resources are written"));
+    }
+    // What can be refused now is refused before the client has sent everything.
+    let target = Target::find(&context).await?;
+    check_tags(&context, &target.resource)?;
+    let account = target.collection()?.home.account.clone();
+    let prepared = match target.collection()?.space {
+        Space::Files => receive(body, account.as_ref()).await?,
+        space => prepare(space, body::whole(body, OBJECT_BYTES_MAX).await.map_err(|problem| too_large(space, problem))?, account.as_ref()).await?,
+    };
+    for _ in 0..TRIES {
+        match store(&context, &prepared).await {
+            Err(problem) if came_too_late(&problem) => {}
+            result => return result,
+        }
+    }
+    Err(Problem::unavailable(1))
+}
+
+fn too_large(space: Space, problem: Problem) -> Problem {
+    let condition = if space == Space::Calendars { "<C:max-resource-size/>" } else { "<A:max-resource-size/>" };
+    match problem.status {
+        StatusCode::PAYLOAD_TOO_LARGE => problem.condition(condition),
+        _ => problem,
+    }
+}
+
+/// Where it goes.
+struct Target {
+    resource: Resource,
+}
+
+impl Target {
+    async fn find(context: &Context) -> Result<Self, Problem> {
+        let resource = Resource::find(context, context.uri.path(), ItemParts::default()).await?;
+        match &resource {
+            Resource::Item(collection, _) => collection.check(Rights::WRITE | Rights::INSERT, "write-content")?,
+            Resource::Missing(missing) => {
+                let Some(parent) = &missing.parent else {
+                    return Err(Problem::forbidden("<D:resource-must-be-null/>", "Make a collection first"));
+                };
+                parent.check(Rights::INSERT, "bind")?;
+                check_name(&missing.name)?;
+            }
+            _ => return Err(Problem::not_allowed()),
+        }
+        Ok(Target { resource })
+    }
+
+    fn collection(&self) -> Result<&Collection, Problem> {
+        match &self.resource {
+            Resource::Item(collection, _) => Ok(collection),
+            Resource::Missing(missing) => missing.parent.as_ref().ok_or_else(Problem::not_found),
+            _ => Err(Problem::not_allowed()),
+        }
+    }
+}
+
+/// Whether an item may be called so.
+///
+/// # Errors
+/// `403`.
+pub fn check_name(name: &str) -> Result<(), Problem> {
+    let good = name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
+    if good { Ok(()) } else { Err(Problem::forbidden("<D:name-allowed/>", "It can't be called so")) }
+}
+
+async fn store(context: &Context, prepared: &Prepared) -> Result<Response<Body>, Problem> {
+    let target = Target::find(context).await?;
+    let (collection, is_new) = (target.collection()?, matches!(target.resource, Resource::Missing(_)));
+    let href = target.resource.href();
+    let write = Write { path: &href, changes_members: is_new, with_below: false };
+    let (locks, _) = check_write(context, &collection.home, &target.resource, write).await?;
+    let (name, expect) = match &target.resource {
+        Resource::Item(_, item) => {
+            check_same_uid(collection, item, prepared)?;
+            (item.name.clone().unwrap_or_default(), Expect::Content(item.blob))
+        }
+        Resource::Missing(missing) => (missing.name.clone(), Expect::Absent),
+        _ => return Err(Problem::not_allowed()),
+    };
+    check_component(collection, prepared.kind).await?;
+    let steps = vec![locks.expectation(), put(collection, name, prepared, expect)];
+    collection
+        .home
+        .account
+        .commit(OperationId::random(), steps)
+        .await
+        .map_err(|error| refused(collection, error))?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+    Ok(with_header(done(status), ETAG, &etag(prepared.hash)))
+}
+
+/// The step that writes it.
+pub fn put(collection: &Collection, name: String, prepared: &Prepared, expect: Expect) -> Mutation {
+    let item = NewItem {
+        content: prepared.content.clone(),
+        summary: prepared.summary.clone(),
+        internal_date: None,
+        flags: FlagSet::default(),
+        name: Some(name),
+        object_uid: prepared.object_uid.clone(),
+    };
+    Mutation::Put { container: collection.container.id, item, expect }
+}
+
+/// RFC 4791 section 5.3.2.1: what is there under a name keeps its UID.
+fn check_same_uid(
+    collection: &Collection,
+    item: &sterna_account::Item,
+    prepared: &Prepared,
+) -> Result<(), Problem> {
+    match (&item.object_uid, &prepared.object_uid) {
+        (Some(old), Some(new)) if old != new => {
+            Err(uid_conflict(collection, item.name.as_deref().unwrap_or_default()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn uid_conflict(collection: &Collection, name: &str) -> Problem {
+    let prefix = if collection.space == Space::Calendars { "C" } else { "A" };
+    let mut condition = format!("<{prefix}:no-uid-conflict>");
+    write::href(&collection.href_of(name), &mut condition);
+    condition.push_str(&format!("</{prefix}:no-uid-conflict>"));
+    Problem::forbidden(&condition, "Another resource has the same UID, or this one had another")
+}
+
+/// Why the account refused it, in the words of DAV.
+pub fn refused(collection: &Collection, error: AccountError) -> Problem {
+    match &error {
+        AccountError::Refused(CommitError::ObjectUidTaken { name }) => uid_conflict(collection, name),
+        _ => error.into(),
+    }
+}
+
+/// Whether a calendar holds components of this kind.
+///
+/// # Errors
+/// `403 supported-calendar-component`
+pub async fn check_component(collection: &Collection, kind: Option<Kind>) -> Result<(), Problem> {
+    let Some(kind) = kind else { return Ok(()) };
+    let stored = Stored::read(collection.home.account.as_ref(), collection.container.id).await?;
+    if components(collection.container.kind, &stored).contains(&kind) {
+        return Ok(());
+    }
+    let text = format!("This calendar does not hold {}", kind.name());
+    Err(Problem::forbidden("<C:supported-calendar-component/>", text))
+}
+
+/// Reads an object, and makes its content ready to be committed.
+///
+/// # Errors
+/// The precondition that does not hold.
+pub async fn prepare(space: Space, bytes: Bytes, account: &dyn Account) -> Result<Prepared, Problem> {
+    let read = {
+        let bytes = bytes.clone();
+        move || read_object(space, &bytes)
+    };
+    let (summary, object_uid, kind) = if bytes.len() <= PARSED_INLINE_BYTES_MAX {
+        read()?
+    } else {
+        let read = tokio::task::spawn_blocking(read).await;
+        read.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server could not read that"))??
+    };
+    let hash = BlobHash::of(&bytes);
+    let content = if bytes.len() <= INLINE_BLOB_BYTES_MAX {
+        Content::Inline(bytes)
+    } else {
+        let mut upload = account.stage_blob().await?;
+        upload.write(bytes).await?;
+        Content::Stored(upload.finish().await?.0)
+    };
+    Ok(Prepared { content, hash, summary: Some(summary.into()), object_uid: Some(object_uid), kind })
+}
+
+fn read_object(space: Space, bytes: &[u8]) -> Result<(Vec<u8>, String, Option<Kind>), Problem> {
+    if space == Space::AddressBooks {
+        let condition = "<A:valid-address-data/>";
+        let parsed = card::parse(bytes).map_err(|error| Problem::forbidden(condition, error.to_string()))?;
+        let facts = card::Facts::of(&parsed).map_err(|refusal| match refusal {
+            card::Refusal::Data(_) => Problem::forbidden(condition, refusal.to_string()),
+            card::Refusal::Version => Problem::forbidden("<A:supported-address-data/>", refusal.to_string()),
+        })?;
+        return Ok((facts.encode(), facts.uid, None));
+    }
+    let condition = "<C:valid-calendar-data/>";
+    let calendar = Calendar::parse(bytes).map_err(|error| Problem::forbidden(condition, error.to_string()))?;
+    let facts = Facts::of(&calendar).map_err(|refusal| {
+        let condition = match refusal {
+            Refusal::Data(_) => condition,
+            Refusal::Object(_) => "<C:valid-calendar-object-resource/>",
+            Refusal::Component => "<C:supported-calendar-component/>",
+        };
+        Problem::forbidden(condition, refusal.to_string())
+    })?;
+    Ok((facts.encode(), facts.uid.clone(), Some(facts.kind)))
+}
+
+/// Takes in a file: a small one in memory, a large one as it comes.
+async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepared, Problem> {
+    let announced = body.size_hint().lower();
+    if announced > FILE_BYTES_MAX {
+        return Err(Problem::too_large());
+    }
+    check_room(account, announced).await?;
+    let (mut held, mut upload): (BytesMut, Option<Box<dyn BlobUpload>>) = Default::default();
+    let mut length = 0u64;
+    while let Some(bytes) = body::next(&mut body).await? {
+        length += bytes.len() as u64;
+        if length > FILE_BYTES_MAX {
+            return Err(Problem::too_large());
+        }
+        match &mut upload {
+            Some(upload) => upload.write(bytes).await?,
+            None if held.len() + bytes.len() <= INLINE_BLOB_BYTES_MAX => held.extend_from_slice(&bytes),
+            None => {
+                let mut begun = account.stage_blob().await?;
+                if !held.is_empty() {
+                    begun.write(held.split().freeze()).await?;
+                }
+                begun.write(bytes).await?;
+                upload = Some(begun);
+            }
+        }
+    }
+    let (content, hash) = match upload {
+        Some(upload) => {
+            let (hash, _) = upload.finish().await?;
+            (Content::Stored(hash), hash)
+        }
+        None => {
+            let bytes = held.freeze();
+            let hash = BlobHash::of(&bytes);
+            (Content::Inline(bytes), hash)
+        }
+    };
+    Ok(Prepared { content, hash, summary: None, object_uid: None, kind: None })
+}
+
+/// A file that can't fit is refused before it is sent; the commit decides in the end.
+async fn check_room(account: &dyn Account, bytes: u64) -> Result<(), Problem> {
+    let quota = account.head().await?.quota;
+    let is_over = quota.bytes_max.is_some_and(|max| quota.bytes_used.saturating_add(bytes) > max && bytes > 0);
+    if is_over { Err(AccountError::Refused(CommitError::OverQuota).into()) } else { Ok(()) }
+}

@@ -1,0 +1,138 @@
+//! Properties of calendars, address books and folders of files.
+
+use sterna_account::{ContainerKind, Rights};
+use sterna_formats::calendar::Kind;
+use sterna_formats::content_line::OBJECT_BYTES_MAX;
+use sterna_formats::content_line::filter::Collation;
+use sterna_formats::dav::name::{CALDAV, CALENDARSERVER, CARDDAV, DAV};
+use sterna_formats::dav::{Element, Name};
+
+use super::principal::{PRINCIPAL_REPORTS, reports};
+use super::privileges::{self, privileges_of};
+use super::selection::Background;
+use super::{Value, href, text};
+use crate::dav::context::Context;
+use crate::dav::paths::{self, Space};
+use crate::dav::resource::Collection;
+use crate::dav::stored::Stored;
+
+/// What a collection says of itself; `None` when it has no such property.
+pub fn value(context: &Context, collection: &Collection, background: &Background, name: &Name) -> Option<Value> {
+    let container = &collection.container;
+    let inner = |xml: String| Some(Value::Inner(xml));
+    match (&*name.namespace, &*name.local) {
+        (DAV, "resourcetype") => inner(resource_type(collection).to_owned()),
+        // A folder of files has others in it, which are not among its own changes.
+        (DAV, "sync-token") | (CALENDARSERVER, "getctag") if collection.space != Space::Files => Some(text(&collection.sync_token())),
+        (DAV, "owner") => Some(href(&paths::principal(&collection.home.address))),
+        (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
+        (DAV, "principal-collection-set") => Some(href("/dav/principals/users/")),
+        (DAV, "current-user-privilege-set") => inner(privileges_of(collection.rights)),
+        (DAV, "supported-privilege-set") => inner(privileges::SUPPORTED.to_owned()),
+        (DAV, "acl") if collection.rights.has(Rights::ADMINISTER) => {
+            inner(privileges::acl(&collection.home.address, &container.acl, &background.owners))
+        }
+        (DAV, "acl-restrictions") => inner("<D:no-invert/>".to_owned()),
+        (DAV, "supported-report-set") => inner(supported_reports(collection.space)),
+        (DAV, "supportedlock") => inner(super::item::SUPPORTED_LOCK.to_owned()),
+        (DAV, "lockdiscovery") => inner(background.locks.as_ref()?.discovery(&collection.href())),
+        (DAV, "quota-used-bytes") => inner(background.quota?.bytes_used.to_string()),
+        (DAV, "quota-available-bytes") => {
+            let quota = background.quota?;
+            inner(quota.bytes_max?.saturating_sub(quota.bytes_used).to_string())
+        }
+        (DAV, "displayname") if background.stored.get(None, name).is_none() => {
+            let shown = collection.path.last().map_or(collection.home.address.as_str(), String::as_str);
+            Some(text(shown))
+        }
+        (CALDAV, _) if collection.space == Space::Calendars => calendar_value(container.kind, background, name),
+        (CARDDAV, "supported-address-data") if collection.space == Space::AddressBooks => inner(
+            ["3.0", "4.0"]
+                .map(|version| format!("<A:address-data-type content-type=\"text/vcard\" version=\"{version}\"/>"))
+                .concat(),
+        ),
+        (CARDDAV, "max-resource-size") if collection.space == Space::AddressBooks => inner(OBJECT_BYTES_MAX.to_string()),
+        (CARDDAV, "supported-collation-set") => inner(collations("A")),
+        _ => background.stored.get(None, name).map(|xml| Value::Element(xml.to_owned())),
+    }
+}
+
+fn calendar_value(kind: ContainerKind, background: &Background, name: &Name) -> Option<Value> {
+    let inner = |xml: String| Some(Value::Inner(xml));
+    match &*name.local {
+        "supported-calendar-component-set" => {
+            let of = |kind: Kind| format!("<C:comp name=\"{}\"/>", kind.name());
+            inner(components(kind, &background.stored).into_iter().map(of).collect())
+        }
+        "supported-calendar-data" => inner("<C:calendar-data content-type=\"text/calendar\" version=\"2.0\"/>".to_owned()),
+        "max-resource-size" => inner(OBJECT_BYTES_MAX.to_string()),
+        "min-date-time" => inner("00010101T000000Z".to_owned()),
+        "max-date-time" => inner("99991231T000000Z".to_owned()),
+        "max-instances" => inner(sterna_formats::calendar::occurrences::INSTANCES_MAX.to_string()),
+        "supported-collation-set" => inner(collations("C")),
+        _ => background.stored.get(None, name).map(|xml| Value::Element(xml.to_owned())),
+    }
+}
+
+fn collations(prefix: &str) -> String {
+    let of = |collation: Collation| {
+        format!("<{prefix}:supported-collation>{}</{prefix}:supported-collation>", collation.name())
+    };
+    Collation::ALL.map(of).concat()
+}
+
+/// What a calendar holds: as it was made, or what its kind is for.
+pub fn components(kind: ContainerKind, stored: &Stored) -> Vec<Kind> {
+    let set = stored.get(None, &Name::caldav("supported-calendar-component-set"));
+    match set.and_then(|xml| Element::parse(xml.as_bytes()).ok()) {
+        Some(set) => components_of(&set),
+        None => default_components(kind),
+    }
+}
+
+/// The components that a `supported-calendar-component-set` names.
+pub fn components_of(set: &Element) -> Vec<Kind> {
+    set.elements().filter_map(|comp| Kind::named(comp.attribute("name")?)).collect()
+}
+
+/// What a kind of container is for.
+pub fn default_components(kind: ContainerKind) -> Vec<Kind> {
+    match kind {
+        ContainerKind::Tasks => vec![Kind::Task],
+        ContainerKind::Notes => vec![Kind::Journal],
+        _ => vec![Kind::Event],
+    }
+}
+
+fn resource_type(collection: &Collection) -> &'static str {
+    match collection.space {
+        Space::Calendars => "<D:collection/><C:calendar/>",
+        Space::AddressBooks => "<D:collection/><A:addressbook/>",
+        Space::Files => "<D:collection/>",
+    }
+}
+
+fn supported_reports(space: Space) -> String {
+    let own: &[&str] = match space {
+        Space::Calendars => &["D:sync-collection", "C:calendar-query", "C:calendar-multiget", "C:free-busy-query"],
+        Space::AddressBooks => &["D:sync-collection", "A:addressbook-query", "A:addressbook-multiget"],
+        Space::Files => &[],
+    };
+    reports(own) + &reports(&PRINCIPAL_REPORTS)
+}
+
+/// What it may have.
+pub fn names(background: &Background) -> Vec<Name> {
+    let mut names: Vec<Name> = [
+        "resourcetype", "displayname", "sync-token", "owner", "current-user-principal", "current-user-privilege-set",
+        "supported-report-set", "supportedlock", "lockdiscovery", "principal-collection-set",
+    ]
+    .map(Name::dav)
+    .to_vec();
+    names.push(Name::new(CALENDARSERVER, "getctag"));
+    names.extend(["supported-calendar-component-set", "supported-calendar-data"].map(Name::caldav));
+    names.push(Name::carddav("supported-address-data"));
+    let ours = names.clone();
+    names.extend(background.stored.names(None).into_iter().filter(|name| !ours.contains(name)));
+    names
+}

@@ -1,0 +1,56 @@
+//! Reports, and the listings that they and PROPFIND have in common.
+
+pub mod freebusy;
+pub mod listing;
+pub mod multiget;
+pub mod principals;
+pub mod query;
+pub mod sync;
+
+use std::sync::Arc;
+
+use sterna_account::{ItemParts, Rights};
+use sterna_formats::calendar::zone::zone_of;
+use sterna_formats::calendar::{Calendar, Zone};
+use sterna_formats::dav::Name;
+
+use super::answer::Problem;
+use super::context::Context;
+use super::home;
+use super::paths::Space;
+use super::resource::{Collection, Resource};
+use super::stored::Stored;
+
+/// The collections that a query is about: the one of the path, or all of a home. What may not be read is left out of a
+/// home, and refused by itself.
+///
+/// # Errors
+/// When there are none.
+async fn queried(context: &Arc<Context>, space: Space) -> Result<Vec<Collection>, Problem> {
+    let refused = || Problem::forbidden("<D:supported-report/>", "That is no report for this resource");
+    match Resource::find(context, context.uri.path(), ItemParts::default()).await? {
+        Resource::Collection(collection) if collection.space == space => {
+            collection.check(Rights::READ, "read")?;
+            Ok(vec![collection])
+        }
+        Resource::Home(of, home) if of == space => {
+            let mut collections = home::collections(&home, space).await?;
+            collections.retain(|collection| collection.rights.has(Rights::READ));
+            Ok(collections)
+        }
+        Resource::Missing(_) => Err(Problem::not_found()),
+        _ => Err(refused()),
+    }
+}
+
+/// The zone of floating times: as the request says, or the calendar (RFC 4791 sections 5.2.2 and 9.8), or UTC.
+fn floating_zone(asked: Option<&str>, stored: &Stored) -> Zone {
+    let of_object = |text: &str| {
+        let calendar = Calendar::parse(text.trim().as_bytes()).ok()?;
+        let definition = calendar.root.components.iter().find(|component| component.name == "VTIMEZONE")?;
+        zone_of(definition).map(|(_, zone)| zone)
+    };
+    let of_calendar = || stored.text(&Name::caldav("calendar-timezone")).as_deref().and_then(of_object);
+    let of_name = || stored.text(&Name::caldav("calendar-timezone-id")).as_deref().and_then(Zone::named);
+    asked.and_then(of_object).or_else(of_calendar).or_else(of_name).unwrap_or(Zone::Utc)
+}

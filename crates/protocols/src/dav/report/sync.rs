@@ -1,0 +1,238 @@
+//! sync-collection (RFC 6578): what changed in a collection since n. Costs what changed.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use http::Response;
+use sterna_account::{Change, Container, Cursor, Expunged, Item, Rights};
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{ContainerId, Modseq, Uid};
+use sterna_formats::dav::report::SyncCollection;
+use sterna_formats::dav::write;
+
+use super::listing;
+use crate::dav::answer::{Out, Problem, dav_text, multistatus};
+use crate::dav::body::Body;
+use crate::dav::context::Context;
+use crate::dav::limits::BODIES_AT_ONCE;
+use crate::dav::paths::Space;
+use crate::dav::property::{Background, Selection, Teller};
+use crate::dav::resource::{Collection, Resource};
+
+/// A place in the changes of a collection: everything up to a modseq, or up to an item of that modseq.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    container: ContainerId,
+    modseq: Modseq,
+    /// `None` when all of that modseq is known.
+    uid: Option<Uid>,
+}
+
+impl Token {
+    /// After everything there is.
+    pub fn head_of(container: &Container) -> Self {
+        Token { container: container.id, modseq: container.highest_modseq, uid: None }
+    }
+
+    fn at(cursor: Cursor) -> Self {
+        Token { container: cursor.container, modseq: cursor.modseq, uid: Some(cursor.uid) }
+    }
+
+    fn cursor(self) -> Cursor {
+        match self.uid {
+            None => Cursor::since(self.modseq),
+            Some(uid) => Cursor { modseq: self.modseq, container: self.container, uid },
+        }
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "urn:sterna:sync:{}:{}", self.container, self.modseq)?;
+        self.uid.map_or(Ok(()), |uid| write!(f, ":{uid}"))
+    }
+}
+
+impl FromStr for Token {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.strip_prefix("urn:sterna:sync:").ok_or(())?.split(':');
+        let mut part = || parts.next();
+        let container = part().and_then(|part| part.parse().ok()).ok_or(())?;
+        let modseq = part().and_then(|part| part.parse().ok()).ok_or(())?;
+        let uid = part().map(|uid| uid.parse().map_err(|_| ())).transpose()?;
+        if part().is_some() { Err(()) } else { Ok(Token { container, modseq, uid }) }
+    }
+}
+
+fn invalid() -> Problem {
+    Problem::forbidden("<D:valid-sync-token/>", "The token is not known any more; begin anew")
+}
+
+pub async fn run(context: Arc<Context>, report: SyncCollection) -> Result<Response<Body>, Problem> {
+    let selection = Selection::of(&report.props, context.prefer().minimal)?;
+    let resource = Resource::find(&context, context.uri.path(), Default::default()).await?;
+    let collection = match resource {
+        // A folder of files has others in it, which are not among its own changes.
+        Resource::Collection(collection) if collection.space != Space::Files => collection,
+        Resource::Missing(_) => return Err(Problem::not_found()),
+        _ => return Err(Problem::forbidden("<D:supported-report/>", "That can't be kept in step with")),
+    };
+    collection.check(Rights::READ, "read")?;
+    if report.limit == Some(0) {
+        return Err(Problem::forbidden("<D:number-of-matches-within-limits/>", "Nothing would be told"));
+    }
+    let since = match &report.token {
+        None => None,
+        Some(token) => {
+            let token: Token = token.parse().map_err(|()| invalid())?;
+            let is_ours = token.container == collection.container.id;
+            if !is_ours || token.modseq > collection.container.highest_modseq {
+                return Err(invalid());
+            }
+            Some(token)
+        }
+    };
+    let teller = Teller { context, selection };
+    let sync = Sync { teller, collection, limit: report.limit, is_first: since.is_none() };
+    multistatus(move |out| sync.tell(since, out)).await
+}
+
+struct Sync {
+    teller: Teller,
+    collection: Collection,
+    limit: Option<usize>,
+    /// Whether the client knows nothing: what is gone it never had.
+    is_first: bool,
+}
+
+impl Sync {
+    async fn tell(self, since: Option<Token>, mut out: Out) -> Result<Out, Problem> {
+        let background = self.teller.background(&self.collection).await?;
+        let end = match (since, self.limit) {
+            // In the order of UIDs, without the tombstones in between.
+            (None, None) => {
+                listing::all(&self.teller, &self.collection, &background, &mut out).await?;
+                Token::head_of(&self.collection.container)
+            }
+            (since, limit) => {
+                let from = since.map_or_else(Cursor::start, Token::cursor);
+                self.changes(from, limit, &background, &mut out).await?
+            }
+        };
+        out.text.push_str(&dav_text("sync-token", &end.to_string()));
+        Ok(out)
+    }
+
+    async fn changes(
+        &self,
+        from: Cursor,
+        limit: Option<usize>,
+        background: &Background,
+        out: &mut Out,
+    ) -> Result<Token, Problem> {
+        let (account, id) = (self.collection.home.account.as_ref(), self.collection.container.id);
+        let (mut at, mut room) = (from, limit.unwrap_or(usize::MAX));
+        // Pages are few; whether the token is too old must be known before the first is told.
+        self.must_know(from).await?;
+        loop {
+            let page = account.container_changes(id, at, room.min(PAGE_ITEMS_MAX)).await?;
+            room = room.saturating_sub(page.rows.len());
+            let is_last = page.next.is_none();
+            let last = page.rows.last().map(Change::cursor);
+            self.page(page.rows, !is_last, background, out).await?;
+            match page.next {
+                None => return Ok(last.map_or_else(|| Token::head_of(&self.collection.container), Token::at)),
+                Some(next) if room == 0 => {
+                    let condition = "<D:number-of-matches-within-limits/>";
+                    let (href, status) = (self.collection.href(), "507 Insufficient Storage");
+                    write::status_response(&href, status, Some(condition), &mut out.text);
+                    return Ok(Token::at(next));
+                }
+                Some(next) => at = next,
+            }
+        }
+    }
+
+    /// Whether what is gone since then is still known by its name: contents and names of what was expunged long ago
+    /// are purged.
+    async fn must_know(&self, from: Cursor) -> Result<(), Problem> {
+        if self.is_first {
+            return Ok(());
+        }
+        let (account, id) = (self.collection.home.account.as_ref(), self.collection.container.id);
+        let mut at = from;
+        loop {
+            let page = account.container_changes(id, at, PAGE_ITEMS_MAX).await?;
+            let is_purged = |row: &Change| matches!(row, Change::Expunged(Expunged { retained: None, .. }));
+            if page.rows.iter().any(is_purged) {
+                return Err(invalid());
+            }
+            match page.next {
+                Some(next) => at = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn page(
+        &self,
+        rows: Vec<Change>,
+        has_more: bool,
+        background: &Background,
+        out: &mut Out,
+    ) -> Result<(), Problem> {
+        let (mut items, mut gone) = (Vec::new(), Vec::new());
+        for row in rows {
+            match row {
+                Change::Item(item) => items.push(item),
+                Change::Expunged(row) if !self.is_first => gone.extend(row.retained.and_then(|retained| retained.name)),
+                _ => {}
+            }
+        }
+        let live: HashSet<&str> = items.iter().filter_map(|item| item.name.as_deref()).collect();
+        let mut told = HashSet::new();
+        for name in gone.iter().filter(|name| !live.contains(name.as_str())) {
+            if told.insert(name) && !(has_more && self.is_live(name).await?) {
+                write::status_response(&self.collection.href_of(name), "404 Not Found", None, &mut out.text);
+                out.pause().await?;
+            }
+        }
+        for some in items.chunks(BODIES_AT_ONCE) {
+            for item in self.with_parts(some).await? {
+                listing::one(&self.teller, &self.collection, item, background, out).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a name that was given up is given again: then it is told further on.
+    async fn is_live(&self, name: &str) -> Result<bool, Problem> {
+        let account = self.collection.home.account.as_ref();
+        Ok(account.item_named(self.collection.container.id, name, Default::default()).await?.is_some())
+    }
+
+    async fn with_parts(&self, items: &[Item]) -> Result<Vec<Item>, Problem> {
+        let parts = self.teller.selection.parts();
+        listing::with_bodies(&self.collection, self.collection.container.id, items, parts).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_lead_back() {
+        for uid in [None, Some(Uid(9))] {
+            let token = Token { container: ContainerId(3), modseq: Modseq(77), uid };
+            assert_eq!(token.to_string().parse(), Ok(token));
+        }
+        for bad in ["", "urn:sterna:sync:", "urn:sterna:sync:1", "urn:sterna:sync:1:x", "urn:sterna:sync:1:2:3:4", "77"] {
+            assert_eq!(bad.parse::<Token>(), Err(()), "{bad}");
+        }
+    }
+}

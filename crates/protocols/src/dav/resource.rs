@@ -1,0 +1,194 @@
+//! What a path leads to.
+
+use sterna_account::{Container, Item, ItemParts, Rights};
+use sterna_base::limits::CONTAINER_DEPTH_MAX;
+
+use super::answer::Problem;
+use super::context::{Context, Home};
+use super::home;
+use super::paths::{self, Place, Space};
+
+/// A container as the user sees it.
+#[derive(Clone)]
+pub struct Collection {
+    pub home: Home,
+    pub space: Space,
+    /// The parts of its path in its home; none for the root of files.
+    pub path: Vec<String>,
+    pub container: Container,
+    /// What the user may do with it.
+    pub rights: Rights,
+}
+
+/// What a path leads to.
+pub enum Resource {
+    Root,
+    Principals,
+    Users,
+    Principal(Home),
+    Homes(Space),
+    /// A home of calendars or address books.
+    Home(Space, Home),
+    Collection(Collection),
+    Item(Collection, Item),
+    Missing(Missing),
+}
+
+/// Something that could be and is not.
+pub struct Missing {
+    pub home: Home,
+    pub space: Space,
+    /// Where it would be; `None` directly in a home.
+    pub parent: Option<Collection>,
+    pub name: String,
+}
+
+impl Collection {
+    /// Its path.
+    pub fn href(&self) -> String {
+        paths::within(self.space, &self.home.address, self.path.iter().map(String::as_str), true)
+    }
+
+    /// The path of an item in it.
+    pub fn href_of(&self, name: &str) -> String {
+        let parts = self.path.iter().map(String::as_str).chain([name]);
+        paths::within(self.space, &self.home.address, parts, false)
+    }
+
+    /// Whether the user has these rights.
+    ///
+    /// # Errors
+    /// `403` with the privilege that is missing.
+    pub fn check(&self, rights: Rights, privilege: &str) -> Result<(), Problem> {
+        if self.rights.has(rights) { Ok(()) } else { Err(Problem::no_right(&self.href(), privilege)) }
+    }
+
+    /// Its value of `sync-token`, and of getctag.
+    pub fn sync_token(&self) -> String {
+        super::report::sync::Token::head_of(&self.container).to_string()
+    }
+}
+
+impl Missing {
+    /// Its path.
+    pub fn href(&self) -> String {
+        match &self.parent {
+            Some(parent) => parent.href_of(&self.name),
+            None => paths::within(self.space, &self.home.address, [self.name.as_str()], false),
+        }
+    }
+}
+
+impl Resource {
+    /// What a path leads to. Who may not see a collection finds nothing there.
+    ///
+    /// # Errors
+    /// `404` when there is nothing and can be nothing; `409` when what it would be in is missing.
+    pub async fn find(context: &Context, path: &str, parts: ItemParts) -> Result<Self, Problem> {
+        match Place::parse(path)? {
+            Place::Root => Ok(Resource::Root),
+            Place::Principals => Ok(Resource::Principals),
+            Place::Users => Ok(Resource::Users),
+            Place::Principal(address) => Ok(Resource::Principal(context.home(&address).await?)),
+            Place::Homes(space) => Ok(Resource::Homes(space)),
+            Place::In(Space::Files, owner, path) => in_files(context.home(&owner).await?, path, parts).await,
+            Place::In(space, owner, path) => {
+                let home = context.home(&owner).await?;
+                in_home(home, space, path, parts).await
+            }
+        }
+    }
+
+    /// The path that answers call it by.
+    pub fn href(&self) -> String {
+        match self {
+            Resource::Root => "/dav/".to_owned(),
+            Resource::Principals => "/dav/principals/".to_owned(),
+            Resource::Users => "/dav/principals/users/".to_owned(),
+            Resource::Principal(home) => paths::principal(&home.address),
+            Resource::Homes(space) => format!("/dav/{}/", space.part()),
+            Resource::Home(space, home) => paths::home(*space, &home.address),
+            Resource::Collection(collection) => collection.href(),
+            Resource::Item(collection, item) => collection.href_of(item.name.as_deref().unwrap_or_default()),
+            Resource::Missing(missing) => missing.href(),
+        }
+    }
+}
+
+/// A container that the user may see.
+pub fn seen(home: &Home, space: Space, path: Vec<String>, container: Container) -> Option<Collection> {
+    let rights = home.rights(&container);
+    let home = home.clone();
+    rights.has_any(Rights::LOOKUP | Rights::READ).then(|| Collection { home, space, path, container, rights })
+}
+
+async fn in_home(home: Home, space: Space, path: Vec<String>, parts: ItemParts) -> Result<Resource, Problem> {
+    let mut path = path.into_iter();
+    let Some(first) = path.next() else { return Ok(Resource::Home(space, home)) };
+    let (item, more) = (path.next(), path.next());
+    if more.is_some() {
+        return Err(Problem::not_found());
+    }
+    let Some(collection) = collection(&home, space, &first).await? else {
+        return match item {
+            None => Ok(Resource::Missing(Missing { home, space, parent: None, name: first })),
+            Some(_) => Err(Problem::conflict("There is no such collection")),
+        };
+    };
+    match item {
+        None => Ok(Resource::Collection(collection)),
+        Some(name) => in_collection(collection, name, parts).await,
+    }
+}
+
+/// A collection of a home by its name.
+///
+/// # Errors
+/// When the account can't be asked.
+pub async fn collection(home: &Home, space: Space, name: &str) -> Result<Option<Collection>, Problem> {
+    let path = [name.to_owned()];
+    for kind in space.kinds() {
+        if let Some(container) = home.account.containers_on_path(*kind, &path).await?.pop() {
+            return Ok(seen(home, space, path.to_vec(), container));
+        }
+    }
+    Ok(None)
+}
+
+async fn in_collection(collection: Collection, name: String, parts: ItemParts) -> Result<Resource, Problem> {
+    let found = collection.home.account.item_named(collection.container.id, &name, parts).await?;
+    match found {
+        Some(item) if collection.rights.has(Rights::READ) => Ok(Resource::Item(collection, item)),
+        // Who may not read finds nothing, and can't write over what is not seen.
+        Some(_) => Err(Problem::not_found()),
+        None => {
+            let (home, space) = (collection.home.clone(), collection.space);
+            Ok(Resource::Missing(Missing { home, space, parent: Some(collection), name }))
+        }
+    }
+}
+
+async fn in_files(home: Home, path: Vec<String>, parts: ItemParts) -> Result<Resource, Problem> {
+    let Some(root) = home::files_root(&home).await? else { return Err(Problem::not_found()) };
+    if path.is_empty() {
+        let root = seen(&home, Space::Files, path, root).ok_or_else(Problem::not_found)?;
+        return Ok(Resource::Collection(root));
+    }
+    if path.len() >= CONTAINER_DEPTH_MAX {
+        return Err(Problem::not_found());
+    }
+    let names: Vec<String> = std::iter::once(home::FILES.to_owned()).chain(path.iter().cloned()).collect();
+    let mut found = home.account.containers_on_path(sterna_account::ContainerKind::Files, &names).await?;
+    let depth = found.len();
+    let Some(last) = found.pop() else { return Err(Problem::not_found()) };
+    if depth == names.len() {
+        let collection = seen(&home, Space::Files, path, last).ok_or_else(Problem::not_found)?;
+        return Ok(Resource::Collection(collection));
+    }
+    if depth + 1 < names.len() {
+        return Err(Problem::conflict("There is no such collection"));
+    }
+    let (above, name) = path.split_at(path.len() - 1);
+    let parent = seen(&home, Space::Files, above.to_vec(), last).ok_or_else(Problem::not_found)?;
+    in_collection(parent, name[0].clone(), parts).await
+}
