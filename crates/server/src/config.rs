@@ -112,6 +112,12 @@ pub struct Listen {
     pub pop3s: Option<SocketAddr>,
     /// ManageSieve with STARTTLS.
     pub managesieve: Option<SocketAddr>,
+    /// Calendars, address books and files (DAV) with TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<SocketAddr>,
+    /// The same without TLS, for a proxy on this machine; log-ins are taken as `plaintext_login` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<SocketAddr>,
     /// SMTP from other servers.
     pub smtp: Option<SocketAddr>,
     /// Submission with STARTTLS.
@@ -137,6 +143,8 @@ impl Default for Listen {
             pop3: any(110),
             pop3s: any(995),
             managesieve: any(4190),
+            https: any(443),
+            http: None,
             smtp: any(25),
             submission: any(587),
             submissions: any(465),

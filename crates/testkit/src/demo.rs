@@ -22,6 +22,10 @@ pub struct Addresses {
     pub pop3s: Port,
     /// ManageSieve with STARTTLS.
     pub managesieve: Port,
+    /// DAV with TLS.
+    pub https: Port,
+    /// DAV without, for programs that take no certificate of our own.
+    pub http: Port,
     /// Mail from other servers.
     pub smtp: Port,
     /// Mail from users, with STARTTLS.

@@ -72,6 +72,10 @@ pub struct Ports {
     pub pop3: u16,
     /// ManageSieve with STARTTLS.
     pub managesieve: u16,
+    /// DAV with TLS.
+    pub https: u16,
+    /// DAV without.
+    pub http: u16,
     /// SMTP.
     pub smtp: u16,
     /// Submission with STARTTLS.
@@ -88,12 +92,15 @@ impl Doors {
     /// Ports that nobody has on this address.
     fn free(host: IpAddr) -> Self {
         // All are held until all are known, so that none comes twice.
-        let held: Vec<TcpListener> = (0..10).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
+        let held: Vec<TcpListener> = (0..12).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
         let ports: Vec<u16> = held.iter().filter_map(|one| Some(one.local_addr().ok()?.port())).collect();
-        let [cluster, imap, imaps, pop3, managesieve, smtp, submission, lmtp, socketmap, transport] = ports[..] else {
+        let [cluster, imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport] =
+            ports[..]
+        else {
             panic!("no free ports on {host}")
         };
-        let ports = Ports { imap, imaps, pop3, managesieve, smtp, submission, lmtp, socketmap, transport };
+        let ports =
+            Ports { imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport };
         Doors { host, ports, cluster: (host, cluster).into() }
     }
 
@@ -441,6 +448,8 @@ impl Node {
             ("imaps", ports.imaps),
             ("pop3", ports.pop3),
             ("managesieve", ports.managesieve),
+            ("https", ports.https),
+            ("http", ports.http),
             ("smtp", ports.smtp),
             ("submission", ports.submission),
             ("lmtp", ports.lmtp),

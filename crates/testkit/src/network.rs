@@ -19,6 +19,8 @@ const PORTS: Ports = Ports {
     imaps: 1993,
     pop3: 1110,
     managesieve: 1190,
+    https: 1443,
+    http: 1080,
     smtp: 1025,
     submission: 1587,
     lmtp: 1024,

@@ -55,6 +55,8 @@ enum Service {
     Pop3,
     Pop3s,
     ManageSieve,
+    Https,
+    Http,
 }
 
 /// Runs until Ctrl-C.
@@ -192,6 +194,8 @@ fn configure(folder: &Path, ports: &Ports, service: Service) -> Result<()> {
     config.listen.pop3 = at(Service::Pop3);
     config.listen.pop3s = at(Service::Pop3s);
     config.listen.managesieve = at(Service::ManageSieve);
+    config.listen.https = at(Service::Https);
+    config.listen.http = at(Service::Http);
     config.listen.smtp = at(Service::Smtp);
     config.listen.submission = at(Service::Submission);
     config.listen.submissions = at(Service::Submissions);
@@ -237,6 +241,8 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
             "pop3": at(Service::Pop3, "starttls"),
             "pop3s": at(Service::Pop3s, "implicit"),
             "managesieve": at(Service::ManageSieve, "starttls"),
+            "https": at(Service::Https, "implicit"),
+            "http": at(Service::Http, "none"),
             "smtp": at(Service::Smtp, "starttls"),
             "submission": at(Service::Submission, "starttls"),
             "submissions": at(Service::Submissions, "implicit"),
@@ -253,6 +259,8 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
     println!("  IMAP        127.0.0.1:{} (STARTTLS), 127.0.0.1:{} (TLS)", port(Service::Imap), port(Service::Imaps));
     println!("  POP3        127.0.0.1:{} (STLS), 127.0.0.1:{} (TLS)", port(Service::Pop3), port(Service::Pop3s));
     println!("  ManageSieve 127.0.0.1:{} (STARTTLS)", port(Service::ManageSieve));
+    println!("  DAV         https://127.0.0.1:{}/dav/", port(Service::Https));
+    println!("              http://127.0.0.1:{}/dav/ (this machine only)", port(Service::Http));
     println!("  SMTP        127.0.0.1:{}", port(Service::Smtp));
     println!(
         "  submission  127.0.0.1:{} (STARTTLS), 127.0.0.1:{} (TLS)",
@@ -268,6 +276,8 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
         println!("\nTry:\n");
         println!("  curl -u {}:{} 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=1'", ana.address, ana.password);
         println!("  curl -u {}:{} 'pop3://127.0.0.1:{}/1'", ana.address, ana.password, port(Service::Pop3));
+        let (http, home) = (port(Service::Http), format!("dav/calendars/{}/", ana.address));
+        println!("  curl -u {}:{} -X PROPFIND -H 'Depth: 1' http://127.0.0.1:{http}/{home}", ana.address, ana.password);
         println!("  swaks --server 127.0.0.1 --port {smtp} --from you@example.org --to {}", ana.address);
         println!("  sterna --socket {} account where {}", socket.display(), ana.address);
     }

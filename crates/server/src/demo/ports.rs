@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use rustix::fs::{FlockOperation, flock};
 
 /// How many ports one demonstration takes.
-pub const COUNT: u16 = 12;
+pub const COUNT: u16 = 14;
 
 /// Where the search begins and ends: below the range from which the system takes ports for outgoing connections, so
 /// that a port found free stays free until it is bound.

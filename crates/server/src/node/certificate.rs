@@ -68,6 +68,13 @@ pub fn load(
     }
 }
 
+/// The same for HTTP, which says in the handshake which version is spoken.
+pub fn for_http(tls: &ServerConfig) -> Arc<ServerConfig> {
+    let mut tls = tls.clone();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(tls)
+}
+
 /// Where the certificate is.
 pub fn certificate_file(folder: &Path, config: &Config) -> PathBuf {
     config.tls.as_ref().map_or_else(|| folder.join("client-tls.crt"), |tls| tls.certificate.clone())

@@ -9,6 +9,7 @@ use sterna_base::session_limits::LiveSessionLimits;
 use sterna_cluster::ControlClient;
 use sterna_mailflow::auth::{Authoring, Gate, Verifier};
 use sterna_mailflow::{Mailflow, Repeats};
+use sterna_protocols::dav::{DavConfig, DavProtocol};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{ClientCertificates, Listener, ListenerConfig, Protocol, Tls};
 use sterna_protocols::managesieve::{ManageSieveConfig, ManageSieveProtocol};
@@ -27,7 +28,7 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let config = &parts.config;
     // Other servers have certificates of their own and no use for the question, and some fail at it.
     let tls = certificate::load(&parts.folder, config, None)?;
-    let (start_tls, implicit) = (Tls::StartTls(tls.clone()), Tls::Implicit(tls.clone()));
+    let (start_tls, implicit, web_tls) = (Tls::StartTls(tls.clone()), Tls::Implicit(tls.clone()), tls.clone());
     let clients = clients_of(parts)?;
     let asking = match &clients {
         Some(clients) => certificate::load(&parts.folder, config, Some(clients.asking()))?,
@@ -73,7 +74,7 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let pop3 = |address: SocketAddr| {
         Arc::new(pop3.with_config(Pop3Config { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
     };
-    let imap = ImapProtocol::new(ImapConfig::default(), accounts.clone(), authentication.clone(), shares);
+    let imap = ImapProtocol::new(ImapConfig::default(), accounts.clone(), authentication.clone(), shares.clone());
     let imap = imap.with_limits(limits.clone());
     let imap = |address: SocketAddr| {
         Arc::new(imap.with_config(ImapConfig { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
@@ -87,7 +88,23 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     );
     let sieve = sieve.with_limits(limits.clone());
 
+    let dav = DavProtocol::new(
+        DavConfig::default(),
+        parts.accounts.clone(),
+        parts.authentication.clone(),
+        shares,
+        parts.clock.clone(),
+    );
+
     let listen = &config.listen;
+    if let Some(address) = listen.https {
+        let tls = Tls::Implicit(certificate::for_http(&web_tls));
+        service(parts, "https", address, usual(tls), Arc::new(dav.clone())).await?;
+    }
+    if let Some(address) = listen.http {
+        let protocol = Arc::new(dav.with_config(DavConfig { plaintext_login: plaintext(address) }));
+        service(parts, "http", address, usual(Tls::None), protocol).await?;
+    }
     if let Some(address) = listen.managesieve {
         let protocol = Arc::new(sieve.with_config(ManageSieveConfig { plaintext_login: plaintext(address) }));
         service(parts, "managesieve", address, start_tls_mailbox.clone(), protocol).await?;
