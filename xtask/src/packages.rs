@@ -33,6 +33,13 @@ pub const TESTS: &[&str] = &[
     "libgnutls-dane0",
     "libidn12",
     "libnsl2",
+    "vdirsyncer",
+    "khal",
+    "khard",
+    "todoman",
+    "python3-caldav",
+    "cadaver",
+    "litmus",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

@@ -377,6 +377,14 @@ impl Doors {
         Imap::login(&self.host.to_string(), self.ports.imap, user, PASSWORD)
     }
 
+    /// A connection for DAV as this user.
+    ///
+    /// # Errors
+    /// When it can't be reached.
+    pub fn dav(self, user: &str) -> std::io::Result<crate::http::Http> {
+        crate::http::Http::connect(self.host, self.ports.http, Some((user, PASSWORD)))
+    }
+
     /// An SMTP connection that was greeted.
     ///
     /// # Errors

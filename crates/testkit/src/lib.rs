@@ -9,6 +9,7 @@ pub mod dns;
 pub mod dovecot;
 pub mod exim;
 pub mod failpoints;
+pub mod http;
 pub mod imap;
 pub mod installation;
 pub mod ledger;

@@ -1,5 +1,6 @@
 //! "What changed since n", and tombstones.
 
+use sterna_account::commit::Expect;
 use sterna_account::*;
 use sterna_base::*;
 
@@ -12,6 +13,7 @@ on_every_engine!(
     a_deleted_container_leaves_its_tombstone_and_those_of_its_items,
     tombstones_are_listed_by_modseq_and_uid,
     a_reader_sees_what_is_committed,
+    one_container_is_asked_for_what_changed_in_it,
 );
 
 fn since_n_is_what_came_after_n_and_nothing_else(bed: &mut Bed) {
@@ -119,4 +121,37 @@ fn a_reader_sees_what_is_committed(bed: &mut Bed) {
     assert_eq!(reader.item_flags(INBOX, Uid(0), 9).unwrap().len(), 1);
     let seen = std::thread::spawn(move || reader.blob(BlobHash::of(b"1"), 0..9).unwrap()).join().unwrap();
     assert_eq!(seen.as_ref(), b"1");
+}
+
+fn one_container_is_asked_for_what_changed_in_it(bed: &mut Bed) {
+    let folder = id(&bed.done(vec![create(None, "a")])[0]);
+    let named = |name: &str| Mutation::Append { container: folder, item: item(name, Some(name)) };
+    let ask = |bed: &Bed, after, limit| {
+        let changes = bed.store().container_changes(folder, after, limit).unwrap();
+        assert_eq!(changes.head, bed.head().modseq);
+        let rows = changes.rows.iter().map(|row| (matches!(row, Change::Item(_)), row.cursor().uid.0));
+        (rows.collect::<Vec<_>>(), changes.next)
+    };
+    bed.done(vec![named("1"), named("2"), append("elsewhere"), Mutation::Append { container: folder, item: item("", None) }]);
+    let since = Cursor::since(bed.head().modseq);
+    assert_eq!(ask(bed, Cursor::start(), 9), (vec![(true, 1), (true, 2)], None), "without what has no name");
+    assert_eq!(ask(bed, since, 9), (vec![], None));
+    bed.done(vec![named("4"), Mutation::Remove { container: folder, name: "1".into() }, append("elsewhere")]);
+    bed.done(vec![Mutation::Put { container: folder, item: item("new", Some("2")), expect: Expect::Any }]);
+    assert_eq!(ask(bed, since, 9), (vec![(false, 1), (true, 4), (true, 2)], None));
+    // Pages of a commit join, whatever container the cursor is in.
+    let (first, next) = ask(bed, since, 1);
+    assert_eq!((first, ask(bed, next.unwrap(), 9).0), (vec![(false, 1)], vec![(true, 4), (true, 2)]));
+    let (modseq, uid) = (next.unwrap().modseq, Uid(0));
+    let before = Cursor { modseq, container: ContainerId(folder.0 - 1), uid };
+    let after = Cursor { modseq, container: ContainerId(folder.0 + 1), uid };
+    assert_eq!((ask(bed, before, 9).0.len(), ask(bed, after, 9).0), (3, vec![(true, 2)]));
+    // What was purged is still told, without its name.
+    bed.now = bed.now.plus_ms(DAY_MS);
+    assert!(bed.purge(0) > 0);
+    let rows = bed.store().container_changes(folder, since, 9).unwrap().rows;
+    assert!(matches!(&rows[0], Change::Expunged(Expunged { retained: None, uid: Uid(1), .. })));
+    bed.done(vec![delete(folder)]);
+    let gone = bed.store().container_changes(folder, since, 9);
+    assert_eq!(gone, Err(StoreError::NoSuchContainer(folder)));
 }

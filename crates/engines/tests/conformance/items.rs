@@ -8,6 +8,7 @@ use sterna_base::*;
 use crate::bed::*;
 
 on_every_engine!(
+    what_items_call_themselves_is_unique,
     a_uid_is_never_given_twice,
     a_name_keeps_its_uid_until_it_is_removed,
     a_named_item_moves_within_its_container,
@@ -179,4 +180,33 @@ fn listings_are_cut_at_their_limit(bed: &mut Bed) {
     assert_eq!(bed.store().item_named(nowhere, "n", ItemParts::default()), Err(missing));
     assert_eq!(bed.store().container(nowhere), Ok(None));
     assert_eq!(bed.store().expunged(nowhere, Modseq::ZERO, Uid(0), 1), Ok(Vec::new()));
+}
+
+fn what_items_call_themselves_is_unique(bed: &mut Bed) {
+    let folder = id(&bed.done(vec![create(None, "a")])[0]);
+    let of = |name: &str, object_uid: &str| {
+        let object_uid = Some(object_uid.to_owned());
+        let item = NewItem { object_uid, ..item(name, Some(name)) };
+        Mutation::Put { container: INBOX, item, expect: Expect::Any }
+    };
+    let taken = |name: &str| Err(CommitError::ObjectUidTaken { name: name.into() });
+    bed.done(vec![of("a", "1"), of("b", "2")]);
+    let before = bed.head();
+    assert_eq!(bed.commit(vec![of("c", "1")]), taken("a"));
+    assert_eq!(bed.commit(vec![of("b", "1")]), taken("a"));
+    assert_eq!(bed.head(), before);
+    // Its own is no obstacle, and what it was called before is free.
+    bed.done(vec![of("a", "1"), of("a", "3"), of("c", "1")]);
+    let found = bed.store().item_named(INBOX, "a", ItemParts::default()).unwrap().unwrap();
+    assert_eq!(found.object_uid.as_deref(), Some("3"));
+    bed.done(vec![Mutation::Remove { container: INBOX, name: "b".into() }, of("d", "2")]);
+    // Copies keep it, where nobody else is called so.
+    bed.done(vec![copy(INBOX, UidSet::one(found.uid), folder)]);
+    let copied = bed.store().item_named(folder, "a", ItemParts::default()).unwrap().unwrap();
+    assert_eq!(copied.object_uid, found.object_uid);
+    bed.done(vec![Mutation::Remove { container: folder, name: "a".into() }]);
+    let other = NewItem { object_uid: Some("3".into()), ..item("x", Some("other")) };
+    bed.done(vec![Mutation::Append { container: folder, item: other }]);
+    assert_eq!(bed.commit(vec![copy(INBOX, UidSet::one(found.uid), folder)]), taken("other"));
+    bed.done(vec![put("plain", Some("a"), Expect::Any), of("e", "3")]);
 }

@@ -210,8 +210,10 @@ impl Pair {
         };
         let summary = what.summary.then(|| Bytes::copy_from_slice(&[what.flags]));
         let internal_date = (what.flags.is_multiple_of(4)).then_some(Timestamp(-i64::from(what.flags)));
+        // Some have a UID that others have, too.
+        let object_uid = name.filter(|name| name % 3 > 0).map(|name| format!("u{}", name / 2));
         let name = name.map(|name| format!("n{name}"));
-        NewItem { content, summary, internal_date, flags: flag_set(what.flags), name }
+        NewItem { content, summary, internal_date, flags: flag_set(what.flags), name, object_uid }
     }
 
     fn stage(&mut self, tag: u8) -> BlobHash {

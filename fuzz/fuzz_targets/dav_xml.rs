@@ -1,0 +1,16 @@
+//! Bodies of DAV: nothing panics, and an element that is written is read again the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sterna_formats::dav::Element;
+use sterna_formats::dav::report::Report;
+use sterna_formats::dav::request::{Propfind, acl, lock, mkcol, proppatch};
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = (Report::parse(bytes), Propfind::parse(bytes), acl(bytes), lock(bytes), mkcol(bytes), proppatch(bytes));
+    if let Ok(element) = Element::parse(bytes) {
+        let mut text = String::new();
+        element.write(&mut text);
+        assert_eq!(Element::parse(text.as_bytes()), Ok(element));
+    }
+});
