@@ -30,7 +30,9 @@ impl Dav {
     }
 
     fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        self.0.request(method, path, headers, body).unwrap_or_else(|error: io::Error| panic!("{method} {path}: {error}"))
+        self.0
+            .request(method, path, headers, body)
+            .unwrap_or_else(|error: io::Error| panic!("{method} {path}: {error}"))
     }
 
     /// Asks, and expects this status.
@@ -95,7 +97,8 @@ fn clients_find_their_way_from_the_name_of_the_host() {
     let root = ana.propfind("/dav/", "0", "<current-user-principal/>");
     let principal = "/dav/principals/users/ana@tern.test/";
     assert!(root.body.contains(principal), "{root:?}");
-    let homes = ana.propfind(principal, "0", "<C:calendar-home-set/><A:addressbook-home-set/><C:calendar-user-address-set/>");
+    let homes =
+        ana.propfind(principal, "0", "<C:calendar-home-set/><A:addressbook-home-set/><C:calendar-user-address-set/>");
     assert!(homes.body.contains("/dav/calendars/ana@tern.test/") && homes.body.contains("mailto:ana@tern.test"));
     let calendars = ana.propfind("/dav/calendars/ana@tern.test/", "1", "<resourcetype/><displayname/><S:getctag/>");
     assert_eq!(calendars.body.matches("<C:calendar/>").count(), 2, "{calendars:?}");
@@ -114,7 +117,10 @@ fn events_are_kept_as_they_came_and_under_their_conditions() {
     let installation = Installation::standard();
     let mut ana = Dav::of(&installation, ANA);
     let path = format!("{CALENDAR}one.ics");
-    let text = event("one", "DTSTART:20250310T100000Z\r\nDTEND:20250310T110000Z\r\nSUMMARY:Terns\\, early\r\nX-ODD;A=\"b;c\":d");
+    let text = event(
+        "one",
+        "DTSTART:20250310T100000Z\r\nDTEND:20250310T110000Z\r\nSUMMARY:Terns\\, early\r\nX-ODD;A=\"b;c\":d",
+    );
     let made = ana.put(&path, &text);
     let got = ana.is(200, "GET", &path, &[], "");
     assert_eq!((got.body.as_str(), got.etag()), (text.as_str(), made.etag()));
@@ -191,7 +197,10 @@ fn queries_find_what_happens_when() {
     let single = "<C:calendar-data><C:expand start='20250519T000000Z' end='20250520T000000Z'/></C:calendar-data>";
     ana.is(204, "DELETE", &format!("{CALENDAR}hostile.ics"), &[], "");
     let expanded = ana.report(CALENDAR, &query("20250519T000000Z", "20250520T000000Z", single));
-    assert!(expanded.body.contains("RECURRENCE-ID:20250519T120000Z") && !expanded.body.contains("RRULE"), "{expanded:?}");
+    assert!(
+        expanded.body.contains("RECURRENCE-ID:20250519T120000Z") && !expanded.body.contains("RRULE"),
+        "{expanded:?}"
+    );
     assert!(expanded.body.contains("DTSTART:20250519T070000Z"), "in summer it is two hours earlier in UTC");
     let busy = ana.is(
         200,
@@ -204,7 +213,10 @@ fn queries_find_what_happens_when() {
     let periods = busy.body.lines().filter(|line| line.starts_with("FREEBUSY")).collect::<Vec<_>>();
     assert_eq!(
         periods,
-        ["FREEBUSY;FBTYPE=BUSY:20250519T070000Z/20250519T080000Z", "FREEBUSY;FBTYPE=BUSY:20250519T120000Z/20250519T130000Z"]
+        [
+            "FREEBUSY;FBTYPE=BUSY:20250519T070000Z/20250519T080000Z",
+            "FREEBUSY;FBTYPE=BUSY:20250519T120000Z/20250519T130000Z"
+        ]
     );
     let get = format!(
         "<C:calendar-multiget xmlns='DAV:' xmlns:C='urn:ietf:params:xml:ns:caldav'><prop><C:calendar-data/></prop>\
@@ -232,7 +244,9 @@ fn cards_are_found_by_what_they_say() {
         ana.report(CONTACTS, &body).texts("D:href").len()
     };
     assert_eq!(found("<A:filter/>"), 2);
-    let text = |name: &str, text: &str| format!("<A:prop-filter name='{name}'><A:text-match>{text}</A:text-match></A:prop-filter>");
+    let text = |name: &str, text: &str| {
+        format!("<A:prop-filter name='{name}'><A:text-match>{text}</A:text-match></A:prop-filter>")
+    };
     assert_eq!(found(&format!("<A:filter>{}</A:filter>", text("FN", "üNA"))), 1, "i;unicode-casemap");
     assert_eq!(found(&format!("<A:filter>{}{}</A:filter>", text("FN", "zoe"), text("EMAIL", "far.test"))), 2);
     assert_eq!(found(&format!("<A:filter test='allof'>{}{}</A:filter>", text("FN", "zoe"), text("EMAIL", "far"))), 0);

@@ -27,7 +27,8 @@ fn message(number: u64) -> Commit {
     let mut body = vec![b'x'; BODY_BYTES];
     body[..8].copy_from_slice(&number.to_le_bytes());
     let (content, summary) = (Content::Inline(Bytes::from(body)), Some(Bytes::from(vec![b's'; SUMMARY_BYTES])));
-    let item = NewItem { content, summary, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
+    let item =
+        NewItem { content, summary, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
     commit(Mutation::Append { container: INBOX, item })
 }
 

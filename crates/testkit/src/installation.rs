@@ -99,8 +99,7 @@ impl Doors {
         else {
             panic!("no free ports on {host}")
         };
-        let ports =
-            Ports { imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport };
+        let ports = Ports { imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport };
         Doors { host, ports, cluster: (host, cluster).into() }
     }
 

@@ -22,8 +22,8 @@ use super::watches::PeerWatches;
 use crate::limits::LOST_REPEATS_MAX;
 use crate::nodes::Placement;
 use crate::rpc::calls::{
-    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
-    ItemsCall, Nothing, Page, SearchCall, path,
+    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall,
+    ItemFlagsCall, ItemNamedCall, ItemsCall, Nothing, Page, SearchCall, path,
 };
 use crate::rpc::peer::{Call, Peer};
 use crate::rpc::peers::Peers;

@@ -13,8 +13,8 @@ use sterna_base::{AccountId, Epoch};
 
 use super::body::{next_piece, whole};
 use super::calls::{
-    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall, ItemFlagsCall, ItemNamedCall,
-    ItemsCall, Page, SearchCall, Staged, path,
+    BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall,
+    ItemFlagsCall, ItemNamedCall, ItemsCall, Page, SearchCall, Staged, path,
 };
 use super::fault::FaultKind;
 use super::wire;

@@ -170,7 +170,8 @@ impl World {
         let content = Bytes::from(content);
         let summary = self.rng.chance(500).then(|| content.slice(..content.len().min(9)));
         let content = Content::Inline(content);
-        let item = NewItem { content, summary, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
+        let item =
+            NewItem { content, summary, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
         Mutation::Append { container, item }
     }
 

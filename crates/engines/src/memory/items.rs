@@ -182,9 +182,8 @@ impl Transaction {
     }
 
     fn check_object_uid(&self, id: ContainerId, object_uid: Option<&str>, own: Option<Uid>) -> Result<(), CommitError> {
-        let is_other = |item: &&Item| {
-            object_uid.is_some() && item.object_uid.as_deref() == object_uid && Some(item.uid) != own
-        };
+        let is_other =
+            |item: &&Item| object_uid.is_some() && item.object_uid.as_deref() == object_uid && Some(item.uid) != own;
         match self.state.items_of(id).find(is_other) {
             Some(other) => Err(CommitError::ObjectUidTaken { name: other.name.clone().unwrap_or_default() }),
             None => Ok(()),

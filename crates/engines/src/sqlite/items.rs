@@ -71,8 +71,7 @@ impl Transaction<'_> {
              size = ?9, internal_date = ?10, object_uid = ?11 WHERE account = ?1 AND container = ?2 AND uid = ?3";
         let (modseq, date, object_uid) = (sql(self.modseq.0), item.internal_date.0, item.object_uid.as_deref());
         let (account, container, uid, size) = (self.id(), sql(id.0), item.uid.0, sql(size));
-        let values =
-            params![account, container, uid, modseq, flags.system, low, high, blob, size, date, object_uid];
+        let values = params![account, container, uid, modseq, flags.system, low, high, blob, size, date, object_uid];
         self.reader.execute(statement, values)?;
         self.refer(blob, 1)?;
         self.refer(old_blob, -1)?;

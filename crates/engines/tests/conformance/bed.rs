@@ -152,7 +152,14 @@ pub fn commit(mutations: Vec<Mutation>) -> Commit {
 
 pub fn item(text: &str, name: Option<&str>) -> NewItem {
     let content = Content::Inline(Bytes::copy_from_slice(text.as_bytes()));
-    NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: name.map(str::to_owned), object_uid: None }
+    NewItem {
+        content,
+        summary: None,
+        internal_date: None,
+        flags: FlagSet::default(),
+        name: name.map(str::to_owned),
+        object_uid: None,
+    }
 }
 
 pub fn append(text: &str) -> Mutation {

@@ -132,7 +132,12 @@ fn one_container_is_asked_for_what_changed_in_it(bed: &mut Bed) {
         let rows = changes.rows.iter().map(|row| (matches!(row, Change::Item(_)), row.cursor().uid.0));
         (rows.collect::<Vec<_>>(), changes.next)
     };
-    bed.done(vec![named("1"), named("2"), append("elsewhere"), Mutation::Append { container: folder, item: item("", None) }]);
+    bed.done(vec![
+        named("1"),
+        named("2"),
+        append("elsewhere"),
+        Mutation::Append { container: folder, item: item("", None) },
+    ]);
     let since = Cursor::since(bed.head().modseq);
     assert_eq!(ask(bed, Cursor::start(), 9), (vec![(true, 1), (true, 2)], None), "without what has no name");
     assert_eq!(ask(bed, since, 9), (vec![], None));

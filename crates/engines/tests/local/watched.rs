@@ -290,7 +290,14 @@ pub async fn accounts(count: u64, open_stores_max: usize) -> (LocalAccounts, Arc
 
 pub fn append(text: &str) -> Vec<Mutation> {
     let content = Content::Inline(Bytes::copy_from_slice(text.as_bytes()));
-    let item = NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
+    let item = NewItem {
+        content,
+        summary: None,
+        internal_date: None,
+        flags: FlagSet::default(),
+        name: None,
+        object_uid: None,
+    };
     vec![Mutation::Append { container: INBOX, item }]
 }
 

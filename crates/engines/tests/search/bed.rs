@@ -41,7 +41,14 @@ impl Bed {
 
     pub fn append(&mut self, message: &[u8]) {
         let content = Content::Inline(Bytes::copy_from_slice(message));
-        let item = NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
+        let item = NewItem {
+            content,
+            summary: None,
+            internal_date: None,
+            flags: FlagSet::default(),
+            name: None,
+            object_uid: None,
+        };
         self.commit(vec![Mutation::Append { container: INBOX, item }]);
     }
 

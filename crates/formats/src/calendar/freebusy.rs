@@ -129,4 +129,3 @@ fn busy(event: &Component) -> Option<Busy> {
         _ => None,
     }
 }
-

@@ -150,8 +150,10 @@ impl<'a> Series<'a> {
             for (moment, end) in Moment::all(dates, &calendar.zones).zip(values).take(INSTANCES_MAX) {
                 let length = end.and_then(|end| match Duration::parse(end) {
                     Some(length) => Some(length),
-                    None => Moment::parse(end, dates.parameter_value("TZID"), &calendar.zones)
-                        .map(|end| Duration { days: 0, seconds: end.instant(self.floating) - moment.instant(self.floating) }),
+                    None => Moment::parse(end, dates.parameter_value("TZID"), &calendar.zones).map(|end| Duration {
+                        days: 0,
+                        seconds: end.instant(self.floating) - moment.instant(self.floating),
+                    }),
                 });
                 let civil = match (&moment.zone, &zone) {
                     (Zone::Floating, _) | (_, Zone::Floating) => moment.civil,

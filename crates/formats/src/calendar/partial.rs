@@ -147,9 +147,7 @@ fn single(instance: &Instance<'_>, is_recurring: bool, floating: &Zone) -> Compo
     for property in &mut component.properties {
         let text = match property.name.as_str() {
             "DTSTART" => value(instance.start_s, instance.start.text()),
-            "DUE" if instance.component.property("DTSTART").is_none() => {
-                value(instance.start_s, instance.start.text())
-            }
+            "DUE" if instance.component.property("DTSTART").is_none() => value(instance.start_s, instance.start.text()),
             "DTEND" | "DUE" => value(instance.end_s, local_end()),
             _ => continue,
         };

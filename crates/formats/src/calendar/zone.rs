@@ -158,7 +158,9 @@ impl OwnZone {
                 continue;
             };
             let zones = Zones::default();
-            let Some(start) = observance.property("DTSTART").and_then(|start| Moment::of(start, &zones)) else { continue };
+            let Some(start) = observance.property("DTSTART").and_then(|start| Moment::of(start, &zones)) else {
+                continue;
+            };
             let mut walls = vec![start.civil];
             if let Some(mut rule) = observance.value("RRULE").and_then(Rule::parse) {
                 // UNTIL is in UTC here, and the rule is worked out on the wall.

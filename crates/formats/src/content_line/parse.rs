@@ -115,8 +115,7 @@ fn property(line: &str, lines: &mut Lines<'_>) -> Option<Property> {
     if name.is_empty() || !name.bytes().all(is_name) {
         return None;
     }
-    let mut property =
-        Property { group: group.to_owned(), name: name.to_ascii_uppercase(), ..Property::default() };
+    let mut property = Property { group: group.to_owned(), name: name.to_ascii_uppercase(), ..Property::default() };
     let mut rest = &line[end..];
     while let Some(parameters) = rest.strip_prefix(';') {
         if property.parameters.len() >= PARAMETERS_MAX {

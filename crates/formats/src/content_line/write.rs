@@ -11,7 +11,11 @@ pub fn write(component: &Component, out: &mut String) {
 }
 
 /// A component as text, with those of its own properties (and of those below it) that are wanted.
-pub fn write_filtered(component: &Component, out: &mut String, is_wanted: &mut dyn FnMut(&Component, &Property) -> bool) {
+pub fn write_filtered(
+    component: &Component,
+    out: &mut String,
+    is_wanted: &mut dyn FnMut(&Component, &Property) -> bool,
+) {
     line(&format!("BEGIN:{}", component.name), out);
     for property in &component.properties {
         if is_wanted(component, property) {

@@ -72,9 +72,7 @@ impl Tags {
         match (self, tag) {
             (_, None) => false,
             (Tags::Any, Some(_)) => true,
-            (Tags::List(tags), Some(tag)) => {
-                tags.iter().any(|given| given.strip_prefix("W/").unwrap_or(given) == tag)
-            }
+            (Tags::List(tags), Some(tag)) => tags.iter().any(|given| given.strip_prefix("W/").unwrap_or(given) == tag),
         }
     }
 }

@@ -173,8 +173,11 @@ fn sync_collection(root: &Element) -> Result<Report, ReportError> {
 }
 
 fn multiget(root: &Element) -> Result<Report, ReportError> {
-    let hrefs: Vec<String> =
-        root.elements().filter(|element| element.name.is(DAV, "href")).map(|href| href.text().trim().to_owned()).collect();
+    let hrefs: Vec<String> = root
+        .elements()
+        .filter(|element| element.name.is(DAV, "href"))
+        .map(|href| href.text().trim().to_owned())
+        .collect();
     if hrefs.len() > HREFS_MAX {
         return Err(XmlError::TooMany("hrefs").into());
     }

@@ -231,9 +231,8 @@ pub fn acl(body: &[u8]) -> Result<Vec<Ace>, RequestError> {
     if !root.name.is(DAV, "acl") {
         return Err(RequestError::Unexpected("it is no acl"));
     }
-    let is_given = |ace: &&Element| {
-        ace.name.is(DAV, "ace") && ace.dav("inherited").is_none() && ace.dav("protected").is_none()
-    };
+    let is_given =
+        |ace: &&Element| ace.name.is(DAV, "ace") && ace.dav("inherited").is_none() && ace.dav("protected").is_none();
     root.elements().filter(is_given).map(ace).collect()
 }
 

@@ -217,6 +217,8 @@ impl Builder {
             let (key, value) = (attribute.key.as_ref(), unescape(&attribute.value)?);
             match key.split_once(':') {
                 None if key == "xmlns" => self.namespaces.push((String::new(), value)),
+                // Namespaces in XML 1.0 section 2.2: only the default one can be taken back.
+                Some(("xmlns", _)) if value.is_empty() => return Err(malformed("a prefix stands for nothing")),
                 Some(("xmlns", prefix)) => self.namespaces.push((prefix.to_owned(), value)),
                 _ => plain.push((key.to_owned(), value)),
             }
@@ -350,7 +352,20 @@ mod tests {
 
     #[test]
     fn what_is_not_well_formed() {
-        for bad in ["", "x", "<a>", "</a>", "<a></b>", "<a/><b/>", "<a:b/>", "<a b='1' b='2'/>", "<a>&amp</a>", "<:a/>", "<a></a>x"] {
+        for bad in [
+            "",
+            "x",
+            "<a>",
+            "</a>",
+            "<a></b>",
+            "<a/><b/>",
+            "<a:b/>",
+            "<a b='1' b='2'/>",
+            "<a>&amp</a>",
+            "<:a/>",
+            "<a xmlns:b=''/>",
+            "<a></a>x",
+        ] {
             assert!(matches!(Element::parse(bad.as_bytes()), Err(XmlError::Malformed(_))), "{bad}");
         }
         assert!(Element::parse(b"<a>\xff</a>").is_err());

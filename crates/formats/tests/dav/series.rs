@@ -52,8 +52,13 @@ fn single_ones_are_changed_moved_and_taken_out() {
     let found = starts(&series, &Zone::Utc, range(MAY.0, MAY.1));
     assert_eq!(
         found,
-        ["20250505T080000Z usual", "20250509T080000Z usual", "20250510T080000Z usual", "20250520T080000Z usual",
-         "20250528T070000Z moved"]
+        [
+            "20250505T080000Z usual",
+            "20250509T080000Z usual",
+            "20250510T080000Z usual",
+            "20250520T080000Z usual",
+            "20250528T070000Z moved"
+        ]
     );
     let facts = Facts::of(&series).unwrap();
     assert!(facts.may_be_in(range(MAY.0, MAY.1)) && !facts.may_be_in(range("20260101T000000Z", "20270101T000000Z")));
@@ -64,16 +69,15 @@ fn this_and_all_after_it_are_moved() {
     let series = calendar(
         &[
             event("DTSTART:20250505T100000Z\r\nDTEND:20250505T110000Z\r\nRRULE:FREQ=DAILY;COUNT=4\r\nSUMMARY:old"),
-            event("RECURRENCE-ID;RANGE=THISANDFUTURE:20250507T100000Z\r\nDTSTART:20250507T120000Z\r\n\
-                   DTEND:20250507T123000Z\r\nSUMMARY:new"),
+            event(
+                "RECURRENCE-ID;RANGE=THISANDFUTURE:20250507T100000Z\r\nDTSTART:20250507T120000Z\r\n\
+                   DTEND:20250507T123000Z\r\nSUMMARY:new",
+            ),
         ]
         .concat(),
     );
     let found = starts(&series, &Zone::Utc, range(MAY.0, MAY.1));
-    assert_eq!(
-        found,
-        ["20250505T100000Z old", "20250506T100000Z old", "20250507T120000Z new", "20250508T120000Z new"]
-    );
+    assert_eq!(found, ["20250505T100000Z old", "20250506T100000Z old", "20250507T120000Z new", "20250508T120000Z new"]);
 }
 
 #[test]
@@ -99,9 +103,13 @@ fn tasks_are_in_a_range_as_the_table_says() {
     let due = "DUE:20250510T120000Z";
     assert!(is_in(due, "20250510T110000Z", "20250510T120000Z") && !is_in(due, "20250510T120000Z", "20250511T000000Z"));
     let both = "DTSTART:20250501T000000Z\r\nDUE:20250510T120000Z";
-    assert!(is_in(both, "20250505T000000Z", "20250506T000000Z") && !is_in(both, "20250511T000000Z", "20250512T000000Z"));
+    assert!(
+        is_in(both, "20250505T000000Z", "20250506T000000Z") && !is_in(both, "20250511T000000Z", "20250512T000000Z")
+    );
     let done = "COMPLETED:20250510T120000Z";
-    assert!(is_in(done, "20250510T120000Z", "20250511T000000Z") && !is_in(done, "20250511T000000Z", "20250512T000000Z"));
+    assert!(
+        is_in(done, "20250510T120000Z", "20250511T000000Z") && !is_in(done, "20250511T000000Z", "20250512T000000Z")
+    );
     assert!(is_in("SUMMARY:no date", "20250511T000000Z", "20250512T000000Z"));
     assert!(is_in("CREATED:20250510T120000Z", "20250511T000000Z", "20250512T000000Z"));
     assert!(!is_in("CREATED:20250510T120000Z", "20250501T000000Z", "20250502T000000Z"));
@@ -119,10 +127,18 @@ fn the_past_costs_nothing() {
     assert_eq!(looked, 1);
     // Hostile ones end, and say that they were cut off.
     let every_second = calendar(&event("DTSTART:19700101T000000Z\r\nRRULE:FREQ=SECONDLY"));
-    let complete = Series::of(&every_second, &Zone::Utc).visit(range("20250101T000000Z", "20260101T000000Z"), &mut |_| ControlFlow::Continue(()));
+    let complete = Series::of(&every_second, &Zone::Utc)
+        .visit(range("20250101T000000Z", "20260101T000000Z"), &mut |_| ControlFlow::Continue(()));
     assert!(!complete);
     let many: String = (0..10_000)
-        .map(|n| event(&format!("RECURRENCE-ID:20250101T{:02}{:02}{:02}Z\r\nDTSTART:20250501T000000Z", n / 3600, n / 60 % 60, n % 60)))
+        .map(|n| {
+            event(&format!(
+                "RECURRENCE-ID:20250101T{:02}{:02}{:02}Z\r\nDTSTART:20250501T000000Z",
+                n / 3600,
+                n / 60 % 60,
+                n % 60
+            ))
+        })
         .collect();
     let many = calendar(&(event("DTSTART:20250101T000000Z\r\nRRULE:FREQ=SECONDLY;COUNT=20000") + &many));
     assert_eq!(starts(&many, &Zone::Utc, range(MAY.0, MAY.1)).len(), 10_000);
@@ -144,12 +160,22 @@ fn some_of_an_object() {
     let expanded = CalendarData { expand: Some(range(MAY.0, MAY.1)), ..CalendarData::default() };
     let text = expanded.apply(&series, &Zone::Utc).unwrap();
     assert_eq!(text.matches("BEGIN:VEVENT").count(), 3);
-    assert!(text.contains("RECURRENCE-ID:20250507T100000Z") && text.contains("DTSTART:20250520T100000Z") && !text.contains("RRULE"));
+    assert!(
+        text.contains("RECURRENCE-ID:20250507T100000Z")
+            && text.contains("DTSTART:20250520T100000Z")
+            && !text.contains("RRULE")
+    );
     let props = vec![("UID".to_owned(), false), ("SUMMARY".to_owned(), true)];
     let comps = vec![Selection { name: "VEVENT".into(), props, ..Selection::default() }];
     let comp = Some(Selection { name: "VCALENDAR".into(), comps, ..Selection::default() });
     let text = CalendarData { comp, ..CalendarData::default() }.apply(&series, &Zone::Utc).unwrap();
-    assert!(text.contains("UID:1") && text.contains("SUMMARY:\r\n") && !text.contains("X-SECRET") && !text.contains("VERSION"), "{text}");
+    assert!(
+        text.contains("UID:1")
+            && text.contains("SUMMARY:\r\n")
+            && !text.contains("X-SECRET")
+            && !text.contains("VERSION"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -172,9 +198,11 @@ fn busy_times_say_nothing_more() {
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("FREEBUSY")).collect();
     assert_eq!(
         lines,
-        ["FREEBUSY;FBTYPE=BUSY-TENTATIVE:20250505T100000Z/20250505T110000Z",
-         "FREEBUSY;FBTYPE=BUSY:20250505T100000Z/20250505T120000Z",
-         "FREEBUSY;FBTYPE=BUSY-UNAVAILABLE:20250510T000000Z/20250510T020000Z"]
+        [
+            "FREEBUSY;FBTYPE=BUSY-TENTATIVE:20250505T100000Z/20250505T110000Z",
+            "FREEBUSY;FBTYPE=BUSY:20250505T100000Z/20250505T120000Z",
+            "FREEBUSY;FBTYPE=BUSY-UNAVAILABLE:20250510T000000Z/20250510T020000Z"
+        ]
     );
     assert!(!text.contains("secret"));
 }
@@ -182,7 +210,9 @@ fn busy_times_say_nothing_more() {
 #[test]
 fn alarms_are_asked_for_by_when_they_ring() {
     let alarm = |trigger: &str| {
-        calendar(&event(&format!("DTSTART:20250505T100000Z\r\nRRULE:FREQ=DAILY;COUNT=2\r\nBEGIN:VALARM\r\n{trigger}\r\nEND:VALARM")))
+        calendar(&event(&format!(
+            "DTSTART:20250505T100000Z\r\nRRULE:FREQ=DAILY;COUNT=2\r\nBEGIN:VALARM\r\n{trigger}\r\nEND:VALARM"
+        )))
     };
     let filter = |from: &str, before: &str| {
         let rings = CompFilter { name: "VALARM".into(), range: Some(range(from, before)), ..CompFilter::default() };

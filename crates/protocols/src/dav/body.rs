@@ -9,7 +9,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
 
 use super::answer::Problem;
-use super::limits::BODY_PAUSE;
+use super::limits::{BODY_PAUSE, DRAINED_BYTES_MAX};
 
 /// The body of an answer.
 pub enum Body {
@@ -94,4 +94,19 @@ pub async fn whole(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Proble
         all.extend_from_slice(&bytes);
     }
     Ok(all.freeze())
+}
+
+/// Takes in what is left of a body that nobody wants, if it is short: a connection with unread bytes can't be used again,
+/// and its next request would break. Who waits to be asked for the body is not asked.
+pub async fn drain(mut body: Incoming, headers: &hyper::HeaderMap) {
+    if headers.contains_key(http::header::EXPECT) || body.size_hint().lower() > DRAINED_BYTES_MAX {
+        return;
+    }
+    let mut left = DRAINED_BYTES_MAX;
+    while let Ok(Some(bytes)) = next(&mut body).await {
+        left = left.saturating_sub(bytes.len() as u64);
+        if left == 0 {
+            return;
+        }
+    }
 }

@@ -8,6 +8,9 @@ pub const HEAD_WAIT: Duration = Duration::from_secs(120);
 /// How long a client may pause within a body that it sends.
 pub const BODY_PAUSE: Duration = Duration::from_secs(120);
 
+/// How much of a body that nobody wants is read so that the connection can be used again, in bytes.
+pub const DRAINED_BYTES_MAX: u64 = 64 * 1024;
+
 /// How long a client may leave unread what it is sent.
 pub const UNREAD: Duration = Duration::from_secs(180);
 

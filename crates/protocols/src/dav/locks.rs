@@ -108,7 +108,8 @@ impl Locks {
                 || (write.with_below && is_below(&lock.path, path))
         };
         let is_held = |lock: &Lock| lock.user == user.0 && tokens.contains(&lock.token);
-        let in_the_way: Vec<&Lock> = self.locks.iter().map(|(lock, _)| lock).filter(|lock| is_in_the_way(lock)).collect();
+        let in_the_way: Vec<&Lock> =
+            self.locks.iter().map(|(lock, _)| lock).filter(|lock| is_in_the_way(lock)).collect();
         // Of several shared ones it is enough to hold one.
         let exclusive = in_the_way.iter().find(|lock| !lock.shared && !is_held(lock));
         let shared = in_the_way.iter().filter(|lock| lock.shared).collect::<Vec<_>>();

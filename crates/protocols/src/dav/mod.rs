@@ -79,7 +79,8 @@ impl Protocol for DavProtocol {
     }
 
     fn busy(&self) -> String {
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            .to_owned()
     }
 
     async fn serve(&self, connection: Connection) {

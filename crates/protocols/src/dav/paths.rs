@@ -102,7 +102,12 @@ pub fn home(space: Space, address: &str) -> String {
 }
 
 /// The path of something in a home.
-pub fn within<'a>(space: Space, address: &'a str, parts: impl IntoIterator<Item = &'a str>, is_collection: bool) -> String {
+pub fn within<'a>(
+    space: Space,
+    address: &'a str,
+    parts: impl IntoIterator<Item = &'a str>,
+    is_collection: bool,
+) -> String {
     href::join([ROOT, space.part(), address].into_iter().chain(parts), is_collection)
 }
 
@@ -116,8 +121,12 @@ mod tests {
         assert_eq!(place("/dav"), Some(Place::Root));
         assert_eq!(place("/dav/principals/users/a@x/"), Some(Place::Principal("a@x".into())));
         assert_eq!(place("/dav/calendars/"), Some(Place::Homes(Space::Calendars)));
-        assert_eq!(place("/dav/files/a%40x/b%20c/d"), Some(Place::In(Space::Files, "a@x".into(), vec!["b c".into(), "d".into()])));
-        for nowhere in ["/", "/mail", "/dav/other", "/dav/principals/groups", "/dav/principals/users/a/b", "/dav/../x"] {
+        assert_eq!(
+            place("/dav/files/a%40x/b%20c/d"),
+            Some(Place::In(Space::Files, "a@x".into(), vec!["b c".into(), "d".into()]))
+        );
+        for nowhere in ["/", "/mail", "/dav/other", "/dav/principals/groups", "/dav/principals/users/a/b", "/dav/../x"]
+        {
             assert_eq!(place(nowhere), None, "{nowhere}");
         }
         assert_eq!(principal("a@x"), "/dav/principals/users/a@x/");

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION};
-use http::{Method, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use sterna_account::service::Login;
 use sterna_base::Secret;
 
 use super::answer::{Problem, done, with_header};
-use super::body::Body;
+use super::body::{Body, drain};
 use super::context::{Context, Request, peer_login};
 use super::{Shared, method};
 use crate::failure::{concerns_operator, is_passing};
@@ -43,14 +44,35 @@ async fn route(
     peer: IpAddr,
     encrypted: bool,
 ) -> Result<Response<Body>, Problem> {
-    let path = request.uri().path();
-    // RFC 6764 section 5: clients ask here first, and need not have logged in.
-    if matches!(path, "/.well-known/caldav" | "/.well-known/carddav" | "/.well-known/caldav/" | "/.well-known/carddav/") {
-        return Ok(with_header(done(StatusCode::MOVED_PERMANENTLY), LOCATION, "/dav/"));
+    let (head, body) = request.into_parts();
+    match admit(&shared, &head, peer, encrypted).await {
+        Ok(Admitted::Known(login)) => {
+            let context = Arc::new(Context::new(shared, login, head.method, head.uri, head.headers));
+            dispatch(Request { context, body }).await
+        }
+        Ok(Admitted::Redirected(to)) => {
+            drain(body, &head.headers).await;
+            Ok(with_header(done(StatusCode::MOVED_PERMANENTLY), LOCATION, to))
+        }
+        Err(problem) => {
+            drain(body, &head.headers).await;
+            Err(problem)
+        }
     }
-    // Some clients are told nothing but the host's name.
-    if path == "/" && matches!(request.method().as_str(), "PROPFIND" | "OPTIONS") {
-        return Ok(with_header(done(StatusCode::MOVED_PERMANENTLY), LOCATION, "/dav/"));
+}
+
+/// What is done with a request before its body matters.
+enum Admitted {
+    Known(Login),
+    Redirected(&'static str),
+}
+
+async fn admit(shared: &Shared, head: &Parts, peer: IpAddr, encrypted: bool) -> Result<Admitted, Problem> {
+    let path = head.uri.path();
+    // RFC 6764 section 5: clients ask here first, and need not have logged in. Some are told nothing but the host's name.
+    let is_known = matches!(path.trim_end_matches('/'), "/.well-known/caldav" | "/.well-known/carddav");
+    if is_known || (path == "/" && matches!(head.method.as_str(), "PROPFIND" | "OPTIONS")) {
+        return Ok(Admitted::Redirected("/dav/"));
     }
     if path != "/dav" && !path.starts_with("/dav/") {
         return Err(Problem::not_found());
@@ -59,10 +81,7 @@ async fn route(
         let text = "Passwords are only taken over TLS; use https";
         return Err(Problem::new(StatusCode::FORBIDDEN, text));
     }
-    let login = log_in(&shared, &request, peer).await?;
-    let (head, body) = request.into_parts();
-    let context = Arc::new(Context::new(shared, login, head.method, head.uri, head.headers));
-    dispatch(Request { context, body }).await
+    log_in(shared, &head.headers, peer).await.map(Admitted::Known)
 }
 
 async fn dispatch(request: Request) -> Result<Response<Body>, Problem> {
@@ -87,8 +106,8 @@ async fn dispatch(request: Request) -> Result<Response<Body>, Problem> {
 }
 
 /// Basic authentication (RFC 7617), with UTF-8.
-async fn log_in(shared: &Shared, request: &http::Request<Incoming>, peer: IpAddr) -> Result<Login, Problem> {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+async fn log_in(shared: &Shared, headers: &HeaderMap, peer: IpAddr) -> Result<Login, Problem> {
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (login, password) = given.and_then(credentials).ok_or_else(Problem::unauthorized)?;
     peer_login(shared, &login, &password, peer).await
 }

@@ -111,9 +111,7 @@ fn refusal_reply(refusal: &CommitError) -> Reply {
         | CommitError::NoSuchBlob(_)
         | CommitError::Unexpected
         | CommitError::ObjectUidTaken { .. }
-        | CommitError::Invalid(_) => {
-            Reply::no("The server could not do that").code("SERVERBUG")
-        }
+        | CommitError::Invalid(_) => Reply::no("The server could not do that").code("SERVERBUG"),
         CommitError::Store(_) => Reply::no("Your mail can't be written at the moment").code("UNAVAILABLE"),
     }
 }

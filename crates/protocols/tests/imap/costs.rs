@@ -166,7 +166,14 @@ fn fill(folder: &std::path::Path, count: u64) {
     let append = |_| {
         // One body for all: what is counted here are rows.
         let content = Content::Inline(Bytes::from_static(b"Subject: tern\r\n\r\nA tern.\r\n"));
-        let item = NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
+        let item = NewItem {
+            content,
+            summary: None,
+            internal_date: None,
+            flags: FlagSet::default(),
+            name: None,
+            object_uid: None,
+        };
         Mutation::Append { container: INBOX, item }
     };
     const BATCH: u64 = 1000;

@@ -16,7 +16,14 @@ fn deliver(store: &mut dyn Store, numbers: std::ops::Range<u64>) {
             .map(|n| {
                 let content = Content::Inline(Bytes::from(format!("message {n}").repeat(20)));
                 let summary = Some(Bytes::from_static(&[0; 200]));
-                let item = NewItem { content, summary, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
+                let item = NewItem {
+                    content,
+                    summary,
+                    internal_date: None,
+                    flags: FlagSet::default(),
+                    name: None,
+                    object_uid: None,
+                };
                 let mutations = vec![Mutation::Append { container: INBOX, item }];
                 Commit { operation: OperationId::random(), epoch: Epoch(1), mutations }
             })

@@ -231,7 +231,14 @@ impl History {
         let containers = store.containers().unwrap();
         if let Some(container) = containers.first() {
             let content = Content::Inline(Bytes::from_static(b"after the cut"));
-            let item = NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
+            let item = NewItem {
+                content,
+                summary: None,
+                internal_date: None,
+                flags: FlagSet::default(),
+                name: None,
+                object_uid: None,
+            };
             let mutations = vec![Mutation::Append { container: container.id, item }];
             let commit = Commit { operation: OperationId([0xff; 16]), epoch: Epoch(1), mutations };
             store.commit(&[commit], self.now).unwrap().remove(0).unwrap();

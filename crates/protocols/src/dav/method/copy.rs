@@ -21,7 +21,7 @@ use crate::dav::body::Body;
 use crate::dav::context::{Context, Request};
 use crate::dav::limits::{COPIED_ITEMS_MAX, TRIES};
 use crate::dav::locks::{Locks, Write};
-use crate::dav::paths::Space;
+use crate::dav::paths::{Space, within};
 use crate::dav::precondition::{came_too_late, check_if, check_tags};
 use crate::dav::resource::{Collection, Resource};
 use crate::dav::stored;
@@ -45,7 +45,8 @@ fn destination(context: &Context) -> Result<String, Problem> {
     let host = context.header("host").or_else(|| context.uri.authority().map(|authority| authority.as_str()));
     // Other servers are asked by nobody here.
     if let (Some(there), Some(here)) = (authority_of(given), host) {
-        let name = |authority: &str| authority.rsplit_once(':').map_or(authority, |(name, _)| name).to_ascii_lowercase();
+        let name =
+            |authority: &str| authority.rsplit_once(':').map_or(authority, |(name, _)| name).to_ascii_lowercase();
         if name(there) != name(here) {
             return Err(Problem::new(StatusCode::BAD_GATEWAY, "Destination is on another server"));
         }
@@ -69,12 +70,15 @@ async fn transfer(context: &Context, destination: &str) -> Result<Response<Body>
     if let Resource::Missing(_) = from {
         return Err(Problem::not_found());
     }
-    let to = Resource::find(context, destination, ItemParts::default()).await.map_err(|problem| match problem.status {
-        StatusCode::NOT_FOUND => Problem::conflict("There is no such collection"),
-        _ => problem,
-    })?;
+    let to =
+        Resource::find(context, destination, ItemParts::default()).await.map_err(|problem| match problem.status {
+            StatusCode::NOT_FOUND => Problem::conflict("There is no such collection"),
+            _ => problem,
+        })?;
     let (from_href, to_href) = (from.href(), to.href());
-    let is_within = |inner: &str, outer: &str| inner.strip_prefix(outer.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_within = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     if is_within(&to_href, &from_href) || (is_within(&from_href, &to_href) && !matches!(to, Resource::Missing(_))) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "It can't go into itself or over itself"));
     }
@@ -88,6 +92,7 @@ async fn transfer(context: &Context, destination: &str) -> Result<Response<Body>
         (Resource::Item(source, item), _) => transfer.item(source, item).await?,
         (Resource::Collection(source), Resource::Missing(_)) => transfer.collection(source, None).await?,
         (Resource::Collection(source), Resource::Collection(over)) => transfer.collection(source, Some(over)).await?,
+        (Resource::Collection(source), Resource::Item(..)) => transfer.collection(source, None).await?,
         (Resource::Collection(_), _) => return Err(Problem::conflict("A collection can't be put there")),
         _ => return Err(Problem::new(StatusCode::FORBIDDEN, "That stays where it is")),
     }
@@ -102,15 +107,37 @@ impl Transfer<'_> {
             Resource::Item(collection, item) => Ok((collection, item.name.clone().unwrap_or_default())),
             Resource::Missing(missing) => {
                 let parent = missing.parent.as_ref();
-                let parent = parent.ok_or_else(|| Problem::forbidden("<D:resource-must-be-null/>", "That is for collections"))?;
+                let parent = parent
+                    .ok_or_else(|| Problem::forbidden("<D:resource-must-be-null/>", "That is for collections"))?;
                 Ok((parent, missing.name.clone()))
             }
+            // A file over a folder: the folder goes (RFC 4918 section 9.8.4).
+            Resource::Collection(over) => match over.path.last() {
+                Some(name) if over.space == Space::Files => Ok((over, name.clone())),
+                _ => Err(Problem::conflict("A collection is there")),
+            },
             _ => Err(Problem::conflict("A collection is there")),
         }
     }
 
+    /// Where something is put.
+    async fn parent(&self) -> Result<Option<Collection>, Problem> {
+        let Resource::Collection(over) = self.to else { return Ok(None) };
+        let Some((_, above)) = over.path.split_last() else { return Ok(None) };
+        let path = within(over.space, &over.home.address, above.iter().map(String::as_str), true);
+        match Resource::find(self.context, &path, ItemParts::default()).await? {
+            Resource::Collection(parent) => Ok(Some(parent)),
+            _ => Ok(None),
+        }
+    }
+
     /// The locks at both ends: nobody else's may be in the way.
-    async fn locks(&self, source: &dyn Account, target: &dyn Account, with_below: bool) -> Result<(Locks, Locks), Problem> {
+    async fn locks(
+        &self,
+        source: &dyn Account,
+        target: &dyn Account,
+        with_below: bool,
+    ) -> Result<(Locks, Locks), Problem> {
         let now = self.context.now();
         let there = Locks::read(target, now).await?;
         let here = if source.id() == target.id() { there.clone() } else { Locks::read(source, now).await? };
@@ -127,6 +154,8 @@ impl Transfer<'_> {
     async fn item(&self, source: &Collection, item: &Item) -> Result<(), Problem> {
         let (target, name) = self.place()?;
         check_name(&name)?;
+        let parent = self.parent().await?;
+        let target = parent.as_ref().unwrap_or(target);
         if target.space != source.space {
             return Err(Problem::new(StatusCode::FORBIDDEN, "It can't be there"));
         }
@@ -142,7 +171,11 @@ impl Transfer<'_> {
             check_component(target, facts.map(|facts| facts.kind)).await?;
         }
         let (here, there) = (source.home.account.as_ref(), target.home.account.as_ref());
-        let (from_locks, to_locks) = self.locks(here, there, false).await?;
+        let over = match self.to {
+            Resource::Collection(over) => tree_deleted(over).await?,
+            _ => Vec::new(),
+        };
+        let (from_locks, to_locks) = self.locks(here, there, !over.is_empty()).await?;
         let is_one_account = here.id() == there.id();
         let (from, to) = (self.from.href(), self.to.href());
         let mut steps = vec![to_locks.expectation()];
@@ -152,6 +185,7 @@ impl Transfer<'_> {
             steps.push(Mutation::Remove { container, name: old_name.clone() });
             steps.extend(from_locks.released(&from, false));
         }
+        steps.extend(over);
         if let Resource::Item(over, old) = self.to {
             let (container, name) = (over.container.id, old.name.clone().unwrap_or_default());
             steps.push(Mutation::Remove { container, name });
@@ -216,12 +250,17 @@ impl Transfer<'_> {
 
     /// A collection: moved as it is, or made anew with copies of what is in it. `over` goes first.
     async fn collection(&self, source: &Collection, over: Option<&Collection>) -> Result<(), Problem> {
+        let above = self.parent().await?;
+        let above = above.as_ref().filter(|above| above.space == Space::Files);
         let (space, home, name, parent) = match self.to {
             Resource::Missing(missing) => (missing.space, &missing.home, missing.name.clone(), missing.parent.as_ref()),
-            Resource::Collection(over) if over.space != Space::Files && !over.path.is_empty() => {
-                (over.space, &over.home, over.container.name.clone(), None)
+            Resource::Collection(over) if !over.path.is_empty() => {
+                (over.space, &over.home, over.container.name.clone(), above)
             }
-            _ => return Err(Problem::new(StatusCode::FORBIDDEN, "Delete the collection there first")),
+            Resource::Item(parent, item) if parent.space == Space::Files => {
+                (parent.space, &parent.home, item.name.clone().unwrap_or_default(), Some(parent))
+            }
+            _ => return Err(Problem::new(StatusCode::FORBIDDEN, "The collection can't be there")),
         };
         let is_one_account = home.account.id() == source.home.account.id();
         if space != source.space || !is_one_account || source.path.is_empty() {
@@ -237,6 +276,11 @@ impl Transfer<'_> {
         let mut steps = vec![locks.expectation()];
         if let Some(over) = over {
             steps.extend(tree_deleted(over).await?);
+        }
+        if let Resource::Item(there, file) = self.to {
+            there.check(Rights::DELETE, "unbind")?;
+            let name = file.name.clone().unwrap_or_default();
+            steps.push(Mutation::Remove { container: there.container.id, name });
         }
         let parent = parent.map(|parent| parent.container.id);
         if self.moves {
@@ -259,10 +303,12 @@ impl Transfer<'_> {
             return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, "There is too much in it to be copied at once"));
         }
         let committed = account.commit(OperationId::random(), steps).await.map_err(taken)?;
-        let made = |outcomes: &[sterna_account::Outcome]| outcomes.iter().rev().find_map(|outcome| match outcome {
-            sterna_account::Outcome::Container { id, .. } => Some(*id),
-            _ => None,
-        });
+        let made = |outcomes: &[sterna_account::Outcome]| {
+            outcomes.iter().rev().find_map(|outcome| match outcome {
+                sterna_account::Outcome::Container { id, .. } => Some(*id),
+                _ => None,
+            })
+        };
         let root = made(&committed.outcomes).ok_or_else(|| Problem::unavailable(1))?;
         self.copy_notes(account, source.container.id, root).await?;
         if !with_members {

@@ -25,7 +25,11 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
     let body = body::whole(request.body, BODY_BYTES_MAX).await?;
     let properties = mkcol(&body).map_err(|error| {
         // RFC 5689 section 3: a body of another kind is not understood.
-        if body.starts_with(b"<") { error.into() } else { Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()) }
+        if body.starts_with(b"<") {
+            error.into()
+        } else {
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string())
+        }
     })?;
     for _ in 0..crate::dav::limits::TRIES {
         match make(&context, &properties).await {
@@ -94,7 +98,8 @@ fn exists() -> Problem {
 
 /// Protected ones can't be set, but for those that only a new collection can be given.
 fn is_set_in_vain(property: &Element) -> bool {
-    let at_first = property.name.is(DAV, "resourcetype") || property.name.is(CALDAV, "supported-calendar-component-set");
+    let at_first =
+        property.name.is(DAV, "resourcetype") || property.name.is(CALDAV, "supported-calendar-component-set");
     is_protected(&property.name) && !at_first
 }
 
@@ -103,9 +108,7 @@ fn kind_of(context: &Context, missing: &Missing, properties: &[Element]) -> Resu
     let find = |name: Name| properties.iter().find(|property| property.name == name);
     let types = find(Name::dav("resourcetype"));
     let says = |namespace: &str, local: &str| types.is_some_and(|types| types.find(namespace, local).is_some());
-    let wrong = || {
-        Problem::forbidden("<D:valid-resourcetype/>", "There can't be a collection of that kind here")
-    };
+    let wrong = || Problem::forbidden("<D:valid-resourcetype/>", "There can't be a collection of that kind here");
     let is_mkcalendar = context.method.as_str() == "MKCALENDAR";
     match missing.space {
         Space::Calendars if missing.parent.is_none() => {
@@ -114,7 +117,9 @@ fn kind_of(context: &Context, missing: &Missing, properties: &[Element]) -> Resu
             }
             let set = find(Name::caldav("supported-calendar-component-set")).map(components_of);
             Ok(match set.as_deref() {
-                Some([]) => return Err(Problem::forbidden("<C:supported-calendar-component/>", "Nothing could be in it")),
+                Some([]) => {
+                    return Err(Problem::forbidden("<C:supported-calendar-component/>", "Nothing could be in it"));
+                }
                 Some([Kind::Task]) => ContainerKind::Tasks,
                 Some([Kind::Journal]) => ContainerKind::Notes,
                 _ => ContainerKind::Calendar,
@@ -125,7 +130,11 @@ fn kind_of(context: &Context, missing: &Missing, properties: &[Element]) -> Resu
             if has_type { Ok(ContainerKind::AddressBook) } else { Err(wrong()) }
         }
         Space::Files if !is_mkcalendar => {
-            if says(CALDAV, "calendar") || says(CARDDAV, "addressbook") { Err(wrong()) } else { Ok(ContainerKind::Files) }
+            if says(CALDAV, "calendar") || says(CARDDAV, "addressbook") {
+                Err(wrong())
+            } else {
+                Ok(ContainerKind::Files)
+            }
         }
         Space::Calendars | Space::Files if is_mkcalendar => {
             Err(Problem::forbidden("<C:calendar-collection-location-ok/>", "There can't be a calendar here"))

@@ -43,12 +43,27 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         return Err(Problem::bad_request("only whole resources are written"));
     }
     // What can be refused now is refused before the client has sent everything.
-    let target = Target::find(&context).await?;
-    check_tags(&context, &target.resource)?;
+    let target = match Target::find(&context).await.and_then(|target| {
+        check_tags(&context, &target.resource)?;
+        Ok(target)
+    }) {
+        Ok(target) => target,
+        Err(problem) => {
+            body::drain(body, &context.headers).await;
+            return Err(problem);
+        }
+    };
     let account = target.collection()?.home.account.clone();
     let prepared = match target.collection()?.space {
         Space::Files => receive(body, account.as_ref()).await?,
-        space => prepare(space, body::whole(body, OBJECT_BYTES_MAX).await.map_err(|problem| too_large(space, problem))?, account.as_ref()).await?,
+        space => {
+            prepare(
+                space,
+                body::whole(body, OBJECT_BYTES_MAX).await.map_err(|problem| too_large(space, problem))?,
+                account.as_ref(),
+            )
+            .await?
+        }
     };
     for _ in 0..TRIES {
         match store(&context, &prepared).await {
@@ -123,12 +138,7 @@ async fn store(context: &Context, prepared: &Prepared) -> Result<Response<Body>,
     };
     check_component(collection, prepared.kind).await?;
     let steps = vec![locks.expectation(), put(collection, name, prepared, expect)];
-    collection
-        .home
-        .account
-        .commit(OperationId::random(), steps)
-        .await
-        .map_err(|error| refused(collection, error))?;
+    collection.home.account.commit(OperationId::random(), steps).await.map_err(|error| refused(collection, error))?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     Ok(with_header(done(status), ETAG, &etag(prepared.hash)))
 }
@@ -147,15 +157,9 @@ pub fn put(collection: &Collection, name: String, prepared: &Prepared, expect: E
 }
 
 /// RFC 4791 section 5.3.2.1: what is there under a name keeps its UID.
-fn check_same_uid(
-    collection: &Collection,
-    item: &sterna_account::Item,
-    prepared: &Prepared,
-) -> Result<(), Problem> {
+fn check_same_uid(collection: &Collection, item: &sterna_account::Item, prepared: &Prepared) -> Result<(), Problem> {
     match (&item.object_uid, &prepared.object_uid) {
-        (Some(old), Some(new)) if old != new => {
-            Err(uid_conflict(collection, item.name.as_deref().unwrap_or_default()))
-        }
+        (Some(old), Some(new)) if old != new => Err(uid_conflict(collection, item.name.as_deref().unwrap_or_default())),
         _ => Ok(()),
     }
 }

@@ -14,9 +14,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
     let report = Report::parse(&body::whole(request.body, BODY_BYTES_MAX).await?).map_err(problem)?;
     match report {
         Report::SyncCollection(report) => sync::run(context, report).await,
-        Report::CalendarQuery { props, filter, timezone } => {
-            query::calendar(context, props, filter, timezone).await
-        }
+        Report::CalendarQuery { props, filter, timezone } => query::calendar(context, props, filter, timezone).await,
         Report::AddressbookQuery { props, filter, limit } => query::cards(context, props, filter, limit).await,
         Report::Multiget { props, hrefs } => multiget::run(context, props, hrefs).await,
         Report::FreeBusyQuery { range } => freebusy::run(context, range).await,

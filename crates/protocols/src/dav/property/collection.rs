@@ -23,7 +23,9 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
     match (&*name.namespace, &*name.local) {
         (DAV, "resourcetype") => inner(resource_type(collection).to_owned()),
         // A folder of files has others in it, which are not among its own changes.
-        (DAV, "sync-token") | (CALENDARSERVER, "getctag") if collection.space != Space::Files => Some(text(&collection.sync_token())),
+        (DAV, "sync-token") | (CALENDARSERVER, "getctag") if collection.space != Space::Files => {
+            Some(text(&collection.sync_token()))
+        }
         (DAV, "owner") => Some(href(&paths::principal(&collection.home.address))),
         (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
         (DAV, "principal-collection-set") => Some(href("/dav/principals/users/")),
@@ -51,7 +53,9 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
                 .map(|version| format!("<A:address-data-type content-type=\"text/vcard\" version=\"{version}\"/>"))
                 .concat(),
         ),
-        (CARDDAV, "max-resource-size") if collection.space == Space::AddressBooks => inner(OBJECT_BYTES_MAX.to_string()),
+        (CARDDAV, "max-resource-size") if collection.space == Space::AddressBooks => {
+            inner(OBJECT_BYTES_MAX.to_string())
+        }
         (CARDDAV, "supported-collation-set") => inner(collations("A")),
         _ => background.stored.get(None, name).map(|xml| Value::Element(xml.to_owned())),
     }
@@ -64,7 +68,9 @@ fn calendar_value(kind: ContainerKind, background: &Background, name: &Name) -> 
             let of = |kind: Kind| format!("<C:comp name=\"{}\"/>", kind.name());
             inner(components(kind, &background.stored).into_iter().map(of).collect())
         }
-        "supported-calendar-data" => inner("<C:calendar-data content-type=\"text/calendar\" version=\"2.0\"/>".to_owned()),
+        "supported-calendar-data" => {
+            inner("<C:calendar-data content-type=\"text/calendar\" version=\"2.0\"/>".to_owned())
+        }
         "max-resource-size" => inner(OBJECT_BYTES_MAX.to_string()),
         "min-date-time" => inner("00010101T000000Z".to_owned()),
         "max-date-time" => inner("99991231T000000Z".to_owned()),
@@ -124,8 +130,16 @@ fn supported_reports(space: Space) -> String {
 /// What it may have.
 pub fn names(background: &Background) -> Vec<Name> {
     let mut names: Vec<Name> = [
-        "resourcetype", "displayname", "sync-token", "owner", "current-user-principal", "current-user-privilege-set",
-        "supported-report-set", "supportedlock", "lockdiscovery", "principal-collection-set",
+        "resourcetype",
+        "displayname",
+        "sync-token",
+        "owner",
+        "current-user-principal",
+        "current-user-privilege-set",
+        "supported-report-set",
+        "supportedlock",
+        "lockdiscovery",
+        "principal-collection-set",
     ]
     .map(Name::dav)
     .to_vec();

@@ -65,8 +65,15 @@ pub fn value(
 /// What it may have.
 pub fn names(item: &Item, background: &Background) -> Vec<Name> {
     let mut names: Vec<Name> = [
-        "resourcetype", "displayname", "getetag", "getcontentlength", "getcontenttype", "getlastmodified",
-        "creationdate", "supportedlock", "lockdiscovery",
+        "resourcetype",
+        "displayname",
+        "getetag",
+        "getcontentlength",
+        "getcontenttype",
+        "getlastmodified",
+        "creationdate",
+        "supportedlock",
+        "lockdiscovery",
     ]
     .map(Name::dav)
     .to_vec();

@@ -39,8 +39,13 @@ pub fn is_protected(name: &Name) -> bool {
         DAV => name.local != "displayname",
         CALDAV => !matches!(
             &*name.local,
-            "calendar-description" | "calendar-timezone" | "calendar-timezone-id" | "schedule-calendar-transp"
-                | "default-alarm-vevent-datetime" | "default-alarm-vevent-date" | "default-alarm-vtodo-datetime"
+            "calendar-description"
+                | "calendar-timezone"
+                | "calendar-timezone-id"
+                | "schedule-calendar-transp"
+                | "default-alarm-vevent-datetime"
+                | "default-alarm-vevent-date"
+                | "default-alarm-vtodo-datetime"
                 | "default-alarm-vtodo-date"
         ),
         CARDDAV => name.local != "addressbook-description",
@@ -52,6 +57,13 @@ pub fn is_protected(name: &Name) -> bool {
 /// Properties of the namespaces that we know, which are not told unless they are asked for by name, and others that
 /// every answer to `allprop` has (RFC 4918 section 9.1).
 const ALLPROP: [&str; 9] = [
-    "creationdate", "displayname", "getcontentlanguage", "getcontentlength", "getcontenttype", "getetag",
-    "getlastmodified", "lockdiscovery", "resourcetype",
+    "creationdate",
+    "displayname",
+    "getcontentlanguage",
+    "getcontentlength",
+    "getcontenttype",
+    "getetag",
+    "getlastmodified",
+    "lockdiscovery",
+    "resourcetype",
 ];

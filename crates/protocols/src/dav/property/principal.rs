@@ -86,7 +86,9 @@ pub fn home(context: &Context, home: &Home, space: Space, name: &Name) -> Option
         (DAV, "supported-report-set") => Some(Value::Inner(reports(&PRINCIPAL_REPORTS))),
         (CALDAV, "supported-calendar-component-sets") if space == Space::Calendars => {
             let set = |name: &str| {
-                format!("<C:supported-calendar-component-set><C:comp name=\"{name}\"/></C:supported-calendar-component-set>")
+                format!(
+                    "<C:supported-calendar-component-set><C:comp name=\"{name}\"/></C:supported-calendar-component-set>"
+                )
             };
             Some(Value::Inner(["VEVENT", "VTODO", "VJOURNAL"].map(set).concat()))
         }
@@ -112,5 +114,8 @@ pub const PRINCIPAL_REPORTS: [&str; 5] = [
 
 /// `DAV:supported-report-set`
 pub fn reports(names: &[&str]) -> String {
-    names.iter().map(|name| format!("<D:supported-report><D:report><{name}/></D:report></D:supported-report>")).collect()
+    names
+        .iter()
+        .map(|name| format!("<D:supported-report><D:report><{name}/></D:report></D:supported-report>"))
+        .collect()
 }

@@ -53,11 +53,13 @@ impl Selection {
             let conditions = wanted.element.as_ref();
             if wanted.name.is(CALDAV, "calendar-data") {
                 let data = conditions.map(calendar_data).transpose();
-                selection.calendar_data = Some(data.map_err(|error| Problem::bad_request(error.to_string()))?.unwrap_or_default());
+                selection.calendar_data =
+                    Some(data.map_err(|error| Problem::bad_request(error.to_string()))?.unwrap_or_default());
             }
             if wanted.name.is(CARDDAV, "address-data") {
                 let data = conditions.map(address_data).transpose();
-                selection.address_data = Some(data.map_err(|error| Problem::bad_request(error.to_string()))?.unwrap_or_default());
+                selection.address_data =
+                    Some(data.map_err(|error| Problem::bad_request(error.to_string()))?.unwrap_or_default());
             }
             selection.names.push(wanted.name.clone());
         }
@@ -77,7 +79,8 @@ impl Selection {
     /// Whether something that clients set may be asked for.
     fn wants_stored(&self) -> bool {
         let is_ours = |name: &Name| {
-            matches!(&*name.namespace, DAV | CALDAV | CARDDAV) && super::is_protected(name)
+            matches!(&*name.namespace, DAV | CALDAV | CARDDAV)
+                && super::is_protected(name)
                 && !name.is(CALDAV, "supported-calendar-component-set")
         };
         self.kind != Kind::Named || !self.names.iter().all(is_ours)

@@ -30,9 +30,7 @@ pub async fn run(context: Arc<Context>, range: Range) -> Result<Response<Body>, 
         while let Some(items) = pages.next().await? {
             let may_count = |item: &Item| {
                 let facts = item.summary.as_deref().and_then(Facts::decode);
-                facts.is_none_or(|facts| {
-                    matches!(facts.kind, Kind::Event | Kind::FreeBusy) && facts.may_be_in(range)
-                })
+                facts.is_none_or(|facts| matches!(facts.kind, Kind::Event | Kind::FreeBusy) && facts.may_be_in(range))
             };
             let possible: Vec<Item> = items.into_iter().filter(may_count).collect();
             for some in possible.chunks(BODIES_AT_ONCE) {

@@ -133,7 +133,8 @@ fn expand_one<'a>(
                 write::empty(&property.name, &mut missing);
                 continue;
             };
-            let hrefs: Vec<String> = element.elements().filter(|below| below.name.is("DAV:", "href")).map(Element::text).collect();
+            let hrefs: Vec<String> =
+                element.elements().filter(|below| below.name.is("DAV:", "href")).map(Element::text).collect();
             let mut inner = String::new();
             if property.below.is_empty() || hrefs.is_empty() {
                 element.write(&mut found);

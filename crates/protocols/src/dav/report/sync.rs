@@ -231,7 +231,8 @@ mod tests {
             let token = Token { container: ContainerId(3), modseq: Modseq(77), uid };
             assert_eq!(token.to_string().parse(), Ok(token));
         }
-        for bad in ["", "urn:sterna:sync:", "urn:sterna:sync:1", "urn:sterna:sync:1:x", "urn:sterna:sync:1:2:3:4", "77"] {
+        for bad in ["", "urn:sterna:sync:", "urn:sterna:sync:1", "urn:sterna:sync:1:x", "urn:sterna:sync:1:2:3:4", "77"]
+        {
             assert_eq!(bad.parse::<Token>(), Err(()), "{bad}");
         }
     }
