@@ -1,11 +1,12 @@
 //! When an object happens: its rules, its dates, and what was changed about single ones.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use jiff::civil::DateTime;
 
-use super::recurrence::{CLOCK_SLACK_S, Expansion, Rule, earlier};
+use super::recurrence::{Expansion, Rule};
 use super::time::{DAY_S, Duration, Moment, add_seconds, civil_of, instant_of};
 use super::{Calendar, Zone};
 use crate::content_line::Component;
@@ -37,6 +38,26 @@ enum Shape {
     Journal,
     /// Never.
     Never,
+}
+
+/// How far a reading of a clock may be from where its hands stand: a change of the clock, and a bit.
+const FOLD_S: i64 = 2 * 3600;
+
+/// A rule, and what it says next.
+struct Ahead {
+    all: Expansion,
+    next: Option<DateTime>,
+}
+
+impl Ahead {
+    fn of(mut all: Expansion) -> Self {
+        let next = all.next();
+        Ahead { all, next }
+    }
+
+    fn step(&mut self) {
+        self.next = self.all.next();
+    }
 }
 
 /// One component with its times.
@@ -193,7 +214,7 @@ impl<'a> Series<'a> {
             widen(instance.start_s, Some(instance.end_s.max(instance.start_s)));
         }
         if let Some(master) = &self.master {
-            let slack = self.longest_s().saturating_add(self.shift_s()).saturating_add(CLOCK_SLACK_S);
+            let slack = self.longest_s().saturating_add(self.shift_s()).saturating_add(2 * DAY_S);
             let instance = self.instance(master, master.start.clone(), master.length, None);
             widen(instance.start_s, Some(instance.end_s.max(instance.start_s)));
             if self.is_recurring() {
@@ -260,38 +281,39 @@ impl<'a> Series<'a> {
         see: &mut dyn FnMut(Instance<'a>) -> ControlFlow<()>,
     ) -> bool {
         let reach = self.longest_s().saturating_add(self.shift_s());
-        let from = earlier(range.0, reach);
-        let until = add_seconds(civil_of(range.1), CLOCK_SLACK_S.saturating_add(self.shift_s()));
+        let clock = match &master.start.zone {
+            Zone::Floating => self.floating,
+            zone => zone,
+        };
+        let from = add_seconds(clock.civil(range.0.saturating_sub(reach)), -FOLD_S);
+        let until = add_seconds(clock.civil(range.1.saturating_add(self.shift_s())), FOLD_S);
         let changed = Changed::of(self);
-        let mut rules: Vec<_> =
-            self.rules.iter().map(|rule| Expansion::new(rule, master.start.civil).from(from).peekable()).collect();
+        let mut rules: Vec<Ahead> =
+            self.rules.iter().map(|rule| Ahead::of(Expansion::new(rule, master.start.civil).from(from))).collect();
         let mut dates = self.dates.iter().copied().skip_while(|(date, _)| *date < from).peekable();
         // Without a rule it is the start that the dates add to.
         let mut start = (rules.is_empty() && master.start.civil >= from).then_some(master.start.civil);
-        let (mut last, mut seen) = (None, 0);
+        let (mut last, seen) = (None, Cell::new(0));
+        let mut counted = |instance: Instance<'a>| {
+            seen.set(seen.get() + 1);
+            if seen.get() > INSTANCES_MAX { ControlFlow::Break(()) } else { see(instance) }
+        };
         loop {
-            let of_rules = rules.iter_mut().filter_map(|rule| rule.peek().copied()).min();
+            let of_rules = rules.iter().filter_map(|rule| rule.next).min();
             let of_dates = dates.peek().map(|(date, _)| *date);
-            let Some(next) = [of_rules, of_dates, start].into_iter().flatten().min() else { return true };
-            if next > until {
-                return true;
-            }
-            for rule in &mut rules {
-                rule.next_if_eq(&next);
-            }
+            let next = [of_rules, of_dates, start].into_iter().flatten().min().filter(|next| *next <= until);
+            let Some(next) = next else { break };
+            rules.iter_mut().filter(|rule| rule.next == Some(next)).for_each(Ahead::step);
             start = start.filter(|start| *start != next);
             let length = dates.next_if(|(date, _)| *date == next).and_then(|(_, length)| length);
             if last.replace(next) == Some(next) {
                 continue;
             }
-            seen += 1;
-            if seen > INSTANCES_MAX {
-                return false;
-            }
-            if self.show(master, next, length, &changed, range, see).is_none() {
-                return true;
+            if self.show(master, next, length, &changed, range, &mut counted).is_none() {
+                return seen.get() <= INSTANCES_MAX;
             }
         }
+        !rules.iter().any(|rule| rule.all.is_cut)
     }
 
     /// Shows the one that is due at this reading of the clock; `None` when enough was seen.

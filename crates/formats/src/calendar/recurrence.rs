@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
 
-use super::time::{DAY_S, Moment, add_days, add_seconds, civil_of, instant_of};
+use super::time::{DAY_S, Moment, add_days, civil_of, instant_of};
 use super::zone::Zones;
 
 /// Most values of one BY part; all that make sense fit.
@@ -17,7 +17,7 @@ const VALUES_MAX: usize = 400;
 const CANDIDATES_MAX: usize = 86_400;
 
 /// How much work one expansion may be: days looked at and times found.
-const WORK_MAX: u64 = 2_000_000;
+const WORK_MAX: u64 = 500_000;
 
 /// FREQ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -530,14 +530,6 @@ fn weeks_in(year: i16, first: Weekday) -> i16 {
     let Ok(new_year) = Date::new(year, 1, 1) else { return 52 };
     let into_week = days_from(new_year.weekday(), first);
     if into_week == 3 || (into_week == 2 && new_year.in_leap_year()) { 53 } else { 52 }
-}
-
-/// How far a reading of the clock may be from where a rule is entered: zones and their changes.
-pub const CLOCK_SLACK_S: i64 = 2 * DAY_S;
-
-/// A reading of the clock so much earlier that no zone can make it later than the instant.
-pub fn earlier(instant: i64, seconds: i64) -> DateTime {
-    add_seconds(civil_of(instant), -(seconds.max(0).saturating_add(CLOCK_SLACK_S)))
 }
 
 #[cfg(test)]

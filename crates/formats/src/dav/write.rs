@@ -6,14 +6,21 @@ use super::name::{Name, PREFIXES};
 /// The beginning of every document.
 pub const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
 
-/// Escapes a text for content and for attributes in double quotes. What XML can't say is left out.
+/// Escapes a text for attributes in double quotes.
+pub fn escape_attribute(text: &str, out: &mut String) {
+    let mut escaped = String::with_capacity(text.len());
+    escape(text, &mut escaped);
+    out.push_str(&escaped.replace('"', "&quot;"));
+}
+
+/// Escapes a text for content. What XML can't say is left out; quotes stay, because tags have them, and some clients
+/// look for those with less than an XML parser.
 pub fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
             // Otherwise readers make a line feed of it.
             '\r' => out.push_str("&#13;"),
             '\t' | '\n' => out.push(c),
@@ -80,7 +87,7 @@ fn start_of(name: &Name, out: &mut String) {
             out.push_str("x:");
             out.push_str(&name.local);
             out.push_str(" xmlns:x=\"");
-            escape(&name.namespace, out);
+            escape_attribute(&name.namespace, out);
             out.push('"');
         }
     }

@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::name::{CALDAV, CARDDAV, DAV, Name};
-use super::write::escape;
+use super::write::{escape, escape_attribute};
 
 /// Largest body with XML in it, in bytes: a multiget of 10,000 hrefs.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -148,7 +148,7 @@ impl Element {
         out.push_str(&self.name.local);
         if self.name.namespace != outer {
             out.push_str(" xmlns=\"");
-            escape(&self.name.namespace, out);
+            escape_attribute(&self.name.namespace, out);
             out.push('"');
         }
         for (n, (name, value)) in self.attributes.iter().enumerate() {
@@ -157,11 +157,11 @@ impl Element {
                 "http://www.w3.org/XML/1998/namespace" => out.push_str(&format!(" xml:{}=\"", name.local)),
                 namespace => {
                     out.push_str(&format!(" xmlns:a{n}=\""));
-                    escape(namespace, out);
+                    escape_attribute(namespace, out);
                     out.push_str(&format!("\" a{n}:{}=\"", name.local));
                 }
             }
-            escape(value, out);
+            escape_attribute(value, out);
             out.push('"');
         }
         if self.children.is_empty() {

@@ -23,6 +23,7 @@ fn item(uid: u32, size: u64) -> Change {
         internal_date: NOW,
         saved_at: NOW,
         name: None,
+        object_uid: None,
         summary: None,
         body: None,
     })

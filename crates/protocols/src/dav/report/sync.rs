@@ -145,7 +145,12 @@ impl Sync {
             let last = page.rows.last().map(Change::cursor);
             self.page(page.rows, !is_last, background, out).await?;
             match page.next {
-                None => return Ok(last.map_or_else(|| Token::head_of(&self.collection.container), Token::at)),
+                // What came meanwhile may be later than the collection's row.
+                None => {
+                    let head = Token::head_of(&self.collection.container);
+                    let later = last.filter(|last| *last > head.cursor());
+                    return Ok(later.map_or(head, Token::at));
+                }
                 Some(next) if room == 0 => {
                     let condition = "<D:number-of-matches-within-limits/>";
                     let (href, status) = (self.collection.href(), "507 Insufficient Storage");
