@@ -49,7 +49,8 @@ fn check_file(path: &str, text: &str, findings: &mut Vec<String>) {
         if rust && line.trim_start().starts_with("//") && line.chars().count() > COLUMNS_MAX {
             findings.push(format!("{}: longer than {COLUMNS_MAX} columns", place()));
         }
-        if rust && leftovers().iter().any(|word| line.contains(word)) {
+        // The component of iCalendar is none.
+        if rust && leftovers().iter().any(|word| line.replace("VTODO", "").contains(word)) {
             findings.push(format!("{}: finish it, or file an issue", place()));
         }
         if rust && line.ends_with([' ', '\t']) {

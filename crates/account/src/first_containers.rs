@@ -23,8 +23,8 @@ pub fn mutations() -> Vec<Mutation> {
     .collect()
 }
 
-/// The calendar, the task list, the address book and the root of the files of a new account; for accounts that are older
-/// than these, made when somebody first looks for them.
+/// The calendar, the task list, the address book and the root of the files of a new account; for accounts that are
+/// older than these, made when somebody first looks for them.
 pub fn groupware() -> Vec<Mutation> {
     [
         ("Calendar", ContainerKind::Calendar),

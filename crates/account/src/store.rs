@@ -161,9 +161,9 @@ pub trait Read: Send {
     /// What changed after the cursor, at most `limit` rows.
     fn changes(&self, after: Cursor, limit: usize) -> Result<Changes, StoreError>;
 
-    /// The same of one container's named items alone, live and expunged: what collections that clients keep in step with
-    /// need. Its own row is not among them. Costs what is given, in a container of any size; an engine without an index
-    /// for it reads all changes.
+    /// The same of one container's named items alone, live and expunged: what collections that clients keep in step
+    /// with need. Its own row is not among them. Costs what is given, in a container of any size; an engine without an
+    /// index for it reads all changes.
     fn container_changes(&self, container: ContainerId, after: Cursor, limit: usize) -> Result<Changes, StoreError> {
         let (mut rows, mut at) = (Vec::new(), after);
         loop {

@@ -201,8 +201,8 @@ DROP TABLE blob_data;
 ALTER TABLE blob_data_numbered RENAME TO blob_data;
 ";
 
-/// What calendar objects and cards call themselves; and what changed in one container, for collections that clients keep
-/// in step with: mail has no names, and its deliveries keep none of these.
+/// What calendar objects and cards call themselves; and what changed in one container, for collections that clients
+/// keep in step with: mail has no names, and its deliveries keep none of these.
 const FORMAT_6: &str = "
 ALTER TABLE item ADD COLUMN object_uid TEXT;
 CREATE UNIQUE INDEX item_object_uid ON item (account, container, object_uid) WHERE object_uid IS NOT NULL;

@@ -38,7 +38,8 @@ pub enum Zone {
 }
 
 impl Zone {
-    /// The zone of this name: of the tz database, of Windows, or with either at its end (`/mozilla.org/.../Europe/Oslo`).
+    /// The zone of this name: of the tz database, of Windows, or with either at its end
+    /// (`/mozilla.org/.../Europe/Oslo`).
     pub fn named(name: &str) -> Option<Self> {
         let name = name.trim();
         if name.is_empty() {

@@ -138,7 +138,8 @@ fn changes(root: &Element) -> Result<Vec<Change>, RequestError> {
     Ok(changes)
 }
 
-/// The properties of a new collection: MKCOL (RFC 5689) and MKCALENDAR (RFC 4791 section 5.3.1). An empty body has none.
+/// The properties of a new collection: MKCOL (RFC 5689) and MKCALENDAR (RFC 4791 section 5.3.1). An empty body has
+/// none.
 ///
 /// # Errors
 /// [`RequestError`].

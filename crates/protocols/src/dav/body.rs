@@ -96,8 +96,8 @@ pub async fn whole(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Proble
     Ok(all.freeze())
 }
 
-/// Takes in what is left of a body that nobody wants, if it is short: a connection with unread bytes can't be used again,
-/// and its next request would break. Who waits to be asked for the body is not asked.
+/// Takes in what is left of a body that nobody wants, if it is short: a connection with unread bytes can't be used
+/// again, and its next request would break. Who waits to be asked for the body is not asked.
 pub async fn drain(mut body: Incoming, headers: &hyper::HeaderMap) {
     if headers.contains_key(http::header::EXPECT) || body.size_hint().lower() > DRAINED_BYTES_MAX {
         return;

@@ -1,5 +1,5 @@
-//! Locks (RFC 4918 section 6): items of a container of the account, so that every edge knows them, and a move takes them
-//! along. A write says in its commit that the locks are still those that it was checked against.
+//! Locks (RFC 4918 section 6): items of a container of the account, so that every edge knows them, and a move takes
+//! them along. A write says in its commit that the locks are still those that it was checked against.
 
 use bytes::Bytes;
 use http::StatusCode;

@@ -69,7 +69,8 @@ enum Admitted {
 
 async fn admit(shared: &Shared, head: &Parts, peer: IpAddr, encrypted: bool) -> Result<Admitted, Problem> {
     let path = head.uri.path();
-    // RFC 6764 section 5: clients ask here first, and need not have logged in. Some are told nothing but the host's name.
+    // RFC 6764 section 5: clients ask here first, and need not have logged in. Some are told nothing but the host's
+    // name.
     let is_known = matches!(path.trim_end_matches('/'), "/.well-known/caldav" | "/.well-known/carddav");
     if is_known || (path == "/" && matches!(head.method.as_str(), "PROPFIND" | "OPTIONS")) {
         return Ok(Admitted::Redirected("/dav/"));

@@ -24,8 +24,8 @@ pub async fn matching(context: Arc<Context>, props: Propfind) -> Result<Response
     tell(&context, &props, vec![context.own_home().await?]).await
 }
 
-/// principal-property-search. Nobody is found by a part of a name: who may be found by whom is for the directory's books
-/// to say. Whoever is known by an address is found by it.
+/// principal-property-search. Nobody is found by a part of a name: who may be found by whom is for the directory's
+/// books to say. Whoever is known by an address is found by it.
 pub async fn search(
     context: Arc<Context>,
     searches: Vec<PropertySearch>,
