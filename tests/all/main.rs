@@ -11,6 +11,7 @@ mod dav_clients;
 mod dav_moves;
 mod durability;
 mod failures;
+mod filters;
 mod floods;
 mod frozen;
 mod full_disk;

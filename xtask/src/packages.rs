@@ -40,6 +40,11 @@ pub const TESTS: &[&str] = &[
     "python3-caldav",
     "cadaver",
     "litmus",
+    "clamav-daemon",
+    "rspamd",
+    "opendkim",
+    "openssl",
+    "python3-milter",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

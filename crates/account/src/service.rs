@@ -328,9 +328,29 @@ pub trait Reception: Send + Sync {
     /// What to answer; with the code 421 the connection ends.
     async fn sender(&self, sender: &Sender, mail_from: &str) -> Result<(), Refusal>;
 
+    /// A transaction begins with a sender that was taken: its envelope has no recipients and no hash yet. Whoever wants
+    /// to hear of each recipient is given back.
+    ///
+    /// # Errors
+    /// What to answer to MAIL FROM.
+    async fn begin(&self, _envelope: &Envelope) -> Result<Option<Box<dyn Following>>, Refusal> {
+        Ok(None)
+    }
+
     /// Delivers a message; returns when it is durable for every recipient whose answer is `Ok`. One answer for each
     /// recipient, in their order. What one recipient's data server does has no effect on the others.
     async fn deliver(&self, envelope: Envelope, message: Message) -> Vec<Result<(), Refusal>>;
+}
+
+/// Follows a transaction, with a say about each recipient. Dropped when the transaction is over, which is after
+/// [`Reception::deliver`] if it comes to that.
+#[async_trait]
+pub trait Following: Send + Sync {
+    /// A recipient that [`Reception::recipient`] took.
+    ///
+    /// # Errors
+    /// What to answer to RCPT TO.
+    async fn recipient(&mut self, rcpt: &Rcpt) -> Result<(), Refusal>;
 }
 
 /// Who hands the message in.

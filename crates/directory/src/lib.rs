@@ -16,6 +16,7 @@ pub mod core;
 mod directory;
 mod dkim;
 mod error;
+pub mod filter_settings;
 pub mod follow;
 mod index;
 pub mod mail_tables;

@@ -10,7 +10,7 @@ use sterna_formats::dnsbl::ListSpec;
 use crate::model::{Domain, Scope};
 use crate::names;
 use crate::read::Reader;
-use crate::{RequestError, StorageError};
+use crate::{RequestError, StorageError, filter_settings};
 
 /// Characters that separate an address from its detail (RFC 5233); empty switches plus-addressing off. "+" when not
 /// set.
@@ -257,7 +257,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
 ];
 
 /// Settings whose values are shown to nobody.
-const SECRETS: &[&str] = &[OAUTH_CLIENT_SECRET, RELAY_PASSWORD, SRS_KEYS];
+const SECRETS: &[&str] = &[OAUTH_CLIENT_SECRET, RELAY_PASSWORD, filter_settings::RSPAMD_PASSWORD, SRS_KEYS];
 
 /// What is shown in the place of a secret.
 pub const SECRET: &str = "(secret)";
@@ -396,7 +396,7 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
                 let invalid = || names::invalid("value", format!("it must be a number from {least} to {most}"));
                 number.map(|number| number.to_string()).ok_or_else(invalid)
             }
-            None => Ok(value.to_owned()),
+            None => filter_settings::check(name, value).unwrap_or_else(|| Ok(value.to_owned())),
         },
     }
 }
@@ -442,15 +442,21 @@ fn networks(value: &str) -> Option<String> {
     networks.iter().all(good).then(|| networks.join(" "))
 }
 
+/// A setting that is a number: its name, what holds when it isn't set, smallest, largest.
+fn number(name: &str) -> Option<(&'static str, u64, u64, u64)> {
+    NUMBERS.iter().chain(filter_settings::NUMBERS).find(|(known, ..)| *known == name).copied()
+}
+
 /// The smallest and the largest value of a setting that is a number.
 fn bounds(name: &str) -> Option<(u64, u64)> {
-    let own = NUMBERS.iter().find(|(known, ..)| *known == name).map(|&(_, _, least, most)| (least, most));
+    let own = number(name).map(|(_, _, least, most)| (least, most));
     own.or_else(|| session_limits::limit(name).map(|limit| (limit.least, limit.most)))
 }
 
-/// All settings that have a meaning, each with what holds when it isn't set: [`KNOWN`], and the limits of sessions.
+/// All settings that have a meaning, each with what holds when it isn't set: [`KNOWN`], those of filters, and the limits
+/// of sessions.
 pub fn all() -> Vec<(&'static str, Option<Cow<'static, str>>)> {
-    let known = KNOWN.iter().map(|&(name, default)| (name, default.map(Cow::Borrowed)));
+    let known = KNOWN.iter().chain(filter_settings::KNOWN).map(|&(name, default)| (name, default.map(Cow::Borrowed)));
     let limits = session_limits::LIMITS.iter().map(|limit| (limit.name, Some(Cow::Owned(limit.default.to_string()))));
     let mut all: Vec<_> = known.chain(limits).collect();
     all.sort_unstable_by_key(|(name, _)| *name);
@@ -516,7 +522,7 @@ impl Reader<'_> {
     /// # Errors
     /// When the file can't be read.
     pub fn number_setting(&self, name: &str) -> Result<u64, StorageError> {
-        let default = NUMBERS.iter().find(|(known, ..)| *known == name).map_or(0, |(_, default, ..)| *default);
+        let default = number(name).map_or(0, |(_, default, ..)| default);
         Ok(self.setting_for(None, name)?.and_then(|value| value.parse().ok()).unwrap_or(default))
     }
 

@@ -1,4 +1,5 @@
-//! Bytes to types and back: mail, calendars, cards, SMTP, IMAP, POP3, DAV, SASL. No input or output happens here.
+//! Bytes to types and back: mail, calendars, cards, SMTP, IMAP, POP3, DAV, SASL, milter. No input or output happens
+//! here.
 
 pub mod calendar;
 pub mod card;
@@ -8,6 +9,7 @@ pub mod dnsbl;
 pub mod imap;
 pub mod mail;
 pub mod managesieve;
+pub mod milter;
 pub mod mutf7;
 pub mod pop3;
 pub mod sasl;

@@ -9,6 +9,8 @@
 //!
 //! Who may bring mail at all, and how much, is in [`guard`].
 //!
+//! Other programs that look at mail before it is acknowledged are asked by [`filter`].
+//!
 //! What owners of accounts want done with their mail is in [`sieve`].
 //!
 //! It never acknowledges what is not durable, and never lets one account's failure touch another's. It knows no
@@ -18,6 +20,7 @@ pub mod auth;
 mod deliverer;
 mod delivery;
 pub mod dsn;
+pub mod filter;
 pub mod guard;
 mod limits;
 mod mailflow;

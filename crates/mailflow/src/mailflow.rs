@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sterna_account::service::{
-    Envelope, InboundProtocol, Message, Rcpt, Reception, Recipients, Refusal, RouteError, Sender,
+    Envelope, Following, InboundProtocol, Message, Rcpt, Reception, Recipients, Refusal, RouteError, Sender,
 };
 use sterna_base::{AccountId, BlobHash, Clock, OperationId};
 use tokio::task::JoinSet;
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::auth::{self, Authoring, Gate};
 use crate::deliverer::Deliverer;
 use crate::delivery::Keep;
+use crate::filter::{self, Direction, Examined, Filters};
 use crate::guard::{Guard, LISTED_FIELD};
 use crate::outbound::Outbound;
 use crate::queue::{Destination, Queue};
@@ -36,6 +37,7 @@ pub struct Mailflow {
     gate: Option<Gate>,
     authoring: Option<Authoring>,
     guard: Option<Arc<Guard>>,
+    filters: Option<Arc<Filters>>,
 }
 
 impl Mailflow {
@@ -48,8 +50,8 @@ impl Mailflow {
         repeats: Repeats,
     ) -> Self {
         let trace = Trace::none();
-        let (waiting, gate, authoring, guard) = (None, None, None, None);
-        Mailflow { recipients, clock, repeats, deliverer, waiting, trace, gate, authoring, guard }
+        let (waiting, gate, authoring, guard, filters) = (None, None, None, None, None);
+        Mailflow { recipients, clock, repeats, deliverer, waiting, trace, gate, authoring, guard, filters }
     }
 
     /// With a queue for mail to other servers, and to accounts that can't be reached.
@@ -78,22 +80,37 @@ impl Mailflow {
         Mailflow { authoring: Some(authoring), ..self }
     }
 
-    /// The message as it is delivered, and where to. What users and trusted hosts hand in is signed and not looked at;
-    /// who hands in by LMTP has looked already.
-    async fn examine(&self, envelope: &Envelope, message: Message) -> Result<Examined, Refusal> {
-        let unseen = |message| Examined { message, keep: Keep::Inbox, is_verified: false };
-        if envelope.sender.protocol == InboundProtocol::Lmtp {
-            return Ok(unseen(message));
-        }
-        let is_ours = envelope.sender.login.is_some() || self.may_relay(&envelope.sender);
-        match (&self.gate, &self.authoring) {
-            (Some(gate), _) if !is_ours => {
-                let (message, keep) = gate.examine(envelope, message).await?;
-                let message = self.mark(envelope, gate, message).await?;
-                Ok(Examined { message, keep, is_verified: true })
+    /// With other programs that look at mail.
+    pub fn with_filters(self, filters: Arc<Filters>) -> Self {
+        Mailflow { filters: Some(filters), ..self }
+    }
+
+    /// The message as it is delivered, and where to; `None` when a filter throws it away. What users and trusted hosts
+    /// hand in is filtered, then signed, and not verified; who hands in by LMTP has done all that already.
+    async fn examine(&self, envelope: Envelope, message: Message) -> Result<Option<Examined>, Refusal> {
+        let Some(direction) = self.direction(&envelope.sender) else {
+            return Ok(Some(Examined::new(envelope, message, Keep::Inbox)));
+        };
+        let is_ours = direction == Direction::Submitted;
+        let (message, keep, is_verified) = match &self.gate {
+            Some(gate) if !is_ours => {
+                let (message, keep) = gate.examine(&envelope, message).await?;
+                let message = self.mark(&envelope, gate, message).await?;
+                (message, keep, true)
             }
-            (_, Some(authoring)) if is_ours => Ok(unseen(authoring.sign(envelope, message).await)),
-            _ => Ok(unseen(message)),
+            _ => (message, Keep::Inbox, false),
+        };
+        let examined = match &self.filters {
+            Some(filters) => filters.examine(envelope, message, keep, direction).await?,
+            None => Some(Examined::new(envelope, message, keep)),
+        };
+        let examined = examined.map(|examined| Examined { is_verified, ..examined });
+        match (examined, &self.authoring) {
+            (Some(examined), Some(authoring)) if is_ours => {
+                let message = authoring.sign(&examined.envelope, examined.message).await;
+                Ok(Some(Examined { message, ..examined }))
+            }
+            (examined, _) => Ok(examined),
         }
     }
 
@@ -137,6 +154,16 @@ impl Mailflow {
             InboundProtocol::Lmtp => true,
         };
         self.guard.as_ref().filter(|_| !is_trusted)
+    }
+
+    /// Whose mail it is; `None` when somebody has looked at it already.
+    fn direction(&self, sender: &Sender) -> Option<Direction> {
+        let is_ours = sender.login.is_some() || self.may_relay(sender);
+        match sender.protocol {
+            InboundProtocol::Lmtp => None,
+            _ if is_ours => Some(Direction::Submitted),
+            _ => Some(Direction::Incoming),
+        }
     }
 
     fn may_relay(&self, sender: &Sender) -> bool {
@@ -269,14 +296,6 @@ impl Mailflow {
     }
 }
 
-/// A message that was looked at.
-struct Examined {
-    message: Message,
-    keep: Keep,
-    /// Whether it has results of ours, which the gate has written.
-    is_verified: bool,
-}
-
 /// For each account the first of the recipients that lead to it.
 fn firsts<'a>(envelope: &'a Envelope, routed: &[Routed]) -> HashMap<AccountId, &'a str> {
     let mut firsts = HashMap::new();
@@ -323,21 +342,31 @@ impl Reception for Mailflow {
         self.guard_for(sender).map_or(Ok(()), |guard| guard.mail(sender, mail_from))
     }
 
+    async fn begin(&self, envelope: &Envelope) -> Result<Option<Box<dyn Following>>, Refusal> {
+        let Some(filters) = &self.filters else { return Ok(None) };
+        let Some(direction) = self.direction(&envelope.sender) else { return Ok(None) };
+        let followed = filters.begin(envelope, direction).await?;
+        Ok(followed.map(|followed| Box::new(followed) as Box<dyn Following>))
+    }
+
     async fn deliver(&self, envelope: Envelope, message: Message) -> Vec<Result<(), Refusal>> {
         self.trace.accepted(&envelope, &message);
-        let Examined { message, keep, is_verified } = match self.examine(&envelope, message).await {
-            Ok(examined) => examined,
+        let (key, transaction) = (repeats::key(&envelope), envelope.transaction);
+        let asked: Vec<String> = envelope.recipients.iter().map(|rcpt| rcpt.address.clone()).collect();
+        let Examined { envelope, message, keep, is_verified, added } = match self.examine(envelope, message).await {
+            Ok(Some(examined)) => examined,
+            Ok(None) => return vec![Ok(()); asked.len()],
             Err(refusal) => {
-                for rcpt in &envelope.recipients {
-                    self.trace.refused(envelope.transaction, &rcpt.address, &refusal);
+                for address in &asked {
+                    self.trace.refused(transaction, address, &refusal);
                 }
-                return vec![Err(refusal); envelope.recipients.len()];
+                return vec![Err(refusal); asked.len()];
             }
         };
-        let key = repeats::key(&envelope);
         let now = self.clock.now();
         let remembered = |address: &str| self.repeats.transaction(key, address, now);
-        let may_relay = self.may_relay(&envelope.sender);
+        let relays = self.may_relay(&envelope.sender);
+        let may_relay = |address: &str| relays || added.iter().any(|added| added == address);
         let (mut routed, transactions) = targets::resolve(&*self.recipients, &envelope, may_relay, remembered).await;
         self.end_loops(&envelope, &message, &mut routed).await;
         let message = Arc::new(message);
@@ -351,6 +380,6 @@ impl Reception for Mailflow {
         }
         self.remember(key, &envelope, &routed, &transactions, &answers).await;
         self.write_down(&envelope, &routed, &delivered, &answers, keep);
-        answers
+        filter::answers(&asked, &envelope, answers)
     }
 }

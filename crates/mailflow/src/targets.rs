@@ -43,7 +43,7 @@ pub enum Delivered {
 pub async fn resolve(
     recipients: &dyn Recipients,
     envelope: &Envelope,
-    may_relay: bool,
+    may_relay: impl Fn(&str) -> bool,
     remembered: impl Fn(&str) -> Option<OperationId>,
 ) -> (Vec<Routed>, BTreeMap<AccountId, OperationId>) {
     let mut routed = Vec::with_capacity(envelope.recipients.len());
@@ -53,7 +53,7 @@ pub async fn resolve(
         let transaction = earlier.unwrap_or(envelope.transaction);
         let route = match recipients.route(&rcpt.address).await {
             Ok(route) => route,
-            Err(RouteError::NotLocal) if may_relay => {
+            Err(RouteError::NotLocal) if may_relay(&rcpt.address) => {
                 routed.push(Ok(Way { accounts: Vec::new(), external: vec![rcpt.address.clone()], transaction }));
                 continue;
             }

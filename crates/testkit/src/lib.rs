@@ -3,12 +3,14 @@
 //! Nothing here is part of a release.
 
 pub mod binary;
+pub mod daemon;
 pub mod demo;
 pub mod disk;
 pub mod dns;
 pub mod dovecot;
 pub mod exim;
 pub mod failpoints;
+pub mod filters;
 pub mod http;
 pub mod imap;
 pub mod installation;

@@ -185,6 +185,9 @@ pub struct NodeStatus {
     /// For which standby copies its accounts wait in vain.
     #[serde(default)]
     pub waiting_for: Vec<WaitingFor>,
+    /// Content filters that it can't ask; edges only.
+    #[serde(default)]
+    pub filters_down: Vec<FilterDown>,
     /// Users who wanted to send more mail from here than they may, within the last day; some of them.
     #[serde(default)]
     pub over_limits: Vec<OverLimit>,
@@ -223,6 +226,17 @@ pub struct CopiesStatus {
     /// How many there are.
     #[serde(default)]
     pub orphan_count: u64,
+}
+
+/// A content filter that can't be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterDown {
+    /// Its name.
+    pub name: String,
+    /// Why not.
+    pub cause: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Stores that a node keeps aside, because they have commits that their accounts lack.

@@ -136,7 +136,7 @@ impl Gate {
 }
 
 /// The message with another header, made where it may block if it is large.
-pub(super) async fn replace(
+pub(crate) async fn replace(
     message: Message,
     old_bytes: usize,
     new: Vec<u8>,

@@ -8,7 +8,7 @@
 
 mod author;
 mod gate;
-mod header;
+pub(crate) mod header;
 pub mod keys;
 mod policy;
 mod results;
@@ -24,7 +24,7 @@ mod verify;
 use mail_auth::common::crypto::Algorithm;
 
 pub use author::Authoring;
-pub(crate) use gate::with_fields;
+pub(crate) use gate::{replace, with_fields};
 pub use gate::{Gate, GateSettings};
 pub use header::HEADER_BYTES_MAX;
 pub use policy::DmarcMode;

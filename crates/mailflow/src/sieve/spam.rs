@@ -24,11 +24,15 @@ fn of_spam(field: &Field<'_>) -> Option<SpamStatus> {
     }
     if field.is(b"X-Spam-Status") {
         let value = value();
+        // Filters that refuse mail at one score and mark it at another tell the former.
+        if value.starts_with("yes") {
+            return Some(SpamStatus::Spam);
+        }
         let required = number_after(&value, "required=").unwrap_or(REQUIRED);
-        return match number_after(&value, "score=") {
-            Some(score) => Some(of_score(score, required)),
-            None => Some(if value.starts_with("yes") { SpamStatus::Spam } else { SpamStatus::Ham }),
-        };
+        return Some(match number_after(&value, "score=") {
+            Some(score) => of_score(score, required),
+            None => SpamStatus::Ham,
+        });
     }
     if field.is(b"X-Spamd-Result") {
         // `default: False [3.20 / 15.00];`

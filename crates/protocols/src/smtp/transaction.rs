@@ -1,6 +1,6 @@
 //! One mail transaction: the envelope under construction.
 
-use sterna_account::service::Rcpt;
+use sterna_account::service::{Following, Rcpt};
 use sterna_base::OperationId;
 use sterna_formats::smtp::MailParams;
 
@@ -18,10 +18,13 @@ pub(crate) struct Transaction {
     pub recipients: Vec<Rcpt>,
     /// The content of the chunks so far (BDAT); no recipients can be added any more.
     pub chunks: Option<Content>,
+    /// Who has a say about each recipient.
+    pub following: Option<Box<dyn Following>>,
 }
 
 impl Transaction {
     pub fn new(reverse_path: String, params: MailParams) -> Self {
-        Transaction { id: OperationId::random(), reverse_path, params, recipients: Vec::new(), chunks: None }
+        let (id, recipients) = (OperationId::random(), Vec::new());
+        Transaction { id, reverse_path, params, recipients, chunks: None, following: None }
     }
 }

@@ -96,6 +96,7 @@ pub(super) fn of(
             waiting(&mut found, server, answer, servers);
             asides(&mut found, server, answer);
             over_limits(&mut found, server, answer);
+            filters(&mut found, server, answer);
         }
     }
     let open =
@@ -278,6 +279,16 @@ fn asides(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus) {
     found.push(finding(server, what, remedy));
 }
 
+fn filters(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus) {
+    for filter in &answer.filters_down {
+        let what =
+            format!("its filter {} can't be asked since {}: {}", filter.name, view::time(filter.since), filter.cause);
+        let remedy = "See whether it runs there and listens at the address that is set (sterna config list); what becomes \
+                      of mail meanwhile is its setting when-down.";
+        found.push(finding(server, what, remedy));
+    }
+}
+
 fn following(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, head: u64, now: Timestamp) {
     let difference_ms = answer.now.0 - now.0;
     if difference_ms.abs() > CLOCK_DIFFERENCE_MS_MAX {
@@ -318,6 +329,7 @@ fn waiting(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, serve
 #[cfg(test)]
 mod tests {
     use sterna_cluster::OverLimit;
+    use sterna_cluster::rpc::control::FilterDown;
     use sterna_directory::Roles;
 
     use super::*;
@@ -368,7 +380,15 @@ mod tests {
             client_certificate_not_after: None,
             waiting_for: Vec::new(),
             over_limits: Vec::new(),
+            filters_down: Vec::new(),
         }
+    }
+
+    #[test]
+    fn filters_that_are_down_are_told() {
+        let filter = FilterDown { name: "clamav".to_owned(), cause: "gone".to_owned(), since: NOW };
+        let found = whats(Ok(NodeStatus { filters_down: vec![filter], ..answer() }));
+        assert!(found.iter().any(|what| what.starts_with("its filter clamav can't be asked since")), "{found:?}");
     }
 
     fn whats(answer: Result<NodeStatus, String>) -> Vec<String> {

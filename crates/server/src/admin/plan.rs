@@ -332,6 +332,7 @@ mod tests {
             client_certificate_not_after: None,
             waiting_for: Vec::new(),
             over_limits: Vec::new(),
+            filters_down: Vec::new(),
         }
     }
 

@@ -117,6 +117,7 @@ impl Provision for Servers {
             client_certificate_not_after: None,
             waiting_for: Vec::new(),
             over_limits: Vec::new(),
+            filters_down: Vec::new(),
         })
     }
 }

@@ -12,7 +12,7 @@ use sterna_account::{Account, AccountError, CommitError, StoreError, first_conta
 use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp, failpoint};
 use sterna_cluster::copies::{CopyStage, Keeper, StageReport};
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
-use sterna_cluster::rpc::control::AsidesStatus;
+use sterna_cluster::rpc::control::{AsidesStatus, FilterDown};
 use sterna_cluster::rpc::wire::RELEASE;
 use sterna_cluster::{
     CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, ShareRefused, StageRefused,
@@ -20,6 +20,7 @@ use sterna_cluster::{
 use sterna_directory::request::{self, ServerPatch};
 use sterna_directory::{Directory, Request, RequestError, Roles, StandbyStage};
 use sterna_mailflow::remote::dane::Ability;
+use sterna_mailflow::filter::Filters;
 use sterna_mailflow::trace::TraceStore;
 use tokio::sync::watch;
 
@@ -48,6 +49,7 @@ pub struct Control {
     started_at: Timestamp,
     trace: Option<TraceStore>,
     edge_check: Arc<OnceLock<EdgeCheck>>,
+    filters: Arc<OnceLock<Arc<Filters>>>,
     /// The certificate that mail clients see; edges only.
     client_certificate: Option<PathBuf>,
     /// Whether answers of DNS can be validated; edges only, and late.
@@ -83,11 +85,22 @@ impl Control {
             started_at: parts.clock.now(),
             trace: parts.trace.as_ref().map(|(store, _)| store.clone()),
             edge_check: parts.edge_check.clone(),
+            filters: parts.filters.clone(),
             client_certificate: parts
                 .config
                 .has(Role::Edge)
                 .then(|| certificate::certificate_file(&parts.folder, &parts.config)),
         }
+    }
+
+    /// The filters that can't be asked.
+    fn filters_down(&self) -> Vec<FilterDown> {
+        let health = self.filters.get().map(|filters| filters.health()).unwrap_or_default();
+        let down = health.into_iter().filter_map(|known| {
+            let cause = known.state.err()?;
+            Some(FilterDown { name: known.name, cause, since: known.since })
+        });
+        down.collect()
     }
 
     fn local(&self) -> Result<&LocalAccounts, StoreError> {
@@ -227,6 +240,7 @@ impl NodeControl for Control {
             dane_off: self.dane.get().and_then(|dane| dane.borrow().as_ref()?.1.clone().err()),
             waiting_for: self.keeper.as_ref().map(|keeper| keeper.awaited().waiting_for()).unwrap_or_default(),
             over_limits: self.edge_check.get().map(EdgeCheck::over_limits).unwrap_or_default(),
+            filters_down: self.filters_down(),
         }
     }
 

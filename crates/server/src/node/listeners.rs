@@ -20,7 +20,7 @@ use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 use super::mail_tables::NodeMailTables;
 use super::sending::Sending;
 use super::shares::NodeShares;
-use super::{Parts, certificate, client_certificates};
+use super::{Parts, certificate, client_certificates, filtering};
 use crate::config::PlaintextLogin;
 
 /// Starts every service that has an address.
@@ -54,6 +54,7 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let tables = Arc::new(NodeMailTables::new(parts, sending.recipients.clone()));
     let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats);
     let mailflow = mailflow.with_gate(gate).with_authoring(authoring).with_guard(sending.guard);
+    let mailflow = mailflow.with_filters(filtering::start(parts).await?);
     let reception: Arc<dyn Reception> =
         Arc::new(mailflow.with_trace(parts.trace()).with_queue(sending.queue, sending.outbound));
 

@@ -10,6 +10,7 @@ mod directory_log;
 mod directory_moves;
 mod directory_nodes;
 mod edge_check;
+mod filtering;
 pub mod init;
 mod introspection;
 mod listeners;
@@ -45,6 +46,7 @@ use sterna_cluster::{
 use sterna_directory::password::PasswordCost;
 use sterna_directory::{Authentication, Directory, Mode, Reader};
 use sterna_engines::sqlite::SqliteEngine;
+use sterna_mailflow::filter::Filters;
 use sterna_mailflow::queue::Queue;
 use sterna_mailflow::trace::{Trace, TraceStore};
 use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
@@ -173,6 +175,8 @@ struct Parts {
     trace: Option<(TraceStore, Trace)>,
     /// What looks at this edge's mail, once it is there.
     edge_check: Arc<OnceLock<EdgeCheck>>,
+    /// The content filters, once they are there; edges only.
+    filters: Arc<OnceLock<Arc<Filters>>>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -280,6 +284,7 @@ impl Parts {
             memory: Arc::default(),
             trace,
             edge_check: Arc::default(),
+            filters: Arc::default(),
             stop,
             tasks,
         })

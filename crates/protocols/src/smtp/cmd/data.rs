@@ -132,17 +132,7 @@ impl Session {
         message: Message,
         received_hash: BlobHash,
     ) -> Vec<Result<(), Reply>> {
-        let envelope = Envelope {
-            sender: self.sender(),
-            mail_from: transaction.reverse_path.clone(),
-            recipients: transaction.recipients.clone(),
-            envelope_id: transaction.params.envid.clone(),
-            return_headers_only: transaction.params.ret == Some(Ret::Headers),
-            eight_bit: transaction.params.body != Body::SevenBit,
-            utf8: transaction.params.smtputf8,
-            transaction: transaction.id,
-            received_hash,
-        };
+        let envelope = self.envelope(transaction, received_hash);
         let size_bytes = message.size;
         let answers = self.shared.reception.deliver(envelope, message).await;
         let failed: Vec<String> = transaction
@@ -167,6 +157,21 @@ impl Session {
         // A reception that answers for too few has not answered for them.
         answers.resize_with(transaction.recipients.len(), || Err(Reply::new(451, (4, 3, 0), "Try again later")));
         answers
+    }
+
+    /// The envelope as it is by now.
+    pub(crate) fn envelope(&self, transaction: &Transaction, received_hash: BlobHash) -> Envelope {
+        Envelope {
+            sender: self.sender(),
+            mail_from: transaction.reverse_path.clone(),
+            recipients: transaction.recipients.clone(),
+            envelope_id: transaction.params.envid.clone(),
+            return_headers_only: transaction.params.ret == Some(Ret::Headers),
+            eight_bit: transaction.params.body != Body::SevenBit,
+            utf8: transaction.params.smtputf8,
+            transaction: transaction.id,
+            received_hash,
+        }
     }
 
     fn log_content_refusal(&self, transaction: &Transaction, reply: &Reply, received_bytes: u64) {

@@ -2,6 +2,7 @@
 //! 3461).
 
 use sterna_account::service::Refusal;
+use sterna_base::BlobHash;
 use sterna_formats::smtp::{MailParams, Mailbox, Reply};
 
 use crate::smtp::Service;
@@ -39,8 +40,14 @@ impl Session {
         if let Err(refusal) = self.shared.reception.sender(&self.sender(), &reverse_path).await {
             return Ok(self.refusal(&refusal));
         }
+        let mut transaction = Transaction::new(reverse_path, params);
+        let envelope = self.envelope(&transaction, BlobHash([0; 32]));
+        match self.shared.reception.begin(&envelope).await {
+            Ok(following) => transaction.following = following,
+            Err(refusal) => return Ok(self.refusal(&refusal)),
+        }
         self.counters.transactions += 1;
-        self.transaction = Some(Transaction::new(reverse_path, params));
+        self.transaction = Some(transaction);
         Ok(self.ok(Reply::new(250, (2, 1, 0), "OK")))
     }
 

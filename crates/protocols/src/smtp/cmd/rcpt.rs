@@ -44,8 +44,14 @@ impl Session {
                 next
             });
         }
+        let rcpt = Rcpt { address, original: params.orcpt, notify: params.notify };
         if let Some(transaction) = &mut self.transaction {
-            transaction.recipients.push(Rcpt { address, original: params.orcpt, notify: params.notify });
+            if let Some(following) = &mut transaction.following
+                && let Err(refusal) = following.recipient(&rcpt).await
+            {
+                return Ok(self.refusal(&refusal));
+            }
+            transaction.recipients.push(rcpt);
         }
         Ok(self.ok(Reply::new(250, (2, 1, 5), "OK")))
     }

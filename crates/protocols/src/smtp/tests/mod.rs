@@ -4,6 +4,7 @@ mod auth;
 mod bdat;
 mod content;
 mod dsn;
+mod following;
 mod limits;
 mod lmtp;
 mod loops;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sterna_account::service::{
-    Authenticator, Envelope, Login, LoginAttempt, LoginError, Message, MessageBody, Reception, Refusal, Sender,
+    Authenticator, Envelope, Following, Login, LoginAttempt, LoginError, Message, MessageBody, Reception, Refusal,
+    Sender,
 };
 use sterna_base::{AccountId, BlobHash, ManualClock, Timestamp};
 use sterna_formats::mail::Summary;
@@ -50,6 +52,8 @@ impl Taken {
 #[derive(Default)]
 pub struct FakeReception {
     pub taken: Mutex<Vec<Taken>>,
+    /// What those heard who followed a transaction.
+    pub followed: Arc<Mutex<Vec<String>>>,
 }
 
 #[async_trait]
@@ -71,7 +75,12 @@ impl Reception for FakeReception {
         Ok(())
     }
 
+    async fn begin(&self, envelope: &Envelope) -> Result<Option<Box<dyn Following>>, Refusal> {
+        following::begin(&self.followed, envelope)
+    }
+
     async fn deliver(&self, envelope: Envelope, message: Message) -> Vec<Result<(), Refusal>> {
+        self.followed.lock().push("delivered".to_owned());
         let (body, spooled) = match &message.body {
             MessageBody::Inline(bytes) => (bytes.to_vec(), false),
             MessageBody::Spooled(file) => (std::fs::read(&file.path).unwrap(), true),
