@@ -123,6 +123,7 @@ impl NodeControl for Control {
             client_certificate_not_after: None,
             waiting_for: Vec::new(),
             over_limits: Vec::new(),
+            filters_down: Vec::new(),
         }
     }
 

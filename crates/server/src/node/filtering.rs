@@ -44,7 +44,7 @@ pub(super) async fn start(parts: &Parts) -> Result<Arc<Filters>> {
         }
     });
     let (watched, stop) = (filters.clone(), parts.stop.clone());
-    parts.tasks.spawn(async move { drop(stop.run_until_cancelled(watched.watch_health()).await) });
+    parts.tasks.spawn(async move { stop.run_until_cancelled(watched.watch_health()).await });
     Ok(filters)
 }
 
