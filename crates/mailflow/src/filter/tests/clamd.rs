@@ -69,7 +69,7 @@ async fn what_is_found_is_refused_or_put_aside() {
 #[tokio::test]
 async fn too_much_for_it_is_a_setting() {
     let exceeded = b"INSTREAM size limit exceeded. ERROR\0".to_vec();
-    let large = format!("{CONTENT}{}", "0123456789\r\n".repeat(500_000));
+    let large = format!("{CONTENT}{}", "0123456789\r\n".repeat(200_000));
     for (when_too_large, expected) in [(WhenDown::Accept, 250), (WhenDown::Defer, 452), (WhenDown::Refuse, 552)] {
         let code = |verdict: Verdict| match verdict.action {
             Action::Refuse(refusal) => refusal.code,
@@ -94,7 +94,7 @@ async fn who_breaks_off_or_babbles_has_no_verdict() {
     for manner in [Manner::Drop, Manner::DropAfter(50), says(b""), says(b"stream: O"), says(&garbage), says(b"OKAY\0")]
     {
         let peer = Peer::new(vec![manner]).await;
-        let large = format!("{CONTENT}{}", "0123456789\r\n".repeat(500_000));
+        let large = format!("{CONTENT}{}", "0123456789\r\n".repeat(200_000));
         for content in [CONTENT, &large] {
             let error = look(settings(peer.endpoint.clone()), content).await.unwrap_err();
             assert!(matches!(error, FilterError::Io(_) | FilterError::Protocol(_)), "{error}");

@@ -78,7 +78,9 @@ async fn serve(mut stream: TcpStream, manner: Manner) -> std::io::Result<Vec<u8>
             while stream.read(&mut piece).await? > 0 {}
         }
         Manner::Answer { until, say } => {
-            while !heard.windows(until.len()).any(|found| found == until) {
+            let mut searched = 0;
+            while !heard[searched..].windows(until.len()).any(|found| found == until) {
+                searched = heard.len().saturating_sub(until.len());
                 let count = stream.read(&mut piece).await?;
                 heard.extend_from_slice(&piece[..count]);
                 if count == 0 {
