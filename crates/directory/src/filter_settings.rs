@@ -39,8 +39,8 @@ pub const RSPAMD_TIMEOUT_SECONDS: &str = "rspamd.timeout-seconds";
 pub const RSPAMD_PARALLEL: &str = "rspamd.parallel";
 
 /// Where milters listen, in the order in which they are asked, with spaces between them; behind each, with commas, what
-/// holds for it alone: "incoming", "submitted" or "all" (when neither is said), "accept", "defer" (when none is said) or
-/// "refuse" (`unix:/run/opendkim/opendkim.sock,submitted,accept`).
+/// holds for it alone: "incoming", "submitted" or "all" (when neither is said), "accept", "defer" (when none is said)
+/// or "refuse" (`unix:/run/opendkim/opendkim.sock,submitted,accept`).
 pub const MILTER_ADDRESSES: &str = "milter.addresses";
 /// Seconds that each may take for a message.
 pub const MILTER_TIMEOUT_SECONDS: &str = "milter.timeout-seconds";

@@ -453,8 +453,8 @@ fn bounds(name: &str) -> Option<(u64, u64)> {
     own.or_else(|| session_limits::limit(name).map(|limit| (limit.least, limit.most)))
 }
 
-/// All settings that have a meaning, each with what holds when it isn't set: [`KNOWN`], those of filters, and the limits
-/// of sessions.
+/// All settings that have a meaning, each with what holds when it isn't set: [`KNOWN`], those of filters, and the
+/// limits of sessions.
 pub fn all() -> Vec<(&'static str, Option<Cow<'static, str>>)> {
     let known = KNOWN.iter().chain(filter_settings::KNOWN).map(|&(name, default)| (name, default.map(Cow::Borrowed)));
     let limits = session_limits::LIMITS.iter().map(|limit| (limit.name, Some(Cow::Owned(limit.default.to_string()))));

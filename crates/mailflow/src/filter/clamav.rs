@@ -1,4 +1,5 @@
-//! ClamAV's daemon: the message is streamed to it by INSTREAM (clamd(8)), and what it finds is refused or put into Junk.
+//! ClamAV's daemon: the message is streamed to it by INSTREAM (clamd(8)), and what it finds is refused or put into
+//! Junk.
 
 use async_trait::async_trait;
 use sterna_account::service::Refusal;

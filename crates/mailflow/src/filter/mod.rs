@@ -1,8 +1,8 @@
 //! Content filters: programs beside this one that look at a message before it is acknowledged.
 //!
 //! [`Filters`] asks them one after the other, each with a stream of the message as the one before left it, and does
-//! what they say. What they refuse is refused in the reply to the message, so that nobody gets a bounce. What becomes of
-//! a message when a filter is down or late is a setting of each; the reasons are in docs/decisions/0034-filters.md.
+//! what they say. What they refuse is refused in the reply to the message, so that nobody gets a bounce. What becomes
+//! of a message when a filter is down or late is a setting of each; the reasons are in docs/decisions/0034-filters.md.
 //!
 //! A [`ContentFilter`] is a fact-finder: it changes nothing itself, it gives a [`Verdict`].
 
