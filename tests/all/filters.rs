@@ -234,6 +234,10 @@ fn milters_have_their_say_at_each_step() {
     assert!(found.contains("helo=client.test from=<zoe@far.test> user=None"), "{found}");
     assert!(found.contains(&format!("rcpt=<{ANA}> bytes=21")), "{found}");
 
+    until("the refused recipient in the trace", PATIENCE, || {
+        let output = installation.admin("main", &["--json", "trace", "cyd@tern.test"]);
+        String::from_utf8_lossy(&output.stdout).contains("The milter knows cyd").then_some(())
+    });
     for (subject, start) in [("refused", "554 5.7.8 The milter refuses"), ("later", "451 4.7.1"), ("discarded", "250")]
     {
         let reply = hand_in(&installation, &mail(subject, "x"));

@@ -24,8 +24,8 @@ mod verify;
 use mail_auth::common::crypto::Algorithm;
 
 pub use author::Authoring;
-pub(crate) use gate::{replace, with_fields};
 pub use gate::{Gate, GateSettings};
+pub(crate) use gate::{replace, with_fields};
 pub use header::HEADER_BYTES_MAX;
 pub use policy::DmarcMode;
 pub use seal::Sealing;

@@ -63,15 +63,24 @@ impl Breaker {
         had_failed
     }
 
-    /// It says that it is there, and what it is. That it can also look at messages is not sure: it goes on to rest.
-    pub fn said(&self, at: Timestamp, about: String) {
+    /// It says that it is there, and what it is. That it can also look at messages is not sure: one more failure, and it
+    /// rests again. Returns whether it rested until now.
+    pub fn said(&self, now: Instant, at: Timestamp, about: String) -> bool {
         let mut state = self.0.lock();
+        let rested = match state.rests_until {
+            Some(until) if now < until => return false,
+            Some(_) => {
+                (state.rests_until, state.failures) = (None, FAILURES_MAX - 1);
+                true
+            }
+            None => false,
+        };
         let since = match &state.known {
-            _ if state.rests_until.is_some() => return,
             Some(Known { state: Ok(_), since }) => *since,
             _ => at,
         };
         state.known = Some(Known { state: Ok(about), since });
+        rested
     }
 
     /// It did not. Returns whether it rests from now on.
@@ -114,11 +123,14 @@ mod tests {
         assert!(!fails(REST), "it rests already");
         assert!(breaker.may_ask(start + REST + REST / 2).is_err());
         assert_eq!(breaker.may_ask(start + REST * 3), Ok(()));
-        breaker.said(Timestamp::from_seconds(35), "here I am".to_owned());
-        assert!(breaker.known().unwrap().state.is_err(), "it must show it");
+        assert!(!breaker.said(start + REST * 3, at, "here I am".to_owned()), "it must show it");
+        assert!(breaker.known().unwrap().state.is_err());
         assert!(breaker.worked(Timestamp::from_seconds(40)));
         assert_eq!(breaker.may_ask(start + REST * 3), Ok(()));
         assert_eq!(breaker.known().unwrap().since, Timestamp::from_seconds(40));
-        assert!(!fails(REST * 3), "counted anew");
+        assert!(!fails(REST * 3) && !fails(REST * 3) && fails(REST * 3), "counted anew");
+        assert!(breaker.said(start + REST * 5, at, "here I am".to_owned()));
+        assert_eq!(breaker.known().unwrap().state.as_deref(), Ok("here I am"));
+        assert!(fails(REST * 5), "it said so, and that was all");
     }
 }

@@ -162,7 +162,8 @@ impl Filters {
     /// What the client is told, when one of them refuses the sender.
     pub async fn begin(&self, envelope: &Envelope, direction: Direction) -> Result<Option<Followed>, Refusal> {
         let own_name = self.settings.borrow().own_name.clone();
-        Followed::begin(self.chain(), envelope, direction, own_name, self.clock.clone()).await
+        let (chain, clock, trace) = (self.chain(), self.clock.clone(), self.trace.clone());
+        Followed::begin(chain, envelope, direction, own_name, clock, trace).await
     }
 
     fn tell(&self, placed: &Placed, envelope: &Envelope, verdict: &Verdict) {
@@ -296,7 +297,11 @@ impl Placed {
     async fn ask_health(&self, clock: &dyn Clock) {
         let asked = timeout(HEALTH_TIMEOUT, self.filter.health()).await;
         match asked.unwrap_or(Err(FilterError::Late(HEALTH_TIMEOUT))) {
-            Ok(about) => self.breaker.said(clock.now(), about),
+            Ok(about) => {
+                if self.breaker.said(Instant::now(), clock.now(), about) {
+                    tracing::info!(filter = self.filter.name(), "the filter can be asked again");
+                }
+            }
             Err(error) => self.failed(&error, clock),
         }
     }

@@ -19,8 +19,8 @@ use sterna_cluster::{
 };
 use sterna_directory::request::{self, ServerPatch};
 use sterna_directory::{Directory, Request, RequestError, Roles, StandbyStage};
-use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::filter::Filters;
+use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::trace::TraceStore;
 use tokio::sync::watch;
 

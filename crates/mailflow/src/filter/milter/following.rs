@@ -10,6 +10,7 @@ use super::dialog::Said;
 use super::{Milter, STEP_TIMEOUT};
 use crate::filter::chain::{Chain, Placed, without};
 use crate::filter::{Action, Direction, Facts, FilterError};
+use crate::trace::Trace;
 
 /// Told of each recipient; when it is dropped, the transaction is over.
 pub struct Followed {
@@ -18,6 +19,7 @@ pub struct Followed {
     direction: Direction,
     own_name: String,
     clock: Arc<dyn sterna_base::Clock>,
+    trace: Trace,
 }
 
 impl Followed {
@@ -31,11 +33,12 @@ impl Followed {
         direction: Direction,
         own_name: String,
         clock: Arc<dyn sterna_base::Clock>,
+        trace: Trace,
     ) -> Result<Option<Self>, Refusal> {
         if milters(&chain, direction).next().is_none() {
             return Ok(None);
         }
-        let followed = Followed { chain, envelope: envelope.clone(), direction, own_name, clock };
+        let followed = Followed { chain, envelope: envelope.clone(), direction, own_name, clock, trace };
         for (placed, milter) in milters(&followed.chain, direction) {
             let facts = followed.facts();
             let said = match placed.may_ask() {
@@ -43,7 +46,11 @@ impl Followed {
                 Err(error) => Err(error),
             };
             placed.note(&said, &*followed.clock);
-            followed.settle(placed, milter, said)?;
+            if let Err(refusal) = followed.settle(placed, milter, said) {
+                // There is nobody else whom it is about yet.
+                followed.trace.refused_recipient(&envelope.sender, &envelope.mail_from, &refusal);
+                return Err(refusal);
+            }
         }
         Ok(Some(followed))
     }
@@ -88,7 +95,11 @@ impl Following for Followed {
             if said.is_err() {
                 placed.note(&said, &*self.clock);
             }
-            self.settle(placed, milter, said)?;
+            if let Err(refusal) = self.settle(placed, milter, said) {
+                // As every recipient that is refused before there is a message.
+                self.trace.refused_recipient(&self.envelope.sender, &rcpt.address, &refusal);
+                return Err(refusal);
+            }
         }
         Ok(())
     }
