@@ -63,8 +63,8 @@ impl Breaker {
         had_failed
     }
 
-    /// It says that it is there, and what it is. That it can also look at messages is not sure: one more failure, and it
-    /// rests again. Returns whether it rested until now.
+    /// It says that it is there, and what it is. That it can also look at messages is not sure: one more failure, and
+    /// it rests again. Returns whether it rested until now.
     pub fn said(&self, now: Instant, at: Timestamp, about: String) -> bool {
         let mut state = self.0.lock();
         let rested = match state.rests_until {

@@ -117,7 +117,7 @@ impl Milter {
     }
 
     /// All of a transaction that was not followed: because its settings are new.
-    async fn from_the_start(&self, facts: &Facts<'_>, draft: &Draft) -> Result<Verdict, FilterError> {
+    async fn replay(&self, facts: &Facts<'_>, draft: &Draft) -> Result<Verdict, FilterError> {
         let (mut dialog, _place, mut said) = self.opened(facts).await?;
         for rcpt in &facts.envelope.recipients {
             if said == Said::Continue {
@@ -149,7 +149,7 @@ impl ContentFilter for Milter {
             Some(Kept::Open(mut dialog, _place)) => dialog.message(facts, draft).await,
             Some(Kept::Settled(action)) => Ok(settled(action)),
             Some(Kept::Absent(why)) => Err(FilterError::Resting(why)),
-            None => self.from_the_start(facts, draft).await,
+            None => self.replay(facts, draft).await,
         }
     }
 
