@@ -1,9 +1,9 @@
-//! Other programs of the mail world, both ways: Exim, smtp-source, msmtp.
+//! Other programs of the mail world, both ways: Exim, the test programs of Postfix, msmtp.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sterna_testkit::binary::{have, have_root};
@@ -31,6 +31,15 @@ fn text(imap: &mut Imap, number: usize) -> String {
 
 fn message(from: &str, subject: &str) -> Vec<u8> {
     format!("From: {from}\r\nSubject: {subject}\r\n\r\n.The terns\r\nare back: caf\u{e9}.\r\n").into_bytes()
+}
+
+/// A process that is ended when it goes.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait().map(drop));
+    }
 }
 
 #[test]
@@ -86,9 +95,9 @@ fn mail_goes_to_an_exim_and_comes_from_one() {
 }
 
 #[test]
-fn smtp_source_fills_mailboxes() {
+fn smtp_source_fills_and_smtp_sink_takes() {
     const MESSAGES: usize = 200;
-    if !have(&["smtp-source"]) {
+    if !have(&["smtp-source", "smtp-sink"]) {
         return;
     }
     let installation = Installation::standard();
@@ -105,6 +114,41 @@ fn smtp_source_fills_mailboxes() {
     assert_eq!(count(&mut ana), MESSAGES, "each was acknowledged, and is there once");
     source(&["-d", "-t", BEN]);
     assert_eq!(count(&mut at.login(BEN).unwrap()), MESSAGES, "also on one connection for many");
+
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let sink = Command::new("smtp-sink")
+        .args(["-c", "-u", "nobody", "-d", "message-", &format!("127.0.0.1:{port}"), "100"])
+        .current_dir({
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+            folder.path()
+        })
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _sink = Ended(sink);
+    until("smtp-sink", PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok());
+    installation.admin_ok("main", &["config", "set", "relay.host", &format!("127.0.0.1:{port}")]);
+    installation.admin_ok("main", &["config", "set", "mail.networks", "127.0.0.0/8"]);
+    let taken = || {
+        let reply = at.smtp().unwrap().deliver("zoe@far.test", &["sam@sink.test"], &message("zoe@far.test", "x"));
+        reply.unwrap().starts_with("250").then_some(())
+    };
+    until("the networks in force", PATIENCE, taken);
+    source(&["-t", "sam@sink.test"]);
+    let kept = || {
+        let files = fs::read_dir(folder.path()).unwrap().flatten();
+        let is_whole = |path: &std::path::Path| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            text.contains("X-Rcpt-Args: <sam@sink.test>") && text.len() > 20_000
+        };
+        let whole = files.filter(|file| is_whole(&file.path())).count();
+        (whole >= MESSAGES).then_some(whole)
+    };
+    assert_eq!(until("all in smtp-sink", PATIENCE, kept).0, MESSAGES);
+    let empty = || (installation.admin_ok("main", &["--json", "queue", "list"]).trim() == "[]").then_some(());
+    until("an empty queue", PATIENCE, empty);
 }
 
 #[test]

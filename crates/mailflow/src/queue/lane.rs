@@ -17,6 +17,8 @@ const CONCURRENCY_FIRST: usize = 5;
 pub struct Lane {
     ready: VecDeque<DeliveryId>,
     running: HashSet<DeliveryId>,
+    /// Those that came while they ran: the row was settled and deleted already, and its number given to a new one.
+    again: HashSet<DeliveryId>,
     /// Those that rest until the lane wakes, after a fault on this side.
     resting: HashSet<DeliveryId>,
     /// How many may run: one more with each success, one alone after the destination could not be reached.
@@ -42,6 +44,7 @@ impl Default for Lane {
         Lane {
             ready: VecDeque::new(),
             running: HashSet::new(),
+            again: HashSet::new(),
             resting: HashSet::new(),
             limit: CONCURRENCY_FIRST,
             more: false,
@@ -69,10 +72,20 @@ pub enum Step {
 impl Lane {
     /// A delivery that is due now.
     pub fn add(&mut self, id: DeliveryId) {
-        if self.more || self.ready.len() >= WINDOW {
+        if self.running.contains(&id) {
+            self.again.insert(id);
+        } else if self.more || self.ready.len() >= WINDOW {
             self.must_look();
-        } else if !self.running.contains(&id) && !self.ready.contains(&id) {
+        } else if !self.ready.contains(&id) {
             self.ready.push_back(id);
+        }
+    }
+
+    /// It runs no more.
+    fn done(&mut self, id: DeliveryId) {
+        self.running.remove(&id);
+        if self.again.remove(&id) {
+            self.add(id);
         }
     }
 
@@ -117,7 +130,7 @@ impl Lane {
 
     /// A try is over, and the destination was there.
     pub fn reached(&mut self, id: DeliveryId, most: usize) {
-        self.running.remove(&id);
+        self.done(id);
         self.limit = (self.limit + 1).min(most);
         self.failures = 0;
         self.unreachable = None;
@@ -125,13 +138,14 @@ impl Lane {
 
     /// A try is over that says nothing of the destination.
     pub fn over(&mut self, id: DeliveryId) {
-        self.running.remove(&id);
+        self.done(id);
     }
 
     /// A try came to nothing by a fault on this side: it is not looked for before the lane wakes, as far as there is
     /// room to remember it.
     pub fn broke_off(&mut self, id: DeliveryId) {
         self.running.remove(&id);
+        self.again.remove(&id);
         if self.resting.len() < WINDOW {
             self.resting.insert(id);
         }
@@ -148,6 +162,7 @@ impl Lane {
     /// be told to its senders.
     pub fn not_reached(&mut self, id: DeliveryId, until: Timestamp, said: Said) {
         self.running.remove(&id);
+        self.again.remove(&id);
         self.limit = 1;
         self.ready.clear();
         self.must_look();
@@ -207,6 +222,19 @@ mod tests {
             lane.found(Vec::new());
             assert_eq!(lane.step(NOW, 8), Step::Nothing);
         }
+    }
+
+    #[test]
+    fn a_number_that_is_given_again_is_tried_again() {
+        let mut lane = Lane::default();
+        lane.add(DeliveryId(1));
+        assert_eq!(lane.step(NOW, 8), Step::Try(DeliveryId(1), None));
+        lane.add(DeliveryId(1));
+        assert_eq!(lane.step(NOW, 8), Step::Nothing, "the one before still runs");
+        lane.reached(DeliveryId(1), 8);
+        assert_eq!(lane.step(NOW, 8), Step::Try(DeliveryId(1), None));
+        lane.reached(DeliveryId(1), 8);
+        assert_eq!(lane.step(NOW, 8), Step::Nothing);
     }
 
     #[test]

@@ -19,6 +19,8 @@ const STATEMENTS_MAX: usize = 64;
 /// Most memory for one connection's pages, in KiB.
 const PAGE_CACHE_KIB: i64 = 8 * 1024;
 
+/// Numbers of deliveries and recipients are not given again: a try that is under way has them in its hands. Files that
+/// were made before this was so do give them again ([`super::lane::Lane`] knows).
 const TABLES: &str = "
 CREATE TABLE queue_head (
     id INTEGER PRIMARY KEY,
@@ -44,7 +46,7 @@ CREATE TABLE body (
     content BLOB
 );
 CREATE TABLE delivery (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     message INTEGER NOT NULL,
     destination TEXT NOT NULL,
     next_ms BIGINT NOT NULL,
@@ -59,7 +61,7 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_by_destination ON delivery (held, destination, next_ms, id);
 CREATE INDEX delivery_by_message ON delivery (message);
 CREATE TABLE recipient (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     delivery INTEGER NOT NULL,
     address TEXT NOT NULL,
     original TEXT,
