@@ -48,6 +48,16 @@ impl Imap {
         self.finish(&tag, text)
     }
 
+    /// How many messages a mailbox has.
+    pub fn messages(&mut self, mailbox: &str) -> Result<u64> {
+        let tag = self.send(&format!("STATUS {mailbox} (MESSAGES)"))?;
+        self.read_line()?;
+        let text = self.text();
+        let count = text.split("(MESSAGES ").nth(1).and_then(|rest| rest.split(')').next()?.parse().ok());
+        self.finish(&tag, "STATUS")?;
+        count.with_context(|| format!("no number of messages: {text}"))
+    }
+
     /// APPEND with a non-synchronising literal where the server has it would differ between servers: all get the
     /// synchronising one.
     pub fn append(&mut self, mailbox: &str, message: &[u8]) -> Result<()> {

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout)] // printing is what a benchmark is for
 
 mod client;
+mod flow;
 mod moves;
 mod peers;
 mod report;
@@ -28,12 +29,16 @@ pub struct Options {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let moves = moves::arguments(&arguments)?;
-    let options = if moves.is_some() { parse(std::iter::empty())? } else { parse(arguments.into_iter())? };
+    let (moves, flow) = (moves::arguments(&arguments)?, flow::arguments(&arguments)?);
+    let options =
+        if moves.is_some() || flow.is_some() { parse(std::iter::empty())? } else { parse(arguments.into_iter())? };
     let folder = tempfile::Builder::new().prefix("sterna-bench").tempdir_in(bench_disk())?;
     report::print_machine(folder.path());
     if let Some(moves) = moves {
         return moves::run(folder.path(), &moves);
+    }
+    if let Some(flow) = flow {
+        return flow::run(folder.path(), &flow);
     }
     let mut report = Report::default();
     for name in &options.servers {

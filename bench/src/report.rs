@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 /// Results by work and server.
-#[derive(Default)]
 pub struct Report {
+    /// The servers and what they are called, ours first.
+    columns: Vec<(&'static str, &'static str)>,
     order: Vec<String>,
     results: BTreeMap<(String, String), Figures>,
 }
@@ -25,9 +26,27 @@ pub enum Unit {
     Milliseconds,
     /// Smaller is better.
     KibPerSession,
+    /// Smaller is better.
+    Kib,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Report::of(&[
+            ("sterna", "sterna"),
+            ("sterna-two", "sterna, two nodes"),
+            ("dovecot", "dovecot"),
+            ("cyrus", "cyrus"),
+        ])
+    }
 }
 
 impl Report {
+    /// An empty one for these servers, with what they are called, ours first.
+    pub fn of(columns: &[(&'static str, &'static str)]) -> Self {
+        Report { columns: columns.to_vec(), order: Vec::new(), results: BTreeMap::new() }
+    }
+
     /// Takes the figures of all rounds of one work on one server.
     pub fn add(&mut self, work: &str, server: &str, unit: Unit, rounds: Vec<f64>) {
         if !self.order.iter().any(|known| known == work) {
@@ -39,16 +58,14 @@ impl Report {
 
     /// The table.
     pub fn print(&self) {
-        println!(
-            "\n{:<44} {:>22} {:>22} {:>22} {:>22}  Sterna : better peer",
-            "work (median, lowest-highest)", "sterna", "sterna, two nodes", "dovecot", "cyrus"
-        );
+        let titles: String = self.columns.iter().map(|(_, title)| format!(" {title:>22}")).collect();
+        println!("\n{:<44}{titles}  Sterna : better peer", "work (median, lowest-highest)");
         for work in &self.order {
             let cell =
                 |server: &str| self.figures(work, server).map_or("-".to_owned(), |f| format_median(&f.rounds, f.unit));
             let ratio = self.ratio(work).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
-            let cells = ["sterna", "sterna-two", "dovecot", "cyrus"].map(|server| format!(" {:>22}", cell(server)));
-            println!("{work:<44}{}  {ratio:>6}", cells.concat());
+            let cells: String = self.columns.iter().map(|(server, _)| format!(" {:>22}", cell(server))).collect();
+            println!("{work:<44}{cells}  {ratio:>6}");
         }
         println!("\nA ratio above 1 means that Sterna is better.");
     }
@@ -60,10 +77,11 @@ impl Report {
     fn ratio(&self, work: &str) -> Option<f64> {
         let sterna = self.figures(work, "sterna")?;
         let own = median(&sterna.rounds);
-        let peers = ["dovecot", "cyrus"].into_iter().filter_map(|peer| Some(median(&self.figures(work, peer)?.rounds)));
+        let peers = self.columns.iter().filter(|(server, _)| !server.starts_with("sterna"));
+        let peers = peers.filter_map(|(peer, _)| Some(median(&self.figures(work, peer)?.rounds)));
         match sterna.unit {
             Unit::PerSecond => peers.reduce(f64::max).map(|best| own / best),
-            Unit::Milliseconds | Unit::KibPerSession => peers.reduce(f64::min).map(|best| best / own),
+            Unit::Milliseconds | Unit::KibPerSession | Unit::Kib => peers.reduce(f64::min).map(|best| best / own),
         }
     }
 }
@@ -73,7 +91,7 @@ fn format_median(rounds: &[f64], unit: Unit) -> String {
     let unit = match unit {
         Unit::PerSecond => "/s",
         Unit::Milliseconds => "ms",
-        Unit::KibPerSession => "KiB",
+        Unit::KibPerSession | Unit::Kib => "KiB",
     };
     let digits = usize::from(median(rounds) < 20.0);
     format!("{:.digits$}{unit} ({low:.digits$}-{high:.digits$})", median(rounds))

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["formats", "account", "engines", "directory", "cluster", "mailflow", "protocols"]),
     ("testkit", &["formats", "account", "engines"]),
     ("tests", &[]),
-    ("bench", &[]),
+    ("bench", &["testkit"]),
     ("xtask", &[]),
 ];
 

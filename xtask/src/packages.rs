@@ -18,6 +18,7 @@ pub const TESTS: &[&str] = &[
     "getmail6",
     "neomutt",
     "interimap",
+    "thunderbird",
     "procps",
     "iproute2",
     "faketime",

@@ -92,6 +92,8 @@ sasl_mech_list: PLAIN
 lmtpsocket: {folder}/conf/socket/lmtp
 idlesocket: {folder}/conf/socket/idle
 servername: localhost
+virtdomains: userid
+defaultdomain: bench.test
 "
     )
 }

@@ -55,6 +55,7 @@ ssl = yes
 ssl_cert = <{folder}/certificate.pem
 ssl_key = <{folder}/key.pem
 disable_plaintext_auth = no
+auth_username_format = %Ln
 listen = 127.0.0.1
 import_environment = $import_environment LD_PRELOAD
 mail_location = maildir:{folder}/mail/%u/Maildir

@@ -62,19 +62,20 @@ pub fn start(name: &str, folder: &Path) -> Result<Box<dyn Server>> {
 const PORTS: std::ops::Range<u16> = 21_000..30_000;
 
 /// A port that is free now and was not given before.
-fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(PORTS.start);
     let next = || NEXT.fetch_add(1, Ordering::Relaxed);
     let mut ports = std::iter::repeat_with(next).take_while(|port| PORTS.contains(port));
     ports.find(|&port| TcpListener::bind(loopback(port)).is_ok()).context("no port is free")
 }
 
-fn loopback(port: u16) -> SocketAddr {
+/// This port of this machine.
+pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// Waits until something listens there, or the process has ended.
-fn wait_for(address: SocketAddr, process: &mut Child) -> Result<()> {
+pub fn wait_for(address: SocketAddr, process: &mut Child) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(30);
     while TcpStream::connect(address).is_err() {
         if let Some(status) = process.try_wait()? {

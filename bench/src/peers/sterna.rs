@@ -35,19 +35,22 @@ pub struct Sterna {
     imap: u16,
     imaps: u16,
     lmtp: u16,
+    smtp: u16,
 }
 
 impl Sterna {
     /// Sets up the nodes, starts them, and makes the users.
     pub fn start(folder: &Path, layout: Layout) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let (imap, imaps, lmtp, cluster) = (free_port()?, free_port()?, free_port()?, free_port()?);
+        let (imap, imaps, lmtp) = (free_port()?, free_port()?, free_port()?);
+        let (smtp, cluster) = (free_port()?, free_port()?);
         let main = folder.join("main");
         let address = format!("127.0.0.1:{cluster}");
         let roles = if layout == Layout::OneNode { "main,data,edge" } else { "main,edge" };
         init(&main, roles, &address, &[])?;
-        configure(&main.join("sterna.toml"), imap, imaps, lmtp)?;
-        let mut sterna = Sterna { layout, nodes: vec![(main, imap)], processes: Vec::new(), imap, imaps, lmtp };
+        configure(&main.join("sterna.toml"), &[("imap", imap), ("imaps", imaps), ("lmtp", lmtp), ("smtp", smtp)])?;
+        let (nodes, processes) = (vec![(main, imap)], Vec::new());
+        let mut sterna = Sterna { layout, nodes, processes, imap, imaps, lmtp, smtp };
         sterna.spawn(false)?;
         let data_servers: &[&str] = match layout {
             Layout::OneNode => &[],
@@ -84,6 +87,11 @@ impl Sterna {
             self.admin(&create)?;
         }
         Ok(())
+    }
+
+    /// Where it takes mail from other servers.
+    pub fn smtp(&self) -> SocketAddr {
+        loopback(self.smtp)
     }
 
     /// Runs an administration command; what it printed.
@@ -127,12 +135,11 @@ fn run(command: &mut Command) -> Result<String> {
 
 /// Replaces the section on listeners; everything else stays as an installation has it, except that log-ins without TLS
 /// are taken from this machine, as on the peers.
-fn configure(path: &Path, imap: u16, imaps: u16, lmtp: u16) -> Result<()> {
+fn configure(path: &Path, services: &[(&str, u16)]) -> Result<()> {
     let text = fs::read_to_string(path)?.replace("plaintext_login = \"never\"", "plaintext_login = \"loopback\"");
     let before = text.split("\n[listen]").next().unwrap_or_default();
     let after = text.split("\n[listen]").nth(1).and_then(|rest| rest.split_once("\n[")).map(|(_, rest)| rest);
     let after = after.map(|rest| format!("[{rest}")).unwrap_or_default();
-    let services = [("imap", imap), ("imaps", imaps), ("lmtp", lmtp)];
     let listen: String = services.iter().map(|(name, port)| format!("{name} = \"127.0.0.1:{port}\"\n")).collect();
     let listen = format!("[listen]\n{listen}");
     Ok(fs::write(path, format!("{before}\n{listen}{after}"))?)

@@ -6,6 +6,7 @@ pub mod dav;
 mod failure;
 pub mod imap;
 mod io;
+mod kept;
 pub mod listener;
 mod lmtp;
 pub mod managesieve;

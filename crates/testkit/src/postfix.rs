@@ -112,6 +112,20 @@ impl Postfix {
         Command::new("postfix").arg("-c").arg(conf).arg(what).output().unwrap()
     }
 
+    /// The folder of its configuration.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.path().join("conf")
+    }
+
+    /// Its first process, from which all others descend.
+    ///
+    /// # Panics
+    /// When it doesn't run.
+    pub fn master(&self) -> u32 {
+        let id = fs::read_to_string(self.folder.path().join("spool/pid/master.pid")).unwrap();
+        id.trim().parse().unwrap()
+    }
+
     /// Asks for a key as Postfix itself would; `None` when there is none.
     ///
     /// # Panics

@@ -12,6 +12,7 @@ mod offlineimap;
 mod pythons_imapclient;
 mod pythons_imaplib;
 mod pythons_poplib;
+mod thunderbird;
 
 use std::fs;
 use std::path::Path;

@@ -31,7 +31,6 @@ impl Filter {
 
     /// What the index says of a filter on texts; `None` when nothing.
     pub(super) fn ask(&self, index: &dyn SearchIndex) -> Result<Option<Matches>, StoreError> {
-        let is_fuzzy = matches!(self, Filter::Fuzzy(_));
         let (fields, text): (&[Field], &str) = match strict(self) {
             Filter::Header { text, .. } if self.is_on_subject() => (&[Field::Subject], text),
             Filter::Header { name, text } => match Field::of_header(name) {
@@ -42,10 +41,8 @@ impl Filter {
                     return Ok(found.map(Matches::unsure));
                 }
             },
-            Filter::Body(text) if is_fuzzy => (&[Field::Body, Field::Document], text),
-            Filter::Text(text) if is_fuzzy => (&[Field::Header, Field::Body, Field::Document], text),
-            Filter::Body(text) => (&[Field::Body], text),
-            Filter::Text(text) => (&[Field::Header, Field::Body], text),
+            Filter::Body(text) => (&[Field::Body, Field::Document], text),
+            Filter::Text(text) => (&[Field::Header, Field::Body, Field::Document], text),
             _ => return Ok(None),
         };
         ask_for(self, index, fields, text)

@@ -164,7 +164,7 @@ fn document(read: &dyn Read, item: &Item, documents: &Documents<'_>) -> Result<D
     if let Some(subject) = &summary.envelope.subject {
         document.add(Field::Subject, &fold(&header_text(subject)));
     }
-    let wanted = Wanted { header: true, part_headers: true, body: true, documents: true };
+    let wanted = Wanted { header: true, part_headers: true, body: true };
     let looked = each_text(read, item, &summary, wanted, INDEXED_PIECE_BYTES_MAX, documents, &mut |text| {
         match text {
             Text::Field { name, value } => {

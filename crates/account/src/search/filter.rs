@@ -38,7 +38,7 @@ pub enum Filter {
         /// What is in its value.
         text: String,
     },
-    /// In the texts of the body, which are those of its text parts and those of messages inside.
+    /// In the texts of the body, which are those of its text parts, of messages inside and of attached documents.
     Body(String),
     /// In the body, the header, or the headers of its parts.
     Text(String),

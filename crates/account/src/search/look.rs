@@ -45,10 +45,8 @@ pub struct Wanted {
     pub header: bool,
     /// Its parts' headers.
     pub part_headers: bool,
-    /// Its texts.
+    /// Its texts, and those of attached documents.
     pub body: bool,
-    /// The texts of attached documents.
-    pub documents: bool,
 }
 
 /// Longest attached document, as it is encoded, that is looked into.
@@ -117,8 +115,7 @@ pub(super) fn each_text(
         };
         let is_wanted = match kind {
             Kind::PartHeader => wanted.part_headers,
-            Kind::InnerHeader | Kind::Text => wanted.body,
-            Kind::Document => wanted.documents,
+            Kind::InnerHeader | Kind::Text | Kind::Document => wanted.body,
         };
         if !is_wanted || range.is_empty() {
             continue;

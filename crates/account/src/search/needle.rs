@@ -45,14 +45,9 @@ impl<'a> Needle<'a> {
         matches!(self.filter, Filter::Text(_))
     }
 
-    /// Whether it may be in the texts.
+    /// Whether it may be in the texts, those of attached documents among them.
     pub fn wants_body(&self) -> bool {
         matches!(self.filter, Filter::Body(_) | Filter::Text(_))
-    }
-
-    /// Whether it may be in attached documents: strict searches are for what users see of a message itself.
-    pub fn wants_documents(&self) -> bool {
-        self.wants_body() && self.missing.is_some()
     }
 
     /// Looks through a text, and says whether it was found by now.
@@ -66,8 +61,7 @@ impl<'a> Needle<'a> {
                 }
                 *value
             }
-            (Filter::Body(_) | Filter::Text(_), Text::Body(text)) => *text,
-            (Filter::Body(_) | Filter::Text(_), Text::Document(text)) if self.missing.is_some() => *text,
+            (Filter::Body(_) | Filter::Text(_), Text::Body(text) | Text::Document(text)) => *text,
             _ => return false,
         };
         if self.missing.is_some() { self.meets(value) } else { value.contains(&self.text) }

@@ -292,7 +292,6 @@ impl Search<'_> {
             header: needles.iter().any(Needle::wants_header),
             part_headers: needles.iter().any(Needle::wants_part_headers),
             body: needles.iter().any(Needle::wants_body),
-            documents: needles.iter().any(Needle::wants_documents),
         };
         let mut answer = None;
         let documents = Documents::new(self.reader, self.index);

@@ -66,7 +66,7 @@ fn words_inside_words_need_no_reading() {
 }
 
 #[test]
-fn documents_are_for_fuzzy_searches_and_names_for_all() {
+fn attached_documents_are_part_of_the_text() {
     let mut bed = Bed::new();
     let head = b"Subject: plan\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
         Content-Type: application/vnd.oasis.opendocument.text\r\n\
@@ -75,7 +75,9 @@ fn documents_are_for_fuzzy_searches_and_names_for_all() {
     bed.append(b"Subject: other\r\n\r\nnothing");
     bed.feed();
     for (filter, found) in [
-        (Filter::Text("kingfisher".into()), &[][..]),
+        (Filter::Text("kingfisher".into()), &[1][..]),
+        (Filter::Body("ers & te".into()), &[1]),
+        (Filter::Header { name: b"subject".to_vec(), text: "kingfisher".into() }, &[]),
         (Filter::Fuzzy(Box::new(Filter::Text("kingfisher tern".into()))), &[1]),
         (Filter::Fuzzy(Box::new(Filter::Body("kingfisher".into()))), &[1]),
         (Filter::Text("grusse.odt".into()), &[1]),
@@ -123,7 +125,10 @@ fn other_documents_are_read_once() {
     // A sign has to be looked for by reading.
     assert_eq!(bed.indexed(&fuzzy("?!")), []);
     assert_eq!(reads.load(Ordering::Relaxed), 1);
-    assert_eq!((bed.read(&fuzzy("kingfisher")), bed.read(&Filter::Text("kingfisher".into()))), (vec![1, 2, 4], vec![]));
+    assert_eq!(
+        (bed.read(&fuzzy("kingfisher")), bed.read(&Filter::Text("kingfisher".into()))),
+        (vec![1, 2, 4], vec![1, 2, 4])
+    );
     // The text is kept as long as a message has it.
     let hash = BlobHash::of(b"%PDF-Kingfishers dive");
     for (uids, is_kept) in [(UidSet::range(Uid(1), Uid(3)), true), (UidSet::one(Uid(4)), false)] {

@@ -340,7 +340,7 @@ pub struct Sort {
 }
 
 /// `sort-criterion`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SortCriterion {
     /// REVERSE
     pub reverse: bool,
@@ -349,7 +349,7 @@ pub struct SortCriterion {
 }
 
 /// `sort-key`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SortKey {
     /// ARRIVAL: the internal date
     Arrival,
@@ -383,7 +383,7 @@ pub struct Thread {
 }
 
 /// `thread-alg`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ThreadAlgorithm {
     /// ORDEREDSUBJECT
     OrderedSubject,

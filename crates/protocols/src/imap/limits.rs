@@ -12,7 +12,7 @@ pub const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Messages that FETCH, SEARCH and STORE take in one step.
 pub const STEP_MESSAGES: usize = 512;
 
-/// Messages whose bodies are taken in one step: at most 32 MiB of small ones.
+/// Messages whose bodies are taken in one step, while the next one is read: at most 32 MiB of small ones each.
 pub const STEP_BODIES: usize = 64;
 
 /// How far a header is looked through for single fields. Nobody's header is that long; one made to be is cut there.
@@ -43,8 +43,24 @@ pub const SORTED_TEXT_BYTES_MAX: usize = 1000;
 /// [`SORTED_BYTES_MAX`].
 pub const SORTED_VALUE_BYTES: u64 = 96;
 
+/// Bytes of orders that are kept for the next SORT of their mailboxes.
+pub const KEPT_SORT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of what threads are made of that are kept for the next THREAD.
+pub const KEPT_THREAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Messages from which on what was compared is kept; fewer are read quickly.
+pub const KEPT_SORT_MESSAGES_MIN: usize = 200;
+
 /// Changes that a view remembers to tell its sessions; a session further behind looks at every message once.
 pub const CHANGES_KEPT: usize = 4096;
+
+/// Messages in the pictures of mailboxes that nobody has open and that are kept for the next who opens them, 32 bytes
+/// each.
+pub const KEPT_ENTRIES_MAX: usize = 1_000_000;
+
+/// Commits to an account after which the kept picture of a mailbox is not moved on but read anew.
+pub const KEPT_COMMITS_MAX: u64 = 10_000;
 
 /// How long the account of one owner is waited for in a listing: a little more than a handle holds a call for a move.
 pub const OWNER_WAIT: Duration = Duration::from_millis(3000);

@@ -7,6 +7,8 @@
 mod command;
 mod contexts;
 mod ghosts;
+mod kept_sorts;
+mod kept_threads;
 mod limits;
 mod mailboxes;
 mod metadata_news;
@@ -39,6 +41,8 @@ use crate::account_sessions::AccountSessions;
 use crate::io::Io;
 use crate::listener::{Connection, Protocol};
 use command::sorted::SortMemory;
+use kept_sorts::KeptSorts;
+use kept_threads::KeptThreads;
 use order::ContextMemory;
 use others::Remembered;
 use registry::Registry;
@@ -68,6 +72,8 @@ struct Shared {
     registry: Registry,
     sort_memory: Arc<SortMemory>,
     context_memory: Arc<ContextMemory>,
+    kept_sorts: Arc<KeptSorts>,
+    kept_threads: Arc<KeptThreads>,
     remembered: Arc<Remembered>,
     limits: Arc<LiveSessionLimits>,
     sessions: Arc<AccountSessions>,
@@ -93,6 +99,8 @@ impl ImapProtocol {
             registry,
             sort_memory,
             context_memory,
+            kept_sorts: Arc::default(),
+            kept_threads: Arc::default(),
             remembered,
             limits: Arc::default(),
             sessions: Arc::default(),

@@ -69,6 +69,25 @@ impl Picture {
         Picture { synced, container, deleted: false, entries, ghosts, changes, changes_since: synced }
     }
 
+    /// Takes it out of a view that ends. No session lags, so nothing has to be remembered for one.
+    pub fn take(&mut self) -> Self {
+        self.compact(self.synced);
+        Picture {
+            synced: self.synced,
+            container: self.container.clone(),
+            deleted: self.deleted,
+            entries: std::mem::take(&mut self.entries),
+            ghosts: std::mem::take(&mut self.ghosts),
+            changes: VecDeque::new(),
+            changes_since: self.synced,
+        }
+    }
+
+    /// How many messages it holds, those among them that are gone.
+    pub fn weight(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Takes in one row of "changes since", whichever container it is of.
     pub fn apply(&mut self, change: &Change) {
         let id = self.container.id;

@@ -7,14 +7,15 @@ use parking_lot::Mutex;
 use sterna_account::{Account, AccountError, ItemParts, UidSet};
 use sterna_base::{AccountId, ContainerId, Modseq, Timestamp, Uid};
 
-use super::view::View;
+use super::view::{KeptPictures, View};
 
 type Key = (AccountId, ContainerId);
 
-/// Views by mailbox. A view goes with its last session.
+/// Views by mailbox. A view goes with its last session, its picture stays for a while.
 #[derive(Clone)]
 pub struct Registry {
     shared: Arc<Mutex<Maps>>,
+    kept: KeptPictures,
     /// When this process began to serve.
     began: Timestamp,
 }
@@ -40,7 +41,7 @@ const SWEEP_MIN: usize = 256;
 impl Registry {
     /// Of a process that begins to serve at this time.
     pub fn new(began: Timestamp) -> Self {
-        Registry { shared: Arc::default(), began }
+        Registry { shared: Arc::default(), kept: KeptPictures::default(), began }
     }
 
     /// The view of a mailbox, loaded if nobody has it open.
@@ -51,7 +52,7 @@ impl Registry {
             view.refresh(Modseq::ZERO).await?;
             return Ok(view);
         }
-        let view = Arc::new(View::load(account.clone(), id).await?);
+        let view = Arc::new(View::load(account.clone(), id, &self.kept).await?);
         let mut maps = self.shared.lock();
         // Two sessions may have loaded it at the same time: the first one counts.
         if let Some(first) = maps.views.get(&key).and_then(Weak::upgrade) {

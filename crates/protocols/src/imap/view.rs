@@ -1,4 +1,5 @@
-//! One view of an open mailbox, shared by the sessions of this process, moved on by "changes since", never rebuilt.
+//! One view of an open mailbox, shared by the sessions of this process, moved on by "changes since", never rebuilt. When
+//! its last session leaves, its picture is kept for the next one: clients come and go, and open the same mailboxes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,14 +8,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use sterna_account::{Account, AccountError, Change, Container, Cursor, ItemFlags, StoreError};
 use sterna_base::limits::PAGE_ITEMS_MAX;
-use sterna_base::{ContainerId, Modseq, Uid};
-
+use sterna_base::{AccountId, ContainerId, Epoch, Modseq, Uid};
 use tokio::sync::watch;
 
+use super::limits::{KEPT_COMMITS_MAX, KEPT_ENTRIES_MAX};
 use super::picture::Picture;
+use crate::kept::Kept;
 
 /// Spans of a large mailbox that are read at the same time; an account has as many readers.
 const SPANS_MAX: usize = 4;
+
+/// What a picture without messages counts as against [`KEPT_ENTRIES_MAX`].
+const EMPTY_ENTRIES: usize = 16;
+
+/// The pictures of mailboxes that nobody has open.
+#[derive(Clone)]
+pub struct KeptPictures(Arc<Mutex<Kept<(AccountId, ContainerId), (Epoch, Picture)>>>);
+
+impl Default for KeptPictures {
+    fn default() -> Self {
+        KeptPictures(Arc::new(Mutex::new(Kept::new(KEPT_ENTRIES_MAX))))
+    }
+}
 
 /// A shared view.
 pub struct View {
@@ -27,24 +42,42 @@ pub struct View {
     /// Up to which modseq each session knows of expunges.
     told: Mutex<HashMap<u64, Modseq>>,
     next_session: AtomicU64,
+    /// When it was loaded. Another epoch may have another history: a standby copy took over that lacks what was here.
+    epoch: Epoch,
+    kept: KeptPictures,
 }
 
 impl View {
-    /// Reads the narrow rows of a mailbox.
-    pub async fn load(account: Arc<dyn Account>, id: ContainerId) -> Result<Self, AccountError> {
+    /// Moves the kept picture of a mailbox on, or reads its narrow rows.
+    pub async fn load(account: Arc<dyn Account>, id: ContainerId, kept: &KeptPictures) -> Result<Self, AccountError> {
         let news = account.watch();
         // The modseq first: what is committed while the pages are read is applied again by the next refresh.
-        let synced = account.head().await?.modseq;
-        let container = account.container(id).await?.ok_or(AccountError::Store(StoreError::NoSuchContainer(id)))?;
-        let rows = rows(&account, &container).await?;
-        Ok(View {
+        let head = account.head().await?;
+        let left = kept.0.lock().take(&(account.id(), id));
+        let is_of_use = |(epoch, picture): &(Epoch, Picture)| {
+            *epoch == head.epoch && head.modseq.0 <= picture.synced.0.saturating_add(KEPT_COMMITS_MAX)
+        };
+        let picture = match left.filter(is_of_use) {
+            Some((_, picture)) => picture,
+            None => {
+                let container = account.container(id).await?;
+                let container = container.ok_or(AccountError::Store(StoreError::NoSuchContainer(id)))?;
+                let rows = rows(&account, &container).await?;
+                Picture::new(head.modseq, container, rows)
+            }
+        };
+        let view = View {
             account,
             news,
-            picture: RwLock::new(Picture::new(synced, container, rows)),
+            picture: RwLock::new(picture),
             refreshing: tokio::sync::Mutex::default(),
             told: Mutex::default(),
             next_session: AtomicU64::new(0),
-        })
+            epoch: head.epoch,
+            kept: kept.clone(),
+        };
+        view.refresh(head.modseq).await?;
+        Ok(view)
     }
 
     /// The mailbox as it was at the last refresh. Held for moments, never across a wait.
@@ -101,6 +134,16 @@ impl View {
     /// A session left.
     pub fn leave(&self, session: u64) {
         self.told.lock().remove(&session);
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        let picture = self.picture.get_mut().take();
+        if !picture.deleted {
+            let (key, weight) = ((self.account.id(), picture.container.id), picture.weight() + EMPTY_ENTRIES);
+            self.kept.0.lock().keep(key, (self.epoch, picture), weight);
+        }
     }
 }
 

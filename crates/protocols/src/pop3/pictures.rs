@@ -2,7 +2,7 @@
 //! log in every few minutes to find that nothing is new. The next one asks what changed since, and reads no more than
 //! that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +16,7 @@ use sterna_base::{AccountId, ContainerId, Epoch, Modseq, Uid, UidValidity};
 use sterna_formats::mail::Summary;
 
 use super::limits::{CHANGES_MAX, KEPT_ROWS_MAX};
+use crate::kept::Kept;
 use crate::message;
 
 /// The parts of the items that a picture is made of.
@@ -51,15 +52,12 @@ pub struct Picture {
 }
 
 /// Those that are kept.
-#[derive(Default)]
-pub struct Pictures(Mutex<Kept>);
+pub struct Pictures(Mutex<Kept<AccountId, Arc<Picture>>>);
 
-#[derive(Default)]
-struct Kept {
-    pictures: HashMap<AccountId, (u64, Arc<Picture>)>,
-    rows: usize,
-    /// Log-ins so far: the age of a picture.
-    uses: u64,
+impl Default for Pictures {
+    fn default() -> Self {
+        Pictures(Mutex::new(Kept::new(KEPT_ROWS_MAX)))
+    }
 }
 
 impl Pictures {
@@ -71,7 +69,7 @@ impl Pictures {
         // The modseq first: what is committed while rows are read is applied once more by the next log-in.
         let head = account.head().await?;
         let inbox = inbox(account).await?;
-        let kept = self.0.lock().get(account.id());
+        let kept = self.0.lock().get(&account.id()).cloned();
         let kept = kept.filter(|kept| kept.epoch == head.epoch && kept.inbox == inbox.id);
         let picture = match kept {
             Some(kept) if inbox.highest_modseq <= kept.synced() => {
@@ -86,37 +84,8 @@ impl Pictures {
             None => Picture::read(account, &inbox, &head).await?,
         };
         let picture = Arc::new(picture);
-        self.0.lock().keep(account.id(), picture.clone());
+        self.0.lock().keep(account.id(), picture.clone(), picture.rows.len() + EMPTY_ROWS);
         Ok(picture)
-    }
-}
-
-impl Kept {
-    fn get(&mut self, account: AccountId) -> Option<Arc<Picture>> {
-        self.uses += 1;
-        let (used, picture) = self.pictures.get_mut(&account)?;
-        *used = self.uses;
-        Some(picture.clone())
-    }
-
-    fn keep(&mut self, account: AccountId, picture: Arc<Picture>) {
-        let weight = |picture: &Picture| picture.rows.len() + EMPTY_ROWS;
-        self.rows += weight(&picture);
-        if let Some((_, old)) = self.pictures.insert(account, (self.uses, picture)) {
-            self.rows -= weight(&old);
-        }
-        if self.rows <= KEPT_ROWS_MAX {
-            return;
-        }
-        // Many at once, so that not every log-in has to look for the oldest.
-        let mut by_age: Vec<(u64, AccountId)> = self.pictures.iter().map(|(id, (used, _))| (*used, *id)).collect();
-        by_age.sort_unstable();
-        for (_, oldest) in by_age {
-            if self.rows <= KEPT_ROWS_MAX / 4 * 3 {
-                break;
-            }
-            self.rows -= self.pictures.remove(&oldest).map_or(0, |(_, picture)| weight(&picture));
-        }
     }
 }
 
@@ -205,37 +174,5 @@ async fn octets(account: &dyn Account, item: &Item) -> Result<u64, AccountError>
     match item.summary.as_deref().map(Summary::decode_sizes) {
         Some(Ok(sizes)) => Ok(sizes.crlf_size),
         _ => Ok(message::scan(account, item).await?.crlf_size),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn picture(rows: u32) -> Arc<Picture> {
-        let rows = (1..=rows).map(|uid| Row { uid: Uid(uid), seen: false, octets: 1 }).collect();
-        Arc::new(Picture::of(ContainerId(1), UidValidity(1), rows, Epoch(1), Modseq(1)))
-    }
-
-    #[test]
-    fn the_oldest_pictures_go_when_there_are_too_many() {
-        let mut kept = Kept::default();
-        let of = |id: usize| AccountId(id as u64);
-        let rows = KEPT_ROWS_MAX / 8 - EMPTY_ROWS;
-        for id in 1..=8 {
-            kept.get(of(id));
-            kept.keep(of(id), picture(rows as u32));
-        }
-        assert_eq!((kept.pictures.len(), kept.rows), (8, KEPT_ROWS_MAX));
-        assert!(kept.get(of(1)).is_some());
-        // One that takes another's place adds nothing.
-        kept.keep(of(3), picture(rows as u32));
-        assert_eq!((kept.pictures.len(), kept.rows), (8, KEPT_ROWS_MAX));
-        kept.get(of(9));
-        kept.keep(of(9), picture(0));
-        let mut left: Vec<u64> = kept.pictures.keys().map(|id| id.0).collect();
-        left.sort_unstable();
-        assert_eq!(left, [1, 3, 6, 7, 8, 9]);
-        assert_eq!(kept.rows, 5 * (rows + EMPTY_ROWS) + EMPTY_ROWS);
     }
 }

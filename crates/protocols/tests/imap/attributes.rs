@@ -149,11 +149,12 @@ async fn quotas_are_told_and_kept() {
         .say(
             r#"
         C: a GETQUOTAROOT INBOX
-        S: * QUOTAROOT INBOX "Account"
-        S: * QUOTA "Account" ()
+        S: * QUOTAROOT INBOX
         S: a OK *
         C: b GETQUOTA "Nobody's"
         S: b NO [NONEXISTENT] *
+        C: b2 GETQUOTA "Account"
+        S: b2 NO [NONEXISTENT] *
         C: c SETQUOTA "Account" (STORAGE 10)
         S: c NO [NOPERM] *
         C: d GETQUOTAROOT Nowhere
@@ -172,6 +173,10 @@ async fn quotas_are_told_and_kept() {
         C: a GETQUOTA Account
         S: * QUOTA "Account" (STORAGE 2 4 MESSAGE 1 2)
         S: a OK *
+        C: a2 GETQUOTAROOT INBOX
+        S: * QUOTAROOT INBOX "Account"
+        S: * QUOTA "Account" (STORAGE 2 4 MESSAGE 1 2)
+        S: a2 OK *
         C: b STATUS INBOX (DELETED DELETED-STORAGE)
         S: * STATUS INBOX (DELETED 1 DELETED-STORAGE 2)
         S: b OK *
@@ -191,8 +196,7 @@ async fn quotas_are_told_and_kept() {
         .say(
             r#"
         C: a GETQUOTAROOT "Shared folders/info@x.test/INBOX"
-        S: * QUOTAROOT "Shared folders/info@x.test/INBOX" "Shared folders/info@x.test"
-        S: * QUOTA "Shared folders/info@x.test" ()
+        S: * QUOTAROOT "Shared folders/info@x.test/INBOX"
         S: a OK *
         C: b GETQUOTAROOT "Shared folders/info@x.test/Trash"
         S: b NO [NONEXISTENT] *

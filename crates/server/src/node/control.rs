@@ -8,7 +8,7 @@ use sterna_account::edge_report::EdgeReport;
 use sterna_account::local::LocalAccounts;
 use sterna_account::shares::{Shares, SharesError};
 use sterna_account::trace::{TraceQuery, TracedMessage};
-use sterna_account::{Account, AccountError, CommitError, StoreError, first_containers};
+use sterna_account::{Account, AccountError, CommitError, Outcome, StoreError, first_containers};
 use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp, failpoint};
 use sterna_cluster::copies::{CopyStage, Keeper, StageReport};
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
@@ -161,8 +161,12 @@ impl NodeControl for Control {
         let made = async {
             let handle = local.get(account).await?;
             if handle.containers().await?.is_empty() {
-                let first = [first_containers::mutations(), first_containers::groupware()].concat();
-                handle.commit(OperationId::random(), first).await?;
+                let mut first = [first_containers::mutations(), first_containers::groupware()].concat();
+                first.push(first_containers::subscriptions_container());
+                let made = handle.commit(OperationId::random(), first).await?;
+                if let Some(Outcome::Container { id, .. }) = made.outcomes.last() {
+                    handle.commit(OperationId::random(), first_containers::subscriptions(*id)).await?;
+                }
             }
             Ok::<(), AccountError>(())
         };

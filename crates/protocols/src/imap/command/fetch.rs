@@ -6,13 +6,16 @@
 use std::collections::HashMap;
 
 use bytes::{BufMut, BytesMut};
-use sterna_account::{FlagAction, FlagSet, Item, ItemParts, Keyword, Mutation, Rights, SystemFlag, UidSet};
+use sterna_account::{
+    AccountError, FlagAction, FlagSet, Item, ItemParts, Keyword, Mutation, Rights, StoreError, SystemFlag, UidSet,
+};
 use sterna_base::{Modseq, Uid};
 use sterna_formats::imap::command::{Fetch, FetchItem, SectionFetch};
 use sterna_formats::imap::date::write_date_time;
 use sterna_formats::imap::envelope;
 use sterna_formats::imap::write::number;
 use sterna_formats::mail::Summary;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::object_id::email_id;
 use super::sets::{self, Wanted};
@@ -91,19 +94,52 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
     session.tell_keywords();
     let step = if needs.body { STEP_BODIES } else { STEP_MESSAGES };
     let mut all_there = true;
+    let mut ahead = None;
     loop {
-        let mut picked = wanted.next(session.selected()?, step);
-        if picked.is_empty() {
+        let picked = wanted.next(session.selected()?, step);
+        let is_last = picked.is_empty();
+        let since = Modseq(changed_since.unwrap_or_default());
+        let picked: Vec<Picked> = picked.into_iter().filter(|picked| picked.modseq > since).collect();
+        // The next step is read while this one is written.
+        let begun = Step::begin(session, picked, needs)?;
+        if let Some(step) = ahead.replace(begun) {
+            if needs.sets_seen && sets_seen {
+                set_seen(session, &step.picked).await?;
+            }
+            all_there &= messages(session, step, &items, needs).await?;
+        }
+        if is_last {
             let expunged = || Reply::ok("Some of the messages were expunged meanwhile").code("EXPUNGEISSUED");
             return Ok(if all_there { Reply::ok("Done") } else { expunged() });
         }
-        if let Some(since) = changed_since {
-            picked.retain(|picked| picked.modseq > Modseq(since));
+    }
+}
+
+/// Messages whose rows are being read.
+struct Step {
+    picked: Vec<Picked>,
+    reading: Option<AbortOnDropHandle<Result<Vec<Item>, AccountError>>>,
+}
+
+impl Step {
+    fn begin(session: &mut Session, picked: Vec<Picked>, needs: Needs) -> Result<Self, Fail> {
+        if !needs.row || picked.is_empty() {
+            return Ok(Step { picked, reading: None });
         }
-        if needs.sets_seen && sets_seen {
-            set_seen(session, &picked).await?;
-        }
-        all_there &= messages(session, &picked, &items, needs).await?;
+        let (account, container) = (session.selected_account()?, session.selected()?.id);
+        let uids: UidSet = picked.iter().map(|picked| picked.uid).collect();
+        let parts = ItemParts { summary: needs.summary, body: needs.body, ..ItemParts::default() };
+        let count = picked.len();
+        let reading = tokio::spawn(async move { account.items(container, &uids, parts, count).await });
+        Ok(Step { picked, reading: Some(AbortOnDropHandle::new(reading)) })
+    }
+
+    /// The messages, and the rows of those that are still there.
+    async fn read(self) -> Result<(Vec<Picked>, HashMap<Uid, Item>), AccountError> {
+        let Some(reading) = self.reading else { return Ok((self.picked, HashMap::new())) };
+        let ended = |error| AccountError::Store(StoreError::Io(format!("messages could not be read: {error}")));
+        let rows = reading.await.map_err(ended)??;
+        Ok((self.picked, rows.into_iter().map(|item| (item.uid, item)).collect()))
     }
 }
 
@@ -129,25 +165,20 @@ pub async fn tell(session: &mut Session, picked: &[Picked], mut items: Vec<Fetch
     let needs = Needs::of(&items);
     let step = if needs.body { STEP_BODIES } else { STEP_MESSAGES };
     for some in picked.chunks(step) {
-        messages(session, some, &items, needs).await?;
+        let step = Step::begin(session, some.to_vec(), needs)?;
+        messages(session, step, &items, needs).await?;
     }
     Ok(())
 }
 
 /// Whether all of them are still there.
-async fn messages(session: &mut Session, picked: &[Picked], items: &[FetchItem], needs: Needs) -> Result<bool, Fail> {
+async fn messages(session: &mut Session, step: Step, items: &[FetchItem], needs: Needs) -> Result<bool, Fail> {
+    let (picked, mut rows) = step.read().await?;
     let selected = session.selected()?;
-    let (container, recent_from) = (selected.id, selected.recent_from);
+    let recent_from = selected.recent_from;
     let keywords: Vec<Keyword> = selected.view.picture().container.keywords.clone();
-    let mut rows: HashMap<Uid, Item> = HashMap::new();
-    if needs.row {
-        let uids: UidSet = picked.iter().map(|picked| picked.uid).collect();
-        let parts = ItemParts { summary: needs.summary, body: needs.body, ..ItemParts::default() };
-        let found = session.selected_account()?.items(container, &uids, parts, picked.len()).await?;
-        rows.extend(found.into_iter().map(|item| (item.uid, item)));
-    }
     let mut all_there = true;
-    for message in picked {
+    for message in &picked {
         let row = rows.remove(&message.uid);
         if needs.row && row.is_none() {
             all_there = false; // expunged by somebody else; the client will be told (RFC 2180 section 4.1.2)

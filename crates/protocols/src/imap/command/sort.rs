@@ -15,6 +15,7 @@ use sterna_formats::mail::{Envelope, EnvelopeAddress};
 use super::search::{self, Program};
 use super::search_result;
 use super::sorted;
+use crate::imap::kept_sorts::OrderOf;
 use crate::imap::order::{Key, Order};
 use crate::imap::picture::Picked;
 use crate::imap::reply::{Fail, Outcome, Reply};
@@ -40,6 +41,12 @@ pub async fn run(session: &mut Session, sort: Sort) -> Outcome {
     let program = Program::new(session, search.keys)?;
     let found = program.find(session).await?;
     let by_relevancy = criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy);
+    if !updates && !by_relevancy {
+        let found = kept_order(session, found, criteria).await?;
+        let scores = search_result::scores(session, &program, returns, &found).await?;
+        search_result::respond(session, "SORT", uid, returns, &found, scores, program.has_modseq)?;
+        return Ok(Reply::ok("Done"));
+    }
     let relevancy = if by_relevancy { program.relevancy(session, &found).await? } else { HashMap::new() };
     let sorted = order(session, &found, criteria.clone(), &relevancy).await?;
     let found: Vec<Picked> = sorted.iter().map(|(_, picked)| *picked).collect();
@@ -55,6 +62,36 @@ pub async fn run(session: &mut Session, sort: Sort) -> Outcome {
         }
     }
     Ok(Reply::ok("Done"))
+}
+
+/// The messages in the order of the criteria, by what is kept of the last time.
+async fn kept_order(
+    session: &mut Session,
+    found: Vec<Picked>,
+    criteria: Arc<[SortCriterion]>,
+) -> Result<Vec<Picked>, Fail> {
+    let selected = session.selected()?;
+    let of: OrderOf = (selected.account.id(), selected.id, criteria.clone());
+    let is_all = found.len() == selected.view.picture().count(selected.position) as usize;
+    let Some(known) = session.shared.kept_sorts.get(&of, found.len()) else {
+        let sorted = order(session, &found, criteria, &HashMap::new()).await?;
+        return Ok(sorted.into_iter().map(|(_, picked)| picked).collect());
+    };
+    let missing = known.missing(&found);
+    let _held = sorted::hold(session, missing.len() * criteria.len()).await?;
+    let keys = keys(session, &missing, criteria, &HashMap::new()).await?;
+    let has_news = !keys.is_empty();
+    let sort = move || {
+        let sorted = if has_news { Arc::new(known.with(keys, is_all.then_some(&found[..]))) } else { known };
+        let picked = sorted.pick(&found);
+        (sorted, picked)
+    };
+    let sorted = tokio::task::spawn_blocking(sort).await;
+    let (sorted, picked) = sorted.map_err(|_| Reply::no("The messages can't be sorted").code("SERVERBUG"))?;
+    if has_news {
+        session.shared.kept_sorts.keep(of, sorted);
+    }
+    Ok(picked)
 }
 
 /// The messages in the order of the criteria; equal ones stay in the order of the mailbox.

@@ -3,19 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
-use sterna_account::commit::Expect;
-use sterna_account::{
-    Account, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, Outcome as Done, Rights, UidSet,
-};
+use sterna_account::first_containers::{SUBSCRIPTIONS, subscription, subscriptions_container};
+use sterna_account::{Account, ContainerKind, ItemParts, Mutation, Outcome as Done, Rights, UidSet};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{ContainerId, OperationId, Uid};
 
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
-
-/// The name of the container that holds them.
-const NAME: &str = "subscriptions";
 
 pub async fn run(session: &mut Session, mailbox: &str, subscribe: bool) -> Outcome {
     let account = session.account()?;
@@ -30,10 +24,7 @@ pub async fn run(session: &mut Session, mailbox: &str, subscribe: bool) -> Outco
                 Some(container) => container,
                 None => create(account.as_ref()).await?,
             };
-            let content = Content::Inline(Bytes::new());
-            let (summary, internal_date, flags, name) = (None, None, FlagSet::default(), Some(name));
-            let item = NewItem { content, summary, internal_date, flags, name, object_uid: None };
-            Mutation::Put { container, item, expect: Expect::Any }
+            subscription(container, name)
         }
         (false, Some(container)) => Mutation::Remove { container, name },
         (false, None) => return Ok(Reply::ok("Done")),
@@ -43,14 +34,12 @@ pub async fn run(session: &mut Session, mailbox: &str, subscribe: bool) -> Outco
 }
 
 async fn container(account: &dyn Account) -> Result<Option<ContainerId>, Fail> {
-    let found = account.containers_on_path(ContainerKind::Subscriptions, &[NAME.to_owned()]).await?;
+    let found = account.containers_on_path(ContainerKind::Subscriptions, &[SUBSCRIPTIONS.to_owned()]).await?;
     Ok(found.first().map(|container| container.id))
 }
 
 async fn create(account: &dyn Account) -> Result<ContainerId, Fail> {
-    let (kind, name) = (ContainerKind::Subscriptions, NAME.to_owned());
-    let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
-    let committed = account.commit(OperationId::random(), vec![step]).await?;
+    let committed = account.commit(OperationId::random(), vec![subscriptions_container()]).await?;
     match committed.outcomes.first() {
         Some(Done::Container { id, .. }) => Ok(*id),
         _ => Err(Reply::no("The server could not do that").code("SERVERBUG").into()),

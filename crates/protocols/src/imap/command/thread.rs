@@ -1,13 +1,18 @@
 //! THREAD (RFC 5256 section 3): ORDEREDSUBJECT and REFERENCES.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use sterna_formats::imap::base_subject::{BaseSubject, base_subject, collation_key};
 use sterna_formats::imap::command::{Thread, ThreadAlgorithm};
-use sterna_formats::imap::thread::{self, MessageIds, REFERENCES_MAX, Threadable};
+use sterna_formats::imap::thread::{MessageIds, REFERENCES_MAX, Threadable};
 use sterna_formats::mail::Envelope;
 
 use super::search::{self, Program};
 use super::sorted;
-use crate::imap::reply::{Outcome, Reply};
+use crate::imap::kept_threads::{ThreadsOf, write_sequences};
+use crate::imap::picture::Picked;
+use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 
 /// Values that a message in a thread takes the place of, for the bounds on memory.
@@ -20,37 +25,52 @@ pub async fn run(session: &mut Session, command: Thread) -> Outcome {
     }
     let uid = search.uid;
     let found = Program::new(session, search.keys)?.find(session).await?;
+    let threads = threads(session, &found, algorithm).await?;
+    let out = &mut session.io.output;
+    out.extend_from_slice(b"* THREAD");
+    if !found.is_empty() {
+        out.extend_from_slice(b" ");
+    }
+    if uid {
+        out.extend_from_slice(&threads);
+    } else {
+        write_sequences(&threads, &found, out);
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(Reply::ok("Done"))
+}
+
+/// The threads of these messages, with UIDs, by what is kept of the last time.
+async fn threads(session: &mut Session, found: &[Picked], algorithm: ThreadAlgorithm) -> Result<Bytes, Fail> {
+    let selected = session.selected()?;
+    let of: ThreadsOf = (selected.account.id(), selected.id, algorithm);
+    let known = session.shared.kept_threads.get(&of);
+    if let Some(answer) = known.answer(found) {
+        return Ok(answer);
+    }
+    let missing = known.missing(found);
     let _held = sorted::hold(session, found.len() * VALUES).await?;
-    let ids = MessageIds::default();
-    let mut messages: Vec<Threadable> = Vec::with_capacity(found.len());
-    sorted::each(session, &found, true, |picked, item, envelope| {
+    let mut messages: Vec<Threadable> = Vec::with_capacity(missing.len());
+    sorted::each(session, &missing, true, |picked, item, envelope| {
         let BaseSubject { text, is_reply_or_forward } = base_subject(envelope.subject.as_deref().unwrap_or_default());
         let subject = BaseSubject { text: collation_key(sorted::beginning(&text)), is_reply_or_forward };
         let (message_id, references) = match algorithm {
-            ThreadAlgorithm::References => (message_id(&ids, envelope), references(&ids, envelope)),
+            ThreadAlgorithm::References => (message_id(&known.ids, envelope), references(&known.ids, envelope)),
             ThreadAlgorithm::OrderedSubject => (None, Vec::new()),
         };
-        let number = if uid { picked.uid.0 } else { picked.sequence };
-        messages.push(Threadable { number, subject, sent: sorted::sent(item, envelope), message_id, references });
+        let (number, sent) = (picked.uid.0, sorted::sent(item, envelope));
+        messages.push(Threadable { number, subject, sent, message_id, references });
     })
     .await?;
+    let found = found.to_vec();
     let grow = move || {
-        let forest = match algorithm {
-            ThreadAlgorithm::OrderedSubject => thread::ordered_subject(&messages),
-            ThreadAlgorithm::References => thread::references(&messages),
-        };
-        let mut line = bytes::BytesMut::from(&b"* THREAD"[..]);
-        if !messages.is_empty() {
-            line.extend_from_slice(b" ");
-        }
-        forest.write(&mut line);
-        line.extend_from_slice(b"\r\n");
-        line
+        let threads = known.with(messages, &found, algorithm);
+        (threads.answer(&found).unwrap_or_default(), threads)
     };
-    let line = tokio::task::spawn_blocking(grow).await;
-    let line = line.map_err(|_| Reply::no("The threads can't be made").code("SERVERBUG"))?;
-    session.io.output.extend_from_slice(&line);
-    Ok(Reply::ok("Done"))
+    let grown = tokio::task::spawn_blocking(grow).await;
+    let (answer, threads) = grown.map_err(|_| Reply::no("The threads can't be made").code("SERVERBUG"))?;
+    session.shared.kept_threads.keep(of, Arc::new(threads));
+    Ok(answer)
 }
 
 fn message_id(ids: &MessageIds, envelope: &Envelope) -> Option<u64> {
