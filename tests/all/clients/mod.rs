@@ -5,6 +5,7 @@ mod curls_certificate;
 mod curls_pop3;
 mod fetchmail;
 mod getmail;
+mod himalaya;
 mod interimap;
 mod mbsync;
 mod neomutt;

@@ -39,7 +39,7 @@ impl Thunderbird {
         command.args(["--headless", "--no-remote", "--marionette", "--remote-allow-system-access", "--profile"]);
         command.arg(&profile).env("HOME", home).env("MOZ_LOG", "IMAP:4").stdin(Stdio::null());
         let process = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let port = until("Thunderbird", START, || {
+        let (port, _) = until("Thunderbird", START, || {
             fs::read_to_string(profile.join("MarionetteActivePort")).ok()?.trim().parse::<u16>().ok()
         });
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
