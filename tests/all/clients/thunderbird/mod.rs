@@ -1,5 +1,5 @@
-//! Thunderbird, without a window: finds the folders of a new account, reads, flags, moves and deletes, and hears of what
-//! others did.
+//! Thunderbird, without a window: finds the folders of a new account, reads, flags, moves and deletes, and hears of
+//! what others did.
 
 mod marionette;
 
