@@ -1,5 +1,6 @@
 //! One view of an open mailbox, shared by the sessions of this process, moved on by "changes since", never rebuilt.
-//! When its last session leaves, its picture is kept for the next one: clients come and go, and open the same mailboxes.
+//! When its last session leaves, its picture is kept for the next one: clients come and go, and open the same
+//! mailboxes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
