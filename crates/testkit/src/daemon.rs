@@ -1,10 +1,12 @@
 //! Programs that tests start beside the nodes, each with a folder of its own.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::wait::until;
@@ -45,7 +47,8 @@ impl Daemon {
     /// When it doesn't begin.
     pub fn start<T>(&mut self, command: &mut Command, ready: impl Fn() -> Option<T>) -> T {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
-        let command = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        // A group of its own, so that those whom it starts itself end with it.
+        let command = command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.process = Some(command.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.name)));
         until(self.name, PATIENCE, || {
             if let Ok(Some(status)) = self.process.as_mut().unwrap().try_wait() {
@@ -59,7 +62,8 @@ impl Daemon {
     /// Ends it.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
-            let _ = process.kill(); // it may have ended
+            // It may have ended.
+            let _ = rustix::process::kill_process_group(Pid::from_child(&process), Signal::KILL);
             let _ = process.wait();
         }
     }
