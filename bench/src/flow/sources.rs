@@ -54,7 +54,7 @@ impl Sink {
     /// Starts it.
     pub fn start(port: u16, messages: u32) -> Result<Self> {
         let mut command = Command::new("smtp-sink");
-        command.args(["-M", &messages.to_string(), &format!("0.0.0.0:{port}"), "1000"]);
+        command.args(["-u", "postfix", "-M", &messages.to_string(), &format!("0.0.0.0:{port}"), "1000"]);
         let child = command.stdout(Stdio::null()).spawn().context("smtp-sink: is postfix installed?")?;
         let mut sink = Sink(child);
         crate::peers::wait_for(crate::peers::loopback(port), &mut sink.0)?;
