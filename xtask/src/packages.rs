@@ -55,6 +55,7 @@ pub const PEERS: &[&str] = &[
     "dovecot-imapd",
     "dovecot-lmtpd",
     "dovecot-fts-xapian",
+    "postfix",
     "libeatmydata1",
     "rsync",
     "libsasl2-modules",

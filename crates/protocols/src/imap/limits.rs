@@ -57,7 +57,7 @@ pub const CHANGES_KEPT: usize = 4096;
 
 /// Messages in the pictures of mailboxes that nobody has open and that are kept for the next who opens them, 32 bytes
 /// each.
-pub const KEPT_ENTRIES_MAX: usize = 1_000_000;
+pub const KEPT_ENTRIES_MAX: usize = 2_000_000;
 
 /// Commits to an account after which the kept picture of a mailbox is not moved on but read anew.
 pub const KEPT_COMMITS_MAX: u64 = 10_000;
