@@ -1,11 +1,6 @@
 //! Attempts to send to others through us, in every form that was ever tried.
 
-use std::net::SocketAddr;
-
 use serde_json::Value;
-use sterna_testkit::binary::{have, have_root};
-use sterna_testkit::installation::Installation;
-use sterna_testkit::postfix::Postfix;
 
 const ANA: &str = "ana@tern.test";
 
@@ -57,13 +52,8 @@ const SENDERS: &[&str] = &["x@other.test", "", "ana@tern.test", "ana%tern.test",
 
 #[test]
 fn nobody_sends_to_others_through_us() {
-    if !have(&["postfix"]) || !have_root() {
-        return;
-    }
-    let installation = Installation::standard();
+    let Some((installation, postfix)) = crate::sending::world() else { return };
     let at = installation.node("main").at;
-    let postfix = Postfix::start(SocketAddr::new(at.host, at.ports.smtp));
-    installation.admin_ok("main", &["config", "set", "relay.host", &postfix.address.to_string()]);
     installation.admin_ok("main", &["domain", "set", "tern.test", "--postmaster", ANA]);
     // Neither plus-addresses nor a catch-all make a hole of these.
     installation.admin_ok("main", &["config", "set", "plus-separators", "+="]);

@@ -15,7 +15,7 @@ const BEN: &str = "ben@tern.test";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An installation that sends by a Postfix, which sends by it; `None` where there can be none.
-fn world() -> Option<(Installation, Postfix)> {
+pub(crate) fn world() -> Option<(Installation, Postfix)> {
     if !have(&["postfix"]) || !have_root() {
         return None;
     }

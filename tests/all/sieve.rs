@@ -1,14 +1,11 @@
 //! Scripts of users: stored by ManageSieve and by administrators, run where mail arrives, on its way to a Postfix too.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use sterna_testkit::binary::{have, have_root};
 use sterna_testkit::installation::{Installation, PASSWORD};
-use sterna_testkit::postfix::Postfix;
 use sterna_testkit::raw::Raw;
 use sterna_testkit::wait::until;
 
@@ -132,13 +129,7 @@ fn a_script_comes_by_managesieve() {
 
 #[test]
 fn mail_is_sent_on_and_answered_through_a_postfix() {
-    if !have(&["postfix"]) || !have_root() {
-        return;
-    }
-    let installation = Installation::standard();
-    let at = installation.node("main").at;
-    let postfix = Postfix::start(SocketAddr::new(at.host, at.ports.smtp));
-    installation.admin_ok("main", &["config", "set", "relay.host", &postfix.address.to_string()]);
+    let Some((installation, postfix)) = crate::sending::world() else { return };
     put(
         &installation,
         ANA,

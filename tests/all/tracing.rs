@@ -1,12 +1,9 @@
 //! "Where is my mail?", asked of an installation with several edges.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use sterna_testkit::binary::{have, have_root};
 use sterna_testkit::installation::Installation;
-use sterna_testkit::postfix::Postfix;
 use sterna_testkit::wait::until;
 
 const ANA: &str = "ana@tern.test";
@@ -28,13 +25,8 @@ fn whats(message: &Value) -> Vec<(&str, &str)> {
 
 #[test]
 fn a_message_is_followed_from_its_sender_to_the_other_server() {
-    if !have(&["postfix"]) || !have_root() {
-        return;
-    }
-    let installation = Installation::standard();
+    let Some((installation, postfix)) = crate::sending::world() else { return };
     let at = installation.node("main").at;
-    let postfix = Postfix::start(SocketAddr::new(at.host, at.ports.smtp));
-    installation.admin_ok("main", &["config", "set", "relay.host", &postfix.address.to_string()]);
     let message = format!("From: {ANA}\r\nMessage-ID: <tern-1@tern.test>\r\nSubject: x\r\n\r\nThe terns are back.\r\n");
     let to = [BEN, "zoe@far.test", "nobody@far.test"];
     let reply = at.submission(ANA).unwrap().deliver(ANA, &to, message.as_bytes()).unwrap();

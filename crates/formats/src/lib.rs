@@ -6,6 +6,7 @@ pub mod card;
 pub mod content_line;
 pub mod dav;
 pub mod dnsbl;
+mod entity;
 pub mod imap;
 pub mod mail;
 pub mod managesieve;

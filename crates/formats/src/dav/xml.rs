@@ -8,6 +8,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::name::{CALDAV, CARDDAV, DAV, Name};
 use super::write::{escape, escape_attribute};
+use crate::entity::character;
 
 /// Largest body with XML in it, in bytes: a multiget of 10,000 hrefs.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -283,23 +284,9 @@ fn is_name(name: &str) -> bool {
     name.chars().next().is_some_and(is_start) && name.chars().all(|c| is_part(c) && !c.is_whitespace())
 }
 
-/// The five entities of XML, and characters by number.
+/// The five entities of XML, and characters by number, but no control characters.
 fn entity(name: &str) -> Option<char> {
-    match name {
-        "amp" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        name => {
-            let number = name.strip_prefix('#')?;
-            let code = match number.strip_prefix('x') {
-                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                None => number.parse().ok()?,
-            };
-            char::from_u32(code).filter(|c| matches!(c, '\t' | '\n' | '\r') || !c.is_control())
-        }
-    }
+    character(name).filter(|c| matches!(c, '\t' | '\n' | '\r') || !c.is_control())
 }
 
 fn unescape(text: &str) -> Result<String, XmlError> {

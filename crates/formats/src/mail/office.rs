@@ -8,6 +8,8 @@ use std::io::Read;
 
 use flate2::read::DeflateDecoder;
 
+use crate::entity::character;
+
 /// Largest archive that is looked at.
 pub const ARCHIVE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -135,21 +137,7 @@ fn unescape(part: &str, text: &mut String) {
         text.push_str(&rest[..at]);
         rest = &rest[at + 1..];
         let end = rest.bytes().take(ENTITY_BYTES_MAX).position(|byte| byte == b';');
-        let char = end.and_then(|end| match &rest[..end] {
-            "amp" => Some('&'),
-            "lt" => Some('<'),
-            "gt" => Some('>'),
-            "quot" => Some('"'),
-            "apos" => Some('\''),
-            name => {
-                let number = name.strip_prefix('#')?;
-                let code = match number.strip_prefix('x') {
-                    Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                    None => number.parse().ok()?,
-                };
-                char::from_u32(code)
-            }
-        });
+        let char = end.and_then(|end| character(&rest[..end]));
         match (char, end) {
             (Some(char), Some(end)) => {
                 text.push(char);

@@ -305,17 +305,7 @@ async fn more_than_the_window_goes_through_the_store() {
                 next: NOW,
                 deadline: NOW.plus_ms(HOUR_MS * 10_000),
             };
-            let envelope = QueuedEnvelope {
-                mail_from: String::new(),
-                envelope_id: None,
-                return_headers_only: false,
-                eight_bit: false,
-                utf8: false,
-                keep: Keep::Inbox,
-                origin: String::new(),
-                received: NOW,
-                expires: NOW.plus_ms(HOUR_MS * 10_000),
-            };
+            let envelope = envelope(NOW.plus_ms(HOUR_MS * 10_000));
             let (hash, deliveries) = (BlobHash::of(b"body"), vec![delivery]);
             let message = NewMessage { id, envelope, body: inline(), size_bytes: 4, hash, deliveries };
             queue.add(message).await.unwrap();
@@ -381,6 +371,21 @@ async fn what_was_delivered_is_written_down_however_long_it_takes() {
     assert!(world.tries.try_recv().is_err(), "it was sent once");
 }
 
+/// Of a notification that came now.
+fn envelope(expires: Timestamp) -> QueuedEnvelope {
+    QueuedEnvelope {
+        mail_from: String::new(),
+        envelope_id: None,
+        return_headers_only: false,
+        eight_bit: false,
+        utf8: false,
+        keep: Keep::Inbox,
+        origin: String::new(),
+        received: NOW,
+        expires,
+    }
+}
+
 #[tokio::test]
 async fn a_dead_destination_is_postponed_piece_by_piece() {
     let folder = tempfile::tempdir().unwrap();
@@ -392,17 +397,7 @@ async fn a_dead_destination_is_postponed_piece_by_piece() {
         next: NOW,
         deadline: NOW.plus_ms(if number == 1 { 0 } else { HOUR_MS }),
     };
-    let envelope = QueuedEnvelope {
-        mail_from: String::new(),
-        envelope_id: None,
-        return_headers_only: false,
-        eight_bit: false,
-        utf8: false,
-        keep: Keep::Inbox,
-        origin: String::new(),
-        received: NOW,
-        expires: NOW.plus_ms(HOUR_MS),
-    };
+    let envelope = envelope(NOW.plus_ms(HOUR_MS));
     let (id, hash) = (QueueId(OperationId([1; 16])), BlobHash::of(b"body"));
     let deliveries = (1..=1202).map(delivery).collect();
     queue.add(NewMessage { id, envelope, body: inline(), size_bytes: 4, hash, deliveries }).await.unwrap();
