@@ -9,6 +9,7 @@ mod corpus;
 mod dav;
 mod dav_clients;
 mod dav_moves;
+mod discovery;
 mod durability;
 mod failures;
 mod filters;

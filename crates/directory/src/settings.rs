@@ -62,6 +62,15 @@ pub const FAILOVER_LAG_SECONDS: &str = "failover.lag-seconds";
 pub const LANGUAGE: &str = "language";
 /// Where users reach the web pages of the installation (`https://mail.example.org`).
 pub const EXTERNAL_URL: &str = "external-url";
+/// The name of the host that clients are told of and DNS points to, instead of each edge's own: a load balancer, or a
+/// name that stays when machines change.
+pub const DISCOVERY_HOST: &str = "discovery.host";
+/// The names of a domain's mail exchangers, separated by spaces, where they are not the edges themselves: a Postfix in
+/// front, or names of their own.
+pub const DISCOVERY_EXCHANGERS: &str = "discovery.exchangers";
+/// What other servers are told of TLS to a domain's exchangers (MTA-STS, RFC 8461): "enforce", "testing", "none" (there
+/// is no policy any more) or "off" (there never was one); "off" when not set.
+pub const MTA_STS_MODE: &str = "mta-sts.mode";
 /// Hosts that may send to anybody without logging in: networks, separated by spaces; none when not set.
 pub const NETWORKS: &str = "mail.networks";
 /// Domains whose mail goes another way than the others': `domain=host` or `domain=host:port`, separated by spaces;
@@ -209,6 +218,8 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (CATCH_ALL, None),
     (DEFAULT_DOMAIN, None),
     (DMARC, Some("enforce")),
+    (DISCOVERY_EXCHANGERS, None),
+    (DISCOVERY_HOST, None),
     (EXTERNAL_URL, None),
     (FAILOVER_AFTER_SECONDS, Some("0")),
     (FAILOVER_LAG_SECONDS, Some("0")),
@@ -243,6 +254,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (REPORTS_TLS, Some("off")),
     (RETENTION_DAYS, Some("7")),
     (DANE, Some("on")),
+    (MTA_STS_MODE, Some("off")),
     (MTA_STS, Some("on")),
     (SENDING_TLS, Some("opportunistic")),
     (SCRAM, Some("off")),
@@ -275,8 +287,11 @@ pub fn shown(name: &str, value: String) -> String {
 /// Settings that a domain can have of its own; the others are the installation's.
 pub const OF_DOMAINS: &[&str] = &[
     CATCH_ALL,
+    DISCOVERY_EXCHANGERS,
+    DISCOVERY_HOST,
     FULL_MAILBOX,
     LANGUAGE,
+    MTA_STS_MODE,
     PLUS_SEPARATORS,
     POSTMASTER,
     RETENTION_DAYS,
@@ -295,6 +310,9 @@ const MS_PER_HOUR: i64 = 60 * 60 * 1000;
 
 /// DNS block lists that one client is looked up in.
 pub const BLOCK_LISTS_MAX: usize = 20;
+
+/// Mail exchangers of one domain.
+pub const EXCHANGERS_MAX: usize = 20;
 
 /// Longest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024;
@@ -360,6 +378,18 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = matches!(value, "on" | "off");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be on or off"))
         }
+        MTA_STS_MODE => {
+            let good = matches!(value, "enforce" | "testing" | "none" | "off");
+            good.then(|| value.to_owned())
+                .ok_or_else(|| names::invalid("value", "it must be enforce, testing, none or off"))
+        }
+        DISCOVERY_EXCHANGERS => {
+            let hosts: Option<Vec<String>> = value.split_whitespace().map(names::domain).collect();
+            let hosts = hosts.filter(|hosts| !hosts.is_empty() && hosts.len() <= EXCHANGERS_MAX);
+            let invalid = || names::invalid("value", format!("at most {EXCHANGERS_MAX} names of hosts, with spaces"));
+            hosts.map(|hosts| hosts.join(" ")).ok_or_else(invalid)
+        }
+        DISCOVERY_HOST => names::domain(value).ok_or_else(|| names::invalid("value", "it must be the name of a host")),
         AUTHSERV_ID => names::domain(value).ok_or_else(|| names::invalid("value", "it must be a domain name")),
         ARC_TRUSTED => {
             let domains: Option<Vec<String>> = value.split_whitespace().map(names::domain).collect();

@@ -1,10 +1,11 @@
-//! Bytes to types and back: mail, calendars, cards, SMTP, IMAP, POP3, DAV, SASL, milter. No input or output happens
-//! here.
+//! Bytes to types and back: mail, calendars, cards, SMTP, IMAP, POP3, DAV, SASL, milter, discovery. No input or output
+//! happens here.
 
 pub mod calendar;
 pub mod card;
 pub mod content_line;
 pub mod dav;
+pub mod discovery;
 pub mod dnsbl;
 mod entity;
 pub mod imap;

@@ -67,11 +67,12 @@ impl Http {
     /// # Errors
     /// When the connection breaks.
     pub fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n", body.len());
+        let host = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host")).map_or("test", |(_, host)| host);
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n", body.len());
         if let Some(authorization) = &self.authorization {
             request.push_str(&format!("Authorization: Basic {authorization}\r\n"));
         }
-        for (name, value) in headers {
+        for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");

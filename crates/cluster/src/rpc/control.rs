@@ -10,6 +10,7 @@ use sterna_account::edge_report::EdgeReport;
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{AccountError, Identifier, StoreError};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp};
+use sterna_formats::discovery::Endpoint;
 
 use super::fault::CallError;
 use super::peer::Call;
@@ -191,6 +192,9 @@ pub struct NodeStatus {
     /// Users who wanted to send more mail from here than they may, within the last day; some of them.
     #[serde(default)]
     pub over_limits: Vec<OverLimit>,
+    /// Where it listens for clients and for other mail servers; edges only.
+    #[serde(default)]
+    pub endpoints: Vec<Endpoint>,
 }
 
 /// A user who wanted to send more mail than users may: a stolen password, or somebody who needs a higher limit.

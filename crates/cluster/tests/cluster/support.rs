@@ -124,6 +124,7 @@ impl NodeControl for Control {
             waiting_for: Vec::new(),
             over_limits: Vec::new(),
             filters_down: Vec::new(),
+            endpoints: Vec::new(),
         }
     }
 

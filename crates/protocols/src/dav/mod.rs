@@ -1,12 +1,13 @@
 //! WebDAV, CalDAV and CardDAV: calendars, address books, task lists and files of accounts over HTTP.
 //!
 //! [`DavProtocol`] is what the server starts. [`service`] takes a request, finds out who asks and for what, and hands
-//! it to one file of [`method`]. What a path leads to is [`resource`]'s matter, what is told of it [`property`]'s. How
+//! it to one file of [`method`], or, where nobody has to log in, to [`discovery`]. What a path leads to is [`resource`]'s matter, what is told of it [`property`]'s. How
 //! paths, tags, properties and locks lie in accounts is decision 35.
 
 mod answer;
 mod body;
 mod context;
+pub mod discovery;
 mod home;
 mod limits;
 mod locks;
@@ -52,6 +53,7 @@ struct Shared {
     authenticator: Arc<dyn Authenticator>,
     shares: Arc<dyn Shares>,
     clock: Arc<dyn Clock>,
+    facts: Option<Arc<dyn discovery::Facts>>,
 }
 
 impl DavProtocol {
@@ -63,7 +65,12 @@ impl DavProtocol {
         shares: Arc<dyn Shares>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        DavProtocol { shared: Arc::new(Shared { config, accounts, authenticator, shares, clock }) }
+        DavProtocol { shared: Arc::new(Shared { config, accounts, authenticator, shares, clock, facts: None }) }
+    }
+
+    /// With the documents that tell programs where services are.
+    pub fn with_facts(&self, facts: Arc<dyn discovery::Facts>) -> Self {
+        DavProtocol { shared: Arc::new(Shared { facts: Some(facts), ..(*self.shared).clone() }) }
     }
 
     /// The same accounts with other settings: for a second listener.

@@ -15,6 +15,7 @@ use sterna_base::Secret;
 use super::answer::{Problem, done, with_header};
 use super::body::{Body, drain};
 use super::context::{Context, Request, peer_login};
+use super::discovery::{self, Page};
 use super::{Shared, method};
 use crate::failure::{concerns_operator, is_passing};
 
@@ -45,6 +46,9 @@ async fn route(
     encrypted: bool,
 ) -> Result<Response<Body>, Problem> {
     let (head, body) = request.into_parts();
+    if let (Some(facts), Some(page)) = (&shared.facts, Page::of(head.uri.path())) {
+        return discovery::answer(facts, page, &head, body).await;
+    }
     match admit(&shared, &head, peer, encrypted).await {
         Ok(Admitted::Known(login)) => {
             let context = Arc::new(Context::new(shared, login, head.method, head.uri, head.headers));

@@ -17,6 +17,7 @@ use sterna_mailflow::queue::Queue;
 use super::dkim::KeyTools;
 use super::maintenance::RoutingTools;
 use super::memory::Memory;
+use crate::node::discovery::Discovery;
 
 /// What the handlers of the API hold.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub struct AdminState {
     pub queue: Option<Arc<Queue>>,
     /// What DKIM keys are made and looked for with; `None` where nobody signs.
     pub dkim: Option<Arc<KeyTools>>,
+    /// What knows where the services of the installation are; `None` where there is no node around the API.
+    pub discovery: Option<Arc<Discovery>>,
     /// What all mail routing is derived with; `None` where there is no node around the API.
     pub routing: Option<Arc<RoutingTools>>,
 }

@@ -16,6 +16,7 @@ mod auto_failover;
 mod copies;
 mod create;
 pub mod dkim;
+mod dns;
 mod domains;
 pub mod doors;
 mod drain;
@@ -73,6 +74,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/domains/{domain}", get(domains::get).patch(domains::set).delete(domains::delete))
         .route("/api/v1/domains/{domain}/dkim", get(dkim::list).post(dkim::create))
         .route("/api/v1/domains/{domain}/dkim/{selector}", get(dkim::get).patch(dkim::set).delete(dkim::delete))
+        .route("/api/v1/domains/{domain}/dns", get(dns::list))
         .route("/api/v1/users", get(users::list).post(users::create))
         .route("/api/v1/users/{user}", get(users::get).patch(users::set).delete(users::delete))
         .route("/api/v1/groups", get(groups::list).post(groups::create))

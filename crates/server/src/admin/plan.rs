@@ -333,6 +333,7 @@ mod tests {
             waiting_for: Vec::new(),
             over_limits: Vec::new(),
             filters_down: Vec::new(),
+            endpoints: Vec::new(),
         }
     }
 

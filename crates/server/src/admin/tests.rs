@@ -118,6 +118,7 @@ impl Provision for Servers {
             waiting_for: Vec::new(),
             over_limits: Vec::new(),
             filters_down: Vec::new(),
+            endpoints: Vec::new(),
         })
     }
 }
@@ -173,6 +174,7 @@ impl Node {
             leases: None,
             queue: None,
             dkim: None,
+            discovery: None,
             routing: None,
             local: None,
         };

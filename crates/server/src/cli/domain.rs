@@ -3,7 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::GlobalArgs;
 use super::client::CliError;
+use super::domain_dns;
 use super::exit::Exit;
 use super::output::Column;
 use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, yes_or_no};
@@ -53,6 +55,14 @@ pub enum DomainCommand {
         /// See [`WriteArgs`].
         #[command(flatten)]
         write: WriteArgs,
+    },
+    /// Show the records that DNS should have of a domain
+    Dns {
+        /// Its name or id
+        domain: String,
+        /// Print lines of a zone file
+        #[arg(long, conflicts_with = "output")]
+        zone: bool,
     },
     /// Delete a domain that has no addresses left
     Delete {
@@ -111,7 +121,7 @@ impl DomainOptions {
     }
 }
 
-pub(super) async fn run(session: &Session<'_>, command: DomainCommand) -> Result<Exit, CliError> {
+pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: DomainCommand) -> Result<Exit, CliError> {
     match command {
         DomainCommand::List => session.list(&["domains"], &[], COLUMNS).await,
         DomainCommand::Get { domain } => session.get(&["domains", &domain]).await,
@@ -123,6 +133,7 @@ pub(super) async fn run(session: &Session<'_>, command: DomainCommand) -> Result
             let fields = options.fields().add("name", rename).add("suspended", suspended);
             session.set(&["domains", &domain], fields.0, &write).await
         }
+        DomainCommand::Dns { domain, zone } => domain_dns::run(session, global, &domain, zone).await,
         DomainCommand::Delete { domain, delete } => {
             session.delete(&["domains", &domain], &format!("Delete domain {domain}?"), &delete).await
         }

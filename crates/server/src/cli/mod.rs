@@ -9,6 +9,7 @@ pub mod client;
 mod config;
 mod dkim;
 mod domain;
+mod domain_dns;
 pub mod exit;
 mod generate;
 mod group;
@@ -196,7 +197,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
     let session = resource::Session::new(global);
     let result = match command {
         ClientCommand::Status => status::run(&session, global).await,
-        ClientCommand::Domain(command) => domain::run(&session, command).await,
+        ClientCommand::Domain(command) => domain::run(&session, global, command).await,
         ClientCommand::Dkim(command) => dkim::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,
         ClientCommand::Group(command) => group::run(&session, command).await,

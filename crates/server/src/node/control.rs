@@ -19,6 +19,7 @@ use sterna_cluster::{
 };
 use sterna_directory::request::{self, ServerPatch};
 use sterna_directory::{Directory, Request, RequestError, Roles, StandbyStage};
+use sterna_formats::discovery::Endpoint;
 use sterna_mailflow::filter::Filters;
 use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::trace::TraceStore;
@@ -52,6 +53,8 @@ pub struct Control {
     filters: Arc<OnceLock<Arc<Filters>>>,
     /// The certificate that mail clients see; edges only.
     client_certificate: Option<PathBuf>,
+    /// Where this edge listens, once it does.
+    endpoints: Arc<OnceLock<Vec<Endpoint>>>,
     /// Whether answers of DNS can be validated; edges only, and late.
     dane: OnceLock<watch::Receiver<Ability>>,
 }
@@ -86,6 +89,7 @@ impl Control {
             trace: parts.trace.as_ref().map(|(store, _)| store.clone()),
             edge_check: parts.edge_check.clone(),
             filters: parts.filters.clone(),
+            endpoints: parts.endpoints.clone(),
             client_certificate: parts
                 .config
                 .has(Role::Edge)
@@ -245,6 +249,7 @@ impl NodeControl for Control {
             waiting_for: self.keeper.as_ref().map(|keeper| keeper.awaited().waiting_for()).unwrap_or_default(),
             over_limits: self.edge_check.get().map(EdgeCheck::over_limits).unwrap_or_default(),
             filters_down: self.filters_down(),
+            endpoints: self.endpoints.get().cloned().unwrap_or_default(),
         }
     }
 

@@ -20,7 +20,7 @@ use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 use super::mail_tables::NodeMailTables;
 use super::sending::Sending;
 use super::shares::NodeShares;
-use super::{Parts, certificate, client_certificates, filtering};
+use super::{Parts, certificate, client_certificates, discovery, filtering};
 use crate::config::PlaintextLogin;
 
 /// Starts every service that has an address.
@@ -95,7 +95,8 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
         parts.authentication.clone(),
         shares,
         parts.clock.clone(),
-    );
+    )
+    .with_facts(parts.discovery.clone());
 
     let listen = &config.listen;
     if let Some(address) = listen.https {
@@ -134,6 +135,8 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     if let Some(address) = listen.lmtp {
         service(parts, "lmtp", address, start_tls.clone(), smtp(Service::Lmtp, address)).await?;
     }
+    // Only now: what is announced answers.
+    let _ = parts.endpoints.set(discovery::endpoints(listen, config.hostname()));
     start_lookups(parts, tables, &limits).await
 }
 

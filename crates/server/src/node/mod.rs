@@ -9,6 +9,7 @@ mod control;
 mod directory_log;
 mod directory_moves;
 mod directory_nodes;
+pub(crate) mod discovery;
 mod edge_check;
 mod filtering;
 pub mod init;
@@ -46,6 +47,7 @@ use sterna_cluster::{
 use sterna_directory::password::PasswordCost;
 use sterna_directory::{Authentication, Directory, Mode, Reader};
 use sterna_engines::sqlite::SqliteEngine;
+use sterna_formats::discovery::Endpoint;
 use sterna_mailflow::filter::Filters;
 use sterna_mailflow::queue::Queue;
 use sterna_mailflow::trace::{Trace, TraceStore};
@@ -62,6 +64,7 @@ use control::{Control, Gate};
 use directory_log::{Copy, Log};
 use directory_moves::DirectoryMoves;
 use directory_nodes::{DirectoryNodes, DirectoryPlacements};
+use discovery::Discovery;
 use edge_check::EdgeCheck;
 use provision::{Invitations, Stores};
 use rounds::Rounds;
@@ -175,6 +178,10 @@ struct Parts {
     trace: Option<(TraceStore, Trace)>,
     /// What looks at this edge's mail, once it is there.
     edge_check: Arc<OnceLock<EdgeCheck>>,
+    /// Where this edge listens, once it does.
+    endpoints: Arc<OnceLock<Vec<Endpoint>>>,
+    /// Where the services of the installation are.
+    discovery: Arc<Discovery>,
     /// The content filters, once they are there; edges only.
     filters: Arc<OnceLock<Arc<Filters>>>,
     stop: CancellationToken,
@@ -266,6 +273,9 @@ impl Parts {
             true => Some(TraceStore::open(&folder.join("trace"), clock.clone()).context("the trace of mail")?),
             false => None,
         };
+        let endpoints = Arc::<OnceLock<Vec<Endpoint>>>::default();
+        let others = ControlClient::new(peers.clone());
+        let discovery = Discovery::new(directory.clone(), identity.node(), endpoints.clone(), others, clock.clone());
         Ok(Parts {
             config,
             folder: folder.to_owned(),
@@ -285,6 +295,8 @@ impl Parts {
             trace,
             edge_check: Arc::default(),
             filters: Arc::default(),
+            endpoints,
+            discovery: Arc::new(discovery),
             stop,
             tasks,
         })
@@ -427,6 +439,7 @@ impl Parts {
             local: self.local.clone(),
             queue,
             dkim,
+            discovery: Some(self.discovery.clone()),
             routing: Some(Arc::new(RoutingTools::new(&self.folder, mail_tables::Own::of(self)))),
         };
         let path = self.config.admin_socket(&self.folder);
