@@ -1,8 +1,8 @@
 //! WebDAV, CalDAV and CardDAV: calendars, address books, task lists and files of accounts over HTTP.
 //!
 //! [`DavProtocol`] is what the server starts. [`service`] takes a request, finds out who asks and for what, and hands
-//! it to one file of [`method`], or, where nobody has to log in, to [`discovery`]. What a path leads to is [`resource`]'s matter, what is told of it [`property`]'s. How
-//! paths, tags, properties and locks lie in accounts is decision 35.
+//! it to one file of [`method`], or to [`discovery`], for which nobody logs in. What a path leads to is [`resource`]'s
+//! matter, what is told of it [`property`]'s. How paths, tags, properties and locks lie in accounts is decision 35.
 
 mod answer;
 mod body;
