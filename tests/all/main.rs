@@ -12,6 +12,7 @@ mod dav_moves;
 mod discovery;
 mod durability;
 mod failures;
+mod files;
 mod filters;
 mod floods;
 mod frozen;

@@ -92,6 +92,12 @@ impl Problem {
         problem
     }
 
+    /// With a header, in the place of one that it has.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
     /// As an answer.
     pub fn response(&self) -> Response<Body> {
         let body = match &self.condition {

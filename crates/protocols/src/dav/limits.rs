@@ -36,7 +36,10 @@ pub const BODIES_AT_ONCE: usize = 100;
 pub const COLLECTIONS_MAX: usize = 10_000;
 
 /// Most items that one COPY between collections takes along.
-pub const COPIED_ITEMS_MAX: usize = 4000;
+pub const COPIED_ITEMS_MAX: usize = 100_000;
+
+/// Those of one commit.
+pub const COPIED_AT_ONCE: usize = 1000;
 
 /// Longest stored property, in bytes of XML.
 pub const PROPERTY_BYTES_MAX: usize = 64 * 1024;

@@ -8,6 +8,8 @@ mod answer;
 mod body;
 mod context;
 pub mod discovery;
+mod file_links;
+mod guesses;
 mod home;
 mod limits;
 mod locks;
@@ -18,7 +20,9 @@ mod property;
 mod report;
 mod resource;
 mod service;
+mod shared_links;
 mod stored;
+mod versions;
 
 use std::sync::Arc;
 
@@ -54,6 +58,7 @@ struct Shared {
     shares: Arc<dyn Shares>,
     clock: Arc<dyn Clock>,
     facts: Option<Arc<dyn discovery::Facts>>,
+    guesses: Arc<guesses::Guesses>,
 }
 
 impl DavProtocol {
@@ -65,7 +70,8 @@ impl DavProtocol {
         shares: Arc<dyn Shares>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        DavProtocol { shared: Arc::new(Shared { config, accounts, authenticator, shares, clock, facts: None }) }
+        let (facts, guesses) = (None, Arc::default());
+        DavProtocol { shared: Arc::new(Shared { config, accounts, authenticator, shares, clock, facts, guesses }) }
     }
 
     /// With the documents that tell programs where services are.

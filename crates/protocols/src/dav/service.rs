@@ -16,7 +16,7 @@ use super::answer::{Problem, done, with_header};
 use super::body::{Body, drain};
 use super::context::{Context, Request, peer_login};
 use super::discovery::{self, Page};
-use super::{Shared, method};
+use super::{Shared, method, shared_links};
 use crate::failure::{concerns_operator, is_passing};
 
 /// What OPTIONS and PROPFIND say that is offered (RFC 4918 section 18; RFC 3744; RFC 4791; RFC 6352; RFC 5689).
@@ -48,6 +48,9 @@ async fn route(
     let (head, body) = request.into_parts();
     if let (Some(facts), Some(page)) = (&shared.facts, Page::of(head.uri.path())) {
         return discovery::answer(facts, page, &head, body).await;
+    }
+    if shared_links::is_shared(head.uri.path()) {
+        return shared_links::answer(&shared, &head, body, peer, encrypted).await;
     }
     match admit(&shared, &head, peer, encrypted).await {
         Ok(Admitted::Known(login)) => {
@@ -98,6 +101,7 @@ async fn dispatch(request: Request) -> Result<Response<Body>, Problem> {
         "MKCOL" | "MKCALENDAR" => method::mkcol::run(request).await,
         "GET" | "HEAD" => method::get::run(request).await,
         "PUT" => method::put::run(request).await,
+        "POST" => method::post::run(request).await,
         "DELETE" => method::delete::run(request).await,
         "COPY" | "MOVE" => method::copy::run(request).await,
         "LOCK" => method::lock::run(request).await,

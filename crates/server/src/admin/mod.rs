@@ -21,6 +21,7 @@ mod domains;
 pub mod doors;
 mod drain;
 mod failover;
+mod files;
 mod findings;
 mod groups;
 mod input;
@@ -83,6 +84,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/accounts", get(accounts::list).post(accounts::create))
         .route("/api/v1/accounts/{account}", get(accounts::get).patch(accounts::set).delete(accounts::delete))
         .route("/api/v1/accounts/{account}/acl", get(acl::list).patch(acl::set))
+        .route("/api/v1/accounts/{account}/files/versions", get(files::versions).post(files::restore))
+        .route("/api/v1/accounts/{account}/files/links", get(files::list_links).post(files::create_link))
+        .route("/api/v1/accounts/{account}/files/links/{token}", delete(files::revoke_link))
         .route("/api/v1/accounts/{account}/where", get(accounts::place))
         .route("/api/v1/accounts/{account}/copies", get(copies::list))
         .route("/api/v1/accounts/{account}/copies/{server}", put(copies::put).delete(copies::delete))

@@ -11,6 +11,7 @@ mod dkim;
 mod domain;
 mod domain_dns;
 pub mod exit;
+mod file;
 mod generate;
 mod group;
 mod job;
@@ -153,6 +154,9 @@ pub enum ClientCommand {
     /// Manage groups
     #[command(subcommand)]
     Group(group::GroupCommand),
+    /// Bring back former versions of files, and look after links to files
+    #[command(subcommand)]
+    File(file::FileCommand),
     /// Manage the servers of the installation
     #[command(subcommand)]
     Server(server::ServerCommand),
@@ -201,6 +205,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Dkim(command) => dkim::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,
         ClientCommand::Group(command) => group::run(&session, command).await,
+        ClientCommand::File(command) => file::run(&session, command).await,
         ClientCommand::Server(command) => server::run(&session, global, command).await,
         ClientCommand::Account(command) => account::run(&session, global, command).await,
         ClientCommand::Job(command) => job::run(&session, global, command).await,

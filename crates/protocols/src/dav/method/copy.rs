@@ -9,7 +9,7 @@ use sterna_account::commit::{Expect, MUTATIONS_MAX};
 use sterna_account::{
     Account, AccountError, CommitError, Content, FlagSet, Item, ItemParts, Mutation, NewItem, Rights, UidSet,
 };
-use sterna_base::{ContainerId, OperationId};
+use sterna_base::{ContainerId, OperationId, Uid};
 use sterna_formats::calendar::Facts;
 use sterna_formats::dav::headers::Depth;
 use sterna_formats::dav::href::{authority_of, path_of};
@@ -19,7 +19,7 @@ use super::put::{check_component, check_name, refused};
 use crate::dav::answer::{Problem, done, with_header};
 use crate::dav::body::Body;
 use crate::dav::context::{Context, Request};
-use crate::dav::limits::{COPIED_ITEMS_MAX, TRIES};
+use crate::dav::limits::{COPIED_AT_ONCE, COPIED_ITEMS_MAX, TRIES};
 use crate::dav::locks::{Locks, Write};
 use crate::dav::paths::{Space, within};
 use crate::dav::precondition::{came_too_late, check_if, check_tags};
@@ -302,6 +302,12 @@ impl Transfer<'_> {
         if with_members && (items > COPIED_ITEMS_MAX as u64 || tree.len() > MUTATIONS_MAX / 4) {
             return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, "There is too much in it to be copied at once"));
         }
+        let bytes: u64 = tree.iter().map(|container| container.counts.bytes).sum();
+        let quota = account.head().await?.quota;
+        // Said before half of it is there; the commits decide in the end.
+        if with_members && quota.bytes_max.is_some_and(|max| quota.bytes_used.saturating_add(bytes) > max) {
+            return Err(AccountError::Refused(CommitError::OverQuota).into());
+        }
         let committed = account.commit(OperationId::random(), steps).await.map_err(taken)?;
         let made = |outcomes: &[sterna_account::Outcome]| {
             outcomes.iter().rev().find_map(|outcome| match outcome {
@@ -323,8 +329,7 @@ impl Transfer<'_> {
             copies.push((container.id, made(&committed.outcomes).ok_or_else(|| Problem::unavailable(1))?));
         }
         for (from, to) in copies {
-            let step = Mutation::Copy { from, uids: UidSet::all(), to, expunge: false };
-            account.commit(OperationId::random(), vec![step]).await?;
+            copy_members(account, from, to).await?;
         }
         Ok(())
     }
@@ -337,6 +342,23 @@ impl Transfer<'_> {
             (None, name, xml)
         });
         stored::set(account, to, settings.collect()).await
+    }
+}
+
+/// Copies what is in a collection, in commits that nobody has to wait for long.
+async fn copy_members(account: &dyn Account, from: ContainerId, to: ContainerId) -> Result<(), Problem> {
+    let mut after = Uid(0);
+    loop {
+        let page = account.item_flags(from, after, COPIED_AT_ONCE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.uid;
+        let mut uids = UidSet::new();
+        page.iter().for_each(|item| uids.push(item.uid));
+        let step = Mutation::Copy { from, uids, to, expunge: false };
+        account.commit(OperationId::random(), vec![step]).await?;
+        if page.len() < COPIED_AT_ONCE {
+            return Ok(());
+        }
     }
 }
 

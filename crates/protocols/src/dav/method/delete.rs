@@ -7,6 +7,7 @@ use sterna_base::OperationId;
 use crate::dav::answer::{Problem, done};
 use crate::dav::body::Body;
 use crate::dav::context::{Context, Request};
+use crate::dav::file_links;
 use crate::dav::limits::{COLLECTIONS_MAX, TRIES};
 use crate::dav::locks::Write;
 use crate::dav::precondition::{came_too_late, check_write};
@@ -14,6 +15,9 @@ use crate::dav::resource::{Collection, Resource};
 use crate::dav::stored::{self, Stored};
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
+    if let Some(token) = request.context.uri.query().and_then(|query| query.strip_prefix("link=")) {
+        return file_links::revoke(&request.context, token).await;
+    }
     for _ in 0..TRIES {
         match delete(&request.context).await {
             Err(problem) if came_too_late(&problem) => {}

@@ -1,9 +1,11 @@
 //! GET and HEAD (RFC 9110 sections 9.3.1 and 9.3.2).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::{HeaderName, Method, Response, StatusCode};
-use sterna_account::{Item, ItemParts};
+use sterna_account::{Account, Item, ItemParts};
 use sterna_formats::dav::headers::Tags;
 use tokio::sync::mpsc;
 
@@ -13,11 +15,19 @@ use crate::dav::context::Request;
 use crate::dav::limits::{PIECES_MAX, UNREAD};
 use crate::dav::precondition::check_tags;
 use crate::dav::property::{content_type, etag, http_date};
-use crate::dav::resource::{Collection, Resource};
+use crate::dav::resource::Resource;
+use crate::dav::{file_links, versions};
 use crate::message;
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
     let context = request.context;
+    let query = context.uri.query().unwrap_or_default();
+    if let Some(ask) = versions::Ask::of(query) {
+        return versions::get(&context, ask).await;
+    }
+    if query == "links" {
+        return file_links::list(&context).await;
+    }
     let parts = ItemParts { summary: true, body: context.method == Method::GET, summary_start: false };
     let resource = Resource::find(&context, context.uri.path(), parts).await?;
     check_tags(&context, &resource)?;
@@ -34,7 +44,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         _ if context.method == Method::HEAD => {
             with_header(done(StatusCode::OK), CONTENT_LENGTH, &item.size.to_string())
         }
-        _ => content(&collection, &item),
+        _ => content(collection.home.account.clone(), &item),
     };
     let answer = with_header(answer, ETAG, &tag);
     let answer = with_header(answer, LAST_MODIFIED, &http_date(item.internal_date.seconds()));
@@ -45,12 +55,12 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
 }
 
 /// The stored bytes; long ones are read while they are sent.
-fn content(collection: &Collection, item: &Item) -> Response<Body> {
+pub fn content(account: Arc<dyn Account>, item: &Item) -> Response<Body> {
     if let Some(body) = &item.body {
         return Response::new(Body::Full(body.clone()));
     }
     let (pieces, rest) = mpsc::channel(PIECES_MAX);
-    let (account, item, length) = (collection.home.account.clone(), item.clone(), item.size);
+    let (item, length) = (item.clone(), item.size);
     tokio::spawn(async move {
         let mut offset = 0;
         while offset < item.size {

@@ -6,6 +6,7 @@ pub mod get;
 pub mod lock;
 pub mod mkcol;
 pub mod options;
+pub mod post;
 pub mod propfind;
 pub mod proppatch;
 pub mod put;

@@ -9,7 +9,7 @@ use crate::dav::context::Request;
 
 /// Every method.
 pub const ALLOWED: &str =
-    "OPTIONS, GET, HEAD, PUT, DELETE, COPY, MOVE, PROPFIND, PROPPATCH, MKCOL, MKCALENDAR, LOCK, UNLOCK, REPORT";
+    "OPTIONS, GET, HEAD, PUT, POST, DELETE, COPY, MOVE, PROPFIND, PROPPATCH, MKCOL, MKCALENDAR, LOCK, UNLOCK, REPORT";
 
 pub async fn run(_request: Request) -> Result<Response<Body>, Problem> {
     Ok(with_header(done(StatusCode::OK), ALLOW, ALLOWED))

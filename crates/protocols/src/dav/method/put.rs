@@ -3,12 +3,14 @@
 //! Objects are read before they are stored, and stored as they came: their tag is the tag of what the client sent.
 
 use bytes::{Bytes, BytesMut};
-use http::header::ETAG;
-use http::{Response, StatusCode};
+use http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG};
+use http::{HeaderName, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use sterna_account::account::BlobUpload;
 use sterna_account::commit::Expect;
-use sterna_account::{Account, AccountError, CommitError, Content, FlagSet, ItemParts, Mutation, NewItem, Rights};
+use sterna_account::{
+    Account, AccountError, CommitError, Content, FlagSet, ItemParts, Mutation, NewItem, Rights, files,
+};
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
 use sterna_base::{BlobHash, OperationId};
 use sterna_formats::calendar::{Calendar, Facts, Kind, Refusal};
@@ -16,6 +18,7 @@ use sterna_formats::card;
 use sterna_formats::content_line::OBJECT_BYTES_MAX;
 use sterna_formats::dav::write;
 
+use super::get::content;
 use crate::dav::answer::{Problem, done, with_header};
 use crate::dav::body::{self, Body};
 use crate::dav::context::{Context, Request};
@@ -23,7 +26,7 @@ use crate::dav::limits::{FILE_BYTES_MAX, NAME_BYTES_MAX, PARSED_INLINE_BYTES_MAX
 use crate::dav::locks::Write;
 use crate::dav::paths::Space;
 use crate::dav::precondition::{came_too_late, check_tags, check_write};
-use crate::dav::property::{components, etag};
+use crate::dav::property::{components, content_type, etag};
 use crate::dav::resource::{Collection, Resource};
 use crate::dav::stored::Stored;
 
@@ -38,13 +41,21 @@ pub struct Prepared {
 }
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
-    let Request { context, body } = request;
+    let path = request.context.uri.path().to_owned();
+    at(&request.context, request.body, &path).await
+}
+
+/// Writes what lies at a path, which POST finds itself.
+///
+/// # Errors
+/// Why it is not written.
+pub async fn at(context: &Context, body: Incoming, path: &str) -> Result<Response<Body>, Problem> {
     if context.headers.contains_key("content-range") {
         return Err(Problem::bad_request("only whole resources are written"));
     }
     // What can be refused now is refused before the client has sent everything.
-    let target = match Target::find(&context).await.and_then(|target| {
-        check_tags(&context, &target.resource)?;
+    let target = match Target::find(context, path).await.and_then(|target| {
+        check_tags(context, &target.resource)?;
         Ok(target)
     }) {
         Ok(target) => target,
@@ -66,7 +77,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         }
     };
     for _ in 0..TRIES {
-        match store(&context, &prepared).await {
+        match store(context, path, &prepared).await {
             Err(problem) if came_too_late(&problem) => {}
             result => return result,
         }
@@ -88,8 +99,8 @@ struct Target {
 }
 
 impl Target {
-    async fn find(context: &Context) -> Result<Self, Problem> {
-        let resource = Resource::find(context, context.uri.path(), ItemParts::default()).await?;
+    async fn find(context: &Context, path: &str) -> Result<Self, Problem> {
+        let resource = Resource::find(context, path, ItemParts::default()).await?;
         match &resource {
             Resource::Item(collection, _) => collection.check(Rights::WRITE | Rights::INSERT, "write-content")?,
             Resource::Missing(missing) => {
@@ -122,8 +133,8 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
     if good { Ok(()) } else { Err(Problem::forbidden("<D:name-allowed/>", "It can't be called so")) }
 }
 
-async fn store(context: &Context, prepared: &Prepared) -> Result<Response<Body>, Problem> {
-    let target = Target::find(context).await?;
+async fn store(context: &Context, path: &str, prepared: &Prepared) -> Result<Response<Body>, Problem> {
+    let target = Target::find(context, path).await?;
     let (collection, is_new) = (target.collection()?, matches!(target.resource, Resource::Missing(_)));
     let href = target.resource.href();
     let write = Write { path: &href, changes_members: is_new, with_below: false };
@@ -137,10 +148,43 @@ async fn store(context: &Context, prepared: &Prepared) -> Result<Response<Body>,
         _ => return Err(Problem::not_allowed()),
     };
     check_component(collection, prepared.kind).await?;
-    let steps = vec![locks.expectation(), put(collection, name, prepared, expect)];
-    collection.home.account.commit(OperationId::random(), steps).await.map_err(|error| refused(collection, error))?;
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
-    Ok(with_header(done(status), ETAG, &etag(prepared.hash)))
+    let former = match &target.resource {
+        Resource::Item(folder, item) if folder.space == Space::Files && item.blob != prepared.hash => {
+            files::kept(folder.container.id, item)
+        }
+        _ => Vec::new(),
+    };
+    let account = collection.home.account.as_ref();
+    let last = put(collection, name, prepared, expect);
+    let steps: Vec<Mutation> = [locks.expectation()].into_iter().chain(former.clone()).chain([last.clone()]).collect();
+    let written = match account.commit(OperationId::random(), steps).await {
+        // The former content counts beside the new one for a moment. Who has no room for both has no version.
+        Err(AccountError::Refused(CommitError::OverQuota)) if !former.is_empty() => {
+            account.commit(OperationId::random(), vec![locks.expectation(), last]).await
+        }
+        written => written,
+    };
+    written.map_err(|error| refused(collection, error))?;
+    let answer = if context.prefer().representation {
+        representation(context, &href, is_new).await?
+    } else {
+        done(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
+    };
+    Ok(with_header(answer, ETAG, &etag(prepared.hash)))
+}
+
+/// What was written, for who wants to see it (RFC 7240 section 4.2, RFC 8144 section 3).
+async fn representation(context: &Context, href: &str, is_new: bool) -> Result<Response<Body>, Problem> {
+    let parts = ItemParts { summary: true, body: true, summary_start: false };
+    let Resource::Item(collection, item) = Resource::find(context, href, parts).await? else {
+        // Somebody has deleted it since.
+        return Ok(done(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT }));
+    };
+    let mut answer = content(collection.home.account.clone(), &item);
+    *answer.status_mut() = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let answer = with_header(answer, CONTENT_TYPE, &content_type(collection.space, &item));
+    let answer = with_header(answer, CONTENT_LOCATION, href);
+    Ok(with_header(answer, HeaderName::from_static("preference-applied"), "return=representation"))
 }
 
 /// The step that writes it.
@@ -244,7 +288,7 @@ fn read_object(space: Space, bytes: &[u8]) -> Result<(Vec<u8>, String, Option<Ki
 }
 
 /// Takes in a file: a small one in memory, a large one as it comes.
-async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepared, Problem> {
+pub async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepared, Problem> {
     let announced = body.size_hint().lower();
     if announced > FILE_BYTES_MAX {
         return Err(Problem::too_large());

@@ -12,6 +12,7 @@ use super::privileges::{self, privileges_of};
 use super::selection::Background;
 use super::{Value, href, text};
 use crate::dav::context::Context;
+use crate::dav::method::post::ADD_MEMBER;
 use crate::dav::paths::{self, Space};
 use crate::dav::resource::Collection;
 use crate::dav::stored::Stored;
@@ -26,6 +27,8 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
         (DAV, "sync-token") | (CALENDARSERVER, "getctag") if collection.space != Space::Files => {
             Some(text(&collection.sync_token()))
         }
+        // RFC 5995 section 3.2.1.
+        (DAV, "add-member") => Some(href(&format!("{}?{ADD_MEMBER}", collection.href()))),
         (DAV, "owner") => Some(href(&paths::principal(&collection.home.address))),
         (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
         (DAV, "principal-collection-set") => Some(href("/dav/principals/users/")),

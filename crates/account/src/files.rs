@@ -1,0 +1,178 @@
+//! The file space of an account: folders by their path, and former versions of files.
+//!
+//! What a write replaces stays for as long as what is deleted stays (`retention-days`), by the same means: it is buried
+//! as an item of its own, whose name says which file it was. Such a name begins with a slash, which no name of a file
+//! can have, so that nobody ever meets it alive.
+
+use sterna_base::{BlobHash, ContainerId, Modseq, Timestamp, Uid};
+
+use crate::commit::Expect;
+use crate::{Account, AccountError, Container, ContainerKind, Content, FlagSet, Item, Mutation, NewItem};
+
+/// The root of all files; its name is not seen.
+pub const ROOT: &str = "files";
+
+/// What stands before the name of a file in the name of its former versions.
+const MARK: char = '/';
+
+/// Tombstones that are read at once.
+const ROWS_AT_ONCE: usize = 1000;
+
+/// Tombstones of one folder that are looked through.
+const ROWS_MAX: usize = 100_000;
+
+/// Versions that are told of one file, and deleted files of one folder: the newest.
+pub const TOLD_MAX: usize = 1000;
+
+/// A former content of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Names it within its folder.
+    pub id: Uid,
+    /// What the file was called.
+    pub name: String,
+    /// The content.
+    pub blob: BlobHash,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// When it was replaced, or the file deleted.
+    pub ended_at: Timestamp,
+    /// Whether the file was deleted (or went elsewhere) then.
+    pub was_deleted: bool,
+}
+
+/// Whether a name is that of former versions: such names are not for clients.
+pub fn is_of_versions(name: &str) -> bool {
+    name.starts_with(MARK)
+}
+
+/// The steps that keep what a file has now, before another content is written. The write itself must expect the old
+/// content, or an older one would be kept than the one that is replaced.
+pub fn kept(container: ContainerId, item: &Item) -> Vec<Mutation> {
+    let Some(name) = &item.name else { return Vec::new() };
+    let name = format!("{MARK}{name}");
+    let old = NewItem {
+        content: Content::Stored(item.blob),
+        summary: None,
+        internal_date: Some(item.internal_date),
+        flags: FlagSet::default(),
+        name: Some(name.clone()),
+        object_uid: None,
+    };
+    vec![Mutation::Put { container, item: old, expect: Expect::Any }, Mutation::Remove { container, name }]
+}
+
+/// The step that gives a file this content again.
+pub fn restored(container: ContainerId, version: &Version, expect: Expect) -> Mutation {
+    let item = NewItem {
+        content: Content::Stored(version.blob),
+        summary: None,
+        internal_date: None,
+        flags: FlagSet::default(),
+        name: Some(version.name.clone()),
+        object_uid: None,
+    };
+    Mutation::Put { container, item, expect }
+}
+
+/// The former versions of a file, the newest first; also those of one that was deleted.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn versions(account: &dyn Account, folder: ContainerId, name: &str) -> Result<Vec<Version>, AccountError> {
+    let mut found = Vec::new();
+    each(account, folder, |version| {
+        if version.name == name {
+            found.push(version);
+        }
+    })
+    .await?;
+    Ok(newest(found))
+}
+
+/// The files of a folder that were deleted and whose content is still there: the last version of each.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn deleted(account: &dyn Account, folder: ContainerId) -> Result<Vec<Version>, AccountError> {
+    let mut last = std::collections::BTreeMap::<String, Version>::new();
+    each(account, folder, |version| {
+        let is_newer = last.get(&version.name).is_none_or(|known| known.ended_at <= version.ended_at);
+        if version.was_deleted && is_newer {
+            last.insert(version.name.clone(), version);
+        }
+    })
+    .await?;
+    let mut gone = Vec::new();
+    for version in newest(last.into_values().collect()) {
+        if account.item_named(folder, &version.name, crate::ItemParts::default()).await?.is_none() {
+            gone.push(version);
+        }
+    }
+    Ok(gone)
+}
+
+fn newest(mut versions: Vec<Version>) -> Vec<Version> {
+    versions.sort_by_key(|version| std::cmp::Reverse((version.ended_at, version.id)));
+    versions.truncate(TOLD_MAX);
+    versions
+}
+
+async fn each(
+    account: &dyn Account,
+    folder: ContainerId,
+    mut tell: impl FnMut(Version) + Send,
+) -> Result<(), AccountError> {
+    let (mut after, mut seen) = (Uid(0), 0);
+    while seen < ROWS_MAX {
+        let page = account.expunged(folder, Modseq::ZERO, after, ROWS_AT_ONCE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.uid;
+        seen += page.len();
+        let is_last = page.len() < ROWS_AT_ONCE;
+        for row in page {
+            let Some(retained) = row.retained else { continue };
+            let Some(name) = retained.name else { continue };
+            let former = name.strip_prefix(MARK);
+            tell(Version {
+                id: row.uid,
+                was_deleted: former.is_none(),
+                name: former.unwrap_or(&name).to_owned(),
+                blob: retained.blob,
+                size: retained.size,
+                written_at: retained.internal_date,
+                ended_at: row.expunged_at,
+            });
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The folder of a path below the root of the files, and the name of what is in it; `None` when there is no such folder
+/// or the path is empty.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn place(account: &dyn Account, path: &str) -> Result<Option<(Container, String)>, AccountError> {
+    let mut parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let Some(name) = parts.pop() else { return Ok(None) };
+    Ok(folder(account, &parts).await?.map(|folder| (folder, name)))
+}
+
+/// The folder below the root of the files.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn folder(account: &dyn Account, path: &[String]) -> Result<Option<Container>, AccountError> {
+    if path.len() >= sterna_base::limits::CONTAINER_DEPTH_MAX {
+        return Ok(None);
+    }
+    let names: Vec<String> = std::iter::once(ROOT.to_owned()).chain(path.iter().cloned()).collect();
+    let mut found = account.containers_on_path(ContainerKind::Files, &names).await?;
+    Ok(if found.len() == names.len() { found.pop() } else { None })
+}
