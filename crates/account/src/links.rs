@@ -22,6 +22,9 @@ pub const CONTAINER: &str = "links";
 /// Most links of one account; those that ended go first.
 pub const LINKS_MAX: usize = 2000;
 
+/// The version of the stored layout, in its first byte.
+const VERSION: u8 = 1;
+
 /// Bytes of a token that nobody can guess.
 const SECRET_BYTES: usize = 16;
 
@@ -80,7 +83,6 @@ impl FromStr for Token {
 
 /// What a link leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Target {
     /// The file that has this name: whatever it holds when it is fetched.
     File {
@@ -99,7 +101,6 @@ pub enum Target {
         /// Which.
         container: ContainerId,
         /// Whether only when somebody is busy is told.
-        #[serde(default)]
         busy_only: bool,
     },
 }
@@ -123,18 +124,14 @@ pub struct Link {
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; `None` is never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// What its password is checked with ([`Link::set_password`]).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     password: Option<String>,
     /// Whether what is there may be read.
     pub download: bool,
     /// Whether new files may be put into the folder. What is there is never replaced.
-    #[serde(default)]
     pub upload: bool,
     /// What its owner calls it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub label: String,
 }
 
@@ -171,6 +168,16 @@ impl Link {
         verifier.verify(PROOF_OF, &proof).is_some()
     }
 
+    fn encode(&self) -> Vec<u8> {
+        // Writing into a vector can't fail; were it to, an empty content is no link.
+        postcard::to_extend(self, vec![VERSION]).unwrap_or_default()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first()?;
+        if *version == VERSION { postcard::from_bytes(rest).ok() } else { None }
+    }
+
     /// Whether its time is over.
     pub fn has_ended(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
@@ -190,9 +197,8 @@ pub async fn create(account: &dyn Account, link: &Link, now: Timestamp) -> Resul
     if all.len() - steps.len() >= LINKS_MAX {
         return Err(AccountError::Refused(CommitError::Limit("links of one account".to_owned())));
     }
-    let content = serde_json::to_vec(link).unwrap_or_default();
     let item = NewItem {
-        content: Content::Inline(Bytes::from(content)),
+        content: Content::Inline(Bytes::from(link.encode())),
         summary: None,
         internal_date: None,
         flags: FlagSet::default(),
@@ -230,7 +236,7 @@ pub async fn find(account: &dyn Account, token: &Token, now: Timestamp) -> Resul
     };
     let parts = ItemParts { body: true, ..ItemParts::default() };
     let item = account.item_named(container.id, &token.name(), parts).await?;
-    let link = item.and_then(|item| serde_json::from_slice::<Link>(&item.body?).ok());
+    let link = item.and_then(|item| Link::decode(&item.body?));
     Ok(link.filter(|link| !link.has_ended(now)))
 }
 
@@ -248,7 +254,7 @@ pub async fn list(account: &dyn Account) -> Result<Vec<(Token, Link)>, AccountEr
     let id = account.id();
     let read = |item: crate::Item| {
         let token = format!("{:x}.{}", id.0, item.name?).parse().ok()?;
-        Some((token, serde_json::from_slice(&item.body?).ok()?))
+        Some((token, Link::decode(&item.body?)?))
     };
     Ok(items.into_iter().filter_map(read).collect())
 }
@@ -291,10 +297,10 @@ mod tests {
         assert!(link.is_password("anything") && !link.has_ended(Timestamp(i64::MAX)));
         link.set_password("tern");
         link.expires_at = Some(Timestamp(2000));
-        let read: Link = serde_json::from_slice(&serde_json::to_vec(&link).unwrap()).unwrap();
+        let read = Link::decode(&link.encode()).unwrap();
         assert_eq!(read, link);
         assert!(read.is_password("tern") && !read.is_password("gull") && !read.is_password(""));
         assert!(!read.has_ended(Timestamp(1999)) && read.has_ended(Timestamp(2000)));
-        assert!(!serde_json::to_string(&link).unwrap().contains("tern"));
+        assert!(!String::from_utf8_lossy(&link.encode()).contains("tern"));
     }
 }
