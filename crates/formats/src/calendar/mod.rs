@@ -1,11 +1,13 @@
 //! Calendar objects (RFC 5545): what the server must know of them. The bytes themselves are stored as they came.
 //!
 //! [`Calendar`] is an object that was read. [`facts`] says what is kept beside the bytes, and why an object is refused;
-//! [`occurrences`] when it happens; [`filter`] whether a query means it; [`partial`] gives some of it back.
+//! [`occurrences`] when it happens; [`filter`] whether a query means it; [`partial`] gives some of it back. [`itip`] is what organizers and
+//! attendees tell each other.
 
 pub mod facts;
 pub mod filter;
 pub mod freebusy;
+pub mod itip;
 pub mod occurrences;
 pub mod partial;
 pub mod recurrence;
@@ -52,6 +54,19 @@ impl Calendar {
             }
             _ => Err(CalendarError::NotOneCalendar),
         }
+    }
+
+    /// From a tree that was made or changed here.
+    pub fn of(root: Component) -> Self {
+        let zones = Zones::of(&root);
+        Calendar { root, zones }
+    }
+
+    /// As text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        content_line::write(&self.root, &mut text);
+        text
     }
 
     /// The events, tasks and so on: everything but zones.

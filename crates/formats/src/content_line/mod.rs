@@ -12,7 +12,7 @@ mod text;
 mod write;
 
 pub use parse::parse;
-pub use text::{is_in_escape, split_list, split_structured, unescape};
+pub use text::{escape, is_in_escape, split_list, split_structured, unescape};
 pub use write::{write, write_filtered};
 
 /// Most bytes of one object: the `max-resource-size` that is announced.
@@ -99,6 +99,19 @@ impl Component {
         self.property(name).map(|property| property.value.as_str())
     }
 
+    /// Makes this the value of the first property of this name, or of a new one; its parameters stay.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        match self.properties.iter_mut().find(|property| property.name == name) {
+            Some(property) => property.value = value.into(),
+            None => self.properties.push(Property::new(name, value)),
+        }
+    }
+
+    /// Removes all properties of this name.
+    pub fn remove(&mut self, name: &str) {
+        self.properties.retain(|property| property.name != name);
+    }
+
     /// The text of the first property of this name.
     pub fn text(&self, name: &str) -> Option<String> {
         self.value(name).map(unescape)
@@ -106,6 +119,25 @@ impl Component {
 }
 
 impl Property {
+    /// Without parameters; the value as it is written.
+    pub fn new(name: &str, value: impl Into<String>) -> Self {
+        Property { name: name.to_owned(), value: value.into(), ..Property::default() }
+    }
+
+    /// Makes this the only value of a parameter.
+    pub fn set_parameter(&mut self, name: &str, value: &str) {
+        let values = vec![value.to_owned()];
+        match self.parameters.iter_mut().find(|parameter| parameter.name == name) {
+            Some(parameter) => parameter.values = values,
+            None => self.parameters.push(Parameter { name: name.to_owned(), values }),
+        }
+    }
+
+    /// Removes a parameter.
+    pub fn remove_parameter(&mut self, name: &str) {
+        self.parameters.retain(|parameter| parameter.name != name);
+    }
+
     /// The values of a parameter.
     pub fn parameter(&self, name: &str) -> Option<&[String]> {
         let found = self.parameters.iter().find(|parameter| parameter.name == name);

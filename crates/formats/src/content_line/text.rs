@@ -22,6 +22,20 @@ pub fn unescape(value: &str) -> String {
     text
 }
 
+/// A text as a value.
+pub fn escape(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            ',' | ';' | '\\' => value.extend(['\\', c]),
+            '\n' => value.push_str("\\n"),
+            '\r' => {}
+            c => value.push(c),
+        }
+    }
+    value
+}
+
 /// Whether the byte at this place is escaped: whether an odd number of backslashes stands before it.
 pub fn is_in_escape(value: &str, at: usize) -> bool {
     value.as_bytes()[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1

@@ -1,0 +1,176 @@
+//! iTIP (RFC 5546): what organizers and attendees of an object tell each other.
+//!
+//! [`organizer::plan`] and [`attendee::plan`] say what a change of a stored object means for the others, [`receive`]
+//! what a message of theirs means for what is stored here. Nothing here sends, stores, or knows the time by itself.
+
+pub mod attendee;
+pub mod organizer;
+mod parties;
+pub mod receive;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use super::time::utc_text;
+use super::{Calendar, Facts, Kind, Refusal};
+use crate::content_line::{Component, Property};
+
+pub use parties::{Agent, Role, address_of, agent, attendees, role, set_status, status_of};
+
+/// PRODID of what the server itself writes.
+pub const PRODUCT: &str = "-//Sterna//Sterna//EN";
+
+/// Most attendees of one object that are told anything: a hall that is larger gets its invitations by mail to a list.
+pub const ATTENDEES_MAX: usize = 2000;
+
+/// METHOD (RFC 5546 section 1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Method {
+    Publish,
+    Request,
+    Reply,
+    Add,
+    Cancel,
+    Refresh,
+    Counter,
+    DeclineCounter,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Method; 8] = [
+        Method::Publish,
+        Method::Request,
+        Method::Reply,
+        Method::Add,
+        Method::Cancel,
+        Method::Refresh,
+        Method::Counter,
+        Method::DeclineCounter,
+    ];
+
+    /// As written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Publish => "PUBLISH",
+            Method::Request => "REQUEST",
+            Method::Reply => "REPLY",
+            Method::Add => "ADD",
+            Method::Cancel => "CANCEL",
+            Method::Refresh => "REFRESH",
+            Method::Counter => "COUNTER",
+            Method::DeclineCounter => "DECLINECOUNTER",
+        }
+    }
+
+    /// From its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Method::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(name.trim()))
+    }
+
+    /// The method of a message.
+    pub fn of(calendar: &Calendar) -> Option<Self> {
+        calendar.root.value("METHOD").and_then(Method::named)
+    }
+
+    /// Whether it is the organizer who says it; all others are said by attendees.
+    pub fn is_organizers(self) -> bool {
+        !matches!(self, Method::Reply | Method::Refresh | Method::Counter)
+    }
+}
+
+/// A message for one calendar user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What it asks or tells.
+    pub method: Method,
+    /// From whom, as [`address_of`] gives it.
+    pub sender: String,
+    /// To whom.
+    pub recipient: String,
+    /// The VCALENDAR with its METHOD.
+    pub calendar: Component,
+}
+
+impl Message {
+    /// As text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        crate::content_line::write(&self.calendar, &mut text);
+        text
+    }
+}
+
+/// What a change means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The object as it is to be stored, if that is another one than was given; `None` for what goes.
+    pub object: Option<Component>,
+    /// Who is to be told what.
+    pub messages: Vec<Message>,
+}
+
+/// Why a change is not allowed (RFC 6638 section 3.2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    /// `allowed-organizer-scheduling-object-change`
+    #[error("the organizer of a meeting can't be changed")]
+    Organizer,
+    /// `allowed-attendee-scheduling-object-change`
+    #[error("attendees can't change {0}; only the organizer can")]
+    Attendee(&'static str),
+    /// `same-organizer-in-all-components`
+    #[error("its components have different organizers")]
+    SameOrganizer,
+    /// More than [`ATTENDEES_MAX`].
+    #[error("it has too many attendees")]
+    TooMany,
+}
+
+/// What is known of a message as an object: METHOD is not for what is stored in calendars.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn facts(message: &Calendar) -> Result<Facts, Refusal> {
+    Facts::of(&stored(message))
+}
+
+/// A message as an object that can be stored in a calendar.
+pub fn stored(message: &Calendar) -> Calendar {
+    let mut calendar = message.clone();
+    calendar.root.remove("METHOD");
+    calendar
+}
+
+/// Whether the server schedules objects of this kind.
+pub fn is_scheduled(kind: Kind) -> bool {
+    matches!(kind, Kind::Event | Kind::Task)
+}
+
+/// A VCALENDAR around components, with the zones of where they come from.
+fn wrap(method: Option<Method>, zones: &Component, components: Vec<Component>) -> Component {
+    let mut root = Component { name: "VCALENDAR".to_owned(), ..Component::default() };
+    root.properties.push(Property::new("VERSION", "2.0"));
+    root.properties.push(Property::new("PRODID", PRODUCT));
+    root.properties.extend(method.map(|method| Property::new("METHOD", method.name())));
+    let uses = |name: &str| {
+        let says = |property: &Property| property.parameter_value("TZID") == Some(name);
+        components.iter().any(|component| component.properties.iter().any(says))
+    };
+    let defined = zones.components.iter().filter(|component| component.name == "VTIMEZONE");
+    let used = defined.filter(|zone| zone.value("TZID").is_some_and(uses)).cloned();
+    root.components = used.collect();
+    root.components.extend(components);
+    root
+}
+
+/// Says when a message was made.
+fn stamp(component: &mut Component, now_s: i64) {
+    component.set("DTSTAMP", utc_text(now_s));
+}
+
+/// SEQUENCE
+fn sequence(component: &Component) -> i64 {
+    component.value("SEQUENCE").and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
