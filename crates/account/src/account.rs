@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
 use tokio::sync::watch;
 
@@ -61,6 +62,27 @@ pub trait Account: Send + Sync {
         name: &str,
         parts: ItemParts,
     ) -> Result<Option<Item>, AccountError>;
+
+    /// See [`crate::Read::object`].
+    async fn object(
+        &self,
+        container: ContainerId,
+        object_uid: &str,
+        parts: ItemParts,
+    ) -> Result<Option<Item>, AccountError> {
+        let mut after = Uid(0);
+        while after < Uid::MAX {
+            let uids = UidSet::range(after.next(), Uid::MAX);
+            let page = self.items(container, &uids, ItemParts::default(), PAGE_ITEMS_MAX).await?;
+            let Some(last) = page.last().map(|item| item.uid) else { return Ok(None) };
+            if let Some(found) = page.iter().find(|item| item.object_uid.as_deref() == Some(object_uid)) {
+                let uids = UidSet::range(found.uid, found.uid);
+                return Ok(self.items(container, &uids, parts, 1).await?.pop());
+            }
+            after = last;
+        }
+        Ok(None)
+    }
 
     /// See [`crate::Read::expunged`].
     async fn expunged(

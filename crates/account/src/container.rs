@@ -39,11 +39,16 @@ pub enum ContainerKind {
     /// Locks that WebDAV clients hold (RFC 4918 section 6): one item for each, called by its token. Their internal date
     /// is the time at which they end.
     Locks = 12,
+    /// The scheduling inbox of the owner (RFC 6638 section 2.2): iTIP messages that came, one item for each.
+    ScheduleInbox = 13,
+    /// The scheduling outbox (RFC 6638 section 2.1): iTIP messages of the owner that nobody has taken over yet, as items
+    /// without a name. Each is written in the commit that makes it necessary, and goes when it is delivered.
+    ScheduleOutbox = 14,
 }
 
 impl ContainerKind {
     /// Every kind.
-    pub const ALL: [ContainerKind; 12] = [
+    pub const ALL: [ContainerKind; 14] = [
         ContainerKind::Mail,
         ContainerKind::Calendar,
         ContainerKind::AddressBook,
@@ -56,6 +61,8 @@ impl ContainerKind {
         ContainerKind::Metadata,
         ContainerKind::Answered,
         ContainerKind::Locks,
+        ContainerKind::ScheduleInbox,
+        ContainerKind::ScheduleOutbox,
     ];
 
     /// What the [`ContainerKind::Metadata`] about this container is called; `None` is the account itself.

@@ -148,6 +148,27 @@ pub trait Read: Send {
     /// The live item of this name.
     fn item_named(&self, container: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, StoreError>;
 
+    /// The live item that calls itself so ([`Item::object_uid`]). An engine without an index for it reads all items.
+    fn object(
+        &self,
+        container: ContainerId,
+        object_uid: &str,
+        parts: ItemParts,
+    ) -> Result<Option<Item>, StoreError> {
+        let mut after = Uid(0);
+        while after < Uid::MAX {
+            let uids = UidSet::range(after.next(), Uid::MAX);
+            let page = self.items(container, &uids, ItemParts::default(), sterna_base::limits::PAGE_ITEMS_MAX)?;
+            let Some(last) = page.last().map(|item| item.uid) else { return Ok(None) };
+            if let Some(found) = page.iter().find(|item| item.object_uid.as_deref() == Some(object_uid)) {
+                let uids = UidSet::range(found.uid, found.uid);
+                return Ok(self.items(container, &uids, parts, 1)?.pop());
+            }
+            after = last;
+        }
+        Ok(None)
+    }
+
     /// Tombstones of a container with a modseq greater than `since`, by UID after `after`, at most `limit`
     /// (VANISHED, RFC 7162 section 3.2.10).
     fn expunged(

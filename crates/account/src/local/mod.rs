@@ -499,6 +499,16 @@ impl Account for LocalAccount {
         self.serve(move |read| read.item_named(container, &name, parts)).await
     }
 
+    async fn object(
+        &self,
+        container: ContainerId,
+        object_uid: &str,
+        parts: ItemParts,
+    ) -> Result<Option<Item>, AccountError> {
+        let object_uid = object_uid.to_owned();
+        self.serve(move |read| read.object(container, &object_uid, parts)).await
+    }
+
     async fn expunged(
         &self,
         container: ContainerId,

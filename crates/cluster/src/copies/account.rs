@@ -73,6 +73,15 @@ impl Account for KeptAccount {
         self.local.item_named(container, name, parts).await
     }
 
+    async fn object(
+        &self,
+        container: ContainerId,
+        object_uid: &str,
+        parts: ItemParts,
+    ) -> Result<Option<Item>, AccountError> {
+        self.local.object(container, object_uid, parts).await
+    }
+
     async fn expunged(
         &self,
         container: ContainerId,

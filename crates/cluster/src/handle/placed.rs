@@ -331,6 +331,15 @@ impl Account for PlacedAccount {
         held!(self, handle, handle.item_named(container, name, parts))
     }
 
+    async fn object(
+        &self,
+        container: ContainerId,
+        object_uid: &str,
+        parts: ItemParts,
+    ) -> Result<Option<Item>, AccountError> {
+        held!(self, handle, handle.object(container, object_uid, parts))
+    }
+
     async fn expunged(
         &self,
         container: ContainerId,

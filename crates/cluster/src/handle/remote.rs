@@ -23,7 +23,7 @@ use crate::limits::LOST_REPEATS_MAX;
 use crate::nodes::Placement;
 use crate::rpc::calls::{
     BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall,
-    ItemFlagsCall, ItemNamedCall, ItemsCall, Nothing, Page, SearchCall, path,
+    ItemFlagsCall, ItemNamedCall, ItemsCall, Nothing, ObjectCall, Page, SearchCall, path,
 };
 use crate::rpc::peer::{Call, Peer};
 use crate::rpc::peers::Peers;
@@ -169,6 +169,15 @@ impl Account for RemoteAccount {
         parts: ItemParts,
     ) -> Result<Option<Item>, AccountError> {
         self.call(path::ITEM_NAMED, &ItemNamedCall { container, name: name.to_owned(), parts }).await
+    }
+
+    async fn object(
+        &self,
+        container: ContainerId,
+        object_uid: &str,
+        parts: ItemParts,
+    ) -> Result<Option<Item>, AccountError> {
+        self.call(path::OBJECT, &ObjectCall { container, object_uid: object_uid.to_owned(), parts }).await
     }
 
     async fn expunged(

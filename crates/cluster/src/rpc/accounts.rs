@@ -14,7 +14,7 @@ use sterna_base::{AccountId, Epoch};
 use super::body::{next_piece, whole};
 use super::calls::{
     BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall,
-    ItemFlagsCall, ItemNamedCall, ItemsCall, Page, SearchCall, Staged, path,
+    ItemFlagsCall, ItemNamedCall, ItemsCall, ObjectCall, Page, SearchCall, Staged, path,
 };
 use super::fault::FaultKind;
 use super::wire;
@@ -125,6 +125,10 @@ async fn answer(account: &LocalAccount, method: &str, body: &[u8]) -> Result<Byt
         path::ITEM_NAMED => {
             let call: ItemNamedCall = unpack(body)?;
             pack(&account.item_named(call.container, &call.name, call.parts).await?)
+        }
+        path::OBJECT => {
+            let call: ObjectCall = unpack(body)?;
+            pack(&account.object(call.container, &call.object_uid, call.parts).await?)
         }
         path::EXPUNGED => {
             let call: ExpungedCall = unpack(body)?;

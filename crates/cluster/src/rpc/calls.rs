@@ -16,6 +16,7 @@ pub mod path {
     pub const ITEM_FLAGS: &str = "item-flags";
     pub const ITEMS: &str = "items";
     pub const ITEM_NAMED: &str = "item-named";
+    pub const OBJECT: &str = "object";
     pub const EXPUNGED: &str = "expunged";
     pub const CHANGES: &str = "changes";
     pub const CONTAINER_CHANGES: &str = "container-changes";
@@ -78,6 +79,17 @@ pub struct ItemNamedCall {
     pub container: ContainerId,
     /// Its name.
     pub name: String,
+    /// With what.
+    pub parts: ItemParts,
+}
+
+/// [`path::OBJECT`]
+#[derive(Serialize, Deserialize)]
+pub struct ObjectCall {
+    /// Where.
+    pub container: ContainerId,
+    /// What it calls itself.
+    pub object_uid: String,
     /// With what.
     pub parts: ItemParts,
 }

@@ -318,6 +318,20 @@ impl Read for Reader {
         })
     }
 
+    fn object(
+        &self,
+        container: ContainerId,
+        object_uid: &str,
+        parts: ItemParts,
+    ) -> Result<Option<Item>, StoreError> {
+        let condition = "i.account = ?1 AND i.container = ?2 AND i.object_uid = ?3";
+        self.snapshot(|| {
+            self.must_live(container)?;
+            let found = self.list_items(condition, params![self.id(), sql(container.0), object_uid], parts)?;
+            Ok(found.into_iter().next())
+        })
+    }
+
     fn expunged(
         &self,
         container: ContainerId,

@@ -440,6 +440,9 @@ impl Read for SqliteStore {
     fn item_named(&self, container: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, StoreError> {
         self.reader.item_named(container, name, parts)
     }
+    fn object(&self, container: ContainerId, uid: &str, parts: ItemParts) -> Result<Option<Item>, StoreError> {
+        self.reader.object(container, uid, parts)
+    }
     fn expunged(&self, id: ContainerId, since: Modseq, after: Uid, limit: usize) -> Result<Vec<Expunged>, StoreError> {
         self.reader.expunged(id, since, after, limit)
     }

@@ -9,7 +9,7 @@ use super::{Calendar, Zone};
 use crate::content_line::Component;
 
 /// The version of the stored layout; others are made again from the object.
-const VERSION: u8 = 0xc1;
+const VERSION: u8 = 0xc2;
 
 /// Longest UID in bytes: it is a key.
 pub const UID_BYTES_MAX: usize = 1024;
@@ -64,6 +64,9 @@ pub struct Facts {
     pub first: i64,
     /// Nothing of it is after this; `None` when it goes on for ever, or nobody knows.
     pub last: Option<i64>,
+    /// Of what has an organizer and attendees: `schedule-tag` (RFC 6638 section 3.2.10). It is a sum of what is said in
+    /// it but for what others answer, so that answers which come in between are in no program's way.
+    pub schedule_tag: Option<String>,
 }
 
 /// Why an object is not taken: the precondition, and what is wrong.
@@ -113,7 +116,8 @@ impl Facts {
         }
         let (first, last) = Series::of(calendar, &Zone::Utc).bounds();
         // Floating times are somebody's clock: a day earlier or later at most.
-        Ok(Facts { uid, kind, first: first.saturating_sub(DAY_S), last: last.map(|last| last.saturating_add(DAY_S)) })
+        let (first, last) = (first.saturating_sub(DAY_S), last.map(|last| last.saturating_add(DAY_S)));
+        Ok(Facts { uid, kind, first, last, schedule_tag: super::itip::schedule_tag(calendar) })
     }
 
     /// As stored.

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::occurrences::Series;
 use super::time::{Duration, parse_utc, utc_text};
+use super::itip::{PRODUCT, address_of};
 use super::{Calendar, Zone};
 use crate::content_line::{Component, Property, write};
 
@@ -42,11 +43,17 @@ pub struct FreeBusy {
 impl FreeBusy {
     /// Adds what an object says about a range.
     pub fn add(&mut self, calendar: &Calendar, floating: &Zone, range: (i64, i64)) {
+        self.add_of(calendar, floating, range, &[]);
+    }
+
+    /// The same for somebody with these addresses: a meeting that was declined takes no time, and one that was not
+    /// answered yet perhaps.
+    pub fn add_of(&mut self, calendar: &Calendar, floating: &Zone, range: (i64, i64), own: &[String]) {
         for component in calendar.objects().filter(|component| component.name == "VFREEBUSY") {
             self.add_stated(component, range);
         }
         let complete = Series::of(calendar, floating).visit(range, &mut |instance| {
-            if let Some(busy) = busy(instance.component) {
+            if let Some(busy) = busy(instance.component).and_then(|busy| answered(instance.component, own, busy)) {
                 self.push(instance.start_s, instance.end_s, busy, range);
             }
             if self.is_cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -74,6 +81,16 @@ impl FreeBusy {
         }
     }
 
+    /// Adds a time that is taken for a reason of its own.
+    pub fn add_period(&mut self, (start, end, busy): (i64, i64, Busy), range: (i64, i64)) {
+        self.push(start, end, busy, range);
+    }
+
+    /// The times that are taken: from, before, how; in no order, and they may overlap.
+    pub fn periods(&self) -> &[(i64, i64, Busy)] {
+        &self.periods
+    }
+
     fn push(&mut self, start: i64, end: i64, busy: Busy, (from, before): (i64, i64)) {
         let (start, end) = (start.max(from), end.min(before));
         if start >= end {
@@ -87,7 +104,24 @@ impl FreeBusy {
     }
 
     /// As a VCALENDAR with one VFREEBUSY; periods of a kind that touch are one.
-    pub fn write(mut self, range: (i64, i64), now: i64, product: &str) -> String {
+    pub fn write(self, range: (i64, i64), now: i64, product: &str) -> String {
+        let busy = self.component(range, now);
+        calendar(vec![Property::new("VERSION", "2.0"), Property::new("PRODID", product)], busy)
+    }
+
+    /// As the answer to a request of RFC 5546 section 3.3.2: whose times, who asked, and about which UID.
+    pub fn reply(self, range: (i64, i64), now: i64, attendee: &Property, asked: &Component) -> String {
+        let mut busy = self.component(range, now);
+        busy.properties.extend(["UID", "ORGANIZER"].into_iter().filter_map(|name| asked.property(name).cloned()));
+        busy.properties.push(attendee.clone());
+        let head = ["VERSION:2.0", "PRODID", "METHOD:REPLY"].map(|line| match line.split_once(':') {
+            Some((name, value)) => Property::new(name, value),
+            None => Property::new(line, PRODUCT),
+        });
+        calendar(head.to_vec(), busy)
+    }
+
+    fn component(mut self, range: (i64, i64), now: i64) -> Component {
         self.periods.sort_unstable_by_key(|(start, end, busy)| (*busy, *start, *end));
         let mut merged: Vec<(i64, i64, Busy)> = Vec::new();
         for (start, end, busy) in self.periods {
@@ -97,25 +131,37 @@ impl FreeBusy {
             }
         }
         merged.sort_unstable_by_key(|(start, ..)| *start);
-        let line = |name: &str, value: String| Property { name: name.to_owned(), value, ..Property::default() };
         let mut busy = Component { name: "VFREEBUSY".to_owned(), ..Component::default() };
-        busy.properties.push(line("DTSTAMP", utc_text(now)));
-        busy.properties.push(line("DTSTART", utc_text(range.0)));
-        busy.properties.push(line("DTEND", utc_text(range.1)));
+        busy.properties.push(Property::new("DTSTAMP", utc_text(now)));
+        busy.properties.push(Property::new("DTSTART", utc_text(range.0)));
+        busy.properties.push(Property::new("DTEND", utc_text(range.1)));
         for (start, end, kind) in merged {
-            let mut property = line("FREEBUSY", format!("{}/{}", utc_text(start), utc_text(end)));
-            let (name, values) = ("FBTYPE".to_owned(), vec![kind.name().to_owned()]);
-            property.parameters.push(crate::content_line::Parameter { name, values });
+            let mut property = Property::new("FREEBUSY", format!("{}/{}", utc_text(start), utc_text(end)));
+            property.set_parameter("FBTYPE", kind.name());
             busy.properties.push(property);
         }
-        let root = Component {
-            name: "VCALENDAR".to_owned(),
-            properties: vec![line("VERSION", "2.0".to_owned()), line("PRODID", product.to_owned())],
-            components: vec![busy],
-        };
-        let mut text = String::new();
-        write(&root, &mut text);
-        text
+        busy
+    }
+}
+
+fn calendar(properties: Vec<Property>, component: Component) -> String {
+    let root = Component { name: "VCALENDAR".to_owned(), properties, components: vec![component] };
+    let mut text = String::new();
+    write(&root, &mut text);
+    text
+}
+
+/// What a meeting is to whom it was answered by: nothing when it was declined.
+fn answered(event: &Component, own: &[String], busy: Busy) -> Option<Busy> {
+    let is_own = |address: &String| own.iter().any(|own| own.eq_ignore_ascii_case(address));
+    if own.is_empty() || event.value("ORGANIZER").is_some_and(|organizer| is_own(&address_of(organizer))) {
+        return Some(busy);
+    }
+    let Some(line) = event.all("ATTENDEE").find(|line| is_own(&address_of(&line.value))) else { return Some(busy) };
+    match line.parameter_value("PARTSTAT").unwrap_or("NEEDS-ACTION").to_ascii_uppercase().as_str() {
+        "DECLINED" | "DELEGATED" => None,
+        "ACCEPTED" => Some(busy),
+        _ => Some(Busy::Tentative),
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`occurrences`] when it happens; [`filter`] whether a query means it; [`partial`] gives some of it back. [`itip`] is what organizers and
 //! attendees tell each other.
 
+pub mod availability;
 pub mod facts;
 pub mod filter;
 pub mod freebusy;

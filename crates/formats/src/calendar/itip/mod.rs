@@ -148,6 +148,33 @@ pub fn is_scheduled(kind: Kind) -> bool {
     matches!(kind, Kind::Event | Kind::Task)
 }
 
+/// Digits of a schedule tag.
+const TAG_DIGITS: usize = 24;
+
+/// What attendees' answers change in an object.
+const ANSWERED: [&str; 4] = ["PARTSTAT", "RSVP", "SCHEDULE-STATUS", "X-STERNA-REPLIED"];
+
+/// See [`Facts::schedule_tag`]; `None` when nobody is invited.
+pub fn schedule_tag(calendar: &Calendar) -> Option<String> {
+    let has = |name: &str| calendar.objects().any(|object| object.property(name).is_some());
+    if !has("ORGANIZER") || !has("ATTENDEE") {
+        return None;
+    }
+    let mut root = calendar.root.clone();
+    for component in &mut root.components {
+        component.remove("DTSTAMP");
+        component.remove("LAST-MODIFIED");
+        let parties = component.properties.iter_mut();
+        for property in parties.filter(|property| matches!(property.name.as_str(), "ATTENDEE" | "ORGANIZER")) {
+            property.parameters.retain(|parameter| !ANSWERED.contains(&parameter.name.as_str()));
+        }
+    }
+    let mut text = String::new();
+    crate::content_line::write(&root, &mut text);
+    let hash = sterna_base::BlobHash::of(text.as_bytes()).to_string();
+    Some(hash.get(..TAG_DIGITS).unwrap_or(&hash).to_owned())
+}
+
 /// A VCALENDAR around components, with the zones of where they come from.
 fn wrap(method: Option<Method>, zones: &Component, components: Vec<Component>) -> Component {
     let mut root = Component { name: "VCALENDAR".to_owned(), ..Component::default() };

@@ -340,6 +340,18 @@ fn what_became_of_it_is_noted_in_the_object() {
 }
 
 #[test]
+fn tags_stay_while_others_answer() {
+    let tag = |calendar: &Calendar| super::schedule_tag(calendar);
+    let one = meeting(&[&format!("DTSTART:20250303T100000Z\n{BOTH}")]);
+    let answered = meeting(&[&format!("DTSTART:20250303T100000Z\n{}", BOTH.replace("RSVP=TRUE", "PARTSTAT=ACCEPTED"))]);
+    let moved = meeting(&[&format!("DTSTART:20250303T110000Z\n{BOTH}")]);
+    assert!(tag(&one).is_some());
+    assert_eq!(tag(&one), tag(&answered));
+    assert_ne!(tag(&one), tag(&moved));
+    assert_eq!(tag(&parse(&one.text().replace("ORGANIZER", "X-ORGANIZER"))), None);
+}
+
+#[test]
 fn answers_since_then_stay_when_the_organizer_has_not_seen_them() {
     let stored = meeting(&[&format!("DTSTART:20250303T100000Z\nSUMMARY:a\n{}", BOTH.replace("RSVP=TRUE", "PARTSTAT=ACCEPTED"))]);
     let new = meeting(&[&format!("DTSTART:20250303T100000Z\nSUMMARY:b\n{BOTH}")]);

@@ -1,0 +1,96 @@
+//! When the owner of an account is busy (RFC 6638 section 5, RFC 7953 section 4).
+
+use sterna_base::Uid;
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_formats::calendar::availability::unavailable;
+use sterna_formats::calendar::freebusy::FreeBusy;
+use sterna_formats::calendar::{Calendar, Facts, Kind, Zone};
+
+use super::{CALDAV, INBOX, body, note, zone};
+use crate::{Account, AccountError, Container, ContainerKind, Item, ItemParts, UidSet};
+
+/// Objects that are read at once.
+const BODIES_AT_ONCE: usize = 100;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// From, and before: seconds since 1970.
+    pub range: (i64, i64),
+    /// The addresses of the owner: meetings that they declined take no time.
+    pub own: &'a [String],
+    /// The meeting that is not to be counted, because it is about that (CALENDAR-MASK-UID).
+    pub without: &'a [String],
+}
+
+/// When the owner is busy: what is in calendars that count (`schedule-calendar-transp`), and when the owner can't be
+/// had at all.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn busy(account: &dyn Account, question: Question<'_>) -> Result<FreeBusy, AccountError> {
+    let (mut busy, mut first_zone) = (FreeBusy::default(), None);
+    let mut calendars = account.containers().await?;
+    let inbox = calendars.iter().find(|found| found.kind == ContainerKind::ScheduleInbox && found.name == INBOX).cloned();
+    calendars.retain(|container| container.kind == ContainerKind::Calendar);
+    calendars.sort_by_key(|container| container.id);
+    for calendar in &calendars {
+        let transparency = note(account, calendar.id, (CALDAV, "schedule-calendar-transp")).await?;
+        let floating = zone(account, calendar.id).await?;
+        first_zone.get_or_insert_with(|| floating.clone());
+        if transparency.is_some_and(|said| said.elements().any(|below| below.name.is(CALDAV, "transparent"))) {
+            continue;
+        }
+        of_calendar(account, calendar, &floating, question, &mut busy).await?;
+    }
+    let availability = match &inbox {
+        Some(inbox) => note(account, inbox.id, (CALDAV, "calendar-availability")).await?,
+        None => None,
+    };
+    if let Some(said) = availability.and_then(|said| Calendar::parse(said.text().trim().as_bytes()).ok()) {
+        let floating = first_zone.unwrap_or(Zone::Utc);
+        for period in unavailable(&said, &floating, question.range) {
+            busy.add_period(period, question.range);
+        }
+    }
+    Ok(busy)
+}
+
+async fn of_calendar(
+    account: &dyn Account,
+    calendar: &Container,
+    floating: &Zone,
+    question: Question<'_>,
+    busy: &mut FreeBusy,
+) -> Result<(), AccountError> {
+    let parts = ItemParts { summary: true, ..ItemParts::default() };
+    let mut after = Uid(0);
+    while after < Uid::MAX {
+        let uids = UidSet::range(after.next(), Uid::MAX);
+        let page = account.items(calendar.id, &uids, parts, PAGE_ITEMS_MAX).await?;
+        let Some(last) = page.last().map(|item| item.uid) else { break };
+        let counts = |item: &Item| {
+            let is_masked = item.object_uid.as_ref().is_some_and(|uid| question.without.contains(uid));
+            let facts = item.summary.as_deref().and_then(Facts::decode);
+            let may = |facts: Facts| {
+                matches!(facts.kind, Kind::Event | Kind::FreeBusy | Kind::Availability) && facts.may_be_in(question.range)
+            };
+            !is_masked && facts.is_none_or(may)
+        };
+        let possible: Vec<Uid> = page.iter().filter(|item| counts(item)).map(|item| item.uid).collect();
+        for some in possible.chunks(BODIES_AT_ONCE) {
+            let uids = UidSet::from_ranges(some.iter().map(|uid| (*uid, *uid)).collect());
+            let parts = ItemParts { body: true, ..ItemParts::default() };
+            for item in account.items(calendar.id, &uids, parts, some.len()).await? {
+                if let Ok(object) = Calendar::parse(&body(account, &item).await?) {
+                    busy.add_of(&object, floating, question.range, question.own);
+                    for period in unavailable(&object, floating, question.range) {
+                        busy.add_period(period, question.range);
+                    }
+                }
+            }
+        }
+        after = last;
+    }
+    Ok(())
+}

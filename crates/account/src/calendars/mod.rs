@@ -1,0 +1,185 @@
+//! Calendars of an account as scheduling needs them, whoever does it: sessions of DAV for their users, the mail flow for
+//! what came by mail.
+//!
+//! [`receive`] takes a message of iTIP into an account, [`busy`] says when its owner is, [`pending`] keeps what the owner
+//! has to tell others until somebody has it.
+
+pub mod busy;
+pub mod pending;
+pub mod receive;
+
+use bytes::Bytes;
+use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
+use sterna_base::{BlobHash, ContainerId, OperationId};
+use sterna_formats::calendar::zone::zone_of;
+use sterna_formats::calendar::{Calendar, Kind, Zone};
+use sterna_formats::dav::Element;
+
+use crate::{
+    Account, AccountError, CommitError, Container, ContainerKind, Content, Item, ItemParts, Mutation, StoreError,
+};
+
+/// The name of the scheduling inbox.
+pub const INBOX: &str = "inbox";
+
+/// The name of the scheduling outbox.
+pub const OUTBOX: &str = "outbox";
+
+/// The kinds of collections whose objects are scheduled.
+const SCHEDULED: [ContainerKind; 2] = [ContainerKind::Calendar, ContainerKind::Tasks];
+
+/// The namespace of CalDAV in names of notes.
+const CALDAV: &str = "urn:ietf:params:xml:ns:caldav";
+
+/// The property of a scheduling inbox by which its owner says what invitations by mail do
+/// ([`crate::scheduling::MailPolicy`]).
+pub const MAIL_POLICY: (&str, &str) = ("urn:sterna:dav", "mail-invitations");
+
+/// The scheduling inbox or outbox, made when there is none.
+///
+/// # Errors
+/// When the account can't be read or written.
+pub async fn scheduling_collection(account: &dyn Account, kind: ContainerKind) -> Result<Container, AccountError> {
+    let name = if kind == ContainerKind::ScheduleInbox { INBOX } else { OUTBOX };
+    let path = [name.to_owned()];
+    if let Some(found) = account.containers_on_path(kind, &path).await?.pop() {
+        return Ok(found);
+    }
+    let step = Mutation::CreateContainer { parent: None, kind, name: name.to_owned(), special_use: None };
+    match account.commit(OperationId::random(), vec![step]).await {
+        // Another request was faster.
+        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
+        Err(error) => return Err(error),
+    }
+    let found = account.containers_on_path(kind, &path).await?.pop();
+    found.ok_or(AccountError::Refused(CommitError::Unexpected))
+}
+
+/// What was noted about a collection under a property's name: its XML.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn note(
+    account: &dyn Account,
+    about: ContainerId,
+    (namespace, local): (&str, &str),
+) -> Result<Option<Element>, AccountError> {
+    let path = [ContainerKind::about(Some(about))];
+    let Some(notes) = account.containers_on_path(ContainerKind::Metadata, &path).await?.pop() else { return Ok(None) };
+    let parts = ItemParts { body: true, ..ItemParts::default() };
+    let found = account.item_named(notes.id, &format!("dav:{{{namespace}}}{local}"), parts).await?;
+    Ok(found.and_then(|item| item.body).and_then(|body| Element::parse(&body).ok()))
+}
+
+/// The zone of floating times of a calendar, as its owner's programs have noted it (RFC 4791 section 5.2.2).
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn zone(account: &dyn Account, calendar: ContainerId) -> Result<Zone, AccountError> {
+    if let Some(given) = note(account, calendar, (CALDAV, "calendar-timezone")).await?
+        && let Ok(parsed) = Calendar::parse(given.text().trim().as_bytes())
+        && let Some(definition) = parsed.root.components.iter().find(|component| component.name == "VTIMEZONE")
+        && let Some((_, zone)) = zone_of(definition)
+    {
+        return Ok(zone);
+    }
+    let named = note(account, calendar, (CALDAV, "calendar-timezone-id")).await?;
+    Ok(named.and_then(|named| Zone::named(named.text().trim())).unwrap_or(Zone::Utc))
+}
+
+/// The object with this UID, and the collection that it is in.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn find(account: &dyn Account, uid: &str) -> Result<Option<(Container, Item)>, AccountError> {
+    let parts = ItemParts { body: true, ..ItemParts::default() };
+    let mut containers = account.containers().await?;
+    containers.retain(|container| SCHEDULED.contains(&container.kind));
+    for container in containers {
+        if let Some(item) = account.object(container.id, uid, parts).await? {
+            return Ok(Some((container, item)));
+        }
+    }
+    Ok(None)
+}
+
+/// Where an object of this kind goes that its owner has not put anywhere: the calendar that the owner chose
+/// (`schedule-default-calendar-URL`, RFC 6638 section 9.2), else the first one.
+///
+/// # Errors
+/// When the account can't be read or written.
+pub async fn default_calendar(account: &dyn Account, kind: Kind) -> Result<Container, AccountError> {
+    let wanted = if kind == Kind::Task { ContainerKind::Tasks } else { ContainerKind::Calendar };
+    let find = || async {
+        let mut found = account.containers().await?;
+        found.retain(|container| container.kind == wanted && container.parent.is_none());
+        found.sort_by_key(|container| container.id);
+        Ok::<_, AccountError>(found)
+    };
+    let mut found = find().await?;
+    if found.is_empty() {
+        let is_it = |step: &Mutation| matches!(step, Mutation::CreateContainer { kind, .. } if *kind == wanted);
+        let steps = crate::first_containers::groupware().into_iter().filter(is_it).collect();
+        match account.commit(OperationId::random(), steps).await {
+            Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
+            Err(error) => return Err(error),
+        }
+        found = find().await?;
+    }
+    let chosen = match wanted {
+        ContainerKind::Calendar => chosen(account).await?,
+        _ => None,
+    };
+    let place = chosen.and_then(|name| found.iter().position(|container| container.name == name));
+    let missing = AccountError::Refused(CommitError::Unexpected);
+    if found.is_empty() { Err(missing) } else { Ok(found.swap_remove(place.unwrap_or(0))) }
+}
+
+/// The name of the calendar that the owner chose.
+async fn chosen(account: &dyn Account) -> Result<Option<String>, AccountError> {
+    let path = [INBOX.to_owned()];
+    let Some(inbox) = account.containers_on_path(ContainerKind::ScheduleInbox, &path).await?.pop() else {
+        return Ok(None);
+    };
+    let url = note(account, inbox.id, (CALDAV, "schedule-default-calendar-URL")).await?;
+    let href = url.as_ref().and_then(|url| url.dav("href")).map(Element::text);
+    let path = href.as_deref().and_then(|href| sterna_formats::dav::href::path_of(href.trim()).map(str::to_owned));
+    let parts = path.and_then(|path| sterna_formats::dav::href::parts(&path).ok());
+    Ok(parts.and_then(|(mut parts, _)| parts.pop()))
+}
+
+/// All bytes of an item.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn body(account: &dyn Account, item: &Item) -> Result<Bytes, AccountError> {
+    if let Some(body) = &item.body {
+        return Ok(body.clone());
+    }
+    let mut bytes = bytes::BytesMut::new();
+    while (bytes.len() as u64) < item.size {
+        let start = bytes.len() as u64;
+        let end = item.size.min(start.saturating_add(BLOB_CHUNK_BYTES as u64));
+        let piece = account.blob(item.blob, start..end).await?;
+        if piece.is_empty() {
+            return Err(StoreError::Corrupt(format!("blob {} is shorter than its item", item.blob)).into());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Bytes as the content of an item: long ones are staged.
+///
+/// # Errors
+/// When they can't be staged.
+pub async fn content(account: &dyn Account, bytes: Bytes) -> Result<(Content, BlobHash), AccountError> {
+    if bytes.len() <= INLINE_BLOB_BYTES_MAX {
+        let hash = BlobHash::of(&bytes);
+        return Ok((Content::Inline(bytes), hash));
+    }
+    let mut upload = account.stage_blob().await?;
+    upload.write(bytes).await?;
+    let (hash, _) = upload.finish().await?;
+    Ok((Content::Stored(hash), hash))
+}

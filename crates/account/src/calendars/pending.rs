@@ -1,0 +1,75 @@
+//! What the owner of an account has to tell others, while nobody else has it: written in the commit that makes it
+//! necessary, so that no crash comes between.
+
+use bytes::Bytes;
+use sterna_base::{ContainerId, OperationId, Uid};
+use sterna_formats::calendar::itip::Message;
+
+use super::body;
+use crate::scheduling::Outgoing;
+use crate::{Account, AccountError, Content, FlagSet, ItemParts, Mutation, NewItem, UidSet};
+
+/// Most messages that are looked at in one go.
+pub const PENDING_MAX: usize = 1000;
+
+/// A message ready to be sent.
+pub fn outgoing(message: &Message) -> Outgoing {
+    let (sender, recipient) = (message.sender.clone(), message.recipient.clone());
+    Outgoing { id: OperationId::random(), sender, recipient, text: Bytes::from(message.text()) }
+}
+
+/// The step that keeps a message; its outcome names it.
+pub fn keep(outbox: ContainerId, message: &Outgoing) -> Mutation {
+    let head = format!("{}\n{}\n{}\n", message.id, message.sender, message.recipient);
+    let content = Content::Inline([head.as_bytes(), &message.text[..]].concat().into());
+    let item =
+        NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
+    Mutation::Append { container: outbox, item }
+}
+
+/// The step that forgets messages.
+pub fn forget(outbox: ContainerId, uids: &[Uid]) -> Mutation {
+    let uids = UidSet::from_ranges(uids.iter().map(|uid| (*uid, *uid)).collect());
+    Mutation::Expunge { container: outbox, uids, deleted_only: false }
+}
+
+/// Those that are kept, oldest first.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn kept(account: &dyn Account, outbox: ContainerId) -> Result<Vec<(Uid, Outgoing)>, AccountError> {
+    let parts = ItemParts { body: true, ..ItemParts::default() };
+    let mut found = Vec::new();
+    for item in account.items(outbox, &UidSet::all(), parts, PENDING_MAX).await? {
+        let bytes = body(account, &item).await?;
+        // What nobody can read stays, and is in nobody's way.
+        found.extend(parse(&bytes).map(|message| (item.uid, message)));
+    }
+    Ok(found)
+}
+
+fn parse(bytes: &Bytes) -> Option<Outgoing> {
+    let mut lines = bytes.splitn(4, |byte| *byte == b'\n');
+    let mut text = || std::str::from_utf8(lines.next()?).ok().map(str::to_owned);
+    let (id, sender, recipient) = (text()?.parse().ok()?, text()?, text()?);
+    let rest = lines.next()?;
+    Some(Outgoing { id, sender, recipient, text: bytes.slice_ref(rest) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_again() {
+        let text = Bytes::from_static(b"BEGIN:VCALENDAR\nEND:VCALENDAR\n");
+        let message = Outgoing { id: OperationId([7; 16]), sender: "a@x".into(), recipient: "b@y".into(), text };
+        let Mutation::Append { item: NewItem { content: Content::Inline(bytes), .. }, .. } =
+            keep(ContainerId(1), &message)
+        else {
+            panic!("no content")
+        };
+        assert_eq!(parse(&bytes), Some(message));
+        assert_eq!(parse(&Bytes::from_static(b"a\nb")), None);
+    }
+}
