@@ -235,6 +235,8 @@ pub struct Owner {
     pub script_before: Option<String>,
     /// The script of the domain that runs after it, for what was kept.
     pub script_after: Option<String>,
+    /// What invitations by mail do, unless the owner has said something else.
+    pub mail_policy: crate::scheduling::MailPolicy,
 }
 
 /// Says what Sieve scripts may do, and whether one is a script at all. ManageSieve (RFC 5804) and the administration

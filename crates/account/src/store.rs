@@ -149,12 +149,7 @@ pub trait Read: Send {
     fn item_named(&self, container: ContainerId, name: &str, parts: ItemParts) -> Result<Option<Item>, StoreError>;
 
     /// The live item that calls itself so ([`Item::object_uid`]). An engine without an index for it reads all items.
-    fn object(
-        &self,
-        container: ContainerId,
-        object_uid: &str,
-        parts: ItemParts,
-    ) -> Result<Option<Item>, StoreError> {
+    fn object(&self, container: ContainerId, object_uid: &str, parts: ItemParts) -> Result<Option<Item>, StoreError> {
         let mut after = Uid(0);
         while after < Uid::MAX {
             let uids = UidSet::range(after.next(), Uid::MAX);

@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use async_trait::async_trait;
+use sterna_account::scheduling::MailPolicy;
 use sterna_account::service::{Login, Owner, Recipients, Route, RouteError, Target};
 use sterna_base::AccountId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
@@ -307,6 +308,8 @@ fn owner_of(reader: &Reader<'_>, account: AccountId) -> Result<Option<Owner>, St
     }
     owner.script_before = reader.setting_for(main.as_ref(), settings::SIEVE_BEFORE)?;
     owner.script_after = reader.setting_for(main.as_ref(), settings::SIEVE_AFTER)?;
+    let policy = reader.setting_for(main.as_ref(), settings::CALENDAR_MAIL)?;
+    owner.mail_policy = policy.as_deref().and_then(MailPolicy::named).unwrap_or_default();
     Ok(Some(owner))
 }
 

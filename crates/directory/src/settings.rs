@@ -58,6 +58,9 @@ pub const FAILOVER_AFTER_SECONDS: &str = "failover.after-seconds";
 /// for.
 pub const FAILOVER_LAG_SECONDS: &str = "failover.lag-seconds";
 
+/// What invitations by mail (RFC 6047) do to calendars: "add" (new ones come in, not answered yet), "update" (only what
+/// is known changes), "off"; "add" when not set. Users can say otherwise for themselves.
+pub const CALENDAR_MAIL: &str = "calendar.mail";
 /// The language (RFC 5646) of notifications and other messages of ours; English when not set.
 pub const LANGUAGE: &str = "language";
 /// Where users reach the web pages of the installation (`https://mail.example.org`).
@@ -215,6 +218,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (GREYLIST_WINDOW_HOURS, Some("48")),
     (USER_MESSAGES, Some("1000")),
     (USER_RECIPIENTS, Some("5000")),
+    (CALENDAR_MAIL, Some("add")),
     (CATCH_ALL, None),
     (DEFAULT_DOMAIN, None),
     (DMARC, Some("enforce")),
@@ -286,6 +290,7 @@ pub fn shown(name: &str, value: String) -> String {
 
 /// Settings that a domain can have of its own; the others are the installation's.
 pub const OF_DOMAINS: &[&str] = &[
+    CALENDAR_MAIL,
     CATCH_ALL,
     DISCOVERY_EXCHANGERS,
     DISCOVERY_HOST,
@@ -358,6 +363,10 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
         FULL_MAILBOX => {
             let good = matches!(value, "defer" | "refuse");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be defer or refuse"))
+        }
+        CALENDAR_MAIL => {
+            let good = matches!(value, "add" | "update" | "off");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be add, update or off"))
         }
         OAUTH_URL | EXTERNAL_URL => {
             let is_url = value.starts_with("https://") || value.starts_with("http://");

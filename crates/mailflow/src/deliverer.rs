@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sterna_account::AccountError;
 use sterna_account::service::{Accounts, Message, MessageBody, Recipients, SpoolFile};
 use sterna_base::{AccountId, OperationId};
 use sterna_formats::mail::Scanner;
 use tokio::sync::Semaphore;
 
-use crate::delivery::{self, DeliveryError, Inboxes, Task};
+use crate::delivery::{self, DeliveryError, Inboxes, Keep, Task};
 use crate::limits::{DELIVERIES_AT_ONCE_MAX, DELIVERY_TIMEOUT, SPOOL_CHUNK_BYTES};
 use crate::queue::{self, Carried, Carrier, Content, Delivery, Destination, Said};
 use crate::refusals;
+use crate::scheduling::Scheduler;
 use crate::sieve::{Sieve, Wanted};
 use crate::targets::Delivered;
 
@@ -22,6 +24,7 @@ pub struct Deliverer {
     accounts: Arc<dyn Accounts>,
     inboxes: Inboxes,
     sieve: Arc<Sieve>,
+    scheduler: Option<Arc<Scheduler>>,
     at_once: Semaphore,
 }
 
@@ -29,7 +32,32 @@ impl Deliverer {
     /// With the accounts wherever they live, and what their scripts need.
     pub fn new(recipients: Arc<dyn Recipients>, accounts: Arc<dyn Accounts>, sieve: Arc<Sieve>) -> Self {
         let at_once = Semaphore::new(DELIVERIES_AT_ONCE_MAX);
-        Deliverer { recipients, accounts, inboxes: Inboxes::default(), sieve, at_once }
+        Deliverer { recipients, accounts, inboxes: Inboxes::default(), sieve, scheduler: None, at_once }
+    }
+
+    /// With calendars that take in invitations by mail.
+    pub fn with_scheduler(self, scheduler: Arc<Scheduler>) -> Self {
+        Deliverer { scheduler: Some(scheduler), ..self }
+    }
+
+    async fn deliver_now(
+        &self,
+        account: AccountId,
+        transaction: OperationId,
+        message: &Message,
+        wanted: &Wanted,
+    ) -> Result<(), DeliveryError> {
+        if wanted.keep == Keep::Calendar {
+            let none = || AccountError::Unavailable("this node carries no invitations".to_owned());
+            let scheduler = self.scheduler.as_ref().ok_or_else(none)?;
+            return Ok(scheduler.from_queue(account, transaction, message, wanted).await?);
+        }
+        let (accounts, inboxes, sieve) = (&*self.accounts, &self.inboxes, &*self.sieve);
+        delivery::deliver(Task { accounts, inboxes, sieve, account, transaction, message, wanted }).await?;
+        if let Some(scheduler) = &self.scheduler {
+            scheduler.mail_arrived(account, transaction, message, wanted).await;
+        }
+        Ok(())
     }
 
     /// Delivers the message as the account's scripts want it.
@@ -43,8 +71,7 @@ impl Deliverer {
         let work = async {
             // Closed never: the semaphore lives as long as this.
             let _permit = self.at_once.acquire().await.ok();
-            let (accounts, inboxes, sieve) = (&*self.accounts, &self.inboxes, &*self.sieve);
-            delivery::deliver(Task { accounts, inboxes, sieve, account, transaction, message, wanted }).await
+            self.deliver_now(account, transaction, message, wanted).await
         };
         let error = match tokio::time::timeout(DELIVERY_TIMEOUT, work).await {
             Ok(Ok(())) => return Delivered::Done,

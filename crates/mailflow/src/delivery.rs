@@ -27,6 +27,8 @@ pub enum Keep {
     Inbox,
     /// The mailbox with the special use `\Junk` (RFC 6154); the INBOX in an account that has none.
     Junk,
+    /// No mailbox: it is an invitation, or an answer to one, that a calendar takes in.
+    Calendar,
 }
 
 /// What a delivery must know of an account. Where the INBOX is never changes in an account's life; that its scripts are
@@ -167,7 +169,7 @@ async fn once(task: &Task<'_>, contents: &mut Contents<'_>, plain: bool) -> Resu
     // Its owner can make, delete and change the mailbox for junk at any time, and junk is rare: it is looked for each
     // time.
     let usual = match task.wanted.keep {
-        Keep::Inbox => known.inbox,
+        Keep::Inbox | Keep::Calendar => known.inbox,
         Keep::Junk => with_use(&account.containers().await?, SpecialUse::Junk).unwrap_or(known.inbox),
     };
     let mut mutations = vec![known.scripts.expectation()];

@@ -11,7 +11,8 @@
 //!
 //! Other programs that look at mail before it is acknowledged are asked by [`filter`].
 //!
-//! What owners of accounts want done with their mail is in [`sieve`].
+//! What owners of accounts want done with their mail is in [`sieve`]. Invitations, from calendars here and by mail from
+//! elsewhere, are carried by [`scheduling`].
 //!
 //! It never acknowledges what is not durable, and never lets one account's failure touch another's. It knows no
 //! engine, no directory and no wire.
@@ -32,6 +33,7 @@ pub mod remote;
 mod repeats;
 pub mod reports;
 mod returned;
+pub mod scheduling;
 mod sent_on;
 pub mod sieve;
 pub mod srs;

@@ -31,7 +31,8 @@ pub struct Question<'a> {
 pub async fn busy(account: &dyn Account, question: Question<'_>) -> Result<FreeBusy, AccountError> {
     let (mut busy, mut first_zone) = (FreeBusy::default(), None);
     let mut calendars = account.containers().await?;
-    let inbox = calendars.iter().find(|found| found.kind == ContainerKind::ScheduleInbox && found.name == INBOX).cloned();
+    let inbox =
+        calendars.iter().find(|found| found.kind == ContainerKind::ScheduleInbox && found.name == INBOX).cloned();
     calendars.retain(|container| container.kind == ContainerKind::Calendar);
     calendars.sort_by_key(|container| container.id);
     for calendar in &calendars {
@@ -73,7 +74,8 @@ async fn of_calendar(
             let is_masked = item.object_uid.as_ref().is_some_and(|uid| question.without.contains(uid));
             let facts = item.summary.as_deref().and_then(Facts::decode);
             let may = |facts: Facts| {
-                matches!(facts.kind, Kind::Event | Kind::FreeBusy | Kind::Availability) && facts.may_be_in(question.range)
+                matches!(facts.kind, Kind::Event | Kind::FreeBusy | Kind::Availability)
+                    && facts.may_be_in(question.range)
             };
             !is_masked && facts.is_none_or(may)
         };

@@ -22,8 +22,14 @@ pub fn outgoing(message: &Message) -> Outgoing {
 pub fn keep(outbox: ContainerId, message: &Outgoing) -> Mutation {
     let head = format!("{}\n{}\n{}\n", message.id, message.sender, message.recipient);
     let content = Content::Inline([head.as_bytes(), &message.text[..]].concat().into());
-    let item =
-        NewItem { content, summary: None, internal_date: None, flags: FlagSet::default(), name: None, object_uid: None };
+    let item = NewItem {
+        content,
+        summary: None,
+        internal_date: None,
+        flags: FlagSet::default(),
+        name: None,
+        object_uid: None,
+    };
     Mutation::Append { container: outbox, item }
 }
 

@@ -9,9 +9,7 @@ use sterna_formats::calendar::{Calendar, Facts};
 
 use super::{body, content, default_calendar, find, scheduling_collection};
 use crate::commit::Expect;
-use crate::{
-    Account, AccountError, CommitError, ContainerKind, FlagSet, Item, ItemParts, Mutation, NewItem, UidSet,
-};
+use crate::{Account, AccountError, CommitError, ContainerKind, FlagSet, Item, ItemParts, Mutation, NewItem, UidSet};
 
 /// How often it is tried again because something changed meanwhile.
 const TRIES: usize = 8;
@@ -162,6 +160,34 @@ async fn into_inbox(
         steps.extend(names.map(|name| Mutation::Remove { container: inbox.id, name }));
     }
     Ok(steps)
+}
+
+/// Notes in the sender's own object that a message which had to wait has arrived now (SCHEDULE-STATUS 1.2). When the
+/// object says something else by now, that stays.
+///
+/// # Errors
+/// When the account can't be read or written.
+pub async fn note_delivery(account: &dyn Account, message: &Bytes, recipient: &str) -> Result<(), AccountError> {
+    let Some(facts) = Calendar::parse(message).ok().and_then(|message| itip::facts(&message).ok()) else {
+        return Ok(());
+    };
+    for _ in 0..TRIES {
+        let Some((container, item)) = find(account, &facts.uid).await? else { return Ok(()) };
+        let Ok(mut object) = Calendar::parse(&body(account, &item).await?) else { return Ok(()) };
+        if itip::status_of(&object, recipient).as_deref() != Some("1.0") {
+            return Ok(());
+        }
+        itip::set_status(&mut object.root, recipient, "1.2");
+        let Ok(facts) = Facts::of(&object) else { return Ok(()) };
+        let place = (container.id, name_of(&item));
+        let step = put(account, place, &object.text(), &facts, Expect::Content(item.blob)).await?;
+        match account.commit(OperationId::random(), vec![step]).await {
+            Ok(_) => return Ok(()),
+            Err(AccountError::Refused(CommitError::Unexpected)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Names the commit of a message to an account: the same for every try, different for every account.

@@ -318,12 +318,7 @@ impl Read for Reader {
         })
     }
 
-    fn object(
-        &self,
-        container: ContainerId,
-        object_uid: &str,
-        parts: ItemParts,
-    ) -> Result<Option<Item>, StoreError> {
+    fn object(&self, container: ContainerId, object_uid: &str, parts: ItemParts) -> Result<Option<Item>, StoreError> {
         let condition = "i.account = ?1 AND i.container = ?2 AND i.object_uid = ?3";
         self.snapshot(|| {
             self.must_live(container)?;

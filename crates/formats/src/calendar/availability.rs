@@ -112,7 +112,10 @@ mod tests {
         let berlin = Zone::named("Europe/Berlin").unwrap();
         let range = (parse_utc(from).unwrap(), parse_utc(before).unwrap());
         let found = unavailable(&calendar, &berlin, range);
-        found.iter().map(|(start, end, busy)| format!("{}-{} {busy:?}", &utc_text(*start)[6..13], &utc_text(*end)[6..13])).collect()
+        found
+            .iter()
+            .map(|(start, end, busy)| format!("{}-{} {busy:?}", &utc_text(*start)[6..13], &utc_text(*end)[6..13]))
+            .collect()
     }
 
     const OFFICE: &str = "BEGIN:VAVAILABILITY\nUID:a\nBEGIN:AVAILABLE\nUID:b\nDTSTART:20250106T090000\n\

@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use super::itip::{PRODUCT, address_of};
 use super::occurrences::Series;
 use super::time::{Duration, parse_utc, utc_text};
-use super::itip::{PRODUCT, address_of};
 use super::{Calendar, Zone};
 use crate::content_line::{Component, Property, write};
 

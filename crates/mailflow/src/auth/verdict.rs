@@ -141,7 +141,7 @@ pub enum Disposition {
 impl fmt::Display for Disposition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Disposition::Deliver(Keep::Inbox) => "none",
+            Disposition::Deliver(Keep::Inbox | Keep::Calendar) => "none",
             Disposition::Deliver(Keep::Junk) => "quarantine",
             Disposition::Refuse => "reject",
         })

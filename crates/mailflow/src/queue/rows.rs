@@ -34,7 +34,7 @@ pub fn insert(
         envelope.expires.0,
         i64::try_from(message.size_bytes).unwrap_or(i64::MAX),
         message.hash.0,
-        envelope.keep == Keep::Junk,
+        number(envelope.keep),
     ])?;
     if added == 0 {
         return Ok(Vec::new());
@@ -164,11 +164,28 @@ fn envelope(row: &Row<'_>) -> rusqlite::Result<QueuedEnvelope> {
         return_headers_only: row.get(6)?,
         eight_bit: row.get(7)?,
         utf8: row.get(8)?,
-        keep: if row.get(14)? { Keep::Junk } else { Keep::Inbox },
+        keep: keep(row.get(14)?),
         origin: row.get(9)?,
         received: Timestamp(row.get(10)?),
         expires: Timestamp(row.get(11)?),
     })
+}
+
+/// As stored; older versions knew the first two.
+fn number(keep: Keep) -> i64 {
+    match keep {
+        Keep::Inbox => 0,
+        Keep::Junk => 1,
+        Keep::Calendar => 2,
+    }
+}
+
+fn keep(number: i64) -> Keep {
+    match number {
+        0 => Keep::Inbox,
+        2 => Keep::Calendar,
+        _ => Keep::Junk,
+    }
 }
 
 fn destination(name: &str) -> Result<Destination, QueueError> {

@@ -101,7 +101,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// A field's text (RFC 5322 section 2.2.1), in encoded words where it must be.
-fn unstructured(text: &str) -> String {
+pub fn unstructured(text: &str) -> String {
     let text: String = one_line(text).chars().take(SUBJECT_CHARS_MAX).collect();
     if text.is_ascii() && !text.contains("=?") {
         return text;

@@ -9,7 +9,7 @@
 
 mod action;
 mod answer;
-mod compose;
+pub(crate) mod compose;
 pub mod dry_run;
 mod interpret;
 mod limits;

@@ -141,8 +141,8 @@ impl Answer<'_> {
             let former = before.get(&id_of(component, &new.zones)).copied().or(master);
             let former = former.and_then(|former| attendee(former, self.own));
             let said = former.map_or_else(|| "NEEDS-ACTION".to_owned(), participation);
-            let is_other = participation(line) != said
-                || former.is_some_and(|former| delegated_to(former) != delegated_to(line));
+            let is_other =
+                participation(line) != said || former.is_some_and(|former| delegated_to(former) != delegated_to(line));
             if is_other || is_forced {
                 components.push(self.answered(component, None));
             }
@@ -195,7 +195,8 @@ impl Answer<'_> {
         }
         let to = delegated_to(&line);
         line.remove_parameter("RSVP");
-        let is_delegate = |property: &Property| property.name == "ATTENDEE" && to.contains(&address_of(&property.value));
+        let is_delegate =
+            |property: &Property| property.name == "ATTENDEE" && to.contains(&address_of(&property.value));
         let keep = |property: &Property| REPLIED.contains(&property.name.as_str()) || is_delegate(property);
         replied.properties.retain(keep);
         replied.properties.push(line);

@@ -56,7 +56,9 @@ fn is_ours(old: Option<&Calendar>, new: Option<&Calendar>, address: &str) -> boo
 
 fn force(calendar: &Calendar, address: &str) -> bool {
     let mut lines = calendar.objects().filter_map(|object| attendee(object, address));
-    lines.any(|line| line.parameter_value("SCHEDULE-FORCE-SEND").is_some_and(|what| what.eq_ignore_ascii_case("REQUEST")))
+    lines.any(|line| {
+        line.parameter_value("SCHEDULE-FORCE-SEND").is_some_and(|what| what.eq_ignore_ascii_case("REQUEST"))
+    })
 }
 
 /// SCHEDULE-FORCE-SEND is said to the server and not stored (RFC 6638 section 7.2).
@@ -80,13 +82,14 @@ fn follow(old: Option<&Calendar>, new: &Calendar, own: &[String], merges: bool) 
         let Some(former) = counterpart.or_else(|| before.get(&None).copied()) else { continue };
         let is_moved = match (counterpart, id) {
             (Some(former), _) => when(former, &old.zones) != when(component, &zones),
-            (None, Some(id)) => start_of(component, &zones) != Some(id) || length(former, old) != length_in(component, &zones),
+            (None, Some(id)) => {
+                start_of(component, &zones) != Some(id) || length(former, old) != length_in(component, &zones)
+            }
             (None, None) => false,
         };
         let is_other = is_moved
             || former.value("STATUS") != component.value("STATUS")
-            || (counterpart.is_some()
-                && exdates(former, &old.zones).keys().ne(exdates(component, &zones).keys()));
+            || (counterpart.is_some() && exdates(former, &old.zones).keys().ne(exdates(component, &zones).keys()));
         if is_other && sequence(component) <= sequence(former) {
             component.set("SEQUENCE", (sequence(former) + 1).to_string());
         } else if sequence(component) < sequence(former) {
@@ -226,7 +229,7 @@ impl Told<'_> {
     }
 
     fn cancel_some(&self, before: &View, after: &View, lost: Vec<Property>) -> Option<Message> {
-        let Some(pattern) = before.master.as_ref().or_else(|| before.overrides.values().next()) else { return None };
+        let pattern = before.master.as_ref().or_else(|| before.overrides.values().next())?;
         let one = |id: Property| {
             let mut component = self.cancelled(pattern, after.sequence().max(before.sequence()));
             for name in ["RRULE", "RDATE", "EXDATE", "DTSTART", "DTEND", "DUE", "DURATION", "RECURRENCE-ID"] {

@@ -134,7 +134,8 @@ pub fn set_status(object: &mut Component, address: &str, status: &str) -> bool {
 pub fn status_of(calendar: &Calendar, address: &str) -> Option<String> {
     let mut parties = calendar.objects().flat_map(|component| component.properties.iter());
     parties.find_map(|property| {
-        let is_it = matches!(property.name.as_str(), "ATTENDEE" | "ORGANIZER") && address_of(&property.value) == address;
+        let is_it =
+            matches!(property.name.as_str(), "ATTENDEE" | "ORGANIZER") && address_of(&property.value) == address;
         property.parameter_value("SCHEDULE-STATUS").filter(|_| is_it).map(str::to_owned)
     })
 }

@@ -99,10 +99,14 @@ fn only_those_concerned_are_told_and_only_of_what_concerns_them() {
     let old = meeting(&[&format!("DTSTART:20250303T100000Z\nSUMMARY:a\n{BOTH}")]);
     assert_eq!(plan(Some(&old), Some(&old)).messages, []);
     // An alarm, an answer, a mark of a program: nobody is told.
-    let own = meeting(&[&format!("DTSTART:20250303T100000Z\nSUMMARY:a\nX-MOZ:1\n{BOTH}").replace("RSVP=TRUE", "PARTSTAT=DECLINED")]);
+    let own = meeting(&[
+        &format!("DTSTART:20250303T100000Z\nSUMMARY:a\nX-MOZ:1\n{BOTH}").replace("RSVP=TRUE", "PARTSTAT=DECLINED")
+    ]);
     assert_eq!(plan(Some(&old), Some(&own)).messages, []);
     // One comes, one goes.
-    let other = meeting(&["DTSTART:20250303T100000Z\nSUMMARY:a\nATTENDEE;RSVP=TRUE:mailto:ben@x.test\nATTENDEE:mailto:dan@x.test"]);
+    let other = meeting(&[
+        "DTSTART:20250303T100000Z\nSUMMARY:a\nATTENDEE;RSVP=TRUE:mailto:ben@x.test\nATTENDEE:mailto:dan@x.test",
+    ]);
     let changed = plan(Some(&old), Some(&other));
     let methods = |address| to(&changed.messages, address).iter().map(|message| message.method).collect::<Vec<_>>();
     assert_eq!(methods(CLEO), [Method::Cancel]);
@@ -111,10 +115,8 @@ fn only_those_concerned_are_told_and_only_of_what_concerns_them() {
     // Those who are told by the organizer's own program, or by nobody.
     let by_client = meeting(&["DTSTART:20250303T100000Z\nATTENDEE;SCHEDULE-AGENT=CLIENT:mailto:ben@x.test"]);
     assert_eq!(plan(None, Some(&by_client)).messages, []);
-    let forced = meeting(&[&format!("DTSTART:20250303T100000Z\nSUMMARY:a\n{BOTH}").replace(
-        "ATTENDEE;RSVP=TRUE:mailto:ben",
-        "ATTENDEE;RSVP=TRUE;SCHEDULE-FORCE-SEND=REQUEST:mailto:ben",
-    )]);
+    let forced = meeting(&[&format!("DTSTART:20250303T100000Z\nSUMMARY:a\n{BOTH}")
+        .replace("ATTENDEE;RSVP=TRUE:mailto:ben", "ATTENDEE;RSVP=TRUE;SCHEDULE-FORCE-SEND=REQUEST:mailto:ben")]);
     let forced = plan(Some(&old), Some(&forced));
     assert_eq!(forced.messages.iter().map(|message| message.recipient.as_str()).collect::<Vec<_>>(), [BEN]);
     assert!(!Calendar::of(forced.object.unwrap()).text().contains("FORCE"));
@@ -141,7 +143,9 @@ fn another_time_is_asked_for_anew() {
 }
 
 fn meeting_with_alarm(copy: &Calendar) -> Calendar {
-    parse(&copy.text().replace("END:VEVENT", "BEGIN:VALARM\r\nTRIGGER:-PT9M\r\nACTION:AUDIO\r\nEND:VALARM\r\nEND:VEVENT"))
+    parse(
+        &copy.text().replace("END:VEVENT", "BEGIN:VALARM\r\nTRIGGER:-PT9M\r\nACTION:AUDIO\r\nEND:VALARM\r\nEND:VEVENT"),
+    )
 }
 
 #[test]
@@ -211,7 +215,8 @@ fn deletion_tells_the_other_side() {
     let off = put(received(Some(&copy), cancel));
     assert_eq!(off.objects().next().unwrap().value("STATUS"), Some("CANCELLED"));
     // What is off needs no refusal; what is not, does, unless silence is asked for.
-    let silent = |calendar: &Calendar, replies| attendee::plan(Some(calendar), None, &own(BEN), replies, now()).unwrap();
+    let silent =
+        |calendar: &Calendar, replies| attendee::plan(Some(calendar), None, &own(BEN), replies, now()).unwrap();
     assert_eq!(silent(&off, true).messages, []);
     assert_eq!(silent(&copy, false).messages, []);
     assert!(silent(&copy, true).messages[0].text().contains("PARTSTAT=DECLINED"));
@@ -252,10 +257,12 @@ fn somebody_else_comes_instead() {
     assert!(noted.contains("PARTSTAT=DELEGATED") && noted.contains("mailto:eve@x.test"), "{noted}");
     // Eve takes the invitation from Ben; her answer goes to Ana.
     let eves = put(received(None, request));
-    let next = parse(&eves.text().replace("\r\n ", "").replace(
-        "ATTENDEE;RSVP=TRUE;DELEGATED-FROM",
-        "ATTENDEE;PARTSTAT=ACCEPTED;DELEGATED-FROM",
-    ));
+    let next = parse(
+        &eves
+            .text()
+            .replace("\r\n ", "")
+            .replace("ATTENDEE;RSVP=TRUE;DELEGATED-FROM", "ATTENDEE;PARTSTAT=ACCEPTED;DELEGATED-FROM"),
+    );
     let answer = attendee::plan(Some(&eves), Some(&next), &own("eve@x.test"), true, now()).unwrap().messages;
     let noted = put(received(Some(&parse(&noted)), &answer[0])).text().replace("\r\n ", "");
     assert!(noted.contains("PARTSTAT=ACCEPTED"), "{noted}");
@@ -283,7 +290,14 @@ fn strangers_have_no_say() {
     // Who was not invited, and comes through nobody who was.
     let crasher = parse(&replies[0].text().replace("\r\n ", "").replace("ben@x", "eve@x"));
     let own = own(ANA);
-    let said = Received { stored: Some(&old), message: &crasher, sender: "eve@x.test", recipient: ANA, own: &own, now_s: now() };
+    let said = Received {
+        stored: Some(&old),
+        message: &crasher,
+        sender: "eve@x.test",
+        recipient: ANA,
+        own: &own,
+        now_s: now(),
+    };
     assert_eq!(said.effect(), Effect::Nothing(Ignored::Stranger));
 }
 
@@ -293,7 +307,14 @@ fn a_group_is_invited_and_one_of_it_answers() {
     let invited = plan(None, Some(&old));
     let message = parse(&invited.messages[0].text());
     let own_ben = own(BEN);
-    let said = Received { stored: None, message: &message, sender: ANA, recipient: "terns@x.test", own: &own_ben, now_s: now() };
+    let said = Received {
+        stored: None,
+        message: &message,
+        sender: ANA,
+        recipient: "terns@x.test",
+        own: &own_ben,
+        now_s: now(),
+    };
     let copy = put(said.effect());
     let (_, replies) = answered(&copy, "PARTSTAT=NEEDS-ACTION", "PARTSTAT=ACCEPTED");
     let noted = put(received(Some(&old), &replies[0])).text().replace("\r\n ", "");
@@ -305,12 +326,8 @@ fn refresh_add_and_counter() {
     let old = meeting(&[&format!("{WEEKLY}\n{BOTH}")]);
     let copy = put(received(None, to(&plan(None, Some(&old)).messages, BEN)[0]));
     let more = meeting(&["SEQUENCE:1\nDTSTART:20250801T100000Z\nDTEND:20250801T110000Z\nATTENDEE:mailto:ben@x.test"]);
-    let mut add = Message {
-        method: Method::Add,
-        sender: ANA.into(),
-        recipient: BEN.into(),
-        calendar: more.root.clone(),
-    };
+    let mut add =
+        Message { method: Method::Add, sender: ANA.into(), recipient: BEN.into(), calendar: more.root.clone() };
     add.calendar.set("METHOD", "ADD");
     let added = put(received(Some(&copy), &add));
     assert!(added.text().contains("RDATE:20250801T100000Z") && added.objects().count() == 2, "{}", added.text());
@@ -353,7 +370,8 @@ fn tags_stay_while_others_answer() {
 
 #[test]
 fn answers_since_then_stay_when_the_organizer_has_not_seen_them() {
-    let stored = meeting(&[&format!("DTSTART:20250303T100000Z\nSUMMARY:a\n{}", BOTH.replace("RSVP=TRUE", "PARTSTAT=ACCEPTED"))]);
+    let stored =
+        meeting(&[&format!("DTSTART:20250303T100000Z\nSUMMARY:a\n{}", BOTH.replace("RSVP=TRUE", "PARTSTAT=ACCEPTED"))]);
     let new = meeting(&[&format!("DTSTART:20250303T100000Z\nSUMMARY:b\n{BOTH}")]);
     let merged = organizer::plan(Some(&stored), Some(&new), &own(ANA), true, now()).unwrap();
     assert_eq!(Calendar::of(merged.object.unwrap()).text().matches("PARTSTAT=ACCEPTED").count(), 3);

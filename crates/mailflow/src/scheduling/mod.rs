@@ -1,0 +1,277 @@
+//! Invitations and answers (iTIP, RFC 5546) on their way: into accounts here wherever they live, by mail to everybody
+//! else (iMIP, RFC 6047), and from mail into calendars.
+//!
+//! Whoever can't be reached now gets it from the queue, like mail: what is in there is a message with the invitation in
+//! it, that goes into the calendar and not into a mailbox ([`Keep::Calendar`]).
+
+mod incoming;
+mod message;
+mod texts;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sterna_account::calendars::busy::{Question, busy};
+use sterna_account::calendars::pending;
+use sterna_account::calendars::receive::{Incoming, Taken, receive};
+use sterna_account::scheduling::{CalendarUser, Delivery, FreeBusyError, FreeBusyQuestion, Outgoing, Scheduling};
+use sterna_account::service::{
+    Accounts, Envelope, InboundProtocol, Login, Message, MessageBody, Rcpt, Reception, Recipients, RouteError, Sender,
+};
+use sterna_account::{Account, AccountError};
+use sterna_base::{AccountId, BlobHash, Clock};
+use sterna_formats::calendar::freebusy::FreeBusy;
+use sterna_formats::calendar::itip::receive::Ignored;
+use sterna_formats::mail::Scanner;
+
+use crate::delivery::Keep;
+use crate::dsn::Language;
+use crate::queue::{NewMessage, QueueId, QueuedEnvelope};
+use crate::refusals;
+use crate::waiting::Waiting;
+
+/// How long an account may take to take something in before it goes into the queue: somebody's program waits.
+const RECEIVE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long an account may take to say when its owner is busy.
+const BUSY_WAIT_MAX: Duration = Duration::from_secs(8);
+
+/// See the module.
+pub struct Scheduler {
+    recipients: Arc<dyn Recipients>,
+    accounts: Arc<dyn Accounts>,
+    clock: Arc<dyn Clock>,
+    ways: Option<Waiting>,
+    /// What takes the mail of users: set when it is there, which is after this.
+    reception: OnceLock<Arc<dyn Reception>>,
+}
+
+impl Scheduler {
+    /// With the directory and the accounts; without a queue nothing waits, and nothing goes elsewhere.
+    pub fn new(
+        recipients: Arc<dyn Recipients>,
+        accounts: Arc<dyn Accounts>,
+        clock: Arc<dyn Clock>,
+        ways: Option<Waiting>,
+    ) -> Self {
+        Scheduler { recipients, accounts, clock, ways, reception: OnceLock::new() }
+    }
+
+    /// Says who takes the mail of users.
+    pub fn send_with(&self, reception: Arc<dyn Reception>) {
+        // A node starts once.
+        let _ = self.reception.set(reception);
+    }
+
+    /// Into the accounts behind an address here, and to those elsewhere that it stands for.
+    async fn carry(&self, from: AccountId, message: &Outgoing) -> Delivery {
+        let route = match self.recipients.route(&message.recipient).await {
+            Ok(route) => route,
+            Err(RouteError::NotLocal) => return self.mail(from, message, &message.recipient).await,
+            Err(RouteError::Unavailable(error)) => {
+                tracing::warn!(recipient = message.recipient, error, "an invitation can't be routed now");
+                return Delivery::Kept;
+            }
+            Err(_) => return Delivery::NoSuchUser,
+        };
+        let mut results = Vec::new();
+        for target in &route.targets {
+            // Nobody is told of one's own meetings as one of a group.
+            if target.account != from {
+                results.push(self.take_in(target.account, message).await);
+            }
+        }
+        for address in &route.external {
+            results.push(self.mail(from, message, address).await);
+        }
+        // What went worst is what is told.
+        let order = [
+            Delivery::Kept,
+            Delivery::Pending,
+            Delivery::Refused,
+            Delivery::NoSuchUser,
+            Delivery::Sent,
+            Delivery::Delivered,
+        ];
+        order.into_iter().find(|found| results.contains(found)).unwrap_or(Delivery::NoSuchUser)
+    }
+
+    /// Into one account, or into the queue when it can't be reached.
+    async fn take_in(&self, account: AccountId, message: &Outgoing) -> Delivery {
+        let tried = tokio::time::timeout(RECEIVE_WAIT_MAX, self.receive(account, message, false)).await;
+        match tried {
+            Ok(Ok(_)) => Delivery::Delivered,
+            Ok(Err(error)) if !error.is_temporary() => {
+                tracing::warn!(%account, %error, "an account does not take an invitation");
+                Delivery::Refused
+            }
+            Ok(Err(error)) => self.wait(account, message, &error.to_string()).await,
+            Err(_) => self.wait(account, message, "the account takes too long").await,
+        }
+    }
+
+    /// Takes a message into an account, and does what follows from it.
+    async fn receive(&self, id: AccountId, message: &Outgoing, only_known: bool) -> Result<Taken, AccountError> {
+        let account = self.accounts.open(id).await?;
+        let own = self.addresses(id).await;
+        let (sender, recipient, text) = (&*message.sender, &*message.recipient, &message.text);
+        let incoming = Incoming { id: message.id, sender, recipient, text, own: &own, only_known };
+        let taken = receive(&*account, incoming, self.clock.now()).await?;
+        match &taken {
+            Taken::Ignored(why) => log_ignored(id, message, *why),
+            Taken::Answered(answer) => {
+                // Whoever asked asks again if this is lost.
+                let answer = pending::outgoing(answer);
+                let delivery = Box::pin(self.carry(id, &answer)).await;
+                tracing::debug!(account = %id, ?delivery, "a message of a calendar was answered");
+            }
+            Taken::Stored { .. } | Taken::Shown => {}
+        }
+        Ok(taken)
+    }
+
+    async fn addresses(&self, account: AccountId) -> Vec<String> {
+        let owner = self.recipients.owner(account).await.unwrap_or_default();
+        owner.addresses.into_iter().map(|address| address.to_lowercase()).collect()
+    }
+
+    /// Puts a message for an account into the queue.
+    async fn wait(&self, account: AccountId, message: &Outgoing, why: &str) -> Delivery {
+        let Some(ways) = &self.ways else { return Delivery::Kept };
+        let content = Bytes::from(self.compose(message, &message.recipient).await);
+        let now = self.clock.now();
+        let (expires, times) = (now.plus_ms(ways.outbound.times().lifetime_ms), ways.outbound.times());
+        let mut deliveries = crate::outbound::Deliveries::new(now, times.deadline(now, expires, false));
+        deliveries.add(
+            crate::queue::Destination::Account(account),
+            Rcpt { address: message.recipient.clone(), ..Rcpt::default() },
+        );
+        let envelope = QueuedEnvelope {
+            mail_from: message.sender.clone(),
+            envelope_id: None,
+            return_headers_only: true,
+            eight_bit: true,
+            utf8: !message.sender.is_ascii() || !message.recipient.is_ascii(),
+            keep: Keep::Calendar,
+            origin: format!("calendar of {}", message.sender),
+            received: now,
+            expires,
+        };
+        let new = NewMessage {
+            id: QueueId(message.id),
+            envelope,
+            size_bytes: content.len() as u64,
+            hash: BlobHash::of(&content),
+            body: MessageBody::Inline(content),
+            deliveries: deliveries.all(),
+        };
+        tracing::info!(%account, recipient = message.recipient, why, "an invitation waits in the queue");
+        let until = now.plus_ms(times.lifetime_ms);
+        match ways.queue.add_once(new, now, until).await {
+            Ok(()) => Delivery::Pending,
+            Err(error) => {
+                tracing::error!(%account, %error, "an invitation could not be queued; it stays with its sender");
+                Delivery::Kept
+            }
+        }
+    }
+
+    /// By mail, as if its sender had written it: signed, filtered, queued and traced like everything that users send.
+    async fn mail(&self, from: AccountId, message: &Outgoing, to: &str) -> Delivery {
+        let (Some(reception), Some(ways)) = (self.reception.get(), &self.ways) else { return Delivery::Refused };
+        if ways.outbound.destination(to).is_none() {
+            return Delivery::NoSuchUser;
+        }
+        let content = Bytes::from(self.compose(message, to).await);
+        let mut scanner = Scanner::new();
+        scanner.push(&content);
+        let hash = BlobHash::of(&content);
+        let envelope = Envelope {
+            sender: Sender {
+                protocol: InboundProtocol::Submission,
+                login: Some(Login { account: from, address: message.sender.clone() }),
+                peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                helo: ways.outbound.own_name(),
+                tls: true,
+            },
+            mail_from: message.sender.clone(),
+            recipients: vec![Rcpt { address: to.to_owned(), ..Rcpt::default() }],
+            envelope_id: None,
+            return_headers_only: true,
+            eight_bit: true,
+            utf8: !message.sender.is_ascii() || !to.is_ascii(),
+            transaction: message.id,
+            received_hash: hash,
+        };
+        let size = content.len() as u64;
+        let summary = scanner.finish().encode().into();
+        let body = Message { body: MessageBody::Inline(content), size, hash, summary };
+        match reception.deliver(envelope, body).await.pop() {
+            Some(Ok(())) => Delivery::Sent,
+            Some(Err(refusal)) if refusal.is_temporary() => Delivery::Kept,
+            Some(Err(refusal)) => {
+                tracing::info!(to, %refusal, "an invitation could not be sent");
+                Delivery::Refused
+            }
+            None => Delivery::Refused,
+        }
+    }
+
+    /// The message with the invitation in it, in the language of its sender.
+    async fn compose(&self, message: &Outgoing, to: &str) -> Vec<u8> {
+        let own_name = self.ways.as_ref().map(|ways| ways.outbound.own_name()).unwrap_or_default();
+        let language = self.recipients.language(&message.sender).await;
+        let language = language.map_or(Language::default(), |tag| Language::of(&tag));
+        let name = match self.recipients.route(&message.sender).await {
+            Ok(route) => match route.targets.first() {
+                Some(target) => self.recipients.owner(target.account).await.map(|owner| owner.name),
+                None => None,
+            },
+            Err(_) => None,
+        };
+        let draft = message::Draft { message, to, name: name.as_deref().unwrap_or_default(), language };
+        draft.compose(&own_name, self.clock.now())
+    }
+}
+
+fn log_ignored(account: AccountId, message: &Outgoing, why: Ignored) {
+    tracing::info!(%account, sender = message.sender, %why, "a message for a calendar changes nothing");
+}
+
+#[async_trait]
+impl Scheduling for Scheduler {
+    async fn user(&self, account: AccountId) -> Option<CalendarUser> {
+        let owner = self.recipients.owner(account).await?;
+        let addresses = owner.addresses.into_iter().map(|address| address.to_lowercase()).collect();
+        Some(CalendarUser { addresses, name: owner.name, ..CalendarUser::default() })
+    }
+
+    async fn deliver(&self, from: AccountId, message: &Outgoing) -> Delivery {
+        self.carry(from, message).await
+    }
+
+    async fn free_busy(&self, question: FreeBusyQuestion<'_>) -> Result<FreeBusy, FreeBusyError> {
+        let route = self.recipients.route(question.address).await.map_err(|error| match error {
+            RouteError::NotLocal => FreeBusyError::Elsewhere,
+            RouteError::Unavailable(why) => FreeBusyError::Unavailable(why),
+            _ => FreeBusyError::NoSuchUser,
+        })?;
+        // Of a group nobody knows when it has time.
+        let [target] = &route.targets[..] else { return Err(FreeBusyError::NoSuchUser) };
+        let own = self.addresses(target.account).await;
+        let ask = async {
+            let account: Arc<dyn Account> = self.accounts.open(target.account).await?;
+            busy(&*account, Question { range: question.range, own: &own, without: question.without }).await
+        };
+        match tokio::time::timeout(BUSY_WAIT_MAX, ask).await {
+            Ok(Ok(found)) if found.is_cut => Err(FreeBusyError::TooMuch),
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(AccountError::NoSuchAccount(_))) => Err(FreeBusyError::NoSuchUser),
+            Ok(Err(error)) => Err(FreeBusyError::Unavailable(refusals::of_account(&error).to_string())),
+            Err(_) => Err(FreeBusyError::Unavailable("no answer in time".to_owned())),
+        }
+    }
+}
