@@ -41,7 +41,8 @@ pub enum ContainerKind {
     Locks = 12,
     /// The scheduling inbox of the owner (RFC 6638 section 2.2): iTIP messages that came, one item for each.
     ScheduleInbox = 13,
-    /// The scheduling outbox (RFC 6638 section 2.1): iTIP messages of the owner that nobody has taken over yet, as items
+    /// The scheduling outbox (RFC 6638 section 2.1): iTIP messages of the owner that nobody has taken over yet, as
+    /// items
     /// without a name. Each is written in the commit that makes it necessary, and goes when it is delivered.
     ScheduleOutbox = 14,
 }

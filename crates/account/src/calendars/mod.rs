@@ -1,7 +1,9 @@
-//! Calendars of an account as scheduling needs them, whoever does it: sessions of DAV for their users, the mail flow for
+//! Calendars of an account as scheduling needs them, whoever does it: sessions of DAV for their users, the mail flow
+//! for
 //! what came by mail.
 //!
-//! [`receive`] takes a message of iTIP into an account, [`busy`] says when its owner is, [`pending`] keeps what the owner
+//! [`receive`] takes a message of iTIP into an account, [`busy`] says when its owner is, [`pending`] keeps what the
+//! owner
 //! has to tell others until somebody has it.
 
 pub mod busy;

@@ -14,11 +14,13 @@ const PIECES_MAX: usize = 20_000;
 /// A piece of the range, and how it is; `None` is free.
 type Piece = (i64, i64, Option<Busy>);
 
-/// The times of a range at which somebody can't be had, as the VAVAILABILITY components of an object say. Floating times
+/// The times of a range at which somebody can't be had, as the VAVAILABILITY components of an object say. Floating
+/// times
 /// are those of this zone.
 pub fn unavailable(calendar: &Calendar, floating: &Zone, range: (i64, i64)) -> Vec<(i64, i64, Busy)> {
     let mut said: Vec<&Component> = calendar.objects().filter(|object| object.name == "VAVAILABILITY").collect();
-    // One counts for highest, nine for lowest, and so does none (RFC 7953 section 3.1): what counts for more comes last.
+    // One counts for highest, nine for lowest, and so does none (RFC 7953 section 3.1): what counts for more comes
+    // last.
     said.sort_by_key(|component| {
         let priority = component.value("PRIORITY").and_then(|text| text.trim().parse::<u8>().ok()).unwrap_or(0);
         std::cmp::Reverse(if priority == 0 { 10 } else { priority })

@@ -1,7 +1,8 @@
 //! Calendar objects (RFC 5545): what the server must know of them. The bytes themselves are stored as they came.
 //!
 //! [`Calendar`] is an object that was read. [`facts`] says what is kept beside the bytes, and why an object is refused;
-//! [`occurrences`] when it happens; [`filter`] whether a query means it; [`partial`] gives some of it back. [`itip`] is what organizers and
+//! [`occurrences`] when it happens; [`filter`] whether a query means it; [`partial`] gives some of it back. [`itip`] is
+//! what organizers and
 //! attendees tell each other.
 
 pub mod availability;
