@@ -2,7 +2,7 @@
 //! necessary, so that no crash comes between.
 
 use bytes::Bytes;
-use sterna_base::{ContainerId, OperationId, Uid};
+use sterna_base::{ContainerId, OperationId, Timestamp, Uid};
 use sterna_formats::calendar::itip::Message;
 
 use super::body;
@@ -39,14 +39,20 @@ pub fn forget(outbox: ContainerId, uids: &[Uid]) -> Mutation {
     Mutation::Expunge { container: outbox, uids, deleted_only: false }
 }
 
-/// Those that are kept, oldest first.
+/// Those that were written before this, oldest first: younger ones are on their way.
 ///
 /// # Errors
 /// When the account can't be read.
-pub async fn kept(account: &dyn Account, outbox: ContainerId) -> Result<Vec<(Uid, Outgoing)>, AccountError> {
+pub async fn kept(
+    account: &dyn Account,
+    outbox: ContainerId,
+    before: Timestamp,
+) -> Result<Vec<(Uid, Outgoing)>, AccountError> {
     let parts = ItemParts { body: true, ..ItemParts::default() };
     let mut found = Vec::new();
-    for item in account.items(outbox, &UidSet::all(), parts, PENDING_MAX).await? {
+    let mut items = account.items(outbox, &UidSet::all(), parts, PENDING_MAX).await?;
+    items.retain(|item| item.saved_at < before);
+    for item in items {
         let bytes = body(account, &item).await?;
         // What nobody can read stays, and is in nobody's way.
         found.extend(parse(&bytes).map(|message| (item.uid, message)));

@@ -1,6 +1,7 @@
 //! What is in a home: the collections of a space. The first ones are made with the account, or here for accounts that
 //! are older than that.
 
+use sterna_account::calendars::scheduling_collection;
 use sterna_account::{AccountError, CommitError, Container, ContainerKind, Mutation};
 use sterna_base::OperationId;
 
@@ -8,6 +9,7 @@ use super::answer::Problem;
 use super::context::Home;
 use super::paths::Space;
 use super::resource::{Collection, seen};
+use super::scheduling::is_scheduling;
 
 /// The root of all files; its name is not seen.
 pub const FILES: &str = "files";
@@ -18,9 +20,14 @@ pub const FILES: &str = "files";
 /// When the account can't be asked.
 pub async fn collections(home: &Home, space: Space) -> Result<Vec<Collection>, Problem> {
     let mut containers = containers(home, space).await?;
-    if containers.is_empty() && home.is_own() {
+    if home.is_own() && containers.iter().all(is_scheduling) {
         make_first(home, space).await?;
         containers = self::containers(home, space).await?;
+    }
+    if home.is_own() && space == Space::Calendars && !containers.iter().any(is_scheduling) {
+        for kind in [ContainerKind::ScheduleInbox, ContainerKind::ScheduleOutbox] {
+            containers.push(scheduling_collection(home.account.as_ref(), kind).await?);
+        }
     }
     let see = |container: Container| seen(home, space, vec![container.name.clone()], container);
     let mut collections: Vec<Collection> = containers.into_iter().filter_map(see).collect();

@@ -59,5 +59,26 @@ pub const TRIES: usize = 8;
 /// Objects larger than this are read where they block nobody, in bytes.
 pub const PARSED_INLINE_BYTES_MAX: usize = 32 * 1024;
 
+/// Messages of one change of a calendar that are carried at the same time.
+pub const CARRIED_AT_ONCE: usize = 16;
+
+/// How long a client waits for its invitations to be carried; longer ones go on without it.
+pub const CARRY_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// How old a message in an outbox is that nobody carries any more, in milliseconds.
+pub const LEFT_BEHIND_MS: i64 = 5 * 60 * 1000;
+
+/// Longest body of a POST to a scheduling outbox, in bytes.
+pub const OUTBOX_BYTES_MAX: usize = 512 * 1024;
+
+/// Most people whose time one request asks for.
+pub const ASKED_MAX: usize = 500;
+
+/// How many of them are asked at the same time.
+pub const ASKED_AT_ONCE: usize = 32;
+
+/// Longest time that is asked for, in seconds: two years.
+pub const ASKED_SECONDS_MAX: i64 = 2 * 366 * 86_400;
+
 /// Most resources that expand-property leads to.
 pub const EXPANDED_MAX: usize = 1000;

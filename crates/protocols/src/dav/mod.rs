@@ -19,6 +19,7 @@ mod precondition;
 mod property;
 mod report;
 mod resource;
+mod scheduling;
 mod service;
 mod shared_links;
 mod stored;
@@ -30,6 +31,7 @@ use async_trait::async_trait;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use sterna_account::scheduling::Scheduling;
 use sterna_account::service::{Accounts, Authenticator};
 use sterna_account::shares::Shares;
 use sterna_base::Clock;
@@ -59,6 +61,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     facts: Option<Arc<dyn discovery::Facts>>,
     guesses: Arc<guesses::Guesses>,
+    scheduling: Option<Arc<dyn Scheduling>>,
 }
 
 impl DavProtocol {
@@ -70,13 +73,19 @@ impl DavProtocol {
         shares: Arc<dyn Shares>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (facts, guesses) = (None, Arc::default());
-        DavProtocol { shared: Arc::new(Shared { config, accounts, authenticator, shares, clock, facts, guesses }) }
+        let (facts, guesses, scheduling) = (None, Arc::default(), None);
+        let shared = Shared { config, accounts, authenticator, shares, clock, facts, guesses, scheduling };
+        DavProtocol { shared: Arc::new(shared) }
     }
 
     /// With the documents that tell programs where services are.
     pub fn with_facts(&self, facts: Arc<dyn discovery::Facts>) -> Self {
         DavProtocol { shared: Arc::new(Shared { facts: Some(facts), ..(*self.shared).clone() }) }
+    }
+
+    /// With somebody who carries invitations.
+    pub fn with_scheduling(self, scheduling: Arc<dyn Scheduling>) -> Self {
+        DavProtocol { shared: Arc::new(Shared { scheduling: Some(scheduling), ..(*self.shared).clone() }) }
     }
 
     /// The same accounts with other settings: for a second listener.

@@ -35,7 +35,13 @@ impl Space {
     /// The kinds of containers in it; a path means the first that has its name.
     pub fn kinds(self) -> &'static [ContainerKind] {
         match self {
-            Space::Calendars => &[ContainerKind::Calendar, ContainerKind::Tasks, ContainerKind::Notes],
+            Space::Calendars => &[
+                ContainerKind::Calendar,
+                ContainerKind::Tasks,
+                ContainerKind::Notes,
+                ContainerKind::ScheduleInbox,
+                ContainerKind::ScheduleOutbox,
+            ],
             Space::AddressBooks => &[ContainerKind::AddressBook],
             Space::Files => &[ContainerKind::Files],
         }

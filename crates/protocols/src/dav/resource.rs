@@ -1,6 +1,7 @@
 //! What a path leads to.
 
-use sterna_account::{Container, Item, ItemParts, Rights};
+use sterna_account::calendars::{INBOX, OUTBOX, scheduling_collection};
+use sterna_account::{Container, ContainerKind, Item, ItemParts, Rights};
 use sterna_base::limits::CONTAINER_DEPTH_MAX;
 
 use super::answer::Problem;
@@ -152,7 +153,17 @@ pub async fn collection(home: &Home, space: Space, name: &str) -> Result<Option<
             return Ok(seen(home, space, path.to_vec(), container));
         }
     }
-    Ok(None)
+    // Programs ask for these by the URLs that a principal has, whether or not they ever listed the home.
+    let kind = match name {
+        INBOX => ContainerKind::ScheduleInbox,
+        OUTBOX => ContainerKind::ScheduleOutbox,
+        _ => return Ok(None),
+    };
+    if space != Space::Calendars || !home.is_own() {
+        return Ok(None);
+    }
+    let container = scheduling_collection(home.account.as_ref(), kind).await?;
+    Ok(seen(home, space, path.to_vec(), container))
 }
 
 async fn in_collection(collection: Collection, name: String, parts: ItemParts) -> Result<Resource, Problem> {

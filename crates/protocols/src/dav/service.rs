@@ -20,7 +20,8 @@ use super::{Shared, method, shared_links};
 use crate::failure::{concerns_operator, is_passing};
 
 /// What OPTIONS and PROPFIND say that is offered (RFC 4918 section 18; RFC 3744; RFC 4791; RFC 6352; RFC 5689).
-const COMPLIANCE: &str = "1, 2, 3, access-control, calendar-access, addressbook, extended-mkcol, sync-collection";
+const COMPLIANCE: &str = "1, 2, 3, access-control, calendar-access, calendar-auto-schedule, calendar-availability, \
+    addressbook, extended-mkcol, sync-collection";
 
 /// Answers a request; every one has an answer.
 pub async fn answer(

@@ -57,6 +57,7 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let mailflow = mailflow.with_filters(filtering::start(parts).await?);
     let reception: Arc<dyn Reception> =
         Arc::new(mailflow.with_trace(parts.trace()).with_queue(sending.queue, sending.outbound));
+    sending.scheduler.send_with(reception.clone());
 
     let loopback = |address: SocketAddr| address.ip().is_loopback();
     let plaintext = |address: SocketAddr| config.plaintext_login == PlaintextLogin::Loopback && loopback(address);
@@ -96,7 +97,8 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
         shares,
         parts.clock.clone(),
     )
-    .with_facts(parts.discovery.clone());
+    .with_facts(parts.discovery.clone())
+    .with_scheduling(sending.scheduler);
 
     let listen = &config.listen;
     if let Some(address) = listen.https {

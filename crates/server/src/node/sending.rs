@@ -21,6 +21,7 @@ use sterna_mailflow::remote::{
     Credentials, Dane, Dns, HopSettings, MtaSts, RemoteCarrier, RemoteSettings, SecureDns, TlsPolicy, Trust,
 };
 use sterna_mailflow::reports::{ReportSettings, Reports, Sender};
+use sterna_mailflow::scheduling::Scheduler;
 use sterna_mailflow::sieve::{Sieve, SieveSettings};
 use sterna_mailflow::srs::Srs;
 use sterna_mailflow::{Carriers, Deliverer, Returned, Waiting};
@@ -62,6 +63,8 @@ pub struct Sending {
     pub recipients: Arc<dyn Recipients>,
     /// What runs people's scripts.
     pub sieve: Arc<Sieve>,
+    /// What carries invitations.
+    pub scheduler: Arc<Scheduler>,
     /// What validates DNS, if anything can.
     pub dane: Option<Arc<Dane>>,
     /// What other domains are told, if that can be kept.
@@ -118,8 +121,12 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     let sealing = Sealing::new(Verifier::new(&dns), signers.clone(), gate_settings.clone());
     let outbound = Arc::new(Outbound::new(recipients.clone(), outbound_settings).with_sealing(sealing));
     let ways = Waiting { queue: queue.clone(), outbound: outbound.clone(), trace: parts.trace() };
-    let sieve = Arc::new(Sieve::new(recipients.clone(), clock, sieve_settings, Some(ways)));
-    let deliverer = Arc::new(Deliverer::new(recipients.clone(), parts.accounts.clone(), sieve.clone()));
+    let sieve = Arc::new(Sieve::new(recipients.clone(), clock.clone(), sieve_settings, Some(ways)));
+    let ways = Waiting { queue: queue.clone(), outbound: outbound.clone(), trace: parts.trace() };
+    let scheduler = Scheduler::new(recipients.clone(), parts.accounts.clone(), clock, Some(ways));
+    let scheduler = Arc::new(scheduler);
+    let deliverer = Deliverer::new(recipients.clone(), parts.accounts.clone(), sieve.clone());
+    let deliverer = Arc::new(deliverer.with_scheduler(scheduler.clone()));
     let reports = reports::open(parts, report_settings).await;
     let (remote, dane) = carrier(parts, &dns, remote_settings, reports.clone()).await?;
     if let Some(reports) = &reports {
@@ -163,6 +170,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
         signers,
         recipients,
         sieve,
+        scheduler,
         dane,
         reports,
     })

@@ -24,6 +24,7 @@ use crate::dav::locks::{Locks, Write};
 use crate::dav::paths::{Space, within};
 use crate::dav::precondition::{came_too_late, check_if, check_tags};
 use crate::dav::resource::{Collection, Resource};
+use crate::dav::scheduling::is_scheduling;
 use crate::dav::stored;
 use crate::message;
 
@@ -156,7 +157,7 @@ impl Transfer<'_> {
         check_name(&name)?;
         let parent = self.parent().await?;
         let target = parent.as_ref().unwrap_or(target);
-        if target.space != source.space {
+        if target.space != source.space || is_scheduling(&target.container) || is_scheduling(&source.container) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "It can't be there"));
         }
         target.check(Rights::INSERT, "bind")?;
@@ -263,7 +264,7 @@ impl Transfer<'_> {
             _ => return Err(Problem::new(StatusCode::FORBIDDEN, "The collection can't be there")),
         };
         let is_one_account = home.account.id() == source.home.account.id();
-        if space != source.space || !is_one_account || source.path.is_empty() {
+        if space != source.space || is_scheduling(&source.container) || !is_one_account || source.path.is_empty() {
             return Err(Problem::new(StatusCode::FORBIDDEN, "The collection can't be there"));
         }
         if !home.is_own() {

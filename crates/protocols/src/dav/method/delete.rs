@@ -4,6 +4,7 @@ use http::{Response, StatusCode};
 use sterna_account::{Container, ContainerKind, ItemParts, Mutation, Rights};
 use sterna_base::OperationId;
 
+use super::put::send;
 use crate::dav::answer::{Problem, done};
 use crate::dav::body::Body;
 use crate::dav::context::{Context, Request};
@@ -12,6 +13,7 @@ use crate::dav::limits::{COLLECTIONS_MAX, TRIES};
 use crate::dav::locks::Write;
 use crate::dav::precondition::{came_too_late, check_write};
 use crate::dav::resource::{Collection, Resource};
+use crate::dav::scheduling::{Change, Scheduled, check_tag, is_scheduling};
 use crate::dav::stored::{self, Stored};
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
@@ -28,7 +30,8 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
 }
 
 async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
-    let resource = Resource::find(context, context.uri.path(), ItemParts::default()).await?;
+    let parts = ItemParts { summary: true, ..ItemParts::default() };
+    let resource = Resource::find(context, context.uri.path(), parts).await?;
     let href = resource.href();
     match &resource {
         Resource::Missing(_) => return Err(Problem::not_found()),
@@ -36,6 +39,8 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
             collection.check(Rights::DELETE, "unbind")?;
             let write = Write { path: &href, changes_members: true, with_below: false };
             let (locks, _) = check_write(context, &collection.home, &resource, write).await?;
+            check_tag(context, Some(item))?;
+            let scheduled = Change { context, collection, old: Some(item), new: None }.plan().await?;
             let account = collection.home.account.as_ref();
             let container = collection.container.id;
             let mut steps = vec![locks.expectation()];
@@ -44,9 +49,18 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
             steps.push(Mutation::Remove { container, name: item.name.clone().unwrap_or_default() });
             steps.extend(locks.released(&href, false));
             steps.extend(Stored::read(account, container).await?.forgotten(item.uid));
-            account.commit(OperationId::random(), steps).await?;
+            let kept_from = steps.len();
+            steps.extend(scheduled.iter().flat_map(Scheduled::steps));
+            let committed = account.commit(OperationId::random(), steps).await?;
+            if let Some(scheduled) = scheduled {
+                let kept = committed.outcomes.get(kept_from..).unwrap_or_default();
+                send(context, collection, None, scheduled, kept).await;
+            }
         }
         Resource::Collection(collection) => {
+            if is_scheduling(&collection.container) {
+                return Err(Problem::new(StatusCode::FORBIDDEN, "That stays"));
+            }
             collection.check(Rights::DELETE_MAILBOX, "unbind")?;
             if collection.path.is_empty() {
                 return Err(Problem::new(StatusCode::FORBIDDEN, "The root of the files stays"));

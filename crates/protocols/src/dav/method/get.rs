@@ -16,6 +16,7 @@ use crate::dav::limits::{PIECES_MAX, UNREAD};
 use crate::dav::precondition::check_tags;
 use crate::dav::property::{content_type, etag, http_date};
 use crate::dav::resource::Resource;
+use crate::dav::scheduling::tag_of;
 use crate::dav::{file_links, versions};
 use crate::message;
 
@@ -47,6 +48,10 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         _ => content(collection.home.account.clone(), &item),
     };
     let answer = with_header(answer, ETAG, &tag);
+    let answer = match tag_of(&item) {
+        Some(tag) => with_header(answer, HeaderName::from_static("schedule-tag"), &tag),
+        None => answer,
+    };
     let answer = with_header(answer, LAST_MODIFIED, &http_date(item.internal_date.seconds()));
     let answer = with_header(answer, CONTENT_TYPE, &content_type(collection.space, &item));
     // Files of users are not pages of this server.

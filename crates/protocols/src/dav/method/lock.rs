@@ -73,7 +73,7 @@ async fn give(context: &Context, wanted: &LockInfo) -> Result<Response<Body>, Pr
         locks.check(write, context.login.account, &tokens)?;
         let parent = missing.parent.as_ref().ok_or_else(Problem::not_found)?;
         let (content, hash) = (Content::Inline(bytes::Bytes::new()), BlobHash::of(b""));
-        let nothing = Prepared { content, hash, summary: None, object_uid: None, kind: None };
+        let nothing = Prepared { content, hash, summary: None, object_uid: None, kind: None, scheduled: None };
         let steps = vec![locks.expectation(), put(parent, missing.name.clone(), &nothing, Expect::Absent)];
         account.commit(OperationId::random(), steps).await?;
         true

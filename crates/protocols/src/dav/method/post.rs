@@ -1,5 +1,5 @@
-//! POST: adds a member under a name that the server finds (RFC 5995); brings back versions of files and makes links to
-//! them.
+//! POST: adds a member under a name that the server finds (RFC 5995); asks the scheduling outbox (RFC 6638 section 5);
+//! brings back versions of files and makes links to them.
 
 use http::header::LOCATION;
 use http::{Response, StatusCode};
@@ -9,8 +9,10 @@ use super::put;
 use crate::dav::answer::{Problem, with_header};
 use crate::dav::body::{self, Body};
 use crate::dav::context::Request;
+use crate::dav::limits::OUTBOX_BYTES_MAX;
 use crate::dav::paths::Space;
 use crate::dav::resource::Resource;
+use crate::dav::scheduling::{is_scheduling, outbox};
 use crate::dav::{file_links, versions};
 
 /// What the URL of `DAV:add-member` ends with.
@@ -32,9 +34,25 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
             let wish = body::whole(request.body, JSON_BYTES_MAX).await?;
             file_links::create(&request.context, &wish).await
         }
+        ("", "") => to_outbox(request).await,
         _ => {
             body::drain(request.body, &request.context.headers).await;
             Err(Problem::not_allowed())
+        }
+    }
+}
+
+/// Questions for free time, and other messages of scheduling (RFC 6638 section 5).
+async fn to_outbox(request: Request) -> Result<Response<Body>, Problem> {
+    let context = request.context;
+    match Resource::find(&context, context.uri.path(), sterna_account::ItemParts::default()).await {
+        Ok(Resource::Collection(collection)) if is_scheduling(&collection.container) => {
+            let body = body::whole(request.body, OUTBOX_BYTES_MAX).await?;
+            outbox::post(&context, &collection, &body).await
+        }
+        found => {
+            body::drain(request.body, &context.headers).await;
+            Err(found.err().unwrap_or_else(Problem::not_allowed))
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::dav::paths::{self, Space};
 use crate::dav::property::{Selection, Teller};
 use crate::dav::report::listing;
 use crate::dav::resource::{Collection, Resource, seen};
+use crate::dav::scheduling::send_left_behind;
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
     let context = request.context;
@@ -74,10 +75,10 @@ async fn tell(
             }
             if with_members {
                 let home = context.own_home().await?;
-                teller.principal(&home, &paths::principal(&home.address), &mut out.text);
+                teller.principal(&home, &paths::principal(&home.address), &mut out.text).await;
             }
         }
-        Resource::Principal(home) => teller.principal(&home, &href, &mut out.text),
+        Resource::Principal(home) => teller.principal(&home, &href, &mut out.text).await,
         Resource::Homes(space) => {
             if with_root {
                 teller.virtual_collection(&href, space.part(), &mut out.text);
@@ -92,6 +93,9 @@ async fn tell(
                 teller.home(&home, space, &href, &mut out.text);
             }
             if with_members {
+                if let Some(scheduling) = context.shared.scheduling.clone().filter(|_| home.is_own()) {
+                    send_left_behind(&home, scheduling, context.now()).await?;
+                }
                 for collection in home::collections(&home, space).await? {
                     let background = teller.background(&collection).await?;
                     teller.collection(&collection, &background, &mut out.text);

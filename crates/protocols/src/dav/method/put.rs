@@ -9,7 +9,7 @@ use hyper::body::{Body as _, Incoming};
 use sterna_account::account::BlobUpload;
 use sterna_account::commit::Expect;
 use sterna_account::{
-    Account, AccountError, CommitError, Content, FlagSet, ItemParts, Mutation, NewItem, Rights, files,
+    Account, AccountError, CommitError, Content, FlagSet, ItemParts, Mutation, NewItem, Outcome, Rights, files,
 };
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
 use sterna_base::{BlobHash, OperationId};
@@ -28,6 +28,7 @@ use crate::dav::paths::Space;
 use crate::dav::precondition::{came_too_late, check_tags, check_write};
 use crate::dav::property::{components, content_type, etag};
 use crate::dav::resource::{Collection, Resource};
+use crate::dav::scheduling::{Change, Scheduled, carry, check_tag, is_scheduling};
 use crate::dav::stored::Stored;
 
 /// What is to be stored.
@@ -38,6 +39,8 @@ pub struct Prepared {
     pub object_uid: Option<String>,
     /// Of calendar objects.
     pub kind: Option<Kind>,
+    /// Of calendar objects: what was sent.
+    pub scheduled: Option<Bytes>,
 }
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
@@ -100,7 +103,8 @@ struct Target {
 
 impl Target {
     async fn find(context: &Context, path: &str) -> Result<Self, Problem> {
-        let resource = Resource::find(context, path, ItemParts::default()).await?;
+        let parts = ItemParts { summary: true, ..ItemParts::default() };
+        let resource = Resource::find(context, path, parts).await?;
         match &resource {
             Resource::Item(collection, _) => collection.check(Rights::WRITE | Rights::INSERT, "write-content")?,
             Resource::Missing(missing) => {
@@ -112,7 +116,11 @@ impl Target {
             }
             _ => return Err(Problem::not_allowed()),
         }
-        Ok(Target { resource })
+        let target = Target { resource };
+        if is_scheduling(&target.collection()?.container) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "Only the server puts something there"));
+        }
+        Ok(target)
     }
 
     fn collection(&self) -> Result<&Collection, Problem> {
@@ -148,6 +156,17 @@ async fn store(context: &Context, path: &str, prepared: &Prepared) -> Result<Res
         _ => return Err(Problem::not_allowed()),
     };
     check_component(collection, prepared.kind).await?;
+    let old = match &target.resource {
+        Resource::Item(_, item) => Some(item),
+        _ => None,
+    };
+    check_tag(context, old)?;
+    let change = Change { context, collection, old, new: prepared.scheduled.as_ref() };
+    if prepared.kind.is_some()
+        && let Some(scheduled) = change.plan().await?
+    {
+        return store_scheduled(context, collection, (name, expect, locks.expectation()), prepared, scheduled).await;
+    }
     let former = match &target.resource {
         Resource::Item(folder, item) if folder.space == Space::Files && item.blob != prepared.hash => {
             files::kept(folder.container.id, item)
@@ -185,6 +204,63 @@ async fn representation(context: &Context, href: &str, is_new: bool) -> Result<R
     let answer = with_header(answer, CONTENT_TYPE, &content_type(collection.space, &item));
     let answer = with_header(answer, CONTENT_LOCATION, href);
     Ok(with_header(answer, HeaderName::from_static("preference-applied"), "return=representation"))
+}
+
+/// Writes an object that others are concerned by, with what they are to be told.
+async fn store_scheduled(
+    context: &Context,
+    collection: &Collection,
+    (name, expect, locks): (String, Expect, Mutation),
+    prepared: &Prepared,
+    scheduled: Scheduled,
+) -> Result<Response<Body>, Problem> {
+    let account = &collection.home.account;
+    let status = if expect == Expect::Absent { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+    let text = scheduled.object.as_ref().map(Calendar::text).unwrap_or_default();
+    let stored = prepare(collection.space, Bytes::from(text), account.as_ref()).await?;
+    // What was sent is stored as it came unless it has to say something else now.
+    let is_same = scheduled.object.as_ref().is_some_and(|object| {
+        let sent = prepared.scheduled.as_ref().and_then(|sent| Calendar::parse(sent).ok());
+        sent.is_some_and(|sent| sent.root == object.root)
+    });
+    let written = if is_same { prepared } else { &stored };
+    let mut steps = vec![locks, put(collection, name.clone(), written, expect)];
+    let kept_from = steps.len();
+    steps.extend(scheduled.steps());
+    let operation = OperationId::random();
+    let committed = account.commit(operation, steps).await.map_err(|error| refused(collection, error))?;
+    send(context, collection, Some(name), scheduled, committed.outcomes.get(kept_from..).unwrap_or_default()).await;
+    let mut response = done(status);
+    if is_same {
+        response = with_header(response, ETAG, &etag(prepared.hash));
+    }
+    Ok(match tag(written) {
+        Some(tag) => with_header(response, HeaderName::from_static("schedule-tag"), &tag),
+        None => response,
+    })
+}
+
+fn tag(written: &Prepared) -> Option<String> {
+    let facts = written.summary.as_deref().and_then(Facts::decode)?;
+    facts.schedule_tag.map(|tag| format!("\"{tag}\""))
+}
+
+/// Carries what a change has to say, as it was kept in the change's commit.
+pub async fn send(
+    context: &Context,
+    collection: &Collection,
+    name: Option<String>,
+    scheduled: Scheduled,
+    kept: &[Outcome],
+) {
+    let (Some(scheduling), Some(outbox)) = (context.shared.scheduling.clone(), scheduled.outbox) else { return };
+    let uids = kept.iter().filter_map(|outcome| match outcome {
+        Outcome::Appended { uid, .. } => Some(*uid),
+        _ => None,
+    });
+    let messages = uids.zip(scheduled.messages).collect();
+    let object = name.map(|name| (collection.container.id, name));
+    carry(collection.home.account.clone(), scheduling, outbox, object, messages).await;
 }
 
 /// The step that writes it.
@@ -254,6 +330,7 @@ pub async fn prepare(space: Space, bytes: Bytes, account: &dyn Account) -> Resul
         read.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server could not read that"))??
     };
     let hash = BlobHash::of(&bytes);
+    let scheduled = (space == Space::Calendars).then(|| bytes.clone());
     let content = if bytes.len() <= INLINE_BLOB_BYTES_MAX {
         Content::Inline(bytes)
     } else {
@@ -261,7 +338,7 @@ pub async fn prepare(space: Space, bytes: Bytes, account: &dyn Account) -> Resul
         upload.write(bytes).await?;
         Content::Stored(upload.finish().await?.0)
     };
-    Ok(Prepared { content, hash, summary: Some(summary.into()), object_uid: Some(object_uid), kind })
+    Ok(Prepared { content, hash, summary: Some(summary.into()), object_uid: Some(object_uid), kind, scheduled })
 }
 
 fn read_object(space: Space, bytes: &[u8]) -> Result<(Vec<u8>, String, Option<Kind>), Problem> {
@@ -325,7 +402,7 @@ pub async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepar
             (Content::Inline(bytes), hash)
         }
     };
-    Ok(Prepared { content, hash, summary: None, object_uid: None, kind: None })
+    Ok(Prepared { content, hash, summary: None, object_uid: None, kind: None, scheduled: None })
 }
 
 /// A file that can't fit is refused before it is sent; the commit decides in the end.

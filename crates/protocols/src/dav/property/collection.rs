@@ -15,6 +15,7 @@ use crate::dav::context::Context;
 use crate::dav::method::post::ADD_MEMBER;
 use crate::dav::paths::{self, Space};
 use crate::dav::resource::Collection;
+use crate::dav::scheduling::is_scheduling;
 use crate::dav::stored::Stored;
 
 /// What a collection says of itself; `None` when it has no such property.
@@ -23,6 +24,9 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
     let inner = |xml: String| Some(Value::Inner(xml));
     match (&*name.namespace, &*name.local) {
         (DAV, "resourcetype") => inner(resource_type(collection).to_owned()),
+        (DAV, "current-user-privilege-set") if is_scheduling(container) => {
+            inner(privileges_of(collection.rights) + privileges::scheduling(container.kind))
+        }
         // A folder of files has others in it, which are not among its own changes.
         (DAV, "sync-token") | (CALENDARSERVER, "getctag") if collection.space != Space::Files => {
             Some(text(&collection.sync_token()))
@@ -50,6 +54,13 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
             let shown = collection.path.last().map_or(collection.home.address.as_str(), String::as_str);
             Some(text(shown))
         }
+        (CALDAV, "schedule-default-calendar-URL") if container.kind == ContainerKind::ScheduleInbox => {
+            match (background.stored.get(None, name), &background.default_calendar) {
+                (Some(chosen), _) => Some(Value::Element(chosen.to_owned())),
+                (None, Some(first)) => Some(href(first)),
+                (None, None) => None,
+            }
+        }
         (CALDAV, _) if collection.space == Space::Calendars => calendar_value(container.kind, background, name),
         (CARDDAV, "supported-address-data") if collection.space == Space::AddressBooks => inner(
             ["3.0", "4.0"]
@@ -67,6 +78,14 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
 fn calendar_value(kind: ContainerKind, background: &Background, name: &Name) -> Option<Value> {
     let inner = |xml: String| Some(Value::Inner(xml));
     match &*name.local {
+        "schedule-calendar-transp"
+            if kind == ContainerKind::Calendar && background.stored.get(None, name).is_none() =>
+        {
+            inner("<C:opaque/>".to_owned())
+        }
+        "supported-calendar-component-set" if kind == ContainerKind::ScheduleInbox => {
+            inner("<C:comp name=\"VEVENT\"/><C:comp name=\"VTODO\"/>".to_owned())
+        }
         "supported-calendar-component-set" => {
             let of = |kind: Kind| format!("<C:comp name=\"{}\"/>", kind.name());
             inner(components(kind, &background.stored).into_iter().map(of).collect())
@@ -115,6 +134,8 @@ pub fn default_components(kind: ContainerKind) -> Vec<Kind> {
 
 fn resource_type(collection: &Collection) -> &'static str {
     match collection.space {
+        _ if collection.container.kind == ContainerKind::ScheduleInbox => "<D:collection/><C:schedule-inbox/>",
+        _ if collection.container.kind == ContainerKind::ScheduleOutbox => "<D:collection/><C:schedule-outbox/>",
         Space::Calendars => "<D:collection/><C:calendar/>",
         Space::AddressBooks => "<D:collection/><A:addressbook/>",
         Space::Files => "<D:collection/>",

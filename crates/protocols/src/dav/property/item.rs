@@ -13,6 +13,7 @@ use super::{Value, href, text};
 use crate::dav::context::Context;
 use crate::dav::paths::{self, Space};
 use crate::dav::resource::Collection;
+use crate::dav::scheduling::tag_of;
 
 /// How many digits of a content's hash make its tag: as many as nobody can meet by chance.
 const TAG_DIGITS: usize = 32;
@@ -56,6 +57,7 @@ pub fn value(
         (DAV, "displayname") if background.stored.get(Some(item.uid), name).is_none() => {
             Some(text(item.name.as_deref()?))
         }
+        (CALDAV, "schedule-tag") => Some(text(&tag_of(item)?)),
         (CALDAV, "calendar-data") if collection.space == Space::Calendars => Some(text(data?)),
         (CARDDAV, "address-data") if collection.space == Space::AddressBooks => Some(text(data?)),
         _ => background.stored.get(Some(item.uid), name).map(|xml| Value::Element(xml.to_owned())),

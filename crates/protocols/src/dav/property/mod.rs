@@ -43,6 +43,8 @@ pub fn is_protected(name: &Name) -> bool {
                 | "calendar-timezone"
                 | "calendar-timezone-id"
                 | "schedule-calendar-transp"
+                | "schedule-default-calendar-URL"
+                | "calendar-availability"
                 | "default-alarm-vevent-datetime"
                 | "default-alarm-vevent-date"
                 | "default-alarm-vtodo-datetime"

@@ -1,6 +1,8 @@
 //! Properties of principals, of homes, and of the collections above them.
 
 use sterna_account::Rights;
+use sterna_account::calendars::{INBOX, OUTBOX};
+use sterna_account::scheduling::CalendarUser;
 use sterna_formats::dav::Name;
 use sterna_formats::dav::name::{CALDAV, CARDDAV, DAV};
 use sterna_formats::dav::write;
@@ -41,8 +43,9 @@ pub fn virtual_names() -> Vec<Name> {
 }
 
 /// Of somebody.
-pub fn principal(context: &Context, home: &Home, name: &Name) -> Option<Value> {
+pub fn principal(context: &Context, home: &Home, user: &CalendarUser, name: &Name) -> Option<Value> {
     let own = paths::principal(&home.address);
+    let collection = |name: &str| paths::within(Space::Calendars, &home.address, [name], true);
     match (&*name.namespace, &*name.local) {
         (DAV, "resourcetype") => Some(Value::Inner("<D:collection/><D:principal/>".to_owned())),
         (DAV, "displayname") => Some(text(&home.address)),
@@ -55,11 +58,16 @@ pub fn principal(context: &Context, home: &Home, name: &Name) -> Option<Value> {
         (CARDDAV, "addressbook-home-set") => Some(href(&paths::home(Space::AddressBooks, &home.address))),
         (CALDAV, "calendar-user-address-set") => {
             let mut xml = String::new();
-            write::href(&format!("mailto:{}", home.address), &mut xml);
+            let others = user.addresses.iter().filter(|address| **address != home.address);
+            for address in std::iter::once(&home.address).chain(others) {
+                write::href(&format!("mailto:{address}"), &mut xml);
+            }
             write::href(&own, &mut xml);
             Some(Value::Inner(xml))
         }
-        (CALDAV, "calendar-user-type") => Some(text("INDIVIDUAL")),
+        (CALDAV, "calendar-user-type") => Some(text(user.kind.name())),
+        (CALDAV, "schedule-inbox-URL") => Some(href(&collection(INBOX))),
+        (CALDAV, "schedule-outbox-URL") => Some(href(&collection(OUTBOX))),
         _ => common(context, name),
     }
 }
@@ -68,7 +76,10 @@ pub fn principal(context: &Context, home: &Home, name: &Name) -> Option<Value> {
 pub fn principal_names() -> Vec<Name> {
     let mut names = virtual_names();
     names.extend(["principal-URL", "owner", "group-membership"].map(Name::dav));
-    names.extend(["calendar-home-set", "calendar-user-address-set"].map(Name::caldav));
+    names.extend(
+        ["calendar-home-set", "calendar-user-address-set", "schedule-inbox-URL", "schedule-outbox-URL"]
+            .map(Name::caldav),
+    );
     names.push(Name::carddav("addressbook-home-set"));
     names
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sterna_account::{Acl, Identifier, Rights};
+use sterna_account::{Acl, ContainerKind, Identifier, Rights};
 use sterna_base::AccountId;
 use sterna_formats::dav::write;
 
@@ -36,6 +36,20 @@ pub fn privileges_of(rights: Rights) -> String {
         push(name);
     }
     xml
+}
+
+/// What comes with a scheduling inbox or outbox for whoever may use it at all (RFC 6638 section 6).
+pub fn scheduling(kind: ContainerKind) -> &'static str {
+    match kind {
+        ContainerKind::ScheduleInbox => {
+            "<D:privilege><C:schedule-deliver/></D:privilege><D:privilege><C:schedule-query-freebusy/></D:privilege>"
+        }
+        _ => {
+            "<D:privilege><C:schedule-send/></D:privilege><D:privilege><C:schedule-send-invite/></D:privilege>\
+             <D:privilege><C:schedule-send-reply/></D:privilege>\
+             <D:privilege><C:schedule-send-freebusy/></D:privilege>"
+        }
+    }
 }
 
 /// `DAV:supported-privilege-set`

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sterna_account::calendars::default_calendar;
 use sterna_account::{Item, ItemParts};
 use sterna_formats::calendar::partial::CalendarData;
 use sterna_formats::card::AddressData;
@@ -14,7 +15,7 @@ use super::{ALLPROP, Value, collection, item, principal};
 use crate::dav::answer::Problem;
 use crate::dav::context::{Context, Home};
 use crate::dav::locks::Locks;
-use crate::dav::paths::Space;
+use crate::dav::paths::{self, Space};
 use crate::dav::resource::Collection;
 use crate::dav::stored::Stored;
 
@@ -136,6 +137,8 @@ pub struct Background {
     pub locks: Option<Locks>,
     pub quota: Option<sterna_account::Quota>,
     pub owners: std::collections::HashMap<sterna_base::AccountId, String>,
+    /// Of a scheduling inbox: the path of the calendar that invitations go to.
+    pub default_calendar: Option<String>,
 }
 
 impl Teller {
@@ -156,6 +159,13 @@ impl Teller {
         let asks_quota = |name: &Name| name.is(DAV, "quota-available-bytes") || name.is(DAV, "quota-used-bytes");
         if selection.names.iter().any(asks_quota) {
             background.quota = Some(account.head().await?.quota);
+        }
+        if selection.names.iter().any(|name| name.is(CALDAV, "schedule-default-calendar-URL"))
+            && collection.container.kind == sterna_account::ContainerKind::ScheduleInbox
+        {
+            let first = default_calendar(account, sterna_formats::calendar::Kind::Event).await?;
+            let address = &collection.home.address;
+            background.default_calendar = Some(paths::within(Space::Calendars, address, [first.name.as_str()], true));
         }
         if selection.names.iter().any(|name| name.is(DAV, "acl")) {
             let entries = collection.container.acl.entries().iter();
@@ -191,8 +201,15 @@ impl Teller {
     }
 
     /// Tells of a principal.
-    pub fn principal(&self, home: &Home, href: &str, out: &mut String) {
-        let value = |name: &Name| principal::principal(&self.context, home, name);
+    pub async fn principal(&self, home: &Home, href: &str, out: &mut String) {
+        let is_asked =
+            |name: &Name| name.is(CALDAV, "calendar-user-address-set") || name.is(CALDAV, "calendar-user-type");
+        let user = match &self.context.shared.scheduling {
+            Some(scheduling) if self.selection.names.iter().any(is_asked) => scheduling.user(home.account.id()).await,
+            _ => None,
+        };
+        let user = user.unwrap_or_default();
+        let value = |name: &Name| principal::principal(&self.context, home, &user, name);
         self.selection.write(href, principal::principal_names, value, out);
     }
 

@@ -19,6 +19,7 @@ use super::context::Context;
 use super::home;
 use super::paths::Space;
 use super::resource::{Collection, Resource};
+use super::scheduling::is_scheduling;
 use super::stored::Stored;
 
 /// The collections that a query is about: the one of the path, or all of a home. What may not be read is left out of a
@@ -35,7 +36,7 @@ async fn queried(context: &Arc<Context>, space: Space) -> Result<Vec<Collection>
         }
         Resource::Home(of, home) if of == space => {
             let mut collections = home::collections(&home, space).await?;
-            collections.retain(|collection| collection.rights.has(Rights::READ));
+            collections.retain(|found| found.rights.has(Rights::READ) && !is_scheduling(&found.container));
             Ok(collections)
         }
         Resource::Missing(_) => Err(Problem::not_found()),

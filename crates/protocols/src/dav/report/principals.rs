@@ -95,7 +95,7 @@ async fn tell(context: &Arc<Context>, props: &Propfind, homes: Vec<Home>) -> Res
     let teller = Teller { context: context.clone(), selection };
     multistatus(move |mut out| async move {
         for home in homes {
-            teller.principal(&home, &paths::principal(&home.address), &mut out.text);
+            teller.principal(&home, &paths::principal(&home.address), &mut out.text).await;
             out.pause().await?;
         }
         Ok(out)
@@ -169,7 +169,7 @@ async fn property_of(
     let (mut xml, href) = (String::new(), resource.href());
     write::multistatus_start(&mut xml);
     match resource {
-        Resource::Principal(home) => teller.principal(home, &href, &mut xml),
+        Resource::Principal(home) => teller.principal(home, &href, &mut xml).await,
         Resource::Home(space, home) => teller.home(home, *space, &href, &mut xml),
         Resource::Collection(collection) => {
             let background = teller.background(collection).await?;

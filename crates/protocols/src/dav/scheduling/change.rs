@@ -1,0 +1,143 @@
+//! What a change of a calendar object means for others.
+
+use bytes::Bytes;
+use sterna_account::calendars::{self, pending, scheduling_collection};
+use sterna_account::scheduling::{CalendarUser, Outgoing};
+use sterna_account::{ContainerKind, Item, Mutation};
+use sterna_base::ContainerId;
+use sterna_formats::calendar::itip::{self, Message, NotAllowed, Plan, Role, attendee, organizer, role, set_status};
+use sterna_formats::calendar::{Calendar, Facts};
+use sterna_formats::dav::write;
+
+use super::is_scheduling;
+use crate::dav::answer::Problem;
+use crate::dav::context::Context;
+use crate::dav::paths::{self, Space};
+use crate::dav::resource::Collection;
+
+/// A change: what is there, and what is to be.
+pub struct Change<'a> {
+    pub context: &'a Context,
+    pub collection: &'a Collection,
+    /// What is there, with its summary.
+    pub old: Option<&'a Item>,
+    /// What is to be there: the object's bytes.
+    pub new: Option<&'a Bytes>,
+}
+
+/// What follows from a change.
+pub struct Scheduled {
+    /// The object as it is stored; `None` when it is deleted.
+    pub object: Option<Calendar>,
+    /// What others are told.
+    pub messages: Vec<Outgoing>,
+    /// Where these are kept.
+    pub outbox: Option<ContainerId>,
+}
+
+impl Scheduled {
+    /// The steps that keep the messages, for the commit of the change.
+    pub fn steps(&self) -> Vec<Mutation> {
+        let Some(outbox) = self.outbox else { return Vec::new() };
+        self.messages.iter().map(|message| pending::keep(outbox, message)).collect()
+    }
+}
+
+impl Change<'_> {
+    /// What follows; `None` when nothing does.
+    ///
+    /// # Errors
+    /// The precondition that does not hold.
+    pub async fn plan(&self) -> Result<Option<Scheduled>, Problem> {
+        let container = &self.collection.container;
+        let Some(scheduling) = &self.context.shared.scheduling else { return Ok(None) };
+        if self.collection.space != Space::Calendars || is_scheduling(container) {
+            return Ok(None);
+        }
+        let was = self.old.and_then(|old| old.summary.as_deref().and_then(Facts::decode));
+        let was_scheduled = self.old.is_some() && was.is_none_or(|facts| facts.schedule_tag.is_some());
+        // What was stored was read before; here it is read again, and only if somebody may be concerned.
+        let new = self.new.and_then(|bytes| Calendar::parse(bytes).ok());
+        let is_scheduled = new.as_ref().is_some_and(|new| itip::schedule_tag(new).is_some());
+        if !was_scheduled && !is_scheduled {
+            return Ok(None);
+        }
+        let account = self.collection.home.account.as_ref();
+        let user = scheduling.user(account.id()).await.ok_or_else(|| Problem::unavailable(5))?;
+        let old = match self.old {
+            Some(item) if was_scheduled => Calendar::parse(&calendars::body(account, item).await?).ok(),
+            _ => None,
+        };
+        let plan = self.messages(old.as_ref(), new.as_ref(), &user)?;
+        if is_scheduled && self.old.is_none() {
+            self.check_unique(new.as_ref()).await?;
+        }
+        let Some(Plan { object, messages }) = plan else { return Ok(None) };
+        let mut object = object;
+        for recipient in messages.iter().map(|message| &message.recipient) {
+            if let Some(object) = &mut object {
+                set_status(object, recipient, "1.0");
+            }
+        }
+        let messages: Vec<Outgoing> = messages.iter().map(|message: &Message| pending::outgoing(message)).collect();
+        let outbox = match messages.is_empty() {
+            true => None,
+            false => Some(scheduling_collection(account, ContainerKind::ScheduleOutbox).await?.id),
+        };
+        Ok(Some(Scheduled { object: object.map(Calendar::of), messages, outbox }))
+    }
+
+    /// By what the owner of the calendar has to do with it.
+    fn messages(
+        &self,
+        old: Option<&Calendar>,
+        new: Option<&Calendar>,
+        user: &CalendarUser,
+    ) -> Result<Option<Plan>, Problem> {
+        let own = &user.addresses;
+        let of = |calendar: Option<&Calendar>| calendar.map_or(Ok(Role::None), |calendar| role(calendar, own));
+        // What is stored may be older than our rules.
+        let (before, after) = (of(old).unwrap_or(Role::None), of(new).map_err(not_allowed)?);
+        let now_s = self.context.now().seconds();
+        let plan = match (before, after) {
+            (Role::None, Role::None) => return Ok(None),
+            (Role::Attendee { .. }, _) | (Role::None, Role::Attendee { .. }) => {
+                let replies =
+                    !self.context.header("schedule-reply").is_some_and(|said| said.trim().eq_ignore_ascii_case("f"));
+                attendee::plan(old, new, own, replies, now_s)
+            }
+            (Role::Organizer { .. }, Role::Attendee { .. }) => Err(NotAllowed::Organizer),
+            (_, Role::Organizer { .. }) | (Role::Organizer { .. }, Role::None) => {
+                let merges = self.context.header("if-schedule-tag-match").is_some();
+                organizer::plan(old, new, own, merges, now_s)
+            }
+        };
+        plan.map(Some).map_err(not_allowed)
+    }
+
+    /// One meeting is in one calendar (`unique-scheduling-object-resource`, RFC 6638 section 3.2.4.1).
+    async fn check_unique(&self, new: Option<&Calendar>) -> Result<(), Problem> {
+        let Some(facts) = new.and_then(|new| Facts::of(new).ok()) else { return Ok(()) };
+        let home = &self.collection.home;
+        let Some((other, item)) = calendars::find(home.account.as_ref(), &facts.uid).await? else { return Ok(()) };
+        if other.id == self.collection.container.id {
+            return Ok(());
+        }
+        let name = item.name.unwrap_or_default();
+        let path = paths::within(Space::Calendars, &home.address, [other.name.as_str(), name.as_str()], false);
+        let mut condition = "<C:unique-scheduling-object-resource>".to_owned();
+        write::href(&path, &mut condition);
+        condition.push_str("</C:unique-scheduling-object-resource>");
+        Err(Problem::forbidden(&condition, "The meeting is in another calendar already"))
+    }
+}
+
+fn not_allowed(error: NotAllowed) -> Problem {
+    let condition = match error {
+        NotAllowed::Organizer => "<C:allowed-organizer-scheduling-object-change/>",
+        NotAllowed::Attendee(_) => "<C:allowed-attendee-scheduling-object-change/>",
+        NotAllowed::SameOrganizer => "<C:same-organizer-in-all-components/>",
+        NotAllowed::TooMany => "<C:max-attendees-per-instance/>",
+    };
+    Problem::forbidden(condition, error.to_string())
+}
