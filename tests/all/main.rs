@@ -40,6 +40,7 @@ mod remote_servers;
 #[path = "../../crates/cluster/tests/simulation/rng.rs"]
 #[allow(dead_code)] // what only the simulation draws
 mod rng;
+mod scheduling;
 mod search;
 mod sending;
 mod sharing_servers;

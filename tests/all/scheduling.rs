@@ -1,0 +1,379 @@
+//! Invitations between people on different data servers, and with the world by mail.
+
+use std::time::Duration;
+
+use sterna_testkit::http::{Answer, Http};
+use sterna_testkit::installation::Installation;
+use sterna_testkit::wait::until;
+
+const ANA: &str = "ana@tern.test";
+const BEN: &str = "ben@tern.test";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A meeting of Ana's: the lines of its one component.
+fn meeting(uid: &str, lines: &str) -> String {
+    format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//tests//EN\r\nBEGIN:VEVENT\r\nUID:{uid}\r\n\
+         DTSTAMP:20250101T000000Z\r\nORGANIZER:mailto:{ANA}\r\nATTENDEE;PARTSTAT=ACCEPTED:mailto:{ANA}\r\n{lines}\r\n\
+         END:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+}
+
+const WITH_BEN: &str = "ATTENDEE;RSVP=TRUE:mailto:ben@tern.test";
+
+/// One user's connection.
+struct Calendars {
+    http: Http,
+    user: &'static str,
+}
+
+impl Calendars {
+    fn of(installation: &Installation, user: &'static str) -> Self {
+        Calendars { http: installation.node("main").at.dav(user).unwrap(), user }
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/dav/calendars/{}/{rest}", self.user)
+    }
+
+    fn is(&mut self, status: u16, method: &str, rest: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let path = self.path(rest);
+        let answer = self.http.request(method, &path, headers, body).unwrap();
+        assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+        answer
+    }
+
+    /// What is called so, unfolded.
+    fn get(&mut self, rest: &str) -> String {
+        self.is(200, "GET", rest, &[], "").body.replace("\r\n ", "")
+    }
+
+    /// The names in a collection.
+    fn names(&mut self, collection: &str) -> Vec<String> {
+        let body = "<propfind xmlns='DAV:'><prop><getetag/></prop></propfind>";
+        let answer = self.is(207, "PROPFIND", collection, &[("Depth", "1")], body);
+        let hrefs = answer.texts("D:href");
+        hrefs.iter().map(|href| href.rsplit('/').next().unwrap().to_owned()).filter(|name| !name.is_empty()).collect()
+    }
+
+    /// The only object of the calendar: its path within the home, and its text.
+    fn only(&mut self) -> (String, String) {
+        let names = self.names("Calendar/");
+        let [name] = &names[..] else { panic!("{}: {names:?}", self.user) };
+        let rest = format!("Calendar/{name}");
+        let text = self.get(&rest);
+        (rest, text)
+    }
+
+    fn property(&mut self, path: &str, prop: &str) -> String {
+        let body =
+            format!("<propfind xmlns='DAV:' xmlns:C='urn:ietf:params:xml:ns:caldav'><prop>{prop}</prop></propfind>");
+        self.http.request("PROPFIND", path, &[("Depth", "0")], &body).unwrap().body
+    }
+}
+
+#[test]
+fn an_invitation_goes_to_another_server_and_the_answer_comes_back() {
+    let installation = Installation::standard();
+    let (mut ana, mut ben) = (Calendars::of(&installation, ANA), Calendars::of(&installation, BEN));
+    let told = ana.property(
+        "/dav/principals/users/ana@tern.test/",
+        "<C:schedule-inbox-URL/><C:schedule-outbox-URL/><C:calendar-user-type/><C:calendar-user-address-set/>",
+    );
+    for known in [
+        "<C:schedule-inbox-URL><D:href>/dav/calendars/ana@tern.test/inbox/</D:href>",
+        "<C:schedule-outbox-URL><D:href>/dav/calendars/ana@tern.test/outbox/</D:href>",
+        "<C:calendar-user-type>INDIVIDUAL<",
+        "mailto:ana@tern.test",
+    ] {
+        assert!(told.contains(known), "{known} in {told}");
+    }
+    let inbox =
+        ana.property("/dav/calendars/ana@tern.test/inbox/", "<resourcetype/><C:schedule-default-calendar-URL/>");
+    assert!(
+        inbox.contains("<C:schedule-inbox/>") && inbox.contains("/dav/calendars/ana@tern.test/Calendar/"),
+        "{inbox}"
+    );
+
+    let first =
+        meeting("one", &format!("DTSTART:20250303T100000Z\r\nDTEND:20250303T110000Z\r\nSUMMARY:Terns\r\n{WITH_BEN}"));
+    let made = ana.is(201, "PUT", "Calendar/one.ics", &[("If-None-Match", "*")], &first);
+    let tag = made.header("schedule-tag").expect("a schedule tag").to_owned();
+    assert_eq!(made.header("etag"), None, "what is stored is not what was sent");
+    assert!(ana.get("Calendar/one.ics").contains("SCHEDULE-STATUS=1.2:mailto:ben@tern.test"));
+
+    // Ben has it, and his programs are told.
+    let (path, copy) = ben.only();
+    assert!(copy.contains("SUMMARY:Terns") && !copy.contains("METHOD") && !copy.contains("SCHEDULE-STATUS"), "{copy}");
+    let notes = ben.names("inbox/");
+    assert_eq!(notes.len(), 1);
+    assert!(ben.get(&format!("inbox/{}", notes[0])).contains("METHOD:REQUEST"));
+    ben.is(204, "DELETE", &format!("inbox/{}", notes[0]), &[], "");
+
+    // He can't move it, but answer.
+    let moved = copy.replace("20250303T100000Z", "20250303T090000Z");
+    let refused = ben.is(403, "PUT", &path, &[], &moved);
+    assert!(refused.body.contains("allowed-attendee-scheduling-object-change"), "{refused:?}");
+    let accepted = copy.replace("RSVP=TRUE:mailto:ben", "PARTSTAT=ACCEPTED:mailto:ben");
+    assert_ne!(accepted, copy);
+    ben.is(204, "PUT", &path, &[], &accepted);
+    assert!(ben.get(&path).contains("ORGANIZER;SCHEDULE-STATUS=1.2:"), "{}", ben.get(&path));
+    let got = ana.is(200, "GET", "Calendar/one.ics", &[], "");
+    let text = got.body.replace("\r\n ", "");
+    assert!(text.contains("SCHEDULE-STATUS=2.0;PARTSTAT=ACCEPTED"), "{text}");
+    assert_eq!(got.header("schedule-tag"), Some(tag.as_str()), "an answer is no change of the meeting");
+    assert_eq!(ana.names("inbox/").len(), 1);
+
+    // Another time: Ana's program has not seen the answer, and need not.
+    ana.is(412, "PUT", "Calendar/one.ics", &[("If-Schedule-Tag-Match", "\"other\"")], &first);
+    let renamed = first.replace("SUMMARY:Terns", "SUMMARY:Terns and gulls");
+    let changed = ana.is(204, "PUT", "Calendar/one.ics", &[("If-Schedule-Tag-Match", &tag)], &renamed);
+    assert_ne!(changed.header("schedule-tag"), Some(tag.as_str()));
+    assert!(ana.get("Calendar/one.ics").contains("PARTSTAT=ACCEPTED;SCHEDULE-STATUS=1.2"), "the answer stays");
+    assert!(ben.get(&path).contains("SUMMARY:Terns and gulls"));
+    assert!(ben.get(&path).contains("PARTSTAT=ACCEPTED:mailto:ben"), "{}", ben.get(&path));
+    let later = renamed.replace("20250303T1", "20250304T1");
+    ana.is(204, "PUT", "Calendar/one.ics", &[], &later);
+    let asked = ben.get(&path);
+    assert!(asked.contains("DTSTART:20250304T100000Z") && asked.contains("PARTSTAT=NEEDS-ACTION"), "{asked}");
+
+    // The same meeting can't be in two calendars.
+    let twice = ana.http.request("MKCALENDAR", "/dav/calendars/ana@tern.test/two/", &[], "").unwrap();
+    assert_eq!(twice.status, 201);
+    let refused = ana.is(403, "PUT", "two/one.ics", &[], &later);
+    assert!(refused.body.contains("unique-scheduling-object-resource"), "{refused:?}");
+
+    ana.is(204, "DELETE", "Calendar/one.ics", &[], "");
+    assert!(ben.get(&path).contains("STATUS:CANCELLED"));
+    // Nobody is told of what is off.
+    let before = ana.names("inbox/").len();
+    ben.is(204, "DELETE", &path, &[], "");
+    assert_eq!(ana.names("inbox/").len(), before);
+}
+
+#[test]
+fn single_times_go_and_come_on_their_own() {
+    let installation = Installation::standard();
+    let (mut ana, mut ben) = (Calendars::of(&installation, ANA), Calendars::of(&installation, BEN));
+    let weekly =
+        format!("DTSTART:20250303T100000Z\r\nDTEND:20250303T110000Z\r\nRRULE:FREQ=WEEKLY;COUNT=9\r\n{WITH_BEN}");
+    ana.is(201, "PUT", "Calendar/w.ics", &[], &meeting("w", &weekly));
+    let (path, copy) = ben.only();
+    // Ben is away once.
+    ben.is(204, "PUT", &path, &[], &copy.replace("RRULE:", "EXDATE:20250310T100000Z\r\nRRULE:"));
+    let text = ana.get("Calendar/w.ics");
+    assert!(text.contains("RECURRENCE-ID:20250310T100000Z") && text.contains("PARTSTAT=DECLINED"), "{text}");
+    // Ana takes one out.
+    let out = text.replacen("RRULE:", "EXDATE:20250317T100000Z\r\nRRULE:", 1);
+    ana.is(204, "PUT", "Calendar/w.ics", &[], &out);
+    assert!(ben.get(&path).contains("EXDATE:20250317T100000Z"), "{}", ben.get(&path));
+    // Silence, if it is asked for.
+    let before = ana.get("Calendar/w.ics");
+    ben.is(204, "DELETE", &path, &[("Schedule-Reply", "F")], "");
+    assert_eq!(ana.get("Calendar/w.ics"), before);
+}
+
+#[test]
+fn what_a_server_that_is_down_does_not_get_waits_for_it() {
+    let mut installation = Installation::standard();
+    let mut ana = Calendars::of(&installation, ANA);
+    installation.kill("beta");
+    ana.is(
+        201,
+        "PUT",
+        "Calendar/one.ics",
+        &[],
+        &meeting("one", &format!("DTSTART:20250303T100000Z\r\n{WITH_BEN}\r\nATTENDEE:mailto:nobody@tern.test")),
+    );
+    let text = ana.get("Calendar/one.ics");
+    assert!(text.contains("SCHEDULE-STATUS=1.0:mailto:ben@tern.test"), "{text}");
+    assert!(text.contains("SCHEDULE-STATUS=3.7:mailto:nobody@tern.test"), "{text}");
+    let busy = free_busy(&mut ana, &[ANA, BEN]);
+    assert!(busy[0].contains("2.0;Success") && busy[1].contains("5.1;Service unavailable"), "{busy:?}");
+    // The edge goes down, too: what it has taken over it still has.
+    installation.kill("main");
+    installation.serve("main");
+    installation.serve("beta");
+    let mut ben = Calendars::of(&installation, BEN);
+    let place = ben.path("Calendar/");
+    until("beta", PATIENCE, || {
+        let answer = ben.http.request("PROPFIND", &place, &[("Depth", "0")], "").unwrap();
+        (answer.status == 207).then_some(())
+    });
+    until("the invitation", PATIENCE, || (ben.names("Calendar/").len() == 1).then_some(()));
+    let mut ana = Calendars::of(&installation, ANA);
+    let known = || ana.get("Calendar/one.ics").contains("SCHEDULE-STATUS=1.2:mailto:ben@tern.test").then_some(());
+    until("the news of it", PATIENCE, known);
+    assert_eq!(ben.names("inbox/").len(), 1, "it is there once");
+}
+
+/// What is said of each of these.
+fn free_busy(asking: &mut Calendars, whom: &[&str]) -> Vec<String> {
+    let attendees: String = whom.iter().map(|address| format!("ATTENDEE:mailto:{address}\r\n")).collect();
+    let body = format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//tests//EN\r\nMETHOD:REQUEST\r\nBEGIN:VFREEBUSY\r\nUID:f\r\n\
+         DTSTAMP:20250101T000000Z\r\nDTSTART:20250303T000000Z\r\nDTEND:20250304T000000Z\r\n\
+         ORGANIZER:mailto:{}\r\n{attendees}END:VFREEBUSY\r\nEND:VCALENDAR\r\n",
+        asking.user
+    );
+    let answer = asking.is(200, "POST", "outbox/", &[("Content-Type", "text/calendar")], &body);
+    answer.texts("C:response").into_iter().map(|text| text.replace("&#13;\n ", "")).collect()
+}
+
+#[test]
+fn free_time_is_known_across_servers() {
+    let installation = Installation::standard();
+    let (mut ana, mut ben) = (Calendars::of(&installation, ANA), Calendars::of(&installation, BEN));
+    let own = |uid: &str, hour: u8, more: &str| {
+        meeting(uid, &format!("DTSTART:20250303T{hour:02}0000Z\r\nDTEND:20250303T{hour:02}3000Z{more}"))
+            .replace("ORGANIZER:mailto:ana@tern.test\r\nATTENDEE;PARTSTAT=ACCEPTED:mailto:ana@tern.test\r\n", "")
+    };
+    for (uid, hour, more) in [
+        ("a", 8, ""),
+        ("b", 9, "\r\nSTATUS:TENTATIVE"),
+        ("c", 10, "\r\nSTATUS:CANCELLED"),
+        ("d", 11, "\r\nTRANSP:TRANSPARENT"),
+    ] {
+        ben.is(201, "PUT", &format!("Calendar/{uid}.ics"), &[], &own(uid, hour, more));
+    }
+    // A calendar that doesn't count.
+    ben.is(201, "MKCALENDAR", "birthdays/", &[], "");
+    ben.is(201, "PUT", "birthdays/e.ics", &[], &own("e", 12, ""));
+    let transparent = "<propertyupdate xmlns='DAV:'><set><prop><schedule-calendar-transp \
+        xmlns='urn:ietf:params:xml:ns:caldav'><transparent/></schedule-calendar-transp></prop></set></propertyupdate>";
+    ben.is(207, "PROPPATCH", "birthdays/", &[], transparent);
+    // A meeting that Ben has not answered, and one that he has declined.
+    for (uid, hour) in [("m", 14), ("n", 15)] {
+        let lines = format!("DTSTART:20250303T{hour}0000Z\r\nDTEND:20250303T{hour}3000Z\r\n{WITH_BEN}");
+        ana.is(201, "PUT", &format!("Calendar/{uid}.ics"), &[], &meeting(uid, &lines));
+    }
+    let declined =
+        ben.names("Calendar/").into_iter().find(|name| ben.get(&format!("Calendar/{name}")).contains("UID:n"));
+    let declined = format!("Calendar/{}", declined.unwrap());
+    let text = ben.get(&declined).replace("RSVP=TRUE:mailto:ben", "PARTSTAT=DECLINED:mailto:ben");
+    ben.is(204, "PUT", &declined, &[], &text);
+
+    let told = free_busy(&mut ana, &[BEN, "nobody@tern.test", "zoe@far.test"]);
+    assert!(told[1].contains("3.7;") && told[2].contains("3.8;"), "{told:?}");
+    let periods = |told: &str| {
+        let lines = told.lines().filter(|line| line.starts_with("FREEBUSY"));
+        lines.map(|line| line.trim_end_matches("&#13;").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        periods(&told[0]),
+        [
+            "FREEBUSY;FBTYPE=BUSY:20250303T080000Z/20250303T083000Z",
+            "FREEBUSY;FBTYPE=BUSY-TENTATIVE:20250303T090000Z/20250303T093000Z",
+            "FREEBUSY;FBTYPE=BUSY-TENTATIVE:20250303T140000Z/20250303T143000Z",
+        ]
+    );
+    // When Ben can't be had at all.
+    let hours = "BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VAVAILABILITY\nUID:v\nBEGIN:AVAILABLE\nUID:w\n\
+        DTSTART:20250303T070000Z\nDTEND:20250303T180000Z\nRRULE:FREQ=DAILY\nEND:AVAILABLE\nEND:VAVAILABILITY\nEND:VCALENDAR";
+    let availability = format!(
+        "<propertyupdate xmlns='DAV:'><set><prop><calendar-availability xmlns='urn:ietf:params:xml:ns:caldav'>{hours}\
+         </calendar-availability></prop></set></propertyupdate>"
+    );
+    ben.is(207, "PROPPATCH", "inbox/", &[], &availability);
+    let told = periods(&free_busy(&mut ana, &[BEN])[0]);
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(told[0], "FREEBUSY;FBTYPE=BUSY-UNAVAILABLE:20250303T000000Z/20250303T070000Z");
+    // Nobody asks in somebody else's name.
+    let body = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nBEGIN:VFREEBUSY\r\nUID:f\r\nORGANIZER:mailto:ben@tern.test\r\n\
+        DTSTART:20250303T000000Z\r\nDTEND:20250304T000000Z\r\nATTENDEE:mailto:ben@tern.test\r\nEND:VFREEBUSY\r\nEND:VCALENDAR\r\n";
+    let refused = ana.is(403, "POST", "outbox/", &[("Content-Type", "text/calendar")], body);
+    assert!(refused.body.contains("organizer-allowed"), "{refused:?}");
+}
+
+/// A message of Zoe's with an invitation, or an answer, in it.
+fn by_mail(from: &str, method: &str, object: &str) -> Vec<u8> {
+    let object = object.replace("VERSION:2.0\r\n", &format!("VERSION:2.0\r\nMETHOD:{method}\r\n"));
+    format!(
+        "From: Zoe <{from}>\r\nTo: <{ANA}>\r\nSubject: {method}\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nText\r\n\
+         --b\r\nContent-Type: text/calendar; charset=utf-8; method={method}\r\n\r\n{object}--b--\r\n"
+    )
+    .into_bytes()
+}
+
+/// The whole of what a message has in its calendar part.
+fn calendar_of(message: &str) -> String {
+    use base64::Engine as _;
+    let part = message.split("text/calendar").nth(1).expect("a calendar part");
+    let body = part.split("\n\n").nth(1).unwrap_or_else(|| part.split("\r\n\r\n").nth(1).unwrap());
+    let encoded: String = body.lines().take_while(|line| !line.starts_with("--")).map(str::trim).collect();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
+    String::from_utf8(bytes).unwrap().replace("\r\n ", "")
+}
+
+#[test]
+fn invitations_go_out_and_come_in_by_mail() {
+    let Some((installation, postfix)) = crate::sending::world() else { return };
+    let mut ana = Calendars::of(&installation, ANA);
+    installation.admin_ok("main", &["config", "set", "language", "de"]);
+    let lines = "DTSTART:20250303T100000Z\r\nDTEND:20250303T110000Z\r\nSUMMARY:Küche\r\n\
+        ATTENDEE;RSVP=TRUE:mailto:zoe@far.test";
+    ana.is(201, "PUT", "Calendar/one.ics", &[], &meeting("one", lines));
+    assert!(ana.get("Calendar/one.ics").contains("SCHEDULE-STATUS=1.1:mailto:zoe@far.test"));
+    let invited = postfix.wait_for("zoe", 1).remove(0);
+    assert!(invited.contains("method=REQUEST") && invited.contains("<ana@tern.test>"), "{invited}");
+    let object = calendar_of(&invited);
+    assert!(object.contains("METHOD:REQUEST") && object.contains("SUMMARY:Küche"), "{object}");
+
+    // Her answer; and one in her name by somebody else, which changes nothing.
+    let answer = |partstat: &str| {
+        meeting("one", &format!("ATTENDEE;PARTSTAT={partstat}:mailto:zoe@far.test\r\nDTSTART:20250303T100000Z"))
+            .replace("ATTENDEE;PARTSTAT=ACCEPTED:mailto:ana@tern.test\r\n", "")
+            .replace("20250101T000000Z", "20300101T000000Z")
+    };
+    postfix.submit("eve@far.test", ANA, &by_mail("eve@far.test", "REPLY", &answer("DECLINED")));
+    postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "REPLY", &answer("ACCEPTED")));
+    until("the answer", PATIENCE, || ana.get("Calendar/one.ics").contains("PARTSTAT=ACCEPTED;X-STERNA").then_some(()));
+    let mut imap = installation.node("main").at.login(ANA).unwrap();
+    let mails = |imap: &mut sterna_testkit::imap::Imap| {
+        let answer = imap.command("STATUS INBOX (MESSAGES)").unwrap();
+        answer.lines.iter().any(|line| line.contains("MESSAGES 2"))
+    };
+    until("both messages in the INBOX", PATIENCE, || mails(&mut imap).then_some(()));
+    assert!(!ana.get("Calendar/one.ics").contains("DECLINED"));
+
+    // Her invitation comes in, not answered yet; Ana's answer goes back by mail.
+    let hers = |uid: &str, sequence: u8| {
+        meeting(uid, &format!("SEQUENCE:{sequence}\r\nDTSTART:2025031{sequence}T100000Z\r\nSUMMARY:{uid}"))
+            .replace("ORGANIZER:mailto:ana@tern.test", "ORGANIZER:mailto:zoe@far.test")
+            .replace("PARTSTAT=ACCEPTED", "PARTSTAT=NEEDS-ACTION;RSVP=TRUE")
+    };
+    postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "REQUEST", &hers("two", 1)));
+    let (names, _) = until("her invitation", PATIENCE, || {
+        let names = ana.names("Calendar/");
+        (names.len() == 2).then_some(names)
+    });
+    let name = names.into_iter().find(|name| name != "one.ics").unwrap();
+    let path = format!("Calendar/{name}");
+    let copy = ana.get(&path);
+    assert!(copy.contains("SUMMARY:two") && copy.contains("PARTSTAT=NEEDS-ACTION"), "{copy}");
+    ana.is(204, "PUT", &path, &[], &copy.replace("PARTSTAT=NEEDS-ACTION;RSVP=TRUE", "PARTSTAT=TENTATIVE"));
+    let reply = postfix.wait_for("zoe", 2).into_iter().find(|text| text.contains("method=REPLY")).unwrap();
+    assert!(calendar_of(&reply).contains("PARTSTAT=TENTATIVE"));
+
+    // Only what is known changes from now on; then nothing.
+    let policy = |word: &str| {
+        format!(
+            "<propertyupdate xmlns='DAV:'><set><prop><mail-invitations xmlns='urn:sterna:dav'>{word}</mail-invitations>\
+             </prop></set></propertyupdate>"
+        )
+    };
+    ana.is(207, "PROPPATCH", "inbox/", &[], &policy("update"));
+    postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "REQUEST", &hers("three", 1)));
+    postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "REQUEST", &hers("two", 2)));
+    until("the change", PATIENCE, || ana.get(&path).contains("DTSTART:20250312T100000Z").then_some(()));
+    assert_eq!(ana.names("Calendar/").len(), 2);
+    ana.is(207, "PROPPATCH", "inbox/", &[], &policy("off"));
+    postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "REQUEST", &hers("two", 3)));
+    let arrived = || {
+        let answer = imap.command("STATUS INBOX (MESSAGES)").unwrap();
+        answer.lines.iter().any(|line| line.contains("MESSAGES 6")).then_some(())
+    };
+    until("the message", PATIENCE, arrived);
+    assert!(ana.get(&path).contains("DTSTART:20250312T100000Z"));
+}
