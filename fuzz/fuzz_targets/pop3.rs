@@ -1,7 +1,6 @@
 //! POP3: no command line panics, and no message ends before its end, however it is cut.
 #![no_main]
 
-use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use sterna_formats::pop3::{Command, MultiLine};
 
@@ -10,7 +9,7 @@ fuzz_target!(|input: (Vec<u8>, usize, u8)| {
     let _ = Command::parse(&bytes);
     let (first, second) = bytes.split_at(cut % (bytes.len() + 1));
     for top in [MultiLine::whole(), MultiLine::top(u64::from(lines))] {
-        let (mut sent, mut writer) = (BytesMut::new(), top);
+        let (mut sent, mut writer) = (Vec::new(), top);
         let _ = writer.push(first, &mut sent) && writer.push(second, &mut sent);
         writer.finish(&mut sent);
         let body = sent.strip_suffix(b".\r\n").expect("the end");

@@ -1,12 +1,12 @@
 //! ENVELOPE, BODY and BODYSTRUCTURE from a summary (RFC 9051 section 7.5.2).
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::write::{list, nstring, number, string};
 use crate::mail::{ContentType, Disposition, Envelope, EnvelopeAddress, Parameter, Part, PartBody};
 
 /// `envelope`
-pub fn envelope(envelope: &Envelope, utf8: bool, out: &mut BytesMut) {
+pub fn envelope(envelope: &Envelope, utf8: bool, out: &mut Vec<u8>) {
     out.put_u8(b'(');
     nstring(envelope.date.as_deref(), utf8, out);
     out.put_u8(b' ');
@@ -25,7 +25,7 @@ pub fn envelope(envelope: &Envelope, utf8: bool, out: &mut BytesMut) {
     out.put_u8(b')');
 }
 
-fn addresses(addresses: &[EnvelopeAddress], utf8: bool, out: &mut BytesMut) {
+fn addresses(addresses: &[EnvelopeAddress], utf8: bool, out: &mut Vec<u8>) {
     if addresses.is_empty() {
         out.extend_from_slice(b"NIL");
         return;
@@ -39,7 +39,7 @@ fn addresses(addresses: &[EnvelopeAddress], utf8: bool, out: &mut BytesMut) {
 }
 
 /// `body`: with `extended`, BODYSTRUCTURE.
-pub fn body(part: &Part, extended: bool, utf8: bool, out: &mut BytesMut) {
+pub fn body(part: &Part, extended: bool, utf8: bool, out: &mut Vec<u8>) {
     out.put_u8(b'(');
     match &part.body {
         PartBody::Multipart(parts) => multipart(part, parts, extended, utf8, out),
@@ -48,7 +48,7 @@ pub fn body(part: &Part, extended: bool, utf8: bool, out: &mut BytesMut) {
     out.put_u8(b')');
 }
 
-fn multipart(part: &Part, parts: &[Part], extended: bool, utf8: bool, out: &mut BytesMut) {
+fn multipart(part: &Part, parts: &[Part], extended: bool, utf8: bool, out: &mut Vec<u8>) {
     for part in parts {
         body(part, extended, utf8, out);
     }
@@ -66,7 +66,7 @@ fn multipart(part: &Part, parts: &[Part], extended: bool, utf8: bool, out: &mut 
     }
 }
 
-fn single(part: &Part, extended: bool, utf8: bool, out: &mut BytesMut) {
+fn single(part: &Part, extended: bool, utf8: bool, out: &mut Vec<u8>) {
     let ContentType { media_type, subtype, parameters: given } = &part.content_type;
     // A message that can't be looked into (encoded, too deep) has no envelope to show: it is bytes to a client.
     let opaque = part.content_type.is("message", "rfc822") && !matches!(part.body, PartBody::Message(_));
@@ -103,7 +103,7 @@ fn single(part: &Part, extended: bool, utf8: bool, out: &mut BytesMut) {
 }
 
 /// Disposition, language and location.
-fn extension(part: &Part, utf8: bool, out: &mut BytesMut) {
+fn extension(part: &Part, utf8: bool, out: &mut Vec<u8>) {
     out.put_u8(b' ');
     match &part.disposition {
         None => out.extend_from_slice(b"NIL"),
@@ -124,7 +124,7 @@ fn extension(part: &Part, utf8: bool, out: &mut BytesMut) {
     nstring(part.location.as_deref(), utf8, out);
 }
 
-fn parameters(parameters: &[Parameter], utf8: bool, out: &mut BytesMut) {
+fn parameters(parameters: &[Parameter], utf8: bool, out: &mut Vec<u8>) {
     if parameters.is_empty() {
         out.extend_from_slice(b"NIL");
         return;
@@ -145,7 +145,7 @@ mod tests {
         let mut scanner = Scanner::new();
         scanner.push(message);
         let summary = scanner.finish();
-        let (mut one, mut two) = (BytesMut::new(), BytesMut::new());
+        let (mut one, mut two) = (Vec::new(), Vec::new());
         envelope(&summary.envelope, false, &mut one);
         body(&summary.root, true, false, &mut two);
         (String::from_utf8_lossy(&one).into_owned(), String::from_utf8_lossy(&two).into_owned())

@@ -301,7 +301,7 @@ impl Forest {
     }
 
     /// The threads as THREAD answers them: `(2)(3 6 (4 23)(44 7 96))`.
-    pub fn write(&self, out: &mut bytes::BytesMut) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         enum Step {
             Text(&'static [u8]),
             Node(usize, bool),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     fn written(forest: &Forest) -> String {
-        let mut out = bytes::BytesMut::new();
+        let mut out = Vec::new();
         forest.write(&mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }

@@ -1,18 +1,18 @@
 //! Writing responses straight into the output: no intermediate text on the way of a hundred thousand messages.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 /// Longest string written between quotes; longer ones are literals.
 const QUOTED_BYTES_MAX: usize = 1000;
 
 /// A number.
-pub fn number(value: u64, out: &mut BytesMut) {
+pub fn number(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// `string`: between quotes where that is allowed, else a literal. With `utf8` (UTF8=ACCEPT, IMAP4rev2) quotes may hold
 /// UTF-8.
-pub fn string(value: &[u8], utf8: bool, out: &mut BytesMut) {
+pub fn string(value: &[u8], utf8: bool, out: &mut Vec<u8>) {
     let plain = |byte: &u8| (0x20..0x7f).contains(byte);
     let quotable = value.len() <= QUOTED_BYTES_MAX
         && (value.iter().all(plain)
@@ -34,7 +34,7 @@ pub fn string(value: &[u8], utf8: bool, out: &mut BytesMut) {
 }
 
 /// `nstring`
-pub fn nstring(value: Option<&[u8]>, utf8: bool, out: &mut BytesMut) {
+pub fn nstring(value: Option<&[u8]>, utf8: bool, out: &mut Vec<u8>) {
     match value {
         Some(value) => string(value, utf8, out),
         None => out.extend_from_slice(b"NIL"),
@@ -42,7 +42,7 @@ pub fn nstring(value: Option<&[u8]>, utf8: bool, out: &mut BytesMut) {
 }
 
 /// `literal`. NUL can't stand in one; a header that has some is shown without them.
-fn literal(value: &[u8], out: &mut BytesMut) {
+fn literal(value: &[u8], out: &mut Vec<u8>) {
     let clean: Vec<u8>;
     let value = if value.contains(&0) {
         clean = value.iter().copied().filter(|&byte| byte != 0).collect();
@@ -55,7 +55,7 @@ fn literal(value: &[u8], out: &mut BytesMut) {
 }
 
 /// `astring`
-pub fn astring(value: &str, utf8: bool, out: &mut BytesMut) {
+pub fn astring(value: &str, utf8: bool, out: &mut Vec<u8>) {
     let is_atom = !value.is_empty()
         && value.bytes().all(|byte| super::lexer::is_atom_char(byte) || byte == b']')
         && !value.eq_ignore_ascii_case("NIL");
@@ -63,7 +63,7 @@ pub fn astring(value: &str, utf8: bool, out: &mut BytesMut) {
 }
 
 /// `nstring / literal8`: any bytes.
-pub fn value(value: Option<&[u8]>, utf8: bool, out: &mut BytesMut) {
+pub fn value(value: Option<&[u8]>, utf8: bool, out: &mut Vec<u8>) {
     match value {
         Some(bytes) if bytes.contains(&0) => {
             literal_header(bytes.len() as u64, true, out);
@@ -74,7 +74,7 @@ pub fn value(value: Option<&[u8]>, utf8: bool, out: &mut BytesMut) {
 }
 
 /// `{n}` and its line end; `~{n}` for bytes that may have NUL (RFC 3516).
-pub fn literal_header(length: u64, binary: bool, out: &mut BytesMut) {
+pub fn literal_header(length: u64, binary: bool, out: &mut Vec<u8>) {
     if binary {
         out.put_u8(b'~');
     }
@@ -84,7 +84,7 @@ pub fn literal_header(length: u64, binary: bool, out: &mut BytesMut) {
 }
 
 /// A mailbox name: UTF-8, or modified UTF-7.
-pub fn mailbox(name: &str, utf8: bool, out: &mut BytesMut) {
+pub fn mailbox(name: &str, utf8: bool, out: &mut Vec<u8>) {
     if utf8 {
         return string(name.as_bytes(), true, out);
     }
@@ -95,7 +95,7 @@ pub fn mailbox(name: &str, utf8: bool, out: &mut BytesMut) {
 }
 
 /// Things in parentheses with spaces between.
-pub fn list<T>(elements: impl IntoIterator<Item = T>, out: &mut BytesMut, mut write: impl FnMut(T, &mut BytesMut)) {
+pub fn list<T>(elements: impl IntoIterator<Item = T>, out: &mut Vec<u8>, mut write: impl FnMut(T, &mut Vec<u8>)) {
     out.put_u8(b'(');
     for (at, element) in elements.into_iter().enumerate() {
         if at > 0 {
@@ -107,10 +107,10 @@ pub fn list<T>(elements: impl IntoIterator<Item = T>, out: &mut BytesMut, mut wr
 }
 
 /// A sequence set from rising numbers: `1:3,7`.
-pub fn sequence_set(numbers: impl IntoIterator<Item = u32>, out: &mut BytesMut) {
+pub fn sequence_set(numbers: impl IntoIterator<Item = u32>, out: &mut Vec<u8>) {
     let mut range: Option<(u32, u32)> = None;
     let mut first = true;
-    let mut put = |(low, high): (u32, u32), out: &mut BytesMut| {
+    let mut put = |(low, high): (u32, u32), out: &mut Vec<u8>| {
         if !std::mem::take(&mut first) {
             out.put_u8(b',');
         }
@@ -139,8 +139,8 @@ pub fn sequence_set(numbers: impl IntoIterator<Item = u32>, out: &mut BytesMut) 
 mod tests {
     use super::*;
 
-    fn written(write: impl FnOnce(&mut BytesMut)) -> String {
-        let mut out = BytesMut::new();
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
         write(&mut out);
         out.escape_ascii().to_string()
     }

@@ -5,7 +5,7 @@
 //! takes them for line ends would otherwise take a lone dot between two of them for the end, and what follows for the
 //! server's answers. [`crate::mail::Summary::crlf_size`] is the length that comes of it.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 /// Takes the message in pieces of any length.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl MultiLine {
     }
 
     /// Writes the next bytes; whether more of them are wanted.
-    pub fn push(&mut self, mut bytes: &[u8], out: &mut BytesMut) -> bool {
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> bool {
         out.reserve(bytes.len());
         while !self.done && !bytes.is_empty() {
             let end = memchr::memchr(b'\n', bytes);
@@ -56,7 +56,7 @@ impl MultiLine {
     }
 
     /// Writes what comes behind the last byte.
-    pub fn finish(mut self, out: &mut BytesMut) {
+    pub fn finish(mut self, out: &mut Vec<u8>) {
         if self.line_bytes > 0 {
             // Not even a carriage return at the very end is the half of one.
             self.after_return = false;
@@ -65,7 +65,7 @@ impl MultiLine {
         out.extend_from_slice(b".\r\n");
     }
 
-    fn line_end(&mut self, out: &mut BytesMut) {
+    fn line_end(&mut self, out: &mut Vec<u8>) {
         let has_return = self.line_bytes > 0 && self.after_return;
         out.extend_from_slice(if has_return { b"\n" } else { b"\r\n" });
         let is_empty = self.line_bytes == u64::from(has_return);
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn sent(mut lines: MultiLine, message: &[u8], chunk: usize) -> String {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         for piece in message.chunks(chunk) {
             if !lines.push(piece, &mut out) {
                 break;

@@ -1,6 +1,5 @@
 //! Any bytes are a message: nothing panics, how they are cut changes nothing, and every part lies in the one above it.
 
-use bytes::BytesMut;
 use proptest::prelude::*;
 use sterna_formats::mail::{Part, PartBody, SIZES_BYTES_MAX, Sizes, Summary, text, transfer};
 use sterna_formats::pop3::MultiLine;
@@ -89,7 +88,7 @@ proptest! {
         message in message(),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut sent = BytesMut::new();
+        let mut sent = Vec::new();
         let mut lines = MultiLine::whole();
         let (first, second) = message.split_at(cut.index(message.len() + 1));
         prop_assert!(lines.push(first, &mut sent) && lines.push(second, &mut sent));

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bytes::BytesMut;
 use sterna_account::{AccountError, UidSet};
 use sterna_base::Uid;
 use sterna_formats::imap::command::FetchItem;
@@ -175,7 +174,7 @@ impl Context {
         found: &[Picked],
         keys: Option<Vec<(Key, Picked)>>,
         of: impl Fn(Uid) -> Option<Picked>,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) {
         let matching: BTreeSet<Uid> = found.iter().map(|picked| picked.uid).collect();
         let open = std::mem::take(&mut self.open);
@@ -199,7 +198,7 @@ impl Context {
         }
     }
 
-    fn tell_removed(&mut self, removed: &[Picked], out: &mut BytesMut) {
+    fn tell_removed(&mut self, removed: &[Picked], out: &mut Vec<u8>) {
         match &mut self.order {
             None => self.write("REMOVEFROM", 0, removed, out),
             Some(order) => {
@@ -211,7 +210,7 @@ impl Context {
 
     /// `* ESEARCH (TAG ..) UID ADDTO (n set)`: a position of 0 is for results in the order of the mailbox. One answer
     /// for each run: clients do them in their order (RFC 5267 section 4.3.2).
-    fn write(&self, item: &str, position: u32, messages: &[Picked], out: &mut BytesMut) {
+    fn write(&self, item: &str, position: u32, messages: &[Picked], out: &mut Vec<u8>) {
         if messages.is_empty() {
             return;
         }
@@ -227,7 +226,7 @@ impl Context {
 }
 
 /// `* NO [NOUPDATE "tag"]`
-fn refuse(tag: &str, why: &str, out: &mut BytesMut) {
+fn refuse(tag: &str, why: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"* NO [NOUPDATE ");
     write::string(tag.as_bytes(), false, out);
     out.extend_from_slice(format!("] {why}\r\n").as_bytes());

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use sterna_base::{AccountId, ContainerId, Uid};
 use sterna_formats::imap::command::ThreadAlgorithm;
@@ -90,10 +90,10 @@ impl Threads {
             let some: Vec<Threadable> = messages.iter().filter(|message| is_found(message)).cloned().collect();
             grow(&some)
         };
-        let mut answer = BytesMut::new();
+        let mut answer = Vec::new();
         forest.write(&mut answer);
         let uids = found.iter().map(|picked| picked.uid).collect();
-        Threads { ids: self.ids.clone(), messages, answer: Some((uids, answer.freeze())) }
+        Threads { ids: self.ids.clone(), messages, answer: Some((uids, answer.into())) }
     }
 
     fn bytes(&self) -> usize {
@@ -106,7 +106,7 @@ impl Threads {
 }
 
 /// Writes threads with sequence numbers in place of UIDs.
-pub fn write_sequences(threads: &[u8], found: &[Picked], out: &mut BytesMut) {
+pub fn write_sequences(threads: &[u8], found: &[Picked], out: &mut Vec<u8>) {
     let mut rest = threads;
     while let Some(start) = rest.iter().position(u8::is_ascii_digit) {
         out.extend_from_slice(&rest[..start]);
@@ -153,7 +153,7 @@ mod tests {
         let threads = threads.with(vec![message(20, Some(300))], &found, ThreadAlgorithm::References);
         let answer = threads.answer(&found).unwrap();
         assert_eq!(&answer[..], b"(10 300 20)");
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         write_sequences(&answer, &found, &mut out);
         assert_eq!(&out[..], b"(1 3 2)");
         // Messages that are not asked for are no part of it.

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use sterna_account::{Account, AccountError, Change, Container, ContainerKind, Cursor};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, ContainerId, Modseq};
@@ -112,7 +111,7 @@ impl Session {
     fn write_changed(&mut self, changed: Vec<(String, BTreeSet<String>)>) {
         let utf8 = self.enabled.utf8;
         for (name, entries) in changed {
-            let out: &mut BytesMut = &mut self.io.output;
+            let out: &mut Vec<u8> = &mut self.io.output;
             out.extend_from_slice(b"* METADATA ");
             write::mailbox(&name, utf8, out);
             for entry in entries {

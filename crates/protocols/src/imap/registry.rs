@@ -33,7 +33,7 @@ const RECENT_MAX: usize = 1_000_000;
 
 /// UIDs that are looked at first for those that came since the start, and after how many the rest is taken for older.
 const RECENT_SPAN_MIN: u32 = 64;
-const RECENT_SPAN_MAX: u32 = 65_536;
+const RECENT_SPAN_MAX: u32 = 2048;
 
 /// Views looked through for dead ones when the map has doubled.
 const SWEEP_MIN: usize = 256;

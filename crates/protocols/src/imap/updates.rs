@@ -1,6 +1,6 @@
 //! What a session tells its client of what others did (RFC 9051 section 7, RFC 3501 section 5.2).
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use sterna_account::{FlagSet, Flags, Keyword, Rights, SystemFlag};
 use sterna_base::Modseq;
 use sterna_formats::imap::write::{number, sequence_set};
@@ -13,7 +13,7 @@ use super::session::Enabled;
 /// Writes everything that the view knows and the client doesn't. Expunges only where `expunge` allows: not during
 /// FETCH, STORE and SEARCH, whose sequence numbers they would change (RFC 9051 section 7.5.1). Without `flags` changes
 /// of those are left for another time (RFC 5465).
-pub fn write(selected: &mut Selected, enabled: Enabled, flags: bool, expunge: bool, out: &mut BytesMut) {
+pub fn write(selected: &mut Selected, enabled: Enabled, flags: bool, expunge: bool, out: &mut Vec<u8>) {
     let view = selected.view.clone();
     let picture = view.picture();
     if picture.synced <= selected.position.flags && picture.synced <= selected.position.expunges {
@@ -68,7 +68,7 @@ pub fn write(selected: &mut Selected, enabled: Enabled, flags: bool, expunge: bo
 }
 
 /// Tells of keywords that the client has not heard of, before the first message that has one (RFC 9051 section 7.3.5).
-pub fn new_keywords(selected: &mut Selected, picture: &Picture, out: &mut BytesMut) {
+pub fn new_keywords(selected: &mut Selected, picture: &Picture, out: &mut Vec<u8>) {
     let known = picture.container.keywords.len();
     if known > selected.keywords_told {
         selected.keywords_told = known;
@@ -83,7 +83,7 @@ pub fn fetch_flags(
     recent: bool,
     enabled: Enabled,
     modseq: bool,
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
 ) {
     fetch_start(picked, enabled, out);
     if !enabled.uid_only {
@@ -100,7 +100,7 @@ pub fn fetch_flags(
 }
 
 /// `* n FETCH (`, or with UIDONLY `* u UIDFETCH (`, in which no UID stands again.
-pub fn fetch_start(picked: &Picked, enabled: Enabled, out: &mut BytesMut) {
+pub fn fetch_start(picked: &Picked, enabled: Enabled, out: &mut Vec<u8>) {
     out.extend_from_slice(b"* ");
     if enabled.uid_only {
         number(u64::from(picked.uid.0), out);
@@ -112,17 +112,17 @@ pub fn fetch_start(picked: &Picked, enabled: Enabled, out: &mut BytesMut) {
 }
 
 /// ` MODSEQ (m)`
-pub fn write_modseq(modseq: Modseq, out: &mut BytesMut) {
+pub fn write_modseq(modseq: Modseq, out: &mut Vec<u8>) {
     out.extend_from_slice(b" MODSEQ (");
     number(modseq.0, out);
     out.put_u8(b')');
 }
 
 /// `(\Seen $Forwarded)`
-pub fn flags(flags: Flags, keywords: &[Keyword], recent: bool, out: &mut BytesMut) {
+pub fn flags(flags: Flags, keywords: &[Keyword], recent: bool, out: &mut Vec<u8>) {
     out.put_u8(b'(');
     let start = out.len();
-    let word = |word: &str, out: &mut BytesMut| {
+    let word = |word: &str, out: &mut Vec<u8>| {
         if out.len() > start {
             out.put_u8(b' ');
         }
@@ -147,14 +147,14 @@ pub fn flags(flags: Flags, keywords: &[Keyword], recent: bool, out: &mut BytesMu
 }
 
 /// `* FLAGS (..)`
-pub fn flags_response(keywords: &[Keyword], out: &mut BytesMut) {
+pub fn flags_response(keywords: &[Keyword], out: &mut Vec<u8>) {
     out.extend_from_slice(b"* FLAGS ");
     all_flags(keywords, "", out);
     out.extend_from_slice(b"\r\n");
 }
 
 /// `* OK [PERMANENTFLAGS (..)]`: those that the user may change (RFC 4314 section 5.1.1).
-pub fn permanent_flags(selected: &Selected, out: &mut BytesMut) {
+pub fn permanent_flags(selected: &Selected, out: &mut Vec<u8>) {
     out.extend_from_slice(b"* OK [PERMANENTFLAGS ");
     let rights = if selected.read_only { Rights::NONE } else { selected.rights };
     let picture = selected.view.picture();
@@ -188,7 +188,7 @@ const EVERY_SYSTEM_FLAG: u8 = {
 };
 
 /// Every flag that a message can have, and `more`.
-pub fn all_flags(keywords: &[Keyword], more: &str, out: &mut BytesMut) {
+pub fn all_flags(keywords: &[Keyword], more: &str, out: &mut Vec<u8>) {
     let every = Flags { system: EVERY_SYSTEM_FLAG, keywords: 0 };
     flags(every, &[], false, out);
     out.truncate(out.len() - 1);

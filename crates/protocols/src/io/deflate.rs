@@ -32,7 +32,7 @@ impl Deflate {
     ///
     /// # Errors
     /// Never for what fits into memory.
-    pub fn pack(&mut self, plain: &[u8]) -> Result<BytesMut, Disconnect> {
+    pub fn pack(&mut self, plain: &[u8]) -> Result<Vec<u8>, Disconnect> {
         let packer = self.packer.get_or_insert_with(|| Compress::new(Compression::fast(), false));
         let mut packed = vec![0; plain.len() / 2 + FLUSH_BYTES];
         let (mut taken, mut length) = (0, 0);
@@ -45,7 +45,7 @@ impl Deflate {
             // A flush is complete when it leaves room.
             if taken == plain.len() && (length < packed.len() || matches!(status, Status::BufError)) {
                 packed.truncate(length);
-                return Ok(BytesMut::from(&packed[..]));
+                return Ok(packed);
             }
             packed.resize(packed.len() * 2, 0);
         }

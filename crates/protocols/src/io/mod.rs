@@ -52,7 +52,7 @@ pub struct Io {
     /// What came and was not yet used.
     pub input: BytesMut,
     /// What is to be sent.
-    pub output: BytesMut,
+    pub output: Vec<u8>,
     next_read: usize,
     /// How often output was sent: who writes something whole can tell whether its beginning is still here.
     pub flushes: u64,
@@ -63,7 +63,7 @@ pub struct Io {
 impl Io {
     /// Over this connection, within these limits.
     pub fn new(stream: Connection, limits: Arc<SessionLimits>) -> Self {
-        let (input, output) = (BytesMut::new(), BytesMut::new());
+        let (input, output) = (BytesMut::new(), Vec::new());
         Io { stream, deflate: None, input, output, next_read: READ_BYTES_MIN, flushes: 0, limits }
     }
 
@@ -115,7 +115,7 @@ impl Io {
         timeout(SessionLimits::seconds(self.limits.unread_seconds), write).await.map_err(|_| Disconnect::Timeout)??;
         self.output.clear();
         if self.output.capacity() > OUTPUT_BYTES * 2 {
-            self.output = BytesMut::new();
+            self.output = Vec::new();
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Io {
         self.flush().await?;
         if self.input.is_empty() && self.next_read == READ_BYTES_MIN {
             self.input = BytesMut::new();
-            self.output = BytesMut::new();
+            self.output = Vec::new();
         }
         let target = match &mut self.deflate {
             Some(deflate) => {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use sterna_account::shares::SharesError;
 use sterna_account::{Account, Identifier, Mutation, Rights};
 use sterna_base::AccountId;
@@ -141,7 +140,7 @@ pub async fn entries(session: &Session, located: &Located) -> Result<Vec<(String
 /// `* RESPONSE mailbox` and what follows, as strings.
 pub fn line(session: &mut Session, response: &str, mailbox: &str, strings: &[&str]) {
     let utf8 = session.enabled.utf8;
-    let out: &mut BytesMut = &mut session.io.output;
+    let out: &mut Vec<u8> = &mut session.io.output;
     out.extend_from_slice(format!("* {response} ").as_bytes());
     write::mailbox(mailbox, utf8, out);
     for string in strings {

@@ -1,7 +1,6 @@
 //! APPEND (RFC 9051 section 6.3.12) of one or several messages (MULTIAPPEND, RFC 3502), and what REPLACE has in common
 //! with it: messages stream from the client, and what all of them come to is one commit.
 
-use bytes::BytesMut;
 use sterna_account::Outcome as Done;
 use sterna_base::limits::MESSAGE_BYTES_MAX;
 use sterna_formats::imap::append::{AppendLiteral, AppendStart, AppendStep, AppendVerb};
@@ -168,7 +167,7 @@ pub fn append_uid(outcomes: &[Done]) -> Result<String, Fail> {
     let Some(uid_validity) = uid_validity else {
         return Err(Reply::no("The server could not do that").code("SERVERBUG").into());
     };
-    let mut set = BytesMut::new();
+    let mut set = Vec::new();
     write::sequence_set(uids, &mut set);
     Ok(format!("APPENDUID {uid_validity} {}", String::from_utf8_lossy(&set)))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use sterna_account::{Account, Mutation, Outcome as Done, Rights};
 use sterna_base::{ContainerId, Uid, UidValidity};
 use sterna_formats::imap::{SequenceSet, write};
@@ -63,7 +62,7 @@ pub async fn run(session: &mut Session, set: &SequenceSet, mailbox: &str, uid: b
     if pairs.is_empty() {
         return Ok(Reply::ok("Nothing to do"));
     }
-    let (mut old, mut new) = (BytesMut::new(), BytesMut::new());
+    let (mut old, mut new) = (Vec::new(), Vec::new());
     write::sequence_set(pairs.iter().map(|(old, _)| old.0), &mut old);
     write::sequence_set(pairs.iter().map(|(_, new)| new.0), &mut new);
     let code = format!("COPYUID {uid_validity} {} {}", String::from_utf8_lossy(&old), String::from_utf8_lossy(&new));

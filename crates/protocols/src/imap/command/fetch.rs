@@ -3,13 +3,11 @@
 //! Flags, UIDs and modseqs come from the view; nothing else is read for them. What needs more is read in steps, and
 //! goes out while the next is read.
 
-use std::collections::HashMap;
-
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use sterna_account::{
     AccountError, FlagAction, FlagSet, Item, ItemParts, Keyword, Mutation, Rights, StoreError, SystemFlag, UidSet,
 };
-use sterna_base::{Modseq, Uid};
+use sterna_base::Modseq;
 use sterna_formats::imap::command::{Fetch, FetchItem, SectionFetch};
 use sterna_formats::imap::date::write_date_time;
 use sterna_formats::imap::envelope;
@@ -26,6 +24,7 @@ use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
 use crate::imap::updates;
 use crate::io::Disconnect;
+use crate::message::scan;
 
 /// What a FETCH needs of each message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -118,7 +117,22 @@ pub async fn run(session: &mut Session, fetch: Fetch) -> Outcome {
 /// Messages whose rows are being read.
 struct Step {
     picked: Vec<Picked>,
-    reading: Option<AbortOnDropHandle<Result<Vec<Item>, AccountError>>>,
+    reading: Option<AbortOnDropHandle<Result<Vec<Row>, AccountError>>>,
+}
+
+/// A message's row, with its summary if that was asked for and is readable.
+struct Row {
+    item: Item,
+    summary: Option<Summary>,
+}
+
+impl Row {
+    /// Unpacks the summary where the row is read, not where answers are written: both take about as long, and go on at
+    /// the same time.
+    fn new(mut item: Item) -> Self {
+        let summary = item.summary.take().and_then(|stored| Summary::decode(&stored).ok());
+        Row { item, summary }
+    }
 }
 
 impl Step {
@@ -130,16 +144,18 @@ impl Step {
         let uids: UidSet = picked.iter().map(|picked| picked.uid).collect();
         let parts = ItemParts { summary: needs.summary, body: needs.body, ..ItemParts::default() };
         let count = picked.len();
-        let reading = tokio::spawn(async move { account.items(container, &uids, parts, count).await });
+        let reading = tokio::spawn(async move {
+            let items = account.items(container, &uids, parts, count).await?;
+            Ok(items.into_iter().map(Row::new).collect())
+        });
         Ok(Step { picked, reading: Some(AbortOnDropHandle::new(reading)) })
     }
 
     /// The messages, and the rows of those that are still there.
-    async fn read(self) -> Result<(Vec<Picked>, HashMap<Uid, Item>), AccountError> {
-        let Some(reading) = self.reading else { return Ok((self.picked, HashMap::new())) };
+    async fn read(self) -> Result<(Vec<Picked>, Vec<Row>), AccountError> {
+        let Some(reading) = self.reading else { return Ok((self.picked, Vec::new())) };
         let ended = |error| AccountError::Store(StoreError::Io(format!("messages could not be read: {error}")));
-        let rows = reading.await.map_err(ended)??;
-        Ok((self.picked, rows.into_iter().map(|item| (item.uid, item)).collect()))
+        Ok((self.picked, reading.await.map_err(ended)??))
     }
 }
 
@@ -173,43 +189,63 @@ pub async fn tell(session: &mut Session, picked: &[Picked], mut items: Vec<Fetch
 
 /// Whether all of them are still there.
 async fn messages(session: &mut Session, step: Step, items: &[FetchItem], needs: Needs) -> Result<bool, Fail> {
-    let (picked, mut rows) = step.read().await?;
+    let (picked, rows) = step.read().await?;
+    // Both rise by UID.
+    let mut rows = rows.into_iter().peekable();
     let selected = session.selected()?;
     let recent_from = selected.recent_from;
     let keywords: Vec<Keyword> = selected.view.picture().container.keywords.clone();
     let mut all_there = true;
     for message in &picked {
-        let row = rows.remove(&message.uid);
-        if needs.row && row.is_none() {
-            all_there = false; // expunged by somebody else; the client will be told (RFC 2180 section 4.1.2)
+        let recent = message.uid >= recent_from && !session.enabled.rev2;
+        if !needs.row {
+            from_view(session, message, items, &keywords, recent);
+            session.io.flush_if_full().await?;
             continue;
         }
-        let recent = message.uid >= recent_from && !session.enabled.rev2;
-        one(session, message, row.as_ref(), items, &keywords, recent, needs).await?;
+        let Some(row) = rows.next_if(|row| row.item.uid == message.uid) else {
+            all_there = false; // expunged by somebody else; the client will be told (RFC 2180 section 4.1.2)
+            continue;
+        };
+        one(session, message, row, items, &keywords, recent, needs).await?;
         session.io.flush_if_full().await?;
     }
     Ok(all_there)
 }
 
+/// One message of which nothing has to be read. Apart from the others, because a large mailbox's flags are asked for
+/// with every SELECT: nothing here can wait or fail.
+fn from_view(session: &mut Session, message: &Picked, items: &[FetchItem], keywords: &[Keyword], recent: bool) {
+    let (enabled, out) = (session.enabled, &mut session.io.output);
+    updates::fetch_start(message, enabled, out);
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push(b' ');
+        }
+        simple(item, message, None, None, keywords, recent, enabled.utf8, out);
+    }
+    out.extend_from_slice(b")\r\n");
+}
+
 async fn one(
     session: &mut Session,
     message: &Picked,
-    row: Option<&Item>,
+    row: Row,
     items: &[FetchItem],
     keywords: &[Keyword],
     recent: bool,
     needs: Needs,
 ) -> Result<(), Fail> {
-    let summary = match row {
-        Some(row) if needs.summary => Some(section::summary(session.selected_account()?.as_ref(), row).await?),
-        _ => None,
-    };
+    let Row { item: row, mut summary } = row;
+    if needs.summary && summary.is_none() {
+        summary = Some(scan(session.selected_account()?.as_ref(), &row).await?);
+    }
     if summary.as_ref().is_some_and(|summary| items.iter().any(|item| binary::is_undecodable(item, summary))) {
         // RFC 9051 section 6.4.5 asks to fail the command; before anything of this message is written.
         return Err(Reply::no("The part has an unknown transfer encoding").code("UNKNOWN-CTE").into());
     }
     let (start, flushes) = (session.io.output.len(), session.io.flushes);
-    match write_one(session, message, row, summary.as_ref(), items, keywords, recent).await {
+    match write_one(session, message, &row, summary.as_ref(), items, keywords, recent).await {
         // Nothing of this message went out yet: the answer to the command is the error.
         Err(fail @ Fail::Account(_)) if session.io.flushes == flushes => {
             session.io.output.truncate(start);
@@ -228,7 +264,7 @@ async fn one(
 async fn write_one(
     session: &mut Session,
     message: &Picked,
-    row: Option<&Item>,
+    row: &Item,
     summary: Option<&Summary>,
     items: &[FetchItem],
     keywords: &[Keyword],
@@ -239,12 +275,12 @@ async fn write_one(
         if at > 0 {
             session.io.output.put_u8(b' ');
         }
-        match (item, row, summary) {
-            (FetchItem::Section(fetch), Some(row), Some(summary)) => {
+        match (item, summary) {
+            (FetchItem::Section(fetch), Some(summary)) => {
                 section::send(session, row, summary, fetch).await?;
             }
-            (FetchItem::Preview, Some(row), Some(summary)) => preview::send(session, row, summary).await?,
-            (FetchItem::BinarySize(part), Some(row), Some(summary)) => {
+            (FetchItem::Preview, Some(summary)) => preview::send(session, row, summary).await?,
+            (FetchItem::BinarySize(part), Some(summary)) => {
                 let account = session.selected_account()?;
                 let size = binary::size(account.as_ref(), row, summary, part).await?;
                 let numbers: Vec<String> = part.iter().map(u32::to_string).collect();
@@ -253,7 +289,7 @@ async fn write_one(
             }
             _ => {
                 let utf8 = session.enabled.utf8;
-                simple(item, message, row, summary, keywords, recent, utf8, &mut session.io.output);
+                simple(item, message, Some(row), summary, keywords, recent, utf8, &mut session.io.output);
             }
         }
     }
@@ -270,7 +306,7 @@ fn simple(
     keywords: &[Keyword],
     recent: bool,
     utf8: bool,
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
 ) {
     match (item, row, summary) {
         (FetchItem::Uid, ..) => {

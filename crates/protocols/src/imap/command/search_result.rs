@@ -1,6 +1,6 @@
 //! What SEARCH and SORT answer: the plain lists, and the results of RETURN (RFC 4731, 5182, 5267, 9394).
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use sterna_base::{Modseq, Uid, UidValidity};
 use sterna_formats::imap::command::{PartialRange, SearchReturn};
 use sterna_formats::imap::write::{self, number};
@@ -82,7 +82,7 @@ pub fn of_mailbox(
 }
 
 /// `* ESEARCH (TAG ..)`, with the mailbox where that is not the selected one.
-pub fn correlator(tag: &str, of: Option<(&str, UidValidity, bool)>, out: &mut BytesMut) {
+pub fn correlator(tag: &str, of: Option<(&str, UidValidity, bool)>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"* ESEARCH (TAG ");
     write::string(tag.as_bytes(), false, out);
     if let Some((mailbox, uid_validity, utf8)) = of {
@@ -93,7 +93,7 @@ pub fn correlator(tag: &str, of: Option<(&str, UidValidity, bool)>, out: &mut By
     out.put_u8(b')');
 }
 
-fn plain(command: &str, numbers: &[u32], modseq: Option<Modseq>, out: &mut BytesMut) {
+fn plain(command: &str, numbers: &[u32], modseq: Option<Modseq>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"* ");
     out.extend_from_slice(command.as_bytes());
     for found in numbers {
@@ -112,7 +112,7 @@ fn extended(
     numbers: &[u32],
     scores: Option<&[u8]>,
     modseq: Option<Modseq>,
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
 ) {
     if uid {
         out.extend_from_slice(b" UID");

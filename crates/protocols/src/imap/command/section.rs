@@ -68,7 +68,7 @@ fn nil(session: &mut Session) -> Result<(), Fail> {
 }
 
 /// A message with NUL in it can't be a literal of RFC 3501; clients get the bytes all the same, as from every server.
-fn literal(bytes: &[u8], out: &mut BytesMut) {
+fn literal(bytes: &[u8], out: &mut Vec<u8>) {
     write::literal_header(bytes.len() as u64, false, out);
     out.extend_from_slice(bytes);
 }
@@ -146,7 +146,7 @@ async fn select_fields(header: BytesMut, names: HashSet<Vec<u8>>, not: bool) -> 
 }
 
 /// The name of the data item in the response.
-fn label(fetch: &SectionFetch, out: &mut BytesMut) {
+fn label(fetch: &SectionFetch, out: &mut Vec<u8>) {
     let name: &[u8] = match fetch.form {
         SectionForm::Rfc822 => return out.extend_from_slice(b"RFC822"),
         SectionForm::Rfc822Header => return out.extend_from_slice(b"RFC822.HEADER"),

@@ -139,7 +139,7 @@ fn modified_reply(session: &mut Session, modified: &UidSet, uid: bool) -> Outcom
         return Ok(Reply::ok("Done"));
     }
     let selected = session.selected()?;
-    let mut numbers = bytes::BytesMut::new();
+    let mut numbers = Vec::new();
     if uid {
         write::sequence_set(modified.iter().map(|uid| uid.0), &mut numbers);
     } else {

@@ -1,7 +1,6 @@
 //! What vanished while a client was away (RFC 7162 sections 3.2.5.2 and 3.2.6): told from the tombstones, which are
 //! kept for ever, so that the answer is never more than what is asked for.
 
-use bytes::BytesMut;
 use sterna_account::{Account, UidSet};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{Modseq, Uid};
@@ -19,7 +18,7 @@ pub async fn earlier(session: &mut Session, known: &UidSet, since: Modseq) -> Re
     let (container, synced) = (selected.id, selected.position.expunges);
     let gone = expunged(account.as_ref(), container, known, since, synced).await?;
     if !gone.is_empty() {
-        let mut line = BytesMut::from(&b"* VANISHED (EARLIER) "[..]);
+        let mut line = b"* VANISHED (EARLIER) ".to_vec();
         write::sequence_set(gone.iter().map(|uid| uid.0), &mut line);
         line.extend_from_slice(b"\r\n");
         session.io.output.extend_from_slice(&line);
