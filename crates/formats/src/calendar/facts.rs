@@ -69,6 +69,24 @@ pub struct Facts {
     pub schedule_tag: Option<String>,
 }
 
+/// What decides whether a query may mean an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// What it is.
+    pub kind: Kind,
+    /// As [`Facts::first`].
+    pub first: i64,
+    /// As [`Facts::last`]; [`i64::MAX`] when there is none.
+    pub last: i64,
+}
+
+impl Span {
+    /// Whether something of it may be in a range.
+    pub fn may_be_in(self, (start, end): (i64, i64)) -> bool {
+        self.first <= end && self.last >= start
+    }
+}
+
 /// Why an object is not taken: the precondition, and what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -133,9 +151,9 @@ impl Facts {
         if *version == VERSION { postcard::from_bytes(rest).ok() } else { None }
     }
 
-    /// Whether something of it may be in a range.
-    pub fn may_be_in(&self, (start, end): (i64, i64)) -> bool {
-        self.first <= end && self.last.is_none_or(|last| last >= start)
+    /// What decides whether a query may mean it.
+    pub fn span(&self) -> Span {
+        Span { kind: self.kind, first: self.first, last: self.last.unwrap_or(i64::MAX) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::occurrences::{Series, components_in};
 use super::time::{Duration, Moment};
-use super::{Calendar, Facts, Kind, Zone};
+use super::{Calendar, Kind, Span, Zone};
 use crate::content_line::filter::PropFilter;
 use crate::content_line::{Component, Property};
 
@@ -38,13 +38,13 @@ impl CompFilter {
     }
 
     /// Whether it may be, going by what is kept beside the object: what is not, need not be read.
-    pub fn may_match(&self, facts: &Facts) -> bool {
+    pub fn may_match(&self, span: Span) -> bool {
         if self.name != "VCALENDAR" || self.is_not_defined {
             return true;
         }
         let is_possible = |below: &CompFilter| match Kind::named(&below.name) {
-            Some(kind) if below.is_not_defined => kind != facts.kind,
-            Some(kind) => kind == facts.kind && below.range.is_none_or(|range| facts.may_be_in(range)),
+            Some(kind) if below.is_not_defined => kind != span.kind,
+            Some(kind) => kind == span.kind && below.range.is_none_or(|range| span.may_be_in(range)),
             None => true,
         };
         self.comps.iter().all(is_possible)

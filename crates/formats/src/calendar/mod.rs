@@ -17,7 +17,7 @@ pub mod time;
 mod windows_zones;
 pub mod zone;
 
-pub use facts::{Facts, Kind, Refusal};
+pub use facts::{Facts, Kind, Refusal, Span};
 pub use zone::{Zone, Zones};
 
 use crate::content_line::{self, Component, ContentLineError};

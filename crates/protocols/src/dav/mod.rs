@@ -11,6 +11,7 @@ pub mod discovery;
 mod file_links;
 mod guesses;
 mod home;
+mod kept_spans;
 mod limits;
 mod locks;
 mod method;
@@ -62,6 +63,7 @@ struct Shared {
     facts: Option<Arc<dyn discovery::Facts>>,
     guesses: Arc<guesses::Guesses>,
     scheduling: Option<Arc<dyn Scheduling>>,
+    spans: kept_spans::KeptSpans,
 }
 
 impl DavProtocol {
@@ -73,8 +75,8 @@ impl DavProtocol {
         shares: Arc<dyn Shares>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (facts, guesses, scheduling) = (None, Arc::default(), None);
-        let shared = Shared { config, accounts, authenticator, shares, clock, facts, guesses, scheduling };
+        let (facts, guesses, scheduling, spans) = (None, Arc::default(), None, kept_spans::KeptSpans::default());
+        let shared = Shared { config, accounts, authenticator, shares, clock, facts, guesses, scheduling, spans };
         DavProtocol { shared: Arc::new(shared) }
     }
 

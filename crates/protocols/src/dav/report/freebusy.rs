@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use sterna_account::{Item, ItemParts};
+use sterna_account::ItemParts;
 use sterna_formats::calendar::filter::Range;
 use sterna_formats::calendar::freebusy::FreeBusy;
-use sterna_formats::calendar::{Calendar, Facts, Kind};
+use sterna_formats::calendar::{Calendar, Kind, Span};
 
-use super::listing::{Pages, body, with_bodies};
+use super::listing::{body, with_uids};
 use super::{floating_zone, queried};
 use crate::dav::answer::{Problem, response};
 use crate::dav::body::Body;
@@ -25,20 +25,14 @@ pub async fn run(context: Arc<Context>, range: Range) -> Result<Response<Body>, 
     for collection in queried(&context, Space::Calendars).await? {
         let stored = Stored::read(collection.home.account.as_ref(), collection.container.id).await?;
         let floating = floating_zone(None, &stored);
-        let parts = ItemParts { summary: true, ..ItemParts::default() };
-        let mut pages = Pages::new(&collection, parts);
-        while let Some(items) = pages.next().await? {
-            let may_count = |item: &Item| {
-                let facts = item.summary.as_deref().and_then(Facts::decode);
-                facts.is_none_or(|facts| matches!(facts.kind, Kind::Event | Kind::FreeBusy) && facts.may_be_in(range))
-            };
-            let possible: Vec<Item> = items.into_iter().filter(may_count).collect();
-            for some in possible.chunks(BODIES_AT_ONCE) {
-                let parts = ItemParts { body: true, ..parts };
-                for item in with_bodies(&collection, collection.container.id, some, parts).await? {
-                    if let Ok(calendar) = Calendar::parse(&body(&collection, &item).await?) {
-                        busy.add(&calendar, &floating, range);
-                    }
+        let (account, id) = (collection.home.account.as_ref(), collection.container.id);
+        let counts = |span: Span| matches!(span.kind, Kind::Event | Kind::FreeBusy) && span.may_be_in(range);
+        let possible = context.shared.spans.possible(account, id, counts).await?;
+        let parts = ItemParts { body: true, ..ItemParts::default() };
+        for some in possible.chunks(BODIES_AT_ONCE) {
+            for item in with_uids(&collection, some, parts).await? {
+                if let Ok(calendar) = Calendar::parse(&body(&collection, &item).await?) {
+                    busy.add(&calendar, &floating, range);
                 }
             }
         }

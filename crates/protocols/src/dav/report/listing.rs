@@ -132,6 +132,18 @@ impl<'a> Pages<'a> {
     }
 }
 
+/// The named items with these UIDs, which rise.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn with_uids(collection: &Collection, uids: &[Uid], parts: ItemParts) -> Result<Vec<Item>, Problem> {
+    let set = UidSet::from_ranges(uids.iter().map(|uid| (*uid, *uid)).collect());
+    let (account, id) = (collection.home.account.as_ref(), collection.container.id);
+    let mut items = account.items(id, &set, parts, uids.len().max(1)).await?;
+    items.retain(|item| item.name.is_some());
+    Ok(items)
+}
+
 /// These items with what was not read of them.
 ///
 /// # Errors

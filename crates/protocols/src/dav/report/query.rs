@@ -10,12 +10,12 @@ use sterna_formats::card::{self, Filter};
 use sterna_formats::dav::request::Propfind;
 use sterna_formats::dav::write;
 
-use super::listing::{Pages, body, data, with_bodies};
+use super::listing::{Pages, body, data, with_uids};
 use super::{floating_zone, queried};
 use crate::dav::answer::{Out, Problem, multistatus};
 use crate::dav::body::Body;
 use crate::dav::context::Context;
-use crate::dav::limits::BODIES_AT_ONCE;
+use crate::dav::limits::{BODIES_AT_ONCE, ROWS_AT_ONCE};
 use crate::dav::paths::Space;
 use crate::dav::property::{Background, Selection, Teller};
 use crate::dav::resource::Collection;
@@ -56,24 +56,22 @@ struct CalendarQuery<'a> {
 impl CalendarQuery<'_> {
     /// What is kept beside the objects says which need not be read.
     async fn tell(&self, background: &Background, out: &mut Out) -> Result<(), Problem> {
-        let decides = decided_by_kind(self.filter);
-        let mut pages = Pages::new(self.collection, FACTS);
-        while let Some(items) = pages.next().await? {
-            let facts = |item: &Item| item.summary.as_deref().and_then(Facts::decode);
-            let may_match = |item: &Item| facts(item).is_none_or(|facts| self.filter.may_match(&facts));
-            let mut possible: Vec<Item> = items.into_iter().filter(may_match).collect();
-            if let Some(kind) = decides
-                && possible.iter().all(|item| facts(item).is_some_and(|facts| facts.kind == kind))
-                && self.teller.selection.calendar_data.is_none()
-            {
-                for item in possible.drain(..) {
+        let (account, id) = (self.collection.home.account.as_ref(), self.collection.container.id);
+        let spans = &self.teller.context.shared.spans;
+        let possible = spans.possible(account, id, |span| self.filter.may_match(span)).await?;
+        // Then nothing of an object has to be read but what is stored beside it.
+        let decides = decided_by_kind(self.filter).filter(|_| self.teller.selection.calendar_data.is_none());
+        let (parts, at_once) = match decides {
+            Some(_) => (FACTS, ROWS_AT_ONCE),
+            None => (ItemParts { body: true, ..FACTS }, BODIES_AT_ONCE),
+        };
+        for some in possible.chunks(at_once) {
+            for item in with_uids(self.collection, some, parts).await? {
+                let facts = item.summary.as_deref().and_then(Facts::decode);
+                if decides.is_some() && facts.is_some_and(|facts| Some(facts.kind) == decides) {
                     self.teller.item(self.collection, &item, background, None, &mut out.text);
                     out.pause().await?;
-                }
-            }
-            for some in possible.chunks(BODIES_AT_ONCE) {
-                let parts = ItemParts { body: true, ..FACTS };
-                for item in with_bodies(self.collection, self.collection.container.id, some, parts).await? {
+                } else {
                     self.tell_if_meant(item, background, out).await?;
                 }
             }
