@@ -84,6 +84,15 @@ pub trait Account: Send + Sync {
         Ok(None)
     }
 
+    /// See [`crate::Read::uids_named`]: one question for many names, where each would be a way to another node.
+    async fn uids_named(&self, container: ContainerId, names: &[String]) -> Result<Vec<Option<Uid>>, AccountError> {
+        let mut uids = Vec::with_capacity(names.len());
+        for name in names {
+            uids.push(self.item_named(container, name, ItemParts::default()).await?.map(|item| item.uid));
+        }
+        Ok(uids)
+    }
+
     /// See [`crate::Read::expunged`].
     async fn expunged(
         &self,

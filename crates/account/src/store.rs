@@ -164,6 +164,12 @@ pub trait Read: Send {
         Ok(None)
     }
 
+    /// The UIDs of the live items of these names, in their order; `None` for a name that nobody has.
+    fn uids_named(&self, container: ContainerId, names: &[String]) -> Result<Vec<Option<Uid>>, StoreError> {
+        let uid = |name: &String| Ok(self.item_named(container, name, ItemParts::default())?.map(|item| item.uid));
+        names.iter().map(uid).collect()
+    }
+
     /// Tombstones of a container with a modseq greater than `since`, by UID after `after`, at most `limit`
     /// (VANISHED, RFC 7162 section 3.2.10).
     fn expunged(

@@ -509,6 +509,11 @@ impl Account for LocalAccount {
         self.serve(move |read| read.object(container, &object_uid, parts)).await
     }
 
+    async fn uids_named(&self, container: ContainerId, names: &[String]) -> Result<Vec<Option<Uid>>, AccountError> {
+        let names = names.to_vec();
+        self.serve(move |read| read.uids_named(container, &names)).await
+    }
+
     async fn expunged(
         &self,
         container: ContainerId,

@@ -82,6 +82,10 @@ impl Account for KeptAccount {
         self.local.object(container, object_uid, parts).await
     }
 
+    async fn uids_named(&self, container: ContainerId, names: &[String]) -> Result<Vec<Option<Uid>>, AccountError> {
+        self.local.uids_named(container, names).await
+    }
+
     async fn expunged(
         &self,
         container: ContainerId,

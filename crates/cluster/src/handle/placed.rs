@@ -340,6 +340,10 @@ impl Account for PlacedAccount {
         held!(self, handle, handle.object(container, object_uid, parts))
     }
 
+    async fn uids_named(&self, container: ContainerId, names: &[String]) -> Result<Vec<Option<Uid>>, AccountError> {
+        held!(self, handle, handle.uids_named(container, names))
+    }
+
     async fn expunged(
         &self,
         container: ContainerId,

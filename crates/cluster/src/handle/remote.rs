@@ -23,7 +23,7 @@ use crate::limits::LOST_REPEATS_MAX;
 use crate::nodes::Placement;
 use crate::rpc::calls::{
     BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall,
-    ItemFlagsCall, ItemNamedCall, ItemsCall, Nothing, ObjectCall, Page, SearchCall, path,
+    ItemFlagsCall, ItemNamedCall, ItemsCall, NAMES_AT_ONCE, Nothing, ObjectCall, Page, SearchCall, UidsNamedCall, path,
 };
 use crate::rpc::peer::{Call, Peer};
 use crate::rpc::peers::Peers;
@@ -178,6 +178,15 @@ impl Account for RemoteAccount {
         parts: ItemParts,
     ) -> Result<Option<Item>, AccountError> {
         self.call(path::OBJECT, &ObjectCall { container, object_uid: object_uid.to_owned(), parts }).await
+    }
+
+    async fn uids_named(&self, container: ContainerId, names: &[String]) -> Result<Vec<Option<Uid>>, AccountError> {
+        let mut uids = Vec::with_capacity(names.len());
+        for some in names.chunks(NAMES_AT_ONCE) {
+            let call = UidsNamedCall { container, names: some.to_vec() };
+            uids.extend(self.call::<_, Vec<Option<Uid>>>(path::UIDS_NAMED, &call).await?);
+        }
+        Ok(uids)
     }
 
     async fn expunged(

@@ -14,7 +14,7 @@ use sterna_base::{AccountId, Epoch};
 use super::body::{next_piece, whole};
 use super::calls::{
     BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall,
-    ItemFlagsCall, ItemNamedCall, ItemsCall, ObjectCall, Page, SearchCall, Staged, path,
+    ItemFlagsCall, ItemNamedCall, ItemsCall, NAMES_AT_ONCE, ObjectCall, Page, SearchCall, Staged, UidsNamedCall, path,
 };
 use super::fault::FaultKind;
 use super::wire;
@@ -129,6 +129,10 @@ async fn answer(account: &LocalAccount, method: &str, body: &[u8]) -> Result<Byt
         path::OBJECT => {
             let call: ObjectCall = unpack(body)?;
             pack(&account.object(call.container, &call.object_uid, call.parts).await?)
+        }
+        path::UIDS_NAMED => {
+            let call: UidsNamedCall = unpack(body)?;
+            pack(&account.uids_named(call.container, &call.names[..call.names.len().min(NAMES_AT_ONCE)]).await?)
         }
         path::EXPUNGED => {
             let call: ExpungedCall = unpack(body)?;

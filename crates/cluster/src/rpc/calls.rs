@@ -17,6 +17,8 @@ pub mod path {
     pub const ITEMS: &str = "items";
     pub const ITEM_NAMED: &str = "item-named";
     pub const OBJECT: &str = "object";
+    /// [`Account::uids_named`](sterna_account::Account::uids_named)
+    pub const UIDS_NAMED: &str = "uids-named";
     pub const EXPUNGED: &str = "expunged";
     pub const CHANGES: &str = "changes";
     pub const CONTAINER_CHANGES: &str = "container-changes";
@@ -70,6 +72,18 @@ pub struct ItemsCall {
     pub parts: ItemParts,
     /// At most so many; the answering node has a limit of its own.
     pub limit: u64,
+}
+
+/// Names in one [`UidsNamedCall`].
+pub const NAMES_AT_ONCE: usize = 1000;
+
+/// [`path::UIDS_NAMED`]
+#[derive(Serialize, Deserialize)]
+pub struct UidsNamedCall {
+    /// Where.
+    pub container: ContainerId,
+    /// The names, at most [`NAMES_AT_ONCE`].
+    pub names: Vec<String>,
 }
 
 /// [`path::ITEM_NAMED`]

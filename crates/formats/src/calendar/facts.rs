@@ -151,6 +151,11 @@ impl Facts {
         if *version == VERSION { postcard::from_bytes(rest).ok() } else { None }
     }
 
+    /// As [`Span::may_be_in`].
+    pub fn may_be_in(&self, range: (i64, i64)) -> bool {
+        self.span().may_be_in(range)
+    }
+
     /// What decides whether a query may mean it.
     pub fn span(&self) -> Span {
         Span { kind: self.kind, first: self.first, last: self.last.unwrap_or(i64::MAX) }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Response;
-use sterna_account::Rights;
+use sterna_account::{Item, Rights};
+use sterna_base::Uid;
 use sterna_formats::dav::href::path_of;
 use sterna_formats::dav::request::Propfind;
 use sterna_formats::dav::write;
@@ -13,6 +14,7 @@ use super::listing;
 use crate::dav::answer::{Out, Problem, multistatus};
 use crate::dav::body::Body;
 use crate::dav::context::Context;
+use crate::dav::limits::BODIES_AT_ONCE;
 use crate::dav::paths::{Place, Space};
 use crate::dav::property::{Background, Selection, Teller};
 use crate::dav::resource::{Collection, collection};
@@ -26,38 +28,68 @@ pub async fn run(context: Arc<Context>, props: Propfind, hrefs: Vec<String>) -> 
 struct Multiget {
     teller: Teller,
     /// Collections that were looked up: requests are mostly about one.
-    known: HashMap<(Space, String, String), Option<Arc<(Collection, Background)>>>,
+    known: HashMap<(Space, String, String), Option<Arc<Known>>>,
 }
+
+/// A collection, and what is said of everything in it.
+type Known = (Collection, Background);
+
+const NOT_FOUND: &str = "404 Not Found";
 
 impl Multiget {
     async fn tell(mut self, hrefs: Vec<String>, mut out: Out) -> Result<Out, Problem> {
-        for href in hrefs {
-            if !self.tell_one(&href, &mut out).await? {
-                write::status_response(path_of(&href).unwrap_or(&href), "404 Not Found", None, &mut out.text);
+        for some in hrefs.chunks(BODIES_AT_ONCE) {
+            let found = self.find(some).await?;
+            for (href, found) in some.iter().zip(found) {
+                match found {
+                    Some((known, item)) => {
+                        let (collection, background) = &*known;
+                        listing::one(&self.teller, collection, item, background, &mut out).await?;
+                    }
+                    None => write::status_response(path_of(href).unwrap_or(href), NOT_FOUND, None, &mut out.text),
+                }
+                out.pause().await?;
             }
-            out.pause().await?;
         }
         Ok(out)
     }
 
-    async fn tell_one(&mut self, href: &str, out: &mut Out) -> Result<bool, Problem> {
-        let place = path_of(href).map(Place::parse);
-        let Some(Ok(Place::In(space, owner, path))) = place else { return Ok(false) };
-        let [first, name] = &path[..] else { return Ok(false) };
-        let Some(known) = self.collection(space, owner, first.clone()).await? else { return Ok(false) };
-        let (collection, background) = &*known;
-        let (account, id) = (collection.home.account.as_ref(), collection.container.id);
-        let Some(item) = account.item_named(id, name, self.teller.selection.parts()).await? else { return Ok(false) };
-        listing::one(&self.teller, collection, item, background, out).await?;
-        Ok(true)
+    /// What these lead to, in their order. All names of one collection are one question: the account may be on another
+    /// node.
+    async fn find(&mut self, hrefs: &[String]) -> Result<Vec<Option<(Arc<Known>, Item)>>, Problem> {
+        let mut found: Vec<_> = hrefs.iter().map(|_| None).collect();
+        let mut asked: Vec<(Arc<Known>, Vec<(usize, String)>)> = Vec::new();
+        for (at, href) in hrefs.iter().enumerate() {
+            let place = path_of(href).map(Place::parse);
+            let Some(Ok(Place::In(space, owner, path))) = place else { continue };
+            let [first, name] = &path[..] else { continue };
+            let Some(known) = self.collection(space, owner, first.clone()).await? else { continue };
+            match asked.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &known)) {
+                Some((_, names)) => names.push((at, name.clone())),
+                None => asked.push((known, vec![(at, name.clone())])),
+            }
+        }
+        for (known, names) in asked {
+            let (places, names): (Vec<usize>, Vec<String>) = names.into_iter().unzip();
+            for (at, item) in places.into_iter().zip(self.items(&known.0, &names).await?) {
+                found[at] = item.map(|item| (known.clone(), item));
+            }
+        }
+        Ok(found)
     }
 
-    async fn collection(
-        &mut self,
-        space: Space,
-        owner: String,
-        name: String,
-    ) -> Result<Option<Arc<(Collection, Background)>>, Problem> {
+    /// The items of these names, in their order.
+    async fn items(&self, collection: &Collection, names: &[String]) -> Result<Vec<Option<Item>>, Problem> {
+        let uids = collection.home.account.uids_named(collection.container.id, names).await?;
+        let mut rising: Vec<Uid> = uids.iter().flatten().copied().collect();
+        rising.sort_unstable();
+        rising.dedup();
+        let items = listing::with_uids(collection, &rising, self.teller.selection.parts()).await?;
+        let by_uid: HashMap<Uid, Item> = items.into_iter().map(|item| (item.uid, item)).collect();
+        Ok(uids.into_iter().map(|uid| by_uid.get(&uid?).cloned()).collect())
+    }
+
+    async fn collection(&mut self, space: Space, owner: String, name: String) -> Result<Option<Arc<Known>>, Problem> {
         let key = (space, owner, name);
         if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());
