@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout)] // printing is what a benchmark is for
 
 mod client;
+mod dav;
 mod flow;
 mod moves;
 mod peers;
@@ -29,9 +30,9 @@ pub struct Options {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (moves, flow) = (moves::arguments(&arguments)?, flow::arguments(&arguments)?);
-    let options =
-        if moves.is_some() || flow.is_some() { parse(std::iter::empty())? } else { parse(arguments.into_iter())? };
+    let (moves, flow, dav) = (moves::arguments(&arguments)?, flow::arguments(&arguments)?, dav::arguments(&arguments)?);
+    let is_other = moves.is_some() || flow.is_some() || dav.is_some();
+    let options = if is_other { parse(std::iter::empty())? } else { parse(arguments.into_iter())? };
     let folder = tempfile::Builder::new().prefix("sterna-bench").tempdir_in(bench_disk())?;
     report::print_machine(folder.path());
     if let Some(moves) = moves {
@@ -39,6 +40,9 @@ fn main() -> Result<()> {
     }
     if let Some(flow) = flow {
         return flow::run(folder.path(), &flow);
+    }
+    if let Some(dav) = dav {
+        return dav::run(folder.path(), &dav);
     }
     let mut report = Report::default();
     for name in &options.servers {

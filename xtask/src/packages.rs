@@ -56,6 +56,7 @@ pub const PEERS: &[&str] = &[
     "dovecot-lmtpd",
     "dovecot-fts-xapian",
     "postfix",
+    "radicale",
     "libeatmydata1",
     "rsync",
     "libsasl2-modules",

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Server, USERS, free_port, lazy_writes_library, loopback, terminate, wait_for, wait_until_free};
 use crate::client::Imap;
+use crate::dav::DavServer;
+use crate::dav::client::Client;
 
 /// A running Cyrus.
 pub struct Cyrus {
@@ -18,24 +20,34 @@ pub struct Cyrus {
     imap: u16,
     imaps: u16,
     lmtp: u16,
+    http: Option<u16>,
     process: Child,
 }
 
 impl Cyrus {
     /// Unpacks it if need be, writes its configuration, starts it and makes the mailboxes.
     pub fn start(folder: &Path) -> Result<Self> {
-        let programs = unpacked(&folder.join("program"))?;
+        Cyrus::start_on(folder, None)
+    }
+
+    /// The same with calendars and address books.
+    pub fn start_with_dav(folder: &Path) -> Result<Self> {
+        Cyrus::start_on(folder, Some(free_port()?))
+    }
+
+    fn start_on(folder: &Path, http: Option<u16>) -> Result<Self> {
+        let programs = unpacked(&folder.join("program"), http.is_some())?;
         for part in ["conf/db", "conf/socket", "conf/proc", "conf/log", "conf/lock", "spool", "run"] {
             fs::create_dir_all(folder.join(part))?;
         }
         let (imap, imaps, lmtp) = (free_port()?, free_port()?, free_port()?);
         crate::tls::certificate(folder)?;
         fs::write(folder.join("imapd.conf"), imapd_conf(folder))?;
-        fs::write(folder.join("cyrus.conf"), cyrus_conf(folder, &programs, [imap, imaps, lmtp]))?;
+        fs::write(folder.join("cyrus.conf"), cyrus_conf(folder, &programs, [imap, imaps, lmtp], http))?;
         Command::new("chown").args(["-R", "cyrus"]).arg(folder).status()?;
         Command::new("chmod").args(["755"]).arg(folder.parent().context("a parent")?).status()?;
         let process = spawn(folder, &programs, false)?;
-        let mut cyrus = Cyrus { folder: folder.to_owned(), programs, imap, imaps, lmtp, process };
+        let mut cyrus = Cyrus { folder: folder.to_owned(), programs, imap, imaps, lmtp, http, process };
         wait_for(loopback(imap), &mut cyrus.process)?;
         let mut admin = Imap::login(loopback(imap), "admin", "x")?;
         for user in 0..USERS {
@@ -46,9 +58,11 @@ impl Cyrus {
 }
 
 /// The folder of the unpacked packages.
-fn unpacked(target: &Path) -> Result<PathBuf> {
+fn unpacked(target: &Path, with_dav: bool) -> Result<PathBuf> {
     fs::create_dir_all(target)?;
-    for package in ["cyrus-common", "cyrus-imapd"] {
+    let packages: &[&str] =
+        if with_dav { &["cyrus-common", "cyrus-imapd", "cyrus-caldav"] } else { &["cyrus-common", "cyrus-imapd"] };
+    for package in packages {
         let mut download = Command::new("apt-get");
         download.args(["-qq", "download", package]).current_dir(target).stdout(Stdio::null()).stderr(Stdio::null());
         ensure!(download.status()?.success(), "apt-get download {package} failed");
@@ -93,14 +107,19 @@ lmtpsocket: {folder}/conf/socket/lmtp
 idlesocket: {folder}/conf/socket/idle
 servername: localhost
 virtdomains: userid
+httpmodules: caldav carddav
+caldav_allowscheduling: on
 defaultdomain: bench.test
 "
     )
 }
 
-fn cyrus_conf(folder: &Path, programs: &Path, [imap, imaps, lmtp]: [u16; 3]) -> String {
+fn cyrus_conf(folder: &Path, programs: &Path, [imap, imaps, lmtp]: [u16; 3], http: Option<u16>) -> String {
     let (folder, bin) = (folder.display(), programs.join("usr/lib/cyrus/bin"));
     let bin = bin.display();
+    let http = http.map_or(String::new(), |http| {
+        format!("  http cmd=\"{bin}/httpd -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{http}\" prefork=2 maxchild=200\n")
+    });
     format!(
         "START {{
   recover cmd=\"{bin}/ctl_cyrusdb -C {folder}/imapd.conf -r\"
@@ -110,7 +129,7 @@ SERVICES {{
   imap cmd=\"{bin}/imapd -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{imap}\" prefork=4 maxchild=3000
   imaps cmd=\"{bin}/imapd -s -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{imaps}\" prefork=1 maxchild=3000
   lmtp cmd=\"{bin}/lmtpd -C {folder}/imapd.conf -a\" listen=\"127.0.0.1:{lmtp}\" prefork=4 maxchild=200
-}}
+{http}}}
 EVENTS {{
 }}
 "
@@ -137,7 +156,7 @@ impl Server for Cyrus {
         format!("u{user}")
     }
     fn restart(&mut self, lazy_writes: bool) -> Result<()> {
-        self.stop()?;
+        Server::stop(self)?;
         self.process = spawn(&self.folder, &self.programs, lazy_writes)?;
         wait_for(loopback(self.imap), &mut self.process)
     }
@@ -154,6 +173,35 @@ impl Server for Cyrus {
     }
     fn stop(&mut self) -> Result<()> {
         terminate(&mut self.process)?;
-        [self.imap, self.imaps, self.lmtp].into_iter().try_for_each(wait_until_free)
+        [self.imap, self.imaps, self.lmtp].into_iter().chain(self.http).try_for_each(wait_until_free)
+    }
+}
+
+impl DavServer for Cyrus {
+    fn http(&self) -> SocketAddr {
+        loopback(self.http.unwrap_or_default())
+    }
+    fn login(&self, user: u32) -> (String, String) {
+        Server::login(self, user)
+    }
+    fn calendar(&self, user: u32) -> String {
+        format!("/dav/calendars/user/u{user}/Default/")
+    }
+    fn book(&self, user: u32) -> String {
+        format!("/dav/addressbooks/user/u{user}/Default/")
+    }
+    /// Both are made when the user logs in for the first time.
+    fn prepare(&self, user: u32) -> Result<()> {
+        let mut client = Client::new(self.http(), Server::login(self, user));
+        for path in [DavServer::calendar(self, user), self.book(user)] {
+            client.request("PROPFIND", &path, &[("Depth", "0")], b"")?;
+        }
+        Ok(())
+    }
+    fn restart(&mut self, lazy_writes: bool) -> Result<()> {
+        Server::restart(self, lazy_writes)
+    }
+    fn stop(&mut self) -> Result<()> {
+        Server::stop(self)
     }
 }

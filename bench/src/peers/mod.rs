@@ -1,6 +1,6 @@
 //! The servers under test: each started by us, on free ports, with its data in our folder.
 
-mod cyrus;
+pub mod cyrus;
 mod dovecot;
 pub mod sterna;
 
@@ -90,7 +90,7 @@ pub fn wait_for(address: SocketAddr, process: &mut Child) -> Result<()> {
 }
 
 /// Ends a process with SIGTERM and waits for it.
-fn terminate(process: &mut Child) -> Result<()> {
+pub fn terminate(process: &mut Child) -> Result<()> {
     let status = std::process::Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
     status.context("running kill")?;
     process.wait()?;
@@ -98,7 +98,7 @@ fn terminate(process: &mut Child) -> Result<()> {
 }
 
 /// The library that switches flushes off, for filling mailboxes only.
-fn lazy_writes_library() -> Result<&'static str> {
+pub fn lazy_writes_library() -> Result<&'static str> {
     let path = "/usr/lib/x86_64-linux-gnu/libeatmydata.so";
     if !Path::new(path).exists() {
         bail!("{path} is missing: apt-get install libeatmydata1");
@@ -107,7 +107,7 @@ fn lazy_writes_library() -> Result<&'static str> {
 }
 
 /// Waits until nobody listens there any more: a peer's children outlive its first process for a moment.
-fn wait_until_free(port: u16) -> Result<()> {
+pub fn wait_until_free(port: u16) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(30);
     while TcpListener::bind(loopback(port)).is_err() {
         if Instant::now() > deadline {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::dav::DavServer;
+
 use super::{Server, USERS, free_port, lazy_writes_library, loopback, terminate, wait_for};
 
 const DOMAIN: &str = "bench.test";
@@ -36,6 +38,7 @@ pub struct Sterna {
     imaps: u16,
     lmtp: u16,
     smtp: u16,
+    http: u16,
 }
 
 impl Sterna {
@@ -43,14 +46,15 @@ impl Sterna {
     pub fn start(folder: &Path, layout: Layout) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let (imap, imaps, lmtp) = (free_port()?, free_port()?, free_port()?);
-        let (smtp, cluster) = (free_port()?, free_port()?);
+        let (smtp, http, cluster) = (free_port()?, free_port()?, free_port()?);
         let main = folder.join("main");
         let address = format!("127.0.0.1:{cluster}");
         let roles = if layout == Layout::OneNode { "main,data,edge" } else { "main,edge" };
         init(&main, roles, &address, &[])?;
-        configure(&main.join("sterna.toml"), &[("imap", imap), ("imaps", imaps), ("lmtp", lmtp), ("smtp", smtp)])?;
+        let services = [("imap", imap), ("imaps", imaps), ("lmtp", lmtp), ("smtp", smtp), ("http", http)];
+        configure(&main.join("sterna.toml"), &services)?;
         let (nodes, processes) = (vec![(main, imap)], Vec::new());
-        let mut sterna = Sterna { layout, nodes, processes, imap, imaps, lmtp, smtp };
+        let mut sterna = Sterna { layout, nodes, processes, imap, imaps, lmtp, smtp, http };
         sterna.spawn(false)?;
         let data_servers: &[&str] = match layout {
             Layout::OneNode => &[],
@@ -67,7 +71,7 @@ impl Sterna {
             sterna.nodes.push((data, port));
         }
         if !data_servers.is_empty() {
-            sterna.restart(false)?;
+            Server::restart(&mut sterna, false)?;
         }
         sterna.people()?;
         Ok(sterna)
@@ -179,7 +183,7 @@ impl Server for Sterna {
         format!("u{user}@{DOMAIN}")
     }
     fn restart(&mut self, lazy_writes: bool) -> Result<()> {
-        self.stop()?;
+        Server::stop(self)?;
         self.spawn(lazy_writes)
     }
     fn processes(&self) -> Vec<u32> {
@@ -206,5 +210,26 @@ impl Server for Sterna {
             terminate(&mut process)?;
         }
         Ok(())
+    }
+}
+
+impl DavServer for Sterna {
+    fn http(&self) -> SocketAddr {
+        loopback(self.http)
+    }
+    fn login(&self, user: u32) -> (String, String) {
+        Server::login(self, user)
+    }
+    fn calendar(&self, user: u32) -> String {
+        format!("/dav/calendars/{}/Calendar/", self.address(user))
+    }
+    fn book(&self, user: u32) -> String {
+        format!("/dav/addressbooks/{}/Contacts/", self.address(user))
+    }
+    fn restart(&mut self, lazy_writes: bool) -> Result<()> {
+        Server::restart(self, lazy_writes)
+    }
+    fn stop(&mut self) -> Result<()> {
+        Server::stop(self)
     }
 }
