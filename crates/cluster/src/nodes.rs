@@ -39,6 +39,8 @@ pub struct NodeEntry {
     pub address: String,
     /// Whether it holds accounts.
     pub is_data: bool,
+    /// Whether it speaks to the world.
+    pub is_edge: bool,
 }
 
 /// The nodes of the installation. Asked on every call, so it answers from memory; there are never many nodes.

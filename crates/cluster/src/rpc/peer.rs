@@ -48,6 +48,7 @@ impl PeerContext {
                 name: "main".to_owned(),
                 address: facts.main_address.clone(),
                 is_data: false,
+                is_edge: false,
             })
         })
     }

@@ -37,7 +37,8 @@ impl World {
     }
 
     pub fn set_address(&self, node: NodeId, name: &str, address: impl ToString) {
-        let entry = NodeEntry { id: node, name: name.to_owned(), address: address.to_string(), is_data: true };
+        let entry =
+            NodeEntry { id: node, name: name.to_owned(), address: address.to_string(), is_data: true, is_edge: true };
         self.nodes.lock().insert(node, entry);
     }
 }

@@ -5,6 +5,7 @@
 //! matter, what is told of it [`property`]'s. How paths, tags, properties and locks lie in accounts is decision 35.
 
 mod answer;
+pub mod api;
 mod body;
 mod context;
 pub mod discovery;
@@ -63,6 +64,7 @@ struct Shared {
     facts: Option<Arc<dyn discovery::Facts>>,
     guesses: Arc<guesses::Guesses>,
     scheduling: Option<Arc<dyn Scheduling>>,
+    api: Option<Arc<dyn api::Api>>,
     spans: kept_spans::KeptSpans,
 }
 
@@ -75,8 +77,9 @@ impl DavProtocol {
         shares: Arc<dyn Shares>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (facts, guesses, scheduling, spans) = (None, Arc::default(), None, kept_spans::KeptSpans::default());
-        let shared = Shared { config, accounts, authenticator, shares, clock, facts, guesses, scheduling, spans };
+        let (facts, guesses, scheduling, api) = (None, Arc::default(), None, None);
+        let spans = kept_spans::KeptSpans::default();
+        let shared = Shared { config, accounts, authenticator, shares, clock, facts, guesses, scheduling, api, spans };
         DavProtocol { shared: Arc::new(shared) }
     }
 
@@ -88,6 +91,11 @@ impl DavProtocol {
     /// With somebody who carries invitations.
     pub fn with_scheduling(self, scheduling: Arc<dyn Scheduling>) -> Self {
         DavProtocol { shared: Arc::new(Shared { scheduling: Some(scheduling), ..(*self.shared).clone() }) }
+    }
+
+    /// With what answers users who ask for something else.
+    pub fn with_api(&self, api: Arc<dyn api::Api>) -> Self {
+        DavProtocol { shared: Arc::new(Shared { api: Some(api), ..(*self.shared).clone() }) }
     }
 
     /// The same accounts with other settings: for a second listener.

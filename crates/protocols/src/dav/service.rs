@@ -13,6 +13,7 @@ use sterna_account::service::Login;
 use sterna_base::Secret;
 
 use super::answer::{Problem, done, with_header};
+use super::api::{is_api, private};
 use super::body::{Body, drain};
 use super::context::{Context, Request, peer_login};
 use super::discovery::{self, Page};
@@ -54,6 +55,11 @@ async fn route(
         return shared_links::answer(&shared, &head, body, peer, encrypted).await;
     }
     match admit(&shared, &head, peer, encrypted).await {
+        Ok(Admitted::Known(login)) if is_api(head.uri.path()) => {
+            drain(body, &head.headers).await;
+            let api = shared.api.as_ref().ok_or_else(Problem::not_found)?;
+            Ok(private(api.answer(login, head).await))
+        }
         Ok(Admitted::Known(login)) => {
             let context = Arc::new(Context::new(shared, login, head.method, head.uri, head.headers));
             dispatch(Request { context, body }).await
@@ -83,7 +89,7 @@ async fn admit(shared: &Shared, head: &Parts, peer: IpAddr, encrypted: bool) -> 
     if is_known || (path == "/" && matches!(head.method.as_str(), "PROPFIND" | "OPTIONS")) {
         return Ok(Admitted::Redirected("/dav/"));
     }
-    if path != "/dav" && !path.starts_with("/dav/") {
+    if path != "/dav" && !path.starts_with("/dav/") && !is_api(path) {
         return Err(Problem::not_found());
     }
     if !encrypted && !shared.config.plaintext_login {

@@ -47,7 +47,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod tokens;
-mod trace;
+pub(crate) mod trace;
 mod users;
 mod view;
 

@@ -5,17 +5,17 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use sterna_account::trace::{TRACED_MAX, TraceEvent, TraceQuery, Traced, TracedMessage};
 use sterna_base::{AccountId, NodeId};
-use sterna_directory::{Reader, StorageError};
+use sterna_directory::{Reader, Server, StorageError};
 
 use super::doors::AdminState;
 use super::problem::Problem;
 use super::{address_of, resolve, view};
 
 /// How far back is looked when nobody says.
-const SINCE_SECONDS_DEFAULT: u64 = 7 * 24 * 3600;
+pub(crate) const SINCE_SECONDS_DEFAULT: u64 = 7 * 24 * 3600;
 
 /// Messages that are shown when nobody says.
-const MESSAGES_DEFAULT: usize = 20;
+pub(crate) const MESSAGES_DEFAULT: usize = 20;
 
 /// What is asked.
 #[derive(Deserialize)]
@@ -32,14 +32,15 @@ pub(super) struct TraceParams {
 
 /// The answer.
 #[derive(Serialize)]
-pub(super) struct TraceView {
-    messages: Vec<MessageView>,
+pub(crate) struct TraceView {
+    pub(crate) messages: Vec<MessageView>,
     /// Edges that could not be asked: messages may be missing.
-    not_asked: Vec<String>,
+    pub(crate) not_asked: Vec<String>,
 }
 
+/// A message with what happened to it.
 #[derive(Serialize)]
-struct MessageView {
+pub(crate) struct MessageView {
     id: Option<String>,
     at: String,
     /// The edge that took it.
@@ -85,13 +86,35 @@ pub(super) async fn get(
     // Only the main node may ask the others.
     let (is_main, own) = (state.directory.is_main(), state.node.id);
     let (asked, left): (Vec<_>, Vec<_>) = edges.into_iter().partition(|edge| is_main || edge.id == own);
-    let mut not_asked: Vec<String> = left.into_iter().map(|edge| edge.name).collect();
+    let provision = state.provision.clone();
+    let ask = move |edge, query| {
+        let provision = provision.clone();
+        async move { provision.trace(edge, query).await }
+    };
+    let (found, mut not_asked) = ask_edges(asked, &query, ask).await;
+    not_asked.extend(left.into_iter().map(|edge| edge.name));
+    not_asked.sort_unstable();
+    let read = move |reader: &Reader<'_>| views(reader, found);
+    let messages = state.directory.read::<Vec<MessageView>, StorageError, _>(read).await?;
+    Ok(Json(TraceView { messages, not_asked }))
+}
+
+/// What edges remember, each message with the edge's name, the latest first; and the edges that could not be asked.
+pub(crate) async fn ask_edges<A, E>(
+    edges: Vec<Server>,
+    query: &TraceQuery,
+    ask: impl Fn(NodeId, TraceQuery) -> A,
+) -> (Vec<(String, TracedMessage)>, Vec<String>)
+where
+    A: Future<Output = Result<Vec<TracedMessage>, E>> + Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+{
     let mut asking = tokio::task::JoinSet::new();
-    for edge in asked {
-        let (provision, query) = (state.provision.clone(), query.clone());
-        asking.spawn(async move { (edge.name, provision.trace(edge.id, query).await) });
+    for edge in edges {
+        let answer = ask(edge.id, query.clone());
+        asking.spawn(async move { (edge.name, answer.await) });
     }
-    let mut found = Vec::new();
+    let (mut found, mut not_asked) = (Vec::new(), Vec::new());
     while let Some(answer) = asking.join_next().await {
         match answer {
             Ok((edge, Ok(messages))) => found.extend(messages.into_iter().map(|message| (edge.clone(), message))),
@@ -103,13 +126,16 @@ pub(super) async fn get(
         }
     }
     found.sort_by_key(|(_, message)| std::cmp::Reverse(message.at));
-    found.truncate(limit);
-    not_asked.sort_unstable();
-    let read = move |reader: &Reader<'_>| {
-        found.into_iter().map(|(edge, message)| message_view(reader, edge, message)).collect::<Result<_, _>>()
-    };
-    let messages = state.directory.read::<Vec<MessageView>, StorageError, _>(read).await?;
-    Ok(Json(TraceView { messages, not_asked }))
+    found.truncate(query.limit);
+    (found, not_asked)
+}
+
+/// As they are shown.
+pub(crate) fn views(
+    reader: &Reader<'_>,
+    found: Vec<(String, TracedMessage)>,
+) -> Result<Vec<MessageView>, StorageError> {
+    found.into_iter().map(|(edge, message)| message_view(reader, edge, message)).collect()
 }
 
 /// All addresses of an account, as a trace has them.

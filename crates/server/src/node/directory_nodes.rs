@@ -38,7 +38,7 @@ impl DirectoryNodes {
     ) -> Result<Arc<Self>, StorageError> {
         let facts = identity.facts();
         let (id, address) = (facts.main, facts.main_address.clone());
-        let first = NodeEntry { id, name: "main".to_owned(), address, is_data: false };
+        let first = NodeEntry { id, name: "main".to_owned(), address, is_data: false, is_edge: false };
         let nodes = DirectoryNodes {
             directory: directory.clone(),
             known: RwLock::default(),
@@ -70,8 +70,8 @@ impl DirectoryNodes {
     pub async fn reload(&self) -> Result<(), StorageError> {
         let servers = self.directory.servers().await?.into_iter().map(|found| found.value);
         let entry = |server: sterna_directory::Server| {
-            let (id, is_data) = (server.id, server.roles.data);
-            (id, NodeEntry { id, name: server.name, address: server.address, is_data })
+            let (id, is_data, is_edge) = (server.id, server.roles.data, server.roles.edge);
+            (id, NodeEntry { id, name: server.name, address: server.address, is_data, is_edge })
         };
         let mut known: HashMap<_, _> = servers.map(entry).collect();
         let main = known.entry(self.first.id).or_insert_with(|| self.first.clone());

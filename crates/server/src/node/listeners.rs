@@ -20,6 +20,7 @@ use sterna_protocols::smtp::{Service, SmtpConfig, SmtpProtocol, prepare_spool};
 use super::mail_tables::NodeMailTables;
 use super::sending::Sending;
 use super::shares::NodeShares;
+use super::user_api::UserApi;
 use super::{Parts, certificate, client_certificates, discovery, filtering};
 use crate::config::PlaintextLogin;
 
@@ -98,7 +99,8 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
         parts.clock.clone(),
     )
     .with_facts(parts.discovery.clone())
-    .with_scheduling(sending.scheduler);
+    .with_scheduling(sending.scheduler)
+    .with_api(Arc::new(UserApi::new(parts)));
 
     let listen = &config.listen;
     if let Some(address) = listen.https {

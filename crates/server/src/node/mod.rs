@@ -25,6 +25,7 @@ mod rounds;
 mod sending;
 mod shares;
 pub(crate) mod signing;
+mod user_api;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
