@@ -391,7 +391,7 @@ fn an_administrator_begins_with_the_rights_on_a_shared_mailbox() {
     let given = acl(&["set", "info@tern.test", "team@tern.test", "lrswited"]);
     assert_eq!(given.as_array().unwrap().len(), 6, "{given}");
     let listed = acl(&["set", "info@tern.test", "ana@tern.test", "lra", "--mailbox", "INBOX"]);
-    let first = json!({ "mailbox": "INBOX", "identifier": "ana@tern.test", "rights": "lra" });
+    let first = json!({ "kind": "mailbox", "mailbox": "INBOX", "identifier": "ana@tern.test", "rights": "lra" });
     assert!(listed.as_array().unwrap().contains(&first), "{listed}");
     let (mut ana, mut ben) = (at.login("ana@tern.test").unwrap(), at.login("ben@tern.test").unwrap());
     assert!(ben.append("\"Shared folders/info@tern.test/INBOX\"", b"Subject: x\r\n\r\ny\r\n").unwrap().ok());

@@ -9,7 +9,7 @@ use std::ops::{BitAnd, BitOr, Sub};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sterna_base::AccountId;
+use sterna_base::{AccountId, DomainId};
 
 /// Most entries in the list of one container. Whoever needs more has a group for it.
 pub const ACL_ENTRIES_MAX: usize = 500;
@@ -21,10 +21,10 @@ pub struct Rights(u16);
 
 impl Rights {
     /// The letters in the order of their bits.
-    pub const LETTERS: &str = "lrswipkxtea";
+    pub const LETTERS: &str = "lrswipkxtea9";
     /// None at all.
     pub const NONE: Rights = Rights(0);
-    /// Every right there is.
+    /// Every right of RFC 4314. Whoever may read needs no [`Rights::FREE_BUSY`] besides.
     pub const ALL: Rights = Rights(0x7ff);
     /// `l`: the mailbox is seen by LIST.
     pub const LOOKUP: Rights = Rights(1);
@@ -48,6 +48,9 @@ impl Rights {
     pub const EXPUNGE: Rights = Rights(1 << 9);
     /// `a`: the list of rights is read and changed.
     pub const ADMINISTER: Rights = Rights(1 << 10);
+    /// `9`: when the owner is busy is told, and nothing else (RFC 4791 section 6.1.1); the letter is that of Cyrus. It
+    /// is no reason to be listed, so that a calendar can be open to everybody without being in everybody's way.
+    pub const FREE_BUSY: Rights = Rights(1 << 11);
 
     /// The rights of these letters, for constants; letters that name none are passed over.
     pub const fn from_letters(letters: &str) -> Self {
@@ -166,14 +169,38 @@ pub enum Identifier {
     Anyone,
     /// A user, a group or a shared mailbox, by its id in the directory.
     Entry(AccountId),
+    /// Everybody whose main address is in a domain.
+    Domain(DomainId),
 }
 
-/// Stored, and the key of rows in the directory: `anyone`, or the id in decimal.
+impl Identifier {
+    /// The user, group or shared mailbox that is meant, if it is one.
+    pub fn entry(self) -> Option<AccountId> {
+        match self {
+            Identifier::Entry(id) => Some(id),
+            Identifier::Anyone | Identifier::Domain(_) => None,
+        }
+    }
+
+    /// The domain that is meant, if it is one.
+    pub fn domain(self) -> Option<DomainId> {
+        match self {
+            Identifier::Domain(id) => Some(id),
+            Identifier::Anyone | Identifier::Entry(_) => None,
+        }
+    }
+}
+
+/// What stands before the id of a domain.
+const DOMAIN: &str = "domain:";
+
+/// Stored, and the key of rows in the directory: `anyone`, an id in decimal, or `domain:` and one.
 impl fmt::Display for Identifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Identifier::Anyone => f.write_str("anyone"),
             Identifier::Entry(id) => write!(f, "{id}"),
+            Identifier::Domain(id) => write!(f, "{DOMAIN}{id}"),
         }
     }
 }
@@ -188,6 +215,9 @@ impl FromStr for Identifier {
     fn from_str(text: &str) -> Result<Self, InvalidAcl> {
         match text {
             "anyone" => Ok(Identifier::Anyone),
+            text if text.starts_with(DOMAIN) => {
+                text[DOMAIN.len()..].parse().map(Identifier::Domain).map_err(|_| InvalidAcl)
+            }
             id => id.parse().map(Identifier::Entry).map_err(|_| InvalidAcl),
         }
     }
@@ -254,9 +284,10 @@ impl Acl {
         sum(false) - sum(true)
     }
 
-    /// Who is given something.
+    /// Who is given something that is found by a listing: more than [`Rights::FREE_BUSY`].
     pub fn grantees(&self) -> impl Iterator<Item = Identifier> {
-        self.entries.iter().filter(|entry| !entry.negative).map(|entry| entry.identifier)
+        let is_listed = |entry: &&AclEntry| !entry.negative && !(entry.rights - Rights::FREE_BUSY).is_empty();
+        self.entries.iter().filter(is_listed).map(|entry| entry.identifier)
     }
 }
 
@@ -298,8 +329,8 @@ mod tests {
 
     #[test]
     fn letters_name_rights_and_old_ones_are_taken_for_what_they_were() {
-        assert_eq!(rights(Rights::LETTERS), Rights::ALL);
-        assert_eq!(Rights::ALL.to_string(), Rights::LETTERS);
+        assert_eq!(rights(Rights::LETTERS), Rights::ALL | Rights::FREE_BUSY);
+        assert_eq!((Rights::ALL | Rights::FREE_BUSY).to_string(), Rights::LETTERS);
         assert_eq!(rights("cd"), rights("kxte"));
         assert_eq!(rights("lrt").with_old_letters(), "lrtd");
         assert_eq!(rights("kl").with_old_letters(), "lkc");
@@ -330,7 +361,11 @@ mod tests {
         assert_eq!(acl.to_string(), "anyone=l 7=lrs -7=w");
         assert_eq!(acl.to_string().parse(), Ok(acl.clone()));
         assert!(acl.set(ANA, false, Rights::NONE) && acl.set(ANA, true, Rights::NONE));
-        assert_eq!(acl.to_string(), "anyone=l");
+        assert!(acl.set(Identifier::Domain(DomainId(3)), false, rights("9")));
+        assert_eq!(acl.to_string(), "anyone=l domain:3=9");
+        assert_eq!(acl.to_string().parse(), Ok(acl.clone()));
+        assert_eq!(acl.grantees().collect::<Vec<_>>(), [Identifier::Anyone], "who is only told when is not listed");
+        assert_eq!("domain:".parse::<Identifier>(), Err(InvalidAcl));
         for bad in ["7", "7=q", "x=l", "=l"] {
             assert_eq!(bad.parse::<Acl>(), Err(InvalidAcl), "{bad}");
         }

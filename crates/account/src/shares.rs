@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use sterna_base::AccountId;
+use sterna_base::{AccountId, DomainId};
 
 use crate::Identifier;
 
@@ -25,6 +25,21 @@ pub trait Shares: Send + Sync {
     /// The main addresses of these; who is gone is not among them.
     async fn addresses(&self, ids: Vec<AccountId>) -> Result<HashMap<AccountId, String>, SharesError>;
 
+    /// Who is called so in lists of rights: an address, or `@` and the name of a domain.
+    async fn identifier(&self, name: &str) -> Result<Option<Identifier>, SharesError> {
+        Ok(self.entry(name).await?.map(Identifier::Entry))
+    }
+
+    /// The names of these domains; those that are gone are not among them.
+    async fn domains(&self, _ids: Vec<DomainId>) -> Result<HashMap<DomainId, String>, SharesError> {
+        Ok(HashMap::new())
+    }
+
+    /// What is told of these as principals (RFC 3744 section 2); who is gone is not among them.
+    async fn principals(&self, _ids: Vec<AccountId>) -> Result<Vec<Principal>, SharesError> {
+        Ok(Vec::new())
+    }
+
     /// Notes on the main node, durably, that an account shares something with somebody, or that it doesn't any more.
     /// Being so already is success.
     async fn set(&self, owner: AccountId, grantee: Identifier, shares: bool) -> Result<(), SharesError>;
@@ -35,8 +50,34 @@ pub trait Shares: Send + Sync {
 pub struct Sharing {
     /// The groups that it is in, itself and through other groups.
     pub groups: HashSet<AccountId>,
-    /// Those who have given something to it, to a group of it or to everybody, by name; not itself.
+    /// The domain of its main address.
+    pub domain: Option<DomainId>,
+    /// Those who have given something to it, to a group of it, to its domain or to everybody, by name; not itself.
     pub owners: Vec<Owner>,
+}
+
+/// Somebody who can be named in lists of rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The id in the directory.
+    pub id: AccountId,
+    /// The main address.
+    pub address: String,
+    /// For people; empty when there is none.
+    pub name: String,
+    /// What it is.
+    pub kind: PrincipalKind,
+}
+
+/// What a principal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// A person.
+    User,
+    /// A group, which has no account.
+    Group,
+    /// An account that belongs to nobody in particular.
+    SharedMailbox,
 }
 
 /// Somebody whose mailboxes others may see.
@@ -68,6 +109,8 @@ pub struct Who {
     pub account: AccountId,
     /// Its groups.
     pub groups: HashSet<AccountId>,
+    /// Its domain, if the directory knows it.
+    pub domain: Option<DomainId>,
 }
 
 impl Who {
@@ -76,6 +119,7 @@ impl Who {
         match identifier {
             Identifier::Anyone => true,
             Identifier::Entry(id) => id == self.account || self.groups.contains(&id),
+            Identifier::Domain(id) => self.domain == Some(id),
         }
     }
 }

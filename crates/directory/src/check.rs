@@ -86,9 +86,12 @@ impl Reader<'_> {
             RowKind::Share => {
                 let row: crate::Share = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.owner)?.is_some(), "nobody has this account");
-                if let Identifier::Entry(id) = row.grantee {
-                    expect(self.entry(id)?.is_some(), "there is nobody of that id to share with");
-                }
+                let is_there = match row.grantee {
+                    Identifier::Anyone => true,
+                    Identifier::Entry(id) => self.entry(id)?.is_some(),
+                    Identifier::Domain(id) => self.domain(id)?.is_some(),
+                };
+                expect(is_there, "there is nobody of that id to share with");
             }
             RowKind::Placement => {
                 let row: crate::Placement = index::read(kind, &change.key, content)?;

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use sterna_account::Identifier;
-use sterna_account::shares::{Owner, Shares, SharesError, Sharing};
-use sterna_base::AccountId;
+use sterna_account::shares::{Owner, Principal, PrincipalKind, Shares, SharesError, Sharing};
 use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, DomainId};
 
 use crate::index::{self, number};
 use crate::read::{AnyEntry, Reader};
@@ -76,21 +76,31 @@ pub(crate) fn set(write: &mut Write<'_>, share: Share, shares: bool) -> Result<(
     if write.reader.entry(share.owner)?.is_none() {
         return Err(missing("account", share.owner));
     }
-    if let Identifier::Entry(id) = share.grantee
-        && write.reader.entry(id)?.is_none()
-    {
-        return Err(missing("user, group or shared mailbox", id));
+    match share.grantee {
+        Identifier::Entry(id) if write.reader.entry(id)?.is_none() => {
+            return Err(missing("user, group or shared mailbox", id));
+        }
+        Identifier::Domain(id) if write.reader.domain(id)?.is_none() => {
+            return Err(RequestError::NoSuch { what: "domain", id: id.to_string() });
+        }
+        _ => {}
     }
     Ok(write.put(&share)?)
 }
 
 /// Deletes the rows of an entry that is deleted: what it shared, and what was shared with it.
 pub(crate) fn forget(write: &mut Write<'_>, id: AccountId) -> Result<(), RequestError> {
-    let grantee = Identifier::Entry(id);
+    let shared = write.reader.grantees_of(id)?;
+    forget_grantee(write, Identifier::Entry(id))?;
+    let mut shares = shared.into_iter().map(|grantee| Share { owner: id, grantee });
+    shares.try_for_each(|share| write.delete(RowKind::Share, &share.key()).map_err(Into::into))
+}
+
+/// Deletes the rows of what was shared with somebody who is gone.
+pub(crate) fn forget_grantee(write: &mut Write<'_>, grantee: Identifier) -> Result<(), RequestError> {
     let owners = write.reader.owners_of(grantee, SHARES_DELETED_MAX)?;
-    let mut shares: Vec<Share> = owners.into_iter().map(|owner| Share { owner, grantee }).collect();
-    shares.extend(write.reader.grantees_of(id)?.into_iter().map(|grantee| Share { owner: id, grantee }));
-    shares.iter().try_for_each(|share| write.delete(RowKind::Share, &share.key()).map_err(Into::into))
+    let mut shares = owners.into_iter().map(|owner| Share { owner, grantee });
+    shares.try_for_each(|share| write.delete(RowKind::Share, &share.key()).map_err(Into::into))
 }
 
 /// Every method fails when the file can't be read, and for no other reason.
@@ -142,6 +152,10 @@ impl Reader<'_> {
         for id in groups.iter().copied().chain([account]) {
             ids.extend(self.owners_of(Identifier::Entry(id), OWNERS_MAX)?);
         }
+        let domain = self.entry(account)?.map(|found| found.value.entry().address.domain);
+        if let Some(domain) = domain {
+            ids.extend(self.owners_of(Identifier::Domain(domain), OWNERS_MAX)?);
+        }
         ids.sort_unstable();
         ids.dedup();
         ids.retain(|id| *id != account);
@@ -158,7 +172,20 @@ impl Reader<'_> {
             }
         }
         owners.sort_unstable();
-        Ok(Sharing { groups, owners })
+        Ok(Sharing { groups, domain, owners })
+    }
+
+    /// An entry as a principal.
+    fn principal(&self, id: AccountId) -> Result<Option<Principal>, StorageError> {
+        let Some(found) = self.entry(id)? else { return Ok(None) };
+        let kind = match &found.value {
+            AnyEntry::User(_) => PrincipalKind::User,
+            AnyEntry::Group(_) => PrincipalKind::Group,
+            AnyEntry::Shared(_) => PrincipalKind::SharedMailbox,
+        };
+        let entry = found.value.entry();
+        let address = self.address_text(&entry.address)?;
+        Ok(address.map(|address| Principal { id, address, name: entry.display_name.clone(), kind }))
     }
 }
 
@@ -184,6 +211,34 @@ impl Shares for Directory {
                 }
             }
             Ok::<_, StorageError>(addresses)
+        };
+        Ok(self.read(read).await?)
+    }
+
+    async fn identifier(&self, name: &str) -> Result<Option<Identifier>, SharesError> {
+        let Some(domain) = name.strip_prefix('@') else {
+            return Ok(self.entry(name).await?.map(Identifier::Entry));
+        };
+        let domain = domain.to_owned();
+        let found = self.read(move |reader| reader.domain_named(&domain)).await?;
+        Ok(found.map(|found| Identifier::Domain(found.value.id)))
+    }
+
+    async fn domains(&self, ids: Vec<DomainId>) -> Result<HashMap<DomainId, String>, SharesError> {
+        let read = move |reader: &Reader<'_>| {
+            let mut names = HashMap::with_capacity(ids.len());
+            for id in ids {
+                names.extend(reader.domain(id)?.map(|found| (id, found.value.name)));
+            }
+            Ok::<_, StorageError>(names)
+        };
+        Ok(self.read(read).await?)
+    }
+
+    async fn principals(&self, ids: Vec<AccountId>) -> Result<Vec<Principal>, SharesError> {
+        let read = move |reader: &Reader<'_>| {
+            let found = ids.into_iter().map(|id| reader.principal(id)).collect::<Result<Vec<_>, StorageError>>()?;
+            Ok::<_, StorageError>(found.into_iter().flatten().collect())
         };
         Ok(self.read(read).await?)
     }

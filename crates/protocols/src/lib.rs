@@ -4,6 +4,7 @@
 mod account_sessions;
 pub mod dav;
 mod failure;
+mod grants;
 pub mod imap;
 mod io;
 mod kept;
@@ -11,6 +12,7 @@ pub mod listener;
 mod lmtp;
 pub mod managesieve;
 mod message;
+mod owners;
 pub mod pop3;
 pub mod postfix;
 mod sasl;

@@ -1,9 +1,8 @@
 //! Calendar objects (RFC 5545): what the server must know of them. The bytes themselves are stored as they came.
 //!
 //! [`Calendar`] is an object that was read. [`facts`] says what is kept beside the bytes, and why an object is refused;
-//! [`occurrences`] when it happens; [`filter`] whether a query means it; [`partial`] gives some of it back. [`itip`] is
-//! what organizers and
-//! attendees tell each other.
+//! [`occurrences`] when it happens; [`filter`] whether a query means it; [`partial`] gives some of it back, and
+//! [`published`] many of them to who has no log-in. [`itip`] is what organizers and attendees tell each other.
 
 pub mod availability;
 pub mod facts;
@@ -12,6 +11,7 @@ pub mod freebusy;
 pub mod itip;
 pub mod occurrences;
 pub mod partial;
+pub mod published;
 pub mod recurrence;
 pub mod time;
 mod windows_zones;

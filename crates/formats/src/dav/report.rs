@@ -57,6 +57,8 @@ pub enum Report {
     PrincipalMatch {
         /// What to tell of them.
         props: Propfind,
+        /// Which property must be the user; `None` when the resources themselves must be.
+        property: Option<Name>,
     },
     /// `DAV:principal-property-search`
     PrincipalPropertySearch {
@@ -147,7 +149,11 @@ impl Report {
             }
             (CARDDAV, "addressbook-query") => addressbook_query(&root),
             (DAV, "expand-property") => Ok(Report::ExpandProperty(expanded(&root))),
-            (DAV, "principal-match") => Ok(Report::PrincipalMatch { props: props(&root)? }),
+            (DAV, "principal-match") => {
+                let property = root.dav("principal-property").and_then(|property| property.elements().next());
+                let property = property.map(|element| element.name.clone());
+                Ok(Report::PrincipalMatch { props: props(&root)?, property })
+            }
             (DAV, "principal-property-search") => principal_property_search(&root),
             (DAV, "principal-search-property-set") => Ok(Report::PrincipalSearchPropertySet),
             (DAV, "acl-principal-prop-set") => Ok(Report::AclPrincipalPropSet { props: props(&root)? }),

@@ -218,6 +218,8 @@ pub enum AcePrincipal {
     Authenticated,
     /// The owner.
     Owner,
+    /// Everybody but somebody (`DAV:invert`).
+    Inverted,
     /// Another kind, which is not taken.
     Other,
 }
@@ -238,8 +240,12 @@ pub fn acl(body: &[u8]) -> Result<Vec<Ace>, RequestError> {
 }
 
 fn ace(element: &Element) -> Result<Ace, RequestError> {
-    let principal = element.dav("principal").ok_or(RequestError::Unexpected("an ace has no principal"))?;
-    let who = if let Some(href) = principal.dav("href") {
+    let inverted = element.dav("invert").and_then(|invert| invert.dav("principal"));
+    let principal = element.dav("principal").or(inverted);
+    let principal = principal.ok_or(RequestError::Unexpected("an ace has no principal"))?;
+    let who = if inverted.is_some() {
+        AcePrincipal::Inverted
+    } else if let Some(href) = principal.dav("href") {
         AcePrincipal::Href(href.text().trim().to_owned())
     } else if principal.dav("all").is_some() {
         AcePrincipal::All

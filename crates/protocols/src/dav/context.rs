@@ -1,5 +1,6 @@
 //! Who asks, and whose homes they may look into.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use http::{Method, Uri};
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use sterna_account::service::Login;
-use sterna_account::shares::{SharesError, Who};
+use sterna_account::shares::{SharesError, Sharing, Who};
 use sterna_account::{Account, Container, Rights};
 use sterna_base::{AccountId, Timestamp};
 use sterna_formats::dav::headers::{Depth, Prefer};
@@ -43,6 +44,17 @@ pub struct Home {
 }
 
 impl Home {
+    /// Somebody else's.
+    pub fn of(address: String, account: Arc<dyn Account>, who: Arc<Who>) -> Self {
+        Home { address, account, who: Some(who) }
+    }
+
+    /// Of whoever made a public link: it has no address that is told, and who comes with the link is nobody.
+    pub fn of_link(account: Arc<dyn Account>) -> Self {
+        let nobody = Who { account: AccountId(0), groups: HashSet::new(), domain: None };
+        Home { address: String::new(), account, who: Some(Arc::new(nobody)) }
+    }
+
     /// Whether it is the user's own.
     pub fn is_own(&self) -> bool {
         self.who.is_none()
@@ -103,6 +115,17 @@ impl Context {
         Ok(Home { address, account, who })
     }
 
+    /// The home of somebody else.
+    ///
+    /// # Errors
+    /// `404` when there is no such account.
+    pub async fn home_of(&self, owner: AccountId) -> Result<Home, Problem> {
+        let names = self.shared.shares.addresses(vec![owner]).await.map_err(no_directory)?;
+        let address = names.get(&owner).cloned().ok_or_else(Problem::not_found)?;
+        let account = self.shared.accounts.open(owner).await?;
+        Ok(Home::of(address, account, self.who().await?))
+    }
+
     /// The user's own.
     ///
     /// # Errors
@@ -112,27 +135,21 @@ impl Context {
     }
 
     /// The user and the user's groups.
-    async fn who(&self) -> Result<Arc<Who>, Problem> {
-        let ask = async {
-            let sharing = self.shared.shares.sharing(self.login.account).await.map_err(no_directory)?;
-            Ok::<_, Problem>(Arc::new(Who { account: self.login.account, groups: sharing.groups }))
-        };
-        self.who.get_or_try_init(|| ask).await.cloned()
-    }
-
-    /// The main addresses of these.
     ///
     /// # Errors
     /// When the directory has no answer.
-    pub async fn addresses(
-        &self,
-        ids: Vec<AccountId>,
-    ) -> Result<std::collections::HashMap<AccountId, String>, Problem> {
-        self.shared.shares.addresses(ids).await.map_err(no_directory)
+    pub async fn who(&self) -> Result<Arc<Who>, Problem> {
+        let ask = async {
+            let sharing = self.shared.shares.sharing(self.login.account).await.map_err(no_directory)?;
+            let Sharing { groups, domain, .. } = sharing;
+            Ok::<_, Problem>(Arc::new(Who { account: self.login.account, groups, domain }))
+        };
+        self.who.get_or_try_init(|| ask).await.cloned()
     }
 }
 
-fn no_directory(error: SharesError) -> Problem {
+/// The directory has no answer.
+pub(super) fn no_directory(error: SharesError) -> Problem {
     tracing::warn!(%error, "the directory has no answer for a DAV request");
     Problem::unavailable(5)
 }

@@ -2,13 +2,13 @@
 //! are older than that.
 
 use sterna_account::calendars::scheduling_collection;
-use sterna_account::{AccountError, CommitError, Container, ContainerKind, Mutation};
+use sterna_account::{AccountError, CommitError, Container, ContainerKind, Mutation, Rights};
 use sterna_base::OperationId;
 
 use super::answer::Problem;
 use super::context::Home;
 use super::paths::Space;
-use super::resource::{Collection, seen};
+use super::resource::{Collection, seen_with};
 use super::scheduling::is_scheduling;
 
 /// The root of all files; its name is not seen.
@@ -29,12 +29,26 @@ pub async fn collections(home: &Home, space: Space) -> Result<Vec<Collection>, P
             containers.push(scheduling_collection(home.account.as_ref(), kind).await?);
         }
     }
-    let see = |container: Container| seen(home, space, vec![container.name.clone()], container);
+    Ok(sorted(home, space, containers, Rights::LOOKUP | Rights::READ))
+}
+
+/// Those that the user has any of these rights on, by name.
+///
+/// # Errors
+/// When the account can't be asked.
+pub async fn with_any(home: &Home, space: Space, any_of: Rights) -> Result<Vec<Collection>, Problem> {
+    let mut containers = containers(home, space).await?;
+    containers.retain(|container| !is_scheduling(container));
+    Ok(sorted(home, space, containers, any_of))
+}
+
+fn sorted(home: &Home, space: Space, containers: Vec<Container>, any_of: Rights) -> Vec<Collection> {
+    let see = |container: Container| seen_with(home, space, vec![container.name.clone()], container, any_of);
     let mut collections: Vec<Collection> = containers.into_iter().filter_map(see).collect();
     collections.sort_by(|one, other| one.path.cmp(&other.path));
     // Two kinds may have one name; a path means the first of them.
     collections.dedup_by(|one, other| one.path == other.path);
-    Ok(collections)
+    collections
 }
 
 async fn containers(home: &Home, space: Space) -> Result<Vec<Container>, Problem> {

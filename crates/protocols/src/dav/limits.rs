@@ -85,3 +85,6 @@ pub const ASKED_SECONDS_MAX: i64 = 2 * 366 * 86_400;
 
 /// Most resources that expand-property leads to.
 pub const EXPANDED_MAX: usize = 1000;
+
+/// Most collections of others in one home; more of them are reached by their owners' paths.
+pub const MOUNTED_MAX: usize = 1000;

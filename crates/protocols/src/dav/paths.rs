@@ -53,6 +53,25 @@ impl Space {
     }
 }
 
+/// Who may act for somebody (what calendarserver.org calls a calendar proxy).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    /// Who may read the calendars.
+    Read,
+    /// Who may write them.
+    Write,
+}
+
+impl Proxy {
+    /// Its part of the path, and the name of its resource type.
+    pub fn part(self) -> &'static str {
+        match self {
+            Proxy::Read => "calendar-proxy-read",
+            Proxy::Write => "calendar-proxy-write",
+        }
+    }
+}
+
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -64,6 +83,12 @@ pub enum Place {
     Users,
     /// `/dav/principals/users/ana@example.org/`
     Principal(String),
+    /// `/dav/principals/users/ana@example.org/calendar-proxy-read/`
+    Proxy(String, Proxy),
+    /// `/dav/principals/groups/staff@example.org/`
+    Group(String),
+    /// `/dav/principals/domains/example.org/`
+    Domain(String),
     /// `/dav/calendars/`
     Homes(Space),
     /// `/dav/calendars/ana@example.org/` and everything below: whose, and the parts after it.
@@ -88,10 +113,18 @@ impl Place {
                 Some(owner) => Place::In(space, owner, parts.collect()),
             });
         }
-        match (first.as_str(), parts.next().as_deref(), parts.next(), parts.next()) {
-            ("principals", None, None, None) => Ok(Place::Principals),
-            ("principals", Some("users"), None, None) => Ok(Place::Users),
-            ("principals", Some("users"), Some(user), None) => Ok(Place::Principal(user)),
+        let rest: Vec<String> = parts.collect();
+        match (first.as_str(), &rest.iter().map(String::as_str).collect::<Vec<_>>()[..]) {
+            ("principals", []) => Ok(Place::Principals),
+            ("principals", ["users"]) => Ok(Place::Users),
+            ("principals", ["users", user]) => Ok(Place::Principal((*user).to_owned())),
+            ("principals", ["users", user, proxy]) => {
+                let is_meant = |known: &Proxy| known.part() == *proxy;
+                let proxy = [Proxy::Read, Proxy::Write].into_iter().find(is_meant).ok_or_else(Problem::not_found)?;
+                Ok(Place::Proxy((*user).to_owned(), proxy))
+            }
+            ("principals", ["groups", group]) => Ok(Place::Group((*group).to_owned())),
+            ("principals", ["domains", domain]) => Ok(Place::Domain((*domain).to_owned())),
             _ => Err(Problem::not_found()),
         }
     }
@@ -100,6 +133,21 @@ impl Place {
 /// The path of a principal.
 pub fn principal(address: &str) -> String {
     href::join([ROOT, "principals", "users", address], true)
+}
+
+/// The path of a group as a principal.
+pub fn group(address: &str) -> String {
+    href::join([ROOT, "principals", "groups", address], true)
+}
+
+/// The path of everybody in a domain as a principal.
+pub fn domain(name: &str) -> String {
+    href::join([ROOT, "principals", "domains", name], true)
+}
+
+/// The path of those who act for somebody as a principal.
+pub fn proxy(address: &str, proxy: Proxy) -> String {
+    href::join([ROOT, "principals", "users", address, proxy.part()], true)
 }
 
 /// The path of a home.
@@ -126,6 +174,10 @@ mod tests {
         let place = |path| Place::parse(path).ok();
         assert_eq!(place("/dav"), Some(Place::Root));
         assert_eq!(place("/dav/principals/users/a@x/"), Some(Place::Principal("a@x".into())));
+        let proxy = Place::Proxy("a@x".into(), Proxy::Write);
+        assert_eq!(place("/dav/principals/users/a@x/calendar-proxy-write/"), Some(proxy));
+        assert_eq!(Place::parse(&group("s@x")).ok(), Some(Place::Group("s@x".into())));
+        assert_eq!(Place::parse(&domain("x.test")).ok(), Some(Place::Domain("x.test".into())));
         assert_eq!(place("/dav/calendars/"), Some(Place::Homes(Space::Calendars)));
         assert_eq!(
             place("/dav/files/a%40x/b%20c/d"),

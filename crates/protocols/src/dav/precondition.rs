@@ -52,7 +52,7 @@ pub async fn check_if(context: &Context, resource: &Resource, locks: &Locks) -> 
     let Some(text) = context.headers.get("if") else { return Ok(Vec::new()) };
     let parsed = text.to_str().ok().and_then(If::parse);
     let condition = parsed.ok_or_else(|| Problem::bad_request("the If header is malformed"))?;
-    let own = resource.href();
+    let own = resource.canonical();
     let mut holds = false;
     for list in &condition.lists {
         let (path, tag) = match &list.resource {
@@ -60,7 +60,7 @@ pub async fn check_if(context: &Context, resource: &Resource, locks: &Locks) -> 
             Some(given) => {
                 let path = path_of(given).ok_or_else(|| Problem::bad_request("the If header names no resource"))?;
                 match Resource::find(context, path, ItemParts::default()).await {
-                    Ok(found) => (found.href(), tag_of(&found)),
+                    Ok(found) => (found.canonical(), tag_of(&found)),
                     Err(_) => (path.to_owned(), None),
                 }
             }

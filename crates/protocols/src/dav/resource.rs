@@ -1,5 +1,7 @@
 //! What a path leads to.
 
+use std::sync::Arc;
+
 use sterna_account::calendars::{INBOX, OUTBOX, scheduling_collection};
 use sterna_account::{Container, ContainerKind, Item, ItemParts, Rights};
 use sterna_base::limits::CONTAINER_DEPTH_MAX;
@@ -7,7 +9,10 @@ use sterna_base::limits::CONTAINER_DEPTH_MAX;
 use super::answer::Problem;
 use super::context::{Context, Home};
 use super::home;
-use super::paths::{self, Place, Space};
+use super::mounted::{self, Mounted};
+use super::paths::{self, Place, Proxy, Space};
+use super::principals::Crowd;
+use super::property::WRITE;
 
 /// A container as the user sees it.
 #[derive(Clone)]
@@ -19,6 +24,8 @@ pub struct Collection {
     pub container: Container,
     /// What the user may do with it.
     pub rights: Rights,
+    /// Where it is in the user's own home, if it was asked for there and is somebody else's.
+    pub mounted: Option<Arc<Mounted>>,
 }
 
 /// What a path leads to.
@@ -27,6 +34,9 @@ pub enum Resource {
     Principals,
     Users,
     Principal(Home),
+    /// Those who act for somebody.
+    Proxy(Home, Proxy),
+    Crowd(Crowd),
     Homes(Space),
     /// A home of calendars or address books.
     Home(Space, Home),
@@ -45,15 +55,26 @@ pub struct Missing {
 }
 
 impl Collection {
-    /// Its path.
+    /// Its path, where it was asked for.
     pub fn href(&self) -> String {
-        paths::within(self.space, &self.home.address, self.path.iter().map(String::as_str), true)
+        match &self.mounted {
+            Some(mounted) => paths::within(self.space, &mounted.address, [mounted.name().as_str()], true),
+            None => self.canonical(None),
+        }
     }
 
     /// The path of an item in it.
     pub fn href_of(&self, name: &str) -> String {
-        let parts = self.path.iter().map(String::as_str).chain([name]);
-        paths::within(self.space, &self.home.address, parts, false)
+        match &self.mounted {
+            Some(mounted) => paths::within(self.space, &mounted.address, [mounted.name().as_str(), name], false),
+            None => self.canonical(Some(name)),
+        }
+    }
+
+    /// Its path in its owner's home, or that of an item in it: what locks are about, whatever it was asked for by.
+    pub fn canonical(&self, item: Option<&str>) -> String {
+        let parts = self.path.iter().map(String::as_str).chain(item);
+        paths::within(self.space, &self.home.address, parts, item.is_none())
     }
 
     /// Whether the user has these rights.
@@ -62,6 +83,34 @@ impl Collection {
     /// `403` with the privilege that is missing.
     pub fn check(&self, rights: Rights, privilege: &str) -> Result<(), Problem> {
         if self.rights.has(rights) { Ok(()) } else { Err(Problem::no_right(&self.href(), privilege)) }
+    }
+
+    /// Whether the user may make collections in it.
+    ///
+    /// # Errors
+    /// `403` with the privilege that is missing.
+    pub fn check_bind(&self) -> Result<(), Problem> {
+        let may = self.rights.has_any(Rights::CREATE | Rights::INSERT);
+        if may { Ok(()) } else { Err(Problem::no_right(&self.href(), "bind")) }
+    }
+
+    /// Whether the user may delete or rename it: with the right on itself, or, in somebody's files, as a part of the
+    /// folder above whose content may be changed.
+    ///
+    /// # Errors
+    /// `403` with the privilege that is missing, or when the account can't be asked.
+    pub async fn check_unbind(&self) -> Result<(), Problem> {
+        if self.rights.has(Rights::DELETE_MAILBOX) {
+            return Ok(());
+        }
+        if let Some(above) = self.container.parent.filter(|_| self.space == Space::Files && self.path.len() > 1)
+            && let Some(above) = self.home.account.container(above).await?
+            && self.home.rights(&above).has(WRITE)
+            && self.rights.has(WRITE)
+        {
+            return Ok(());
+        }
+        Err(Problem::no_right(&self.href(), "unbind"))
     }
 
     /// Its value of `sync-token`, and of getctag.
@@ -78,6 +127,14 @@ impl Missing {
             None => paths::within(self.space, &self.home.address, [self.name.as_str()], false),
         }
     }
+
+    /// Its path in its owner's home.
+    pub fn canonical(&self) -> String {
+        match &self.parent {
+            Some(parent) => parent.canonical(Some(&self.name)),
+            None => self.href(),
+        }
+    }
 }
 
 impl Resource {
@@ -91,12 +148,25 @@ impl Resource {
             Place::Principals => Ok(Resource::Principals),
             Place::Users => Ok(Resource::Users),
             Place::Principal(address) => Ok(Resource::Principal(context.home(&address).await?)),
+            Place::Proxy(address, proxy) => Ok(Resource::Proxy(context.home(&address).await?, proxy)),
+            Place::Group(address) => Ok(Resource::Crowd(context.crowd(&address).await?)),
+            Place::Domain(name) => Ok(Resource::Crowd(context.crowd(&format!("@{name}")).await?)),
             Place::Homes(space) => Ok(Resource::Homes(space)),
-            Place::In(Space::Files, owner, path) => in_files(context.home(&owner).await?, path, parts).await,
+            Place::In(Space::Files, owner, path) => in_files(context, context.home(&owner).await?, path, parts).await,
             Place::In(space, owner, path) => {
                 let home = context.home(&owner).await?;
-                in_home(home, space, path, parts).await
+                in_home(context, home, space, path, parts).await
             }
+        }
+    }
+
+    /// The path that locks call it by: one for each resource, whatever it was asked for by.
+    pub fn canonical(&self) -> String {
+        match self {
+            Resource::Collection(collection) => collection.canonical(None),
+            Resource::Item(collection, item) => collection.canonical(Some(item.name.as_deref().unwrap_or_default())),
+            Resource::Missing(missing) => missing.canonical(),
+            other => other.href(),
         }
     }
 
@@ -107,6 +177,8 @@ impl Resource {
             Resource::Principals => "/dav/principals/".to_owned(),
             Resource::Users => "/dav/principals/users/".to_owned(),
             Resource::Principal(home) => paths::principal(&home.address),
+            Resource::Proxy(home, proxy) => paths::proxy(&home.address, *proxy),
+            Resource::Crowd(crowd) => crowd.href.clone(),
             Resource::Homes(space) => format!("/dav/{}/", space.part()),
             Resource::Home(space, home) => paths::home(*space, &home.address),
             Resource::Collection(collection) => collection.href(),
@@ -116,24 +188,53 @@ impl Resource {
     }
 }
 
+/// Who has any of these sees a container; everybody else finds nothing there.
+pub const SEEING: Rights = Rights::from_letters("lr");
+
 /// A container that the user may see.
 pub fn seen(home: &Home, space: Space, path: Vec<String>, container: Container) -> Option<Collection> {
-    let rights = home.rights(&container);
-    let home = home.clone();
-    rights.has_any(Rights::LOOKUP | Rights::READ).then(|| Collection { home, space, path, container, rights })
+    seen_with(home, space, path, container, SEEING)
 }
 
-async fn in_home(home: Home, space: Space, path: Vec<String>, parts: ItemParts) -> Result<Resource, Problem> {
+/// A container that the user has any of these rights on.
+pub fn seen_with(
+    home: &Home,
+    space: Space,
+    path: Vec<String>,
+    container: Container,
+    any_of: Rights,
+) -> Option<Collection> {
+    let rights = home.rights(&container);
+    let home = home.clone();
+    rights.has_any(any_of).then(|| Collection { home, space, path, container, rights, mounted: None })
+}
+
+/// There is no collection that something would be in: a conflict for who wants to put it there, and for everybody else
+/// there is simply nothing.
+fn no_collection(context: &Context) -> Problem {
+    match context.method.as_str() {
+        "PUT" | "MKCOL" | "MKCALENDAR" | "LOCK" | "POST" => Problem::conflict("There is no such collection"),
+        _ => Problem::not_found(),
+    }
+}
+
+async fn in_home(
+    context: &Context,
+    home: Home,
+    space: Space,
+    path: Vec<String>,
+    parts: ItemParts,
+) -> Result<Resource, Problem> {
     let mut path = path.into_iter();
     let Some(first) = path.next() else { return Ok(Resource::Home(space, home)) };
     let (item, more) = (path.next(), path.next());
     if more.is_some() {
         return Err(Problem::not_found());
     }
-    let Some(collection) = collection(&home, space, &first).await? else {
+    let Some(collection) = collection(context, &home, space, &first).await? else {
         return match item {
             None => Ok(Resource::Missing(Missing { home, space, parent: None, name: first })),
-            Some(_) => Err(Problem::conflict("There is no such collection")),
+            Some(_) => Err(no_collection(context)),
         };
     };
     match item {
@@ -142,15 +243,36 @@ async fn in_home(home: Home, space: Space, path: Vec<String>, parts: ItemParts) 
     }
 }
 
-/// A collection of a home by its name.
+/// A collection of a home by its name; in the user's own those of others, too.
 ///
 /// # Errors
 /// When the account can't be asked.
-pub async fn collection(home: &Home, space: Space, name: &str) -> Result<Option<Collection>, Problem> {
+pub async fn collection(
+    context: &Context,
+    home: &Home,
+    space: Space,
+    name: &str,
+) -> Result<Option<Collection>, Problem> {
+    match mounted::find(context, home, space, name).await? {
+        Some(found) => Ok(Some(found)),
+        None => collection_with(home, space, name, SEEING).await,
+    }
+}
+
+/// A collection of a home by its name, if the user has any of these rights on it.
+///
+/// # Errors
+/// When the account can't be asked.
+pub async fn collection_with(
+    home: &Home,
+    space: Space,
+    name: &str,
+    any_of: Rights,
+) -> Result<Option<Collection>, Problem> {
     let path = [name.to_owned()];
     for kind in space.kinds() {
         if let Some(container) = home.account.containers_on_path(*kind, &path).await?.pop() {
-            return Ok(seen(home, space, path.to_vec(), container));
+            return Ok(seen_with(home, space, path.to_vec(), container, any_of));
         }
     }
     // Programs ask for these by the URLs that a principal has, whether or not they ever listed the home.
@@ -179,7 +301,7 @@ async fn in_collection(collection: Collection, name: String, parts: ItemParts) -
     }
 }
 
-async fn in_files(home: Home, path: Vec<String>, parts: ItemParts) -> Result<Resource, Problem> {
+async fn in_files(context: &Context, home: Home, path: Vec<String>, parts: ItemParts) -> Result<Resource, Problem> {
     let Some(root) = home::files_root(&home).await? else { return Err(Problem::not_found()) };
     if path.is_empty() {
         let root = seen(&home, Space::Files, path, root).ok_or_else(Problem::not_found)?;
@@ -197,7 +319,7 @@ async fn in_files(home: Home, path: Vec<String>, parts: ItemParts) -> Result<Res
         return Ok(Resource::Collection(collection));
     }
     if depth + 1 < names.len() {
-        return Err(Problem::conflict("There is no such collection"));
+        return Err(no_collection(context));
     }
     let (above, name) = path.split_at(path.len() - 1);
     let parent = seen(&home, Space::Files, above.to_vec(), last).ok_or_else(Problem::not_found)?;

@@ -22,7 +22,7 @@ use crate::failure::{concerns_operator, is_passing};
 
 /// What OPTIONS and PROPFIND say that is offered (RFC 4918 section 18; RFC 3744; RFC 4791; RFC 6352; RFC 5689).
 const COMPLIANCE: &str = "1, 2, 3, access-control, calendar-access, calendar-auto-schedule, calendar-availability, \
-    addressbook, extended-mkcol, sync-collection";
+    addressbook, calendar-proxy, extended-mkcol, sync-collection";
 
 /// Answers a request; every one has an answer.
 pub async fn answer(
@@ -31,7 +31,8 @@ pub async fn answer(
     peer: IpAddr,
     encrypted: bool,
 ) -> Response<Body> {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    // Who knows the path of a public link can read by it: logs don't have it.
+    let (method, path) = (request.method().clone(), shared_links::without_token(request.uri().path()).to_owned());
     let result = route(shared, request, peer, encrypted).await;
     let mut response = result.unwrap_or_else(|problem| {
         note(&problem, peer, &method, &path);
@@ -113,6 +114,7 @@ async fn dispatch(request: Request) -> Result<Response<Body>, Problem> {
         "COPY" | "MOVE" => method::copy::run(request).await,
         "LOCK" => method::lock::run(request).await,
         "UNLOCK" => method::unlock::run(request).await,
+        "ACL" => method::acl::run(request).await,
         "REPORT" => method::report::run(request).await,
         _ => {
             let response = Problem::not_allowed().response();

@@ -1,5 +1,5 @@
-//! What public links lead to: `/share/TOKEN` is a file, or a folder with everything below it. Who has the link needs no
-//! account; a password, where there is one, is asked for by Basic authentication with any name.
+//! What public links lead to: `/share/TOKEN` is a file, a folder with everything below it, or a calendar. Who has
+//! the link needs no account; a password, where there is one, is asked for by Basic authentication with any name.
 
 use std::net::IpAddr;
 
@@ -27,6 +27,7 @@ use super::body::{self, Body};
 use super::method::get::content;
 use super::method::put::{check_name, receive};
 use super::property::etag;
+use super::public;
 
 /// Files and folders that a page lists.
 const LISTED_MAX: usize = 2000;
@@ -62,14 +63,15 @@ pub async fn answer(
         }
     };
     let answer = match head.method {
-        Method::GET | Method::HEAD => visit.show(head.method == Method::HEAD).await?,
+        Method::GET | Method::HEAD => visit.show(head).await?,
         Method::PUT => visit.upload(body).await?,
         _ => {
             body::drain(body, &head.headers).await;
             return Err(Problem::not_allowed());
         }
     };
-    let answer = with_header(answer, CACHE_CONTROL, "private, no-store");
+    let is_kept = answer.headers().contains_key(CACHE_CONTROL);
+    let answer = if is_kept { answer } else { with_header(answer, CACHE_CONTROL, "private, no-store") };
     let answer = with_header(answer, HeaderName::from_static("referrer-policy"), "no-referrer");
     let answer = with_header(answer, HeaderName::from_static("x-robots-tag"), "noindex, nofollow");
     Ok(with_header(answer, HeaderName::from_static("x-content-type-options"), "nosniff"))
@@ -175,7 +177,15 @@ impl Visit {
         Ok(self.account.item_named(folder, name, parts).await?)
     }
 
-    async fn show(&self, is_head: bool) -> Result<Response<Body>, Problem> {
+    async fn show(&self, head: &Parts) -> Result<Response<Body>, Problem> {
+        let is_head = head.method == Method::HEAD;
+        if let Target::Calendar { container, busy_only } = self.link.target {
+            let is_it = self.below.is_empty() || self.below == ["calendar.ics"];
+            if !is_it || !self.link.download {
+                return Err(Problem::not_found());
+            }
+            return public::calendar(self.account.clone(), container, busy_only, &head.headers, is_head).await;
+        }
         match self.find().await? {
             Place::File(item) if self.link.download => Ok(file(self.account.clone(), &item, is_head)),
             Place::Folder(folder) => self.page(&folder).await,
@@ -323,6 +333,11 @@ const UPLOAD: &str = "const f=document.getElementById('files'),s=document.getEle
     f.onchange=async()=>{for(const x of f.files){s.value=x.name+' …';\
     const r=await fetch(location.pathname.replace(/\\/$/,'')+'/'+encodeURIComponent(x.name),{method:'PUT',body:x});\
     s.value=x.name+(r.ok?' ✓':' ✗ '+r.status);if(!r.ok)return;}location.reload();};";
+
+/// A path as logs have it: who knows a link can read by it.
+pub fn without_token(path: &str) -> &str {
+    if is_shared(path) { super::file_links::PUBLIC } else { path }
+}
 
 /// Whether a path is one of these.
 pub fn is_shared(path: &str) -> bool {

@@ -46,6 +46,11 @@ impl Stored {
         self.values.get(&(item, name.clone())).map(String::as_str)
     }
 
+    /// Puts a value in the place of a property of the collection: the user's own, for the answer only.
+    pub fn put_over(&mut self, name: Name, xml: String) {
+        self.values.insert((None, name), xml);
+    }
+
     /// The text of a property.
     pub fn text(&self, name: &Name) -> Option<String> {
         Element::parse(self.get(None, name)?.as_bytes()).ok().map(|element| element.text())

@@ -62,15 +62,6 @@ pub const KEPT_ENTRIES_MAX: usize = 2_000_000;
 /// Commits to an account after which the kept picture of a mailbox is not moved on but read anew.
 pub const KEPT_COMMITS_MAX: u64 = 10_000;
 
-/// How long the account of one owner is waited for in a listing: a little more than a handle holds a call for a move.
-pub const OWNER_WAIT: Duration = Duration::from_millis(3000);
-
-/// How long a listing waits for the accounts of all owners together.
-pub const OWNERS_WAIT_ALTOGETHER: Duration = Duration::from_secs(10);
-
-/// Owners whose accounts are asked at the same time for one listing.
-pub const OWNERS_AT_ONCE: usize = 16;
-
 /// Owners that are named when their mailboxes can't be listed; of the others their number is told.
 pub const OWNERS_NAMED_MAX: usize = 10;
 

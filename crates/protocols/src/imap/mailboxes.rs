@@ -200,7 +200,7 @@ impl Session {
     pub async fn sharing(&mut self) -> Result<Known, Fail> {
         let account = self.account()?.id();
         let sharing = self.shared.shares.sharing(account).await.map_err(|error| self.no_directory(&error))?;
-        let who = Arc::new(Who { account, groups: sharing.groups });
+        let who = Arc::new(Who { account, groups: sharing.groups, domain: sharing.domain });
         let known = Known { who, owners: Arc::new(sharing.owners), at: Instant::now() };
         self.known = Some(known.clone());
         Ok(known)

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sterna_account::service::Accounts;
 use sterna_account::shares::{Owner, Who};
-use sterna_account::{Account, AccountError, Container, Rights};
+use sterna_account::{Container, Rights};
 use sterna_base::{AccountId, ContainerId};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
 
-use super::limits::{OWNER_WAIT, OWNERS_AT_ONCE, OWNERS_WAIT_ALTOGETHER, REMEMBERED_MAX};
+use super::limits::REMEMBERED_MAX;
 use super::mailboxes::Mailboxes;
 use super::names::{Names, SEPARATOR};
+use crate::owners::ask_all;
 
 /// One owner in a listing.
 pub struct Listed {
@@ -54,28 +53,9 @@ pub async fn load(
     owners: &[Owner],
     who: &Arc<Who>,
 ) -> Vec<Listed> {
-    let turns = Arc::new(Semaphore::new(OWNERS_AT_ONCE));
-    let end = Instant::now() + OWNERS_WAIT_ALTOGETHER;
-    let asked: Vec<_> = owners
-        .iter()
-        .map(|owner| {
-            let (accounts, turns, id) = (accounts.clone(), turns.clone(), owner.account);
-            tokio::spawn(async move {
-                let asked = async {
-                    let _turn = turns.acquire_owned().await.ok()?;
-                    timeout(OWNER_WAIT, ask(accounts, id)).await.ok()
-                };
-                timeout_at(end, asked).await.ok().flatten()
-            })
-        })
-        .collect();
     let mut listed = Vec::with_capacity(owners.len());
-    for (owner, asked) in owners.iter().cloned().zip(asked) {
-        let answer = match asked.await.ok().flatten() {
-            Some(Err(AccountError::NoSuchAccount(_))) => continue,
-            Some(Ok((account, containers))) => Some((account, Arc::new(containers))),
-            Some(Err(_)) | None => None,
-        };
+    for (owner, answer) in ask_all(accounts, owners).await {
+        let answer = answer.map(|(account, containers)| (account, Arc::new(containers)));
         let answered = answer.is_some();
         let known = match answer {
             Some((account, containers)) => {
@@ -92,12 +72,6 @@ pub async fn load(
         listed.push(Listed { owner, mailboxes, answered });
     }
     listed
-}
-
-async fn ask(accounts: Arc<dyn Accounts>, id: AccountId) -> Result<(Arc<dyn Account>, Vec<Container>), AccountError> {
-    let account = accounts.open(id).await?;
-    let containers = account.containers().await?;
-    Ok((account, containers))
 }
 
 /// One name in a listing.

@@ -135,7 +135,7 @@ pub const SALT: [u8; 16] = *b"0123456789abcdef";
 impl Shares for People {
     async fn sharing(&self, account: AccountId) -> Result<Sharing, SharesError> {
         let groups: HashSet<AccountId> = [STAFF].into_iter().filter(|_| account == BOB).collect();
-        let who = Who { account, groups: groups.clone() };
+        let who = Who { account, groups: groups.clone(), domain: None };
         let shares = self.shares.lock().unwrap();
         let owners = ADDRESSES.into_iter().filter(|(_, owner)| {
             *owner != account && shares.iter().any(|(sharer, grantee)| sharer == owner && who.is(*grantee))
@@ -145,7 +145,7 @@ impl Shares for People {
             account,
             shared_mailbox: account == INFO,
         };
-        Ok(Sharing { groups, owners: owners.map(owner).collect() })
+        Ok(Sharing { groups, domain: None, owners: owners.map(owner).collect() })
     }
 
     async fn entry(&self, address: &str) -> Result<Option<AccountId>, SharesError> {

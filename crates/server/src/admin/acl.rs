@@ -1,5 +1,6 @@
-//! `/api/v1/accounts/{account}/acl`: who may do what with the mailboxes of an account. Users give rights themselves by
-//! SETACL; a shared mailbox has nobody who could begin, so an administrator does.
+//! `/api/v1/accounts/{account}/acl`: who may do what with the mailboxes, calendars, address books and files of an
+//! account. Users give rights themselves by SETACL and by the method ACL; a shared account has nobody who could begin,
+//! so an administrator does.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +24,12 @@ use super::view::{Page, Resource};
 /// One entry of one mailbox.
 #[derive(Serialize)]
 pub(super) struct EntryView {
+    /// `mailbox`, `calendar`, `tasks`, `notes`, `address-book`, `folder`.
+    kind: &'static str,
+    /// Its full name.
     mailbox: String,
-    /// An address, `anyone`, or `#` and the id of somebody who is gone; `-` before it takes rights away.
+    /// An address, `@` and a domain, `anyone`, or `#` and the id of somebody who is gone; `-` before it takes rights
+    /// away.
     identifier: String,
     /// Letters of RFC 4314.
     rights: String,
@@ -36,11 +41,57 @@ pub(super) struct EntryView {
 pub(super) struct AclBody {
     /// Whose entry, in the form in which it is shown.
     identifier: String,
-    /// Letters of RFC 4314; none removes the entry.
+    /// Letters of RFC 4314; none removes the entry. Of what is no mailbox also `freebusy`, `read`, `write`, `manage`.
     rights: String,
-    /// Of which mailbox; of all when it isn't there.
+    /// Of which mailbox; of all mailboxes when nothing is named.
     #[serde(default)]
     mailbox: Option<String>,
+    /// Of which calendar, task list or journal.
+    #[serde(default)]
+    calendar: Option<String>,
+    /// Of which address book.
+    #[serde(default)]
+    address_book: Option<String>,
+    /// Of which folder of files, and all below it; `/` is the topmost one.
+    #[serde(default)]
+    folder: Option<String>,
+}
+
+/// What the words for rights mean.
+const WORDS: [(&str, &str); 4] = [("freebusy", "9"), ("read", "lr"), ("write", "lrwite"), ("manage", "lrswipkxtea")];
+
+impl AclBody {
+    fn target(&self) -> Result<Target<'_>, Problem> {
+        let named = [
+            self.mailbox.as_deref().map(|name| Target::Mailbox(Some(name))),
+            self.calendar.as_deref().map(Target::Calendar),
+            self.address_book.as_deref().map(Target::AddressBook),
+            self.folder.as_deref().map(Target::Folder),
+        ];
+        let mut named = named.into_iter().flatten();
+        let first = named.next().unwrap_or(Target::Mailbox(None));
+        match named.next() {
+            None => Ok(first),
+            Some(_) => Err(Problem::malformed("name one mailbox, calendar, address book or folder")),
+        }
+    }
+
+    fn rights(&self, target: &Target<'_>) -> Result<Rights, Problem> {
+        let word = WORDS.iter().find(|(word, _)| *word == self.rights && !matches!(target, Target::Mailbox(_)));
+        let letters = word.map_or(self.rights.as_str(), |(_, letters)| letters);
+        Rights::parse(letters).map_err(|error| Problem::malformed(error.to_string()))
+    }
+}
+
+/// What rights are given on.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    /// One mailbox, or all.
+    Mailbox(Option<&'a str>),
+    Calendar(&'a str),
+    AddressBook(&'a str),
+    /// A folder of files with all below it.
+    Folder(&'a str),
 }
 
 /// Whose entry is meant.
@@ -68,7 +119,8 @@ pub(super) async fn set(
     if !state.directory.is_main() {
         return Err(RequestError::NotMain.into());
     }
-    let rights = Rights::parse(&body.rights).map_err(|error| Problem::malformed(error.to_string()))?;
+    let target = body.target()?;
+    let rights = body.rights(&target)?;
     let (id, is_shared) = account_of(&state, account).await?;
     let Named { identifier, negative } = named(&state, &body.identifier).await?;
     if identifier == Identifier::Entry(id) && !is_shared {
@@ -76,7 +128,7 @@ pub(super) async fn set(
     }
     let handle = open(&state, id).await?;
     let containers = handle.containers().await.map_err(|error| problem(&error))?;
-    let meant = meant(&containers, body.mailbox.as_deref())?;
+    let meant = meant(&containers, target)?;
     let is_other = |container: &&&Container| container.acl.get(identifier, negative) != rights;
     let steps: Vec<Mutation> = meant
         .iter()
@@ -84,7 +136,8 @@ pub(super) async fn set(
         .map(|container| Mutation::SetAcl { container: container.id, identifier, negative, rights })
         .collect();
     let changed = !steps.is_empty();
-    let is_gift = !negative && !rights.is_empty();
+    // Who may only ask for busy times is not told of it by listings.
+    let is_gift = !negative && !(rights - Rights::FREE_BUSY).is_empty();
     if params.dry_run || !changed {
         return answer(&state, &containers, changed).await;
     }
@@ -131,8 +184,19 @@ async fn named(state: &AdminState, text: &str) -> Result<Named, Problem> {
     if name == "anyone" {
         return Ok(Named { identifier: Identifier::Anyone, negative });
     }
-    if let Some(id) = name.strip_prefix('#').and_then(|id| id.parse().ok()) {
+    let gone = |rest: &str| rest.strip_prefix('#').and_then(|id| id.parse().ok());
+    if let Some(id) = gone(name) {
         return Ok(Named { identifier: Identifier::Entry(id), negative });
+    }
+    if let Some(domain) = name.strip_prefix('@') {
+        if let Some(id) = domain.strip_prefix('#').and_then(|id| id.parse().ok()) {
+            return Ok(Named { identifier: Identifier::Domain(id), negative });
+        }
+        let domain = domain.to_owned();
+        let read =
+            move |reader: &Reader<'_>| reader.domain_named(&domain)?.ok_or_else(|| Problem::no_such("domain", &domain));
+        let id = state.directory.read(read).await?.value.id;
+        return Ok(Named { identifier: Identifier::Domain(id), negative });
     }
     let name = name.to_owned();
     let read = move |reader: &Reader<'_>| resolve::entry(reader, &name, "user, group or shared mailbox");
@@ -140,40 +204,69 @@ async fn named(state: &AdminState, text: &str) -> Result<Named, Problem> {
     Ok(Named { identifier: Identifier::Entry(id), negative })
 }
 
-/// The mail folder of this name, or all of them.
-fn meant<'a>(containers: &'a [Container], mailbox: Option<&str>) -> Result<Vec<&'a Container>, Problem> {
+/// The containers that are meant.
+fn meant<'a>(containers: &'a [Container], target: Target<'_>) -> Result<Vec<&'a Container>, Problem> {
     let paths = Paths::of(containers);
-    let mail = containers.iter().filter(|container| container.kind == ContainerKind::Mail);
-    match mailbox {
-        None => Ok(mail.collect()),
-        Some(name) => {
-            let found: Vec<_> = mail.filter(|container| paths.path(container) == name).collect();
-            if found.is_empty() { Err(Problem::no_such("mailbox", name)) } else { Ok(found) }
+    let of = |kinds: &[ContainerKind], is_meant: &dyn Fn(&str) -> bool| -> Vec<&'a Container> {
+        let is_meant = |one: &&Container| kinds.contains(&one.kind) && is_meant(&paths.path(one));
+        containers.iter().filter(is_meant).collect()
+    };
+    let calendars = [ContainerKind::Calendar, ContainerKind::Tasks, ContainerKind::Notes];
+    let (what, name, found) = match target {
+        Target::Mailbox(None) => return Ok(of(&[ContainerKind::Mail], &|_| true)),
+        Target::Mailbox(Some(name)) => ("mailbox", name, of(&[ContainerKind::Mail], &|path| path == name)),
+        Target::Calendar(name) => ("calendar", name, of(&calendars, &|path| path == name)),
+        Target::AddressBook(name) => ("address book", name, of(&[ContainerKind::AddressBook], &|path| path == name)),
+        Target::Folder(name) => {
+            let root = format!("{FILES}/{}", name.trim_matches('/'));
+            let root = root.trim_end_matches('/');
+            let is_within =
+                |path: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            ("folder", name, of(&[ContainerKind::Files], &is_within))
         }
+    };
+    if found.is_empty() { Err(Problem::no_such(what, name)) } else { Ok(found) }
+}
+
+/// What the topmost folder of files is called; users don't see it.
+const FILES: &str = "files";
+
+fn kind_word(kind: ContainerKind) -> &'static str {
+    match kind {
+        ContainerKind::Mail => "mailbox",
+        ContainerKind::Calendar => "calendar",
+        ContainerKind::Tasks => "tasks",
+        ContainerKind::Notes => "notes",
+        ContainerKind::AddressBook => "address-book",
+        ContainerKind::Files => "folder",
+        _ => "other",
     }
 }
 
 async fn view(state: &AdminState, containers: &[Container]) -> Result<Page<EntryView>, Problem> {
     let paths = Paths::of(containers);
     let entries = containers.iter().flat_map(|container| container.acl.entries());
-    let ids = entries.filter_map(|entry| match entry.identifier {
-        Identifier::Anyone => None,
-        Identifier::Entry(id) => Some(id),
-    });
-    let addresses = state.directory.addresses(ids.collect()).await;
-    let addresses = addresses.map_err(|error| unavailable(&error.to_string()))?;
+    let identifiers: Vec<Identifier> = entries.map(|entry| entry.identifier).collect();
+    let ids = identifiers.iter().filter_map(|identifier| identifier.entry()).collect();
+    let addresses = state.directory.addresses(ids).await.map_err(|error| unavailable(&error.to_string()))?;
+    let ids = identifiers.iter().filter_map(|identifier| identifier.domain()).collect();
+    let domains = state.directory.domains(ids).await.map_err(|error| unavailable(&error.to_string()))?;
     let mut items = Vec::new();
     for container in containers {
         for entry in container.acl.entries() {
             let who = match entry.identifier {
                 Identifier::Anyone => "anyone".to_owned(),
                 Identifier::Entry(id) => addresses.get(&id).cloned().unwrap_or_else(|| format!("#{id}")),
+                Identifier::Domain(id) => {
+                    format!("@{}", domains.get(&id).cloned().unwrap_or_else(|| format!("#{id}")))
+                }
             };
             let identifier = format!("{}{who}", if entry.negative { "-" } else { "" });
-            items.push(EntryView { mailbox: paths.path(container), identifier, rights: entry.rights.to_string() });
+            let (kind, rights) = (kind_word(container.kind), entry.rights.to_string());
+            items.push(EntryView { kind, mailbox: paths.path(container), identifier, rights });
         }
     }
-    items.sort_by(|a, b| (&a.mailbox, &a.identifier).cmp(&(&b.mailbox, &b.identifier)));
+    items.sort_by(|a, b| (a.kind, &a.mailbox, &a.identifier).cmp(&(b.kind, &b.mailbox, &b.identifier)));
     Ok(Page { items, next: None })
 }
 
@@ -202,7 +295,8 @@ fn unavailable(detail: &str) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "server-unreachable", "A server doesn't answer", detail, remedy)
 }
 
-fn problem(error: &AccountError) -> Problem {
+/// Why an account was not read or changed.
+pub(super) fn problem(error: &AccountError) -> Problem {
     match error {
         AccountError::NoSuchAccount(id) => Problem::no_such("account", &id.to_string()),
         AccountError::Refused(CommitError::Limit(what)) => {

@@ -27,6 +27,7 @@ mod groups;
 mod input;
 mod job_view;
 mod jobs;
+mod links;
 pub mod maintenance;
 mod memory;
 mod meter;
@@ -87,6 +88,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/accounts/{account}/files/versions", get(files::versions).post(files::restore))
         .route("/api/v1/accounts/{account}/files/links", get(files::list_links).post(files::create_link))
         .route("/api/v1/accounts/{account}/files/links/{token}", delete(files::revoke_link))
+        .route("/api/v1/accounts/{account}/links", get(links::list).post(links::create))
+        .route("/api/v1/accounts/{account}/links/{link}", delete(links::delete))
         .route("/api/v1/accounts/{account}/where", get(accounts::place))
         .route("/api/v1/accounts/{account}/copies", get(copies::list))
         .route("/api/v1/accounts/{account}/copies/{server}", put(copies::put).delete(copies::delete))

@@ -7,6 +7,7 @@ use super::GlobalArgs;
 use super::acl::{self, AclCommand};
 use super::client::CliError;
 use super::exit::Exit;
+use super::link::{self, LinkCommand};
 use super::moving;
 use super::output::Column;
 use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
@@ -68,9 +69,12 @@ pub enum AccountCommand {
         #[command(flatten)]
         delete: DeleteArgs,
     },
-    /// See and change who may do what with an account's mailboxes
+    /// See and change who may do what with an account's mailboxes, calendars, address books and files
     #[command(subcommand)]
     Acl(AclCommand),
+    /// Publish calendars by links that anybody can read, and revoke them
+    #[command(subcommand)]
+    Link(LinkCommand),
     /// Make a shared mailbox
     Create {
         /// The main address
@@ -165,6 +169,7 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Acc
         AccountCommand::Get { account } => session.get(&["accounts", &account]).await,
         AccountCommand::Where { account } => session.get(&["accounts", &account, "where"]).await,
         AccountCommand::Acl(command) => acl::run(session, command).await,
+        AccountCommand::Link(command) => link::run(session, command).await,
         AccountCommand::Create { address, server, options, create } => {
             let fields = options.fields().add("address", Some(address)).add("server", server);
             session.create(&["accounts"], fields.0, &create).await

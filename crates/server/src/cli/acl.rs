@@ -1,18 +1,46 @@
 //! `sterna account acl`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::client::CliError;
 use super::exit::Exit;
 use super::output::Column;
 use super::resource::{Fields, Session, WriteArgs};
 
-const COLUMNS: &[Column] = &[("MAILBOX", "mailbox"), ("IDENTIFIER", "identifier"), ("RIGHTS", "rights")];
+const COLUMNS: &[Column] = &[("KIND", "kind"), ("NAME", "mailbox"), ("IDENTIFIER", "identifier"), ("RIGHTS", "rights")];
 
-/// See and change who may do what with an account's mailboxes
+/// What rights are given on; all mailboxes when nothing is named
+#[derive(Clone, Debug, Default, Args)]
+#[group(multiple = false)]
+pub struct Target {
+    /// Only this mailbox
+    #[arg(long, value_name = "NAME")]
+    mailbox: Option<String>,
+    /// This calendar, task list or journal
+    #[arg(long, value_name = "NAME")]
+    calendar: Option<String>,
+    /// This address book
+    #[arg(long, value_name = "NAME")]
+    address_book: Option<String>,
+    /// This folder of files and all below it; / is the topmost one
+    #[arg(long, value_name = "PATH")]
+    folder: Option<String>,
+}
+
+impl Target {
+    fn add_to(self, fields: Fields) -> Fields {
+        fields
+            .add("mailbox", self.mailbox)
+            .add("calendar", self.calendar)
+            .add("address_book", self.address_book)
+            .add("folder", self.folder)
+    }
+}
+
+/// See and change who may do what with an account's mailboxes, calendars, address books and files
 #[derive(Debug, Subcommand)]
 pub enum AclCommand {
-    /// List the rights of others on every mailbox
+    /// List the rights of others
     List {
         /// Address or id
         account: String,
@@ -21,15 +49,17 @@ pub enum AclCommand {
     Set {
         /// Address or id
         account: String,
-        /// A user, a group, a shared mailbox, or anyone; with - before it the rights are taken away, whoever gave them
+        /// A user, a group, a shared mailbox, @ and a domain, or anyone; with - before it the rights are taken
+        /// away, whoever gave them
         #[arg(allow_hyphen_values = true)]
         identifier: String,
         /// Letters: l look up, r read, s seen, w other flags, i insert, p post, k create below, x delete the mailbox,
-        /// t delete messages, e expunge, a administer
+        /// t delete messages, e expunge, a administer, 9 see when busy. Of calendars, address books and folders also
+        /// freebusy, read, write, manage
         rights: String,
-        /// Only on this mailbox, and not on all there are
-        #[arg(long, value_name = "NAME")]
-        mailbox: Option<String>,
+        /// See [`Target`].
+        #[command(flatten)]
+        target: Target,
         /// See [`WriteArgs`].
         #[command(flatten)]
         write: WriteArgs,
@@ -41,9 +71,9 @@ pub enum AclCommand {
         /// As it is listed
         #[arg(allow_hyphen_values = true)]
         identifier: String,
-        /// Only on this mailbox, and not on all there are
-        #[arg(long, value_name = "NAME")]
-        mailbox: Option<String>,
+        /// See [`Target`].
+        #[command(flatten)]
+        target: Target,
         /// See [`WriteArgs`].
         #[command(flatten)]
         write: WriteArgs,
@@ -51,15 +81,13 @@ pub enum AclCommand {
 }
 
 pub(super) async fn run(session: &Session<'_>, command: AclCommand) -> Result<Exit, CliError> {
-    let (account, identifier, rights, mailbox, write) = match command {
+    let (account, identifier, rights, target, write) = match command {
         AclCommand::List { account } => return session.list(&["accounts", &account, "acl"], &[], COLUMNS).await,
-        AclCommand::Set { account, identifier, rights, mailbox, write } => {
-            (account, identifier, rights, mailbox, write)
-        }
-        AclCommand::Delete { account, identifier, mailbox, write } => {
-            (account, identifier, String::new(), mailbox, write)
+        AclCommand::Set { account, identifier, rights, target, write } => (account, identifier, rights, target, write),
+        AclCommand::Delete { account, identifier, target, write } => {
+            (account, identifier, String::new(), target, write)
         }
     };
     let fields = Fields::default().add("identifier", Some(identifier)).add("rights", Some(rights));
-    session.change_list(&["accounts", &account, "acl"], fields.add("mailbox", mailbox).0, COLUMNS, &write).await
+    session.change_list(&["accounts", &account, "acl"], target.add_to(fields).0, COLUMNS, &write).await
 }

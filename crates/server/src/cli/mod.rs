@@ -15,6 +15,7 @@ mod file;
 mod generate;
 mod group;
 mod job;
+mod link;
 mod mail;
 mod mail_files;
 mod moving;

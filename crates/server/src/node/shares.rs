@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sterna_account::Identifier;
-use sterna_account::shares::{Shares, SharesError, Sharing};
-use sterna_base::{AccountId, Modseq};
+use sterna_account::shares::{Principal, Shares, SharesError, Sharing};
+use sterna_base::{AccountId, DomainId, Modseq};
 use sterna_cluster::rpc::fault::FaultKind;
 use sterna_cluster::{CallError, ControlClient, Nodes, NotedShare};
 use sterna_directory::Directory;
@@ -56,6 +56,18 @@ impl Shares for NodeShares {
 
     async fn addresses(&self, ids: Vec<AccountId>) -> Result<HashMap<AccountId, String>, SharesError> {
         self.directory.addresses(ids).await
+    }
+
+    async fn identifier(&self, name: &str) -> Result<Option<Identifier>, SharesError> {
+        self.directory.identifier(name).await
+    }
+
+    async fn domains(&self, ids: Vec<DomainId>) -> Result<HashMap<DomainId, String>, SharesError> {
+        self.directory.domains(ids).await
+    }
+
+    async fn principals(&self, ids: Vec<AccountId>) -> Result<Vec<Principal>, SharesError> {
+        self.directory.principals(ids).await
     }
 
     async fn set(&self, owner: AccountId, grantee: Identifier, shares: bool) -> Result<(), SharesError> {

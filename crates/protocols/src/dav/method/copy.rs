@@ -76,7 +76,7 @@ async fn transfer(context: &Context, destination: &str) -> Result<Response<Body>
             StatusCode::NOT_FOUND => Problem::conflict("There is no such collection"),
             _ => problem,
         })?;
-    let (from_href, to_href) = (from.href(), to.href());
+    let (from_href, to_href) = (from.canonical(), to.canonical());
     let is_within = |inner: &str, outer: &str| {
         inner.strip_prefix(outer.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
@@ -98,7 +98,7 @@ async fn transfer(context: &Context, destination: &str) -> Result<Response<Body>
         _ => return Err(Problem::new(StatusCode::FORBIDDEN, "That stays where it is")),
     }
     let status = if exists { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
-    Ok(with_header(done(status), LOCATION, &to_href))
+    Ok(with_header(done(status), LOCATION, &to.href()))
 }
 
 impl Transfer<'_> {
@@ -144,7 +144,7 @@ impl Transfer<'_> {
         let here = if source.id() == target.id() { there.clone() } else { Locks::read(source, now).await? };
         let tokens = check_if(self.context, self.from, &here).await?;
         let user = self.context.login.account;
-        let (from, to) = (self.from.href(), self.to.href());
+        let (from, to) = (self.from.canonical(), self.to.canonical());
         if self.moves {
             here.check(Write { path: &from, changes_members: true, with_below }, user, &tokens)?;
         }
@@ -178,7 +178,7 @@ impl Transfer<'_> {
         };
         let (from_locks, to_locks) = self.locks(here, there, !over.is_empty()).await?;
         let is_one_account = here.id() == there.id();
-        let (from, to) = (self.from.href(), self.to.href());
+        let (from, to) = (self.from.canonical(), self.to.canonical());
         let mut steps = vec![to_locks.expectation()];
         let (container, old_name) = (source.container.id, item.name.clone().unwrap_or_default());
         if self.moves && is_one_account {
@@ -264,13 +264,20 @@ impl Transfer<'_> {
             _ => return Err(Problem::new(StatusCode::FORBIDDEN, "The collection can't be there")),
         };
         let is_one_account = home.account.id() == source.home.account.id();
+        if source.mounted.is_some() || over.is_some_and(|over| over.mounted.is_some()) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "It is somebody else's, and stays with its owner"));
+        }
         if space != source.space || is_scheduling(&source.container) || !is_one_account || source.path.is_empty() {
             return Err(Problem::new(StatusCode::FORBIDDEN, "The collection can't be there"));
         }
         if !home.is_own() {
             let parent = parent.ok_or_else(|| Problem::no_right(&self.to.href(), "bind"))?;
-            parent.check(Rights::CREATE, "bind")?;
-            source.check(if self.moves { Rights::DELETE_MAILBOX } else { Rights::READ }, "unbind")?;
+            parent.check_bind()?;
+            if self.moves {
+                source.check_unbind().await?;
+            } else {
+                source.check(Rights::READ, "read")?;
+            }
         }
         let account = home.account.as_ref();
         let (locks, _) = self.locks(account, account, true).await?;
@@ -286,7 +293,7 @@ impl Transfer<'_> {
         let parent = parent.map(|parent| parent.container.id);
         if self.moves {
             steps.push(Mutation::RenameContainer { container: source.container.id, parent, name });
-            steps.extend(locks.released(&self.from.href(), true));
+            steps.extend(locks.released(&self.from.canonical(), true));
             account.commit(OperationId::random(), steps).await.map_err(taken)?;
             return Ok(());
         }
@@ -299,6 +306,10 @@ impl Transfer<'_> {
         let account = source.home.account.as_ref();
         let all = account.containers().await?;
         let tree = super::delete::tree_of(&source.container, &all);
+        if let Some(hidden) = tree.iter().find(|container| !source.home.rights(container).has(Rights::READ)) {
+            tracing::debug!(container = %hidden.id, "a folder that may not be read is not copied with the one above it");
+            return Err(Problem::no_right(&source.href(), "read"));
+        }
         let items: u64 = tree.iter().map(|container| container.counts.items).sum();
         if with_members && (items > COPIED_ITEMS_MAX as u64 || tree.len() > MUTATIONS_MAX / 4) {
             return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, "There is too much in it to be copied at once"));

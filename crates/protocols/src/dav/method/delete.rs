@@ -11,7 +11,10 @@ use crate::dav::context::{Context, Request};
 use crate::dav::file_links;
 use crate::dav::limits::{COLLECTIONS_MAX, TRIES};
 use crate::dav::locks::Write;
+use crate::dav::mounted;
+use crate::dav::paths::Space;
 use crate::dav::precondition::{came_too_late, check_write};
+use crate::dav::property::WRITE;
 use crate::dav::resource::{Collection, Resource};
 use crate::dav::scheduling::{Change, Scheduled, check_tag, is_scheduling};
 use crate::dav::stored::{self, Stored};
@@ -32,7 +35,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
 async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
     let parts = ItemParts { summary: true, ..ItemParts::default() };
     let resource = Resource::find(context, context.uri.path(), parts).await?;
-    let href = resource.href();
+    let href = resource.canonical();
     match &resource {
         Resource::Missing(_) => return Err(Problem::not_found()),
         Resource::Item(collection, item) => {
@@ -57,11 +60,17 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
                 send(context, collection, None, scheduled, kept).await;
             }
         }
+        // Nobody loses a calendar because somebody doesn't want to see it.
+        Resource::Collection(collection) if collection.mounted.is_some() => {
+            if let Some(mounted) = &collection.mounted {
+                mounted::hide(collection, mounted).await?;
+            }
+        }
         Resource::Collection(collection) => {
             if is_scheduling(&collection.container) {
                 return Err(Problem::new(StatusCode::FORBIDDEN, "That stays"));
             }
-            collection.check(Rights::DELETE_MAILBOX, "unbind")?;
+            collection.check_unbind().await?;
             if collection.path.is_empty() {
                 return Err(Problem::new(StatusCode::FORBIDDEN, "The root of the files stays"));
             }
@@ -104,7 +113,10 @@ pub async fn tree_deleted(collection: &Collection) -> Result<Vec<Mutation>, Prob
     }
     let mut steps = Vec::new();
     for container in tree.iter().rev() {
-        if !collection.home.rights(container).has(Rights::DELETE_MAILBOX) {
+        // Whoever may change what is in a folder may take the folders in it away.
+        let rights = collection.home.rights(container);
+        let is_below = collection.space == Space::Files && rights.has(WRITE);
+        if !rights.has(Rights::DELETE_MAILBOX) && !is_below {
             return Err(Problem::no_right(&collection.href(), "unbind"));
         }
         steps.extend(stored::forget(account, container.id).await?);

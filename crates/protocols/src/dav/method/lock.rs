@@ -64,7 +64,7 @@ async fn give(context: &Context, wanted: &LockInfo) -> Result<Response<Body>, Pr
         Depth::One => return Err(Problem::bad_request("Depth is 0 or infinity")),
     };
     check_tags(context, &resource)?;
-    let path = resource.href();
+    let path = resource.canonical();
     let locks = Locks::read(account.as_ref(), context.now()).await?;
     let tokens = check_if(context, &resource, &locks).await?;
     locks.check_new(&path, infinite, wanted.shared)?;
@@ -95,7 +95,7 @@ async fn refresh(context: &Context) -> Result<Response<Body>, Problem> {
     let account = lockable(&resource)?.account.clone();
     let locks = Locks::read(account.as_ref(), context.now()).await?;
     let tokens = check_if(context, &resource, &locks).await?;
-    let path = resource.href();
+    let path = resource.canonical();
     let [token] = &tokens[..] else { return Err(Problem::bad_request("the If header names one lock to refresh")) };
     let is_held = |lock: &Lock| locks.has(&path, token) && lock.user == context.login.account.0;
     let Some((lock, _)) = locks.of_token(token).filter(|(lock, _)| is_held(lock)) else {

@@ -2,7 +2,7 @@
 
 use http::header::CACHE_CONTROL;
 use http::{Response, StatusCode};
-use sterna_account::{AccountError, CommitError, ContainerKind, ItemParts, Mutation, Outcome, Rights};
+use sterna_account::{AccountError, CommitError, ContainerKind, ItemParts, Mutation, Outcome};
 use sterna_base::OperationId;
 use sterna_formats::calendar::Kind;
 use sterna_formats::dav::name::{CALDAV, CARDDAV, DAV};
@@ -49,11 +49,11 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
         return Err(Problem::forbidden("<D:cannot-modify-protected-property/>", text));
     }
     match &missing.parent {
-        Some(parent) => parent.check(Rights::CREATE, "bind")?,
+        Some(parent) => parent.check_bind()?,
         None if missing.home.is_own() => {}
         None => return Err(Problem::no_right(&missing.href(), "bind")),
     }
-    let href = missing.href();
+    let href = missing.canonical();
     let write = Write { path: &href, changes_members: true, with_below: false };
     let (locks, _) = check_write(context, &missing.home, &resource, write).await?;
     let (name, parent) = (missing.name.clone(), missing.parent.as_ref().map(|parent| parent.container.id));

@@ -1,5 +1,6 @@
 //! The methods, one file each.
 
+pub mod acl;
 pub mod copy;
 pub mod delete;
 pub mod get;

@@ -8,8 +8,8 @@ use crate::dav::body::Body;
 use crate::dav::context::Request;
 
 /// Every method.
-pub const ALLOWED: &str =
-    "OPTIONS, GET, HEAD, PUT, POST, DELETE, COPY, MOVE, PROPFIND, PROPPATCH, MKCOL, MKCALENDAR, LOCK, UNLOCK, REPORT";
+pub const ALLOWED: &str = "OPTIONS, GET, HEAD, PUT, POST, DELETE, COPY, MOVE, PROPFIND, PROPPATCH, MKCOL, MKCALENDAR, LOCK, UNLOCK, REPORT, \
+     ACL";
 
 pub async fn run(_request: Request) -> Result<Response<Body>, Problem> {
     Ok(with_header(done(StatusCode::OK), ALLOW, ALLOWED))

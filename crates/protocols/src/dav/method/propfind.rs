@@ -12,7 +12,8 @@ use crate::dav::answer::{Out, Problem, multistatus};
 use crate::dav::body::{self, Body};
 use crate::dav::context::{Context, Home, Request};
 use crate::dav::home;
-use crate::dav::paths::{self, Space};
+use crate::dav::mounted::{self, Listed};
+use crate::dav::paths::{self, Proxy, Space};
 use crate::dav::property::{Selection, Teller};
 use crate::dav::report::listing;
 use crate::dav::resource::{Collection, Resource, seen};
@@ -75,10 +76,19 @@ async fn tell(
             }
             if with_members {
                 let home = context.own_home().await?;
-                teller.principal(&home, &paths::principal(&home.address), &mut out.text).await;
+                teller.principal(&home, &paths::principal(&home.address), &mut out.text).await?;
             }
         }
-        Resource::Principal(home) => teller.principal(&home, &href, &mut out.text).await,
+        Resource::Principal(home) => {
+            teller.principal(&home, &href, &mut out.text).await?;
+            if with_members {
+                for proxy in [Proxy::Read, Proxy::Write] {
+                    teller.proxy(&home, proxy, &paths::proxy(&home.address, proxy), &mut out.text).await?;
+                }
+            }
+        }
+        Resource::Proxy(home, proxy) => teller.proxy(&home, proxy, &href, &mut out.text).await?,
+        Resource::Crowd(crowd) => teller.crowd(&crowd, &mut out.text),
         Resource::Homes(space) => {
             if with_root {
                 teller.virtual_collection(&href, space.part(), &mut out.text);
@@ -100,6 +110,9 @@ async fn tell(
                     let background = teller.background(&collection).await?;
                     teller.collection(&collection, &background, &mut out.text);
                     out.pause().await?;
+                }
+                if home.is_own() {
+                    of_others(&context, &teller, &home, space, &mut out).await?;
                 }
             }
         }
@@ -126,6 +139,27 @@ async fn tell(
         Resource::Missing(_) => return Err(Problem::not_found()),
     }
     Ok(out)
+}
+
+/// The collections of others in a home. One whose server goes away in between is told as it was seen.
+async fn of_others(
+    context: &Context,
+    teller: &Teller,
+    home: &Home,
+    space: Space,
+    out: &mut Out,
+) -> Result<(), Problem> {
+    for listed in mounted::all(context, home, space).await? {
+        match listed {
+            Listed::Away(away) => teller.away(&away, &mut out.text),
+            Listed::Here(collection) => {
+                let background = teller.background(&collection).await?;
+                teller.collection(&collection, &background, &mut out.text);
+            }
+        }
+        out.pause().await?;
+    }
+    Ok(())
 }
 
 /// The folders in a folder of files.

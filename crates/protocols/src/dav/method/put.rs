@@ -144,7 +144,7 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
 async fn store(context: &Context, path: &str, prepared: &Prepared) -> Result<Response<Body>, Problem> {
     let target = Target::find(context, path).await?;
     let (collection, is_new) = (target.collection()?, matches!(target.resource, Resource::Missing(_)));
-    let href = target.resource.href();
+    let href = target.resource.canonical();
     let write = Write { path: &href, changes_members: is_new, with_below: false };
     let (locks, _) = check_write(context, &collection.home, &target.resource, write).await?;
     let (name, expect) = match &target.resource {
@@ -185,7 +185,7 @@ async fn store(context: &Context, path: &str, prepared: &Prepared) -> Result<Res
     };
     written.map_err(|error| refused(collection, error))?;
     let answer = if context.prefer().representation {
-        representation(context, &href, is_new).await?
+        representation(context, &target.resource.href(), is_new).await?
     } else {
         done(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
     };

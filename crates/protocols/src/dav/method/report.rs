@@ -19,7 +19,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         Report::Multiget { props, hrefs } => multiget::run(context, props, hrefs).await,
         Report::FreeBusyQuery { range } => freebusy::run(context, range).await,
         Report::ExpandProperty(properties) => principals::expand(context, properties).await,
-        Report::PrincipalMatch { props } => principals::matching(context, props).await,
+        Report::PrincipalMatch { props, property } => principals::matching(context, props, property).await,
         Report::PrincipalPropertySearch { searches, test, props } => {
             principals::search(context, searches, test, props).await
         }

@@ -21,7 +21,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         _ => return Err(Problem::not_found()),
     };
     let locks = Locks::read(home.account.as_ref(), context.now()).await?;
-    let path = resource.href();
+    let path = resource.canonical();
     let Some((lock, _)) = locks.of_token(token).filter(|_| locks.has(&path, token)) else {
         return Err(Problem::conflict("It has no such lock").condition("<D:lock-token-matches-request-uri/>"));
     };

@@ -13,9 +13,9 @@ use super::selection::Background;
 use super::{Value, href, text};
 use crate::dav::context::Context;
 use crate::dav::method::post::ADD_MEMBER;
+use crate::dav::mounted::{Away, title};
 use crate::dav::paths::{self, Space};
 use crate::dav::resource::Collection;
-use crate::dav::scheduling::is_scheduling;
 use crate::dav::stored::Stored;
 
 /// What a collection says of itself; `None` when it has no such property.
@@ -24,9 +24,6 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
     let inner = |xml: String| Some(Value::Inner(xml));
     match (&*name.namespace, &*name.local) {
         (DAV, "resourcetype") => inner(resource_type(collection).to_owned()),
-        (DAV, "current-user-privilege-set") if is_scheduling(container) => {
-            inner(privileges_of(collection.rights) + privileges::scheduling(container.kind))
-        }
         // A folder of files has others in it, which are not among its own changes.
         (DAV, "sync-token") | (CALENDARSERVER, "getctag") if collection.space != Space::Files => {
             Some(text(&collection.sync_token()))
@@ -37,18 +34,25 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
         (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
         (DAV, "principal-collection-set") => Some(href("/dav/principals/users/")),
         (DAV, "current-user-privilege-set") => inner(privileges_of(collection.rights)),
-        (DAV, "supported-privilege-set") => inner(privileges::SUPPORTED.to_owned()),
+        (DAV, "supported-privilege-set") => inner(privileges::supported()),
         (DAV, "acl") if collection.rights.has(Rights::ADMINISTER) => {
-            inner(privileges::acl(&collection.home.address, &container.acl, &background.owners))
+            let owner = paths::principal(&collection.home.address);
+            inner(privileges::acl(&owner, &container.acl, &background.principals, None))
         }
-        (DAV, "acl-restrictions") => inner("<D:no-invert/>".to_owned()),
+        (DAV, "acl-restrictions") => inner(privileges::RESTRICTIONS.to_owned()),
+        (DAV, "inherited-acl-set") => inner(String::new()),
         (DAV, "supported-report-set") => inner(supported_reports(collection.space)),
         (DAV, "supportedlock") => inner(super::item::SUPPORTED_LOCK.to_owned()),
-        (DAV, "lockdiscovery") => inner(background.locks.as_ref()?.discovery(&collection.href())),
+        (DAV, "lockdiscovery") => inner(background.locks.as_ref()?.discovery(&collection.canonical(None))),
         (DAV, "quota-used-bytes") => inner(background.quota?.bytes_used.to_string()),
         (DAV, "quota-available-bytes") => {
             let quota = background.quota?;
             inner(quota.bytes_max?.saturating_sub(quota.bytes_used).to_string())
+        }
+        (DAV, "displayname") if collection.mounted.is_some() && !background.is_named => {
+            let of_owner = background.stored.text(name);
+            let name = of_owner.as_deref().or(collection.path.last().map(String::as_str)).unwrap_or_default();
+            Some(text(&title(name, &collection.home.address)))
         }
         (DAV, "displayname") if background.stored.get(None, name).is_none() => {
             let shown = collection.path.last().map_or(collection.home.address.as_str(), String::as_str);
@@ -72,6 +76,33 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
         }
         (CARDDAV, "supported-collation-set") => inner(collations("A")),
         _ => background.stored.get(None, name).map(|xml| Value::Element(xml.to_owned())),
+    }
+}
+
+/// What is told of a collection whose owner's server is away: what it is, and what it is called. `None` for what only
+/// that server knows.
+pub fn away(context: &Context, away: &Away, name: &Name) -> Option<Value> {
+    let inner = |xml: &str| Some(Value::Inner(xml.to_owned()));
+    match (&*name.namespace, &*name.local) {
+        (DAV, "resourcetype") => inner(type_of(away.space)),
+        (DAV, "owner") => Some(href(&paths::principal(&away.seen.owner))),
+        (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
+        (DAV, "principal-collection-set") => Some(href("/dav/principals/users/")),
+        (DAV, "supported-report-set") => inner(&supported_reports(away.space)),
+        (DAV, "displayname") => {
+            let own = away.get(name).and_then(|xml| Element::parse(xml.as_bytes()).ok()).map(|element| element.text());
+            let is_own = away.is_named();
+            let shown = own.unwrap_or_else(|| away.seen.name.clone());
+            Some(text(&if is_own { shown } else { title(&shown, &away.seen.owner) }))
+        }
+        (CALDAV, "supported-calendar-component-set") => match away.get(name) {
+            Some(xml) => Some(Value::Element(xml)),
+            None => {
+                let of = |kind: &Kind| format!("<C:comp name=\"{}\"/>", kind.name());
+                inner(&default_components(away.seen.kind).iter().map(of).collect::<String>())
+            }
+        },
+        _ => away.get(name).map(Value::Element),
     }
 }
 
@@ -133,9 +164,15 @@ pub fn default_components(kind: ContainerKind) -> Vec<Kind> {
 }
 
 fn resource_type(collection: &Collection) -> &'static str {
-    match collection.space {
-        _ if collection.container.kind == ContainerKind::ScheduleInbox => "<D:collection/><C:schedule-inbox/>",
-        _ if collection.container.kind == ContainerKind::ScheduleOutbox => "<D:collection/><C:schedule-outbox/>",
+    match collection.container.kind {
+        ContainerKind::ScheduleInbox => "<D:collection/><C:schedule-inbox/>",
+        ContainerKind::ScheduleOutbox => "<D:collection/><C:schedule-outbox/>",
+        _ => type_of(collection.space),
+    }
+}
+
+fn type_of(space: Space) -> &'static str {
+    match space {
         Space::Calendars => "<D:collection/><C:calendar/>",
         Space::AddressBooks => "<D:collection/><A:addressbook/>",
         Space::Files => "<D:collection/>",

@@ -1,13 +1,13 @@
 //! Properties of items: events, cards, files.
 
 use jiff::Timestamp;
-use sterna_account::Item;
+use sterna_account::{Item, Rights};
 use sterna_base::BlobHash;
 use sterna_formats::calendar::Facts;
 use sterna_formats::dav::Name;
 use sterna_formats::dav::name::{CALDAV, CARDDAV, DAV};
 
-use super::privileges::privileges_of;
+use super::privileges::{self, privileges_of};
 use super::selection::Background;
 use super::{Value, href, text};
 use crate::dav::context::Context;
@@ -49,9 +49,15 @@ pub fn value(
         (DAV, "owner") => Some(href(&paths::principal(&collection.home.address))),
         (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
         (DAV, "current-user-privilege-set") => inner(privileges_of(collection.rights)),
+        (DAV, "supported-privilege-set") => inner(privileges::supported()),
+        (DAV, "acl-restrictions") => inner(privileges::RESTRICTIONS.to_owned()),
+        (DAV, "acl") if collection.rights.has(Rights::ADMINISTER) => {
+            let (owner, above) = (paths::principal(&collection.home.address), collection.href());
+            inner(privileges::acl(&owner, &collection.container.acl, &background.principals, Some(&above)))
+        }
         (DAV, "supportedlock") => inner(SUPPORTED_LOCK.to_owned()),
         (DAV, "lockdiscovery") => {
-            let path = collection.href_of(item.name.as_deref().unwrap_or_default());
+            let path = collection.canonical(Some(item.name.as_deref().unwrap_or_default()));
             inner(background.locks.as_ref()?.discovery(&path))
         }
         (DAV, "displayname") if background.stored.get(Some(item.uid), name).is_none() => {

@@ -8,6 +8,7 @@ mod selection;
 
 pub use collection::{components, components_of};
 pub use item::{content_type, etag, http_date};
+pub use privileges::{NoRights, READ, WRITE, rights_of, say_the_same};
 pub use selection::{Background, Selection, Teller};
 
 use sterna_formats::dav::Name;
@@ -51,7 +52,9 @@ pub fn is_protected(name: &Name) -> bool {
                 | "default-alarm-vtodo-date"
         ),
         CARDDAV => name.local != "addressbook-description",
-        CALENDARSERVER => name.local == "getctag",
+        CALENDARSERVER => {
+            matches!(&*name.local, "getctag" | "calendar-proxy-read-for" | "calendar-proxy-write-for")
+        }
         _ => false,
     }
 }

@@ -4,20 +4,39 @@ use sterna_account::Rights;
 use sterna_account::calendars::{INBOX, OUTBOX};
 use sterna_account::scheduling::CalendarUser;
 use sterna_formats::dav::Name;
-use sterna_formats::dav::name::{CALDAV, CARDDAV, DAV};
+use sterna_formats::dav::name::{CALDAV, CALENDARSERVER, CARDDAV, DAV};
 use sterna_formats::dav::write;
 
-use super::privileges::{self, privileges_of};
+use super::privileges::{self, privileges_of, privileges_on_principal};
 use super::{Value, href, text};
 use crate::dav::context::{Context, Home};
-use crate::dav::paths::{self, Space};
+use crate::dav::paths::{self, Proxy, Space};
+use crate::dav::principals::Crowd;
+
+/// What must be known of a principal before properties of it are told; what was not asked for is not read.
+#[derive(Default)]
+pub struct Known {
+    /// The groups that it is in, as paths.
+    pub groups: Vec<String>,
+    /// Those whose calendars it may read, and those whose it may write.
+    pub proxy_for: [Vec<String>; 2],
+    /// What the user may do with its default calendar.
+    pub rights: Rights,
+}
+
+/// A value that is hrefs.
+fn hrefs(paths: &[String]) -> Value {
+    let mut xml = String::new();
+    paths.iter().for_each(|path| write::href(path, &mut xml));
+    Value::Inner(xml)
+}
 
 /// What everything has that is in no account, or above what is.
 fn common(context: &Context, name: &Name) -> Option<Value> {
     match (&*name.namespace, &*name.local) {
         (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
         (DAV, "principal-collection-set") => Some(href("/dav/principals/users/")),
-        (DAV, "supported-privilege-set") => Some(Value::Inner(privileges::SUPPORTED.to_owned())),
+        (DAV, "supported-privilege-set") => Some(Value::Inner(privileges::supported())),
         // Clients look for these at any place.
         (CALDAV, "calendar-home-set") => Some(href(&paths::home(Space::Calendars, &context.login.address))),
         (CARDDAV, "addressbook-home-set") => Some(href(&paths::home(Space::AddressBooks, &context.login.address))),
@@ -43,7 +62,7 @@ pub fn virtual_names() -> Vec<Name> {
 }
 
 /// Of somebody.
-pub fn principal(context: &Context, home: &Home, user: &CalendarUser, name: &Name) -> Option<Value> {
+pub fn principal(context: &Context, home: &Home, user: &CalendarUser, known: &Known, name: &Name) -> Option<Value> {
     let own = paths::principal(&home.address);
     let collection = |name: &str| paths::within(Space::Calendars, &home.address, [name], true);
     match (&*name.namespace, &*name.local) {
@@ -51,8 +70,11 @@ pub fn principal(context: &Context, home: &Home, user: &CalendarUser, name: &Nam
         (DAV, "displayname") => Some(text(&home.address)),
         (DAV, "principal-URL") => Some(href(&own)),
         (DAV, "owner") => Some(href(&own)),
-        (DAV, "alternate-URI-set" | "group-membership" | "group-member-set") => Some(Value::Inner(String::new())),
-        (DAV, "current-user-privilege-set") => Some(Value::Inner(privileges_of(Rights::READ | Rights::LOOKUP))),
+        (DAV, "alternate-URI-set" | "group-member-set") => Some(Value::Inner(String::new())),
+        (DAV, "group-membership") => Some(hrefs(&known.groups)),
+        (CALENDARSERVER, "calendar-proxy-read-for") => Some(hrefs(&known.proxy_for[0])),
+        (CALENDARSERVER, "calendar-proxy-write-for") => Some(hrefs(&known.proxy_for[1])),
+        (DAV, "current-user-privilege-set") => Some(Value::Inner(privileges_on_principal(known.rights))),
         (DAV, "supported-report-set") => Some(Value::Inner(reports(&PRINCIPAL_REPORTS))),
         (CALDAV, "calendar-home-set") => Some(href(&paths::home(Space::Calendars, &home.address))),
         (CARDDAV, "addressbook-home-set") => Some(href(&paths::home(Space::AddressBooks, &home.address))),
@@ -81,7 +103,42 @@ pub fn principal_names() -> Vec<Name> {
             .map(Name::caldav),
     );
     names.push(Name::carddav("addressbook-home-set"));
+    names.extend(["calendar-proxy-read-for", "calendar-proxy-write-for"].map(|name| Name::new(CALENDARSERVER, name)));
     names
+}
+
+/// Of a group, or of everybody in a domain. Who is in it is not told: that is for the directory's books to say.
+pub fn crowd(context: &Context, crowd: &Crowd, name: &Name) -> Option<Value> {
+    match (&*name.namespace, &*name.local) {
+        (DAV, "resourcetype") => Some(Value::Inner("<D:collection/><D:principal/>".to_owned())),
+        (DAV, "displayname") => Some(text(&crowd.title)),
+        (DAV, "principal-URL") => Some(href(&crowd.href)),
+        (DAV, "alternate-URI-set" | "group-membership") => Some(Value::Inner(String::new())),
+        (DAV, "current-user-privilege-set") => Some(Value::Inner(privileges_on_principal(Rights::NONE))),
+        (DAV, "supported-report-set") => Some(Value::Inner(reports(&PRINCIPAL_REPORTS))),
+        (CALDAV, "calendar-user-address-set") => {
+            let address = crowd.address.as_ref()?;
+            Some(hrefs(&[format!("mailto:{address}"), crowd.href.clone()]))
+        }
+        (CALDAV, "calendar-user-type") => Some(text("GROUP")),
+        (CALDAV, "calendar-home-set") | (CARDDAV, "addressbook-home-set") => None,
+        _ => common(context, name),
+    }
+}
+
+/// Of those who act for somebody; `members` are paths of principals, for who may know them.
+pub fn proxy(context: &Context, home: &Home, proxy: Proxy, members: Option<&[String]>, name: &Name) -> Option<Value> {
+    match (&*name.namespace, &*name.local) {
+        (DAV, "resourcetype") => Some(Value::Inner(format!("<D:collection/><D:principal/><S:{}/>", proxy.part()))),
+        (DAV, "displayname") => Some(text(proxy.part())),
+        (DAV, "principal-URL") => Some(href(&paths::proxy(&home.address, proxy))),
+        (DAV, "owner") => Some(href(&paths::principal(&home.address))),
+        (DAV, "group-member-set") => members.map(hrefs),
+        (DAV, "group-membership" | "alternate-URI-set") => Some(Value::Inner(String::new())),
+        (DAV, "supported-report-set") => Some(Value::Inner(reports(&PRINCIPAL_REPORTS))),
+        (CALDAV, "calendar-home-set") | (CARDDAV, "addressbook-home-set") => None,
+        _ => common(context, name),
+    }
 }
 
 /// Of a home.

@@ -1,12 +1,13 @@
 //! Which properties are told of many resources: worked out once, then applied to each.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sterna_account::calendars::default_calendar;
-use sterna_account::{Item, ItemParts};
+use sterna_account::{Identifier, Item, ItemParts, Rights};
 use sterna_formats::calendar::partial::CalendarData;
 use sterna_formats::card::AddressData;
-use sterna_formats::dav::name::{CALDAV, CARDDAV, DAV};
+use sterna_formats::dav::name::{CALDAV, CALENDARSERVER, CARDDAV, DAV};
 use sterna_formats::dav::report::{address_data, calendar_data};
 use sterna_formats::dav::request::{Propfind, Wanted};
 use sterna_formats::dav::{Name, write};
@@ -15,7 +16,10 @@ use super::{ALLPROP, Value, collection, item, principal};
 use crate::dav::answer::Problem;
 use crate::dav::context::{Context, Home};
 use crate::dav::locks::Locks;
-use crate::dav::paths::{self, Space};
+use crate::dav::mounted::Away;
+use crate::dav::paths::{self, Proxy, Space};
+use crate::dav::principals::Crowd;
+use crate::dav::proxies;
 use crate::dav::resource::Collection;
 use crate::dav::stored::Stored;
 
@@ -95,6 +99,18 @@ impl Selection {
         value: impl Fn(&Name) -> Option<Value>,
         out: &mut String,
     ) {
+        self.write_with(href, known, value, "404 Not Found", out);
+    }
+
+    /// The same, with a status for the missing ones.
+    fn write_with(
+        &self,
+        href: &str,
+        known: impl FnOnce() -> Vec<Name>,
+        value: impl Fn(&Name) -> Option<Value>,
+        missing_status: &str,
+        out: &mut String,
+    ) {
         let (mut found, mut missing) = (String::new(), String::new());
         if self.kind == Kind::NamesOnly {
             for name in known().iter().filter(|name| value(name).is_some()) {
@@ -120,7 +136,7 @@ impl Selection {
             }
         }
         self.names.iter().for_each(|name| tell(name, true));
-        write::response(href, &[("200 OK", &found), ("404 Not Found", &missing)], out);
+        write::response(href, &[("200 OK", &found), (missing_status, &missing)], out);
     }
 }
 
@@ -134,11 +150,14 @@ pub struct Teller {
 #[derive(Default)]
 pub struct Background {
     pub stored: Stored,
+    /// Whether the user gave a collection of somebody else a name.
+    pub is_named: bool,
     pub locks: Option<Locks>,
     pub quota: Option<sterna_account::Quota>,
-    pub owners: std::collections::HashMap<sterna_base::AccountId, String>,
     /// Of a scheduling inbox: the path of the calendar that invitations go to.
     pub default_calendar: Option<String>,
+    /// The paths of those whom the list of rights names.
+    pub principals: HashMap<Identifier, String>,
 }
 
 impl Teller {
@@ -152,6 +171,13 @@ impl Teller {
         let selection = &self.selection;
         if selection.wants_stored() {
             background.stored = Stored::read(account, collection.container.id).await?;
+            if let Some(mounted) = &collection.mounted {
+                let kept = mounted.kept().await?;
+                for (name, xml) in kept.properties(mounted.mount) {
+                    background.is_named |= name.is(DAV, "displayname");
+                    background.stored.put_over(name.clone(), xml.clone());
+                }
+            }
         }
         if selection.wants(DAV, "lockdiscovery") {
             background.locks = Some(Locks::read(account, self.context.now()).await?);
@@ -167,13 +193,9 @@ impl Teller {
             let address = &collection.home.address;
             background.default_calendar = Some(paths::within(Space::Calendars, address, [first.name.as_str()], true));
         }
-        if selection.names.iter().any(|name| name.is(DAV, "acl")) {
-            let entries = collection.container.acl.entries().iter();
-            let ids = entries.filter_map(|entry| match entry.identifier {
-                sterna_account::Identifier::Entry(id) => Some(id),
-                sterna_account::Identifier::Anyone => None,
-            });
-            background.owners = self.context.addresses(ids.collect()).await?;
+        if selection.names.iter().any(|name| name.is(DAV, "acl")) && collection.rights.has(Rights::ADMINISTER) {
+            let entries = collection.container.acl.entries().iter().map(|entry| entry.identifier);
+            background.principals = self.context.hrefs(entries).await?;
         }
         Ok(background)
     }
@@ -183,6 +205,13 @@ impl Teller {
         let value = |name: &Name| collection::value(&self.context, collection, background, name);
         let known = || collection::names(background);
         self.selection.write(&collection.href(), known, value, out);
+    }
+
+    /// Tells of a collection whose owner's server is away.
+    pub fn away(&self, away: &Away, out: &mut String) {
+        let value = |name: &Name| collection::away(&self.context, away, name);
+        let known = || collection::names(&Background::default());
+        self.selection.write_with(&away.href(), known, value, "503 Service Unavailable", out);
     }
 
     /// Tells of an item; `data` is its object as it was asked for.
@@ -201,7 +230,10 @@ impl Teller {
     }
 
     /// Tells of a principal.
-    pub async fn principal(&self, home: &Home, href: &str, out: &mut String) {
+    ///
+    /// # Errors
+    /// When the directory has no answer.
+    pub async fn principal(&self, home: &Home, href: &str, out: &mut String) -> Result<(), Problem> {
         let is_asked =
             |name: &Name| name.is(CALDAV, "calendar-user-address-set") || name.is(CALDAV, "calendar-user-type");
         let user = match &self.context.shared.scheduling {
@@ -209,8 +241,64 @@ impl Teller {
             _ => None,
         };
         let user = user.unwrap_or_default();
-        let value = |name: &Name| principal::principal(&self.context, home, &user, name);
+        let known = self.known(home).await?;
+        let value = |name: &Name| principal::principal(&self.context, home, &user, &known, name);
         self.selection.write(href, principal::principal_names, value, out);
+        Ok(())
+    }
+
+    /// Reads what is needed for a principal. Of others, only what the user may do for them is told.
+    async fn known(&self, home: &Home) -> Result<principal::Known, Problem> {
+        let (mut known, context) = (principal::Known::default(), &self.context);
+        let asks = |namespace, local| self.selection.names.iter().any(|name| name.is(namespace, local));
+        if asks(DAV, "current-user-privilege-set") {
+            known.rights = match home.account.containers().await {
+                Ok(all) => proxies::default_calendar(&all).map_or(Rights::NONE, |calendar| home.rights(calendar)),
+                // The rest is told while its server is away.
+                Err(_) => Rights::NONE,
+            };
+        }
+        if !home.is_own() {
+            return Ok(known);
+        }
+        if asks(DAV, "group-membership") {
+            let who = context.who().await?;
+            let groups = who.groups.iter().map(|group| Identifier::Entry(*group));
+            let all: Vec<Identifier> = groups.chain(who.domain.map(Identifier::Domain)).collect();
+            known.groups = context.hrefs(all.into_iter()).await?.into_values().collect();
+            known.groups.sort_unstable();
+        }
+        let kinds = [("calendar-proxy-read-for", Proxy::Read), ("calendar-proxy-write-for", Proxy::Write)];
+        for (list, (name, proxy)) in known.proxy_for.iter_mut().zip(kinds) {
+            if asks(CALENDARSERVER, name) {
+                *list = proxies::for_whom(context, proxy).await?;
+            }
+        }
+        Ok(known)
+    }
+
+    /// Tells of those who act for somebody.
+    ///
+    /// # Errors
+    /// When the account or the directory has no answer.
+    pub async fn proxy(&self, home: &Home, proxy: Proxy, href: &str, out: &mut String) -> Result<(), Problem> {
+        let asks = home.is_own() && self.selection.names.iter().any(|name| name.is(DAV, "group-member-set"));
+        let members = if asks {
+            let members = proxies::members(home, proxy).await?;
+            let hrefs = self.context.hrefs(members.iter().copied()).await?;
+            Some(members.iter().filter_map(|member| hrefs.get(member).cloned()).collect::<Vec<String>>())
+        } else {
+            None
+        };
+        let value = |name: &Name| principal::proxy(&self.context, home, proxy, members.as_deref(), name);
+        self.selection.write(href, principal::virtual_names, value, out);
+        Ok(())
+    }
+
+    /// Tells of a group, or of everybody in a domain.
+    pub fn crowd(&self, crowd: &Crowd, out: &mut String) {
+        let value = |name: &Name| principal::crowd(&self.context, crowd, name);
+        self.selection.write(&crowd.href, principal::virtual_names, value, out);
     }
 
     /// Tells of a home.

@@ -9,20 +9,16 @@ use sterna_formats::calendar::freebusy::FreeBusy;
 use sterna_formats::calendar::{Calendar, Kind, Span};
 
 use super::listing::{body, with_uids};
-use super::{floating_zone, queried};
+use super::{PRODUCT, asked_for_busy, floating_zone};
 use crate::dav::answer::{Problem, response};
 use crate::dav::body::Body;
 use crate::dav::context::Context;
 use crate::dav::limits::BODIES_AT_ONCE;
-use crate::dav::paths::Space;
 use crate::dav::stored::Stored;
-
-/// PRODID of what the server itself writes.
-const PRODUCT: &str = "-//Sterna//Sterna//EN";
 
 pub async fn run(context: Arc<Context>, range: Range) -> Result<Response<Body>, Problem> {
     let mut busy = FreeBusy::default();
-    for collection in queried(&context, Space::Calendars).await? {
+    for collection in asked_for_busy(&context).await? {
         let stored = Stored::read(collection.home.account.as_ref(), collection.container.id).await?;
         let floating = floating_zone(None, &stored);
         let (account, id) = (collection.home.account.as_ref(), collection.container.id);

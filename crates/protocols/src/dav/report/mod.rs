@@ -17,8 +17,9 @@ use sterna_formats::dav::Name;
 use super::answer::Problem;
 use super::context::Context;
 use super::home;
-use super::paths::Space;
-use super::resource::{Collection, Resource};
+use super::mounted;
+use super::paths::{Place, Space};
+use super::resource::{Collection, Resource, collection_with};
 use super::scheduling::is_scheduling;
 use super::stored::Stored;
 
@@ -43,6 +44,43 @@ async fn queried(context: &Arc<Context>, space: Space) -> Result<Vec<Collection>
         _ => Err(refused()),
     }
 }
+
+/// The calendars whose busy times are asked for: the one of the path, or all of a home. Who may ask for those and for
+/// nothing else finds the calendar here and nowhere else. Where nothing may be asked nothing is said: an empty answer
+/// would mean that somebody is free.
+///
+/// # Errors
+/// When there are none.
+async fn asked_for_busy(context: &Arc<Context>) -> Result<Vec<Collection>, Problem> {
+    let may_ask = |rights: Rights| rights.has_any(Rights::READ | Rights::FREE_BUSY);
+    let (home, name) = match Place::parse(context.uri.path())? {
+        Place::In(Space::Calendars, owner, path) if path.len() <= 1 => {
+            (context.home(&owner).await?, path.into_iter().next())
+        }
+        _ => return Err(Problem::forbidden("<D:supported-report/>", "That is no report for this resource")),
+    };
+    if let Some(name) = &name
+        && let Some(found) = mounted::find(context, &home, Space::Calendars, name).await?
+    {
+        return if may_ask(found.rights) { Ok(vec![found]) } else { Err(Problem::not_found()) };
+    }
+    let Some(name) = name else {
+        let found = home::with_any(&home, Space::Calendars, Rights::READ | Rights::FREE_BUSY).await?;
+        if found.is_empty() && !home.is_own() {
+            return Err(Problem::no_right(context.uri.path(), "read-free-busy"));
+        }
+        return Ok(found);
+    };
+    let found = collection_with(&home, Space::Calendars, &name, Rights::ALL | Rights::FREE_BUSY).await?;
+    let found = found.ok_or_else(Problem::not_found)?;
+    if !may_ask(found.rights) {
+        return Err(Problem::no_right(&found.href(), "read-free-busy"));
+    }
+    Ok(vec![found])
+}
+
+/// PRODID of what the server itself writes.
+pub const PRODUCT: &str = "-//Sterna//Sterna//EN";
 
 /// The zone of floating times: as the request says, or the calendar (RFC 4791 sections 5.2.2 and 9.8), or UTC.
 fn floating_zone(asked: Option<&str>, stored: &Stored) -> Zone {

@@ -95,7 +95,11 @@ impl Multiget {
             return Ok(known.clone());
         }
         let found = match self.teller.context.home(&key.1).await {
-            Ok(home) => collection(&home, space, &key.2).await?,
+            Ok(home) => collection(&self.teller.context, &home, space, &key.2).await,
+            Err(problem) => Err(problem),
+        };
+        let found = match found {
+            Ok(found) => found,
             Err(problem) if problem.status == http::StatusCode::NOT_FOUND => None,
             Err(problem) => return Err(problem),
         };

@@ -9,19 +9,51 @@ use sterna_formats::content_line::filter::Test;
 use sterna_formats::dav::href::path_of;
 use sterna_formats::dav::report::{Expanded, PropertySearch};
 use sterna_formats::dav::request::{Propfind, Wanted};
-use sterna_formats::dav::{Element, write};
+use sterna_formats::dav::{Element, Name, write};
 
 use crate::dav::answer::{Problem, XML, multistatus, response};
 use crate::dav::body::Body;
 use crate::dav::context::{Context, Home};
+use crate::dav::home;
 use crate::dav::limits::EXPANDED_MAX;
 use crate::dav::paths;
 use crate::dav::property::{Selection, Teller};
 use crate::dav::resource::Resource;
 
-/// principal-match: the user is the only principal that is the user.
-pub async fn matching(context: Arc<Context>, props: Propfind) -> Result<Response<Body>, Problem> {
-    tell(&context, &props, vec![context.own_home().await?]).await
+/// principal-match (RFC 3744 section 9.3): with `self` the principals that the user is, groups and the domain among
+/// them; with a property the collections in a home whose value is the user, which only `owner` can be.
+pub async fn matching(
+    context: Arc<Context>,
+    props: Propfind,
+    property: Option<Name>,
+) -> Result<Response<Body>, Problem> {
+    let own = paths::principal(&context.login.address);
+    let Some(property) = property else {
+        let who = context.who().await?;
+        let groups = who.groups.iter().map(|group| Identifier::Entry(*group));
+        let all: Vec<Identifier> = groups.chain(who.domain.map(Identifier::Domain)).collect();
+        let mut paths: Vec<String> = context.hrefs(all.into_iter()).await?.into_values().collect();
+        paths.sort_unstable();
+        paths.insert(0, own);
+        return tell_paths(&context, &props, paths).await;
+    };
+    let resource = Resource::find(&context, context.uri.path(), ItemParts::default()).await?;
+    let selection = Selection::of(&props, context.prefer().minimal)?;
+    let teller = Teller { context: context.clone(), selection };
+    multistatus(move |mut out| async move {
+        if let Resource::Home(space, home) = resource
+            && home.is_own()
+            && property.is("DAV:", "owner")
+        {
+            for collection in home::collections(&home, space).await? {
+                let background = teller.background(&collection).await?;
+                teller.collection(&collection, &background, &mut out.text);
+                out.pause().await?;
+            }
+        }
+        Ok(out)
+    })
+    .await
 }
 
 /// principal-property-search. Nobody is found by a part of a name: who may be found by whom is for the directory's
@@ -70,32 +102,37 @@ pub fn search_properties() -> Response<Body> {
 /// acl-principal-prop-set: those who are named in a list of rights.
 pub async fn of_acl(context: Arc<Context>, props: Propfind) -> Result<Response<Body>, Problem> {
     let resource = Resource::find(&context, context.uri.path(), ItemParts::default()).await?;
-    let (Resource::Collection(collection) | Resource::Item(collection, _)) = resource else {
-        return Err(Problem::forbidden("<D:supported-report/>", "It has no list of rights"));
+    let collection = match resource {
+        Resource::Collection(collection) | Resource::Item(collection, _) => collection,
+        Resource::Missing(_) => return Err(Problem::not_found()),
+        _ => return Err(Problem::forbidden("<D:supported-report/>", "It has no list of rights")),
     };
     collection.check(Rights::ADMINISTER, "read-acl")?;
-    let ids = collection.container.acl.entries().iter().filter_map(|entry| match entry.identifier {
-        Identifier::Entry(id) => Some(id),
-        Identifier::Anyone => None,
-    });
-    let mut homes = vec![collection.home.clone()];
-    for address in context.addresses(ids.collect()).await?.into_values() {
-        match context.home(&address).await {
-            Ok(home) => homes.push(home),
-            // A group without a mailbox has no account.
-            Err(problem) if problem.status == StatusCode::NOT_FOUND => {}
-            Err(problem) => return Err(problem),
-        }
-    }
-    tell(&context, &props, homes).await
+    let named = collection.container.acl.entries().iter().map(|entry| entry.identifier);
+    let mut paths: Vec<String> = context.hrefs(named).await?.into_values().collect();
+    paths.sort_unstable();
+    paths.insert(0, paths::principal(&collection.home.address));
+    tell_paths(&context, &props, paths).await
 }
 
 async fn tell(context: &Arc<Context>, props: &Propfind, homes: Vec<Home>) -> Result<Response<Body>, Problem> {
+    let paths = homes.iter().map(|home| paths::principal(&home.address)).collect();
+    tell_paths(context, props, paths).await
+}
+
+/// Tells of principals by their paths; who is gone meanwhile is left out.
+async fn tell_paths(context: &Arc<Context>, props: &Propfind, paths: Vec<String>) -> Result<Response<Body>, Problem> {
     let selection = Selection::of(props, context.prefer().minimal)?;
     let teller = Teller { context: context.clone(), selection };
     multistatus(move |mut out| async move {
-        for home in homes {
-            teller.principal(&home, &paths::principal(&home.address), &mut out.text).await;
+        for path in paths {
+            match Resource::find(&teller.context, &path, ItemParts::default()).await {
+                Ok(Resource::Principal(home)) => teller.principal(&home, &path, &mut out.text).await?,
+                Ok(Resource::Crowd(crowd)) => teller.crowd(&crowd, &mut out.text),
+                Ok(_) => {}
+                Err(problem) if problem.status == StatusCode::NOT_FOUND => {}
+                Err(problem) => return Err(problem),
+            }
             out.pause().await?;
         }
         Ok(out)
@@ -169,7 +206,9 @@ async fn property_of(
     let (mut xml, href) = (String::new(), resource.href());
     write::multistatus_start(&mut xml);
     match resource {
-        Resource::Principal(home) => teller.principal(home, &href, &mut xml).await,
+        Resource::Principal(home) => teller.principal(home, &href, &mut xml).await?,
+        Resource::Proxy(home, proxy) => teller.proxy(home, *proxy, &href, &mut xml).await?,
+        Resource::Crowd(crowd) => teller.crowd(crowd, &mut xml),
         Resource::Home(space, home) => teller.home(home, *space, &href, &mut xml),
         Resource::Collection(collection) => {
             let background = teller.background(collection).await?;

@@ -1,12 +1,10 @@
 //! What SETACL, DELETEACL, GETACL, LISTRIGHTS and MYRIGHTS have in common (RFC 4314 section 3).
 
-use std::sync::Arc;
-
-use sterna_account::shares::SharesError;
-use sterna_account::{Account, Identifier, Mutation, Rights};
-use sterna_base::AccountId;
+use sterna_account::{Identifier, Rights};
+use sterna_base::{AccountId, DomainId};
 use sterna_formats::imap::write;
 
+use crate::grants::{self, Grant};
 use crate::imap::mailboxes::{Located, Mailboxes};
 use crate::imap::reply::{Fail, Outcome, Reply};
 use crate::imap::session::Session;
@@ -23,7 +21,8 @@ pub struct Named {
 const GONE: char = '#';
 
 impl Named {
-    /// An address of a user, group or shared mailbox, or `anyone`; with `-` before it for rights taken away.
+    /// An address of a user, group or shared mailbox, `@` and a domain, or `anyone`; with `-` before it for rights
+    /// taken away.
     ///
     /// # Errors
     /// NO when there is nobody of that name.
@@ -32,13 +31,17 @@ impl Named {
         if name == "anyone" {
             return Ok(Named { identifier: Identifier::Anyone, negative });
         }
-        if let Some(id) = name.strip_prefix(GONE).and_then(|id| id.parse().ok()) {
+        let gone = |rest: &str| rest.strip_prefix(GONE).and_then(|id| id.parse().ok());
+        if let Some(id) = gone(name) {
             return Ok(Named { identifier: Identifier::Entry(AccountId(id)), negative });
         }
-        let entry = session.shared.shares.entry(name).await.map_err(|error| session.no_directory(&error))?;
-        match entry {
-            Some(id) => Ok(Named { identifier: Identifier::Entry(id), negative }),
-            None => Err(Reply::no("There is no user, group or shared mailbox of that name").into()),
+        if let Some(id) = name.strip_prefix('@').and_then(gone) {
+            return Ok(Named { identifier: Identifier::Domain(DomainId(id)), negative });
+        }
+        let found = session.shared.shares.identifier(name).await.map_err(|error| session.no_directory(&error))?;
+        match found {
+            Some(identifier) => Ok(Named { identifier, negative }),
+            None => Err(Reply::no("There is no user, group, shared mailbox or domain of that name").into()),
         }
     }
 }
@@ -61,53 +64,13 @@ pub async fn change(session: &mut Session, located: &Located, named: Named, righ
         let refused = Reply::no("The owner has every right, and keeps it").code("CANNOT");
         return Ok(if as_it_is { Reply::ok("Done") } else { refused });
     }
-    // Whoever has something here is known to the directory already.
-    let is_first = !negative && !rights.is_empty() && container.acl.get(identifier, false).is_empty();
-    if is_first {
-        share(session, &account, identifier).await.map_err(|error| session.no_directory(&error))?;
-    }
-    let step = Mutation::SetAcl { container: container.id, identifier, negative, rights };
-    session.commit(account.as_ref(), vec![step]).await?;
-    if is_first {
-        // Somebody who took the last right away at the same moment may have told the directory after us.
-        if let Err(error) = share(session, &account, identifier).await {
-            tracing::warn!(peer = %session.peer, account = %account.id(), %error, "a share may be missing in listings");
-        }
-    } else if !negative && rights.is_empty() {
-        withdraw_unused(session, &account, vec![identifier]).await;
-    }
+    let grants = [Grant { container: container.clone(), identifier, negative, rights }];
+    let shares = session.shared.shares.clone();
+    let announced = grants::announce(shares.as_ref(), &account, &grants).await;
+    announced.map_err(|error| session.no_directory(&error))?;
+    session.commit(account.as_ref(), grants.iter().map(Grant::step).collect()).await?;
+    grants::settle(shares.as_ref(), &account, &grants).await;
     Ok(Reply::ok("Done"))
-}
-
-async fn share(session: &Session, account: &Arc<dyn Account>, grantee: Identifier) -> Result<(), SharesError> {
-    session.shared.shares.set(account.id(), grantee, true).await
-}
-
-/// Tells the directory of those who have nothing in this account any more. When that fails nothing is wrong: a listing
-/// asks an account in which it then finds nothing.
-pub async fn withdraw_unused(session: &Session, account: &Arc<dyn Account>, grantees: Vec<Identifier>) {
-    for grantee in grantees {
-        if let Err(error) = withdraw(session, account, grantee).await {
-            tracing::debug!(peer = %session.peer, account = %account.id(), %error, "a share could not be withdrawn");
-        }
-    }
-}
-
-async fn withdraw(session: &Session, account: &Arc<dyn Account>, grantee: Identifier) -> Result<(), String> {
-    let is_given = async || {
-        let containers = account.containers().await.map_err(|error| error.to_string())?;
-        Ok::<bool, String>(containers.iter().any(|container| container.acl.grantees().any(|known| known == grantee)))
-    };
-    if is_given().await? {
-        return Ok(());
-    }
-    let shares = &session.shared.shares;
-    shares.set(account.id(), grantee, false).await.map_err(|error| error.to_string())?;
-    // Given again meanwhile, and told before us.
-    if is_given().await? {
-        shares.set(account.id(), grantee, true).await.map_err(|error| error.to_string())?;
-    }
-    Ok(())
 }
 
 /// The entries of a mailbox's list as clients see them, the owner first.
@@ -119,10 +82,9 @@ pub async fn entries(session: &Session, located: &Located) -> Result<Vec<(String
     let owner = owner(&located.mailboxes);
     let entries = container.acl.entries();
     let mut ids: Vec<AccountId> = owner.into_iter().collect();
-    ids.extend(entries.iter().filter_map(|entry| match entry.identifier {
-        Identifier::Anyone => None,
-        Identifier::Entry(id) => Some(id),
-    }));
+    ids.extend(entries.iter().filter_map(|entry| entry.identifier.entry()));
+    let domains = entries.iter().filter_map(|entry| entry.identifier.domain()).collect();
+    let domains = session.shared.shares.domains(domains).await.map_err(|error| session.no_directory(&error))?;
     let addresses = session.shared.shares.addresses(ids).await.map_err(|error| session.no_directory(&error))?;
     let name = |id: AccountId| addresses.get(&id).cloned().unwrap_or_else(|| format!("{GONE}{id}"));
     let mut named: Vec<(String, Rights)> = owner.map(|owner| (name(owner), Rights::ALL)).into_iter().collect();
@@ -131,6 +93,9 @@ pub async fn entries(session: &Session, located: &Located) -> Result<Vec<(String
         let who = match entry.identifier {
             Identifier::Anyone => "anyone".to_owned(),
             Identifier::Entry(id) => name(id),
+            Identifier::Domain(id) => {
+                format!("@{}", domains.get(&id).cloned().unwrap_or_else(|| format!("{GONE}{id}")))
+            }
         };
         (format!("{sign}{who}"), entry.rights)
     }));

@@ -2,7 +2,8 @@
 
 use sterna_account::{Mutation, Rights};
 
-use super::{acl, metadata};
+use super::metadata;
+use crate::grants;
 use crate::imap::reply::{Outcome, Reply};
 use crate::imap::selected::Selected;
 use crate::imap::session::Session;
@@ -23,6 +24,6 @@ pub async fn run(session: &mut Session, mailbox: &str) -> Outcome {
     if session.selected.as_ref().is_some_and(is_meant) {
         session.leave("The mailbox was deleted");
     }
-    acl::withdraw_unused(session, account, grantees).await;
+    grants::withdraw_unused(session.shared.shares.as_ref(), account, grantees).await;
     Ok(Reply::ok("Deleted"))
 }

@@ -1,0 +1,436 @@
+//! Collections of others in the home of whoever they are shared with: called `shared-OWNER-CONTAINER` there, by ids, so
+//! that neither a rename nor a move changes a path that a client keeps its copy under.
+//!
+//! What the user set about them (name, colour, order, alarms) and what was last seen of them is kept in the user's own
+//! account: a collection whose owner's server is away is listed as it was, and says that it is away. Clients delete
+//! what is not listed any more.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sterna_account::commit::Expect;
+use sterna_account::shares::Owner;
+use sterna_account::{
+    Account, AccountError, CommitError, Container, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem,
+    UidSet,
+};
+use sterna_base::{AccountId, ContainerId, OperationId};
+use sterna_formats::dav::Name;
+use sterna_formats::dav::name::{APPLE, CALDAV, DAV};
+
+use super::answer::Problem;
+use super::context::{Context, Home, no_directory};
+use super::limits::{MOUNTED_MAX, NAME_BYTES_MAX, PROPERTIES_MAX, PROPERTY_BYTES_MAX};
+use super::paths::Space;
+use super::resource::{Collection, SEEING};
+use super::scheduling::is_scheduling;
+use super::stored::Stored;
+use crate::owners::ask_all;
+
+/// The container of the user's account with what is kept about the collections of others.
+const CONTAINER: &str = "shared";
+
+/// Which collection of whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mount {
+    pub owner: AccountId,
+    pub container: ContainerId,
+}
+
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shared-{}-{}", self.owner, self.container)
+    }
+}
+
+impl FromStr for Mount {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (owner, container) = text.strip_prefix("shared-").and_then(|rest| rest.split_once('-')).ok_or(())?;
+        let mount = Mount { owner: owner.parse().map_err(|_| ())?, container: container.parse().map_err(|_| ())? };
+        // One name for each: what is written otherwise is another name.
+        if mount.to_string() == text { Ok(mount) } else { Err(()) }
+    }
+}
+
+/// A collection of somebody else as a part of the user's home.
+#[derive(Clone)]
+pub struct Mounted {
+    pub mount: Mount,
+    /// The user's address: the home it is in.
+    pub address: String,
+    /// The user's own account.
+    pub account: Arc<dyn Account>,
+    /// What the user keeps, if it was read already.
+    pub kept: Option<Arc<Kept>>,
+}
+
+/// What was last seen of a collection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// What it is.
+    pub kind: ContainerKind,
+    /// Its owner's address.
+    pub owner: String,
+    /// What it is called where its owner says nothing else.
+    pub name: String,
+    /// What its owner's clients set about it, by name.
+    pub properties: Vec<(String, String)>,
+    /// Up to which modseq of what is noted about it these are known.
+    pub noted: Option<u64>,
+    /// Whether the user took it out of the home.
+    #[serde(default)]
+    pub hidden: bool,
+}
+
+/// What the user keeps about the collections of others.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    container: Option<ContainerId>,
+    seen: HashMap<Mount, Seen>,
+    properties: HashMap<Mount, HashMap<Name, String>>,
+}
+
+/// A collection in a home, or what is known of one whose server is away.
+pub enum Listed {
+    Here(Collection),
+    Away(Away),
+}
+
+/// A collection whose owner's server doesn't answer.
+pub struct Away {
+    pub mounted: Mounted,
+    pub space: Space,
+    pub seen: Seen,
+}
+
+/// Whether a property of a collection is each user's own.
+pub fn is_personal(name: &Name) -> bool {
+    match &*name.namespace {
+        DAV => name.local == "displayname",
+        APPLE => matches!(&*name.local, "calendar-color" | "calendar-order"),
+        CALDAV => name.local == "schedule-calendar-transp" || name.local.starts_with("default-alarm-"),
+        _ => false,
+    }
+}
+
+impl Kept {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the account can't be read.
+    pub async fn read(account: &dyn Account) -> Result<Self, AccountError> {
+        let path = [CONTAINER.to_owned()];
+        let Some(container) = account.containers_on_path(ContainerKind::Settings, &path).await?.pop() else {
+            return Ok(Kept::default());
+        };
+        let mut kept = Kept { container: Some(container.id), ..Kept::default() };
+        let parts = ItemParts { body: true, ..ItemParts::default() };
+        for item in account.items(container.id, &UidSet::all(), parts, PROPERTIES_MAX).await? {
+            let (Some(name), Some(body)) = (item.name, item.body) else { continue };
+            let (mount, property) = match name.split_once(':') {
+                Some((mount, property)) => (mount, Name::from_clark(property)),
+                None => (name.as_str(), None),
+            };
+            let Ok(mount) = mount.parse::<Mount>() else { continue };
+            match property {
+                Some(property) => {
+                    let xml = String::from_utf8_lossy(&body).into_owned();
+                    kept.properties.entry(mount).or_default().insert(property, xml);
+                }
+                None => kept.seen.extend(serde_json::from_slice(&body).ok().map(|seen: Seen| (mount, seen))),
+            }
+        }
+        Ok(kept)
+    }
+
+    /// What the user set about a collection.
+    pub fn properties(&self, mount: Mount) -> impl Iterator<Item = (&Name, &String)> {
+        self.properties.get(&mount).into_iter().flatten()
+    }
+
+    /// What was last seen of a collection.
+    pub fn seen(&self, mount: Mount) -> Option<&Seen> {
+        self.seen.get(&mount)
+    }
+}
+
+/// A change of a property; `None` removes it.
+pub type Setting = (Name, Option<String>);
+
+/// Sets what the user wants of a collection of somebody else.
+///
+/// # Errors
+/// When a property is too long, or the account can't be written.
+pub async fn set(mounted: &Mounted, settings: Vec<Setting>) -> Result<(), Problem> {
+    let key = |name: &Name| format!("{}:{}", mounted.mount, name.clark());
+    let too_long = |(name, xml): &Setting| {
+        xml.as_ref().is_some_and(|xml| xml.len() > PROPERTY_BYTES_MAX) || key(name).len() > NAME_BYTES_MAX
+    };
+    if settings.iter().any(too_long) {
+        return Err(Problem::new(http::StatusCode::INSUFFICIENT_STORAGE, "A property is too long"));
+    }
+    let account = mounted.account.as_ref();
+    let container = container(account).await?;
+    let step = |(name, xml): Setting| match xml {
+        Some(xml) => put(container, key(&name), xml.into()),
+        None => Mutation::Remove { container, name: key(&name) },
+    };
+    account.commit(OperationId::random(), settings.into_iter().map(step).collect()).await?;
+    Ok(())
+}
+
+/// Takes a collection of somebody else out of the user's home; it comes back when it is shared anew.
+///
+/// # Errors
+/// When an account can't be asked.
+pub async fn hide(collection: &Collection, mounted: &Mounted) -> Result<(), Problem> {
+    let seen = Seen { hidden: true, ..look(collection, None).await? };
+    let account = mounted.account.as_ref();
+    let container = container(account).await?;
+    let step = remembered(container, mounted.mount, &seen);
+    account.commit(OperationId::random(), vec![step]).await?;
+    Ok(())
+}
+
+/// A collection by its name in the user's own home; `None` when the name is no such one.
+///
+/// # Errors
+/// `404` when it is gone, or isn't shared with the user any more; when its owner's server is away.
+pub async fn find(context: &Context, own: &Home, space: Space, name: &str) -> Result<Option<Collection>, Problem> {
+    let Ok(mount) = name.parse::<Mount>() else { return Ok(None) };
+    if !own.is_own() || space == Space::Files || mount.owner == own.account.id() {
+        return Err(Problem::not_found());
+    }
+    let home = context.home_of(mount.owner).await?;
+    let container = home.account.container(mount.container).await?.ok_or_else(Problem::not_found)?;
+    let mounted = Mounted { mount, address: own.address.clone(), account: own.account.clone(), kept: None };
+    in_space(home, space, container, mounted).map(Some).ok_or_else(Problem::not_found)
+}
+
+fn in_space(home: Home, space: Space, container: Container, mounted: Mounted) -> Option<Collection> {
+    let rights = home.rights(&container);
+    let is_there = container.parent.is_none()
+        && !is_scheduling(&container)
+        && space.kinds().contains(&container.kind)
+        && rights.has_any(SEEING);
+    let (path, mounted) = (vec![container.name.clone()], Some(Arc::new(mounted)));
+    is_there.then_some(Collection { home, space, path, container, rights, mounted })
+}
+
+/// The collections of others that are in the user's home, by name. Owners are asked all at once, and waited for so long
+/// and no longer.
+///
+/// # Errors
+/// When the user's own account or the directory can't be asked.
+pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<Listed>, Problem> {
+    let sharing = context.shared.shares.sharing(context.login.account).await.map_err(no_directory)?;
+    if sharing.owners.is_empty() || space == Space::Files {
+        return Ok(Vec::new());
+    }
+    let who = context.who().await?;
+    let kept = Arc::new(Kept::read(own.account.as_ref()).await?);
+    let mounted = |owner: &Owner, container| Mounted {
+        mount: Mount { owner: owner.account, container },
+        address: own.address.clone(),
+        account: own.account.clone(),
+        kept: Some(kept.clone()),
+    };
+    let (mut listed, mut steps) = (Vec::new(), Vec::new());
+    for (owner, answer) in ask_all(&context.shared.accounts, &sharing.owners).await {
+        let Some((account, containers)) = answer else {
+            let of_owner = kept.seen.iter().filter(|(mount, seen)| {
+                mount.owner == owner.account && space.kinds().contains(&seen.kind) && !seen.hidden
+            });
+            listed.extend(of_owner.map(|(mount, seen)| {
+                Listed::Away(Away { mounted: mounted(&owner, mount.container), space, seen: seen.clone() })
+            }));
+            continue;
+        };
+        let home = Home::of(owner.address.clone(), account, who.clone());
+        let notes: HashMap<String, u64> = containers
+            .iter()
+            .filter(|container| container.kind == ContainerKind::Metadata)
+            .map(|container| (container.name.clone(), container.highest_modseq.0))
+            .collect();
+        let found: Vec<Collection> = containers
+            .into_iter()
+            .filter_map(|container| {
+                let mounted = mounted(&owner, container.id);
+                in_space(home.clone(), space, container, mounted)
+            })
+            .collect();
+        let gone = kept.seen.iter().filter(|(mount, seen)| {
+            let is_there = found.iter().any(|collection| collection.container.id == mount.container);
+            mount.owner == owner.account && space.kinds().contains(&seen.kind) && !is_there
+        });
+        steps.extend(gone.map(|(mount, _)| Step::Forget(*mount)));
+        for collection in found {
+            let Some(mount) = collection.mounted.as_ref().map(|mounted| mounted.mount) else { continue };
+            let before = kept.seen(mount);
+            if before.is_some_and(|seen| seen.hidden) {
+                continue;
+            }
+            // While its server is away it is told as it was seen at the last listing.
+            let noted = notes.get(&ContainerKind::about(Some(collection.container.id))).copied();
+            let is_known = before.is_some_and(|seen| {
+                let now = (noted, &collection.container.name, &collection.home.address);
+                (seen.noted, &seen.name, &seen.owner) == now
+            });
+            if !is_known {
+                steps.push(Step::Remember(mount, look(&collection, noted).await?));
+            }
+            listed.push(Listed::Here(collection));
+        }
+    }
+    note(own.account.as_ref(), &kept, steps).await;
+    listed.sort_by_key(|listed| match listed {
+        Listed::Here(collection) => collection.mounted.as_ref().map(|mounted| mounted.mount),
+        Listed::Away(away) => Some(away.mounted.mount),
+    });
+    listed.truncate(MOUNTED_MAX);
+    Ok(listed)
+}
+
+/// What is to be remembered of a collection.
+async fn look(collection: &Collection, noted: Option<u64>) -> Result<Seen, Problem> {
+    let stored = Stored::read(collection.home.account.as_ref(), collection.container.id).await?;
+    let is_told = |name: &Name| is_personal(name) || name.local == "supported-calendar-component-set";
+    let properties = stored.names(None).into_iter().filter(is_told).filter_map(|name| {
+        let xml = stored.get(None, &name)?.to_owned();
+        Some((name.clark(), xml))
+    });
+    let (kind, owner, name) =
+        (collection.container.kind, collection.home.address.clone(), collection.container.name.clone());
+    Ok(Seen { kind, owner, name, properties: properties.collect(), noted, hidden: false })
+}
+
+enum Step {
+    Remember(Mount, Seen),
+    Forget(Mount),
+}
+
+/// Writes down what was seen. When that fails, the listing is as true as before; the next one tries again.
+async fn note(account: &dyn Account, kept: &Kept, steps: Vec<Step>) {
+    if steps.is_empty() {
+        return;
+    }
+    let written = async {
+        let container = match kept.container {
+            Some(container) => container,
+            None => container(account).await?,
+        };
+        let of = |step: Step| match step {
+            Step::Remember(mount, seen) => vec![remembered(container, mount, &seen)],
+            Step::Forget(mount) => {
+                let properties = kept.properties(mount).map(|(name, _)| format!("{mount}:{}", name.clark()));
+                let names = properties.chain([mount.to_string()]);
+                names.map(|name| Mutation::Remove { container, name }).collect()
+            }
+        };
+        let steps: Vec<Mutation> = steps.into_iter().take(MOUNTED_MAX).flat_map(of).collect();
+        account.commit(OperationId::random(), steps).await
+    };
+    if let Err(error) = written.await {
+        tracing::debug!(account = %account.id(), %error, "what others share could not be noted");
+    }
+}
+
+fn remembered(container: ContainerId, mount: Mount, seen: &Seen) -> Mutation {
+    put(container, mount.to_string(), serde_json::to_vec(seen).unwrap_or_default().into())
+}
+
+fn put(container: ContainerId, name: String, content: Bytes) -> Mutation {
+    let item = NewItem {
+        content: Content::Inline(content),
+        summary: None,
+        internal_date: None,
+        flags: FlagSet::default(),
+        name: Some(name),
+        object_uid: None,
+    };
+    Mutation::Put { container, item, expect: Expect::Any }
+}
+
+async fn container(account: &dyn Account) -> Result<ContainerId, AccountError> {
+    let (kind, name, path) = (ContainerKind::Settings, CONTAINER.to_owned(), [CONTAINER.to_owned()]);
+    if let Some(found) = account.containers_on_path(kind, &path).await?.pop() {
+        return Ok(found.id);
+    }
+    let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
+    match account.commit(OperationId::random(), vec![step]).await {
+        // Another request was faster.
+        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
+        Err(error) => return Err(error),
+    }
+    let found = account.containers_on_path(kind, &path).await?.pop();
+    found.map(|container| container.id).ok_or(AccountError::Refused(CommitError::Unexpected))
+}
+
+impl Mounted {
+    /// The name that a collection has in the user's home.
+    pub fn name(&self) -> String {
+        self.mount.to_string()
+    }
+
+    /// What the user keeps.
+    ///
+    /// # Errors
+    /// When the user's account can't be read.
+    pub async fn kept(&self) -> Result<Arc<Kept>, AccountError> {
+        match &self.kept {
+            Some(kept) => Ok(kept.clone()),
+            None => Ok(Arc::new(Kept::read(self.account.as_ref()).await?)),
+        }
+    }
+}
+
+impl Away {
+    /// A property as it was last seen, or as the user set it.
+    pub fn get(&self, name: &Name) -> Option<String> {
+        let mount = self.mounted.mount;
+        let own = self
+            .mounted
+            .kept
+            .as_ref()
+            .and_then(|kept| kept.properties(mount).find(|(known, _)| *known == name).map(|(_, xml)| xml.clone()));
+        let clark = name.clark();
+        own.or_else(|| self.seen.properties.iter().find(|(known, _)| *known == clark).map(|(_, xml)| xml.clone()))
+    }
+
+    /// Whether the user gave it a name.
+    pub fn is_named(&self) -> bool {
+        let displayname = Name::dav("displayname");
+        let kept = self.mounted.kept.as_ref();
+        kept.is_some_and(|kept| kept.properties(self.mounted.mount).any(|(name, _)| *name == displayname))
+    }
+
+    /// Its path.
+    pub fn href(&self) -> String {
+        super::paths::within(self.space, &self.mounted.address, [self.mounted.name().as_str()], true)
+    }
+}
+
+/// What a collection of somebody else is called when its user says nothing else: names like `Calendar` are everybody's.
+pub fn title(name: &str, owner: &str) -> String {
+    format!("{name} ({owner})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back() {
+        let mount = Mount { owner: AccountId(7), container: ContainerId(12) };
+        assert_eq!(mount.to_string().parse(), Ok(mount));
+        for other in ["shared-7", "shared-07-12", "shared-7-12-1", "shared-a-1", "7-12", "shared--1"] {
+            assert_eq!(other.parse::<Mount>(), Err(()), "{other}");
+        }
+    }
+}
