@@ -74,6 +74,13 @@ pub const DISCOVERY_EXCHANGERS: &str = "discovery.exchangers";
 /// What other servers are told of TLS to a domain's exchangers (MTA-STS, RFC 8461): "enforce", "testing", "none" (there
 /// is no policy any more) or "off" (there never was one); "off" when not set.
 pub const MTA_STS_MODE: &str = "mta-sts.mode";
+/// Whether the addresses that users write to are kept in an address book of theirs: "on" or "off"; "off" when not set.
+pub const COLLECT: &str = "contacts.collect";
+/// From how many bytes on an attachment that a user sends becomes a link into the user's files; 0, when not set, leaves
+/// all in their messages.
+pub const DETACH_BYTES: &str = "attachments.detach-bytes";
+/// For how many days such links are good.
+pub const DETACH_DAYS: &str = "attachments.link-days";
 /// Hosts that may send to anybody without logging in: networks, separated by spaces; none when not set.
 pub const NETWORKS: &str = "mail.networks";
 /// Domains whose mail goes another way than the others': `domain=host` or `domain=host:port`, separated by spaces;
@@ -176,6 +183,8 @@ pub const USER_RECIPIENTS: &str = "submission.recipients-per-hour";
 
 /// Settings that are numbers: name, what holds when it isn't set, smallest, largest.
 const NUMBERS: &[(&str, u64, u64, u64)] = &[
+    (DETACH_BYTES, 0, 0, 1 << 40),
+    (DETACH_DAYS, 30, 1, 3650),
     (FAILOVER_AFTER_SECONDS, 0, 0, 24 * 3600),
     (FAILOVER_LAG_SECONDS, 0, 0, 3600),
     (BLOCK_LISTS_SCORE, 1, 1, 10_000),
@@ -206,6 +215,9 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
 
 /// The settings that the directory reads, each with what holds when it isn't set.
 pub const KNOWN: &[(&str, Option<&str>)] = &[
+    (COLLECT, Some("off")),
+    (DETACH_BYTES, Some("0")),
+    (DETACH_DAYS, Some("30")),
     (ARC_TRUSTED, None),
     (AUTHSERV_ID, None),
     (BLOCK_LISTS, None),
@@ -292,6 +304,9 @@ pub fn shown(name: &str, value: String) -> String {
 pub const OF_DOMAINS: &[&str] = &[
     CALENDAR_MAIL,
     CATCH_ALL,
+    COLLECT,
+    DETACH_BYTES,
+    DETACH_DAYS,
     DISCOVERY_EXCHANGERS,
     DISCOVERY_HOST,
     FULL_MAILBOX,
@@ -383,7 +398,7 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = matches!(value, "refuse" | "mark");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be refuse or mark"))
         }
-        GREYLIST => {
+        COLLECT | GREYLIST => {
             let good = matches!(value, "on" | "off");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be on or off"))
         }

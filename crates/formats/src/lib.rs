@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod dnsbl;
 mod entity;
 pub mod imap;
+pub mod interchange;
 pub mod mail;
 pub mod managesieve;
 pub mod milter;

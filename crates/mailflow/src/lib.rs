@@ -9,6 +9,8 @@
 //!
 //! Who may bring mail at all, and how much, is in [`guard`].
 //!
+//! Large attachments of what users send become links by [`detached`], if their domain wants that.
+//!
 //! Other programs that look at mail before it is acknowledged are asked by [`filter`].
 //!
 //! What owners of accounts want done with their mail is in [`sieve`]. Invitations, from calendars here and by mail from
@@ -18,8 +20,10 @@
 //! engine, no directory and no wire.
 
 pub mod auth;
+pub mod collected;
 mod deliverer;
 mod delivery;
+pub mod detached;
 pub mod dsn;
 pub mod filter;
 pub mod guard;

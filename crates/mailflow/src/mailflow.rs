@@ -12,8 +12,10 @@ use sterna_base::{AccountId, BlobHash, Clock, OperationId};
 use tokio::task::JoinSet;
 
 use crate::auth::{self, Authoring, Gate};
+use crate::collected::Collecting;
 use crate::deliverer::Deliverer;
 use crate::delivery::Keep;
+use crate::detached::Detaching;
 use crate::filter::{self, Direction, Examined, Filters};
 use crate::guard::{Guard, LISTED_FIELD};
 use crate::outbound::Outbound;
@@ -38,6 +40,8 @@ pub struct Mailflow {
     authoring: Option<Authoring>,
     guard: Option<Arc<Guard>>,
     filters: Option<Arc<Filters>>,
+    detaching: Option<Detaching>,
+    collecting: Option<Collecting>,
 }
 
 impl Mailflow {
@@ -51,7 +55,31 @@ impl Mailflow {
     ) -> Self {
         let trace = Trace::none();
         let (waiting, gate, authoring, guard, filters) = (None, None, None, None, None);
-        Mailflow { recipients, clock, repeats, deliverer, waiting, trace, gate, authoring, guard, filters }
+        let (detaching, collecting) = (None, None);
+        Mailflow {
+            recipients,
+            clock,
+            repeats,
+            deliverer,
+            waiting,
+            trace,
+            gate,
+            authoring,
+            guard,
+            filters,
+            detaching,
+            collecting,
+        }
+    }
+
+    /// With links in the place of large attachments.
+    pub fn with_detaching(self, detaching: Detaching) -> Self {
+        Mailflow { detaching: Some(detaching), ..self }
+    }
+
+    /// With an address book of those whom users write to.
+    pub fn with_collecting(self, collecting: Collecting) -> Self {
+        Mailflow { collecting: Some(collecting), ..self }
     }
 
     /// With a queue for mail to other servers, and to accounts that can't be reached.
@@ -105,6 +133,14 @@ impl Mailflow {
             None => Some(Examined::new(envelope, message, keep)),
         };
         let examined = examined.map(|examined| Examined { is_verified, ..examined });
+        let examined = match (examined, &self.detaching) {
+            // Behind the filters, which see the attachments, and before the signature, which must fit what goes out.
+            (Some(examined), Some(detaching)) if is_ours => {
+                let message = detaching.lighten(&examined.envelope, examined.message).await;
+                Some(Examined { message, ..examined })
+            }
+            (examined, _) => examined,
+        };
         match (examined, &self.authoring) {
             (Some(examined), Some(authoring)) if is_ours => {
                 let message = authoring.sign(&examined.envelope, examined.message).await;
@@ -380,6 +416,9 @@ impl Reception for Mailflow {
         }
         self.remember(key, &envelope, &routed, &transactions, &answers).await;
         self.write_down(&envelope, &routed, &delivered, &answers, keep);
+        if let Some(collecting) = &self.collecting {
+            collecting.note(&envelope, &message, &answers);
+        }
         filter::answers(&asked, &envelope, answers)
     }
 }

@@ -11,7 +11,7 @@ mod kept;
 pub mod listener;
 mod lmtp;
 pub mod managesieve;
-mod message;
+pub mod message;
 mod owners;
 pub mod pop3;
 pub mod postfix;

@@ -12,6 +12,7 @@ pub mod discovery;
 mod file_links;
 mod guesses;
 mod home;
+pub mod import;
 mod kept_spans;
 mod limits;
 mod locks;

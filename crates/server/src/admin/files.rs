@@ -86,7 +86,7 @@ async fn open(state: &AdminState, name: String) -> Result<Opened, Problem> {
     Ok(Opened { account, address })
 }
 
-fn unavailable(error: impl ToString) -> Problem {
+pub(super) fn unavailable(error: impl ToString) -> Problem {
     let remedy = "See which servers answer (sterna status), and try again once it does.";
     let title = "The account can't be read or written";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "account-unavailable", title, error.to_string(), remedy)

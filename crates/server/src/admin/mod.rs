@@ -31,6 +31,7 @@ mod links;
 pub mod maintenance;
 mod memory;
 mod meter;
+mod objects;
 mod orphans;
 mod plan;
 pub mod problem;
@@ -90,6 +91,10 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/accounts/{account}/files/links/{token}", delete(files::revoke_link))
         .route("/api/v1/accounts/{account}/links", get(links::list).post(links::create))
         .route("/api/v1/accounts/{account}/links/{link}", delete(links::delete))
+        .route(
+            "/api/v1/accounts/{account}/objects",
+            get(objects::list).post(objects::put).layer(DefaultBodyLimit::max(objects::BODY_BYTES_MAX)),
+        )
         .route("/api/v1/accounts/{account}/where", get(accounts::place))
         .route("/api/v1/accounts/{account}/copies", get(copies::list))
         .route("/api/v1/accounts/{account}/copies/{server}", put(copies::put).delete(copies::delete))

@@ -14,6 +14,7 @@ pub mod exit;
 mod file;
 mod generate;
 mod group;
+mod interchange;
 mod job;
 mod link;
 mod mail;
@@ -155,6 +156,12 @@ pub enum ClientCommand {
     /// Manage groups
     #[command(subcommand)]
     Group(group::GroupCommand),
+    /// Put calendars and contacts from files into an account; doing it again changes nothing
+    #[command(subcommand)]
+    Import(interchange::ImportCommand),
+    /// Write a calendar or an address book to standard output
+    #[command(subcommand)]
+    Export(interchange::ExportCommand),
     /// Bring back former versions of files, and look after links to files
     #[command(subcommand)]
     File(file::FileCommand),
@@ -206,6 +213,8 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Dkim(command) => dkim::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,
         ClientCommand::Group(command) => group::run(&session, command).await,
+        ClientCommand::Import(command) => interchange::import(&session, command).await,
+        ClientCommand::Export(command) => interchange::export(&session, command).await,
         ClientCommand::File(command) => file::run(&session, command).await,
         ClientCommand::Server(command) => server::run(&session, global, command).await,
         ClientCommand::Account(command) => account::run(&session, global, command).await,

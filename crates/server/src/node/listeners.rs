@@ -8,6 +8,8 @@ use sterna_account::service::Reception;
 use sterna_base::session_limits::LiveSessionLimits;
 use sterna_cluster::ControlClient;
 use sterna_mailflow::auth::{Authoring, Gate, Verifier};
+use sterna_mailflow::collected::Collecting;
+use sterna_mailflow::detached::Detaching;
 use sterna_mailflow::{Mailflow, Repeats};
 use sterna_protocols::dav::{DavConfig, DavProtocol};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
@@ -21,7 +23,7 @@ use super::mail_tables::NodeMailTables;
 use super::sending::Sending;
 use super::shares::NodeShares;
 use super::user_api::UserApi;
-use super::{Parts, certificate, client_certificates, discovery, filtering};
+use super::{Parts, certificate, client_certificates, detaching, discovery, filtering};
 use crate::config::PlaintextLogin;
 
 /// Starts every service that has an address.
@@ -55,7 +57,11 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     let tables = Arc::new(NodeMailTables::new(parts, sending.recipients.clone()));
     let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats);
     let mailflow = mailflow.with_gate(gate).with_authoring(authoring).with_guard(sending.guard);
-    let mailflow = mailflow.with_filters(filtering::start(parts).await?);
+    let policies = Arc::new(detaching::DirectoryPolicies::new(parts.directory.clone(), parts.discovery.clone()));
+    let collecting = Collecting::new(parts.accounts.clone(), policies.clone());
+    let detaching = Detaching::new(parts.accounts.clone(), policies, parts.clock.clone(), spool.clone());
+    let mailflow =
+        mailflow.with_detaching(detaching).with_collecting(collecting).with_filters(filtering::start(parts).await?);
     let reception: Arc<dyn Reception> =
         Arc::new(mailflow.with_trace(parts.trace()).with_queue(sending.queue, sending.outbound));
     sending.scheduler.send_with(reception.clone());

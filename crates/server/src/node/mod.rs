@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod check;
 mod client_certificates;
 mod control;
+mod detaching;
 mod directory_log;
 mod directory_moves;
 mod directory_nodes;

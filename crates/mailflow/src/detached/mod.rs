@@ -1,0 +1,231 @@
+//! Large attachments of what users send become links: the file goes into the sender's file space, and a part with the
+//! link takes its place in the message.
+//!
+//! Nothing is lost by it: a message whose attachments can't be stored, whatever the reason, is sent as it came. What is
+//! encrypted or signed is left alone, because it would be neither any more.
+
+mod find;
+mod rewrite;
+mod texts;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sterna_account::commit::Expect;
+use sterna_account::links::{self, Link, Target};
+use sterna_account::service::{Accounts, Envelope, Login, Message};
+use sterna_account::{Account, AccountError, CommitError, ContainerKind, Content, FlagSet, Mutation, NewItem, files};
+use sterna_base::{Clock, ContainerId, OperationId, Timestamp};
+use sterna_formats::mail::transfer::Base64Decoder;
+use sterna_formats::mail::{Part, Summary};
+
+use crate::filter::{Change, Draft};
+
+/// The folder that attachments go to.
+pub const FOLDER: &str = "Attachments";
+
+/// Attachments of one message that become links; more stay in it.
+const ATTACHMENTS_MAX: usize = 50;
+
+/// Names that are tried for a file that has the name of another.
+const NAMES_MAX: u32 = 200;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// What holds for one sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetachPolicy {
+    /// From which length on, decoded, in bytes.
+    pub from_bytes: u64,
+    /// How many days the links are good for.
+    pub days: u32,
+    /// What stands before `/share/`: `https://mail.example.org`.
+    pub base: String,
+    /// The sender's language (RFC 5646).
+    pub language: String,
+}
+
+/// Who knows what holds.
+#[async_trait]
+pub trait DetachPolicies: Send + Sync {
+    /// For this sender; `None` leaves attachments where they are.
+    async fn policy(&self, login: &Login) -> Option<DetachPolicy>;
+}
+
+/// Makes links of attachments.
+pub struct Detaching {
+    accounts: Arc<dyn Accounts>,
+    policies: Arc<dyn DetachPolicies>,
+    clock: Arc<dyn Clock>,
+    spool_folder: PathBuf,
+}
+
+/// Why a message goes as it came.
+#[derive(Debug, thiserror::Error)]
+enum DetachError {
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("there are too many files of that name")]
+    Names,
+}
+
+/// A file that lies in the sender's space now.
+struct Stored {
+    name: String,
+    size: u64,
+    url: String,
+}
+
+impl Detaching {
+    /// With a folder for messages that are too large for memory.
+    pub fn new(
+        accounts: Arc<dyn Accounts>,
+        policies: Arc<dyn DetachPolicies>,
+        clock: Arc<dyn Clock>,
+        spool_folder: PathBuf,
+    ) -> Self {
+        Detaching { accounts, policies, clock, spool_folder }
+    }
+
+    /// The message with links in the place of large attachments, if its sender wants that.
+    pub async fn lighten(&self, envelope: &Envelope, message: Message) -> Message {
+        let Some(login) = &envelope.sender.login else { return message };
+        let Ok(summary) = Summary::decode(&message.summary) else { return message };
+        let Some(policy) = self.policies.policy(login).await else { return message };
+        let found = find::detachable(&summary.root, policy.from_bytes, ATTACHMENTS_MAX);
+        if found.is_empty() {
+            return message;
+        }
+        match self.detach(login, &policy, &message, &summary.root, &found).await {
+            Ok(light) => {
+                let (before, after, count) = (message.size, light.size, found.len());
+                tracing::info!(transaction = %envelope.transaction, count, before, after, "attachments became links");
+                light
+            }
+            Err(error) => {
+                tracing::warn!(
+                    transaction = %envelope.transaction, %error,
+                    "attachments could not become links; the message goes with them"
+                );
+                message
+            }
+        }
+    }
+
+    async fn detach(
+        &self,
+        login: &Login,
+        policy: &DetachPolicy,
+        message: &Message,
+        root: &Part,
+        found: &[&Part],
+    ) -> Result<Message, DetachError> {
+        let account = self.accounts.open(login.account).await?;
+        let folder = folder(account.as_ref()).await?;
+        let now = self.clock.now();
+        let ends_at = now.plus_ms(i64::from(policy.days) * DAY_MS);
+        let mut replaced = Vec::with_capacity(found.len());
+        for part in found {
+            let stored = store(account.as_ref(), folder, part, message, policy, (now, ends_at)).await?;
+            let text = texts::text(&policy.language, &stored.name, stored.size, &stored.url, ends_at);
+            replaced.push((part.header_start..part.end, rewrite::text_part(&text)));
+        }
+        let (body, start, size) = (message.body.clone(), root.body_start, message.size);
+        let path = self.spool_folder.join(format!("{}.detached", OperationId::random()));
+        let written = tokio::task::spawn_blocking(move || rewrite::write(&body, start..size, &replaced, path));
+        let (body, size) = written.await.map_err(io::Error::other)??;
+        let Some(mut draft) = Draft::of(message.clone()).await? else { return Ok(message.clone()) };
+        draft.change(Change::Body { body, size });
+        Ok(draft.finish(self.spool_folder.clone()).await?)
+    }
+}
+
+/// The folder for attachments; made when there is none.
+async fn folder(account: &dyn Account) -> Result<ContainerId, AccountError> {
+    let path = [FOLDER.to_owned()];
+    for _ in 0..2 {
+        if let Some(found) = files::folder(account, &path).await? {
+            return Ok(found.id);
+        }
+        let root = files::folder(account, &[]).await?.map(|root| root.id);
+        let (parent, name) = match root {
+            Some(root) => (Some(root), FOLDER),
+            None => (None, files::ROOT),
+        };
+        let (kind, name) = (ContainerKind::Files, name.to_owned());
+        let step = Mutation::CreateContainer { parent, kind, name, special_use: None };
+        match account.commit(OperationId::random(), vec![step]).await {
+            // Another message was faster.
+            Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let found = files::folder(account, &path).await?;
+    found.map(|folder| folder.id).ok_or(AccountError::Refused(CommitError::Unexpected))
+}
+
+/// Puts an attachment into the folder, and makes the link.
+async fn store(
+    account: &dyn Account,
+    folder: ContainerId,
+    part: &Part,
+    message: &Message,
+    policy: &DetachPolicy,
+    (now, ends_at): (Timestamp, Timestamp),
+) -> Result<Stored, DetachError> {
+    let mut upload = account.stage_blob().await?;
+    let is_base64 = find::is_base64(part);
+    let mut decoder = Base64Decoder::default();
+    let mut reader = rewrite::Reader::new(message.body.clone(), part.body_start..part.end);
+    let mut size = 0;
+    while let Some(piece) = reader.next().await? {
+        let piece = if is_base64 { Bytes::from(decoder.push(&piece)) } else { piece };
+        size += piece.len() as u64;
+        upload.write(piece).await?;
+    }
+    let (blob, _) = upload.finish().await?;
+    let wanted = find::file_name(part);
+    for attempt in 0..NAMES_MAX {
+        let name = find::numbered(&wanted, attempt);
+        let item = NewItem {
+            content: Content::Stored(blob),
+            summary: None,
+            internal_date: None,
+            flags: FlagSet::default(),
+            name: Some(name.clone()),
+            object_uid: None,
+        };
+        let step = Mutation::Put { container: folder, item, expect: Expect::Absent };
+        match account.commit(OperationId::random(), vec![step]).await {
+            Ok(_) => {
+                let mut link = Link::new(Target::File { container: folder, name: name.clone() }, now);
+                link.expires_at = Some(ends_at);
+                let token = links::create(account, &link, now).await?;
+                let url = format!("{}/share/{token}", policy.base);
+                return Ok(Stored { name: wanted, size, url });
+            }
+            Err(AccountError::Refused(CommitError::Unexpected | CommitError::NameTaken)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(DetachError::Names)
+}
+
+#[cfg(test)]
+mod tests {
+    use sterna_account::service::MessageBody;
+
+    /// The bytes of a message, wherever they are.
+    pub fn bytes_of(body: &MessageBody) -> Vec<u8> {
+        match body {
+            MessageBody::Inline(bytes) => bytes.to_vec(),
+            MessageBody::Spooled(spooled) => std::fs::read(&spooled.path).unwrap(),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Puts objects of files into collections, as PUT would: what DAV refuses is refused, with the reason in words. The
+//! same object once more changes nothing, whatever it is called here.
+
+use bytes::Bytes;
+use sterna_account::commit::Expect;
+use sterna_account::{Account, AccountError, CommitError, ContainerKind, FlagSet, Item, ItemParts, Mutation, NewItem};
+use sterna_base::{BlobHash, ContainerId, OperationId};
+
+use super::method::put::{Prepared, prepare};
+use super::paths::Space;
+
+/// What became of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// It is new.
+    Created,
+    /// One of its UID was there with another content.
+    Changed,
+    /// It was there.
+    Unchanged,
+    /// It can't be stored; why, for people.
+    Refused(String),
+}
+
+/// Puts one object into a collection of this kind.
+///
+/// # Errors
+/// When the account can't be read or written, or is full.
+pub async fn import(
+    account: &dyn Account,
+    container: ContainerId,
+    kind: ContainerKind,
+    text: Bytes,
+) -> Result<Imported, AccountError> {
+    let Some(space) = Space::of(kind) else { return Ok(Imported::Refused("nothing is imported there".to_owned())) };
+    let prepared = match prepare(space, text, account).await {
+        Ok(prepared) => prepared,
+        Err(problem) => match problem.cause {
+            Some(cause) => return Err(cause),
+            None => return Ok(Imported::Refused(problem.text)),
+        },
+    };
+    let uid = prepared.object_uid.clone().unwrap_or_default();
+    // A name that the UID leads to: the second import finds the first one without a search.
+    let ending = if space == Space::AddressBooks { "vcf" } else { "ics" };
+    let own_name = format!("{}.{ending}", &BlobHash::of(uid.as_bytes()).to_string()[..32]);
+    match put(account, container, own_name, &prepared).await {
+        Err(AccountError::Refused(CommitError::ObjectUidTaken { name })) if !name.is_empty() => {
+            put(account, container, name, &prepared).await
+        }
+        done => done,
+    }
+}
+
+async fn put(
+    account: &dyn Account,
+    container: ContainerId,
+    name: String,
+    prepared: &Prepared,
+) -> Result<Imported, AccountError> {
+    let known: Option<Item> = account.item_named(container, &name, ItemParts::default()).await?;
+    let (expect, done) = match &known {
+        Some(item) if item.blob == prepared.hash => return Ok(Imported::Unchanged),
+        Some(item) => (Expect::Content(item.blob), Imported::Changed),
+        None => (Expect::Absent, Imported::Created),
+    };
+    let item = NewItem {
+        content: prepared.content.clone(),
+        summary: prepared.summary.clone(),
+        internal_date: None,
+        flags: FlagSet::default(),
+        name: Some(name),
+        object_uid: prepared.object_uid.clone(),
+    };
+    account.commit(OperationId::random(), vec![Mutation::Put { container, item, expect }]).await?;
+    Ok(done)
+}
