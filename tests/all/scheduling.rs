@@ -377,3 +377,99 @@ fn invitations_go_out_and_come_in_by_mail() {
     until("the message", PATIENCE, arrived);
     assert!(ana.get(&path).contains("DTSTART:20250312T100000Z"));
 }
+
+/// The day in a week from now, as iCalendar has it.
+fn in_a_week() -> String {
+    let date = std::process::Command::new("date").args(["-u", "-d", "+7 days", "+%Y%m%d"]).output().unwrap();
+    String::from_utf8(date.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn rooms_answer_by_their_rules_and_ask_their_managers() {
+    let installation = Installation::standard();
+    let room = "room@tern.test";
+    let admin = |arguments: &[&str]| installation.admin_ok("main", arguments);
+    let made = admin(&[
+        "--json",
+        "resource",
+        "add",
+        room,
+        "--server",
+        "beta",
+        "--name",
+        "Blue room",
+        "--capacity",
+        "3",
+        "--hours",
+        "mo-su 08:00-18:00 UTC",
+        "--longest-minutes",
+        "120",
+        "--manager",
+        BEN,
+    ]);
+    assert!(made.contains("\"kind\": \"resource\"") || made.contains("\"kind\":\"resource\""), "{made}");
+    assert!(admin(&["resource", "list"]).contains(room));
+    let (mut ana, mut ben) = (Calendars::of(&installation, ANA), Calendars::of(&installation, BEN));
+    let kind = ana.property("/dav/principals/users/room@tern.test/", "<C:calendar-user-type/>");
+    assert!(kind.contains(">ROOM<"), "{kind}");
+    let search = "<principal-property-search xmlns='DAV:' test='anyof'><property-search><prop><displayname/></prop>\
+        <match>blue</match></property-search><prop><displayname/></prop></principal-property-search>";
+    let found = ana.http.request("REPORT", "/dav/principals/users/", &[("Depth", "0")], search).unwrap();
+    assert!(found.body.contains("/dav/principals/users/room@tern.test/"), "{found:?}");
+
+    let day = in_a_week();
+    let mut book = |uid: &str, from: &str, until: &str, more: &str| {
+        let lines = format!(
+            "DTSTART:{day}T{from}00Z\r\nDTEND:{day}T{until}00Z\r\nATTENDEE;CUTYPE=ROOM;RSVP=TRUE:mailto:{room}{more}"
+        );
+        ana.is(201, "PUT", &format!("Calendar/{uid}.ics"), &[], &meeting(uid, &lines));
+        let text = ana.get(&format!("Calendar/{uid}.ics"));
+        let line = text.lines().find(|line| line.contains(room)).unwrap().to_owned();
+        let answer = line.split("PARTSTAT=").nth(1).and_then(|rest| rest.split([';', ':']).next());
+        answer.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    assert_eq!(book("one", "1000", "1100", ""), "ACCEPTED");
+    assert_eq!(book("two", "1030", "1130", ""), "DECLINED", "it is taken");
+    assert_eq!(book("three", "1100", "1200", ""), "ACCEPTED");
+    assert_eq!(book("early", "0700", "0730", ""), "DECLINED", "outside of its hours");
+    assert_eq!(book("long", "1300", "1530", ""), "DECLINED");
+    let many: String = (1..4).map(|n| format!("\r\nATTENDEE:mailto:guest{n}@tern.test")).collect();
+    assert_eq!(book("many", "1600", "1630", &many), "DECLINED", "there is no room for four");
+    // What is called off is free again.
+    let other = ana.http.request("DELETE", "/dav/calendars/ana@tern.test/Calendar/one.ics", &[], "").unwrap();
+    assert_eq!(other.status, 204);
+    let mut book = |uid: &str, from: &str, until: &str| {
+        let lines = format!("DTSTART:{day}T{from}00Z\r\nDTEND:{day}T{until}00Z\r\nATTENDEE;RSVP=TRUE:mailto:{room}");
+        ana.is(201, "PUT", &format!("Calendar/{uid}.ics"), &[], &meeting(uid, &lines));
+        ana.get(&format!("Calendar/{uid}.ics"))
+    };
+    let again = book("again", "1000", "1100");
+    assert_eq!(again.matches("PARTSTAT=ACCEPTED").count(), 2, "{again}");
+
+    // From now on the manager decides.
+    admin(&["resource", "set", room, "--answers", "managers"]);
+    let asked = book("asked", "1400", "1500");
+    assert!(asked.contains("PARTSTAT=TENTATIVE"), "{asked}");
+    let mut mail = installation.node("main").at.login(BEN).unwrap();
+    let told = until("a word to the manager", PATIENCE, || {
+        mail.command("SELECT INBOX").unwrap();
+        let answer = mail.command("FETCH 1:* BODY.PEEK[]").unwrap();
+        let texts = answer.literals.iter().map(|text| String::from_utf8_lossy(text).into_owned());
+        texts.into_iter().find(|text| text.contains("Blue room"))
+    });
+    assert!(told.0.contains("ana@tern.test wants to book it"), "{}", told.0);
+    let calendar = "/dav/calendars/room@tern.test/Calendar/";
+    let listed = ben.http.request("PROPFIND", calendar, &[("Depth", "1")], "").unwrap();
+    let hrefs = listed.texts("D:href");
+    let mut decided = false;
+    for href in hrefs.iter().filter(|href| href.ends_with(".ics")) {
+        let got = ben.http.request("GET", href, &[], "").unwrap().body.replace("\r\n ", "");
+        if got.contains("UID:asked") {
+            let yes = got.replace("PARTSTAT=TENTATIVE", "PARTSTAT=ACCEPTED");
+            assert_eq!(ben.http.request("PUT", href, &[], &yes).unwrap().status, 204);
+            decided = true;
+        }
+    }
+    assert!(decided, "{hrefs:?}");
+    assert!(ana.get("Calendar/asked.ics").contains("PARTSTAT=ACCEPTED"));
+}

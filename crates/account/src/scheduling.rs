@@ -153,6 +153,9 @@ pub trait Scheduling: Send + Sync {
     /// Whose an account is; `None` when the directory can't say.
     async fn user(&self, account: AccountId) -> Option<CalendarUser>;
 
+    /// The rooms and things whose name or address has this text in it, a bounded number of them.
+    async fn resources(&self, text: &str) -> Vec<CalendarUser>;
+
     /// Carries a message of whom the account belongs to. When it returns, the message is durable somewhere, unless it
     /// says [`Delivery::Kept`].
     async fn deliver(&self, from: AccountId, message: &Outgoing) -> Delivery;

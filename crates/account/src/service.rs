@@ -202,6 +202,11 @@ pub trait Recipients: Send + Sync {
         None
     }
 
+    /// The rooms and things whose name or address has this text in it, a bounded number of them.
+    async fn resources(&self, _text: &str) -> Vec<Owner> {
+        Vec::new()
+    }
+
     /// Who an account belongs to, for the scripts that run on its mail; `None` when the directory can't say.
     async fn owner(&self, _account: AccountId) -> Option<Owner> {
         None
@@ -237,6 +242,10 @@ pub struct Owner {
     pub script_after: Option<String>,
     /// What invitations by mail do, unless the owner has said something else.
     pub mail_policy: crate::scheduling::MailPolicy,
+    /// Of a room or a thing: by which rules it is booked.
+    pub resource: Option<sterna_formats::calendar::booking::Rules>,
+    /// The main addresses of those who decide where its rules don't.
+    pub managers: Vec<String>,
 }
 
 /// Says what Sieve scripts may do, and whether one is a script at all. ManageSieve (RFC 5804) and the administration

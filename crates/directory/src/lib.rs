@@ -44,7 +44,7 @@ pub use error::{ApplyError, RequestError, StorageError};
 pub use follow::Applied;
 pub use model::{
     Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, Member, Membership, Move,
-    MovePhase, PasswordHash, PendingStore, Placement, Roles, Scope, Scram, Server, ServerStandby, Setting,
+    MovePhase, PasswordHash, PendingStore, Placement, Resource, Roles, Scope, Scram, Server, ServerStandby, Setting,
     SharedMailbox, StandbyStage, User,
 };
 pub use password::PasswordCost;

@@ -8,8 +8,9 @@ use sterna_account::service::{Login, Owner, Recipients, Route, RouteError, Targe
 use sterna_base::AccountId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 
-use crate::model::{Address, Domain, Member};
+use crate::model::{Address, Domain, Member, SharedMailbox};
 use crate::read::{AnyEntry, Reader};
+use crate::row::RowKind;
 use crate::{Directory, StorageError, names, senders, settings};
 
 /// Groups that one address may lead through.
@@ -309,8 +310,40 @@ fn owner_of(reader: &Reader<'_>, account: AccountId) -> Result<Option<Owner>, St
     owner.script_before = reader.setting_for(main.as_ref(), settings::SIEVE_BEFORE)?;
     owner.script_after = reader.setting_for(main.as_ref(), settings::SIEVE_AFTER)?;
     let policy = reader.setting_for(main.as_ref(), settings::CALENDAR_MAIL)?;
+    if let AnyEntry::Shared(SharedMailbox { resource: Some(resource), .. }) = &found.value {
+        for manager in &resource.managers {
+            if let Some(manager) = reader.entry(*manager)? {
+                owner.managers.extend(reader.address_text(&manager.value.entry().address)?);
+            }
+        }
+        owner.resource = Some(resource.rules.clone());
+    }
     owner.mail_policy = policy.as_deref().and_then(MailPolicy::named).unwrap_or_default();
     Ok(Some(owner))
+}
+
+/// Most resources that are found at once.
+const RESOURCES_FOUND_MAX: usize = 200;
+
+/// The resources whose name or address has a text in it.
+fn resources(reader: &Reader<'_>, text: &str) -> Result<Vec<Owner>, StorageError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = reader.entries(RowKind::Shared, None, after.as_ref(), PAGE_ITEMS_MAX)?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(last.value.entry().address.clone());
+        for shared in &page {
+            let AnyEntry::Shared(SharedMailbox { entry, resource: Some(_), .. }) = &shared.value else { continue };
+            let Some(owner) = owner_of(reader, entry.id)? else { continue };
+            let has = owner.addresses.iter().chain([&owner.name]).any(|known| known.to_lowercase().contains(text));
+            if has && !entry.suspended {
+                found.push(owner);
+            }
+            if found.len() >= RESOURCES_FOUND_MAX {
+                return Ok(found);
+            }
+        }
+    }
 }
 
 /// Whether anybody may write to an address. A group that is closed to strangers is closed under its own addresses; as a
@@ -369,6 +402,14 @@ impl Recipients for Directory {
             reader.setting_for(domain.as_ref(), settings::LANGUAGE)
         };
         self.read(read).await.ok().flatten()
+    }
+
+    async fn resources(&self, text: &str) -> Vec<Owner> {
+        let text = text.to_lowercase();
+        self.read(move |reader| resources(reader, &text)).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "resources can't be looked up");
+            Vec::new()
+        })
     }
 
     async fn owner(&self, account: AccountId) -> Option<Owner> {

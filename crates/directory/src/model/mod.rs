@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, DomainId, Epoch, NodeId, Timestamp};
+use sterna_formats::calendar::booking::Rules;
 
 pub use moves::{Copy, CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase, StandbyStage};
 
@@ -114,6 +115,20 @@ pub struct SharedMailbox {
     /// Most bytes of all items; `None` is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_bytes: Option<u64>,
+    /// Set when it is a room or a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
+}
+
+/// What makes a mailbox a room or a thing that is booked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// By which rules.
+    #[serde(flatten)]
+    pub rules: Rules,
+    /// Users and groups who decide where the rules don't. Rising.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managers: Vec<AccountId>,
 }
 
 /// A list of recipients. Its members are rows of their own ([`Membership`]), so that joining a group of any size is a

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use sterna_base::{AccountId, Epoch, JobId, Modseq, NodeId};
 
-use crate::model::{JobKind, Member, PasswordHash, Roles, Scram, ServerStandby, StandbyStage};
+use crate::model::{JobKind, Member, PasswordHash, Resource, Roles, Scram, ServerStandby, StandbyStage};
 
 /// A domain to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -127,6 +127,9 @@ pub struct NewShared {
     /// See [`crate::SharedMailbox::quota_bytes`].
     #[serde(default)]
     pub quota_bytes: Option<u64>,
+    /// See [`crate::SharedMailbox::resource`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
 }
 
 /// Changes of a shared mailbox; what is `None` stays, `Some(None)` clears.
@@ -150,6 +153,9 @@ pub struct SharedPatch {
     pub forward_only: Option<bool>,
     /// See [`crate::model::Entry::senders`].
     pub senders: Option<Vec<AccountId>>,
+    /// See [`crate::SharedMailbox::resource`]; a mailbox doesn't become another kind of account by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
 }
 
 /// A group to be made.

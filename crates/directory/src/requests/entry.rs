@@ -5,7 +5,7 @@ use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, Epoch, Modseq, NodeId};
 
 use super::found;
-use crate::model::{Address, Entry, Member, Membership, Placement, SharedMailbox, User};
+use crate::model::{Address, Entry, Member, Membership, Placement, Resource, SharedMailbox, User};
 use crate::names::{self, invalid};
 use crate::read::AnyEntry;
 use crate::request::{NewShared, NewUser, SharedPatch, UserPatch};
@@ -76,7 +76,8 @@ pub(crate) fn create_shared(
         return Ok(());
     }
     check_addresses(write, &entry)?;
-    let shared = SharedMailbox { entry, quota_bytes: new.quota_bytes };
+    let resource = new.resource.clone().map(|resource| checked_resource(write, resource)).transpose()?;
+    let shared = SharedMailbox { entry, quota_bytes: new.quota_bytes, resource };
     write.put(&shared)?;
     place(write, shared.entry.id, server)
 }
@@ -94,8 +95,32 @@ pub(crate) fn set_shared(
     change_forward(&mut shared.entry, patch.forward_to.as_deref(), forward_only)?;
     change_senders(write, &mut shared.entry, patch.senders.as_deref())?;
     shared.quota_bytes = quota_bytes.unwrap_or(shared.quota_bytes);
+    if let Some(resource) = patch.resource.clone() {
+        if shared.resource.is_none() {
+            return Err(invalid("resource", "a mailbox does not become a resource; make one (sterna resource create)"));
+        }
+        shared.resource = Some(checked_resource(write, resource)?);
+    }
     check_addresses(write, &shared.entry)?;
     Ok(write.put(&shared)?)
+}
+
+/// The managers of a resource are users and groups that exist, each once.
+fn checked_resource(write: &Write<'_>, mut resource: Resource) -> Result<Resource, RequestError> {
+    resource.managers.sort_unstable();
+    resource.managers.dedup();
+    if resource.managers.len() > SENDERS_MAX {
+        return Err(invalid("managers", format!("at most {SENDERS_MAX}")));
+    }
+    for manager in &resource.managers {
+        if write.reader.entry(*manager)?.is_none() {
+            return Err(RequestError::NoSuch { what: "user or group", id: manager.to_string() });
+        }
+    }
+    if resource.rules.bookings == 0 {
+        return Err(invalid("bookings", "at least one at a time"));
+    }
+    Ok(resource)
 }
 
 pub(crate) fn delete(

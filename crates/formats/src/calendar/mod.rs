@@ -5,6 +5,7 @@
 //! [`published`] many of them to who has no log-in. [`itip`] is what organizers and attendees tell each other.
 
 pub mod availability;
+pub mod booking;
 pub mod facts;
 pub mod filter;
 pub mod freebusy;

@@ -93,8 +93,15 @@ impl Scheduler {
             return Err(AccountError::Unavailable("the queued invitation can't be read".to_owned()));
         };
         let (sender, recipient) = (wanted.mail_from.to_lowercase(), wanted.rcpt_to.to_lowercase());
+        // Taken in once, also by an account that has it although nobody heard so.
+        let id = named(&summary).unwrap_or(id);
+        let is_mail = matches!(self.recipients.route(&sender).await, Err(RouteError::NotLocal));
         let outgoing = Outgoing { id, sender, recipient, text: text.into() };
-        self.receive(account, &outgoing, false).await?;
+        if is_mail {
+            self.by_policy(account, &outgoing).await?;
+        } else {
+            self.receive(account, &outgoing, false).await?;
+        }
         self.confirm(&outgoing).await;
         Ok(())
     }
@@ -136,6 +143,12 @@ fn calendar_part(root: &Part) -> Option<&Part> {
         }
     }
     None
+}
+
+/// The name of the message that waited, in its Message-ID.
+fn named(summary: &Summary) -> Option<OperationId> {
+    let id = summary.envelope.message_id.as_deref().and_then(|id| std::str::from_utf8(id).ok())?;
+    id.trim().trim_start_matches('<').split('@').next()?.parse().ok()
 }
 
 /// The one author.

@@ -88,6 +88,20 @@ impl Draft<'_> {
     }
 }
 
+/// A meeting in a few lines: its title, when and where.
+pub fn summary(texts: &Texts, calendar: &Calendar) -> String {
+    let Some(object) = calendar.objects().next() else { return String::new() };
+    let title = object.text("SUMMARY").map(|title| one_line(&title)).unwrap_or_default();
+    let mut text = format!("{title}\r\n");
+    if let Some(when) = when(texts, calendar, object) {
+        text += &format!("{}: {when}\r\n", texts.when);
+    }
+    if object.property("RRULE").is_some() {
+        text += &format!("{}\r\n", texts.repeats);
+    }
+    text
+}
+
 /// When it is, on the clock that it was written on.
 fn when(texts: &Texts, calendar: &Calendar, object: &Component) -> Option<String> {
     let start = object.property("DTSTART").or_else(|| object.property("DUE"))?;

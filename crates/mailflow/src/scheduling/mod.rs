@@ -6,6 +6,7 @@
 
 mod incoming;
 mod message;
+mod resource;
 mod texts;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,15 +15,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use sterna_account::calendars::busy::{Question, busy};
 use sterna_account::calendars::pending;
 use sterna_account::calendars::receive::{Incoming, Taken, receive};
-use sterna_account::scheduling::{CalendarUser, Delivery, FreeBusyError, FreeBusyQuestion, Outgoing, Scheduling};
+use sterna_account::scheduling::{
+    CalendarUser, Delivery, FreeBusyError, FreeBusyQuestion, Outgoing, Scheduling, UserKind,
+};
 use sterna_account::service::{
-    Accounts, Envelope, InboundProtocol, Login, Message, MessageBody, Rcpt, Reception, Recipients, RouteError, Sender,
+    Accounts, Envelope, InboundProtocol, Login, Message, MessageBody, Owner, Rcpt, Reception, Recipients, RouteError,
+    Sender,
 };
 use sterna_account::{Account, AccountError};
-use sterna_base::{AccountId, BlobHash, Clock};
+use sterna_base::{AccountId, BlobHash, Clock, OperationId};
+use sterna_formats::calendar::booking::ResourceKind;
 use sterna_formats::calendar::freebusy::FreeBusy;
 use sterna_formats::calendar::itip::receive::Ignored;
 use sterna_formats::mail::Scanner;
@@ -31,10 +38,14 @@ use crate::delivery::Keep;
 use crate::dsn::Language;
 use crate::queue::{NewMessage, QueueId, QueuedEnvelope};
 use crate::refusals;
+use crate::sieve::compose;
 use crate::waiting::Waiting;
 
 /// How long an account may take to take something in before it goes into the queue: somebody's program waits.
 const RECEIVE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Members of a group that are told at the same time.
+const MEMBERS_AT_ONCE: usize = 16;
 
 /// How long an account may take to say when its owner is busy.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(8);
@@ -77,13 +88,13 @@ impl Scheduler {
             }
             Err(_) => return Delivery::NoSuchUser,
         };
-        let mut results = Vec::new();
-        for target in &route.targets {
-            // Nobody is told of one's own meetings as one of a group.
-            if target.account != from {
-                results.push(self.take_in(target.account, message).await);
-            }
+        // Nobody is told of one's own meetings as one of a group.
+        let others = route.targets.iter().map(|target| target.account).filter(|account| *account != from);
+        let taking: Vec<_> = others.map(|account| self.take_in(account, message)).collect();
+        if taking.is_empty() && !route.targets.is_empty() && route.external.is_empty() {
+            return Delivery::Delivered;
         }
+        let mut results: Vec<Delivery> = stream::iter(taking).buffer_unordered(MEMBERS_AT_ONCE).collect().await;
         for address in &route.external {
             results.push(self.mail(from, message, address).await);
         }
@@ -116,7 +127,8 @@ impl Scheduler {
     /// Takes a message into an account, and does what follows from it.
     async fn receive(&self, id: AccountId, message: &Outgoing, only_known: bool) -> Result<Taken, AccountError> {
         let account = self.accounts.open(id).await?;
-        let own = self.addresses(id).await;
+        let owner = self.recipients.owner(id).await.unwrap_or_default();
+        let own: Vec<String> = owner.addresses.iter().map(|address| address.to_lowercase()).collect();
         let (sender, recipient, text) = (&*message.sender, &*message.recipient, &message.text);
         let incoming = Incoming { id: message.id, sender, recipient, text, own: &own, only_known };
         let taken = receive(&*account, incoming, self.clock.now()).await?;
@@ -130,6 +142,8 @@ impl Scheduler {
             }
             Taken::Stored { .. } | Taken::Shown => {}
         }
+        // Also when it was here before: whoever took it may have gone down before it was answered.
+        self.book(&*account, &owner, message).await?;
         Ok(taken)
     }
 
@@ -161,7 +175,8 @@ impl Scheduler {
             expires,
         };
         let new = NewMessage {
-            id: QueueId(message.id),
+            // Several members of a group may have to wait.
+            id: QueueId(derived(message.id, &account.to_string())),
             envelope,
             size_bytes: content.len() as u64,
             hash: BlobHash::of(&content),
@@ -186,37 +201,73 @@ impl Scheduler {
             return Delivery::NoSuchUser;
         }
         let content = Bytes::from(self.compose(message, to).await);
-        let mut scanner = Scanner::new();
-        scanner.push(&content);
-        let hash = BlobHash::of(&content);
-        let envelope = Envelope {
-            sender: Sender {
-                protocol: InboundProtocol::Submission,
-                login: Some(Login { account: from, address: message.sender.clone() }),
-                peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-                helo: ways.outbound.own_name(),
-                tls: true,
-            },
-            mail_from: message.sender.clone(),
-            recipients: vec![Rcpt { address: to.to_owned(), ..Rcpt::default() }],
-            envelope_id: None,
-            return_headers_only: true,
-            eight_bit: true,
-            utf8: !message.sender.is_ascii() || !to.is_ascii(),
-            transaction: message.id,
-            received_hash: hash,
-        };
-        let size = content.len() as u64;
-        let summary = scanner.finish().encode().into();
-        let body = Message { body: MessageBody::Inline(content), size, hash, summary };
+        let to = [to.to_owned()];
+        let sender = &*message.sender;
+        let (envelope, body) = self.submitted(from, (sender, sender), &to, derived(message.id, &to[0]), content);
         match reception.deliver(envelope, body).await.pop() {
             Some(Ok(())) => Delivery::Sent,
             Some(Err(refusal)) if refusal.is_temporary() => Delivery::Kept,
             Some(Err(refusal)) => {
-                tracing::info!(to, %refusal, "an invitation could not be sent");
+                tracing::info!(to = to[0], %refusal, "an invitation could not be sent");
                 Delivery::Refused
             }
             None => Delivery::Refused,
+        }
+    }
+
+    /// What somebody here hands in, with this address and this reverse-path.
+    fn submitted(
+        &self,
+        from: AccountId,
+        (address, mail_from): (&str, &str),
+        to: &[String],
+        transaction: OperationId,
+        content: Bytes,
+    ) -> (Envelope, Message) {
+        let mut scanner = Scanner::new();
+        scanner.push(&content);
+        let hash = BlobHash::of(&content);
+        let own_name = self.ways.as_ref().map(|ways| ways.outbound.own_name()).unwrap_or_default();
+        let envelope = Envelope {
+            sender: Sender {
+                protocol: InboundProtocol::Submission,
+                login: Some(Login { account: from, address: address.to_owned() }),
+                peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                helo: own_name,
+                tls: true,
+            },
+            mail_from: mail_from.to_owned(),
+            recipients: to.iter().map(|to| Rcpt { address: to.clone(), ..Rcpt::default() }).collect(),
+            envelope_id: None,
+            return_headers_only: true,
+            eight_bit: true,
+            utf8: !address.is_ascii() || to.iter().any(|to| !to.is_ascii()),
+            transaction,
+            received_hash: hash,
+        };
+        let (size, summary) = (content.len() as u64, scanner.finish().encode().into());
+        (envelope, Message { body: MessageBody::Inline(content), size, hash, summary })
+    }
+
+    /// Writes to people about a resource, in its name.
+    async fn write_to(&self, from: AccountId, address: &str, about: (&str, &[String]), subject: &str, text: &str) {
+        let (Some(reception), Some(ways), (name, to)) = (self.reception.get(), &self.ways, about) else { return };
+        let id = OperationId::random();
+        let draft = compose::Draft {
+            from: compose::mailbox(name, address),
+            to: to.to_vec(),
+            subject: subject.to_owned(),
+            answers: None,
+            references: String::new(),
+            auto_submitted: "auto-generated",
+            importance: 2,
+            text,
+            is_mime: false,
+        };
+        let content = Bytes::from(draft.message(&ways.outbound.own_name(), &id.to_string(), self.clock.now()));
+        let (envelope, body) = self.submitted(from, (address, ""), to, id, content);
+        for refusal in reception.deliver(envelope, body).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(resource = address, %refusal, "a manager could not be written to");
         }
     }
 
@@ -237,6 +288,25 @@ impl Scheduler {
     }
 }
 
+/// Who an account belongs to, as one who schedules.
+fn user(owner: Owner) -> CalendarUser {
+    let kind = owner.resource.map_or(UserKind::Individual, |rules| match rules.kind {
+        ResourceKind::Room => UserKind::Room,
+        ResourceKind::Equipment => UserKind::Resource,
+    });
+    let addresses = owner.addresses.into_iter().map(|address| address.to_lowercase()).collect();
+    CalendarUser { addresses, name: owner.name, kind }
+}
+
+/// The name of a message on its way to one of those whom it is for: the same for every try.
+fn derived(id: OperationId, to: &str) -> OperationId {
+    let mut hasher = blake3::Hasher::new_derive_key("sterna scheduling message 1");
+    hasher.update(&id.0).update(to.as_bytes());
+    let mut derived = [0; 16];
+    hasher.finalize_xof().fill(&mut derived);
+    OperationId(derived)
+}
+
 fn log_ignored(account: AccountId, message: &Outgoing, why: Ignored) {
     tracing::info!(%account, sender = message.sender, %why, "a message for a calendar changes nothing");
 }
@@ -245,8 +315,11 @@ fn log_ignored(account: AccountId, message: &Outgoing, why: Ignored) {
 impl Scheduling for Scheduler {
     async fn user(&self, account: AccountId) -> Option<CalendarUser> {
         let owner = self.recipients.owner(account).await?;
-        let addresses = owner.addresses.into_iter().map(|address| address.to_lowercase()).collect();
-        Some(CalendarUser { addresses, name: owner.name, ..CalendarUser::default() })
+        Some(user(owner))
+    }
+
+    async fn resources(&self, text: &str) -> Vec<CalendarUser> {
+        self.recipients.resources(text).await.into_iter().map(user).collect()
     }
 
     async fn deliver(&self, from: AccountId, message: &Outgoing) -> Delivery {

@@ -1,6 +1,7 @@
 //! What invitations by mail say to people whose programs don't read them.
 
 use jiff::civil::{DateTime, Weekday};
+use sterna_formats::calendar::booking::Why;
 use sterna_formats::calendar::itip::Method;
 
 use crate::dsn::Language;
@@ -34,6 +35,13 @@ pub struct Texts {
     pub when: &'static str,
     pub place: &'static str,
     pub repeats: &'static str,
+    /// What a resource says while its managers decide.
+    pub asks: &'static str,
+    /// To its managers: `{}` is the resource, and who wants it.
+    pub booking_subject: &'static str,
+    pub booking: &'static str,
+    /// Why it says no: taken, hours, ahead, long, series, people, times.
+    whys: [&'static str; 7],
     /// Of what has no title.
     pub untitled: &'static str,
     days: [&'static str; 7],
@@ -64,6 +72,18 @@ static ENGLISH: Texts = Texts {
     when: "When",
     place: "Where",
     repeats: "The event repeats.",
+    asks: "The managers will decide.",
+    booking_subject: "A booking to decide: {}",
+    booking: "{} wants to book it. Answer in its calendar.",
+    whys: [
+        "It is taken at that time.",
+        "It can’t be booked at that time of day.",
+        "It can’t be booked that far ahead.",
+        "It can’t be booked for that long.",
+        "It can’t be booked for series.",
+        "There is not room for so many.",
+        "The series has too many dates.",
+    ],
     untitled: "Event",
     days: ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
     months: [
@@ -106,6 +126,18 @@ static FRENCH: Texts = Texts {
     when: "Quand",
     place: "Où",
     repeats: "L’événement se répète.",
+    asks: "Les responsables décideront.",
+    booking_subject: "Réservation à décider : {}",
+    booking: "{} souhaite la réserver. Répondez dans son agenda.",
+    whys: [
+        "Elle est déjà prise à ce moment.",
+        "Elle n’est pas réservable à cette heure.",
+        "Elle n’est pas réservable si longtemps à l’avance.",
+        "Elle n’est pas réservable pour une telle durée.",
+        "Elle n’est pas réservable pour une série.",
+        "Il n’y a pas assez de place.",
+        "La série compte trop de dates.",
+    ],
     untitled: "Événement",
     days: ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
     months: [
@@ -148,6 +180,18 @@ static GERMAN: Texts = Texts {
     when: "Wann",
     place: "Wo",
     repeats: "Der Termin wiederholt sich.",
+    asks: "Die Verantwortlichen entscheiden.",
+    booking_subject: "Buchung zu entscheiden: {}",
+    booking: "{} möchte buchen. Antworten Sie im Kalender der Ressource.",
+    whys: [
+        "Zu dieser Zeit ist schon belegt.",
+        "Zu dieser Tageszeit kann nicht gebucht werden.",
+        "So weit im Voraus kann nicht gebucht werden.",
+        "So lange kann nicht gebucht werden.",
+        "Für Serien kann nicht gebucht werden.",
+        "Für so viele ist kein Platz.",
+        "Die Serie hat zu viele Termine.",
+    ],
     untitled: "Termin",
     days: ["Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"],
     months: [
@@ -190,6 +234,20 @@ impl Texts {
             (Method::Reply, "DELEGATED") => (self.delegated_subject, self.delegated),
             (Method::Reply, _) => (self.tentative_subject, self.tentative),
         }
+    }
+
+    /// Why a resource says no.
+    pub fn why(&self, why: Why) -> &'static str {
+        let place = match why {
+            Why::Taken => 0,
+            Why::Hours => 1,
+            Why::Ahead => 2,
+            Why::Long => 3,
+            Why::Series => 4,
+            Why::People => 5,
+            Why::Times => 6,
+        };
+        self.whys[place]
     }
 
     /// A day, as people write it.

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, Epoch, JobId, NodeId};
+use sterna_directory::read::AnyEntry;
 use sterna_directory::request::{NewShared, SharedPatch};
 use sterna_directory::{MovePhase, Reader, Request, RowKind};
 
@@ -14,6 +15,7 @@ use super::domains::present;
 use super::doors::AdminState;
 use super::input::{Body, IfMatch, Params};
 use super::problem::Problem;
+use super::resources::{self, ResourceBody};
 use super::users::one;
 use super::view::{EntryView, Page, Resource};
 use super::{resolve, view};
@@ -33,6 +35,8 @@ pub(super) struct SharedBody {
     forward_to: Option<Vec<String>>,
     forward_only: Option<bool>,
     server: Option<String>,
+    /// What makes it a room or a thing.
+    pub(super) resource: Option<ResourceBody>,
 }
 
 /// Where an account lives.
@@ -125,15 +129,21 @@ pub(super) async fn create(
     if body.suspended.is_some() {
         return Err(Problem::malformed("a new mailbox is not suspended; change it afterwards"));
     }
+    let wanted = body.resource.clone();
+    let read = move |reader: &Reader<'_>| wanted.map(|wanted| wanted.applied(reader, None)).transpose();
+    let resource = state.directory.read(read).await?;
+    let managers = resource.as_ref().map(|resource| resource.managers.clone()).unwrap_or_default();
     let new = NewShared {
         address: body.address.ok_or_else(|| Problem::malformed("a shared mailbox needs an address"))?,
         aliases: body.aliases.unwrap_or_default(),
         display_name: body.display_name.unwrap_or_default(),
         quota_bytes: body.quota_bytes.flatten(),
+        resource,
     };
     match state.create_account(NewEntry::Shared(new), body.server, params.dry_run).await? {
         None => Ok(view::no_content()),
         Some(id) => {
+            resources::give(&state, id, &[], &managers).await?;
             let made = one(&state, id.to_string(), RowKind::Shared).await?;
             Ok(made.created(format!("/api/v1/accounts/{id}")).into_response())
         }
@@ -152,12 +162,20 @@ pub(super) async fn set(
             "an account that exists is moved (sterna account move), not set on another server",
         ));
     }
-    let senders = body.senders.clone();
+    let (senders, wanted) = (body.senders.clone(), body.resource.clone());
     let read = move |reader: &Reader<'_>| {
-        let id = resolve::entry_of(reader, &account, RowKind::Shared)?.value.entry().id;
-        Ok::<_, Problem>((id, senders.map(|senders| resolve::senders(reader, &senders)).transpose()?))
+        let found = resolve::entry_of(reader, &account, RowKind::Shared)?.value;
+        let old = match &found {
+            AnyEntry::Shared(shared) => shared.resource.clone(),
+            _ => None,
+        };
+        let managers = old.as_ref().map(|old| old.managers.clone()).unwrap_or_default();
+        let resource = wanted.map(|wanted| wanted.applied(reader, old)).transpose()?;
+        let senders = senders.map(|senders| resolve::senders(reader, &senders)).transpose()?;
+        Ok::<_, Problem>((found.entry().id, senders, resource, managers))
     };
-    let (id, senders) = state.directory.read(read).await?;
+    let (id, senders, resource, before) = state.directory.read(read).await?;
+    let managers = resource.as_ref().map_or_else(|| before.clone(), |resource| resource.managers.clone());
     let patch = SharedPatch {
         address: body.address,
         aliases: body.aliases,
@@ -167,8 +185,12 @@ pub(super) async fn set(
         forward_to: body.forward_to,
         forward_only: body.forward_only,
         senders,
+        resource,
     };
     let done = state.write(Request::SetShared { id, expect, patch }, params.dry_run).await?;
+    if !params.dry_run {
+        resources::give(&state, id, &before, &managers).await?;
+    }
     if let Some(bytes_max) = body.quota_bytes
         && !params.dry_run
     {

@@ -37,6 +37,7 @@ mod plan;
 pub mod problem;
 mod queue;
 mod resolve;
+mod resources;
 mod search;
 mod select;
 mod servers;
@@ -85,6 +86,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/groups/{group}/members", get(groups::members).patch(groups::set_members))
         .route("/api/v1/accounts", get(accounts::list).post(accounts::create))
         .route("/api/v1/accounts/{account}", get(accounts::get).patch(accounts::set).delete(accounts::delete))
+        .route("/api/v1/resources", get(resources::list).post(resources::create))
+        .route("/api/v1/resources/{account}", get(accounts::get).patch(accounts::set).delete(accounts::delete))
         .route("/api/v1/accounts/{account}/acl", get(acl::list).patch(acl::set))
         .route("/api/v1/accounts/{account}/files/versions", get(files::versions).post(files::restore))
         .route("/api/v1/accounts/{account}/files/links", get(files::list_links).post(files::create_link))

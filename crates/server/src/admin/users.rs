@@ -84,7 +84,7 @@ pub(super) async fn page(state: AdminState, kind: RowKind, params: Params) -> Re
     Ok(Page::cut(state.directory.read(read).await?, limit, |entry| entry.address.clone()))
 }
 
-fn cursor(reader: &Reader<'_>, text: &str) -> Result<Address, Problem> {
+pub(super) fn cursor(reader: &Reader<'_>, text: &str) -> Result<Address, Problem> {
     let (local, name) = names::address(text).ok_or_else(|| Problem::malformed("“after” is not an address"))?;
     Ok(Address { local, domain: resolve::domain(reader, &name)?.value.id })
 }

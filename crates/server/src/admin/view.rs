@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sterna_base::{AccountId, DomainId, Modseq, NodeId, Timestamp};
 use sterna_directory::{Address, AnyEntry, Domain, Entry, Reader, Server, StorageError, Versioned, settings};
+use sterna_formats::calendar::booking::Rules;
 
 use super::job_view::SpeedView;
 
@@ -170,7 +171,18 @@ pub(super) struct EntryView {
     pub internal_senders_only: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member_count: Option<u64>,
+    /// Of rooms and things: the rules by which they are booked, and who manages them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<ResourceView>,
     pub created_at: String,
+}
+
+/// How a room or a thing is booked.
+#[derive(Serialize)]
+pub(super) struct ResourceView {
+    #[serde(flatten)]
+    rules: Rules,
+    managers: Vec<String>,
 }
 
 /// The addresses of those who are still there.
@@ -210,6 +222,7 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
         external_members: None,
         internal_senders_only: None,
         member_count: None,
+        resource: None,
         created_at: time(common.created_at),
     };
     match any {
@@ -223,6 +236,11 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
         AnyEntry::Shared(shared) => {
             view.kind = "shared";
             view.quota_bytes = Some(shared.quota_bytes);
+            if let Some(resource) = &shared.resource {
+                view.kind = "resource";
+                let managers = senders(reader, &resource.managers)?;
+                view.resource = Some(ResourceView { rules: resource.rules.clone(), managers });
+            }
         }
         AnyEntry::Group(group) => {
             view.kind = "group";

@@ -26,6 +26,7 @@ mod progress;
 mod prompt;
 mod queue;
 mod resource;
+mod resources;
 mod search;
 mod server;
 mod server_work;
@@ -171,6 +172,9 @@ pub enum ClientCommand {
     /// Move accounts between servers, see where they live, manage shared mailboxes
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Manage rooms and things that are booked by inviting them
+    #[command(subcommand)]
+    Resource(resources::ResourceCommand),
     /// Watch, pause and abort work on many accounts: moves, drains, rebalances, failovers
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -218,6 +222,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::File(command) => file::run(&session, command).await,
         ClientCommand::Server(command) => server::run(&session, global, command).await,
         ClientCommand::Account(command) => account::run(&session, global, command).await,
+        ClientCommand::Resource(command) => resources::run(&session, command).await,
         ClientCommand::Job(command) => job::run(&session, global, command).await,
         ClientCommand::Queue(command) => queue::run(&session, command).await,
         ClientCommand::Search(command) => search::run(&session, global, command).await,

@@ -15,7 +15,7 @@ use super::time::utc_text;
 use super::{Calendar, Facts, Kind, Refusal};
 use crate::content_line::{Component, Property};
 
-pub use parties::{Agent, Role, address_of, agent, attendees, role, set_status, status_of};
+pub use parties::{Agent, Role, address_of, agent, answer, attendees, is_open, people, role, set_status, status_of};
 
 /// PRODID of what the server itself writes.
 pub const PRODUCT: &str = "-//Sterna//Sterna//EN";

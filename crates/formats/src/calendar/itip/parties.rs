@@ -139,3 +139,34 @@ pub fn status_of(calendar: &Calendar, address: &str) -> Option<String> {
         property.parameter_value("SCHEDULE-STATUS").filter(|_| is_it).map(str::to_owned)
     })
 }
+
+/// Whether an attendee has still something to answer.
+pub fn is_open(calendar: &Calendar, address: &str) -> bool {
+    let is_off = |component: &Component| {
+        component.value("STATUS").is_some_and(|status| status.eq_ignore_ascii_case("CANCELLED"))
+    };
+    let mut asked = calendar.objects().filter(|component| !is_off(component));
+    asked.any(|component| attendee(component, address).is_some_and(|line| participation(line) == "NEEDS-ACTION"))
+}
+
+/// Notes an attendee's answer at all components that are not answered yet.
+pub fn answer(object: &mut Component, address: &str, answer: &str) {
+    for component in object.components.iter_mut().filter(|component| component.name != "VTIMEZONE") {
+        if let Some(line) = attendee_mut(component, address).filter(|line| participation(line) == "NEEDS-ACTION") {
+            line.set_parameter("PARTSTAT", answer);
+            line.remove_parameter("RSVP");
+        }
+    }
+}
+
+/// How many people are invited: all attendees but rooms and things.
+pub fn people(calendar: &Calendar) -> usize {
+    let count = |component: &Component| {
+        let is_person = |line: &&Property| {
+            let kind = line.parameter_value("CUTYPE").unwrap_or("INDIVIDUAL").to_ascii_uppercase();
+            !matches!(kind.as_str(), "ROOM" | "RESOURCE")
+        };
+        component.all("ATTENDEE").filter(is_person).count()
+    };
+    calendar.objects().map(count).max().unwrap_or(0)
+}

@@ -1,5 +1,6 @@
 //! Reports about principals (RFC 3744 section 9) and expand-property (RFC 3253 section 3.8).
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -56,8 +57,8 @@ pub async fn matching(
     .await
 }
 
-/// principal-property-search. Nobody is found by a part of a name: who may be found by whom is for the directory's
-/// books to say. Whoever is known by an address is found by it.
+/// principal-property-search. Nobody is found by a part of a name but rooms and things: who may be found by whom is for
+/// the directory's books to say. Whoever is known by an address is found by it.
 pub async fn search(
     context: Arc<Context>,
     searches: Vec<PropertySearch>,
@@ -65,10 +66,19 @@ pub async fn search(
     props: Propfind,
 ) -> Result<Response<Body>, Problem> {
     let mut homes = vec![context.own_home().await?];
+    let mut names: HashMap<String, String> = HashMap::new();
     for search in &searches {
         let text = search.text.text();
         let address = text.strip_prefix("mailto:").unwrap_or(text);
         if !address.contains('@') {
+            // Rooms and things are to be found by everybody.
+            let Some(scheduling) = &context.shared.scheduling else { continue };
+            for found in scheduling.resources(address).await {
+                let Some(address) = found.addresses.into_iter().next() else { continue };
+                if names.insert(address.clone(), found.name).is_none() && address != homes[0].address {
+                    homes.push(context.home(&address).await?);
+                }
+            }
             continue;
         }
         match context.home(address).await {
@@ -79,7 +89,8 @@ pub async fn search(
         }
     }
     homes.retain(|home| {
-        let values = [home.address.clone(), format!("mailto:{}", home.address), paths::principal(&home.address)];
+        let name = names.get(&home.address).cloned().unwrap_or_default();
+        let values = [home.address.clone(), format!("mailto:{}", home.address), paths::principal(&home.address), name];
         test.holds(searches.iter().map(|search| values.iter().any(|value| search.text.matches(value))))
     });
     tell(&context, &props, homes).await
