@@ -59,6 +59,10 @@ impl Recipients for Returned {
         self.recipients.language(address).await
     }
 
+    async fn resources(&self, text: &str) -> Vec<Owner> {
+        self.recipients.resources(text).await
+    }
+
     async fn owner(&self, account: AccountId) -> Option<Owner> {
         self.recipients.owner(account).await
     }
