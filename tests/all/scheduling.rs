@@ -457,7 +457,7 @@ fn rooms_answer_by_their_rules_and_ask_their_managers() {
         let texts = answer.literals.iter().map(|text| String::from_utf8_lossy(text).into_owned());
         texts.into_iter().find(|text| text.contains("Blue room"))
     });
-    assert!(told.0.contains("ana@tern.test wants to book it"), "{}", told.0);
+    assert!(told.0.contains("Subject: A booking to decide: Blue room"), "{}", told.0);
     let calendar = "/dav/calendars/room@tern.test/Calendar/";
     let listed = ben.http.request("PROPFIND", calendar, &[("Depth", "1")], "").unwrap();
     let hrefs = listed.texts("D:href");
