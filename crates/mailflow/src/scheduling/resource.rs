@@ -19,8 +19,8 @@ use crate::dsn::Language;
 const TRIES: usize = 8;
 
 impl Scheduler {
-    /// Answers an invitation that a resource has got, if it still has to be. Of two bookings for the same time one comes
-    /// first: the answer expects that the calendar is as it was when it was looked at.
+    /// Answers an invitation that a resource has got, if that still has to be. Of two bookings for one time the first
+    /// has it: the answer expects that the calendar is as it was when it was looked at.
     pub(super) async fn book(
         &self,
         account: &dyn Account,
