@@ -8,6 +8,7 @@ mod clients;
 mod corpus;
 mod dav;
 mod dav_clients;
+mod dav_directory;
 mod dav_mounted;
 mod dav_moves;
 mod dav_rights;

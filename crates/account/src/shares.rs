@@ -4,11 +4,12 @@
 //! account has given somebody something, so that a listing asks the few accounts that matter and no others.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sterna_base::{AccountId, DomainId};
 
-use crate::Identifier;
+use crate::{Account, Identifier};
 
 /// The directory's answers about sharing. All of them but [`Shares::set`] come from this node's own copy.
 #[async_trait]
@@ -38,6 +39,12 @@ pub trait Shares: Send + Sync {
     /// What is told of these as principals (RFC 3744 section 2); who is gone is not among them.
     async fn principals(&self, _ids: Vec<AccountId>) -> Result<Vec<Principal>, SharesError> {
         Ok(Vec::new())
+    }
+
+    /// The organisation's directory as this account's owner sees it: an account with one address book that can only be
+    /// read.
+    async fn book(&self, _account: AccountId) -> Result<Option<Arc<dyn Account>>, SharesError> {
+        Ok(None)
     }
 
     /// Notes on the main node, durably, that an account shares something with somebody, or that it doesn't any more.

@@ -11,6 +11,7 @@
 //! Nothing here loads all users or looks at all of them. It never touches an account's store.
 
 pub mod auth;
+mod book;
 pub mod check;
 pub mod core;
 mod directory;
@@ -38,6 +39,7 @@ mod write;
 
 pub use crate::core::{Core, Mode};
 pub use auth::Authentication;
+pub use book::DomainBook;
 pub use directory::Directory;
 pub use dkim::{DKIM_KEYS_MAX, DkimKey, DkimState, NewDkimKey};
 pub use error::{ApplyError, RequestError, StorageError};

@@ -2,12 +2,13 @@
 //! a listing must ask.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
-use sterna_account::Identifier;
 use sterna_account::shares::{Owner, Principal, PrincipalKind, Shares, SharesError, Sharing};
+use sterna_account::{Account, Identifier};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, DomainId};
 
@@ -15,7 +16,7 @@ use crate::index::{self, number};
 use crate::read::{AnyEntry, Reader};
 use crate::row::{Content, RowKind};
 use crate::write::Write;
-use crate::{Directory, Request, RequestError, StorageError};
+use crate::{Directory, DomainBook, Request, RequestError, StorageError};
 
 /// Groups that one entry is in, itself and through others; more of them count for nothing.
 const GROUPS_OF_ONE_MAX: usize = 10_000;
@@ -241,6 +242,12 @@ impl Shares for Directory {
             Ok::<_, StorageError>(found.into_iter().flatten().collect())
         };
         Ok(self.read(read).await?)
+    }
+
+    async fn book(&self, account: AccountId) -> Result<Option<Arc<dyn Account>>, SharesError> {
+        let found = self.read(move |reader| reader.entry(account)).await?;
+        let domain = found.map(|found| found.value.entry().address.domain);
+        Ok(domain.map(|domain| Arc::new(DomainBook::new(self.clone(), domain)) as Arc<dyn Account>))
     }
 
     /// On the main node; the others have to ask it.

@@ -62,6 +62,9 @@ pub struct Entry {
     /// Suspended: no log-in, no mail.
     #[serde(default, skip_serializing_if = "is_false")]
     pub suspended: bool,
+    /// Whether it is left out of the directory's address book.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hidden: bool,
     /// Addresses, here or elsewhere, that its mail goes to as well. Rising; a group has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forward_to: Vec<String>,

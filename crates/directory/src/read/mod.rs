@@ -254,7 +254,7 @@ impl<'c> Reader<'c> {
         Ok(self.conn.prepare_cached(sql)?.query_row([name], |row| id(row, 0)).optional()?.unwrap_or(0))
     }
 
-    pub(super) fn ids(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Vec<u64>, StorageError> {
+    pub(crate) fn ids(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Vec<u64>, StorageError> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let ids = statement.query_map(params, |row| id(row, 0))?.collect::<Result<Vec<_>, _>>()?;
         Ok(ids)
@@ -282,7 +282,7 @@ impl<'c> Reader<'c> {
     }
 }
 
-pub(super) fn id(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<u64> {
+pub(crate) fn id(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(at).map(i64::unsigned_abs)
 }
 

@@ -104,6 +104,8 @@ pub struct UserPatch {
     pub quota_bytes: Option<Option<u64>>,
     /// See [`crate::Entry::suspended`].
     pub suspended: Option<bool>,
+    /// See [`crate::Entry::hidden`].
+    pub hidden: Option<bool>,
     /// See [`crate::model::Entry::forward_to`].
     pub forward_to: Option<Vec<String>>,
     /// See [`crate::model::Entry::forward_only`].
@@ -147,6 +149,8 @@ pub struct SharedPatch {
     pub quota_bytes: Option<Option<u64>>,
     /// See [`crate::Entry::suspended`].
     pub suspended: Option<bool>,
+    /// See [`crate::Entry::hidden`].
+    pub hidden: Option<bool>,
     /// See [`crate::model::Entry::forward_to`].
     pub forward_to: Option<Vec<String>>,
     /// See [`crate::model::Entry::forward_only`].
@@ -197,6 +201,8 @@ pub struct GroupPatch {
     pub internal_senders_only: Option<bool>,
     /// See [`crate::Entry::suspended`].
     pub suspended: Option<bool>,
+    /// See [`crate::Entry::hidden`].
+    pub hidden: Option<bool>,
     /// See [`crate::model::Entry::senders`].
     pub senders: Option<Vec<AccountId>>,
 }

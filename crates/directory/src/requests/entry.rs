@@ -51,7 +51,7 @@ pub(crate) fn set_user(
     let UserPatch { admin, quota_bytes, suspended, forward_only, .. } = *patch;
     change_forward(&mut user.entry, patch.forward_to.as_deref(), forward_only)?;
     change_senders(write, &mut user.entry, patch.senders.as_deref())?;
-    change_entry(write, &mut user.entry, address, aliases, display_name, suspended)?;
+    change_entry(write, &mut user.entry, address, aliases, display_name, (suspended, patch.hidden))?;
     user.login = login.unwrap_or(user.login);
     if let Some(hash) = password_hash {
         // Of another password than before: what SCRAM knew of that one goes.
@@ -91,7 +91,7 @@ pub(crate) fn set_shared(
     let mut shared = found(write.reader.shared(id)?, "shared mailbox", id, expect)?;
     let SharedPatch { address, aliases, display_name, .. } = patch.clone();
     let SharedPatch { quota_bytes, suspended, forward_only, .. } = *patch;
-    change_entry(write, &mut shared.entry, address, aliases, display_name, suspended)?;
+    change_entry(write, &mut shared.entry, address, aliases, display_name, (suspended, patch.hidden))?;
     change_forward(&mut shared.entry, patch.forward_to.as_deref(), forward_only)?;
     change_senders(write, &mut shared.entry, patch.senders.as_deref())?;
     shared.quota_bytes = quota_bytes.unwrap_or(shared.quota_bytes);
@@ -189,6 +189,7 @@ pub(crate) fn new_entry(
         aliases,
         display_name,
         suspended: false,
+        hidden: false,
         forward_to: Vec::new(),
         forward_only: false,
         senders: Vec::new(),
@@ -202,7 +203,7 @@ pub(crate) fn change_entry(
     address: Option<String>,
     aliases: Option<Vec<String>>,
     display_name: Option<String>,
-    suspended: Option<bool>,
+    (suspended, hidden): (Option<bool>, Option<bool>),
 ) -> Result<(), RequestError> {
     if let Some(address) = address {
         entry.address = read_address(write, "address", &address)?;
@@ -215,6 +216,7 @@ pub(crate) fn change_entry(
         entry.display_name = names::display("display_name", &display_name)?;
     }
     entry.suspended = suspended.unwrap_or(entry.suspended);
+    entry.hidden = hidden.unwrap_or(entry.hidden);
     Ok(())
 }
 

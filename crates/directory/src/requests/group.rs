@@ -35,7 +35,7 @@ pub(crate) fn set(
     let GroupPatch { address, aliases, display_name, .. } = patch.clone();
     let GroupPatch { external_members, internal_senders_only, suspended, .. } = *patch;
     change_senders(write, &mut group.entry, patch.senders.as_deref())?;
-    change_entry(write, &mut group.entry, address, aliases, display_name, suspended)?;
+    change_entry(write, &mut group.entry, address, aliases, display_name, (suspended, patch.hidden))?;
     check_addresses(write, &group.entry)?;
     group.internal_senders_only = internal_senders_only.unwrap_or(group.internal_senders_only);
     if external_members == Some(false) {

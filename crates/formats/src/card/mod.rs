@@ -2,9 +2,11 @@
 //! they came.
 
 mod facts;
+mod made;
 mod query;
 
 pub use facts::{Facts, Refusal};
+pub use made::directory_card;
 pub use query::{AddressData, Filter};
 
 use crate::content_line::{self, Component, ContentLineError};

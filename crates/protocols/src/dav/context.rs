@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 
 use super::Shared;
 use super::answer::Problem;
+use super::paths;
 
 /// What a method works with besides the body.
 pub struct Context {
@@ -58,6 +59,14 @@ impl Home {
     /// Whether it is the user's own.
     pub fn is_own(&self) -> bool {
         self.who.is_none()
+    }
+
+    /// Its owner as a principal: a user, or a whole domain.
+    pub fn principal(&self) -> String {
+        match self.address.strip_prefix('@') {
+            Some(domain) => paths::domain(domain),
+            None => paths::principal(&self.address),
+        }
     }
 
     /// What the user may do with a container.

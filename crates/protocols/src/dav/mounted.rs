@@ -41,8 +41,19 @@ pub struct Mount {
     pub container: ContainerId,
 }
 
+impl Mount {
+    /// The organisation's directory, which is nobody's account.
+    pub const DIRECTORY: Mount = Mount { owner: AccountId(0), container: ContainerId(0) };
+}
+
+/// What the directory is called in a home.
+const DIRECTORY: &str = "shared-directory";
+
 impl fmt::Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Mount::DIRECTORY {
+            return f.write_str(DIRECTORY);
+        }
         write!(f, "shared-{}-{}", self.owner, self.container)
     }
 }
@@ -51,6 +62,9 @@ impl FromStr for Mount {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
+        if text == DIRECTORY {
+            return Ok(Mount::DIRECTORY);
+        }
         let (owner, container) = text.strip_prefix("shared-").and_then(|rest| rest.split_once('-')).ok_or(())?;
         let mount = Mount { owner: owner.parse().map_err(|_| ())?, container: container.parse().map_err(|_| ())? };
         // One name for each: what is written otherwise is another name.
@@ -207,10 +221,27 @@ pub async fn find(context: &Context, own: &Home, space: Space, name: &str) -> Re
     if !own.is_own() || space == Space::Files || mount.owner == own.account.id() {
         return Err(Problem::not_found());
     }
+    if mount == Mount::DIRECTORY {
+        let found = if space == Space::AddressBooks { directory(context, own, None).await? } else { None };
+        return found.map(Some).ok_or_else(Problem::not_found);
+    }
     let home = context.home_of(mount.owner).await?;
     let container = home.account.container(mount.container).await?.ok_or_else(Problem::not_found)?;
     let mounted = Mounted { mount, address: own.address.clone(), account: own.account.clone(), kept: None };
     in_space(home, space, container, mounted).map(Some).ok_or_else(Problem::not_found)
+}
+
+/// The directory's address book of the user's domain.
+async fn directory(context: &Context, own: &Home, kept: Option<Arc<Kept>>) -> Result<Option<Collection>, Problem> {
+    let book = context.shared.shares.book(context.login.account).await.map_err(no_directory)?;
+    let (Some(book), who) = (book, context.who().await?) else { return Ok(None) };
+    let Some(container) = book.containers().await?.pop() else { return Ok(None) };
+    let names = context.shared.shares.domains(who.domain.into_iter().collect()).await.map_err(no_directory)?;
+    let Some(name) = names.into_values().next() else { return Ok(None) };
+    let home = Home::of(format!("@{name}"), book, who);
+    let (address, account) = (own.address.clone(), own.account.clone());
+    let mounted = Mounted { mount: Mount::DIRECTORY, address, account, kept };
+    Ok(in_space(home, Space::AddressBooks, container, mounted))
 }
 
 fn in_space(home: Home, space: Space, container: Container, mounted: Mounted) -> Option<Collection> {
@@ -230,7 +261,7 @@ fn in_space(home: Home, space: Space, container: Container, mounted: Mounted) ->
 /// When the user's own account or the directory can't be asked.
 pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<Listed>, Problem> {
     let sharing = context.shared.shares.sharing(context.login.account).await.map_err(no_directory)?;
-    if sharing.owners.is_empty() || space == Space::Files {
+    if space == Space::Files || (sharing.owners.is_empty() && space != Space::AddressBooks) {
         return Ok(Vec::new());
     }
     let who = context.who().await?;
@@ -242,6 +273,9 @@ pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<List
         kept: Some(kept.clone()),
     };
     let (mut listed, mut steps) = (Vec::new(), Vec::new());
+    if space == Space::AddressBooks && kept.seen(Mount::DIRECTORY).is_none_or(|seen| !seen.hidden) {
+        listed.extend(directory(context, own, Some(kept.clone())).await?.map(Listed::Here));
+    }
     for (owner, answer) in ask_all(&context.shared.accounts, &sharing.owners).await {
         let Some((account, containers)) = answer else {
             let of_owner = kept.seen.iter().filter(|(mount, seen)| {

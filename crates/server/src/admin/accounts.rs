@@ -30,6 +30,7 @@ pub(super) struct SharedBody {
     #[serde(deserialize_with = "present")]
     quota_bytes: Option<Option<u64>>,
     suspended: Option<bool>,
+    hidden: Option<bool>,
     /// Addresses of users and groups who may send with the addresses of this one.
     senders: Option<Vec<String>>,
     forward_to: Option<Vec<String>>,
@@ -126,8 +127,8 @@ pub(super) async fn create(
     if body.senders.is_some() || body.forward_to.is_some() || body.forward_only.is_some() {
         return Err(Problem::malformed("who may send with its addresses, and where its mail goes, is set afterwards"));
     }
-    if body.suspended.is_some() {
-        return Err(Problem::malformed("a new mailbox is not suspended; change it afterwards"));
+    if body.suspended.is_some() || body.hidden.is_some() {
+        return Err(Problem::malformed("a new mailbox is neither suspended nor hidden; change it afterwards"));
     }
     let wanted = body.resource.clone();
     let read = move |reader: &Reader<'_>| wanted.map(|wanted| wanted.applied(reader, None)).transpose();
@@ -182,6 +183,7 @@ pub(super) async fn set(
         display_name: body.display_name,
         quota_bytes: body.quota_bytes,
         suspended: body.suspended,
+        hidden: body.hidden,
         forward_to: body.forward_to,
         forward_only: body.forward_only,
         senders,

@@ -25,6 +25,7 @@ pub(super) struct GroupBody {
     external_members: Option<bool>,
     internal_senders_only: Option<bool>,
     suspended: Option<bool>,
+    hidden: Option<bool>,
     /// Addresses of users and groups who may send with the addresses of this one.
     senders: Option<Vec<String>>,
     /// Addresses of the first members; only in POST.
@@ -81,8 +82,8 @@ pub(super) async fn create(
     if body.senders.is_some() {
         return Err(Problem::malformed("who may send with its addresses, and where its mail goes, is set afterwards"));
     }
-    if body.suspended.is_some() {
-        return Err(Problem::malformed("a new group is not suspended; change it afterwards"));
+    if body.suspended.is_some() || body.hidden.is_some() {
+        return Err(Problem::malformed("a new group is neither suspended nor hidden; change it afterwards"));
     }
     let addresses = body.members.unwrap_or_default();
     let members = state.directory.read(move |reader| resolve::members(reader, &addresses)).await?;
@@ -127,6 +128,7 @@ pub(super) async fn set(
         external_members: body.external_members,
         internal_senders_only: body.internal_senders_only,
         suspended: body.suspended,
+        hidden: body.hidden,
         senders,
     };
     let done = state.write(Request::SetGroup { id, expect, patch }, params.dry_run).await?;

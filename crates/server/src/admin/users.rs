@@ -41,6 +41,7 @@ pub(super) struct UserBody {
     #[serde(deserialize_with = "present")]
     quota_bytes: Option<Option<u64>>,
     suspended: Option<bool>,
+    hidden: Option<bool>,
     /// Addresses of users and groups who may send with the addresses of this one.
     senders: Option<Vec<String>>,
     forward_to: Option<Vec<String>>,
@@ -130,8 +131,8 @@ pub(super) async fn create(
     if body.senders.is_some() || body.forward_to.is_some() || body.forward_only.is_some() {
         return Err(Problem::malformed("who may send with its addresses, and where its mail goes, is set afterwards"));
     }
-    if body.suspended.is_some() {
-        return Err(Problem::malformed("a new user is not suspended; change it afterwards"));
+    if body.suspended.is_some() || body.hidden.is_some() {
+        return Err(Problem::malformed("a new user is neither suspended nor hidden; change it afterwards"));
     }
     let (password_hash, scram) = body.hash(&state).await?;
     let new = NewUser {
@@ -180,6 +181,7 @@ pub(super) async fn set(
         admin: body.admin,
         quota_bytes: body.quota_bytes,
         suspended: body.suspended,
+        hidden: body.hidden,
         forward_to: body.forward_to,
         forward_only: body.forward_only,
         senders,

@@ -139,6 +139,9 @@ pub(super) struct EntryView {
     pub aliases: Vec<String>,
     pub display_name: String,
     pub suspended: bool,
+    /// Whether it is left out of the directory's address book.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
     /// Who else may send with the addresses.
     pub senders: Vec<String>,
     /// Where the mail goes besides, or instead; not of groups.
@@ -208,6 +211,7 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
         aliases: common.aliases.iter().map(text).collect::<Result<_, _>>()?,
         display_name: common.display_name.clone(),
         suspended: common.suspended,
+        hidden: common.hidden,
         senders: senders(reader, &common.senders)?,
         forward_to: any.has_account().then(|| common.forward_to.clone()),
         forward_only: any.has_account().then_some(common.forward_only),

@@ -99,6 +99,9 @@ pub enum AccountCommand {
         /// Whether it takes no mail
         #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
         suspended: Option<bool>,
+        /// Whether it is left out of the directory's address book
+        #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
+        hidden: Option<bool>,
         /// See [`AccountOptions`].
         #[command(flatten)]
         options: AccountOptions,
@@ -174,8 +177,8 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Acc
             let fields = options.fields().add("address", Some(address)).add("server", server);
             session.create(&["accounts"], fields.0, &create).await
         }
-        AccountCommand::Set { account, address, suspended, options, write } => {
-            let fields = options.fields().add("address", address).add("suspended", suspended);
+        AccountCommand::Set { account, address, suspended, hidden, options, write } => {
+            let fields = options.fields().add("address", address).add("suspended", suspended).add("hidden", hidden);
             session.set(&["accounts", &account], fields.0, &write).await
         }
         AccountCommand::Delete { account, delete } => {

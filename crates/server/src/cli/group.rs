@@ -56,6 +56,9 @@ pub enum GroupCommand {
         /// Whether it takes no mail
         #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
         suspended: Option<bool>,
+        /// Whether it is left out of the directory's address book
+        #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
+        hidden: Option<bool>,
         /// Add a member, by address (repeatable)
         #[arg(long = "add-member", value_name = "ADDRESS")]
         add: Vec<String>,
@@ -119,8 +122,8 @@ pub(super) async fn run(session: &Session<'_>, command: GroupCommand) -> Result<
             let fields = options.fields().add("address", Some(address)).list("members", &members);
             session.create(&["groups"], fields.0, &create).await
         }
-        GroupCommand::Set { group, address, suspended, add, remove, options, write } => {
-            let fields = options.fields().add("address", address).add("suspended", suspended);
+        GroupCommand::Set { group, address, suspended, hidden, add, remove, options, write } => {
+            let fields = options.fields().add("address", address).add("suspended", suspended).add("hidden", hidden);
             set(session, &group, fields, &add, &remove, &write).await
         }
         GroupCommand::Delete { group, delete } => {

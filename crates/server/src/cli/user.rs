@@ -61,6 +61,9 @@ pub enum UserCommand {
         /// Whether log-in and mail are stopped
         #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
         suspended: Option<bool>,
+        /// Whether it is left out of the directory's address book
+        #[arg(long, value_name = "YES/NO", value_parser = yes_or_no)]
+        hidden: Option<bool>,
         /// See [`UserOptions`].
         #[command(flatten)]
         options: UserOptions,
@@ -153,8 +156,8 @@ pub(super) async fn run(session: &Session<'_>, command: UserCommand) -> Result<E
             }
             session.create(&["users"], fields.0, &create).await
         }
-        UserCommand::Set { user, address, password, suspended, options, write } => {
-            let mut fields = options.fields().add("address", address).add("suspended", suspended);
+        UserCommand::Set { user, address, password, suspended, hidden, options, write } => {
+            let mut fields = options.fields().add("address", address).add("suspended", suspended).add("hidden", hidden);
             if password || options.password_file.is_some() {
                 let password = prompt::new_password(options.password_file.as_deref())?;
                 fields = fields.add("password", Some(password.expose()));

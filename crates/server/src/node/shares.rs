@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sterna_account::Identifier;
 use sterna_account::shares::{Principal, Shares, SharesError, Sharing};
+use sterna_account::{Account, Identifier};
 use sterna_base::{AccountId, DomainId, Modseq};
 use sterna_cluster::rpc::fault::FaultKind;
 use sterna_cluster::{CallError, ControlClient, Nodes, NotedShare};
@@ -68,6 +68,10 @@ impl Shares for NodeShares {
 
     async fn principals(&self, ids: Vec<AccountId>) -> Result<Vec<Principal>, SharesError> {
         self.directory.principals(ids).await
+    }
+
+    async fn book(&self, account: AccountId) -> Result<Option<Arc<dyn Account>>, SharesError> {
+        self.directory.book(account).await
     }
 
     async fn set(&self, owner: AccountId, grantee: Identifier, shares: bool) -> Result<(), SharesError> {

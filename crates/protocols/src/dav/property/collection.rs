@@ -30,13 +30,13 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
         }
         // RFC 5995 section 3.2.1.
         (DAV, "add-member") => Some(href(&format!("{}?{ADD_MEMBER}", collection.href()))),
-        (DAV, "owner") => Some(href(&paths::principal(&collection.home.address))),
+        (DAV, "owner") => Some(href(&collection.home.principal())),
         (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
         (DAV, "principal-collection-set") => Some(href("/dav/principals/users/")),
         (DAV, "current-user-privilege-set") => inner(privileges_of(collection.rights)),
         (DAV, "supported-privilege-set") => inner(privileges::supported()),
         (DAV, "acl") if collection.rights.has(Rights::ADMINISTER) => {
-            let owner = paths::principal(&collection.home.address);
+            let owner = collection.home.principal();
             inner(privileges::acl(&owner, &container.acl, &background.principals, None))
         }
         (DAV, "acl-restrictions") => inner(privileges::RESTRICTIONS.to_owned()),

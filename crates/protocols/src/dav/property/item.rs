@@ -46,13 +46,13 @@ pub fn value(
         (DAV, "getlastmodified") => Some(text(&http_date(item.internal_date.seconds()))),
         (DAV, "creationdate") => Some(text(&Timestamp::from_second(item.saved_at.seconds()).ok()?.to_string())),
         (DAV, "resourcetype") => inner(String::new()),
-        (DAV, "owner") => Some(href(&paths::principal(&collection.home.address))),
+        (DAV, "owner") => Some(href(&collection.home.principal())),
         (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
         (DAV, "current-user-privilege-set") => inner(privileges_of(collection.rights)),
         (DAV, "supported-privilege-set") => inner(privileges::supported()),
         (DAV, "acl-restrictions") => inner(privileges::RESTRICTIONS.to_owned()),
         (DAV, "acl") if collection.rights.has(Rights::ADMINISTER) => {
-            let (owner, above) = (paths::principal(&collection.home.address), collection.href());
+            let (owner, above) = (collection.home.principal(), collection.href());
             inner(privileges::acl(&owner, &collection.container.acl, &background.principals, Some(&above)))
         }
         (DAV, "supportedlock") => inner(SUPPORTED_LOCK.to_owned()),

@@ -17,6 +17,7 @@ use crate::dav::answer::{Out, Problem, dav_text, multistatus};
 use crate::dav::body::Body;
 use crate::dav::context::Context;
 use crate::dav::limits::BODIES_AT_ONCE;
+use crate::dav::mounted::Mount;
 use crate::dav::paths::Space;
 use crate::dav::property::{Background, Selection, Teller};
 use crate::dav::resource::{Collection, Resource};
@@ -90,7 +91,10 @@ pub async fn run(context: Arc<Context>, report: SyncCollection) -> Result<Respon
         Some(token) => {
             let token: Token = token.parse().map_err(|()| invalid())?;
             let is_ours = token.container == collection.container.id;
-            if !is_ours || token.modseq > collection.container.highest_modseq {
+            // This node's copy of the directory may be behind that of the edge that gave the token.
+            let is_directory = collection.mounted.as_ref().is_some_and(|mounted| mounted.mount == Mount::DIRECTORY);
+            let is_ahead = token.modseq > collection.container.highest_modseq && !is_directory;
+            if !is_ours || is_ahead {
                 return Err(invalid());
             }
             Some(token)
