@@ -51,7 +51,8 @@ const PROPS: &str = "<displayname/><resourcetype/><I:calendar-color/><sync-token
 /// The path of what is shared in ben's home.
 fn mounted(home: &str, listed: &Answer) -> String {
     let prefix = format!("{home}shared-");
-    let found: Vec<String> = listed.texts("D:href").into_iter().filter(|href| href.starts_with(&prefix)).collect();
+    let is_one = |href: &String| href.starts_with(&prefix) && !href.ends_with("shared-directory/");
+    let found: Vec<String> = listed.texts("D:href").into_iter().filter(is_one).collect();
     assert_eq!(found.len(), 1, "{listed:?}");
     found[0].clone()
 }
