@@ -71,6 +71,7 @@ pub const PEERS: &[&str] = &[
     "libsqlite3-0",
     "libwrap0",
     "libxapian30",
+    "libshp2",
     "libxml2",
     "libzephyr4",
     "libclamav11 | libclamav12",
