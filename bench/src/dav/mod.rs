@@ -1,5 +1,6 @@
 //! `cargo xtask bench dav`: calendars and address books, against Debian's Radicale and Cyrus.
 
+mod busy;
 pub mod client;
 mod objects;
 mod radicale;
@@ -39,6 +40,10 @@ pub trait DavServer {
     fn calendar(&self, user: u32) -> String;
     /// The path of a user's address book, with a slash at its end.
     fn book(&self, user: u32) -> String;
+    /// The path of a user's scheduling outbox; `None` where nobody can ask who is busy.
+    fn outbox(&self, user: u32) -> Option<String>;
+    /// A user's address.
+    fn address(&self, user: u32) -> String;
     /// Makes both, where they are not there by themselves.
     fn prepare(&self, _user: u32) -> Result<()> {
         Ok(())
@@ -55,7 +60,7 @@ pub fn arguments(arguments: &[String]) -> Result<Option<Options>> {
     let Some(("dav", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) else {
         return Ok(None);
     };
-    let servers = ["radicale", "cyrus", "sterna", "sterna-two"].map(String::from).to_vec();
+    let servers = ["radicale", "cyrus", "sterna", "sterna-two", "sterna-three"].map(String::from).to_vec();
     let mut options = Options { rounds: 5, events: 10_000, cards: 50_000, only: None, servers };
     let mut rest = rest.iter();
     while let Some(argument) = rest.next() {
@@ -79,6 +84,7 @@ pub fn run(folder: &Path, options: &Options) -> Result<()> {
     let mut report = Report::of(&[
         ("sterna", "sterna"),
         ("sterna-two", "sterna, two nodes"),
+        ("sterna-three", "sterna, two data servers"),
         ("radicale", "radicale"),
         ("cyrus", "cyrus"),
     ]);
@@ -98,6 +104,7 @@ fn start(name: &str, folder: &Path) -> Result<Box<dyn DavServer>> {
         "cyrus" => Box::new(Cyrus::start_with_dav(folder)?),
         "sterna" => Box::new(Sterna::start(folder, Layout::OneNode)?),
         "sterna-two" => Box::new(Sterna::start(folder, Layout::TwoNodes)?),
-        _ => bail!("no server is called {name}: sterna, sterna-two, radicale, cyrus"),
+        "sterna-three" => Box::new(Sterna::start(folder, Layout::Spread)?),
+        _ => bail!("no server is called {name}: sterna, sterna-two, sterna-three, radicale, cyrus"),
     })
 }

@@ -58,6 +58,12 @@ impl DavServer for Radicale {
     fn book(&self, user: u32) -> String {
         format!("/u{user}/contacts/")
     }
+    fn outbox(&self, _user: u32) -> Option<String> {
+        None
+    }
+    fn address(&self, user: u32) -> String {
+        format!("u{user}")
+    }
     fn prepare(&self, user: u32) -> Result<()> {
         let mut client = Client::new(self.http(), self.login(user));
         client.request("MKCALENDAR", &self.calendar(user), &[], b"")?;

@@ -35,6 +35,11 @@ pub fn run(name: &str, server: &mut dyn DavServer, options: &Options, report: &m
             report.add(&work, name, Unit::PerSecond, figures);
         }
     }
+    if wanted("busy")
+        && let Some(figures) = super::busy::run(server, options.rounds)?
+    {
+        report.add(&format!("who is busy, of {} people", super::busy::PEOPLE), name, Unit::Milliseconds, figures);
+    }
     if !wanted("sync") && !wanted("query") {
         return Ok(());
     }
@@ -81,7 +86,7 @@ fn put(server: &dyn DavServer, writers: u32, round: u32) -> Result<f64> {
     Ok(f64::from(writers * WRITTEN) / began.elapsed().as_secs_f64())
 }
 
-const CALENDAR_TYPE: (&str, &str) = ("Content-Type", "text/calendar; charset=utf-8");
+pub const CALENDAR_TYPE: (&str, &str) = ("Content-Type", "text/calendar; charset=utf-8");
 const CARD_TYPE: (&str, &str) = ("Content-Type", "text/vcard; charset=utf-8");
 const XML_TYPE: (&str, &str) = ("Content-Type", "application/xml; charset=utf-8");
 

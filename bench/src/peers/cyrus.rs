@@ -190,6 +190,12 @@ impl DavServer for Cyrus {
     fn book(&self, user: u32) -> String {
         format!("/dav/addressbooks/user/u{user}/Default/")
     }
+    fn outbox(&self, user: u32) -> Option<String> {
+        Some(format!("/dav/calendars/user/u{user}/Outbox/"))
+    }
+    fn address(&self, user: u32) -> String {
+        format!("u{user}@bench.test")
+    }
     /// Both are made when the user logs in for the first time.
     fn prepare(&self, user: u32) -> Result<()> {
         let mut client = Client::new(self.http(), Server::login(self, user));

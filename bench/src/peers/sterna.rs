@@ -26,6 +26,8 @@ pub enum Layout {
     TwoNodes,
     /// Sessions on one node, accounts on two others, between which they can be moved.
     ThreeNodes,
+    /// The same, with every second account on the second one.
+    Spread,
 }
 
 /// A running Sterna.
@@ -59,7 +61,7 @@ impl Sterna {
         let data_servers: &[&str] = match layout {
             Layout::OneNode => &[],
             Layout::TwoNodes => &["data"],
-            Layout::ThreeNodes => &["alpha", "beta"],
+            Layout::ThreeNodes | Layout::Spread => &["alpha", "beta"],
         };
         for name in data_servers {
             let token = sterna.admin(&["server", "invite", "--roles", "data", "--json"])?;
@@ -85,8 +87,10 @@ impl Sterna {
         for user in 0..USERS {
             let address = format!("u{user}@{DOMAIN}");
             let mut create = vec!["user", "create", &address, "--password-file", &password_file];
-            if self.layout == Layout::ThreeNodes {
-                create.extend(["--server", "alpha"]);
+            match self.layout {
+                Layout::ThreeNodes => create.extend(["--server", "alpha"]),
+                Layout::Spread => create.extend(["--server", if user % 2 == 0 { "alpha" } else { "beta" }]),
+                Layout::OneNode | Layout::TwoNodes => {}
             }
             self.admin(&create)?;
         }
@@ -164,7 +168,7 @@ impl Server for Sterna {
         match self.layout {
             Layout::OneNode => "sterna",
             Layout::TwoNodes => "sterna-two",
-            Layout::ThreeNodes => "sterna-three",
+            Layout::ThreeNodes | Layout::Spread => "sterna-three",
         }
     }
     fn imap(&self) -> SocketAddr {
@@ -177,7 +181,7 @@ impl Server for Sterna {
         loopback(self.lmtp)
     }
     fn login(&self, user: u32) -> (String, String) {
-        (self.address(user), PASSWORD.to_owned())
+        (Server::address(self, user), PASSWORD.to_owned())
     }
     fn address(&self, user: u32) -> String {
         format!("u{user}@{DOMAIN}")
@@ -193,7 +197,12 @@ impl Server for Sterna {
     fn index(&self, user: u32) -> Result<bool> {
         let owner = &self.nodes.last().context("a node")?.0;
         let mut status = Command::new(program()?);
-        status.arg("--socket").arg(owner.join("admin.sock")).args(["search", "status", &self.address(user), "--json"]);
+        status.arg("--socket").arg(owner.join("admin.sock")).args([
+            "search",
+            "status",
+            &Server::address(self, user),
+            "--json",
+        ]);
         let deadline = Instant::now() + INDEX_TIMEOUT;
         loop {
             let told: serde_json::Value = serde_json::from_str(&run(&mut status)?)?;
@@ -221,10 +230,16 @@ impl DavServer for Sterna {
         Server::login(self, user)
     }
     fn calendar(&self, user: u32) -> String {
-        format!("/dav/calendars/{}/Calendar/", self.address(user))
+        format!("/dav/calendars/{}/Calendar/", Server::address(self, user))
     }
     fn book(&self, user: u32) -> String {
-        format!("/dav/addressbooks/{}/Contacts/", self.address(user))
+        format!("/dav/addressbooks/{}/Contacts/", Server::address(self, user))
+    }
+    fn outbox(&self, user: u32) -> Option<String> {
+        Some(format!("/dav/calendars/{}/outbox/", Server::address(self, user)))
+    }
+    fn address(&self, user: u32) -> String {
+        Server::address(self, user)
     }
     fn restart(&mut self, lazy_writes: bool) -> Result<()> {
         Server::restart(self, lazy_writes)
