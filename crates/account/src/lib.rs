@@ -26,6 +26,7 @@ pub mod flags;
 pub mod follow;
 pub mod fork;
 pub mod item;
+pub mod kept;
 pub mod links;
 pub mod local;
 pub mod retention;

@@ -7,7 +7,6 @@ mod failure;
 mod grants;
 pub mod imap;
 mod io;
-mod kept;
 pub mod listener;
 mod lmtp;
 pub mod managesieve;

@@ -1,13 +1,12 @@
 //! When the owner of an account is busy (RFC 6638 section 5, RFC 7953 section 4).
 
-use sterna_base::Uid;
-use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_formats::calendar::availability::unavailable;
 use sterna_formats::calendar::freebusy::FreeBusy;
-use sterna_formats::calendar::{Calendar, Facts, Kind, Zone};
+use sterna_formats::calendar::{Calendar, Kind, Span, Zone};
 
+use super::spans::KeptSpans;
 use super::{CALDAV, INBOX, body, note, zone};
-use crate::{Account, AccountError, Container, ContainerKind, Item, ItemParts, UidSet};
+use crate::{Account, AccountError, Container, ContainerKind, ItemParts, UidSet};
 
 /// Objects that are read at once.
 const BODIES_AT_ONCE: usize = 100;
@@ -28,7 +27,7 @@ pub struct Question<'a> {
 ///
 /// # Errors
 /// When the account can't be read.
-pub async fn busy(account: &dyn Account, question: Question<'_>) -> Result<FreeBusy, AccountError> {
+pub async fn busy(account: &dyn Account, question: Question<'_>, spans: &KeptSpans) -> Result<FreeBusy, AccountError> {
     let (mut busy, mut first_zone) = (FreeBusy::default(), None);
     let mut calendars = account.containers().await?;
     let inbox =
@@ -42,7 +41,7 @@ pub async fn busy(account: &dyn Account, question: Question<'_>) -> Result<FreeB
         if transparency.is_some_and(|said| said.elements().any(|below| below.name.is(CALDAV, "transparent"))) {
             continue;
         }
-        of_calendar(account, calendar, &floating, question, &mut busy).await?;
+        of_calendar(account, calendar, &floating, question, spans, &mut busy).await?;
     }
     let availability = match &inbox {
         Some(inbox) => note(account, inbox.id, (CALDAV, "calendar-availability")).await?,
@@ -62,37 +61,27 @@ async fn of_calendar(
     calendar: &Container,
     floating: &Zone,
     question: Question<'_>,
+    spans: &KeptSpans,
     busy: &mut FreeBusy,
 ) -> Result<(), AccountError> {
-    let parts = ItemParts { summary: true, ..ItemParts::default() };
-    let mut after = Uid(0);
-    while after < Uid::MAX {
-        let uids = UidSet::range(after.next(), Uid::MAX);
-        let page = account.items(calendar.id, &uids, parts, PAGE_ITEMS_MAX).await?;
-        let Some(last) = page.last().map(|item| item.uid) else { break };
-        let counts = |item: &Item| {
-            let is_masked = item.object_uid.as_ref().is_some_and(|uid| question.without.contains(uid));
-            let facts = item.summary.as_deref().and_then(Facts::decode);
-            let may = |facts: Facts| {
-                matches!(facts.kind, Kind::Event | Kind::FreeBusy | Kind::Availability)
-                    && facts.may_be_in(question.range)
-            };
-            !is_masked && facts.is_none_or(may)
-        };
-        let possible: Vec<Uid> = page.iter().filter(|item| counts(item)).map(|item| item.uid).collect();
-        for some in possible.chunks(BODIES_AT_ONCE) {
-            let uids = UidSet::from_ranges(some.iter().map(|uid| (*uid, *uid)).collect());
-            let parts = ItemParts { body: true, ..ItemParts::default() };
-            for item in account.items(calendar.id, &uids, parts, some.len()).await? {
-                if let Ok(object) = Calendar::parse(&body(account, &item).await?) {
-                    busy.add_of(&object, floating, question.range, question.own);
-                    for period in unavailable(&object, floating, question.range) {
-                        busy.add_period(period, question.range);
-                    }
+    let counts = |span: Span| {
+        matches!(span.kind, Kind::Event | Kind::FreeBusy | Kind::Availability) && span.may_be_in(question.range)
+    };
+    let possible = spans.possible(account, calendar.id, counts).await?;
+    for some in possible.chunks(BODIES_AT_ONCE) {
+        let uids = UidSet::from_ranges(some.iter().map(|uid| (*uid, *uid)).collect());
+        let parts = ItemParts { body: true, ..ItemParts::default() };
+        for item in account.items(calendar.id, &uids, parts, some.len()).await? {
+            if item.object_uid.as_ref().is_some_and(|uid| question.without.contains(uid)) {
+                continue;
+            }
+            if let Ok(object) = Calendar::parse(&body(account, &item).await?) {
+                busy.add_of(&object, floating, question.range, question.own);
+                for period in unavailable(&object, floating, question.range) {
+                    busy.add_period(period, question.range);
                 }
             }
         }
-        after = last;
     }
     Ok(())
 }

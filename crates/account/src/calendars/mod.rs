@@ -1,14 +1,13 @@
 //! Calendars of an account as scheduling needs them, whoever does it: sessions of DAV for their users, the mail flow
-//! for
-//! what came by mail.
+//! for what came by mail.
 //!
 //! [`receive`] takes a message of iTIP into an account, [`busy`] says when its owner is, [`pending`] keeps what the
-//! owner
-//! has to tell others until somebody has it.
+//! owner has to tell others until somebody has it. [`spans`] knows which objects of a calendar are when.
 
 pub mod busy;
 pub mod pending;
 pub mod receive;
+pub mod spans;
 
 use bytes::Bytes;
 use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};

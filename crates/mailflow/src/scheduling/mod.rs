@@ -20,6 +20,7 @@ use futures_util::stream;
 use sterna_account::calendars::busy::{Question, busy};
 use sterna_account::calendars::pending;
 use sterna_account::calendars::receive::{Incoming, Taken, receive};
+use sterna_account::calendars::spans::KeptSpans;
 use sterna_account::scheduling::{
     CalendarUser, Delivery, FreeBusyError, FreeBusyQuestion, Outgoing, Scheduling, UserKind,
 };
@@ -58,6 +59,7 @@ pub struct Scheduler {
     ways: Option<Waiting>,
     /// What takes the mail of users: set when it is there, which is after this.
     reception: OnceLock<Arc<dyn Reception>>,
+    spans: KeptSpans,
 }
 
 impl Scheduler {
@@ -68,7 +70,12 @@ impl Scheduler {
         clock: Arc<dyn Clock>,
         ways: Option<Waiting>,
     ) -> Self {
-        Scheduler { recipients, accounts, clock, ways, reception: OnceLock::new() }
+        Scheduler { recipients, accounts, clock, ways, reception: OnceLock::new(), spans: KeptSpans::default() }
+    }
+
+    /// What is kept of calendars, for sessions that ask about the same.
+    pub fn spans(&self) -> KeptSpans {
+        self.spans.clone()
     }
 
     /// Says who takes the mail of users.
@@ -337,7 +344,8 @@ impl Scheduling for Scheduler {
         let own = self.addresses(target.account).await;
         let ask = async {
             let account: Arc<dyn Account> = self.accounts.open(target.account).await?;
-            busy(&*account, Question { range: question.range, own: &own, without: question.without }).await
+            let asked = Question { range: question.range, own: &own, without: question.without };
+            busy(&*account, asked, &self.spans).await
         };
         match tokio::time::timeout(BUSY_WAIT_MAX, ask).await {
             Ok(Ok(found)) if found.is_cut => Err(FreeBusyError::TooMuch),

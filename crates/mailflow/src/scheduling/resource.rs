@@ -57,7 +57,7 @@ impl Scheduler {
         }
         let now = self.clock.now();
         let (without, range) = ([uid.to_owned()], (now.seconds(), rules.horizon(now.seconds())));
-        let taken = busy(account, Question { range, own, without: &without }).await?;
+        let taken = busy(account, Question { range, own, without: &without }, &self.spans).await?;
         let decision = rules.decide(&object, &taken, itip::people(&object), now.seconds());
         let language = self.recipients.language(&address).await.map_or(Language::default(), |tag| Language::of(&tag));
         let (answer, comment) = match decision {

@@ -32,9 +32,6 @@ pub const ROWS_AT_ONCE: usize = 1000;
 /// The same with contents.
 pub const BODIES_AT_ONCE: usize = 100;
 
-/// Objects of calendars of which it is kept in memory when they are; about 32 bytes each.
-pub const KEPT_OBJECTS_MAX: usize = 1_000_000;
-
 /// Most collections that one COPY, MOVE or DELETE works on.
 pub const COLLECTIONS_MAX: usize = 10_000;
 

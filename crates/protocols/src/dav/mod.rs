@@ -13,7 +13,6 @@ mod file_links;
 mod guesses;
 mod home;
 pub mod import;
-mod kept_spans;
 mod limits;
 mod locks;
 mod method;
@@ -38,6 +37,7 @@ use async_trait::async_trait;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use sterna_account::calendars::spans::KeptSpans;
 use sterna_account::scheduling::Scheduling;
 use sterna_account::service::{Accounts, Authenticator};
 use sterna_account::shares::Shares;
@@ -70,7 +70,7 @@ struct Shared {
     guesses: Arc<guesses::Guesses>,
     scheduling: Option<Arc<dyn Scheduling>>,
     api: Option<Arc<dyn api::Api>>,
-    spans: kept_spans::KeptSpans,
+    spans: KeptSpans,
 }
 
 impl DavProtocol {
@@ -83,7 +83,7 @@ impl DavProtocol {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (facts, guesses, scheduling, api) = (None, Arc::default(), None, None);
-        let spans = kept_spans::KeptSpans::default();
+        let spans = KeptSpans::default();
         let shared = Shared { config, accounts, authenticator, shares, clock, facts, guesses, scheduling, api, spans };
         DavProtocol { shared: Arc::new(shared) }
     }
@@ -96,6 +96,11 @@ impl DavProtocol {
     /// With somebody who carries invitations.
     pub fn with_scheduling(self, scheduling: Arc<dyn Scheduling>) -> Self {
         DavProtocol { shared: Arc::new(Shared { scheduling: Some(scheduling), ..(*self.shared).clone() }) }
+    }
+
+    /// With what others keep of calendars, too.
+    pub fn with_spans(&self, spans: KeptSpans) -> Self {
+        DavProtocol { shared: Arc::new(Shared { spans, ..(*self.shared).clone() }) }
     }
 
     /// With what answers users who ask for something else.

@@ -11,7 +11,7 @@ use sterna_formats::imap::command::SortCriterion;
 use super::limits::{KEPT_SORT_BYTES_MAX, KEPT_SORT_MESSAGES_MIN};
 use super::order::Key;
 use super::picture::Picked;
-use crate::kept::Kept;
+use sterna_account::kept::Kept;
 
 /// What a message in a kept order needs besides its key.
 const MESSAGE_BYTES: usize = 48;

@@ -13,7 +13,7 @@ use sterna_formats::imap::write::number;
 use super::kept_sorts::missing;
 use super::limits::{KEPT_SORT_MESSAGES_MIN, KEPT_THREAD_BYTES_MAX};
 use super::picture::Picked;
-use crate::kept::Kept;
+use sterna_account::kept::Kept;
 
 /// What a message needs besides its subject and its references.
 const MESSAGE_BYTES: usize = 112;

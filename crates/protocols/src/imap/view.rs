@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::limits::{KEPT_COMMITS_MAX, KEPT_ENTRIES_MAX};
 use super::picture::Picture;
-use crate::kept::Kept;
+use sterna_account::kept::Kept;
 
 /// Spans of a large mailbox that are read at the same time; an account has as many readers.
 const SPANS_MAX: usize = 4;

@@ -16,8 +16,8 @@ use sterna_base::{AccountId, ContainerId, Epoch, Modseq, Uid, UidValidity};
 use sterna_formats::mail::Summary;
 
 use super::limits::{CHANGES_MAX, KEPT_ROWS_MAX};
-use crate::kept::Kept;
 use crate::message;
+use sterna_account::kept::Kept;
 
 /// The parts of the items that a picture is made of.
 const PARTS: ItemParts = ItemParts { summary: false, body: false, summary_start: true };

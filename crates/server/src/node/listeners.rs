@@ -105,6 +105,7 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
         parts.clock.clone(),
     )
     .with_facts(parts.discovery.clone())
+    .with_spans(sending.scheduler.spans())
     .with_scheduling(sending.scheduler)
     .with_api(Arc::new(UserApi::new(parts)));
 

@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sterna_account::{Account, AccountError, Change, Cursor, Item, ItemParts, UidSet};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, ContainerId, Epoch, Modseq, Uid};
 use sterna_formats::calendar::{Facts, Span};
 
-use super::limits::{KEPT_OBJECTS_MAX, ROWS_AT_ONCE};
 use crate::kept::Kept;
+use crate::{Account, AccountError, Change, Cursor, Item, ItemParts, UidSet};
+
+/// Objects of which it is kept when they are; about 32 bytes each.
+const KEPT_OBJECTS_MAX: usize = 1_000_000;
 
 /// What a calendar without objects counts as against [`KEPT_OBJECTS_MAX`].
 const EMPTY_OBJECTS: usize = 16;
@@ -88,10 +90,10 @@ impl Spans {
         let mut after = Uid(0);
         loop {
             let uids = UidSet::range(after.next(), Uid::MAX);
-            let items = account.items(container, &uids, FACTS, ROWS_AT_ONCE).await?;
+            let items = account.items(container, &uids, FACTS, PAGE_ITEMS_MAX).await?;
             spans.objects.extend(items.iter().map(entry));
             match items.last() {
-                Some(last) if items.len() == ROWS_AT_ONCE && last.uid < Uid::MAX => after = last.uid,
+                Some(last) if items.len() == PAGE_ITEMS_MAX && last.uid < Uid::MAX => after = last.uid,
                 _ => return Ok(spans),
             }
         }
@@ -110,7 +112,7 @@ impl Spans {
                 }
             }
             changed.sort_unstable();
-            for some in changed.chunks(ROWS_AT_ONCE) {
+            for some in changed.chunks(PAGE_ITEMS_MAX) {
                 let uids = UidSet::from_ranges(some.iter().map(|uid| (*uid, *uid)).collect());
                 let items = account.items(container, &uids, FACTS, some.len()).await?;
                 items.iter().for_each(|item| self.put(entry(item)));
