@@ -195,6 +195,16 @@ fn queries_find_what_happens_when() {
     assert_eq!(names("20250519T120000Z", "20250519T130000Z"), "hostile.ics weekly.ics");
     assert_eq!(names("20250526T120000Z", "20250526T130000Z"), "hostile.ics", "only three");
     assert_eq!(names("19650101T000000Z", "19650102T000000Z"), "");
+    // What is kept of when events are follows every change, whoever makes it.
+    let mut other = Dav::of(&installation, ANA);
+    let (path, at) = (format!("{CALENDAR}moved.ics"), |day: &str| event("moved", &format!("DTSTART:{day}T100000Z")));
+    other.put(&path, &at("19650101"));
+    assert_eq!(names("19650101T000000Z", "19650102T000000Z"), "moved.ics");
+    other.is(204, "PUT", &path, &[], &at("19640101"));
+    assert_eq!(names("19650101T000000Z", "19650102T000000Z"), "");
+    assert_eq!(names("19640101T000000Z", "19640102T000000Z"), "moved.ics");
+    other.is(204, "DELETE", &path, &[], "");
+    assert_eq!(names("19640101T000000Z", "19640102T000000Z"), "");
     let single = "<C:calendar-data><C:expand start='20250519T000000Z' end='20250520T000000Z'/></C:calendar-data>";
     ana.is(204, "DELETE", &format!("{CALENDAR}hostile.ics"), &[], "");
     let expanded = ana.report(CALENDAR, &query("20250519T000000Z", "20250520T000000Z", single));

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::filter::Range;
 use super::occurrences::{INSTANCES_MAX, Instance, Series, components_in};
-use super::time::utc_text;
+use super::time::{DAY_S, Duration, parse_utc, utc_text};
 use super::{Calendar, Zone};
 use crate::content_line::{Component, Property, write};
 
@@ -102,13 +102,22 @@ fn limit_freebusy(component: &mut Component, (from, before): Range) {
     if component.name != "VFREEBUSY" {
         return;
     }
-    let (from, before) = (utc_text(from), utc_text(before));
-    let is_in = |period: &str| {
+    let is_in = |period: &&str| {
         let (start, end) = period.split_once('/').unwrap_or((period, period));
-        // Times of one form in UTC are in the order of their texts; a duration ends later than it begins.
-        start < before.as_str() && (end.starts_with(['P', '+', '-']) || end > from.as_str())
+        let Some(start_s) = parse_utc(start.trim()) else { return true };
+        let end_s = match Duration::parse(end.trim()) {
+            Some(length) => Some(start_s + length.days * DAY_S + length.seconds),
+            None => parse_utc(end.trim()),
+        };
+        start_s < before && end_s.is_none_or(|end| end > from)
     };
-    component.properties.retain(|property| property.name != "FREEBUSY" || property.value.split(',').any(is_in));
+    component.properties.retain_mut(|property| {
+        if property.name != "FREEBUSY" {
+            return true;
+        }
+        property.value = property.value.split(',').filter(is_in).collect::<Vec<_>>().join(",");
+        !property.value.is_empty()
+    });
 }
 
 /// Properties that say when again, which a single time doesn't.

@@ -235,3 +235,15 @@ fn what_is_refused() {
     assert!(matches!(refused(&(event("DTSTART:20250101") + &event("DTSTART:20250102"))), Refusal::Object(_)));
     assert_eq!(refused("BEGIN:VPOLL\r\nUID:1\r\nEND:VPOLL\r\n"), Refusal::Component);
 }
+
+#[test]
+fn busy_times_outside_a_range_are_left_out() {
+    let stated = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VFREEBUSY\r\nUID:b\r\nDTSTAMP:20250101T000000Z\r\n\
+        FREEBUSY:20250501T080000Z/20250501T100000Z,20250501T080000Z/PT1H,20250501T230000Z/PT2H,20250504T000000Z/PT1H\r\n\
+        FREEBUSY;FBTYPE=BUSY-TENTATIVE:20250401T080000Z/P1D\r\nEND:VFREEBUSY\r\nEND:VCALENDAR\r\n";
+    let limit_freebusy = Some(range("20250501T093000Z", "20250502T000000Z"));
+    let told = CalendarData { limit_freebusy, ..CalendarData::default() };
+    let told = told.apply(&Calendar::parse(stated.as_bytes()).unwrap(), &Zone::Utc).unwrap();
+    let lines: Vec<&str> = told.lines().filter(|line| line.starts_with("FREEBUSY")).collect();
+    assert_eq!(lines, ["FREEBUSY:20250501T080000Z/20250501T100000Z,20250501T230000Z/PT2H"]);
+}
