@@ -8,7 +8,7 @@ use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp};
 
 use crate::commit::Expect;
 use crate::{
-    Account, AccountError, CommitError, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, UidSet,
+    Account, AccountError, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, UidSet, container_named,
 };
 
 /// The name of the container, which stands at the top.
@@ -179,13 +179,5 @@ fn name(key: &str) -> String {
 }
 
 async fn make_container(account: &dyn Account) -> Result<ContainerId, AccountError> {
-    let (kind, name) = (ContainerKind::Answered, CONTAINER.to_owned());
-    let step = Mutation::CreateContainer { parent: None, kind, name: name.clone(), special_use: None };
-    match account.commit(OperationId::random(), vec![step]).await {
-        // Another delivery was faster.
-        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
-        Err(error) => return Err(error),
-    }
-    let found = account.containers_on_path(kind, &[name]).await?;
-    found.first().map(|container| container.id).ok_or(AccountError::Refused(CommitError::Unexpected))
+    Ok(container_named(account, ContainerKind::Answered, CONTAINER).await?.id)
 }

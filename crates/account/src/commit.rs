@@ -164,6 +164,20 @@ pub struct NewItem {
     pub object_uid: Option<String>,
 }
 
+impl NewItem {
+    /// An item that has a name and a content, and nothing else that would have to be said.
+    pub fn named(name: impl Into<String>, content: Content) -> Self {
+        NewItem {
+            content,
+            summary: None,
+            internal_date: None,
+            flags: FlagSet::default(),
+            name: Some(name.into()),
+            object_uid: None,
+        }
+    }
+}
+
 /// Where an item's content is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

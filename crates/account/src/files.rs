@@ -66,14 +66,7 @@ pub fn kept(container: ContainerId, item: &Item) -> Vec<Mutation> {
 
 /// The step that gives a file this content again.
 pub fn restored(container: ContainerId, version: &Version, expect: Expect) -> Mutation {
-    let item = NewItem {
-        content: Content::Stored(version.blob),
-        summary: None,
-        internal_date: None,
-        flags: FlagSet::default(),
-        name: Some(version.name.clone()),
-        object_uid: None,
-    };
+    let item = NewItem::named(version.name.clone(), Content::Stored(version.blob));
     Mutation::Put { container, item, expect }
 }
 

@@ -13,7 +13,7 @@ use sterna_base::{AccountId, ContainerId, OperationId, Timestamp};
 use crate::commit::Expect;
 use crate::scram::{self, ScramVerifier};
 use crate::{
-    Account, AccountError, CommitError, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, UidSet,
+    Account, AccountError, CommitError, ContainerKind, Content, ItemParts, Mutation, NewItem, UidSet, container_named,
 };
 
 /// The name of the container with the links, which stands at the top.
@@ -197,32 +197,14 @@ pub async fn create(account: &dyn Account, link: &Link, now: Timestamp) -> Resul
     if all.len() - steps.len() >= LINKS_MAX {
         return Err(AccountError::Refused(CommitError::Limit("links of one account".to_owned())));
     }
-    let item = NewItem {
-        content: Content::Inline(Bytes::from(link.encode())),
-        summary: None,
-        internal_date: None,
-        flags: FlagSet::default(),
-        name: Some(token.name()),
-        object_uid: None,
-    };
+    let item = NewItem::named(token.name(), Content::Inline(Bytes::from(link.encode())));
     steps.push(Mutation::Put { container, item, expect: Expect::Absent });
     account.commit(OperationId::random(), steps).await?;
     Ok(token)
 }
 
 async fn container(account: &dyn Account) -> Result<ContainerId, AccountError> {
-    let (kind, path) = (ContainerKind::Settings, [CONTAINER.to_owned()]);
-    if let Some(found) = account.containers_on_path(kind, &path).await?.pop() {
-        return Ok(found.id);
-    }
-    let step = Mutation::CreateContainer { parent: None, kind, name: CONTAINER.to_owned(), special_use: None };
-    match account.commit(OperationId::random(), vec![step]).await {
-        // Another request was faster.
-        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
-        Err(error) => return Err(error),
-    }
-    let found = account.containers_on_path(kind, &path).await?.pop();
-    found.map(|container| container.id).ok_or(AccountError::Refused(CommitError::Unexpected))
+    Ok(container_named(account, ContainerKind::Settings, CONTAINER).await?.id)
 }
 
 /// The link of a token that has not ended.

@@ -11,7 +11,7 @@ use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp, Uid};
 use crate::commit::Expect;
 use crate::{
     Account, AccountError, CommitError, Container, ContainerKind, Content, FlagAction, FlagSet, Item, ItemParts,
-    Keyword, Mutation, NewItem, UidSet,
+    Keyword, Mutation, NewItem, UidSet, container_named,
 };
 
 /// The name of the container, which stands at the top.
@@ -294,11 +294,5 @@ async fn change(
 }
 
 async fn make_container(account: &dyn Account) -> Result<(), AccountError> {
-    let (kind, name) = (ContainerKind::Sieve, CONTAINER.to_owned());
-    let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
-    match account.commit(OperationId::random(), vec![step]).await {
-        // Another session was faster.
-        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => Ok(()),
-        Err(error) => Err(error),
-    }
+    container_named(account, ContainerKind::Sieve, CONTAINER).await.map(drop)
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use sterna_account::commit::Expect;
 use sterna_account::service::{Accounts, Envelope, InboundProtocol, Login, Message, Refusal};
 use sterna_account::{
-    Account, AccountError, CommitError, Container, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem,
-    UidSet,
+    Account, AccountError, Container, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, UidSet,
+    container_named,
 };
 use sterna_base::{BlobHash, OperationId};
 use sterna_formats::card;
@@ -107,18 +107,7 @@ impl Collecting {
 }
 
 async fn book(account: &dyn Account) -> Result<Container, AccountError> {
-    let (kind, path) = (ContainerKind::AddressBook, [BOOK.to_owned()]);
-    if let Some(found) = account.containers_on_path(kind, &path).await?.pop() {
-        return Ok(found);
-    }
-    let step = Mutation::CreateContainer { parent: None, kind, name: BOOK.to_owned(), special_use: None };
-    match account.commit(OperationId::random(), vec![step]).await {
-        // Another message was faster.
-        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
-        Err(error) => return Err(error),
-    }
-    let found = account.containers_on_path(kind, &path).await?.pop();
-    found.ok_or(AccountError::Refused(CommitError::Unexpected))
+    container_named(account, ContainerKind::AddressBook, BOOK).await
 }
 
 /// The addresses in To and Cc that are wanted, with their names.

@@ -18,6 +18,7 @@ use sterna_formats::dav::Element;
 
 use crate::{
     Account, AccountError, CommitError, Container, ContainerKind, Content, Item, ItemParts, Mutation, StoreError,
+    container_named,
 };
 
 /// The name of the scheduling inbox.
@@ -42,18 +43,7 @@ pub const MAIL_POLICY: (&str, &str) = ("urn:sterna:dav", "mail-invitations");
 /// When the account can't be read or written.
 pub async fn scheduling_collection(account: &dyn Account, kind: ContainerKind) -> Result<Container, AccountError> {
     let name = if kind == ContainerKind::ScheduleInbox { INBOX } else { OUTBOX };
-    let path = [name.to_owned()];
-    if let Some(found) = account.containers_on_path(kind, &path).await?.pop() {
-        return Ok(found);
-    }
-    let step = Mutation::CreateContainer { parent: None, kind, name: name.to_owned(), special_use: None };
-    match account.commit(OperationId::random(), vec![step]).await {
-        // Another request was faster.
-        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
-        Err(error) => return Err(error),
-    }
-    let found = account.containers_on_path(kind, &path).await?.pop();
-    found.ok_or(AccountError::Refused(CommitError::Unexpected))
+    container_named(account, kind, name).await
 }
 
 /// What was noted about a collection under a property's name: its XML.

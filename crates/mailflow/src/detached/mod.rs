@@ -17,7 +17,7 @@ use bytes::Bytes;
 use sterna_account::commit::Expect;
 use sterna_account::links::{self, Link, Target};
 use sterna_account::service::{Accounts, Envelope, Login, Message};
-use sterna_account::{Account, AccountError, CommitError, ContainerKind, Content, FlagSet, Mutation, NewItem, files};
+use sterna_account::{Account, AccountError, CommitError, ContainerKind, Content, Mutation, NewItem, files};
 use sterna_base::{Clock, ContainerId, OperationId, Timestamp};
 use sterna_formats::mail::transfer::Base64Decoder;
 use sterna_formats::mail::{Part, Summary};
@@ -193,14 +193,7 @@ async fn store(
     let wanted = find::file_name(part);
     for attempt in 0..NAMES_MAX {
         let name = find::numbered(&wanted, attempt);
-        let item = NewItem {
-            content: Content::Stored(blob),
-            summary: None,
-            internal_date: None,
-            flags: FlagSet::default(),
-            name: Some(name.clone()),
-            object_uid: None,
-        };
+        let item = NewItem::named(name.clone(), Content::Stored(blob));
         let step = Mutation::Put { container: folder, item, expect: Expect::Absent };
         match account.commit(OperationId::random(), vec![step]).await {
             Ok(_) => {

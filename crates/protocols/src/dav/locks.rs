@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sterna_account::commit::Expect;
 use sterna_account::{
     Account, AccountError, CommitError, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, UidSet,
+    container_named,
 };
 use sterna_base::{AccountId, ContainerId, Modseq, OperationId, Timestamp};
 use sterna_formats::dav::write::{escape, href};
@@ -225,13 +226,7 @@ pub fn active_lock(lock: &Lock, seconds: i64, xml: &mut String) {
 }
 
 async fn make_container(account: &dyn Account) -> Result<(), AccountError> {
-    let (kind, name) = (ContainerKind::Locks, CONTAINER.to_owned());
-    let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
-    match account.commit(OperationId::random(), vec![step]).await {
-        // Another request was faster.
-        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => Ok(()),
-        Err(error) => Err(error),
-    }
+    container_named(account, ContainerKind::Locks, CONTAINER).await.map(drop)
 }
 
 fn trimmed(path: &str) -> &str {

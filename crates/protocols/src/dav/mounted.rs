@@ -15,8 +15,7 @@ use serde::{Deserialize, Serialize};
 use sterna_account::commit::Expect;
 use sterna_account::shares::Owner;
 use sterna_account::{
-    Account, AccountError, CommitError, Container, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem,
-    UidSet,
+    Account, AccountError, Container, ContainerKind, Content, ItemParts, Mutation, NewItem, UidSet, container_named,
 };
 use sterna_base::{AccountId, ContainerId, OperationId};
 use sterna_formats::dav::Name;
@@ -380,30 +379,12 @@ fn remembered(container: ContainerId, mount: Mount, seen: &Seen) -> Mutation {
 }
 
 fn put(container: ContainerId, name: String, content: Bytes) -> Mutation {
-    let item = NewItem {
-        content: Content::Inline(content),
-        summary: None,
-        internal_date: None,
-        flags: FlagSet::default(),
-        name: Some(name),
-        object_uid: None,
-    };
+    let item = NewItem::named(name, Content::Inline(content));
     Mutation::Put { container, item, expect: Expect::Any }
 }
 
 async fn container(account: &dyn Account) -> Result<ContainerId, AccountError> {
-    let (kind, name, path) = (ContainerKind::Settings, CONTAINER.to_owned(), [CONTAINER.to_owned()]);
-    if let Some(found) = account.containers_on_path(kind, &path).await?.pop() {
-        return Ok(found.id);
-    }
-    let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
-    match account.commit(OperationId::random(), vec![step]).await {
-        // Another request was faster.
-        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
-        Err(error) => return Err(error),
-    }
-    let found = account.containers_on_path(kind, &path).await?.pop();
-    found.map(|container| container.id).ok_or(AccountError::Refused(CommitError::Unexpected))
+    Ok(container_named(account, ContainerKind::Settings, CONTAINER).await?.id)
 }
 
 impl Mounted {

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use sterna_account::commit::Expect;
 use sterna_account::links::{self, Link, Target, Token};
 use sterna_account::{
-    Account, AccountError, CommitError, Container, ContainerKind, FlagSet, Item, ItemParts, Mutation, NewItem, UidSet,
+    Account, AccountError, CommitError, Container, ContainerKind, Item, ItemParts, Mutation, NewItem, UidSet,
 };
 use sterna_base::{ContainerId, OperationId, ids};
 use sterna_formats::dav::href;
@@ -253,14 +253,7 @@ impl Visit {
         let prepared = receive(body, self.account.as_ref()).await?;
         for attempt in 0..NAMES_MAX {
             let name = numbered(&name, attempt);
-            let item = NewItem {
-                content: prepared.content.clone(),
-                summary: None,
-                internal_date: None,
-                flags: FlagSet::default(),
-                name: Some(name.clone()),
-                object_uid: None,
-            };
+            let item = NewItem::named(name.clone(), prepared.content.clone());
             let step = Mutation::Put { container: folder, item, expect: Expect::Absent };
             match self.account.commit(OperationId::random(), vec![step]).await {
                 Ok(_) => {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use sterna_account::commit::Expect;
 use sterna_account::{
-    Account, AccountError, CommitError, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, UidSet,
+    Account, AccountError, ContainerKind, Content, ItemParts, Mutation, NewItem, UidSet, container_named,
 };
 use sterna_base::{ContainerId, OperationId, Uid};
 use sterna_formats::dav::{Element, Name};
@@ -109,19 +109,7 @@ pub async fn set(account: &dyn Account, about: ContainerId, settings: Vec<Settin
 /// # Errors
 /// When the account can't be written.
 pub async fn container(account: &dyn Account, about: ContainerId) -> Result<ContainerId, AccountError> {
-    let (kind, name) = (ContainerKind::Metadata, ContainerKind::about(Some(about)));
-    let path = [name.clone()];
-    if let Some(found) = account.containers_on_path(kind, &path).await?.pop() {
-        return Ok(found.id);
-    }
-    let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
-    match account.commit(OperationId::random(), vec![step]).await {
-        // Another request was faster.
-        Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
-        Err(error) => return Err(error),
-    }
-    let found = account.containers_on_path(kind, &path).await?.pop();
-    found.map(|container| container.id).ok_or(AccountError::Refused(CommitError::Unexpected))
+    Ok(container_named(account, ContainerKind::Metadata, &ContainerKind::about(Some(about))).await?.id)
 }
 
 /// The step that forgets all notes about a collection, if there are any.
@@ -135,14 +123,7 @@ pub async fn forget(account: &dyn Account, about: ContainerId) -> Result<Option<
 }
 
 fn put(container: ContainerId, item: Option<Uid>, name: &Name, xml: String) -> Mutation {
-    let item = NewItem {
-        content: Content::Inline(Bytes::from(xml)),
-        summary: None,
-        internal_date: None,
-        flags: FlagSet::default(),
-        name: Some(key(item, name)),
-        object_uid: None,
-    };
+    let item = NewItem::named(key(item, name), Content::Inline(Bytes::from(xml)));
     Mutation::Put { container, item, expect: Expect::Any }
 }
 
