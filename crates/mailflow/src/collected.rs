@@ -21,6 +21,9 @@ use tokio::sync::Semaphore;
 /// The address book.
 pub const BOOK: &str = "Collected";
 
+/// What the names of collected cards begin with.
+const PREFIX: &str = "collected-";
+
 /// Addresses that it holds; beyond it the oldest go.
 const COLLECTED_MAX: u64 = 1000;
 
@@ -97,10 +100,15 @@ impl Collecting {
         let too_many = (book.counts.items + steps.len() as u64).saturating_sub(COLLECTED_MAX);
         if too_many > 0 {
             let limit = usize::try_from(too_many).unwrap_or(usize::MAX);
-            let oldest = account.items(book.id, &UidSet::all(), ItemParts::default(), limit).await?;
+            let seen = usize::try_from(book.counts.items).unwrap_or(usize::MAX);
+            let all = account.items(book.id, &UidSet::all(), ItemParts::default(), seen).await?;
+            // Cards that the owner put there, too, are nobody's to delete.
+            let collected = all.iter().filter(|item| item.name.as_deref().is_some_and(|name| name.starts_with(PREFIX)));
             let mut uids = UidSet::new();
-            oldest.iter().for_each(|item| uids.push(item.uid));
-            steps.push(Mutation::Expunge { container: book.id, uids, deleted_only: false });
+            collected.take(limit).for_each(|item| uids.push(item.uid));
+            if !uids.is_empty() {
+                steps.push(Mutation::Expunge { container: book.id, uids, deleted_only: false });
+            }
         }
         account.commit(OperationId::random(), steps).await.map(drop)
     }
@@ -130,7 +138,7 @@ fn named(summary: &Bytes, is_wanted: impl Fn(&str) -> bool) -> BTreeMap<String, 
 /// What the item is called, and the item.
 fn new_card(address: &str, name: &str) -> (String, Option<NewItem>) {
     let hash = BlobHash::of(address.as_bytes()).to_string();
-    let uid = format!("collected-{}", &hash[..32]);
+    let uid = format!("{PREFIX}{}", &hash[..32]);
     let shown = if name.is_empty() { address } else { name };
     let text = format!(
         "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nFN:{0}\r\nN:;{0};;;\r\nEMAIL:{1}\r\nEND:VCARD\r\n",

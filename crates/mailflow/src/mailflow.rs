@@ -353,6 +353,7 @@ fn wanted(envelope: &Envelope, rcpt_to: Option<&str>) -> Wanted {
         utf8: envelope.utf8,
         keep: Keep::Inbox,
         is_verified: false,
+        is_submitted: envelope.sender.login.is_some(),
     }
 }
 

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use sterna_base::{ContainerId, OperationId, Timestamp, Uid};
 use sterna_formats::calendar::itip::Message;
 
-use super::body;
+use super::{body, content};
 use crate::scheduling::Outgoing;
-use crate::{Account, AccountError, Content, FlagSet, ItemParts, Mutation, NewItem, UidSet};
+use crate::{Account, AccountError, FlagSet, ItemParts, Mutation, NewItem, UidSet};
 
 /// Most messages that are looked at in one go.
 pub const PENDING_MAX: usize = 1000;
@@ -18,10 +18,13 @@ pub fn outgoing(message: &Message) -> Outgoing {
     Outgoing { id: OperationId::random(), sender, recipient, text: Bytes::from(message.text()) }
 }
 
-/// The step that keeps a message; its outcome names it.
-pub fn keep(outbox: ContainerId, message: &Outgoing) -> Mutation {
+/// The step that keeps a message; its outcome names it. A long one is staged before.
+///
+/// # Errors
+/// When the account can't be written.
+pub async fn keep(account: &dyn Account, outbox: ContainerId, message: &Outgoing) -> Result<Mutation, AccountError> {
     let head = format!("{}\n{}\n{}\n", message.id, message.sender, message.recipient);
-    let content = Content::Inline([head.as_bytes(), &message.text[..]].concat().into());
+    let (content, _) = content(account, [head.as_bytes(), &message.text[..]].concat().into()).await?;
     let item = NewItem {
         content,
         summary: None,
@@ -30,7 +33,7 @@ pub fn keep(outbox: ContainerId, message: &Outgoing) -> Mutation {
         name: None,
         object_uid: None,
     };
-    Mutation::Append { container: outbox, item }
+    Ok(Mutation::Append { container: outbox, item })
 }
 
 /// The step that forgets messages.

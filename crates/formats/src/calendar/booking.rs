@@ -234,19 +234,20 @@ impl Rules {
             return Some(Why::Series);
         }
         let horizon = self.horizon(now_s);
-        let (_, last) = series.bounds();
-        if self.ahead_days.is_some() && last.is_none_or(|last| last > horizon + DAY_S) && series.is_recurring() {
+        let (first, last) = series.bounds();
+        let ends_late = last.is_none_or(|last| last > horizon + DAY_S);
+        // Nobody knows what is taken beyond; a series without a limit is only looked at up to there.
+        if first > horizon || (ends_late && (self.ahead_days.is_some() || !series.is_recurring())) {
             return Some(Why::Ahead);
         }
+        // Without all that is taken nothing can be promised.
+        if busy.is_cut {
+            return Some(Why::Times);
+        }
         let (mut why, mut times) = (None, 0);
-        // What is before now is nobody's concern any more; what a series has beyond the horizon is not looked at.
-        let complete = series.visit((now_s, i64::MAX / 8), &mut |instance| {
+        // What is before now is nobody's concern any more.
+        let complete = series.visit((now_s, horizon), &mut |instance| {
             times += 1;
-            if instance.start_s > horizon {
-                let is_far = self.ahead_days.is_some() || !series.is_recurring();
-                why = why.or(is_far.then_some(Why::Ahead));
-                return ControlFlow::Break(());
-            }
             why = why.or_else(|| self.refusal_of(instance.start_s, instance.end_s, busy));
             why = why.or((times > BOOKED_TIMES_MAX).then_some(Why::Times));
             if why.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

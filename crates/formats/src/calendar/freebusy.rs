@@ -52,6 +52,11 @@ impl FreeBusy {
         for component in calendar.objects().filter(|component| component.name == "VFREEBUSY") {
             self.add_stated(component, range);
         }
+        // What takes no time is not worked out: an invitation for every minute that was declined cuts nothing off.
+        let mut takers = calendar.objects().filter_map(|object| busy(object).and_then(|busy| answered(object, own, busy)));
+        if takers.next().is_none() {
+            return;
+        }
         let complete = Series::of(calendar, floating).visit(range, &mut |instance| {
             if let Some(busy) = busy(instance.component).and_then(|busy| answered(instance.component, own, busy)) {
                 self.push(instance.start_s, instance.end_s, busy, range);

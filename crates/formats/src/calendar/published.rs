@@ -68,7 +68,12 @@ impl Publisher {
 
     /// One object; each zone once.
     pub fn add(&mut self, calendar: &Calendar, out: &mut String) {
-        let told: Vec<Component> = calendar.objects().filter_map(|object| self.told(object)).collect();
+        // The strictest word holds for the whole object: a single time of a private series says no less than the series.
+        // What is not known counts as private (RFC 5545 section 3.8.1.3).
+        let is_private = calendar.objects().filter_map(|object| object.value("CLASS")).any(|class| {
+            !class.trim().eq_ignore_ascii_case("PUBLIC")
+        });
+        let told: Vec<Component> = calendar.objects().filter_map(|object| self.told(object, is_private)).collect();
         if told.is_empty() {
             return;
         }
@@ -82,9 +87,8 @@ impl Publisher {
         told.iter().for_each(|component| write(component, out));
     }
 
-    fn told(&self, object: &Component) -> Option<Component> {
+    fn told(&self, object: &Component, is_private: bool) -> Option<Component> {
         let is = |name: &str, value: &str| object.value(name).is_some_and(|is| is.trim().eq_ignore_ascii_case(value));
-        let is_private = is("CLASS", "PRIVATE") || is("CLASS", "CONFIDENTIAL");
         if !self.times_only && !is_private {
             let mut whole = object.clone();
             whole.components.retain(|below| below.name != "VALARM");

@@ -191,8 +191,17 @@ async fn store(
     }
     let (blob, _) = upload.finish().await?;
     let wanted = find::file_name(part);
+    // A link is to a name: the name of a file that is gone leads to nothing, and must not lead to another one.
+    let links = links::list(account).await?;
+    let is_linked = |name: &str| {
+        let leads_there = |target: &Target| matches!(target, Target::File { container, name: linked } if *container == folder && linked == name);
+        links.iter().any(|(_, link)| leads_there(&link.target))
+    };
     for attempt in 0..NAMES_MAX {
         let name = find::numbered(&wanted, attempt);
+        if is_linked(&name) {
+            continue;
+        }
         let item = NewItem::named(name.clone(), Content::Stored(blob));
         let step = Mutation::Put { container: folder, item, expect: Expect::Absent };
         match account.commit(OperationId::random(), vec![step]).await {

@@ -73,7 +73,7 @@ impl Scheduler {
     /// which submission checks. Of others the verification of mail has said what it can.
     async fn is_believed(&self, sender: &str, wanted: &Wanted) -> bool {
         let is_elsewhere = matches!(self.recipients.route(sender).await, Err(RouteError::NotLocal));
-        is_elsewhere || wanted.mail_from.eq_ignore_ascii_case(sender)
+        is_elsewhere || (wanted.is_submitted && wanted.mail_from.eq_ignore_ascii_case(sender))
     }
 
     /// Takes in what has waited in the queue. The queue is ours: who has sent it was known then.

@@ -78,7 +78,9 @@ impl Scheduler {
         }];
         let place = (container.id, item.name.clone().unwrap_or_default());
         steps.push(put(account, place, &object.text(), &facts, Expect::Content(item.blob)).await?);
-        steps.extend(message.as_ref().map(|message| pending::keep(outbox.id, message)));
+        if let Some(message) = &message {
+            steps.push(pending::keep(account, outbox.id, message).await?);
+        }
         let committed = account.commit(OperationId::random(), steps).await?;
         tracing::info!(resource = address, organizer, answer, "a resource has answered an invitation");
         if decision == Decision::Ask {

@@ -42,6 +42,8 @@ pub struct Wanted {
     pub keep: Keep,
     /// Whether the message has results of ours that were verified on its way in. False when that is not known any more.
     pub is_verified: bool,
+    /// Whether the sender logged in, so that the reverse-path is one that they may send with.
+    pub is_submitted: bool,
 }
 
 /// One copy of the message.

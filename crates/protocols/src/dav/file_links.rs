@@ -57,6 +57,10 @@ async fn target(context: &Context) -> Result<(Collection, Target), Problem> {
         return Err(Problem::not_allowed());
     }
     folder.check(Rights::ADMINISTER, "write-acl")?;
+    // What is below a folder, now or later, may be closed to everybody but its owner, and a link asks for no rights.
+    if matches!(target, Target::Folder { .. }) && !folder.home.is_own() {
+        return Err(Problem::no_right(&folder.href(), "all"));
+    }
     Ok((folder, target))
 }
 

@@ -38,6 +38,11 @@ impl Guesses {
         self.passwords.add(*token, now);
     }
 
+    /// It was right after all: what was counted before is taken back.
+    pub fn right_password(&self, token: &Token) {
+        self.passwords.take_back(token);
+    }
+
     /// Seconds to wait before another link is looked for.
     pub fn stranger_wait(&self, peer: IpAddr, now: Timestamp) -> Option<u64> {
         self.strangers.wait(&network(peer)?, STRANGE_MAX, now)
@@ -72,6 +77,12 @@ impl<K> Default for Counts<K> {
 }
 
 impl<K: Hash + Eq> Counts<K> {
+    fn take_back(&self, key: &K) {
+        if let Some((_, count)) = self.0.lock().get_mut(key) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     fn wait(&self, key: &K, most: u32, now: Timestamp) -> Option<u64> {
         let (since, count) = self.0.lock().get(key).copied()?;
         let left_ms = since.0.saturating_add(WINDOW_MS).saturating_sub(now.0);

@@ -79,14 +79,13 @@ pub async fn answer(
 
 async fn visit(shared: &Shared, head: &Parts, peer: IpAddr, encrypted: bool) -> Result<Visit, Problem> {
     let now = shared.clock.now();
-    if let Some(wait) = shared.guesses.stranger_wait(peer, now) {
-        return Err(too_many(wait));
-    }
     let (parts, _) = href::parts(head.uri.path()).map_err(|error| Problem::bad_request(error.to_string()))?;
     let mut parts = parts.into_iter().skip(1);
+    // Links that are there are never refused for the mistakes of others behind the same address.
     let strange = || {
+        let wait = shared.guesses.stranger_wait(peer, now);
         shared.guesses.strange(peer, now);
-        Problem::not_found()
+        wait.map_or_else(Problem::not_found, too_many)
     };
     let token: Token = parts.next().and_then(|token| token.parse().ok()).ok_or_else(strange)?;
     let account = shared.accounts.open(token.account).await.map_err(|error| match error {
@@ -120,12 +119,14 @@ async fn check_password(shared: &Shared, token: &Token, link: &Link, head: &Part
     };
     let given = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(password);
     let given = given.ok_or_else(challenge)?;
+    // Counted before it is looked at: otherwise any number could be looked at side by side.
+    shared.guesses.wrong_password(token, now);
     let link = link.clone();
     let is_right = tokio::task::spawn_blocking(move || link.is_password(&given)).await.unwrap_or(false);
     if !is_right {
-        shared.guesses.wrong_password(token, now);
         return Err(challenge());
     }
+    shared.guesses.right_password(token);
     Ok(())
 }
 

@@ -56,12 +56,27 @@ pub enum Ignored {
     /// Something newer was here before.
     #[error("it is older than what is known")]
     Stale,
+    /// It has more single times than anybody changes at once.
+    #[error("it is about too many single times")]
+    TooMuch,
 }
+
+/// Most components of one message: each is looked for in what is stored.
+const COMPONENTS_MAX: usize = 500;
+
+/// Most properties of the owner's own that an update keeps.
+const PRIVATE_MAX: usize = 100;
+
+/// Most people that one answer brings along.
+const DELEGATES_MAX: usize = 5;
 
 impl Received<'_> {
     /// What becomes of it.
     pub fn effect(&self) -> Effect {
         let Some(method) = Method::of(self.message) else { return Effect::Nothing(Ignored::Method) };
+        if self.message.objects().nth(COMPONENTS_MAX).is_some() {
+            return Effect::Nothing(Ignored::TooMuch);
+        }
         let result = match method {
             Method::Publish => Err(Ignored::Method),
             Method::Request => self.may_invite().and_then(|()| self.request()),
@@ -105,11 +120,10 @@ impl Received<'_> {
         let is_handed_on = || {
             let lines = self.message.objects().filter_map(|object| attendee(object, self.sender));
             let mut to = lines.flat_map(|line| line.parameter("DELEGATED-TO").unwrap_or_default());
-            let is_known = match self.stored {
-                Some(stored) => stored.objects().find_map(organizer) == self.organizer(),
-                None => self.organizer().is_some_and(|organizer| !self.own.contains(&organizer)),
-            };
-            is_known && to.any(|address| self.own.contains(&address_of(address)))
+            // What is there already is the organizer's: that somebody was handed it on is the sender's word alone.
+            let is_new = self.stored.is_none();
+            let is_others = self.organizer().is_some_and(|organizer| !self.own.contains(&organizer));
+            is_new && is_others && to.any(|address| self.own.contains(&address_of(address)))
         };
         self.is_organizers().or_else(|error| if is_handed_on() { Ok(()) } else { Err(error) })
     }
@@ -128,7 +142,10 @@ impl Received<'_> {
             return Err(Ignored::Method);
         }
         incoming.iter_mut().for_each(|component| self.name_owner(component));
-        let Some(stored) = self.stored else { return Ok(Effect::Put(self.wrapped(incoming, None))) };
+        let Some(stored) = self.stored else {
+            incoming.iter_mut().for_each(|component| self.ask_again(component));
+            return Ok(Effect::Put(self.wrapped(incoming, None)));
+        };
         let known = by_id(stored);
         let is_whole = incoming.iter().any(|component| component.property("RECURRENCE-ID").is_none());
         let is_newer = |component: &Component| {
@@ -166,19 +183,28 @@ impl Received<'_> {
         component.properties.push(line);
     }
 
+    /// The owner has not answered this: nobody else says so, not the organizer either.
+    fn ask_again(&self, component: &mut Component) {
+        for own in self.own {
+            if let Some(line) = attendee_mut(component, own) {
+                line.set_parameter("PARTSTAT", "NEEDS-ACTION");
+            }
+        }
+    }
+
     /// What is the owner's alone stays: alarms, and the answer while it is to the same question.
     fn keep_own(&self, former: &Component, zones: &Zones, component: &mut Component) {
         let alarms = former.components.iter().filter(|below| below.name == "VALARM").cloned();
         component.components.retain(|below| below.name != "VALARM");
         component.components.extend(alarms);
         let is_private = |property: &&Property| property.name.starts_with("X-") || property.name == "COLOR";
-        for property in former.properties.iter().filter(is_private) {
+        for property in former.properties.iter().filter(is_private).take(PRIVATE_MAX) {
             if component.property(&property.name).is_none() {
                 component.properties.push(property.clone());
             }
         }
         if when(former, zones) != when(component, &self.message.zones) {
-            return;
+            return self.ask_again(component);
         }
         if let Some(transparency) = former.value("TRANSP") {
             component.set("TRANSP", transparency);
@@ -342,14 +368,19 @@ impl Received<'_> {
             line.parameter(name).unwrap_or_default().iter().map(|address| address_of(address)).collect()
         };
         if attendee(component, self.sender).is_none() {
-            let mut through = by(line, "MEMBER");
-            through.extend(by(line, "DELEGATED-FROM"));
-            if !through.iter().any(|address| attendee(component, address).is_some()) {
+            // Whoever handed it on has said so before; a group answers nothing itself.
+            let handed_on = by(line, "DELEGATED-FROM").iter().any(|address| {
+                attendee(component, address).is_some_and(|known| by(known, "DELEGATED-TO").iter().any(|to| to == self.sender))
+            });
+            let is_member = by(line, "MEMBER").iter().any(|address| {
+                attendee(component, address).is_some_and(|known| participation(known) == "NEEDS-ACTION")
+            });
+            if !handed_on && !is_member {
                 return Err(Ignored::Stranger);
             }
             component.properties.push(line.clone());
         }
-        for to in by(line, "DELEGATED-TO") {
+        for to in by(line, "DELEGATED-TO").into_iter().take(DELEGATES_MAX) {
             let delegate = attendee(said, &to).cloned();
             if let Some(delegate) = delegate.filter(|_| attendee(component, &to).is_none()) {
                 component.properties.push(delegate);

@@ -105,12 +105,24 @@ const WHEN: [&str; 6] = ["DTSTART", "DTEND", "DUE", "DURATION", "RRULE", "RDATE"
 
 /// When it is, as text that can be compared.
 pub fn when(component: &Component, zones: &Zones) -> BTreeSet<String> {
-    let said = component.properties.iter().filter(|property| WHEN.contains(&property.name.as_str()));
-    said.map(|property| match Moment::of(property, zones) {
-        Some(moment) => format!("{}:{}:{}", property.name, moment.instant(&Zone::Utc), moment.is_date),
-        None => format!("{}:{}", property.name, property.value.to_ascii_uppercase()),
-    })
-    .collect()
+    let repeats = component.properties.iter().any(|property| matches!(property.name.as_str(), "RRULE" | "RDATE"));
+    let mut found = BTreeSet::new();
+    for property in component.properties.iter().filter(|property| WHEN.contains(&property.name.as_str())) {
+        let name = &property.name;
+        let (values, zone) = (property.value.split(','), property.parameter_value("TZID"));
+        for value in values {
+            found.insert(match Moment::parse(value.trim(), zone, zones) {
+                Some(moment) => format!("{name}:{}:{}", moment.instant(&Zone::Utc), moment.is_date),
+                // Rules have commas of their own, and periods are told as they are written.
+                None => format!("{name}:{}:{}", property.value.to_ascii_uppercase(), zone.unwrap_or_default()),
+            });
+        }
+        // Two zones may agree on the first time of a series, and on no other.
+        if let Some(zone) = zone.filter(|_| repeats && name == "DTSTART") {
+            found.insert(format!("TZID:{zone}"));
+        }
+    }
+    found
 }
 
 /// Properties that say nothing about the meeting itself.

@@ -23,6 +23,10 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
     if let Some(token) = request.context.uri.query().and_then(|query| query.strip_prefix("link=")) {
         return file_links::revoke(&request.context, token).await;
     }
+    // Whoever mistypes a question about something must not lose the thing.
+    if request.context.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(Problem::bad_request("That is no question that DELETE knows"));
+    }
     for _ in 0..TRIES {
         match delete(&request.context).await {
             Err(problem) if came_too_late(&problem) => {}
@@ -53,7 +57,9 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
             steps.extend(locks.released(&href, false));
             steps.extend(Stored::read(account, container).await?.forgotten(item.uid));
             let kept_from = steps.len();
-            steps.extend(scheduled.iter().flat_map(Scheduled::steps));
+            if let Some(scheduled) = &scheduled {
+                steps.extend(scheduled.steps(account).await?);
+            }
             let committed = account.commit(OperationId::random(), steps).await?;
             if let Some(scheduled) = scheduled {
                 let kept = committed.outcomes.get(kept_from..).unwrap_or_default();

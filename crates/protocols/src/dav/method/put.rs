@@ -226,7 +226,7 @@ async fn store_scheduled(
     let written = if is_same { prepared } else { &stored };
     let mut steps = vec![locks, put(collection, name.clone(), written, expect)];
     let kept_from = steps.len();
-    steps.extend(scheduled.steps());
+    steps.extend(scheduled.steps(account.as_ref()).await?);
     let operation = OperationId::random();
     let committed = account.commit(operation, steps).await.map_err(|error| refused(collection, error))?;
     send(context, collection, Some(name), scheduled, committed.outcomes.get(kept_from..).unwrap_or_default()).await;
@@ -371,12 +371,18 @@ pub async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepar
         return Err(Problem::too_large());
     }
     check_room(account, announced).await?;
+    // Without an announcement nobody stages more than there is room for.
+    let quota = account.head().await?.quota;
+    let room = quota.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(quota.bytes_used));
     let (mut held, mut upload): (BytesMut, Option<Box<dyn BlobUpload>>) = Default::default();
     let mut length = 0u64;
     while let Some(bytes) = body::next(&mut body).await? {
         length += bytes.len() as u64;
         if length > FILE_BYTES_MAX {
             return Err(Problem::too_large());
+        }
+        if length > room {
+            return Err(AccountError::Refused(CommitError::OverQuota).into());
         }
         match &mut upload {
             Some(upload) => upload.write(bytes).await?,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sterna_account::calendars::{self, pending, scheduling_collection};
 use sterna_account::scheduling::{CalendarUser, Outgoing};
-use sterna_account::{ContainerKind, Item, Mutation};
+use sterna_account::{Account, ContainerKind, Item, Mutation};
 use sterna_base::ContainerId;
 use sterna_formats::calendar::itip::{self, Message, NotAllowed, Plan, Role, attendee, organizer, role, set_status};
 use sterna_formats::calendar::{Calendar, Facts};
@@ -37,9 +37,16 @@ pub struct Scheduled {
 
 impl Scheduled {
     /// The steps that keep the messages, for the commit of the change.
-    pub fn steps(&self) -> Vec<Mutation> {
-        let Some(outbox) = self.outbox else { return Vec::new() };
-        self.messages.iter().map(|message| pending::keep(outbox, message)).collect()
+    ///
+    /// # Errors
+    /// When the account can't be written.
+    pub async fn steps(&self, account: &dyn Account) -> Result<Vec<Mutation>, Problem> {
+        let Some(outbox) = self.outbox else { return Ok(Vec::new()) };
+        let mut steps = Vec::with_capacity(self.messages.len());
+        for message in &self.messages {
+            steps.push(pending::keep(account, outbox, message).await?);
+        }
+        Ok(steps)
     }
 }
 
