@@ -335,6 +335,25 @@ mod tests {
     }
 
     #[test]
+    fn single_times_far_ahead_hide_nothing() {
+        let rules = Rules::default();
+        let text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20250303T100000Z\r\n\
+            DTEND:20250303T110000Z\r\nRRULE:FREQ=WEEKLY;COUNT=9\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nUID:1\r\n\
+            RECURRENCE-ID:20250317T100000Z\r\nDTSTART:20310303T100000Z\r\nDTEND:20310303T110000Z\r\nEND:VEVENT\r\n\
+            END:VCALENDAR\r\n";
+        let now = at("20250301T000000Z");
+        let mut busy = FreeBusy::default();
+        let taken = (at("20250331T103000Z"), at("20250331T120000Z"), Busy::Busy);
+        busy.add_period(taken, (now, rules.horizon(now)));
+        let series = Calendar::parse(text.as_bytes()).unwrap();
+        assert_eq!(rules.decide(&series, &busy, 1, now), Decision::Decline(Why::Taken));
+        busy.is_cut = true;
+        assert_eq!(rules.decide(&event(TEN), &busy, 1, now), Decision::Decline(Why::Times));
+        let later = "DTSTART:20350303T100000Z\nDTEND:20350303T110000Z\nRRULE:FREQ=WEEKLY;COUNT=9";
+        assert_eq!(decide(&rules, later, &[]), Decision::Decline(Why::Ahead));
+    }
+
+    #[test]
     fn rules_are_kept() {
         let hours: Hours = "mo-fr 08:00-18:00 Europe/Berlin".parse().unwrap();
         assert_eq!(hours.to_string(), "mo,tu,we,th,fr 08:00-18:00 Europe/Berlin");

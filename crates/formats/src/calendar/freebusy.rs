@@ -53,7 +53,8 @@ impl FreeBusy {
             self.add_stated(component, range);
         }
         // What takes no time is not worked out: an invitation for every minute that was declined cuts nothing off.
-        let mut takers = calendar.objects().filter_map(|object| busy(object).and_then(|busy| answered(object, own, busy)));
+        let mut takers =
+            calendar.objects().filter_map(|object| busy(object).and_then(|busy| answered(object, own, busy)));
         if takers.next().is_none() {
             return;
         }

@@ -70,9 +70,10 @@ impl Publisher {
     pub fn add(&mut self, calendar: &Calendar, out: &mut String) {
         // The strictest word holds for the whole object: a single time of a private series says no less than the series.
         // What is not known counts as private (RFC 5545 section 3.8.1.3).
-        let is_private = calendar.objects().filter_map(|object| object.value("CLASS")).any(|class| {
-            !class.trim().eq_ignore_ascii_case("PUBLIC")
-        });
+        let is_private = calendar
+            .objects()
+            .filter_map(|object| object.value("CLASS"))
+            .any(|class| !class.trim().eq_ignore_ascii_case("PUBLIC"));
         let told: Vec<Component> = calendar.objects().filter_map(|object| self.told(object, is_private)).collect();
         if told.is_empty() {
             return;
@@ -136,6 +137,8 @@ mod tests {
     #[test]
     fn what_is_private_is_only_a_time() {
         let objects = [object("SUMMARY:open\r\n"), object("SUMMARY:secret\r\nLOCATION:den\r\nCLASS:PRIVATE\r\n")];
+        let unknown = published(false, &[object("SUMMARY:secret\r\nCLASS:X-OURS\r\n")]);
+        assert!(!unknown.contains("secret"), "what is not known is private");
         let text = published(false, &objects);
         assert!(text.contains("SUMMARY:open") && text.contains("UID:ana@here") && text.contains("SUMMARY:Busy"));
         assert!(!text.contains("secret") && !text.contains("den\r\n") && !text.contains("VALARM"), "{text}");

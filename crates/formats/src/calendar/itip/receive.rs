@@ -186,7 +186,7 @@ impl Received<'_> {
     /// The owner has not answered this: nobody else says so, not the organizer either.
     fn ask_again(&self, component: &mut Component) {
         for own in self.own {
-            if let Some(line) = attendee_mut(component, own) {
+            if let Some(line) = attendee_mut(component, own).filter(|line| participation(line) != "NEEDS-ACTION") {
                 line.set_parameter("PARTSTAT", "NEEDS-ACTION");
             }
         }
@@ -370,7 +370,8 @@ impl Received<'_> {
         if attendee(component, self.sender).is_none() {
             // Whoever handed it on has said so before; a group answers nothing itself.
             let handed_on = by(line, "DELEGATED-FROM").iter().any(|address| {
-                attendee(component, address).is_some_and(|known| by(known, "DELEGATED-TO").iter().any(|to| to == self.sender))
+                attendee(component, address)
+                    .is_some_and(|known| by(known, "DELEGATED-TO").iter().any(|to| to == self.sender))
             });
             let is_member = by(line, "MEMBER").iter().any(|address| {
                 attendee(component, address).is_some_and(|known| participation(known) == "NEEDS-ACTION")

@@ -287,6 +287,23 @@ fn strangers_have_no_say() {
     let mut forged = replies[0].clone();
     forged.sender = CLEO.into();
     assert_eq!(received(Some(&old), &forged), Effect::Nothing(Ignored::Stranger));
+    // What is there already is not replaced by whoever claims to hand it on.
+    let handed = |stored| {
+        let mut forged = to(&invited.messages, BEN)[0].clone();
+        forged.sender = "mallory@z.test".into();
+        let text = forged.text().replace("\r\n ", "").replace("DTSTART:20250303", "DTSTART:20250404");
+        let line = "ATTENDEE;DELEGATED-TO=\"mailto:ben@x.test\":mailto:mallory@z.test\r\nEND:VEVENT";
+        let message = parse(&text.replace("END:VEVENT", line));
+        let (sender, recipient, own) = ("mallory@z.test", BEN, own(BEN));
+        Received { stored, message: &message, sender, recipient, own: &own, now_s: now() }.effect()
+    };
+    assert_eq!(handed(Some(&copy)), Effect::Nothing(Ignored::Stranger));
+    assert!(matches!(handed(None), Effect::Put(_)));
+    // Nobody answers for somebody else, the organizer neither.
+    let said = parse(&to(&invited.messages, BEN)[0].text().replace("ATTENDEE;", "ATTENDEE;PARTSTAT=ACCEPTED;"));
+    let (sender, recipient, ben) = (ANA, BEN, own(BEN));
+    let taken = put(Received { stored: None, message: &said, sender, recipient, own: &ben, now_s: now() }.effect());
+    assert!(super::is_open(&taken, BEN), "{}", taken.text());
     // Who was not invited, and comes through nobody who was.
     let crasher = parse(&replies[0].text().replace("\r\n ", "").replace("ben@x", "eve@x"));
     let own = own(ANA);

@@ -16,7 +16,7 @@ use crate::dav::paths::Space;
 use crate::dav::precondition::{came_too_late, check_write};
 use crate::dav::property::WRITE;
 use crate::dav::resource::{Collection, Resource};
-use crate::dav::scheduling::{Change, Scheduled, check_tag, is_scheduling};
+use crate::dav::scheduling::{Change, check_tag, is_scheduling};
 use crate::dav::stored::{self, Stored};
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
