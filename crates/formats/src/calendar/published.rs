@@ -68,8 +68,8 @@ impl Publisher {
 
     /// One object; each zone once.
     pub fn add(&mut self, calendar: &Calendar, out: &mut String) {
-        // The strictest word holds for the whole object: a single time of a private series says no less than the series.
-        // What is not known counts as private (RFC 5545 section 3.8.1.3).
+        // The strictest word holds for the whole object: a single time of a private series is no less private than the
+        // series. What is not known counts as private (RFC 5545 section 3.8.1.3).
         let is_private = calendar
             .objects()
             .filter_map(|object| object.value("CLASS"))
