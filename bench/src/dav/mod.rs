@@ -48,6 +48,10 @@ pub trait DavServer {
     fn prepare(&self, _user: u32) -> Result<()> {
         Ok(())
     }
+    /// Whether a collection can be written whole, with one PUT. Radicale takes minutes for thousands of single ones.
+    fn takes_whole_collections(&self) -> bool {
+        false
+    }
     /// Stops and starts it; with `lazy_writes` it runs with flushes switched off, which only filling may use.
     fn restart(&mut self, lazy_writes: bool) -> Result<()>;
     /// Stops it.

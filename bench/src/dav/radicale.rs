@@ -72,6 +72,9 @@ impl DavServer for Radicale {
             <C:addressbook/></resourcetype></prop></set></mkcol>"#;
         client.request("MKCOL", &self.book(user), &[("Content-Type", "application/xml")], book).map(drop)
     }
+    fn takes_whole_collections(&self) -> bool {
+        true
+    }
     fn restart(&mut self, lazy_writes: bool) -> Result<()> {
         self.stop()?;
         self.process = spawn(&self.folder, lazy_writes)?;

@@ -95,6 +95,15 @@ fn fill(name: &str, server: &mut dyn DavServer, options: &Options) -> Result<()>
     crate::eprint_progress(&format!("{name}: filling a calendar and an address book"));
     server.restart(true)?;
     let mut client = Client::new(server.http(), server.login(FILLED));
+    if server.takes_whole_collections() {
+        let cards: String = (0..options.cards).map(card).collect();
+        client.request("PUT", &server.book(FILLED), &[CARD_TYPE], cards.as_bytes())?;
+        let events: String = (0..options.events).map(|number| component(&event(number, options.events))).collect();
+        let events =
+            format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Bench//Bench//EN\r\n{events}END:VCALENDAR\r\n");
+        client.request("PUT", &server.calendar(FILLED), &[CALENDAR_TYPE], events.as_bytes())?;
+        return server.restart(false);
+    }
     for number in 0..options.events {
         let path = format!("{}{number}.ics", server.calendar(FILLED));
         client.request("PUT", &path, &[CALENDAR_TYPE], event(number, options.events).as_bytes())?;
@@ -106,6 +115,13 @@ fn fill(name: &str, server: &mut dyn DavServer, options: &Options) -> Result<()>
     server.restart(false)
 }
 
+/// The event of an object, without what stands around it.
+fn component(object: &str) -> String {
+    let start = object.find("BEGIN:VEVENT").unwrap_or_default();
+    let end = object.find("END:VCALENDAR").unwrap_or(object.len());
+    object[start..end].to_owned()
+}
+
 /// How a kind of collection is asked about.
 #[derive(Clone, Copy)]
 struct Kind {
@@ -114,7 +130,6 @@ struct Kind {
     data: &'static str,
     suffix: &'static str,
     media_type: (&'static str, &'static str),
-    object: fn(u32) -> String,
 }
 
 const CALENDAR: Kind = Kind {
@@ -123,7 +138,6 @@ const CALENDAR: Kind = Kind {
     data: "calendar-data",
     suffix: "ics",
     media_type: CALENDAR_TYPE,
-    object: |number| event(number, 10_000),
 };
 const BOOK: Kind = Kind {
     namespace: "urn:ietf:params:xml:ns:carddav",
@@ -131,7 +145,6 @@ const BOOK: Kind = Kind {
     data: "address-data",
     suffix: "vcf",
     media_type: CARD_TYPE,
-    object: card,
 };
 
 struct Collection<'a> {
@@ -193,17 +206,19 @@ fn syncs(name: &str, of: &Collection, what: &str, options: &Options, report: &mu
     }
     report.add(&format!("first sync of {what}"), name, Unit::Milliseconds, figures);
     let mut client = of.client();
-    let mut known = token(&of.changes(&mut client, "")?)?;
+    let listed = of.changes(&mut client, "")?;
+    let paths: Vec<String> = hrefs(&listed).filter(|href| href.ends_with(of.kind.suffix)).collect();
+    let mut known = token(&listed)?;
     let mut figures = Vec::new();
     for round in 0..options.rounds as u32 {
-        let (number, suffix) = (objects / 2 + round, of.kind.suffix);
-        let object = (of.kind.object)(number).replace("Met somewhere", "Met again").replace("STATUS:CONFIRMED\r\n", "");
-        let path = format!("{}{number}.{suffix}", of.path);
-        client.request("PUT", &path, &[of.kind.media_type], object.as_bytes())?;
+        let path = paths.get((objects / 2 + round) as usize).context("an object")?;
+        let object = String::from_utf8(client.request("GET", path, &[], b"")?)?;
+        let object = object.replace("Met somewhere", "Met again").replace("STATUS:CONFIRMED", "STATUS:TENTATIVE");
+        client.request("PUT", path, &[of.kind.media_type], object.as_bytes())?;
         let began = Instant::now();
         let answer = of.changes(&mut client, &known)?;
         figures.push(began.elapsed().as_secs_f64() * 1000.0);
-        let changed = hrefs(&answer).filter(|href| href.ends_with(suffix)).count();
+        let changed = hrefs(&answer).filter(|href| href.ends_with(of.kind.suffix)).count();
         ensure!(changed == 1, "one object changed, {changed} were told");
         known = token(&answer)?;
     }

@@ -94,6 +94,20 @@ pub async fn find(account: &dyn Account, uid: &str) -> Result<Option<(Container,
     Ok(None)
 }
 
+/// Whether an object with this UID is in another collection, too.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn is_elsewhere(account: &dyn Account, uid: &str, except: ContainerId) -> Result<bool, AccountError> {
+    let containers = account.containers().await?;
+    for container in containers.iter().filter(|one| SCHEDULED.contains(&one.kind) && one.id != except) {
+        if account.object(container.id, uid, ItemParts::default()).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Where an object of this kind goes that its owner has not put anywhere: the calendar that the owner chose
 /// (`schedule-default-calendar-URL`, RFC 6638 section 9.2), else the first one.
 ///

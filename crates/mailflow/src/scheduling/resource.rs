@@ -18,6 +18,9 @@ use crate::dsn::Language;
 /// How often it is decided again because another booking came first.
 const TRIES: usize = 8;
 
+/// How long an answer may be on its way before it is sent once more; it is taken in once.
+const UNDER_WAY_MS: i64 = 30_000;
+
 impl Scheduler {
     /// Answers an invitation that a resource has got, if that still has to be. Of two bookings for one time the first
     /// has it: the answer expects that the calendar is as it was when it was looked at.
@@ -32,6 +35,7 @@ impl Scheduler {
         let (Some(Method::Request | Method::Add), Ok(facts)) = (Method::of(&asked), itip::facts(&asked)) else {
             return Ok(());
         };
+        self.send_kept(account).await?;
         let own: Vec<String> = owner.addresses.iter().map(|address| address.to_lowercase()).collect();
         for _ in 0..TRIES {
             match self.book_once(account, (owner, rules), &own, &facts.uid).await {
@@ -40,6 +44,21 @@ impl Scheduler {
             }
         }
         Err(AccountError::Unavailable("it is booked again and again".to_owned()))
+    }
+
+    /// Answers that were decided and did not go out: their server was away, or the time for the invitation was over.
+    /// Nobody logs in as a room, so that nobody else sends them.
+    async fn send_kept(&self, account: &dyn Account) -> Result<(), AccountError> {
+        let path = [calendars::OUTBOX.to_owned()];
+        let found = account.containers_on_path(ContainerKind::ScheduleOutbox, &path).await?.pop();
+        let Some(outbox) = found.filter(|outbox| outbox.counts.items > 0) else { return Ok(()) };
+        let before = self.clock.now().plus_ms(-UNDER_WAY_MS);
+        for (uid, message) in pending::kept(account, outbox.id, before).await? {
+            if Box::pin(self.carry(account.id(), &message)).await != Delivery::Kept {
+                account.commit(OperationId::random(), vec![pending::forget(outbox.id, &[uid])]).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn book_once(

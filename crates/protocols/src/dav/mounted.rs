@@ -260,7 +260,7 @@ fn in_space(home: Home, space: Space, container: Container, mounted: Mounted) ->
 /// When the user's own account or the directory can't be asked.
 pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<Listed>, Problem> {
     let sharing = context.shared.shares.sharing(context.login.account).await.map_err(no_directory)?;
-    if space == Space::Files || (sharing.owners.is_empty() && space != Space::AddressBooks) {
+    if space == Space::Files {
         return Ok(Vec::new());
     }
     let who = context.who().await?;
@@ -321,6 +321,11 @@ pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<List
             listed.push(Listed::Here(collection));
         }
     }
+    // Whoever shares nothing any more, and shares again, is seen again.
+    let is_gone =
+        |mount: &Mount| *mount != Mount::DIRECTORY && !sharing.owners.iter().any(|owner| owner.account == mount.owner);
+    let gone = kept.seen.iter().filter(|(mount, seen)| is_gone(mount) && space.kinds().contains(&seen.kind));
+    steps.extend(gone.map(|(mount, _)| Step::Forget(*mount)));
     note(own.account.as_ref(), &kept, steps).await;
     listed.sort_by_key(|listed| match listed {
         Listed::Here(collection) => collection.mounted.as_ref().map(|mounted| mounted.mount),

@@ -45,7 +45,10 @@ pub fn default_calendar(containers: &[Container]) -> Option<&Container> {
 pub async fn members(home: &Home, proxy: Proxy) -> Result<Vec<Identifier>, Problem> {
     let containers = home.account.containers().await?;
     let Some(calendar) = default_calendar(&containers) else { return Ok(Vec::new()) };
-    let entries = calendar.acl.entries().iter().filter(|entry| !entry.negative && is_such(proxy, entry.rights));
+    let entries = calendar.acl.entries().iter().filter(|entry| {
+        // Whoever has no principal can't be named, and must not lose what was given otherwise.
+        !entry.negative && entry.identifier != Identifier::Anyone && is_such(proxy, entry.rights)
+    });
     Ok(entries.map(|entry| entry.identifier).collect())
 }
 

@@ -62,7 +62,7 @@ impl Change<'_> {
             return Ok(None);
         }
         let was = self.old.and_then(|old| old.summary.as_deref().and_then(Facts::decode));
-        let was_scheduled = self.old.is_some() && was.is_none_or(|facts| facts.schedule_tag.is_some());
+        let was_scheduled = self.old.is_some() && was.as_ref().is_none_or(|facts| facts.schedule_tag.is_some());
         // What was stored was read before; here it is read again, and only if somebody may be concerned.
         let new = self.new.and_then(|bytes| Calendar::parse(bytes).ok());
         let is_scheduled = new.as_ref().is_some_and(|new| itip::schedule_tag(new).is_some());
@@ -70,6 +70,12 @@ impl Change<'_> {
             return Ok(None);
         }
         let account = self.collection.home.account.as_ref();
+        // Whoever throws a copy away still has the meeting.
+        if let (None, Some(facts)) = (&self.new, &was)
+            && calendars::is_elsewhere(account, &facts.uid, container.id).await?
+        {
+            return Ok(None);
+        }
         let user = scheduling.user(account.id()).await.ok_or_else(|| Problem::unavailable(5))?;
         let old = match self.old {
             Some(item) if was_scheduled => Calendar::parse(&calendars::body(account, item).await?).ok(),
