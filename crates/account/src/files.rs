@@ -24,6 +24,17 @@ const ROWS_MAX: usize = 100_000;
 /// Versions that are told of one file, and deleted files of one folder: the newest.
 pub const TOLD_MAX: usize = 1000;
 
+/// The name for a file whose own is taken: `report.pdf`, `report (2).pdf`, ...
+pub fn numbered(name: &str, attempt: u32) -> String {
+    if attempt == 0 {
+        return name.to_owned();
+    }
+    match name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
+        Some((stem, ending)) => format!("{stem} ({}).{ending}", attempt + 1),
+        None => format!("{name} ({})", attempt + 1),
+    }
+}
+
 /// A former content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {

@@ -104,17 +104,6 @@ pub fn file_name(part: &Part) -> String {
     if name[..end].is_empty() { "attachment".to_owned() } else { name[..end].to_owned() }
 }
 
-/// `report.pdf`, `report (2).pdf`, ...
-pub fn numbered(name: &str, attempt: u32) -> String {
-    if attempt == 0 {
-        return name.to_owned();
-    }
-    match name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
-        Some((stem, ending)) => format!("{stem} ({}).{ending}", attempt + 1),
-        None => format!("{name} ({})", attempt + 1),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use sterna_formats::mail::Scanner;

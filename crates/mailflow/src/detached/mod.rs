@@ -8,6 +8,7 @@ mod find;
 mod rewrite;
 mod texts;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -130,9 +131,10 @@ impl Detaching {
         let folder = folder(account.as_ref()).await?;
         let now = self.clock.now();
         let ends_at = now.plus_ms(i64::from(policy.days) * DAY_MS);
+        let linked = linked_names(account.as_ref(), folder).await?;
         let mut replaced = Vec::with_capacity(found.len());
         for part in found {
-            let stored = store(account.as_ref(), folder, part, message, policy, (now, ends_at)).await?;
+            let stored = store(account.as_ref(), (folder, &linked), part, message, policy, (now, ends_at)).await?;
             let text = texts::text(&policy.language, &stored.name, stored.size, &stored.url, ends_at);
             replaced.push((part.header_start..part.end, rewrite::text_part(&text)));
         }
@@ -170,10 +172,21 @@ async fn folder(account: &dyn Account) -> Result<ContainerId, AccountError> {
     found.map(|folder| folder.id).ok_or(AccountError::Refused(CommitError::Unexpected))
 }
 
+/// The names in the folder that links lead to. The name of a file that is gone leads to nothing, and must not lead to
+/// another one.
+async fn linked_names(account: &dyn Account, folder: ContainerId) -> Result<HashSet<String>, AccountError> {
+    let links = links::list(account).await?;
+    let name = |link: Link| match link.target {
+        Target::File { container, name } if container == folder => Some(name),
+        _ => None,
+    };
+    Ok(links.into_iter().filter_map(|(_, link)| name(link)).collect())
+}
+
 /// Puts an attachment into the folder, and makes the link.
 async fn store(
     account: &dyn Account,
-    folder: ContainerId,
+    (folder, linked): (ContainerId, &HashSet<String>),
     part: &Part,
     message: &Message,
     policy: &DetachPolicy,
@@ -191,15 +204,9 @@ async fn store(
     }
     let (blob, _) = upload.finish().await?;
     let wanted = find::file_name(part);
-    // A link is to a name: the name of a file that is gone leads to nothing, and must not lead to another one.
-    let links = links::list(account).await?;
-    let is_linked = |name: &str| {
-        let leads_there = |target: &Target| matches!(target, Target::File { container, name: linked } if *container == folder && linked == name);
-        links.iter().any(|(_, link)| leads_there(&link.target))
-    };
     for attempt in 0..NAMES_MAX {
-        let name = find::numbered(&wanted, attempt);
-        if is_linked(&name) {
+        let name = files::numbered(&wanted, attempt);
+        if linked.contains(&name) {
             continue;
         }
         let item = NewItem::named(name.clone(), Content::Stored(blob));

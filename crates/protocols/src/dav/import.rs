@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use sterna_account::commit::Expect;
-use sterna_account::{Account, AccountError, CommitError, ContainerKind, FlagSet, Item, ItemParts, Mutation, NewItem};
+use sterna_account::{Account, AccountError, CommitError, ContainerKind, Item, ItemParts, Mutation};
 use sterna_base::{BlobHash, ContainerId, OperationId};
 
 use super::method::put::{Prepared, prepare};
@@ -64,14 +64,7 @@ async fn put(
         Some(item) => (Expect::Content(item.blob), Imported::Changed),
         None => (Expect::Absent, Imported::Created),
     };
-    let item = NewItem {
-        content: prepared.content.clone(),
-        summary: prepared.summary.clone(),
-        internal_date: None,
-        flags: FlagSet::default(),
-        name: Some(name),
-        object_uid: prepared.object_uid.clone(),
-    };
+    let item = prepared.item(name);
     account.commit(OperationId::random(), vec![Mutation::Put { container, item, expect }]).await?;
     Ok(done)
 }

@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 use sterna_account::commit::Expect;
+use sterna_account::files::numbered;
 use sterna_account::links::{self, Link, Target, Token};
 use sterna_account::{
     Account, AccountError, CommitError, Container, ContainerKind, Item, ItemParts, Mutation, NewItem, UidSet,
@@ -269,17 +270,6 @@ impl Visit {
             }
         }
         Err(Problem::conflict("There are too many files of this name"))
-    }
-}
-
-/// `report.pdf`, `report (2).pdf`, ...
-fn numbered(name: &str, attempt: u32) -> String {
-    if attempt == 0 {
-        return name.to_owned();
-    }
-    match name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
-        Some((stem, ending)) => format!("{stem} ({}).{ending}", attempt + 1),
-        None => format!("{name} ({})", attempt + 1),
     }
 }
 

@@ -9,7 +9,7 @@ use hyper::body::{Body as _, Incoming};
 use sterna_account::account::BlobUpload;
 use sterna_account::commit::Expect;
 use sterna_account::{
-    Account, AccountError, CommitError, Content, FlagSet, ItemParts, Mutation, NewItem, Outcome, Rights, files,
+    Account, AccountError, CommitError, Content, ItemParts, Mutation, NewItem, Outcome, Rights, files,
 };
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
 use sterna_base::{BlobHash, OperationId};
@@ -41,6 +41,14 @@ pub struct Prepared {
     pub kind: Option<Kind>,
     /// Of calendar objects: what was sent.
     pub scheduled: Option<Bytes>,
+}
+
+impl Prepared {
+    /// The item of this name.
+    pub fn item(&self, name: String) -> NewItem {
+        let (summary, object_uid) = (self.summary.clone(), self.object_uid.clone());
+        NewItem { summary, object_uid, ..NewItem::named(name, self.content.clone()) }
+    }
 }
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
@@ -265,15 +273,7 @@ pub async fn send(
 
 /// The step that writes it.
 pub fn put(collection: &Collection, name: String, prepared: &Prepared, expect: Expect) -> Mutation {
-    let item = NewItem {
-        content: prepared.content.clone(),
-        summary: prepared.summary.clone(),
-        internal_date: None,
-        flags: FlagSet::default(),
-        name: Some(name),
-        object_uid: prepared.object_uid.clone(),
-    };
-    Mutation::Put { container: collection.container.id, item, expect }
+    Mutation::Put { container: collection.container.id, item: prepared.item(name), expect }
 }
 
 /// RFC 4791 section 5.3.2.1: what is there under a name keeps its UID.
@@ -370,10 +370,11 @@ pub async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepar
     if announced > FILE_BYTES_MAX {
         return Err(Problem::too_large());
     }
-    check_room(account, announced).await?;
-    // Without an announcement nobody stages more than there is room for.
+    // What can't fit is refused before it is sent; the commit decides in the end.
     let quota = account.head().await?.quota;
     let room = quota.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(quota.bytes_used));
+    let is_over = |bytes: u64| if bytes > room { Err(AccountError::Refused(CommitError::OverQuota)) } else { Ok(()) };
+    is_over(announced)?;
     let (mut held, mut upload): (BytesMut, Option<Box<dyn BlobUpload>>) = Default::default();
     let mut length = 0u64;
     while let Some(bytes) = body::next(&mut body).await? {
@@ -381,9 +382,8 @@ pub async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepar
         if length > FILE_BYTES_MAX {
             return Err(Problem::too_large());
         }
-        if length > room {
-            return Err(AccountError::Refused(CommitError::OverQuota).into());
-        }
+        // Without an announcement, too, nobody stages more than there is room for.
+        is_over(length)?;
         match &mut upload {
             Some(upload) => upload.write(bytes).await?,
             None if held.len() + bytes.len() <= INLINE_BLOB_BYTES_MAX => held.extend_from_slice(&bytes),
@@ -409,11 +409,4 @@ pub async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepar
         }
     };
     Ok(Prepared { content, hash, summary: None, object_uid: None, kind: None, scheduled: None })
-}
-
-/// A file that can't fit is refused before it is sent; the commit decides in the end.
-async fn check_room(account: &dyn Account, bytes: u64) -> Result<(), Problem> {
-    let quota = account.head().await?.quota;
-    let is_over = quota.bytes_max.is_some_and(|max| quota.bytes_used.saturating_add(bytes) > max && bytes > 0);
-    if is_over { Err(AccountError::Refused(CommitError::OverQuota).into()) } else { Ok(()) }
 }
