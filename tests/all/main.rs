@@ -15,6 +15,7 @@ mod dav_rights;
 mod detached;
 mod discovery;
 mod durability;
+mod external_calendars;
 mod failures;
 mod files;
 mod filters;

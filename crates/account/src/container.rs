@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sterna_base::{ContainerId, Modseq, Uid, UidValidity};
 
-use crate::{Acl, Digest, Keyword};
+use crate::{Acl, Digest, Keyword, Rights};
 
 /// What a container's items are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,11 +45,14 @@ pub enum ContainerKind {
     /// items
     /// without a name. Each is written in the commit that makes it necessary, and goes when it is delivered.
     ScheduleOutbox = 14,
+    /// A calendar that is made of something else: of a file at an URL ([`crate::calendars::external`]) or of the owner's
+    /// contacts ([`crate::calendars::birthdays`]). Only the server that holds the account writes its items.
+    DerivedCalendar = 15,
 }
 
 impl ContainerKind {
     /// Every kind.
-    pub const ALL: [ContainerKind; 14] = [
+    pub const ALL: [ContainerKind; 15] = [
         ContainerKind::Mail,
         ContainerKind::Calendar,
         ContainerKind::AddressBook,
@@ -64,11 +67,20 @@ impl ContainerKind {
         ContainerKind::Locks,
         ContainerKind::ScheduleInbox,
         ContainerKind::ScheduleOutbox,
+        ContainerKind::DerivedCalendar,
     ];
 
     /// What the [`ContainerKind::Metadata`] about this container is called; `None` is the account itself.
     pub fn about(container: Option<ContainerId>) -> String {
         container.map_or_else(|| "account".to_owned(), |id| id.to_string())
+    }
+
+    /// What the owner of an account may do with a container of this kind.
+    pub fn rights_of_owner(self) -> Rights {
+        match self {
+            ContainerKind::DerivedCalendar => Rights::ALL - (Rights::INSERT | Rights::DELETE | Rights::EXPUNGE),
+            _ => Rights::ALL,
+        }
     }
 
     /// The kind with this stored number.

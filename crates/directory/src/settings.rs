@@ -61,6 +61,9 @@ pub const FAILOVER_LAG_SECONDS: &str = "failover.lag-seconds";
 /// What invitations by mail (RFC 6047) do to calendars: "add" (new ones come in, not answered yet), "update" (only what
 /// is known changes), "off"; "add" when not set. Users can say otherwise for themselves.
 pub const CALENDAR_MAIL: &str = "calendar.mail";
+/// Networks beside the public Internet that external calendars may be fetched from: networks, separated by spaces; none
+/// when not set.
+pub const EXTERNAL_NETWORKS: &str = "calendar.external-networks";
 /// The language (RFC 5646) of notifications and other messages of ours; English when not set.
 pub const LANGUAGE: &str = "language";
 /// Where users reach the web pages of the installation (`https://mail.example.org`).
@@ -231,6 +234,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (USER_MESSAGES, Some("1000")),
     (USER_RECIPIENTS, Some("5000")),
     (CALENDAR_MAIL, Some("add")),
+    (EXTERNAL_NETWORKS, None),
     (CATCH_ALL, None),
     (DEFAULT_DOMAIN, None),
     (DMARC, Some("enforce")),
@@ -433,7 +437,7 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             host(value).ok_or_else(|| names::invalid("value", "it must be HOST or HOST:PORT"))
         }
         ROUTES => routes(value).ok_or_else(|| names::invalid("value", "DOMAIN=HOST or DOMAIN=HOST:PORT, with spaces")),
-        NETWORKS => {
+        NETWORKS | EXTERNAL_NETWORKS => {
             networks(value).ok_or_else(|| names::invalid("value", "networks such as 192.0.2.0/24, with spaces"))
         }
         LANGUAGE => {

@@ -2,12 +2,16 @@
 //! for what came by mail.
 //!
 //! [`receive`] takes a message of iTIP into an account, [`busy`] says when its owner is, [`pending`] keeps what the
-//! owner has to tell others until somebody has it. [`spans`] knows which objects of a calendar are when.
+//! owner has to tell others until somebody has it. [`spans`] knows which objects of a calendar are when. [`external`] and
+//! [`birthdays`] are calendars that are made of something else.
 
+pub mod birthdays;
 pub mod busy;
+pub mod external;
 pub mod pending;
 pub mod receive;
 pub mod spans;
+mod writing;
 
 use bytes::Bytes;
 use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
@@ -16,9 +20,10 @@ use sterna_formats::calendar::zone::zone_of;
 use sterna_formats::calendar::{Calendar, Kind, Zone};
 use sterna_formats::dav::Element;
 
+use crate::commit::Expect;
 use crate::{
-    Account, AccountError, CommitError, Container, ContainerKind, Content, Item, ItemParts, Mutation, StoreError,
-    container_named,
+    Account, AccountError, CommitError, Container, ContainerKind, Content, Item, ItemParts, Mutation, NewItem,
+    StoreError, container_named,
 };
 
 /// The name of the scheduling inbox.
@@ -55,11 +60,50 @@ pub async fn note(
     about: ContainerId,
     (namespace, local): (&str, &str),
 ) -> Result<Option<Element>, AccountError> {
+    let found = note_item(account, about, &format!("dav:{{{namespace}}}{local}")).await?;
+    Ok(found.and_then(|body| Element::parse(&body).ok()))
+}
+
+/// What is noted about a collection under a name.
+async fn note_item(account: &dyn Account, about: ContainerId, name: &str) -> Result<Option<Bytes>, AccountError> {
     let path = [ContainerKind::about(Some(about))];
     let Some(notes) = account.containers_on_path(ContainerKind::Metadata, &path).await?.pop() else { return Ok(None) };
     let parts = ItemParts { body: true, ..ItemParts::default() };
-    let found = account.item_named(notes.id, &format!("dav:{{{namespace}}}{local}"), parts).await?;
-    Ok(found.and_then(|item| item.body).and_then(|body| Element::parse(&body).ok()))
+    Ok(account.item_named(notes.id, name, parts).await?.and_then(|item| item.body))
+}
+
+/// Notes what a collection is shown as (`displayname`), as its owner's programs would.
+///
+/// # Errors
+/// When the account can't be written.
+pub async fn name_shown(account: &dyn Account, about: ContainerId, name: &str) -> Result<(), AccountError> {
+    let notes = container_named(account, ContainerKind::Metadata, &ContainerKind::about(Some(about))).await?;
+    let xml = format!("<displayname xmlns=\"DAV:\">{}</displayname>", sterna_formats::dav::write::text(name));
+    let item = NewItem::named("dav:{DAV:}displayname", Content::Inline(Bytes::from(xml)));
+    let step = Mutation::Put { container: notes.id, item, expect: Expect::Any };
+    account.commit(OperationId::random(), vec![step]).await.map(drop)
+}
+
+/// What a collection is shown as, if somebody has said that.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn shown_name(account: &dyn Account, about: ContainerId) -> Result<Option<String>, AccountError> {
+    Ok(note(account, about, ("DAV:", "displayname")).await?.map(|name| name.text()))
+}
+
+/// Whether a calendar, or something beside calendars, has this name.
+fn is_elsewhere_named(all: &[Container], name: &str) -> bool {
+    let beside = [
+        ContainerKind::Calendar,
+        ContainerKind::Tasks,
+        ContainerKind::Notes,
+        ContainerKind::ScheduleInbox,
+        ContainerKind::ScheduleOutbox,
+        ContainerKind::DerivedCalendar,
+    ];
+    let is_reserved = matches!(name, INBOX | OUTBOX);
+    is_reserved || all.iter().any(|one| one.parent.is_none() && one.name == name && beside.contains(&one.kind))
 }
 
 /// The zone of floating times of a calendar, as its owner's programs have noted it (RFC 4791 section 5.2.2).

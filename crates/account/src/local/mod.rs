@@ -6,6 +6,7 @@
 
 mod aside;
 mod copy;
+mod derived;
 mod feeding;
 mod index_slot;
 pub mod latency;
@@ -32,6 +33,7 @@ use crate::{
     Account, AccountError, Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Engine, Expunged,
     Head, Item, ItemFlags, ItemParts, Mutation, Read, Role, StoreError, UidSet,
 };
+use derived::DerivedQueue;
 use feeding::FeedQueue;
 pub use feeding::SearchStatus;
 use latency::{Latency, Waited};
@@ -62,6 +64,7 @@ struct Shared {
     latency: Arc<Latency>,
     gate: OnceLock<Arc<dyn Gate>>,
     feeds: Arc<FeedQueue>,
+    derived: Arc<DerivedQueue>,
     search_memory: SearchMemory,
     document_reader: OnceLock<Arc<dyn DocumentReader>>,
 }
@@ -83,7 +86,7 @@ impl LocalAccounts {
     pub fn with_limit(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, open_stores_max: usize) -> Self {
         let (handles, uses, latency) = (Mutex::default(), AtomicU64::new(0), Arc::default());
         let (gate, feeds, search_memory) = (OnceLock::new(), Arc::default(), SearchMemory::default());
-        let document_reader = OnceLock::new();
+        let (document_reader, derived) = (OnceLock::new(), Arc::default());
         let shared = Shared {
             engine,
             clock,
@@ -93,6 +96,7 @@ impl LocalAccounts {
             latency,
             gate,
             feeds,
+            derived,
             search_memory,
             document_reader,
         };
@@ -247,12 +251,17 @@ impl LocalAccount {
         let begun = Instant::now();
         let store = self.store().await?;
         self.check_gate()?;
+        let shared = self.shared()?;
+        let is_derived_from = derived::may_be_derived_from(&mutations);
         let answer = store.commit(Commit { operation, epoch, mutations }).await;
         self.note_time(Waited::Commit, begun, answer.is_ok());
         let committed = self.noted(&store, answer).await?;
+        if let Some(delay) = is_derived_from {
+            shared.derived.mark(self.id, Instant::now() + delay);
+        }
         // It is durable here. If another server may have taken over meanwhile, it must not be acknowledged: the store
         // may have heard of that and have a lease again that says nothing of this commit. A move's end has it.
-        let is_guarded = self.shared()?.gate.get().is_some();
+        let is_guarded = shared.gate.get().is_some();
         let is_taken = is_guarded && (!store.serves(Use::Read) || store.epoch() != epoch);
         match is_taken || self.check_gate().is_err() {
             // Not refused: it was done.
@@ -279,7 +288,12 @@ impl LocalAccount {
     pub async fn set_role(&self, epoch: Epoch, role: Role) -> Result<(), AccountError> {
         let store = self.store().await?;
         let done = store.set_role(epoch, role).await;
-        self.noted(&store, done).await
+        self.noted(&store, done).await?;
+        if role == Role::Active {
+            // Whoever served it before may have been about to look.
+            self.shared()?.derived.mark(self.id, Instant::now());
+        }
+        Ok(())
     }
 
     /// Purges what was expunged before this time, a limited number of rows; see [`crate::Store::purge`].

@@ -72,7 +72,7 @@ impl Home {
     /// What the user may do with a container.
     pub fn rights(&self, container: &Container) -> Rights {
         let rights = |who: &Arc<Who>| container.acl.rights(|identifier| who.is(identifier));
-        self.who.as_ref().map_or(Rights::ALL, rights)
+        self.who.as_ref().map_or(Rights::ALL, rights) & (container.kind.rights_of_owner() | Rights::FREE_BUSY)
     }
 }
 

@@ -33,6 +33,9 @@ pub async fn import(
     text: Bytes,
 ) -> Result<Imported, AccountError> {
     let Some(space) = Space::of(kind) else { return Ok(Imported::Refused("nothing is imported there".to_owned())) };
+    if kind == ContainerKind::DerivedCalendar {
+        return Ok(Imported::Refused("only the server writes into that calendar".to_owned()));
+    }
     let prepared = match prepare(space, text, account).await {
         Ok(prepared) => prepared,
         Err(problem) => match problem.cause {

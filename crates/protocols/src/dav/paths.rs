@@ -39,6 +39,7 @@ impl Space {
                 ContainerKind::Calendar,
                 ContainerKind::Tasks,
                 ContainerKind::Notes,
+                ContainerKind::DerivedCalendar,
                 ContainerKind::ScheduleInbox,
                 ContainerKind::ScheduleOutbox,
             ],

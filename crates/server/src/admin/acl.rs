@@ -211,7 +211,8 @@ fn meant<'a>(containers: &'a [Container], target: Target<'_>) -> Result<Vec<&'a 
         let is_meant = |one: &&Container| kinds.contains(&one.kind) && is_meant(&paths.path(one));
         containers.iter().filter(is_meant).collect()
     };
-    let calendars = [ContainerKind::Calendar, ContainerKind::Tasks, ContainerKind::Notes];
+    let calendars =
+        [ContainerKind::Calendar, ContainerKind::Tasks, ContainerKind::Notes, ContainerKind::DerivedCalendar];
     let (what, name, found) = match target {
         Target::Mailbox(None) => return Ok(of(&[ContainerKind::Mail], &|_| true)),
         Target::Mailbox(Some(name)) => ("mailbox", name, of(&[ContainerKind::Mail], &|path| path == name)),
@@ -234,7 +235,7 @@ const FILES: &str = "files";
 fn kind_word(kind: ContainerKind) -> &'static str {
     match kind {
         ContainerKind::Mail => "mailbox",
-        ContainerKind::Calendar => "calendar",
+        ContainerKind::Calendar | ContainerKind::DerivedCalendar => "calendar",
         ContainerKind::Tasks => "tasks",
         ContainerKind::Notes => "notes",
         ContainerKind::AddressBook => "address-book",

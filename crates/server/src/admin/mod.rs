@@ -20,6 +20,7 @@ mod dns;
 mod domains;
 pub mod doors;
 mod drain;
+mod external;
 mod failover;
 mod files;
 mod findings;
@@ -92,6 +93,10 @@ pub fn router(state: AdminState) -> Router {
         .route("/api/v1/accounts/{account}/files/versions", get(files::versions).post(files::restore))
         .route("/api/v1/accounts/{account}/files/links", get(files::list_links).post(files::create_link))
         .route("/api/v1/accounts/{account}/files/links/{token}", delete(files::revoke_link))
+        .route("/api/v1/accounts/{account}/birthdays", get(external::birthdays).put(external::set_birthdays))
+        .route("/api/v1/accounts/{account}/external-calendars", get(external::list).post(external::create))
+        .route("/api/v1/accounts/{account}/external-calendars/{calendar}", delete(external::delete))
+        .route("/api/v1/accounts/{account}/external-calendars/{calendar}/refresh", post(external::refresh))
         .route("/api/v1/accounts/{account}/links", get(links::list).post(links::create))
         .route("/api/v1/accounts/{account}/links/{link}", delete(links::delete))
         .route(

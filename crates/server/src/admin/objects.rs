@@ -75,7 +75,9 @@ async fn open(state: &AdminState, name: String, asked: &CollectionQuery) -> Resu
     let id = state.directory.read(read).await?;
     let account = state.provision.open(id).await.map_err(super::files::unavailable)?;
     let kinds: &[ContainerKind] = match asked.kind.as_str() {
-        "calendar" => &[ContainerKind::Calendar, ContainerKind::Tasks, ContainerKind::Notes],
+        "calendar" => {
+            &[ContainerKind::Calendar, ContainerKind::Tasks, ContainerKind::Notes, ContainerKind::DerivedCalendar]
+        }
         "contacts" => &[ContainerKind::AddressBook],
         _ => return Err(Problem::malformed("the kind is calendar or contacts")),
     };

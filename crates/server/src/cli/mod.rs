@@ -5,6 +5,7 @@ mod account;
 mod acl;
 pub mod args;
 mod aside;
+mod calendar;
 pub mod client;
 mod config;
 mod dkim;
@@ -163,6 +164,9 @@ pub enum ClientCommand {
     /// Write a calendar or an address book to standard output
     #[command(subcommand)]
     Export(interchange::ExportCommand),
+    /// Subscribe accounts to calendars that others publish, and make birthdays of contacts a calendar
+    #[command(subcommand)]
+    Calendar(calendar::CalendarCommand),
     /// Bring back former versions of files, and look after links to files
     #[command(subcommand)]
     File(file::FileCommand),
@@ -219,6 +223,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Group(command) => group::run(&session, command).await,
         ClientCommand::Import(command) => interchange::import(&session, command).await,
         ClientCommand::Export(command) => interchange::export(&session, command).await,
+        ClientCommand::Calendar(command) => calendar::run(&session, command).await,
         ClientCommand::File(command) => file::run(&session, command).await,
         ClientCommand::Server(command) => server::run(&session, global, command).await,
         ClientCommand::Account(command) => account::run(&session, global, command).await,

@@ -91,7 +91,8 @@ impl Introspection for IntrospectionClient {
     }
 }
 
-fn client_config() -> Result<Arc<ClientConfig>, String> {
+/// What connections over TLS to servers of the world are made with: trust in those whom everybody trusts.
+pub fn client_config() -> Result<Arc<ClientConfig>, String> {
     let file = ROOTS.iter().find(|file| fs::exists(file).unwrap_or(false));
     let file = file.ok_or("this system has no file of trusted certificates (ca-certificates)")?;
     let found = CertificateDer::pem_file_iter(file).map_err(|error| format!("{file}: {error}"))?;

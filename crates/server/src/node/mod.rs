@@ -61,6 +61,7 @@ use crate::admin::maintenance::RoutingTools;
 use crate::admin::{self, AdminState, Memory, NodeInfo};
 use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
+use crate::derived::Derived;
 use crate::pdf::reader::PdfReader;
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
@@ -68,6 +69,7 @@ use directory_moves::DirectoryMoves;
 use directory_nodes::{DirectoryNodes, DirectoryPlacements};
 use discovery::Discovery;
 use edge_check::EdgeCheck;
+pub(crate) use introspection::client_config as trusted_roots;
 use provision::{Invitations, Stores};
 use rounds::Rounds;
 
@@ -384,6 +386,11 @@ impl Parts {
             Some(desk) => {
                 self.tasks.spawn(rounds::renew_own(desk, self.identity.clone(), self.stop.clone()));
             }
+        }
+        if let Some(local) = self.local.clone() {
+            let (accounts, directory) = (self.accounts.clone(), self.directory.clone());
+            let derived = Derived::new(local, accounts, directory, self.clock.clone());
+            self.tasks.spawn(derived.run(self.stop.clone()));
         }
         let rounds = Rounds::new(self, control);
         self.tasks.spawn(rounds.run(self.stop.clone()));

@@ -2,10 +2,11 @@
 
 use http::header::CACHE_CONTROL;
 use http::{Response, StatusCode};
+use sterna_account::calendars::external::{self, External};
 use sterna_account::{AccountError, CommitError, ContainerKind, ItemParts, Mutation, Outcome};
 use sterna_base::OperationId;
 use sterna_formats::calendar::Kind;
-use sterna_formats::dav::name::{CALDAV, CARDDAV, DAV};
+use sterna_formats::dav::name::{CALDAV, CALENDARSERVER, CARDDAV, DAV};
 use sterna_formats::dav::request::mkcol;
 use sterna_formats::dav::xml::BODY_BYTES_MAX;
 use sterna_formats::dav::{Element, Name};
@@ -44,6 +45,7 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
     let resource = Resource::find(context, context.uri.path(), ItemParts::default()).await?;
     let Resource::Missing(missing) = &resource else { return Err(exists()) };
     let kind = kind_of(context, missing, properties)?;
+    let source = if kind == ContainerKind::DerivedCalendar { Some(source_of(properties)?) } else { None };
     if let Some(property) = properties.iter().find(|property| is_set_in_vain(property)) {
         let text = format!("{} can't be set", property.name);
         return Err(Problem::forbidden("<D:cannot-modify-protected-property/>", text));
@@ -67,6 +69,9 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
     }
     steps.push(Mutation::CreateContainer { parent, kind, name, special_use: None });
     let account = missing.home.account.as_ref();
+    if source.is_some() {
+        external::check_room(&account.containers().await?)?;
+    }
     let committed = match account.commit(OperationId::random(), steps).await {
         Err(AccountError::Refused(CommitError::NameTaken)) => return Err(exists()),
         result => result?,
@@ -81,7 +86,14 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
         property.write(&mut xml);
         (None, property.name.clone(), Some(xml))
     });
-    if let Err(problem) = stored::set(account, made, settings.collect()).await {
+    let noted = async {
+        stored::set(account, made, settings.collect()).await?;
+        match source {
+            Some(url) => Ok(external::write(account, made, &External::new(url, None)).await?),
+            None => Ok(()),
+        }
+    };
+    if let Err(problem) = noted.await {
         // What was asked for can't be had whole: then nothing of it.
         let undo = vec![Mutation::DeleteContainer { container: made }];
         if let Err(error) = account.commit(OperationId::random(), undo).await {
@@ -98,8 +110,9 @@ fn exists() -> Problem {
 
 /// Protected ones can't be set, but for those that only a new collection can be given.
 fn is_set_in_vain(property: &Element) -> bool {
-    let at_first =
-        property.name.is(DAV, "resourcetype") || property.name.is(CALDAV, "supported-calendar-component-set");
+    let at_first = property.name.is(DAV, "resourcetype")
+        || property.name.is(CALDAV, "supported-calendar-component-set")
+        || property.name.is(CALENDARSERVER, "source");
     is_protected(&property.name) && !at_first
 }
 
@@ -111,6 +124,10 @@ fn kind_of(context: &Context, missing: &Missing, properties: &[Element]) -> Resu
     let wrong = || Problem::forbidden("<D:valid-resourcetype/>", "There can't be a collection of that kind here");
     let is_mkcalendar = context.method.as_str() == "MKCALENDAR";
     match missing.space {
+        // What calendarserver.org calls a subscribed calendar: this server fetches it, so that every program sees it.
+        Space::Calendars if missing.parent.is_none() && says(CALENDARSERVER, "subscribed") => {
+            Ok(ContainerKind::DerivedCalendar)
+        }
         Space::Calendars if missing.parent.is_none() => {
             if !is_mkcalendar && !says(CALDAV, "calendar") {
                 return Err(wrong());
@@ -141,4 +158,17 @@ fn kind_of(context: &Context, missing: &Missing, properties: &[Element]) -> Resu
         }
         _ => Err(wrong()),
     }
+}
+
+/// Where an external calendar is (`source`, which calendarserver.org wrote down).
+fn source_of(properties: &[Element]) -> Result<String, Problem> {
+    let source = properties.iter().find(|property| property.name.is(CALENDARSERVER, "source"));
+    let url = source.and_then(|source| source.dav("href")).map(|href| href.text().trim().to_owned());
+    let is_url = |url: &String| {
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        url.len() <= external::URL_BYTES_MAX
+            && matches!(scheme.as_deref(), Some("http" | "https" | "webcal" | "webcals"))
+    };
+    let text = "A subscribed calendar has a source with the URL of a calendar file";
+    url.filter(is_url).ok_or_else(|| Problem::forbidden("<S:source/>", text))
 }

@@ -58,6 +58,8 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
             let shown = collection.path.last().map_or(collection.home.address.as_str(), String::as_str);
             Some(text(shown))
         }
+        // A URL that nobody guesses is as good as a password.
+        (CALENDARSERVER, "source") if !collection.home.is_own() => None,
         (CALDAV, "schedule-default-calendar-URL") if container.kind == ContainerKind::ScheduleInbox => {
             match (background.stored.get(None, name), &background.default_calendar) {
                 (Some(chosen), _) => Some(Value::Element(chosen.to_owned())),
@@ -114,6 +116,8 @@ fn calendar_value(kind: ContainerKind, background: &Background, name: &Name) -> 
         {
             inner("<C:opaque/>".to_owned())
         }
+        // What others do takes none of the owner's time, and birthdays take nobody's.
+        "schedule-calendar-transp" if kind == ContainerKind::DerivedCalendar => inner("<C:transparent/>".to_owned()),
         "supported-calendar-component-set" if kind == ContainerKind::ScheduleInbox => {
             inner("<C:comp name=\"VEVENT\"/><C:comp name=\"VTODO\"/>".to_owned())
         }

@@ -53,7 +53,7 @@ pub fn is_protected(name: &Name) -> bool {
         ),
         CARDDAV => name.local != "addressbook-description",
         CALENDARSERVER => {
-            matches!(&*name.local, "getctag" | "calendar-proxy-read-for" | "calendar-proxy-write-for")
+            matches!(&*name.local, "getctag" | "source" | "calendar-proxy-read-for" | "calendar-proxy-write-for")
         }
         _ => false,
     }
