@@ -51,7 +51,7 @@ struct State {
     books: Vec<(ContainerId, Modseq)>,
 }
 
-/// Whether the owner has the calendar: `None` when there is none yet, because there was nothing to put into it.
+/// Whether the owner wants the calendar.
 ///
 /// # Errors
 /// When the account can't be read.
@@ -68,7 +68,7 @@ pub async fn switch(account: &dyn Account, on: bool) -> Result<bool, AccountErro
     let all = account.containers().await?;
     let calendar = state.calendar.filter(|id| all.iter().any(|one| one.id == *id));
     let is_deleted = state.calendar.is_some() && calendar.is_none();
-    if on == !(state.is_off || is_deleted) {
+    if on != (state.is_off || is_deleted) {
         return Ok(false);
     }
     let mut steps = match calendar {

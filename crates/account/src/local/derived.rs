@@ -104,17 +104,17 @@ impl LocalAccounts {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_earlier_time_counts() {
         let queue = DerivedQueue::default();
-        let begun = Instant::now();
-        queue.mark(AccountId(1), begun + Duration::from_secs(3600));
-        queue.mark(AccountId(2), begun + Duration::from_secs(60));
-        queue.mark(AccountId(1), begun + Duration::from_secs(5));
-        queue.mark(AccountId(1), begun + Duration::from_secs(600));
-        assert_eq!((queue.next().await, begun.elapsed().as_secs()), (AccountId(1), 5));
-        assert_eq!((queue.next().await, begun.elapsed().as_secs()), (AccountId(2), 60));
-        queue.mark(AccountId(1), begun + Duration::from_secs(61));
+        let (now, hour) = (Instant::now(), Duration::from_secs(3600));
+        queue.mark(AccountId(1), now + hour);
+        queue.mark(AccountId(2), now - Duration::from_millis(1));
+        queue.mark(AccountId(1), now - Duration::from_millis(2));
+        queue.mark(AccountId(1), now + hour);
+        assert_eq!((queue.next().await, queue.next().await), (AccountId(1), AccountId(2)));
+        queue.mark(AccountId(1), now);
         assert_eq!(queue.next().await, AccountId(1));
+        assert!(queue.waiting.lock().by_time.is_empty() && queue.waiting.lock().known.is_empty());
     }
 }
