@@ -1,4 +1,5 @@
-//! Calendars that others publish, and birthdays of contacts: fetched from a real server that does everything wrong, too.
+//! Calendars that others publish, and birthdays of contacts: from a real server that does
+//! everything wrong, too.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};

@@ -45,8 +45,8 @@ pub enum ContainerKind {
     /// items
     /// without a name. Each is written in the commit that makes it necessary, and goes when it is delivered.
     ScheduleOutbox = 14,
-    /// A calendar that is made of something else: of a file at an URL ([`crate::calendars::external`]) or of the owner's
-    /// contacts ([`crate::calendars::birthdays`]). Only the server that holds the account writes its items.
+    /// A calendar that is made of something else: of a file at a URL ([`crate::calendars::external`]) or of the
+    /// owner's contacts ([`crate::calendars::birthdays`]). Only the server that holds the account writes its items.
     DerivedCalendar = 15,
 }
 

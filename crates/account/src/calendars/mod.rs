@@ -2,8 +2,8 @@
 //! for what came by mail.
 //!
 //! [`receive`] takes a message of iTIP into an account, [`busy`] says when its owner is, [`pending`] keeps what the
-//! owner has to tell others until somebody has it. [`spans`] knows which objects of a calendar are when. [`external`] and
-//! [`birthdays`] are calendars that are made of something else.
+//! owner has to tell others until somebody has it. [`spans`] knows which objects of a calendar are when.
+//! [`external`] and [`birthdays`] are calendars that are made of something else.
 
 pub mod birthdays;
 pub mod busy;

@@ -2,7 +2,8 @@
 //!
 //! [`Calendar`] is an object that was read. [`facts`] says what is kept beside the bytes, and why an object is refused;
 //! [`occurrences`] when it happens; [`filter`] whether a query means it; [`partial`] gives some of it back, and
-//! [`published`] many of them to who has no log-in; [`feed`] reads what others publish so. [`itip`] is what organizers and attendees tell each other.
+//! [`published`] many of them to who has no log-in; [`feed`] reads what others publish so. [`itip`] is
+//! what organizers and attendees tell each other.
 
 pub mod availability;
 pub mod birthday;
