@@ -1,0 +1,31 @@
+// What the pages of /setup do better with JavaScript; each does without.
+"use strict";
+// The code in the link: it goes to the server in the body of a request, never in an address, and leaves the history.
+const form = document.querySelector("form[data-code]");
+const code = decodeURIComponent(location.hash.slice(1));
+if (form && code) {
+  history.replaceState(null, "", location.pathname);
+  form.elements.code.value = code;
+  form.requestSubmit();
+}
+// Nothing is sent twice by a second click. The value of the button that was used is in the request already.
+for (const one of document.forms) {
+  one.addEventListener("submit", (event) => {
+    if (one.dataset.sent) event.preventDefault();
+    one.dataset.sent = "yes";
+  });
+}
+addEventListener("pageshow", () => { for (const one of document.forms) delete one.dataset.sent; });
+// Parts that the server looks at again by itself.
+for (const part of document.querySelectorAll("[data-live]")) {
+  new EventSource(part.dataset.live).onmessage = (event) => { part.innerHTML = event.data; };
+}
+// Copying by a button; without it the text is selected by one click.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  const before = button.textContent;
+  button.textContent = button.dataset.copied;
+  setTimeout(() => { button.textContent = before; }, 2000);
+});
