@@ -11,6 +11,7 @@ mod run;
 mod soak;
 mod test;
 mod tidy;
+mod ui;
 
 use std::process::ExitCode;
 

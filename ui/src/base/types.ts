@@ -1,0 +1,364 @@
+// What the administration API shows, by the names that it gives (crates/server/src/admin).
+
+export interface Page<T> {
+  items: T[];
+  /** The `after` of the following page. */
+  next: string | null;
+}
+
+export interface Session {
+  login: string;
+  name: string;
+  language: string | null;
+  rights: string[];
+  expires: string;
+}
+
+export interface Finding {
+  server: string | null;
+  what: string;
+  remedy: string;
+}
+
+export interface ServerHealth {
+  id: string;
+  name: string;
+  address: string;
+  roles: string[];
+  accounts: number;
+  accepts_new_accounts: boolean;
+  draining: boolean;
+  weight: number;
+  reachable: boolean;
+  cause: string | null;
+  version: string | null;
+  started_at: string | null;
+  free_bytes: number | null;
+  disk_bytes: number | null;
+  directory_modseq: number | null;
+  certificate_not_after: string | null;
+  client_certificate_not_after: string | null;
+  dane_off: string | null;
+}
+
+export interface Status {
+  node: { id: string; name: string; roles: string[]; version: string; started_at: string };
+  directory: {
+    installation: string | null;
+    is_main: boolean;
+    modseq: number;
+    domains: number;
+    users: number;
+    groups: number;
+    shared_mailboxes: number;
+  };
+  problems: Finding[];
+  servers: ServerHealth[];
+}
+
+export interface Domain {
+  id: number;
+  name: string;
+  aliases: string[];
+  description: string;
+  servers: string[];
+  suspended: boolean;
+  postmaster: string | null;
+  plus_separators: string;
+  retention_days: number;
+  full_mailbox: "defer" | "refuse";
+  created_at: string;
+}
+
+export interface DnsRecord {
+  name: string;
+  type: string;
+  ttl: number;
+  value: string;
+  need: "mail" | "clients" | "advised";
+  purpose: string;
+  zone: string;
+}
+
+export interface Dns {
+  items: DnsRecord[];
+  problems: string[];
+}
+
+export interface DkimKey {
+  selector: string;
+  domain: string;
+  algorithm: string;
+  state: "new" | "active" | "retired";
+  since: string;
+  created: string;
+  dns: "published" | "missing" | "differs" | "unknown";
+  record_name: string;
+  record: string;
+}
+
+export type EntryKind = "user" | "group" | "shared" | "resource";
+
+export interface ResourceRules {
+  kind: string;
+  answers: string;
+  capacity: number | null;
+  bookings: number;
+  hours: string | null;
+  ahead_days: number | null;
+  longest_minutes: number | null;
+  series: boolean;
+  managers: string[];
+}
+
+export interface Entry {
+  id: number;
+  kind: EntryKind;
+  address: string;
+  aliases: string[];
+  display_name: string;
+  suspended: boolean;
+  hidden?: boolean;
+  senders: string[];
+  forward_to?: string[];
+  forward_only?: boolean;
+  login?: string | null;
+  admin?: boolean;
+  has_password?: boolean;
+  quota_bytes?: number | null;
+  used_bytes?: number | null;
+  used_items?: number | null;
+  server?: string;
+  external_members?: boolean;
+  internal_senders_only?: boolean;
+  member_count?: number;
+  resource?: ResourceRules;
+  created_at: string;
+}
+
+export interface Member {
+  address: string;
+  kind: "user" | "group" | "shared" | "resource" | "external" | "gone";
+  id?: number;
+}
+
+export interface Place {
+  account: number;
+  address: string;
+  server: string;
+  server_id: string;
+  copies: string[];
+  moving_to: string | null;
+  job: number | null;
+}
+
+export interface Copy {
+  account: number;
+  address: string;
+  server: string;
+  purpose: "moving" | "kept" | "standby";
+  since: string;
+  until: string | null;
+  durability: number | null;
+  stage: string | null;
+  lag: number | null;
+  equal_since: string | null;
+}
+
+export interface AclEntry {
+  kind: "mailbox" | "calendar" | "tasks" | "notes" | "address-book" | "folder";
+  mailbox: string;
+  identifier: string;
+  rights: string;
+}
+
+export interface Script {
+  name: string;
+  active: boolean;
+  size_bytes: number;
+  written_at: string;
+  text?: string;
+  trouble: string | null;
+  trouble_since: string | null;
+}
+
+export interface Speed {
+  server: string;
+  bytes_per_second: number;
+  allowed_bytes_per_second: number | null;
+  slowed: string | null;
+}
+
+export interface Server {
+  id: string;
+  name: string;
+  address: string;
+  roles: string[];
+  answers: boolean;
+  since: string | null;
+  cause: string | null;
+  version: string | null;
+  started_at: string | null;
+  load: number | null;
+  copying: Speed | null;
+  weight: number;
+  accepts_new_accounts: boolean;
+  draining: boolean;
+  standby: string | null;
+  standby_durability: number | null;
+  accounts: number;
+  copies: number;
+  moves_in: number;
+  moves_out: number;
+  used_bytes: number | null;
+  free_bytes: number | null;
+  disk_bytes: number | null;
+  created_at: string;
+}
+
+export interface Token {
+  id: string;
+  token?: string;
+  name: string | null;
+  roles: string[];
+  expires_at: string;
+}
+
+export interface Job {
+  id: number;
+  kind: string;
+  what: string;
+  state: "running" | "paused" | "aborting" | "done" | "aborted";
+  by: string;
+  created_at: string;
+  ended_at: string | null;
+  total: number;
+  done: number;
+  failed: number;
+  aborted: number;
+  left: number;
+}
+
+export interface Move {
+  account: number;
+  address: string;
+  from: string;
+  to: string;
+  job: number;
+  phase: "planned" | "copying" | "cut-over" | "failed";
+  attempts: number;
+  failed: string | null;
+  planned_at: string;
+  started_at: string | null;
+  bytes: number | null;
+  copied_bytes: number | null;
+  lag: number | null;
+  trouble: string | null;
+}
+
+export interface JobProgress extends Job {
+  bytes_total: number;
+  bytes_left: number;
+  unknown_sizes: number;
+  bytes_per_second: number | null;
+  expected_end_at: string | null;
+  lag: number;
+  servers: Speed[];
+  moving: Move[];
+  failures: Move[];
+}
+
+export interface PlannedMove {
+  account: number;
+  address: string;
+  from: string;
+  to: string;
+  bytes: number | null;
+  has_copy: boolean;
+}
+
+export interface Plan {
+  job: Job | null;
+  moves: PlannedMove[];
+  refused: { account: number; address: string; server: string; code: string; reason: string }[];
+  there: string[];
+  bytes: number;
+  unknown_sizes: number;
+  expected_seconds: number;
+}
+
+export interface Setting {
+  name: string;
+  value: string | null;
+  from: "domain" | "system" | "default";
+  default: string | null;
+}
+
+export interface SettingChange {
+  change: number;
+  at: string;
+  by: string;
+  domain: string | null;
+  name: string;
+  before: string | null;
+  after: string | null;
+  reverts: number | null;
+}
+
+export interface Delivery {
+  id: string;
+  sender: string;
+  recipients: string[];
+  destination: string;
+  state: "waiting" | "held";
+  size_bytes: number;
+  origin: string;
+  received: string;
+  expires: string;
+  attempts: number;
+  next: string;
+  last: string | null;
+  last_host: string;
+  last_reply: string;
+}
+
+export interface TraceEvent {
+  at: string;
+  recipient: string;
+  what: "refused" | "verdict" | "delivered" | "queued" | "sent" | "deferred" | "failed";
+  destination: string;
+  server: string | null;
+  host: string;
+  detail: string;
+  next: string | null;
+}
+
+export interface TracedMessage {
+  id: string | null;
+  at: string;
+  edge: string;
+  message_id: string | null;
+  sender: string;
+  origin: string;
+  size_bytes: number;
+  events: TraceEvent[];
+}
+
+export interface Trace {
+  messages: TracedMessage[];
+  not_asked: string[];
+}
+
+export interface Maintenance {
+  modseq: number;
+  tables: { table: string; rows: number }[];
+  last: string | null;
+  changes: {
+    added: number;
+    removed: number;
+    changed: number;
+    shown: { table: string; key: string; before: string | null; after: string | null }[];
+  };
+  problems: Finding[];
+  not_asked: string[];
+}

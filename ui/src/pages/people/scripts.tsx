@@ -1,0 +1,172 @@
+// Vacation and filters: the account's Sieve scripts (RFC 5228), one of which runs.
+
+import { useState } from "preact/hooks";
+import { asProblem, ask, part, type Problem } from "../../base/api.ts";
+import { bytes, moment, t } from "../../base/i18n.ts";
+import { changed, useLive } from "../../base/live.ts";
+import type { Page, Script } from "../../base/types.ts";
+import { Button } from "../../widgets/button.tsx";
+import { Confirm, Dialog } from "../../widgets/dialog.tsx";
+import { Field } from "../../widgets/field.tsx";
+import { Badge, Loaded, Section } from "../../widgets/parts.tsx";
+import { ProblemBox } from "../../widgets/problem.tsx";
+import { attempt, done } from "../../widgets/toast.tsx";
+
+export function Scripts({ account }: { account: number }) {
+  const path = `/accounts/${part(account)}/sieve`;
+  const scripts = useLive<Page<Script>>(path);
+  const [edited, setEdited] = useState<{ name: string; text: string; isNew: boolean } | null>(null);
+  const activate = (name: string | null, before: string | null): Promise<boolean> =>
+    attempt(async () => {
+      const set = async (active: string | null): Promise<void> => {
+        await ask("PATCH", path, { body: { active } });
+        changed(path);
+      };
+      await set(name);
+      done(name === null ? t("sieve.stopped") : t("sieve.runs-now", { name }), () => set(before));
+    });
+  const open = (name: string): Promise<boolean> =>
+    attempt(async () => {
+      const { data } = await ask<Script>("GET", `${path}/${part(name)}`);
+      setEdited({ name, text: data.text ?? "", isNew: false });
+    });
+  const active = scripts.data?.items.find((script) => script.active)?.name ?? null;
+  return (
+    <Section
+      title={t("sieve.title")}
+      lead={t("sieve.lead")}
+      actions={
+        <>
+          <Button onPress={() => setEdited({ name: "vacation", text: vacation(), isNew: true })}>{t("sieve.vacation")}</Button>
+          <Button icon="plus" onPress={() => setEdited({ name: "", text: "", isNew: true })}>
+            {t("sieve.new")}
+          </Button>
+        </>
+      }
+    >
+      <Loaded read={scripts}>
+        {({ items }) => (
+          <>
+            {items.length === 0 && <p class="empty">{t("sieve.none")}</p>}
+            {items.map((script) => (
+              <ScriptLine
+                key={script.name}
+                script={script}
+                path={path}
+                onOpen={() => open(script.name)}
+                onActivate={() => activate(script.active ? null : script.name, active)}
+              />
+            ))}
+          </>
+        )}
+      </Loaded>
+      {edited && <Editor path={path} {...edited} onClose={() => setEdited(null)} />}
+    </Section>
+  );
+}
+
+/** An absence, as a script to be filled in. */
+function vacation(): string {
+  const text = t("sieve.vacation-text");
+  return `require ["vacation", "date", "relational"];\n\n# if allof(currentdate :value "ge" "date" "2027-01-01",\n#          currentdate :value "le" "date" "2027-01-15") {\nvacation :days 7 :subject "${t("sieve.vacation-subject")}" "${text}";\n# }\n`;
+}
+
+interface LineProps {
+  script: Script;
+  path: string;
+  onOpen: () => unknown;
+  onActivate: () => unknown;
+}
+
+function ScriptLine({ script, path, onOpen, onActivate }: LineProps) {
+  const [deletes, setDeletes] = useState(false);
+  return (
+    <div class="line">
+      <div>
+        <strong>{script.name}</strong> {script.active && <Badge tone="good">{t("sieve.active")}</Badge>}
+        <p class="soft">
+          {bytes(script.size_bytes)} · {moment(script.written_at)}
+        </p>
+        {script.trouble && <p class="remedy">{script.trouble}</p>}
+      </div>
+      <div class="actions">
+        <Button onPress={onOpen}>{t("edit")}</Button>
+        <Button onPress={onActivate}>{t(script.active ? "sieve.stop" : "sieve.run")}</Button>
+        {!script.active && (
+          <Button kind="quiet" onPress={() => setDeletes(true)}>
+            {t("delete")}
+          </Button>
+        )}
+      </div>
+      {deletes && (
+        <Confirm
+          title={t("delete.title", { name: script.name })}
+          action={t("delete")}
+          danger
+          onClose={() => setDeletes(false)}
+          onConfirm={async () => {
+            const { data } = await ask<Script>("GET", `${path}/${part(script.name)}`);
+            await ask("DELETE", `${path}/${part(script.name)}`);
+            changed(path);
+            done(t("deleted", { name: script.name }), async () => {
+              await ask("PUT", `${path}/${part(script.name)}`, { body: { text: data.text ?? "" } });
+              changed(path);
+            });
+          }}
+        >
+          <p>{t("sieve.delete")}</p>
+        </Confirm>
+      )}
+    </div>
+  );
+}
+
+interface EditorProps {
+  path: string;
+  name: string;
+  text: string;
+  isNew: boolean;
+  onClose: () => void;
+}
+
+function Editor({ path, name, text, isNew, onClose }: EditorProps) {
+  const [title, setTitle] = useState(name);
+  const [script, setScript] = useState(text);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const save = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    try {
+      await ask("PUT", `${path}/${part(title.trim())}`, { body: { text: script } });
+      changed(path);
+      done(t("saved", { name: title }));
+      onClose();
+    } catch (error) {
+      setProblem(asProblem(error));
+    }
+  };
+  return (
+    <Dialog title={isNew ? t("sieve.new") : name} wide onClose={onClose}>
+      <form onSubmit={(event) => void save(event)}>
+        {isNew && (
+          <Field
+            spec={{ name: "name", label: t("sieve.name"), kind: "text", required: true }}
+            value={title}
+            onChange={(value) => setTitle(String(value))}
+          />
+        )}
+        <Field
+          spec={{ name: "text", label: t("sieve.script"), kind: "script", hint: t("sieve.checked") }}
+          value={script}
+          onChange={(value) => setScript(String(value))}
+        />
+        {problem && <ProblemBox problem={problem} />}
+        <footer class="actions">
+          <Button onPress={onClose}>{t("cancel")}</Button>
+          <Button type="submit" kind="primary">
+            {t("save")}
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,202 @@
+// Settings as they are shown and changed: each with its value, who says so, and the way back.
+
+import { useState } from "preact/hooks";
+import { ask, part, query } from "../../base/api.ts";
+import { known, t } from "../../base/i18n.ts";
+import { changed } from "../../base/live.ts";
+import type { Setting, SettingChange } from "../../base/types.ts";
+import { Button } from "../../widgets/button.tsx";
+import { Field, type FieldSpec } from "../../widgets/field.tsx";
+import { Link } from "../../widgets/link.tsx";
+import { Badge, type Tone } from "../../widgets/parts.tsx";
+import { ProblemBox } from "../../widgets/problem.tsx";
+import { attempt, done } from "../../widgets/toast.tsx";
+import { asProblem, type Problem } from "../../base/api.ts";
+
+const SOURCES: Record<Setting["from"], Tone> = { default: "plain", system: "info", domain: "good" };
+
+/** Words that settings can have, where they have a choice of few. */
+const CHOICES: Record<string, string[]> = {
+  "full-mailbox": ["defer", "refuse"],
+  scram: ["off", "keep", "offer"],
+  "calendar.mail": ["add", "update", "off"],
+  "mta-sts.mode": ["enforce", "testing", "none", "off"],
+  "contacts.collect": ["on", "off"],
+  "mail.dmarc": ["enforce", "mark", "off"],
+  "relay.tls": ["never", "opportunistic", "encrypt", "verify"],
+  "sending.tls": ["never", "opportunistic", "encrypt", "verify"],
+  "sending.mta-sts": ["on", "off"],
+  "sending.dane": ["on", "off"],
+  "reports.dmarc": ["on", "off"],
+  "reports.tls": ["on", "off"],
+  "mail.block-lists-action": ["refuse", "mark"],
+  "mail.greylist": ["on", "off"],
+};
+
+/** Settings that are lists of words with spaces between them. */
+const LISTS = ["mail.networks", "mail.block-lists", "mail.arc-trusted", "mail.routes", "discovery.exchangers"];
+
+/** Settings that are not shown when they were set. */
+const SECRETS = ["relay.password", "oauth.client-secret", "srs.keys"];
+
+export function isSecret(name: string): boolean {
+  return SECRETS.includes(name);
+}
+
+/** What the API shows for nothing. */
+const NOTHING = "none";
+
+export function Source({ setting }: { setting: Setting }) {
+  return <Badge tone={SOURCES[setting.from]}>{t(`source.${setting.from}`)}</Badge>;
+}
+
+export function shown(value: string | null): string {
+  return value === null || value === "" ? "–" : value;
+}
+
+/** Writes a setting; null goes back to what holds without it. Says so, with the way back. */
+export async function putSetting(setting: Setting, value: string | null, domain?: string): Promise<void> {
+  const path = `/settings/${part(setting.name)}${query({ domain })}`;
+  await ask("PATCH", path, { body: { value } });
+  const { data } = await ask<{ items: SettingChange[] }>("GET", `/setting-changes${query({ name: setting.name, domain, limit: 1 })}`);
+  changed("/setting", "/domains");
+  const change = data.items[0];
+  done(t("setting.saved", { name: setting.name }), change && (() => revert(change.change)));
+}
+
+/** Undoes one change of a setting. */
+export async function revert(change: number): Promise<void> {
+  await ask("POST", "/setting-changes", { body: { revert: change } });
+  changed("/setting", "/domains");
+}
+
+interface EditProps {
+  setting: Setting;
+  domain?: string;
+  label?: string;
+  hint?: string;
+}
+
+/** The field of one setting, with its own button: what was typed in one is not sent with another. */
+export function SettingField({ setting, domain, label, hint }: EditProps) {
+  const before = setting.value === NOTHING ? "" : (setting.value ?? "");
+  const [draft, setDraft] = useState<string | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const isList = LISTS.includes(setting.name);
+  const choices = CHOICES[setting.name];
+  const value = draft ?? (isSecret(setting.name) ? "" : before);
+  const isOurs = setting.from === (domain ? "domain" : "system");
+  const spec: FieldSpec = {
+    name: setting.name,
+    label: label ?? known("setting", setting.name, setting.name),
+    kind: choices ? "select" : isList ? "list" : isSecret(setting.name) ? "password" : "text",
+    hint: hint ?? (label ? undefined : setting.name),
+    choices: choices?.map((choice) => ({ value: choice, label: known("setting-value", choice) })),
+    placeholder: setting.default ?? undefined,
+  };
+  const write = async (wanted: string | null): Promise<void> => {
+    setProblem(null);
+    try {
+      await putSetting(setting, wanted, domain);
+      setDraft(null);
+    } catch (error) {
+      setProblem(asProblem(error));
+    }
+  };
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (draft !== null) void write(draft.trim() === "" ? null : draft.trim());
+  };
+  return (
+    <form class="setting" onSubmit={submit}>
+      <Field
+        spec={spec}
+        value={isList ? value.split(/\s+/).filter((word) => word !== "") : value}
+        onChange={(next) => {
+          const text = Array.isArray(next) ? next.join(" ") : String(next ?? "");
+          setDraft(text === before ? null : text);
+        }}
+      />
+      {problem && <ProblemBox problem={problem} />}
+      <div class="actions">
+        <Source setting={setting} />
+        {isOurs && <Button onPress={() => write(null)}>{t(domain ? "setting.to-system" : "setting.to-default")}</Button>}
+        {draft !== null && <Button onPress={() => setDraft(null)}>{t("discard")}</Button>}
+        <Button type="submit" kind="primary" disabled={draft === null}>
+          {t("save")}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+/** Settings one below the other, each opened to be changed. */
+export function SettingList({ settings, domain }: { settings: Setting[]; domain?: string }) {
+  const [open, setOpen] = useState<string | null>(null);
+  return (
+    <ul class="settings">
+      {settings.map((setting) => (
+        <li key={setting.name}>
+          {open === setting.name ? (
+            <SettingField setting={setting} domain={domain} />
+          ) : (
+            <div class="line">
+              <div>
+                <Link to={`/settings/${part(setting.name)}${query({ domain })}`}>{known("setting", setting.name)}</Link>
+                <p class="soft">
+                  <code>{setting.name}</code>
+                </p>
+              </div>
+              <div class="value">
+                <span>{isSecret(setting.name) && setting.from !== "default" ? "••••" : shown(setting.value)}</span> <Source setting={setting} />
+              </div>
+            </div>
+          )}
+          <Button kind="quiet" label={t("edit.what", { what: setting.name })} onPress={() => setOpen(open === setting.name ? null : setting.name)}>
+            {t(open === setting.name ? "close" : "edit")}
+          </Button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Changes of settings, each with the way back. */
+export function History({ changes }: { changes: SettingChange[] }) {
+  const undo = (change: SettingChange) => () =>
+    attempt(async () => {
+      await revert(change.change);
+      done(t("setting.reverted", { name: change.name }));
+    });
+  return (
+    <ul class="history">
+      {changes.map((change) => (
+        <li key={change.change}>
+          <HistoryLine change={change} onUndo={undo(change)} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function HistoryLine({ change, onUndo }: { change: SettingChange; onUndo: () => unknown }) {
+  const when = new Date(change.at);
+  return (
+    <div class="line">
+      <div>
+        <p>
+          <Link to={`/settings/${part(change.name)}${query({ domain: change.domain })}`}>{change.name}</Link>
+          {change.domain && <Badge>{change.domain}</Badge>}
+        </p>
+        <p class="change">
+          <del>{shown(change.before)}</del> → <ins>{shown(change.after)}</ins>
+        </p>
+        <p class="soft">
+          <time dateTime={change.at}>{when.toLocaleString(document.documentElement.lang)}</time> · {change.by || "–"}
+          {change.reverts !== null && <> · {t("setting.undid", { change: change.reverts })}</>}
+        </p>
+      </div>
+      <Button onPress={onUndo}>{t("undo")}</Button>
+    </div>
+  );
+}
