@@ -83,6 +83,21 @@ impl Reader<'_> {
                 let row: crate::DkimKey = index::read(kind, &change.key, content)?;
                 expect(self.domain(row.domain)?.is_some(), "there is no such domain");
             }
+            RowKind::Grant => {
+                let row: crate::rights::Grant = index::read(kind, &change.key, content)?;
+                expect(
+                    matches!(self.entry(row.account)?, Some(found) if found.value.kind() == RowKind::User),
+                    "there is no such user",
+                );
+                expect(self.role(&row.role)?.is_some(), "there is no such role");
+                if let crate::Scope::Domain(id) = row.scope {
+                    expect(self.domain(id)?.is_some(), "there is no such domain");
+                }
+            }
+            RowKind::AppPassword => {
+                let row: crate::rights::AppPassword = index::read(kind, &change.key, content)?;
+                expect(self.entry(row.account)?.is_some(), "there is no such user");
+            }
             RowKind::Share => {
                 let row: crate::Share = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.owner)?.is_some(), "nobody has this account");

@@ -39,6 +39,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(kind: RowKind, key: &str, con
 fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<(), StorageError> {
     match kind {
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
+        RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             execute(conn, "DELETE FROM dir_domain_name WHERE domain_id = $1", params![number(domain.id.0)])?;
@@ -93,6 +94,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
 fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<(), StorageError> {
     match kind {
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
+        RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             for (name, is_main) in

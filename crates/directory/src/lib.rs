@@ -29,6 +29,7 @@ pub mod placement_policy;
 pub mod read;
 pub mod request;
 mod requests;
+pub mod rights;
 pub mod routing;
 pub mod row;
 mod schema;

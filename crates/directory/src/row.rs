@@ -51,11 +51,21 @@ pub enum RowKind {
     Share = 20,
     /// [`crate::DkimKey`]
     DkimKey = 21,
+    /// [`crate::rights::Role`]
+    Role = 22,
+    /// [`crate::rights::Grant`]
+    Grant = 23,
+    /// [`crate::rights::ApiToken`]
+    ApiToken = 24,
+    /// [`crate::rights::AppPassword`]
+    AppPassword = 25,
+    /// [`crate::rights::SecondFactor`]
+    SecondFactor = 26,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 16] = [
+    pub const ALL: [RowKind; 21] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -72,6 +82,11 @@ impl RowKind {
         RowKind::SettingChange,
         RowKind::Share,
         RowKind::DkimKey,
+        RowKind::Role,
+        RowKind::Grant,
+        RowKind::ApiToken,
+        RowKind::AppPassword,
+        RowKind::SecondFactor,
     ];
 
     /// The kind with this number; `None` for one of a later version.

@@ -29,6 +29,7 @@ use self::table::Table;
 use self::throttle::{LoginKey, Peer, Throttle};
 use crate::model::{PasswordHash, Scram};
 use crate::password::{self, PasswordCost, PasswordError};
+use crate::rights::{AppPassword, hash_of_app_password};
 use crate::{Directory, Reader, StorageError};
 
 /// How long a success is remembered, in milliseconds.
@@ -76,6 +77,32 @@ struct Known {
     scram: Option<Scram>,
     address: String,
     open: bool,
+    /// Whether only app passwords are good for programs: who has a second factor would lose it to them otherwise.
+    second_factor: bool,
+    app_passwords: Vec<AppPassword>,
+}
+
+/// The protocol by which the console logs people in: the one that asks for a second factor, too.
+pub const CONSOLE: &str = "console";
+
+impl Known {
+    /// Whether the user's own password is good there.
+    fn takes_password(&self, protocol: &str) -> bool {
+        !self.second_factor || protocol == CONSOLE
+    }
+
+    /// Whether this is one of the app passwords, and good there.
+    fn has_app_password(&self, password: &Secret, protocol: &str, now: Timestamp) -> bool {
+        if self.app_passwords.is_empty() || protocol == CONSOLE {
+            return false;
+        }
+        let Some(hash) = hash_of_app_password(password.expose()) else { return false };
+        self.app_passwords.iter().any(|found| {
+            found.hash == hash
+                && found.expires_at.is_none_or(|at| now < at)
+                && (found.protocols.is_empty() || found.protocols.iter().any(|good| good == protocol))
+        })
+    }
 }
 
 impl Authentication {
@@ -132,7 +159,10 @@ impl Authentication {
                 let Some(user) = reader.user_by_login(&login)? else { return Ok::<_, StorageError>(None) };
                 let Some(domain) = reader.domain(user.value.entry.address.domain)? else { return Ok(None) };
                 let entry = &user.value.entry;
+                let app_passwords = reader.app_passwords(entry.id)?;
                 Ok(Some(Known {
+                    second_factor: reader.second_factor(entry.id)?.is_some(),
+                    app_passwords: app_passwords.into_iter().map(|found| found.value).collect(),
                     account: entry.id,
                     modseq: user.modseq,
                     address: format!("{}@{}", entry.address.local, domain.value.name),
@@ -216,6 +246,14 @@ impl Authenticator for Authentication {
         let proof = self.proof(account, modseq, attempt.password);
         if let Some(known) = &known
             && known.open
+            && known.has_app_password(attempt.password, attempt.protocol, now)
+        {
+            self.throttle.lock().success(key, peer, now);
+            return Ok(Login { account, address: known.address.clone() });
+        }
+        if let Some(known) = &known
+            && known.open
+            && known.takes_password(attempt.protocol)
             && self.is_remembered(account, &proof, now)
         {
             self.throttle.lock().success(key, peer, now);
@@ -227,7 +265,7 @@ impl Authenticator for Authentication {
         }
         let verified = self.verify(&known, attempt.password).await?;
         match known {
-            Some(known) if verified && known.open => {
+            Some(known) if verified && known.open && known.takes_password(attempt.protocol) => {
                 let success = Success { proof, until: now.plus_ms(SUCCESS_MS_MAX) };
                 self.successes.lock().insert(account, success);
                 self.throttle.lock().success(key, peer, now);

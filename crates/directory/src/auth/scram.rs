@@ -59,7 +59,7 @@ impl Authentication {
         let (key, _, known) = self.attempted(attempt).await?;
         let signature = known.as_ref().and_then(verifier).and_then(|verifier| verifier.verify(auth_message, proof));
         match (known, signature) {
-            (Some(known), Some(signature)) if known.open => {
+            (Some(known), Some(signature)) if known.open && known.takes_password(attempt.protocol) => {
                 self.throttle.lock().success(key, Peer::of(attempt.peer), self.directory.now());
                 Ok((Login { account: known.account, address: known.address }, signature))
             }

@@ -62,6 +62,9 @@ pub struct Entry {
     /// Suspended: no log-in, no mail.
     #[serde(default, skip_serializing_if = "is_false")]
     pub suspended: bool,
+    /// The organisational unit within its domain, as a path (`sales/north`); empty is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     /// Whether it is left out of the directory's address book.
     #[serde(default, skip_serializing_if = "is_false")]
     pub hidden: bool,

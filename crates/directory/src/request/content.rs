@@ -62,6 +62,9 @@ pub struct NewUser {
     /// See [`crate::User::login`].
     #[serde(default)]
     pub login: Option<String>,
+    /// See [`crate::Entry::unit`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     /// For people.
     #[serde(default)]
     pub display_name: String,
@@ -104,6 +107,9 @@ pub struct UserPatch {
     pub quota_bytes: Option<Option<u64>>,
     /// See [`crate::Entry::suspended`].
     pub suspended: Option<bool>,
+    /// See [`crate::Entry::unit`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// See [`crate::Entry::hidden`].
     pub hidden: Option<bool>,
     /// See [`crate::model::Entry::forward_to`].
@@ -123,6 +129,9 @@ pub struct NewShared {
     /// Further addresses.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// See [`crate::Entry::unit`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     /// For people.
     #[serde(default)]
     pub display_name: String,
@@ -149,6 +158,9 @@ pub struct SharedPatch {
     pub quota_bytes: Option<Option<u64>>,
     /// See [`crate::Entry::suspended`].
     pub suspended: Option<bool>,
+    /// See [`crate::Entry::unit`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// See [`crate::Entry::hidden`].
     pub hidden: Option<bool>,
     /// See [`crate::model::Entry::forward_to`].
@@ -171,6 +183,9 @@ pub struct NewGroup {
     /// Further addresses.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// See [`crate::Entry::unit`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     /// For people.
     #[serde(default)]
     pub display_name: String,
@@ -201,6 +216,9 @@ pub struct GroupPatch {
     pub internal_senders_only: Option<bool>,
     /// See [`crate::Entry::suspended`].
     pub suspended: Option<bool>,
+    /// See [`crate::Entry::unit`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// See [`crate::Entry::hidden`].
     pub hidden: Option<bool>,
     /// See [`crate::model::Entry::senders`].

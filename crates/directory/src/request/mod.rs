@@ -8,6 +8,7 @@ use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
 
 use crate::dkim::{DkimState, NewDkimKey};
 use crate::model::{Durability, Member, Roles, Scope};
+use crate::rights::{Grant, NewApiToken, NewAppPassword, Role, SecondFactor};
 use crate::row::RowKind;
 
 pub use content::{
@@ -296,6 +297,50 @@ pub enum Request {
         /// Who asks, for people.
         #[serde(default)]
         by: String,
+    },
+    /// Makes a role, or changes what it permits.
+    PutRole {
+        /// Its name and what it permits.
+        role: Role,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+    },
+    /// Deletes a role that nobody has.
+    DeleteRole {
+        /// Which.
+        name: String,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+    },
+    /// Grants a role to a user, or takes it back. Being so already is success.
+    SetGrant {
+        /// Who, which, where.
+        grant: Grant,
+        /// Which of the two.
+        granted: bool,
+    },
+    /// Adds a token for programs.
+    CreateApiToken(NewApiToken),
+    /// Makes a token worthless.
+    DeleteApiToken {
+        /// Which.
+        id: String,
+    },
+    /// Adds a password for one program of a user.
+    CreateAppPassword(NewAppPassword),
+    /// Makes an app password worthless.
+    DeleteAppPassword {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        id: String,
+    },
+    /// Sets what a user has besides a password, or removes it.
+    SetSecondFactor {
+        /// Whose.
+        account: AccountId,
+        /// What; `None` removes it.
+        factor: Option<SecondFactor>,
     },
 }
 

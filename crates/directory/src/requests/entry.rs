@@ -9,6 +9,7 @@ use crate::model::{Address, Entry, Member, Membership, Placement, Resource, Shar
 use crate::names::{self, invalid};
 use crate::read::AnyEntry;
 use crate::request::{NewShared, NewUser, SharedPatch, UserPatch};
+use crate::rights::check_unit;
 use crate::row::{self, Content, RowKind};
 use crate::write::Write;
 use crate::{ADDRESSES_PER_ENTRY_MAX, FORWARDS_MAX, RequestError, SENDERS_MAX};
@@ -23,7 +24,7 @@ pub(crate) fn create_user(
     server: NodeId,
 ) -> Result<(), RequestError> {
     let id = reserved(write, id, server)?;
-    let entry = new_entry(write, id, &new.address, &new.aliases, &new.display_name)?;
+    let entry = new_entry(write, id, &new.address, &new.aliases, (&new.display_name, &new.unit))?;
     if is_repeated(write, &entry, RowKind::User)? {
         return Ok(());
     }
@@ -47,11 +48,12 @@ pub(crate) fn set_user(
     patch: &UserPatch,
 ) -> Result<(), RequestError> {
     let mut user = found(write.reader.user(id)?, "user", id, expect)?;
-    let UserPatch { address, aliases, login, display_name, password_hash, scram, .. } = patch.clone();
-    let UserPatch { admin, quota_bytes, suspended, forward_only, .. } = *patch;
+    let UserPatch { address, aliases, login, display_name, password_hash, scram, unit, .. } = patch.clone();
+    let UserPatch { admin, quota_bytes, suspended, hidden, forward_only, .. } = *patch;
     change_forward(&mut user.entry, patch.forward_to.as_deref(), forward_only)?;
     change_senders(write, &mut user.entry, patch.senders.as_deref())?;
-    change_entry(write, &mut user.entry, address, aliases, display_name, (suspended, patch.hidden))?;
+    let change = EntryChange { address, aliases, display_name, unit, suspended, hidden };
+    change_entry(write, &mut user.entry, change)?;
     user.login = login.unwrap_or(user.login);
     if let Some(hash) = password_hash {
         // Of another password than before: what SCRAM knew of that one goes.
@@ -71,7 +73,7 @@ pub(crate) fn create_shared(
     server: NodeId,
 ) -> Result<(), RequestError> {
     let id = reserved(write, id, server)?;
-    let entry = new_entry(write, id, &new.address, &new.aliases, &new.display_name)?;
+    let entry = new_entry(write, id, &new.address, &new.aliases, (&new.display_name, &new.unit))?;
     if is_repeated(write, &entry, RowKind::Shared)? {
         return Ok(());
     }
@@ -89,9 +91,10 @@ pub(crate) fn set_shared(
     patch: &SharedPatch,
 ) -> Result<(), RequestError> {
     let mut shared = found(write.reader.shared(id)?, "shared mailbox", id, expect)?;
-    let SharedPatch { address, aliases, display_name, .. } = patch.clone();
-    let SharedPatch { quota_bytes, suspended, forward_only, .. } = *patch;
-    change_entry(write, &mut shared.entry, address, aliases, display_name, (suspended, patch.hidden))?;
+    let SharedPatch { address, aliases, display_name, unit, .. } = patch.clone();
+    let SharedPatch { quota_bytes, suspended, hidden, forward_only, .. } = *patch;
+    let change = EntryChange { address, aliases, display_name, unit, suspended, hidden };
+    change_entry(write, &mut shared.entry, change)?;
     change_forward(&mut shared.entry, patch.forward_to.as_deref(), forward_only)?;
     change_senders(write, &mut shared.entry, patch.senders.as_deref())?;
     shared.quota_bytes = quota_bytes.unwrap_or(shared.quota_bytes);
@@ -135,6 +138,7 @@ pub(crate) fn delete(
     }
     leave_groups(write, id)?;
     crate::share::forget(write, id)?;
+    crate::rights::forget(write, id)?;
     super::pending::abandon(write, id)?;
     if kind == RowKind::Group {
         super::group::remove_all_members(write, id)?;
@@ -178,8 +182,9 @@ pub(crate) fn new_entry(
     id: AccountId,
     address: &str,
     aliases: &[String],
-    display_name: &str,
+    (display_name, unit): (&str, &str),
 ) -> Result<Entry, RequestError> {
+    check_unit(unit)?;
     let address = read_address(write, "address", address)?;
     let aliases = read_aliases(write, aliases, &address)?;
     let display_name = names::display("display_name", display_name)?;
@@ -189,6 +194,7 @@ pub(crate) fn new_entry(
         aliases,
         display_name,
         suspended: false,
+        unit: unit.to_owned(),
         hidden: false,
         forward_to: Vec::new(),
         forward_only: false,
@@ -197,14 +203,22 @@ pub(crate) fn new_entry(
     })
 }
 
-pub(crate) fn change_entry(
-    write: &Write<'_>,
-    entry: &mut Entry,
-    address: Option<String>,
-    aliases: Option<Vec<String>>,
-    display_name: Option<String>,
-    (suspended, hidden): (Option<bool>, Option<bool>),
-) -> Result<(), RequestError> {
+/// What patches of all entries may change; what is `None` stays.
+pub(crate) struct EntryChange {
+    pub(crate) address: Option<String>,
+    pub(crate) aliases: Option<Vec<String>>,
+    pub(crate) display_name: Option<String>,
+    pub(crate) unit: Option<String>,
+    pub(crate) suspended: Option<bool>,
+    pub(crate) hidden: Option<bool>,
+}
+
+pub(crate) fn change_entry(write: &Write<'_>, entry: &mut Entry, change: EntryChange) -> Result<(), RequestError> {
+    let EntryChange { address, aliases, display_name, unit, suspended, hidden } = change;
+    if let Some(unit) = unit {
+        check_unit(&unit)?;
+        entry.unit = unit;
+    }
     if let Some(address) = address {
         entry.address = read_address(write, "address", &address)?;
         entry.aliases.retain(|alias| *alias != entry.address);

@@ -3,7 +3,7 @@
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, Modseq};
 
-use super::entry::{change_entry, change_senders, check_addresses, new_entry};
+use super::entry::{EntryChange, change_entry, change_senders, check_addresses, new_entry};
 use super::found;
 use crate::model::{Group, Member, Membership};
 use crate::names::{self, invalid};
@@ -14,7 +14,7 @@ use crate::{MEMBERS_PER_GROUP_MAX, RequestError};
 
 pub(crate) fn create(write: &mut Write<'_>, new: &NewGroup) -> Result<AccountId, RequestError> {
     let id = super::reserve(write)?;
-    let entry = new_entry(write, id, &new.address, &new.aliases, &new.display_name)?;
+    let entry = new_entry(write, id, &new.address, &new.aliases, (&new.display_name, &new.unit))?;
     check_addresses(write, &entry)?;
     write.put(&Group {
         entry,
@@ -32,10 +32,11 @@ pub(crate) fn set(
     patch: &GroupPatch,
 ) -> Result<(), RequestError> {
     let mut group = found(write.reader.group(id)?, "group", id, expect)?;
-    let GroupPatch { address, aliases, display_name, .. } = patch.clone();
-    let GroupPatch { external_members, internal_senders_only, suspended, .. } = *patch;
+    let GroupPatch { address, aliases, display_name, unit, .. } = patch.clone();
+    let GroupPatch { external_members, internal_senders_only, suspended, hidden, .. } = *patch;
     change_senders(write, &mut group.entry, patch.senders.as_deref())?;
-    change_entry(write, &mut group.entry, address, aliases, display_name, (suspended, patch.hidden))?;
+    let change = EntryChange { address, aliases, display_name, unit, suspended, hidden };
+    change_entry(write, &mut group.entry, change)?;
     check_addresses(write, &group.entry)?;
     group.internal_senders_only = internal_senders_only.unwrap_or(group.internal_senders_only);
     if external_members == Some(false) {

@@ -17,7 +17,7 @@ use crate::request::{Created, Request};
 use crate::row::ACCOUNT_COUNTER;
 use crate::write::Write;
 use crate::{RequestError, StorageError};
-use crate::{dkim, share};
+use crate::{dkim, rights, share};
 
 /// Does one request inside an open transaction. On `Err` the caller rolls back.
 pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Created>, RequestError> {
@@ -51,6 +51,16 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
             setting::put(write, *scope, name, value.as_deref(), by).map(|()| None)
         }
         Request::RevertSetting { change, by } => setting::revert(write, *change, by).map(|()| None),
+        Request::PutRole { role, expect } => rights::put_role(write, role, *expect).map(|()| None),
+        Request::DeleteRole { name, expect } => rights::delete_role(write, name, *expect).map(|()| None),
+        Request::SetGrant { grant, granted } => rights::set_grant(write, grant, *granted).map(|()| None),
+        Request::CreateApiToken(new) => rights::create_token(write, new).map(|()| None),
+        Request::DeleteApiToken { id } => rights::delete_token(write, id).map(|()| None),
+        Request::CreateAppPassword(new) => rights::create_app_password(write, new).map(|()| None),
+        Request::DeleteAppPassword { account, id } => rights::delete_app_password(write, *account, id).map(|()| None),
+        Request::SetSecondFactor { account, factor } => {
+            rights::set_second_factor(write, *account, factor.as_ref()).map(|()| None)
+        }
         Request::BeginJob(new) => job::begin(write, new).map(|id| Some(Created::Job(id))),
         Request::MoveBack { accounts, what, by } => {
             job::move_back(write, accounts, what, by).map(|id| Some(Created::Job(id)))

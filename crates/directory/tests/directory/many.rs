@@ -28,6 +28,7 @@ fn entry(id: u64, local: &str, alias: &str) -> Entry {
         aliases: vec![address(alias)],
         display_name: String::new(),
         suspended: false,
+        unit: String::new(),
         hidden: false,
         forward_to: vec![],
         senders: vec![],

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::answer::Problem;
 use super::limits::{BODY_PAUSE, DRAINED_BYTES_MAX};
+use super::pages::PageBody;
 
 /// The body of an answer.
 pub enum Body {
@@ -24,6 +25,8 @@ pub enum Body {
         /// How much it is altogether, if that is known.
         length: Option<u64>,
     },
+    /// A page.
+    Page(PageBody),
 }
 
 /// What is on its way.
@@ -41,11 +44,16 @@ impl HttpBody for Body {
                 Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 None => rest.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
             },
+            Body::Page(page) => Pin::new(page).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Body::Full(bytes) if bytes.is_empty())
+        match self {
+            Body::Full(bytes) => bytes.is_empty(),
+            Body::Pieces { .. } => false,
+            Body::Page(page) => page.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -53,6 +61,7 @@ impl HttpBody for Body {
             Body::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Body::Pieces { length: Some(length), .. } => SizeHint::with_exact(*length),
             Body::Pieces { length: None, .. } => SizeHint::default(),
+            Body::Page(page) => page.size_hint(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod limits;
 mod locks;
 mod method;
 mod mounted;
+pub mod pages;
 mod paths;
 mod precondition;
 mod principals;
@@ -34,9 +35,6 @@ mod versions;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use sterna_account::calendars::spans::KeptSpans;
 use sterna_account::scheduling::Scheduling;
 use sterna_account::service::{Accounts, Authenticator};
@@ -70,6 +68,7 @@ struct Shared {
     guesses: Arc<guesses::Guesses>,
     scheduling: Option<Arc<dyn Scheduling>>,
     api: Option<Arc<dyn api::Api>>,
+    pages: Option<Arc<dyn pages::Pages>>,
     spans: KeptSpans,
 }
 
@@ -82,9 +81,19 @@ impl DavProtocol {
         shares: Arc<dyn Shares>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (facts, guesses, scheduling, api) = (None, Arc::default(), None, None);
-        let spans = KeptSpans::default();
-        let shared = Shared { config, accounts, authenticator, shares, clock, facts, guesses, scheduling, api, spans };
+        let shared = Shared {
+            config,
+            accounts,
+            authenticator,
+            shares,
+            clock,
+            facts: None,
+            guesses: Arc::default(),
+            scheduling: None,
+            api: None,
+            pages: None,
+            spans: KeptSpans::default(),
+        };
         DavProtocol { shared: Arc::new(shared) }
     }
 
@@ -108,6 +117,11 @@ impl DavProtocol {
         DavProtocol { shared: Arc::new(Shared { api: Some(api), ..(*self.shared).clone() }) }
     }
 
+    /// With pages and interfaces that are no DAV, by the same listener.
+    pub fn with_pages(&self, pages: Arc<dyn pages::Pages>) -> Self {
+        DavProtocol { shared: Arc::new(Shared { pages: Some(pages), ..(*self.shared).clone() }) }
+    }
+
     /// The same accounts with other settings: for a second listener.
     pub fn with_config(&self, config: DavConfig) -> Self {
         DavProtocol { shared: Arc::new(Shared { config, ..(*self.shared).clone() }) }
@@ -121,33 +135,12 @@ impl Protocol for DavProtocol {
     }
 
     fn busy(&self) -> String {
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            .to_owned()
+        pages::BUSY.to_owned()
     }
 
     async fn serve(&self, connection: Connection) {
         let (peer, encrypted) = (connection.peer(), connection.is_encrypted());
-        let shutdown = connection.shutdown().clone();
         let shared = self.shared.clone();
-        let serve = service_fn(move |request| {
-            let shared = shared.clone();
-            async move { Ok::<_, std::convert::Infallible>(service::answer(shared, request, peer, encrypted).await) }
-        });
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(limits::HEAD_WAIT);
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(limits::STREAMS_MAX);
-        builder.http2().keep_alive_interval(limits::HEAD_WAIT);
-        let served = builder.serve_connection(TokioIo::new(connection), serve);
-        tokio::pin!(served);
-        let ended = tokio::select! {
-            ended = served.as_mut() => ended,
-            () = shutdown.cancelled() => {
-                served.as_mut().graceful_shutdown();
-                served.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%peer, %error, "a DAV connection broke");
-        }
+        pages::serve(connection, move |request| service::answer(shared.clone(), request, peer, encrypted)).await;
     }
 }

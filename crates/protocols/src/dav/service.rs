@@ -17,6 +17,7 @@ use super::api::{is_api, private};
 use super::body::{Body, drain};
 use super::context::{Context, Request, peer_login};
 use super::discovery::{self, Page};
+use super::pages::{self, Visitor};
 use super::{Shared, method, shared_links};
 use crate::failure::{concerns_operator, is_passing};
 
@@ -31,6 +32,9 @@ pub async fn answer(
     peer: IpAddr,
     encrypted: bool,
 ) -> Response<Body> {
+    if let Some(pages) = shared.pages.as_ref().filter(|pages| pages.owns(request.method(), request.uri().path())) {
+        return pages::answer(pages.as_ref(), request, Visitor { peer, encrypted }).await;
+    }
     // Who knows the path of a public link can read by it: logs don't have it.
     let (method, path) = (request.method().clone(), shared_links::without_token(request.uri().path()).to_owned());
     let result = route(shared, request, peer, encrypted).await;

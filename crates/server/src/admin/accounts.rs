@@ -14,6 +14,7 @@ use super::create::NewEntry;
 use super::domains::present;
 use super::doors::AdminState;
 use super::input::{Body, IfMatch, Params};
+use super::principal::Seen;
 use super::problem::Problem;
 use super::resources::{self, ResourceBody};
 use super::users::one;
@@ -27,6 +28,8 @@ pub(super) struct SharedBody {
     address: Option<String>,
     aliases: Option<Vec<String>>,
     display_name: Option<String>,
+    /// The organisational unit, as a path.
+    unit: Option<String>,
     #[serde(deserialize_with = "present")]
     quota_bytes: Option<Option<u64>>,
     suspended: Option<bool>,
@@ -57,9 +60,13 @@ pub(super) struct PlaceView {
 }
 
 /// With `server`: the accounts on it, by id. Without: the shared mailboxes, by domain and address.
-pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Page<EntryView>>, Problem> {
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    params: Params,
+    seen: Seen,
+) -> Result<Json<Page<EntryView>>, Problem> {
     let Some(name) = params.server.clone() else {
-        return super::users::page(state, RowKind::Shared, params).await;
+        return super::users::page(state, RowKind::Shared, params, seen).await;
     };
     let limit = params.limit();
     let after = params.after.as_deref().map_or(Ok(AccountId(0)), str::parse);
@@ -69,12 +76,12 @@ pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Res
         let mut items = Vec::new();
         for id in reader.placed_on(server, after, limit + 1)? {
             if let Some(found) = reader.entry(id)? {
-                items.push(view::entry(reader, &found.value)?);
+                items.push((seen.entry(found.value.entry()), view::entry(reader, &found.value)?));
             }
         }
         Ok::<_, Problem>(items)
     };
-    Ok(Page::cut(state.directory.read(read).await?, limit, |entry| entry.id.to_string()))
+    Ok(Page::cut_seen(state.directory.read(read).await?, limit, |entry| entry.id.to_string()))
 }
 
 pub(super) async fn get(
@@ -138,6 +145,7 @@ pub(super) async fn create(
         address: body.address.ok_or_else(|| Problem::malformed("a shared mailbox needs an address"))?,
         aliases: body.aliases.unwrap_or_default(),
         display_name: body.display_name.unwrap_or_default(),
+        unit: body.unit.unwrap_or_default(),
         quota_bytes: body.quota_bytes.flatten(),
         resource,
     };
@@ -181,6 +189,7 @@ pub(super) async fn set(
         address: body.address,
         aliases: body.aliases,
         display_name: body.display_name,
+        unit: body.unit,
         quota_bytes: body.quota_bytes,
         suspended: body.suspended,
         hidden: body.hidden,

@@ -11,6 +11,7 @@ use sterna_directory::{Created, Request, settings};
 
 use super::doors::AdminState;
 use super::input::{Body, By, IfMatch, Params};
+use super::principal::Seen;
 use super::problem::Problem;
 use super::view::{DomainView, Page, Resource};
 use super::{resolve, view};
@@ -52,13 +53,19 @@ impl DomainBody {
     }
 }
 
-pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Page<DomainView>>, Problem> {
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    params: Params,
+    seen: Seen,
+) -> Result<Json<Page<DomainView>>, Problem> {
     let limit = params.limit();
     let read = move |reader: &sterna_directory::Reader<'_>| {
         let found = reader.domains(params.after.as_deref().unwrap_or_default(), limit + 1)?;
-        found.into_iter().map(|found| Ok(view::domain(reader, found.value)?)).collect::<Result<Vec<_>, Problem>>()
+        let views =
+            found.into_iter().map(|found| Ok((seen.domain(found.value.id), view::domain(reader, found.value)?)));
+        views.collect::<Result<Vec<_>, Problem>>()
     };
-    Ok(Page::cut(state.directory.read(read).await?, limit, |domain| domain.name.clone()))
+    Ok(Page::cut_seen(state.directory.read(read).await?, limit, |domain| domain.name.clone()))
 }
 
 pub(super) async fn get(

@@ -17,6 +17,7 @@ use sterna_mailflow::queue::Queue;
 use super::dkim::KeyTools;
 use super::maintenance::RoutingTools;
 use super::memory::Memory;
+use super::records::Records;
 use crate::node::discovery::Discovery;
 
 /// What the handlers of the API hold.
@@ -44,6 +45,8 @@ pub struct AdminState {
     pub dkim: Option<Arc<KeyTools>>,
     /// What knows where the services of the installation are; `None` where there is no node around the API.
     pub discovery: Option<Arc<Discovery>>,
+    /// Who is signed in, and what administrators did; the main node only.
+    pub records: Option<Records>,
     /// What all mail routing is derived with; `None` where there is no node around the API.
     pub routing: Option<Arc<RoutingTools>>,
 }

@@ -10,6 +10,7 @@ use sterna_directory::{Created, Member, Reader, Request, RowKind, StorageError};
 
 use super::doors::AdminState;
 use super::input::{Body, IfMatch, Params};
+use super::principal::Seen;
 use super::problem::Problem;
 use super::users::{one, page};
 use super::view::{EntryView, Page, Resource};
@@ -22,6 +23,8 @@ pub(super) struct GroupBody {
     address: Option<String>,
     aliases: Option<Vec<String>>,
     display_name: Option<String>,
+    /// The organisational unit, as a path.
+    unit: Option<String>,
     external_members: Option<bool>,
     internal_senders_only: Option<bool>,
     suspended: Option<bool>,
@@ -63,8 +66,12 @@ fn member_view(reader: &Reader<'_>, member: Member) -> Result<MemberView, Storag
     })
 }
 
-pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Page<EntryView>>, Problem> {
-    page(state, RowKind::Group, params).await
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    params: Params,
+    seen: Seen,
+) -> Result<Json<Page<EntryView>>, Problem> {
+    page(state, RowKind::Group, params, seen).await
 }
 
 pub(super) async fn get(
@@ -91,6 +98,7 @@ pub(super) async fn create(
         address: body.address.ok_or_else(|| Problem::malformed("a group needs an address"))?,
         aliases: body.aliases.unwrap_or_default(),
         display_name: body.display_name.unwrap_or_default(),
+        unit: body.unit.unwrap_or_default(),
         external_members: body.external_members.unwrap_or_default(),
         internal_senders_only: body.internal_senders_only.unwrap_or_default(),
         members,
@@ -125,6 +133,7 @@ pub(super) async fn set(
         address: body.address,
         aliases: body.aliases,
         display_name: body.display_name,
+        unit: body.unit,
         external_members: body.external_members,
         internal_senders_only: body.internal_senders_only,
         suspended: body.suspended,

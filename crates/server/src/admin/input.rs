@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use sterna_base::Modseq;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 
+use super::principal::Principal;
 use super::problem::Problem;
-use super::socket::Peer;
 
 /// Items of a page when the client doesn't say.
 const PAGE_ITEMS_DEFAULT: usize = 200;
@@ -70,15 +70,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     }
 }
 
-/// Who asks, for people: the user at the other end of the socket.
+/// Who asks, for people.
 pub(super) struct By(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for By {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<Peer>>();
-        Ok(By(peer.map(|ConnectInfo(peer)| peer.name()).unwrap_or_default()))
+        Ok(By(parts.extensions.get::<Principal>().map(|principal| principal.name.clone()).unwrap_or_default()))
     }
 }
 

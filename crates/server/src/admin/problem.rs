@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sterna_directory::{RequestError, StorageError};
 
 use super::doors::{ProvisionError, TokenError};
+use super::records::RecordsError;
 
 /// The media type of RFC 9457 section 3.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -70,6 +71,19 @@ impl Problem {
         let detail = format!("“{name}” holds for the whole installation; no domain has its own");
         let remedy = "Set it without a domain, or list what domains can have (sterna config list --domain DOMAIN).";
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-of-domains", "A domain can't have it", detail, remedy)
+    }
+
+    /// Nobody knows who asks.
+    pub fn not_signed_in() -> Self {
+        let remedy = "Sign in, or send a token that is still good (sterna token create).";
+        Problem::new(StatusCode::UNAUTHORIZED, "not-signed-in", "Not signed in", "nobody is signed in", remedy)
+    }
+
+    /// This node keeps no record of administration.
+    pub fn not_recorded() -> Self {
+        let remedy = "Ask the main node.";
+        let detail = "only the main node knows of sessions and of what administrators did";
+        Problem::new(StatusCode::CONFLICT, "not-here", "It is not kept here", detail, remedy)
     }
 
     /// There is none of these.
@@ -149,6 +163,15 @@ impl From<ProvisionError> for Problem {
                 "Look at that server's log; nothing was made.",
             ),
         }
+    }
+}
+
+impl From<RecordsError> for Problem {
+    fn from(error: RecordsError) -> Self {
+        tracing::error!(%error, "the record of administration can't be read or written");
+        let remedy = "Look at the main node's log, its disk and its free space.";
+        let title = "The record of administration can't be read or written";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage", title, error.to_string(), remedy)
     }
 }
 

@@ -17,6 +17,7 @@ use super::accounts::{self, SharedBody};
 use super::domains::present;
 use super::doors::AdminState;
 use super::input::{Body, Params};
+use super::principal::Seen;
 use super::problem::Problem;
 use super::view::{EntryView, Page};
 use super::{resolve, view};
@@ -67,7 +68,11 @@ impl ResourceBody {
 }
 
 /// The rooms and things, by domain and address.
-pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Page<EntryView>>, Problem> {
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    params: Params,
+    seen: Seen,
+) -> Result<Json<Page<EntryView>>, Problem> {
     let limit = params.limit();
     let read = move |reader: &Reader<'_>| {
         let domain =
@@ -80,14 +85,14 @@ pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Res
             after = Some(last.value.entry().address.clone());
             for found in &page {
                 if matches!(&found.value, AnyEntry::Shared(shared) if shared.resource.is_some()) {
-                    items.push(view::entry(reader, &found.value)?);
+                    items.push((seen.entry(found.value.entry()), view::entry(reader, &found.value)?));
                 }
             }
         }
         items.truncate(limit + 1);
         Ok::<_, Problem>(items)
     };
-    Ok(Page::cut(state.directory.read(read).await?, limit, |entry| entry.address.clone()))
+    Ok(Page::cut_seen(state.directory.read(read).await?, limit, |entry| entry.address.clone()))
 }
 
 /// A room or a thing is made even when nothing is said of its rules.

@@ -6,11 +6,13 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use sterna_directory::model::{Domain, Scope, SettingChange};
+use sterna_directory::rights::{Area, Permission, Within};
 use sterna_directory::settings::{OF_DOMAINS, all, shown};
 use sterna_directory::{Reader, Request, StorageError};
 
 use super::doors::AdminState;
 use super::input::{Body, By, Params};
+use super::principal::Principal;
 use super::problem::Problem;
 use super::resolve;
 use super::view::{Page, Resource, time};
@@ -170,10 +172,21 @@ pub(super) struct RevertBody {
 pub(super) async fn revert(
     State(state): State<AdminState>,
     params: Params,
-    By(by): By,
+    principal: Principal,
     Body(body): Body<RevertBody>,
 ) -> Result<Resource<Option<ChangeView>>, Problem> {
-    let change = body.revert;
+    let (change, by) = (body.revert, principal.name);
+    let of_change = move |reader: &Reader<'_>| {
+        let found = reader.setting_changes()?.into_iter().find(|found| found.number == change);
+        Ok::<_, StorageError>(found.map(|found| found.scope))
+    };
+    let place = match state.directory.read(of_change).await? {
+        Some(Scope::Domain(id)) => Within::Domain(id),
+        Some(Scope::System) | None => Within::System,
+    };
+    if !principal.rights.may(Permission::write(Area::Settings), place) {
+        return Err(Problem::no_such("change", &change.to_string()));
+    }
     let done = state.write(Request::RevertSetting { change, by }, params.dry_run).await?;
     let read =
         |reader: &Reader<'_>| reader.setting_changes()?.pop().map(|change| change_view(reader, change)).transpose();

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use tokio::net::{UnixListener, UnixStream};
 
+use super::principal::Principal;
 use super::problem::Problem;
 
 /// Only the node's own user can even connect (and root, whom no mode keeps out).
@@ -76,7 +77,7 @@ pub async fn serve(
     axum::serve(listener, guarded.into_make_service_with_connect_info::<Peer>()).with_graceful_shutdown(stop).await
 }
 
-async fn guard(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
+async fn guard(ConnectInfo(peer): ConnectInfo<Peer>, mut request: Request, next: Next) -> Response {
     let own = rustix::process::geteuid().as_raw();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     if !peer.uid.is_some_and(|uid| uid == 0 || uid == own) {
@@ -85,6 +86,7 @@ async fn guard(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Nex
         let remedy = "Run the command as root or as the node's user (sudo sterna ...).";
         return Problem::new(StatusCode::FORBIDDEN, "not-allowed", "Not allowed", detail, remedy).into_response();
     }
+    request.extensions_mut().insert(Principal::at_socket(peer.name()));
     let response = next.run(request).await;
     if !method.is_safe() {
         let status = response.status().as_u16();

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use super::doors::{
     AdminState, JoinToken, NodeInfo, Provision, ProvisionError, StoreReport, TokenError, TokenRequest, Tokens,
 };
+use super::principal::Principal;
 use super::{router, socket, sweep};
 use crate::cli::client::{Answer, CliError, Client, path};
 use crate::cli::{Cli, Command, Exit};
@@ -176,6 +177,7 @@ impl Node {
             dkim: None,
             discovery: None,
             routing: None,
+            records: None,
             local: None,
         };
         let at = folder.path().join("admin.sock");
@@ -313,6 +315,7 @@ async fn changes_need_the_version_that_was_read_if_they_say_so() {
             .uri("/api/v1/domains/demo.test")
             .header("if-match", tag)
             .header("content-type", "application/json")
+            .extension(Principal::at_socket("root".to_owned()))
             .body(axum::body::Body::from(r#"{"description":"x"}"#))
             .unwrap();
         tower::ServiceExt::oneshot(router(state.clone()), request)

@@ -16,6 +16,7 @@ use super::create::NewEntry;
 use super::domains::present;
 use super::doors::AdminState;
 use super::input::{Body, IfMatch, Params};
+use super::principal::{Principal, Seen, Via};
 use super::problem::Problem;
 use super::view::{EntryView, Page, Resource};
 use super::{resolve, view};
@@ -32,6 +33,8 @@ pub(super) struct UserBody {
     #[serde(deserialize_with = "present")]
     login: Option<Option<String>>,
     display_name: Option<String>,
+    /// The organisational unit, as a path: `sales/north`.
+    unit: Option<String>,
     /// The password itself; null forbids log-in by password.
     #[serde(deserialize_with = "present")]
     password: Option<Option<String>>,
@@ -73,16 +76,22 @@ fn password_problem(error: PasswordError) -> Problem {
 }
 
 /// A page of entries of one kind, by domain and address; `after` is the last address of the page before.
-pub(super) async fn page(state: AdminState, kind: RowKind, params: Params) -> Result<Json<Page<EntryView>>, Problem> {
+pub(super) async fn page(
+    state: AdminState,
+    kind: RowKind,
+    params: Params,
+    seen: Seen,
+) -> Result<Json<Page<EntryView>>, Problem> {
     let limit = params.limit();
     let read = move |reader: &Reader<'_>| {
         let domain =
             params.domain.as_deref().map(|name| resolve::domain(reader, name)).transpose()?.map(|found| found.value.id);
         let after = params.after.as_deref().map(|text| cursor(reader, text)).transpose()?;
         let found = reader.entries(kind, domain, after.as_ref(), limit + 1)?;
-        found.iter().map(|found| Ok(view::entry(reader, &found.value)?)).collect::<Result<Vec<_>, Problem>>()
+        let views = found.iter().map(|found| Ok((seen.entry(found.value.entry()), view::entry(reader, &found.value)?)));
+        views.collect::<Result<Vec<_>, Problem>>()
     };
-    Ok(Page::cut(state.directory.read(read).await?, limit, |entry| entry.address.clone()))
+    Ok(Page::cut_seen(state.directory.read(read).await?, limit, |entry| entry.address.clone()))
 }
 
 pub(super) fn cursor(reader: &Reader<'_>, text: &str) -> Result<Address, Problem> {
@@ -99,8 +108,12 @@ pub(super) async fn one(state: &AdminState, text: String, kind: RowKind) -> Resu
     state.directory.read(read).await
 }
 
-pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Page<EntryView>>, Problem> {
-    page(state, RowKind::User, params).await
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    params: Params,
+    seen: Seen,
+) -> Result<Json<Page<EntryView>>, Problem> {
+    page(state, RowKind::User, params, seen).await
 }
 
 pub(super) async fn get(
@@ -140,6 +153,7 @@ pub(super) async fn create(
         aliases: body.aliases.unwrap_or_default(),
         login: body.login.flatten(),
         display_name: body.display_name.unwrap_or_default(),
+        unit: body.unit.unwrap_or_default(),
         password_hash: password_hash.flatten(),
         scram,
         admin: body.admin.unwrap_or_default(),
@@ -159,6 +173,7 @@ pub(super) async fn set(
     Path(user): Path<String>,
     params: Params,
     IfMatch(expect): IfMatch,
+    principal: Principal,
     Body(body): Body<UserBody>,
 ) -> Result<Resource<EntryView>, Problem> {
     if body.server.is_some() {
@@ -176,6 +191,7 @@ pub(super) async fn set(
         aliases: body.aliases,
         login: body.login,
         display_name: body.display_name,
+        unit: body.unit,
         password_hash,
         scram,
         admin: body.admin,
@@ -186,7 +202,19 @@ pub(super) async fn set(
         forward_only: body.forward_only,
         senders,
     };
+    let new_password = patch.password_hash.is_some();
     let done = state.write(Request::SetUser { id, expect, patch }, params.dry_run).await?;
+    if new_password
+        && !params.dry_run
+        && let Some(records) = &state.records
+    {
+        // Whoever knew the old one is signed out; but not the one who sets a new one.
+        let own = match principal.via {
+            Via::Session(session) if principal.account == Some(id) => Some(session),
+            _ => None,
+        };
+        records.end_sessions(id, own).await?;
+    }
     if let Some(bytes_max) = body.quota_bytes
         && !params.dry_run
     {

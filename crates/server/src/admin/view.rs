@@ -84,6 +84,13 @@ impl<T> Page<T> {
         let next = if more { items.last().map(cursor) } else { None };
         Json(Page { items, next })
     }
+
+    /// The same, without what whoever asks may not see: such a page can be short, even empty, and still go on.
+    pub(super) fn cut_seen(items: Vec<(bool, T)>, limit: usize, cursor: impl Fn(&T) -> String) -> Json<Self> {
+        let Json(page) = Page::cut(items, limit, |(_, item)| cursor(item));
+        let items = page.items.into_iter().filter_map(|(seen, item)| seen.then_some(item)).collect();
+        Json(Page { items, next: page.next })
+    }
 }
 
 /// RFC 3339, in UTC.
@@ -138,6 +145,9 @@ pub(super) struct EntryView {
     pub address: String,
     pub aliases: Vec<String>,
     pub display_name: String,
+    /// The organisational unit, as a path.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     pub suspended: bool,
     /// Whether it is left out of the directory's address book.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -210,6 +220,7 @@ pub(super) fn entry(reader: &Reader<'_>, any: &AnyEntry) -> Result<EntryView, St
         address: text(&common.address)?,
         aliases: common.aliases.iter().map(text).collect::<Result<_, _>>()?,
         display_name: common.display_name.clone(),
+        unit: common.unit.clone(),
         suspended: common.suspended,
         hidden: common.hidden,
         senders: senders(reader, &common.senders)?,

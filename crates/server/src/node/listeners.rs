@@ -11,6 +11,7 @@ use sterna_mailflow::auth::{Authoring, Gate, Verifier};
 use sterna_mailflow::collected::Collecting;
 use sterna_mailflow::detached::Detaching;
 use sterna_mailflow::{Mailflow, Repeats};
+use sterna_protocols::dav::pages::{Pages, PagesProtocol};
 use sterna_protocols::dav::{DavConfig, DavProtocol};
 use sterna_protocols::imap::{ImapConfig, ImapProtocol};
 use sterna_protocols::listener::{ClientCertificates, Listener, ListenerConfig, Protocol, Tls};
@@ -27,7 +28,7 @@ use super::{Parts, certificate, client_certificates, detaching, discovery, filte
 use crate::config::PlaintextLogin;
 
 /// Starts every service that has an address.
-pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
+pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Result<()> {
     let config = &parts.config;
     // Other servers have certificates of their own and no use for the question, and some fail at it.
     let tls = certificate::load(&parts.folder, config, None)?;
@@ -107,7 +108,8 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     .with_facts(parts.discovery.clone())
     .with_spans(sending.scheduler.spans())
     .with_scheduling(sending.scheduler)
-    .with_api(Arc::new(UserApi::new(parts)));
+    .with_api(Arc::new(UserApi::new(parts)))
+    .with_pages(pages);
 
     let listen = &config.listen;
     if let Some(address) = listen.https {
@@ -149,6 +151,22 @@ pub async fn start(parts: &Parts, sending: Sending) -> Result<()> {
     // Only now: what is announced answers.
     let _ = parts.endpoints.set(discovery::endpoints(listen, config.hostname()));
     start_lookups(parts, tables, &limits).await
+}
+
+/// On a main node that is no edge: the console and the API, and nothing else. That somebody else has the port is no
+/// reason not to serve the other nodes.
+pub async fn start_pages(parts: &Parts, pages: Arc<dyn Pages>) -> Result<()> {
+    let protocol: Arc<dyn Protocol> = Arc::new(PagesProtocol(pages));
+    let tls = certificate::load(&parts.folder, &parts.config, None)?;
+    let listen = &parts.config.listen;
+    let https = listen.https.map(|address| ("https", address, Tls::Implicit(certificate::for_http(&tls))));
+    let http = listen.http.map(|address| ("http", address, Tls::None));
+    for (name, address, tls) in https.into_iter().chain(http) {
+        if let Err(error) = service(parts, name, address, ListenerConfig::new(tls), protocol.clone()).await {
+            tracing::warn!(error = format!("{error:#}"), "the console is not served");
+        }
+    }
+    Ok(())
 }
 
 /// What a Postfix in front asks.

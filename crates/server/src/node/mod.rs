@@ -58,11 +58,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::maintenance::RoutingTools;
+use crate::admin::records::Records;
 use crate::admin::{self, AdminState, Memory, NodeInfo};
 use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
 use crate::derived::Derived;
 use crate::pdf::reader::PdfReader;
+use crate::web::Web;
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
 use directory_moves::DirectoryMoves;
@@ -220,9 +222,13 @@ impl Node {
         if let Some(dane) = sending.as_ref().and_then(|sending| sending.dane.as_ref()) {
             control.tell_dane(dane.ability());
         }
-        parts.serve_admin(desk, control, sending.as_ref().map(|sending| sending.queue.clone())).await?;
-        if let Some(sending) = sending {
-            listeners::start(&parts, sending).await?;
+        let state = parts.admin_state(desk, control, sending.as_ref().map(|sending| sending.queue.clone()))?;
+        parts.serve_admin(state.clone()).await?;
+        let pages = Web::new(state);
+        match sending {
+            Some(sending) => listeners::start(&parts, sending, pages).await?,
+            None if parts.directory.is_main() => listeners::start_pages(&parts, pages).await?,
+            None => {}
         }
         tracing::info!(name = parts.config.name, id = %parts.identity.node(), "the node serves");
         Ok(Node { stop: parts.stop, tasks: parts.tasks, cluster, local: parts.local })
@@ -413,13 +419,13 @@ impl Parts {
         }
     }
 
-    /// The administration socket.
-    async fn serve_admin(
+    /// What the administration API works with.
+    fn admin_state(
         &self,
         desk: Option<Arc<JoinDesk>>,
         control: Arc<Control>,
         queue: Option<Arc<Queue>>,
-    ) -> Result<()> {
+    ) -> Result<AdminState> {
         let roles = self.config.roles.iter().map(|role| role.name().to_owned()).collect();
         let node = NodeInfo {
             id: self.identity.node(),
@@ -437,7 +443,7 @@ impl Parts {
         let dns = if signs { Some(sending::dns(&self.config.nameservers)?) } else { None };
         let folder = self.folder.clone();
         let dkim = dns.map(|dns| Arc::new(admin::dkim::KeyTools { folder, dns: Arc::new(dns) }));
-        let state = AdminState {
+        Ok(AdminState {
             directory: self.directory.clone(),
             authentication: self.authentication.clone(),
             node: Arc::new(node),
@@ -449,8 +455,23 @@ impl Parts {
             queue,
             dkim,
             discovery: Some(self.discovery.clone()),
+            records: self.records()?,
             routing: Some(Arc::new(RoutingTools::new(&self.folder, mail_tables::Own::of(self)))),
-        };
+        })
+    }
+
+    /// Who is signed in, and what administrators did: the main node knows.
+    fn records(&self) -> Result<Option<Records>> {
+        if !self.directory.is_main() {
+            return Ok(None);
+        }
+        let records = Records::open(&self.folder)?;
+        records.forget_unanswered()?;
+        Ok(Some(records))
+    }
+
+    /// The administration socket.
+    async fn serve_admin(&self, state: AdminState) -> Result<()> {
         let path = self.config.admin_socket(&self.folder);
         let socket = admin::socket::bind(&path).await;
         let socket = socket.with_context(|| format!("the administration socket {}", path.display()))?;

@@ -1,0 +1,206 @@
+//! The record of what administrators did: every request that changes something, whoever made it, with what came of it.
+//! `/api/v1/audit`.
+
+use axum::Json;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Query, Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::middleware::Next;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sterna_base::{AccountId, Timestamp};
+use sterna_directory::Reader;
+
+use super::doors::AdminState;
+use super::principal::Principal;
+use super::problem::Problem;
+use super::records::{AuditFilter, AuditLine};
+use super::resolve;
+use super::view::{Page, time};
+
+/// Longest body that is written into the record, in bytes; of a longer one only its length is.
+const RECORDED_BYTES_MAX: usize = 16 * 1024;
+
+/// Lines of a page when the client doesn't say.
+const LINES_DEFAULT: usize = 100;
+
+/// Most lines of a page.
+const LINES_MAX: usize = 1000;
+
+/// Fields whose values are nobody's business.
+const SECRET_FIELDS: [&str; 6] = ["password", "password_hash", "secret", "token", "code", "scram"];
+
+/// Lets a request go on, and writes down what came of it.
+pub(super) async fn record(State(state): State<AdminState>, request: Request, next: Next) -> Response {
+    let Some(records) = state.records.clone() else { return next.run(request).await };
+    let is_dry = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "dry_run=true"));
+    if request.method().is_safe() || is_dry {
+        return next.run(request).await;
+    }
+    let principal = request.extensions().get::<Principal>().cloned();
+    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let subject = subject(&state, &path).await;
+    let (request, body) = recorded_body(request).await;
+    let response = next.run(request).await;
+    // Who isn't known has changed nothing: the door's log has it.
+    let Some(principal) = principal else { return response };
+    let line = AuditLine {
+        number: 0,
+        at: state.directory.now(),
+        via: principal.via_text(),
+        who: principal.name,
+        peer: principal.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        method,
+        path,
+        status: response.status().as_u16(),
+        subject,
+        body,
+    };
+    if let Err(error) = records.note(line).await {
+        tracing::error!(%error, "what an administrator did could not be recorded");
+    }
+    response
+}
+
+/// Whose account a path is about.
+async fn subject(state: &AdminState, path: &str) -> Option<AccountId> {
+    let mut parts = path.strip_prefix("/api/v1/")?.split('/');
+    let (collection, name) = (parts.next()?, parts.next()?.to_owned());
+    if !matches!(collection, "users" | "groups" | "accounts" | "resources") {
+        return None;
+    }
+    let name = percent_decoded(&name);
+    let found = state.directory.read(move |reader: &Reader<'_>| resolve::entry(reader, &name, "user")).await;
+    found.ok().map(|found| found.value.entry().id)
+}
+
+fn percent_decoded(text: &str) -> String {
+    axum::http::Uri::builder()
+        .path_and_query(format!("/?x={text}"))
+        .build()
+        .ok()
+        .and_then(|uri| Query::<std::collections::HashMap<String, String>>::try_from_uri(&uri).ok())
+        .and_then(|Query(mut query)| query.remove("x"))
+        .unwrap_or_else(|| text.to_owned())
+}
+
+/// The request, and its body as it is written down.
+async fn recorded_body(request: Request) -> (Request, String) {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    match length {
+        None | Some(0) => (request, String::new()),
+        Some(length) if length > RECORDED_BYTES_MAX => (request, format!("{length} bytes")),
+        Some(_) => {
+            let (head, body) = request.into_parts();
+            // What breaks off here is told by the endpoint, which finds no JSON.
+            let bytes: Bytes = to_bytes(body, RECORDED_BYTES_MAX).await.unwrap_or_default();
+            let text = match serde_json::from_slice::<Value>(&bytes) {
+                Ok(mut value) => {
+                    redact(&mut value);
+                    value.to_string()
+                }
+                Err(_) => format!("{} bytes", bytes.len()),
+            };
+            (Request::from_parts(head, Body::from(bytes)), text)
+        }
+    }
+}
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                if SECRET_FIELDS.contains(&name.as_str()) && !field.is_null() {
+                    *field = Value::from("(not recorded)");
+                } else {
+                    redact(field);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+/// What is asked of the record.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AuditParams {
+    /// Go on before this line: the `next` of the page before.
+    after: Option<i64>,
+    /// Most lines.
+    limit: Option<usize>,
+    /// How many seconds back.
+    since_seconds: Option<u64>,
+    /// Only what this one did.
+    who: Option<String>,
+    /// Only what was about this user, group or mailbox.
+    about: Option<String>,
+    /// Only where path or body have this text.
+    text: Option<String>,
+}
+
+/// A line as it is shown.
+#[derive(Serialize)]
+pub(super) struct LineView {
+    at: String,
+    /// The address of whose account it was about, if there still is one.
+    about: Option<String>,
+    #[serde(flatten)]
+    line: AuditLine,
+}
+
+/// The newest first.
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    Query(params): Query<AuditParams>,
+) -> Result<Json<Page<LineView>>, Problem> {
+    let records = state.records.clone().ok_or_else(Problem::not_recorded)?;
+    let subject = match params.about {
+        Some(text) => {
+            let found = state.directory.read(move |reader| resolve::entry(reader, &text, "user")).await?;
+            Some(found.value.entry().id)
+        }
+        None => None,
+    };
+    let limit = params.limit.unwrap_or(LINES_DEFAULT).clamp(1, LINES_MAX);
+    let back = |seconds: u64| Timestamp(state.directory.now().0.saturating_sub_unsigned(seconds.saturating_mul(1000)));
+    let filter = AuditFilter {
+        before: params.after,
+        since: params.since_seconds.map(back),
+        who: params.who,
+        subject,
+        text: params.text,
+        limit: limit + 1,
+    };
+    let lines = records.audit(filter).await?;
+    let read = move |reader: &Reader<'_>| {
+        let views = lines.into_iter().map(|line| {
+            let entry = line.subject.map(|id| reader.entry(id)).transpose()?.flatten();
+            let about = entry.map(|entry| reader.address_text(&entry.value.entry().address)).transpose()?.flatten();
+            Ok(LineView { at: time(line.at), about, line })
+        });
+        views.collect::<Result<Vec<_>, Problem>>()
+    };
+    Ok(Page::cut(state.directory.read(read).await?, limit, |view| view.line.number.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_recorded_however_deep_they_are() {
+        let mut value = serde_json::json!({
+            "password": "x", "name": "y", "list": [{"token": "z", "password": null}], "code": 123456
+        });
+        redact(&mut value);
+        let redacted = "(not recorded)";
+        let expected = serde_json::json!({
+            "password": redacted, "name": "y", "list": [{"token": redacted, "password": null}], "code": redacted
+        });
+        assert_eq!(value, expected);
+        assert_eq!(percent_decoded("ana%40tern.test"), "ana@tern.test");
+    }
+}

@@ -1,0 +1,295 @@
+//! Every endpoint of the API on one page: its path, what it does, and what it needs. The router, the rights and the
+//! description of the API are made of it.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use sterna_directory::rights::Area::{
+    Administrators, Audit, Domains, Jobs, Mail, Passwords, People, Servers, Settings,
+};
+use sterna_directory::rights::{Area, Permission};
+
+use super::doors::AdminState;
+use super::policy::Place::{AskedDomain, Domain, Entry, Filtered, NewEntry, Own, System};
+use super::policy::{self, Place, Rule};
+use super::{
+    accounts, acl, api_tokens, app_passwords, audit, copies, dkim, dns, domains, drain, events, external, files,
+    groups, jobs, links, maintenance, objects, orphans, queue, resources, roles, search, second_factor, servers,
+    sessions, settings, sieve, status, tokens, trace, users,
+};
+
+/// One method of one path.
+pub struct Endpoint {
+    /// `GET`, `POST` and so on.
+    pub method: &'static str,
+    /// The path, with its parameters in braces.
+    pub path: &'static str,
+    /// What it does, in a few words.
+    pub about: &'static str,
+    /// What it needs.
+    pub rule: Rule,
+    routes: MethodRouter<AdminState>,
+}
+
+fn look(
+    path: &'static str,
+    routes: MethodRouter<AdminState>,
+    area: Area,
+    place: Place,
+    about: &'static str,
+) -> Endpoint {
+    Endpoint { method: "GET", path, about, rule: Rule { needs: Permission::read(area), place }, routes }
+}
+
+fn change(
+    (method, path): (&'static str, &'static str),
+    routes: MethodRouter<AdminState>,
+    area: Area,
+    place: Place,
+    about: &'static str,
+) -> Endpoint {
+    Endpoint { method, path, about, rule: Rule { needs: Permission::write(area), place }, routes }
+}
+
+/// All of them.
+pub fn endpoints() -> Vec<Endpoint> {
+    let mut all = of_people();
+    all.extend(of_accounts());
+    all.extend(of_domains());
+    all.extend(of_servers());
+    all.extend(of_mail());
+    all.extend(of_administrators());
+    all.extend(of_oneself());
+    all
+}
+
+fn of_people() -> Vec<Endpoint> {
+    const USERS: &str = "/api/v1/users";
+    const USER: &str = "/api/v1/users/{user}";
+    const GROUPS: &str = "/api/v1/groups";
+    const GROUP: &str = "/api/v1/groups/{group}";
+    const MEMBERS: &str = "/api/v1/groups/{group}/members";
+    vec![
+        look(USERS, get(users::list), People, Filtered, "Users, by domain and address"),
+        change(("POST", USERS), post(users::create), People, NewEntry, "Make a user, with an account on a server"),
+        look(USER, get(users::get), People, Entry("user"), "One user"),
+        change(("PATCH", USER), patch(users::set), People, Entry("user"), "Change a user"),
+        change(("DELETE", USER), delete(users::delete), People, Entry("user"), "Delete a user and the account"),
+        look(GROUPS, get(groups::list), People, Filtered, "Groups, by domain and address"),
+        change(("POST", GROUPS), post(groups::create), People, NewEntry, "Make a group"),
+        look(GROUP, get(groups::get), People, Entry("group"), "One group"),
+        change(("PATCH", GROUP), patch(groups::set), People, Entry("group"), "Change a group"),
+        change(("DELETE", GROUP), delete(groups::delete), People, Entry("group"), "Delete a group"),
+        look(MEMBERS, get(groups::members), People, Entry("group"), "The members of a group"),
+        change(("PATCH", MEMBERS), patch(groups::set_members), People, Entry("group"), "Add and remove members"),
+    ]
+}
+
+fn of_accounts() -> Vec<Endpoint> {
+    const ACCOUNTS: &str = "/api/v1/accounts";
+    const ACCOUNT: &str = "/api/v1/accounts/{account}";
+    const RESOURCES: &str = "/api/v1/resources";
+    const RESOURCE: &str = "/api/v1/resources/{account}";
+    const ACL: &str = "/api/v1/accounts/{account}/acl";
+    const VERSIONS: &str = "/api/v1/accounts/{account}/files/versions";
+    const FILE_LINKS: &str = "/api/v1/accounts/{account}/files/links";
+    const FILE_LINK: &str = "/api/v1/accounts/{account}/files/links/{token}";
+    const BIRTHDAYS: &str = "/api/v1/accounts/{account}/birthdays";
+    const EXTERNAL: &str = "/api/v1/accounts/{account}/external-calendars";
+    const EXTERNAL_ONE: &str = "/api/v1/accounts/{account}/external-calendars/{calendar}";
+    const EXTERNAL_REFRESH: &str = "/api/v1/accounts/{account}/external-calendars/{calendar}/refresh";
+    const LINKS: &str = "/api/v1/accounts/{account}/links";
+    const LINK: &str = "/api/v1/accounts/{account}/links/{link}";
+    const OBJECTS: &str = "/api/v1/accounts/{account}/objects";
+    const COPY: &str = "/api/v1/accounts/{account}/copies/{server}";
+    const SCRIPTS: &str = "/api/v1/accounts/{account}/sieve";
+    const SCRIPT: &str = "/api/v1/accounts/{account}/sieve/{script}";
+    let account = Entry("account");
+    let large = |routes: MethodRouter<AdminState>| routes.layer(DefaultBodyLimit::max(objects::BODY_BYTES_MAX));
+    vec![
+        look(ACCOUNTS, get(accounts::list), People, Filtered, "Shared mailboxes, or all accounts on a server"),
+        change(("POST", ACCOUNTS), post(accounts::create), People, NewEntry, "Make a shared mailbox"),
+        look(ACCOUNT, get(accounts::get), People, account, "One account"),
+        change(("PATCH", ACCOUNT), patch(accounts::set), People, account, "Change a shared mailbox"),
+        change(("DELETE", ACCOUNT), delete(accounts::delete), People, account, "Delete a shared mailbox"),
+        look(RESOURCES, get(resources::list), People, Filtered, "Rooms and things, by domain and address"),
+        change(("POST", RESOURCES), post(resources::create), People, NewEntry, "Make a room or a thing"),
+        look(RESOURCE, get(accounts::get), People, account, "One room or thing"),
+        change(("PATCH", RESOURCE), patch(accounts::set), People, account, "Change a room or a thing"),
+        change(("DELETE", RESOURCE), delete(accounts::delete), People, account, "Delete a room or a thing"),
+        look(ACL, get(acl::list), People, account, "Who may do what in an account"),
+        change(("PATCH", ACL), patch(acl::set), People, account, "Give rights in an account, or take them"),
+        look(VERSIONS, get(files::versions), People, account, "Former versions of a file"),
+        change(("POST", VERSIONS), post(files::restore), People, account, "Bring a former version back"),
+        look(FILE_LINKS, get(files::list_links), People, account, "Links to files"),
+        change(("POST", FILE_LINKS), post(files::create_link), People, account, "Make a link to a file or a folder"),
+        change(("DELETE", FILE_LINK), delete(files::revoke_link), People, account, "Revoke a link to files"),
+        look(BIRTHDAYS, get(external::birthdays), People, account, "Whether birthdays of contacts are a calendar"),
+        change(("PUT", BIRTHDAYS), put(external::set_birthdays), People, account, "Make them one, or not"),
+        look(EXTERNAL, get(external::list), People, account, "Calendars of others that an account subscribes to"),
+        change(("POST", EXTERNAL), post(external::create), People, account, "Subscribe to a calendar"),
+        change(("DELETE", EXTERNAL_ONE), delete(external::delete), People, account, "End a subscription"),
+        change(("POST", EXTERNAL_REFRESH), post(external::refresh), People, account, "Fetch a calendar now"),
+        look(LINKS, get(links::list), People, account, "Public links to calendars"),
+        change(("POST", LINKS), post(links::create), People, account, "Make a public link to a calendar"),
+        change(("DELETE", LINK), delete(links::delete), People, account, "Revoke a public link"),
+        look(OBJECTS, get(objects::list), People, account, "Events, cards or tasks of a collection, as one file"),
+        change(("POST", OBJECTS), large(post(objects::put)), People, account, "Add those of a file to a collection"),
+        look("/api/v1/accounts/{account}/where", get(accounts::place), People, account, "Where an account lives"),
+        look("/api/v1/accounts/{account}/copies", get(copies::list), Servers, System, "The copies of an account"),
+        change(("PUT", COPY), put(copies::put), Servers, System, "Keep a standby copy of an account"),
+        change(("DELETE", COPY), delete(copies::delete), Servers, System, "Give a copy up"),
+        look(SCRIPTS, get(sieve::list), People, account, "The Sieve scripts of an account"),
+        change(("PATCH", SCRIPTS), patch(sieve::activate), People, account, "Make a script the active one"),
+        look(SCRIPT, get(sieve::get), People, account, "One script"),
+        change(("PUT", SCRIPT), put(sieve::put), People, account, "Put a script"),
+        change(("DELETE", SCRIPT), delete(sieve::delete), People, account, "Delete a script"),
+    ]
+}
+
+fn of_domains() -> Vec<Endpoint> {
+    const DOMAINS: &str = "/api/v1/domains";
+    const DOMAIN: &str = "/api/v1/domains/{domain}";
+    const KEYS: &str = "/api/v1/domains/{domain}/dkim";
+    const KEY: &str = "/api/v1/domains/{domain}/dkim/{selector}";
+    const SETTING: &str = "/api/v1/settings/{setting}";
+    const CHANGES: &str = "/api/v1/setting-changes";
+    const DOMAIN_SCRIPT: &str = "/api/v1/sieve/{when}";
+    let domain = Domain("domain");
+    vec![
+        look(DOMAINS, get(domains::list), People, Filtered, "Domains, by name"),
+        change(("POST", DOMAINS), post(domains::create), Domains, System, "Make a domain"),
+        look(DOMAIN, get(domains::get), People, domain, "One domain"),
+        change(("PATCH", DOMAIN), patch(domains::set), Domains, domain, "Change a domain"),
+        change(("DELETE", DOMAIN), delete(domains::delete), Domains, System, "Delete a domain that no address uses"),
+        look(KEYS, get(dkim::list), Domains, domain, "The DKIM keys of a domain"),
+        change(("POST", KEYS), post(dkim::create), Domains, domain, "Make a DKIM key"),
+        look(KEY, get(dkim::get), Domains, domain, "One DKIM key"),
+        change(("PATCH", KEY), patch(dkim::set), Domains, domain, "Sign with a key, or retire it"),
+        change(("DELETE", KEY), delete(dkim::delete), Domains, domain, "Delete a DKIM key"),
+        look("/api/v1/domains/{domain}/dns", get(dns::list), Domains, domain, "The records that a domain needs in DNS"),
+        look(
+            "/api/v1/settings",
+            get(settings::list),
+            Settings,
+            AskedDomain,
+            "Settings, and from where their values are",
+        ),
+        look(SETTING, get(settings::get), Settings, AskedDomain, "One setting"),
+        change(("PATCH", SETTING), patch(settings::set), Settings, AskedDomain, "Set a setting"),
+        look(CHANGES, get(settings::history), Settings, AskedDomain, "Who changed which settings when"),
+        change(("POST", CHANGES), post(settings::revert), Settings, Filtered, "Take a change of a setting back"),
+        look(DOMAIN_SCRIPT, get(sieve::get_of_domain), Settings, AskedDomain, "The Sieve script of a domain"),
+        change(("PATCH", DOMAIN_SCRIPT), patch(sieve::put_of_domain), Settings, AskedDomain, "Put a domain's script"),
+    ]
+}
+
+fn of_servers() -> Vec<Endpoint> {
+    const JOBS: &str = "/api/v1/jobs";
+    const JOB: &str = "/api/v1/jobs/{job}";
+    const SERVER: &str = "/api/v1/servers/{server}";
+    const ORPHANS: &str = "/api/v1/servers/{server}/orphans";
+    const STANDBY: &str = "/api/v1/servers/{server}/standby";
+    const TOKENS: &str = "/api/v1/tokens";
+    const INDEX: &str = "/api/v1/search/{account}";
+    vec![
+        look("/api/v1/status", get(status::get), Servers, System, "How the installation is"),
+        look(JOBS, get(jobs::list), Jobs, System, "Jobs: moves, drains, failovers"),
+        change(("POST", JOBS), post(jobs::create), Jobs, System, "Plan moves of accounts"),
+        look(JOB, get(jobs::get), Jobs, System, "One job, with its progress"),
+        change(("PATCH", JOB), patch(jobs::set), Jobs, System, "Pause, resume or abort a job"),
+        look("/api/v1/jobs/{job}/moves", get(jobs::moves), Jobs, System, "The moves of a job"),
+        look("/api/v1/servers", get(servers::list), Servers, System, "Servers"),
+        look(SERVER, get(servers::get), Servers, System, "One server"),
+        change(("PATCH", SERVER), patch(servers::set), Servers, System, "Change a server"),
+        change(("DELETE", SERVER), delete(servers::delete), Servers, System, "Remove a server that holds nothing"),
+        change(("DELETE", "/api/v1/servers/{server}/drain"), delete(drain::undo), Jobs, System, "End a drain"),
+        look(ORPHANS, get(orphans::list), Servers, System, "Stores on a server that nobody has"),
+        change(("DELETE", ORPHANS), delete(orphans::delete), Servers, System, "Delete such stores"),
+        look(STANDBY, get(copies::list_standby), Servers, System, "What stands by for a server"),
+        change(("PUT", STANDBY), put(copies::put_all), Servers, System, "Let another server stand by"),
+        change(("DELETE", STANDBY), delete(copies::delete_all), Servers, System, "End that"),
+        look(TOKENS, get(tokens::list), Servers, System, "Tokens with which servers may join"),
+        change(("POST", TOKENS), post(tokens::issue), Servers, System, "Issue a token for a server"),
+        change(("DELETE", "/api/v1/tokens/{token}"), delete(tokens::revoke), Servers, System, "Revoke such a token"),
+        look("/api/v1/search", get(search::list), Servers, System, "Search indexes"),
+        look(INDEX, get(search::get), Servers, System, "The search index of an account"),
+        change(("DELETE", INDEX), delete(search::delete), Servers, System, "Make a search index again"),
+    ]
+}
+
+fn of_mail() -> Vec<Endpoint> {
+    const QUEUE: &str = "/api/v1/queue";
+    vec![
+        change(("POST", "/api/v1/mail/maintenance"), post(maintenance::run), Mail, System, "Derive all routing again"),
+        look("/api/v1/mail/tables/{table}", get(maintenance::table), Mail, System, "A table for a Postfix in front"),
+        look(QUEUE, get(queue::list), Mail, System, "Messages that wait"),
+        change(("POST", QUEUE), post(queue::act), Mail, System, "Hold, release, retry, reroute or delete them"),
+        look("/api/v1/queue/{message}", get(queue::get), Mail, System, "One message that waits"),
+        look("/api/v1/trace", get(trace::get), Mail, System, "What became of messages"),
+    ]
+}
+
+fn of_administrators() -> Vec<Endpoint> {
+    const ROLE: &str = "/api/v1/roles/{role}";
+    const GRANTS: &str = "/api/v1/grants";
+    const TOKENS: &str = "/api/v1/api-tokens";
+    const APP_PASSWORDS: &str = "/api/v1/users/{user}/app-passwords";
+    const APP_PASSWORD: &str = "/api/v1/users/{user}/app-passwords/{id}";
+    const FACTOR: &str = "/api/v1/users/{user}/second-factor";
+    let user = Entry("user");
+    vec![
+        look("/api/v1/roles", get(roles::list), Administrators, Filtered, "Roles, and what they permit"),
+        change(("PUT", ROLE), put(roles::put), Administrators, System, "Make a role, or change what it permits"),
+        change(("DELETE", ROLE), delete(roles::delete), Administrators, System, "Delete a role that nobody has"),
+        look(GRANTS, get(roles::grants), Administrators, Filtered, "Who has which role where"),
+        change(("POST", GRANTS), post(roles::grant), Administrators, Filtered, "Grant a role"),
+        change(("DELETE", GRANTS), delete(roles::take_back), Administrators, Filtered, "Take a role back"),
+        look(TOKENS, get(api_tokens::list), Administrators, Own, "Tokens of programs"),
+        change(("POST", TOKENS), post(api_tokens::create), Administrators, Own, "Make a token for a program"),
+        change(
+            ("DELETE", "/api/v1/api-tokens/{token}"),
+            delete(api_tokens::delete),
+            Administrators,
+            Own,
+            "Make a token worthless",
+        ),
+        look("/api/v1/sessions", get(sessions::list), Passwords, Own, "Who is signed in"),
+        change(("DELETE", "/api/v1/sessions/{session}"), delete(sessions::end), Passwords, Own, "End a session"),
+        look(APP_PASSWORDS, get(app_passwords::list), Passwords, user, "The app passwords of a user"),
+        change(("POST", APP_PASSWORDS), post(app_passwords::create), Passwords, user, "Make an app password"),
+        change(("DELETE", APP_PASSWORD), delete(app_passwords::delete), Passwords, user, "Delete an app password"),
+        change(("DELETE", FACTOR), delete(second_factor::remove), Passwords, user, "Remove a lost second factor"),
+        look("/api/v1/audit", get(audit::list), Audit, System, "What administrators did"),
+    ]
+}
+
+fn of_oneself() -> Vec<Endpoint> {
+    const SESSION: &str = "/api/v1/session";
+    const APP_PASSWORDS: &str = "/api/v1/me/app-passwords";
+    const APP_PASSWORD: &str = "/api/v1/me/app-passwords/{id}";
+    const FACTOR: &str = "/api/v1/me/second-factor";
+    vec![
+        look(SESSION, get(sessions::current), People, Own, "Who is signed in, and what they may do"),
+        change(("DELETE", SESSION), delete(sessions::sign_out), People, Own, "Sign out"),
+        look(APP_PASSWORDS, get(app_passwords::list_own), Passwords, Own, "One's own app passwords"),
+        change(("POST", APP_PASSWORDS), post(app_passwords::create_own), Passwords, Own, "Make an app password"),
+        change(("DELETE", APP_PASSWORD), delete(app_passwords::delete_own), Passwords, Own, "Delete an app password"),
+        change(("POST", FACTOR), post(second_factor::begin), Passwords, Own, "A key for an authenticator app"),
+        change(("PUT", FACTOR), put(second_factor::confirm), Passwords, Own, "Set the second factor up"),
+        change(("DELETE", FACTOR), delete(second_factor::remove_own), Passwords, Own, "Remove one's second factor"),
+        look("/api/v1/events", get(events::stream), People, Own, "What changed, as server-sent events"),
+    ]
+}
+
+/// The endpoints, each behind what it needs.
+pub(super) fn routes(state: &AdminState) -> Router<AdminState> {
+    let mut router = Router::new();
+    for endpoint in endpoints() {
+        let (state, rule) = (state.clone(), endpoint.rule);
+        let check = from_fn(move |request: Request, next: Next| policy::check(state.clone(), rule, request, next));
+        router = router.route(endpoint.path, endpoint.routes.layer(check));
+    }
+    router
+}

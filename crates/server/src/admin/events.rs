@@ -1,0 +1,94 @@
+//! `/api/v1/events`: what changed, as server-sent events, so that pages ask again only when there is something to ask.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use sterna_base::Modseq;
+use sterna_directory::{Cursor, Reader, RowKind};
+
+use super::doors::AdminState;
+use super::principal::Principal;
+
+/// Changed rows that are looked at together; more are told as "everything".
+const ROWS_AT_ONCE: usize = 1000;
+
+/// How long changes are gathered before they are told.
+const GATHERED: Duration = Duration::from_millis(200);
+
+/// How often a quiet connection shows that it is alive.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// How long one stream goes on; the page begins another, and is asked again who it is.
+const STREAM_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// What is asked.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct EventParams {
+    /// Only these topics, separated by commas; all without it.
+    topics: String,
+}
+
+/// What a page would look at again because rows of this kind changed.
+fn topic(kind: u16) -> Option<&'static str> {
+    Some(match RowKind::from_number(kind)? {
+        RowKind::User | RowKind::Group | RowKind::Shared | RowKind::Member | RowKind::AppPassword => "people",
+        RowKind::SecondFactor => "people",
+        RowKind::Domain | RowKind::DkimKey => "domains",
+        RowKind::Server => "servers",
+        RowKind::Job | RowKind::Move | RowKind::Copy | RowKind::Placement | RowKind::PendingStore => "jobs",
+        RowKind::Setting | RowKind::SettingChange => "settings",
+        RowKind::Role | RowKind::Grant | RowKind::ApiToken => "administrators",
+        RowKind::Counter | RowKind::Share => return None,
+    })
+}
+
+/// Every topic.
+const TOPICS: [&str; 6] = ["people", "domains", "servers", "jobs", "settings", "administrators"];
+
+/// Tells topics that changed. It tells no names: who may not see something is told no more than that somebody did
+/// something.
+pub(super) async fn stream(
+    State(state): State<AdminState>,
+    _principal: Principal,
+    Query(params): Query<EventParams>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let wanted: BTreeSet<String> =
+        params.topics.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let mut watch = state.directory.watch();
+    let since = *watch.borrow_and_update();
+    let end = tokio::time::Instant::now() + STREAM_MAX;
+    let stream = stream::unfold((state, watch, since, wanted), move |(state, mut watch, since, wanted)| async move {
+        loop {
+            match tokio::time::timeout_at(end, watch.changed()).await {
+                Ok(Ok(())) => {}
+                _ => return None,
+            }
+            tokio::time::sleep(GATHERED).await;
+            let now = *watch.borrow_and_update();
+            let topics = changed(&state, since).await;
+            let told: Vec<&str> =
+                topics.into_iter().filter(|topic| wanted.is_empty() || wanted.contains(*topic)).collect();
+            if told.is_empty() {
+                return Some((None, (state, watch, now, wanted)));
+            }
+            let event = Event::default().event("changed").data(told.join(" ")).id(now.to_string());
+            return Some((Some(Ok(event)), (state, watch, now, wanted)));
+        }
+    });
+    let stream = futures_util::StreamExt::filter_map(stream, |event| async move { event });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE))
+}
+
+async fn changed(state: &AdminState, since: Modseq) -> BTreeSet<&'static str> {
+    let read = move |reader: &Reader<'_>| reader.changes_since(&Cursor::since(since), ROWS_AT_ONCE);
+    match state.directory.read(read).await {
+        Ok(changes) if changes.next.is_none() => changes.rows.iter().filter_map(|row| topic(row.kind)).collect(),
+        _ => TOPICS.into_iter().collect(),
+    }
+}

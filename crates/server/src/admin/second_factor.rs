@@ -1,0 +1,168 @@
+//! `/api/v1/me/second-factor`: codes of an authenticator app besides the password. An administrator can take away what
+//! somebody lost (`DELETE /api/v1/users/{user}/second-factor`), and sets up none for others.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use sterna_base::AccountId;
+use sterna_base::ids::random_bytes;
+use sterna_directory::rights::{RECOVERY_CODES, SecondFactor};
+use sterna_directory::{Reader, Request, RowKind};
+use sterna_mailflow::auth::keys;
+
+use super::doors::AdminState;
+use super::input::{Body, Params};
+use super::principal::Principal;
+use super::problem::Problem;
+use super::{resolve, totp, view};
+use crate::node::signing;
+
+/// What the sealed keys are called where DKIM keys have their domain: domains are numbers.
+const SEALED_FOR: &str = "second-factor";
+
+/// What is to be typed or scanned into the app.
+#[derive(Serialize)]
+pub(super) struct NewFactor {
+    /// The key, in base32.
+    key: String,
+    /// The same for a QR code.
+    uri: String,
+}
+
+/// The body of PUT: the key that was shown, and what the app shows now.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfirmBody {
+    key: String,
+    code: String,
+}
+
+/// Codes that are good once each, should the app be lost.
+#[derive(Serialize)]
+pub(super) struct RecoveryView {
+    recovery_codes: Vec<String>,
+}
+
+fn needed(code: &str, detail: &str) -> Problem {
+    let remedy = "Give the six digits that your authenticator app shows, or a recovery code.";
+    Problem::new(StatusCode::UNAUTHORIZED, code, "A second factor is needed", detail, remedy)
+}
+
+fn unusable(error: impl ToString) -> Problem {
+    let remedy = "Look at signing.secret in the folder of the main node, and at its disk.";
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Problem::new(status, "sealed-key", "The key can't be used", error.to_string(), remedy)
+}
+
+async fn opened(state: &AdminState, factor: &SecondFactor) -> Result<Vec<u8>, Problem> {
+    let folder = state.dkim.as_ref().map(|tools| tools.folder.clone()).ok_or_else(Problem::not_recorded)?;
+    let (sealed, account) = (factor.totp_sealed.clone(), factor.account.to_string());
+    let opening = move || {
+        let secret = signing::made(&folder).map_err(unusable)?;
+        keys::open(&secret, SEALED_FOR, &account, &sealed).map_err(unusable)
+    };
+    tokio::task::spawn_blocking(opening).await.map_err(unusable)?
+}
+
+fn recovery_hash(code: &str) -> String {
+    let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+    blake3::hash(plain.to_ascii_lowercase().as_bytes()).to_hex().to_string()
+}
+
+/// Whether somebody who knows the password may go on: they have no second factor, or prove it.
+///
+/// # Errors
+/// 401 with `second-factor-needed` when there is no code, and with `wrong-code` when it is none.
+pub(super) async fn check(state: &AdminState, account: AccountId, code: Option<&str>) -> Result<(), Problem> {
+    let read = move |reader: &Reader<'_>| reader.second_factor(account);
+    let Some(mut factor) = state.directory.read(read).await? else { return Ok(()) };
+    let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
+        return Err(needed("second-factor-needed", "the password is right; a code is needed, too"));
+    };
+    let wrong = || needed("wrong-code", "the code is wrong, or was used already");
+    let key = opened(state, &factor).await?;
+    match totp::verify(&key, code, state.directory.now(), factor.last_step) {
+        Some(step) => factor.last_step = step,
+        None => {
+            let hash = recovery_hash(code);
+            let before = factor.recovery.len();
+            factor.recovery.retain(|kept| *kept != hash);
+            if factor.recovery.len() == before {
+                return Err(wrong());
+            }
+        }
+    }
+    // Of two with the same code, the directory lets one through.
+    let request = Request::SetSecondFactor { account, factor: Some(factor) };
+    state.write(request, false).await.map_err(|problem| if problem.code == "invalid" { wrong() } else { problem })?;
+    Ok(())
+}
+
+/// A new key. Nothing is kept until a code proves that the app has it.
+pub(super) async fn begin(State(state): State<AdminState>, principal: Principal) -> Result<Response, Problem> {
+    principal.must_be_present()?;
+    principal.own_account()?;
+    let key = totp::new_key();
+    let uri = totp::otpauth(&state.node.name, &principal.name, &key);
+    let body = NewFactor { key: totp::base32(&key), uri };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+}
+
+/// Sets the second factor up, with recovery codes. From then on programs need app passwords.
+pub(super) async fn confirm(
+    State(state): State<AdminState>,
+    principal: Principal,
+    Body(body): Body<ConfirmBody>,
+) -> Result<Response, Problem> {
+    principal.must_be_present()?;
+    let account = principal.own_account()?;
+    let key = totp::key_of(&body.key).ok_or_else(|| Problem::malformed("“key” is not a key that was given here"))?;
+    let step = totp::verify(&key, &body.code, state.directory.now(), 0)
+        .ok_or_else(|| needed("wrong-code", "the app shows another code; is the clock of the device right?"))?;
+    let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
+    let folder = state.dkim.as_ref().map(|tools| tools.folder.clone()).ok_or_else(Problem::not_recorded)?;
+    let whose = account.to_string();
+    let sealing = move || {
+        let secret = signing::made(&folder).map_err(unusable)?;
+        keys::seal(&secret, SEALED_FOR, &whose, &key).map_err(unusable)
+    };
+    let totp_sealed = tokio::task::spawn_blocking(sealing).await.map_err(unusable)??;
+    let factor = SecondFactor {
+        account,
+        totp_sealed,
+        last_step: step,
+        recovery: codes.iter().map(|code| recovery_hash(code)).collect(),
+        created_at: state.directory.now(),
+    };
+    state.write(Request::SetSecondFactor { account, factor: Some(factor) }, false).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(RecoveryView { recovery_codes: codes })).into_response())
+}
+
+/// Ten letters and digits, in two groups.
+fn recovery_code() -> String {
+    let text = totp::base32(&random_bytes::<7>()).to_ascii_lowercase();
+    format!("{}-{}", &text[..5], &text[5..10])
+}
+
+/// Removes one's own second factor.
+pub(super) async fn remove_own(State(state): State<AdminState>, principal: Principal) -> Result<Response, Problem> {
+    principal.must_be_present()?;
+    remove_of(&state, principal.own_account()?, false).await
+}
+
+/// Removes what somebody lost; they can sign in with the password alone, and set up another.
+pub(super) async fn remove(
+    State(state): State<AdminState>,
+    Path(user): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
+    remove_of(&state, found.value.entry().id, params.dry_run).await
+}
+
+async fn remove_of(state: &AdminState, account: AccountId, dry_run: bool) -> Result<Response, Problem> {
+    let done = state.write(Request::SetSecondFactor { account, factor: None }, dry_run).await?;
+    Ok(if done.changed { view::no_content() } else { view::nothing_changed() })
+}

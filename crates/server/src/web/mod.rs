@@ -1,0 +1,73 @@
+//! What a node serves over HTTP besides DAV: the administration API for those who signed in or have a token, the
+//! console, the first set-up, and how the node is for whoever watches it.
+//!
+//! Everything that a page does goes through the API. Here is who asks ([`door`]), and which path belongs to whom.
+
+mod door;
+mod health;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use http_body_util::BodyExt;
+use sterna_protocols::dav::pages::{PageBody, Pages, PatientBody, Visitor};
+use tower::ServiceExt;
+
+use crate::admin::sessions::From;
+use crate::admin::{self, AdminState};
+
+/// What users ask for with the log-in of DAV: it has a door of its own.
+const OF_USERS: &str = "/api/v1/own/";
+
+/// Serves them.
+#[derive(Clone)]
+pub struct Web {
+    router: Router,
+}
+
+impl Web {
+    /// Over the same API as the administration socket.
+    pub fn new(state: AdminState) -> Arc<Self> {
+        let api = admin::router(state.clone()).layer(from_fn_with_state(state.clone(), door::admit));
+        let router = Router::new()
+            .route("/", get(|| async { redirect("/admin/") }))
+            .route("/healthz", get(health::alive))
+            .route("/readyz", get(health::ready))
+            .route("/metrics", get(health::metrics))
+            .with_state(state)
+            .fallback_service(api);
+        Arc::new(Web { router })
+    }
+}
+
+fn redirect(to: &'static str) -> impl IntoResponse {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, HeaderValue::from_static(to))])
+}
+
+#[async_trait]
+impl Pages for Web {
+    fn owns(&self, method: &Method, path: &str) -> bool {
+        match path {
+            "/" => matches!(*method, Method::GET | Method::HEAD),
+            "/healthz" | "/readyz" | "/metrics" | "/api" => true,
+            path => path.starts_with("/api/") && !path.starts_with(OF_USERS),
+        }
+    }
+
+    async fn answer(&self, request: http::Request<PatientBody>, visitor: Visitor) -> Response<PageBody> {
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(From { peer: visitor.peer, encrypted: visitor.encrypted });
+        let response = match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        response.map(|body| body.map_err(std::io::Error::other).boxed_unsync())
+    }
+}
