@@ -1,7 +1,8 @@
 //! The administration API: HTTP and JSON, on a unix socket, for the command line now and for the console later.
 //!
-//! [`endpoints`] has every route on one page, and what it needs. [`doors`] has what it needs from the rest of the node, [`socket`] lets in
-//! who may be there. Errors are problems ([`problem`], RFC 9457) with a code, a text and a remedy.
+//! [`endpoints`] has every route on one page, and what it needs; [`policy`] sees to it that who asks has it. [`doors`]
+//! has what the API needs from the rest of the node. [`socket`] lets in who may be there, `crate::web` those who signed
+//! in or have a token. Errors are problems ([`problem`], RFC 9457) with a code, a text and a remedy.
 //!
 //! - Reading answers from this node's copy of the directory; changes are taken by the main node only.
 //! - `ETag` is the row's modseq. `If-Match` on PATCH and DELETE refuses to change what somebody else changed meanwhile.
