@@ -64,22 +64,14 @@ pub(super) async fn stream(
     let since = *watch.borrow_and_update();
     let end = tokio::time::Instant::now() + STREAM_MAX;
     let stream = stream::unfold((state, watch, since, wanted), move |(state, mut watch, since, wanted)| async move {
-        loop {
-            match tokio::time::timeout_at(end, watch.changed()).await {
-                Ok(Ok(())) => {}
-                _ => return None,
-            }
-            tokio::time::sleep(GATHERED).await;
-            let now = *watch.borrow_and_update();
-            let topics = changed(&state, since).await;
-            let told: Vec<&str> =
-                topics.into_iter().filter(|topic| wanted.is_empty() || wanted.contains(*topic)).collect();
-            if told.is_empty() {
-                return Some((None, (state, watch, now, wanted)));
-            }
-            let event = Event::default().event("changed").data(told.join(" ")).id(now.to_string());
-            return Some((Some(Ok(event)), (state, watch, now, wanted)));
-        }
+        let Ok(Ok(())) = tokio::time::timeout_at(end, watch.changed()).await else { return None };
+        tokio::time::sleep(GATHERED).await;
+        let now = *watch.borrow_and_update();
+        let topics = changed(&state, since).await.into_iter();
+        let told: Vec<&str> = topics.filter(|topic| wanted.is_empty() || wanted.contains(*topic)).collect();
+        let event =
+            (!told.is_empty()).then(|| Ok(Event::default().event("changed").data(told.join(" ")).id(now.to_string())));
+        Some((event, (state, watch, now, wanted)))
     });
     let stream = futures_util::StreamExt::filter_map(stream, |event| async move { event });
     Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE))
