@@ -138,7 +138,7 @@ fn a_postfix_reads_the_files() {
     let at = folder.path().display().to_string();
     let (report, code) = run(&installation, &["--write", &at]);
     assert_eq!(code, Some(0), "{report}");
-    assert!(report["written"].as_array().unwrap().len() >= 13, "six tables, their databases, and reverse-paths");
+    assert!(report["written"].as_array().unwrap().len() >= 15, "seven tables, their databases, and reverse-paths");
     let more = format!(
         "recipient_delimiter = +\nvirtual_mailbox_domains = hash:{at}/virtual-domains\n\
          virtual_mailbox_maps = hash:{at}/virtual-mailboxes, regexp:{at}/reverse-paths.regexp\n\

@@ -19,6 +19,7 @@ pub mod check;
 pub mod commit;
 pub mod container;
 pub mod digest;
+pub mod edge_guard;
 pub mod edge_report;
 pub mod files;
 pub mod first_containers;

@@ -191,6 +191,19 @@ pub trait Recipients: Send + Sync {
         Ok(true)
     }
 
+    /// Whether somebody here has the address itself: not by a catch-all, nor on the other server of a split domain.
+    /// Unless the directory knows more, whoever gets its mail has it.
+    ///
+    /// # Errors
+    /// [`RouteError::Unavailable`].
+    async fn is_held(&self, address: &str) -> Result<bool, RouteError> {
+        match self.route(address).await {
+            Ok(route) => Ok(!route.targets.is_empty()),
+            Err(RouteError::Unavailable(cause)) => Err(RouteError::Unavailable(cause)),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Whether senders to this account are refused for good while it is over its quota, instead of being asked to try
     /// again later. Unless the directory knows more, they try again.
     async fn refuses_when_full(&self, _account: AccountId) -> bool {

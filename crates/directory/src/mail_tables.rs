@@ -4,7 +4,7 @@ use sterna_base::{AccountId, NodeId};
 
 use crate::StorageError;
 use crate::read::{AnyEntry, Reader};
-use crate::routing::{RoutingError, find, resolve, split};
+use crate::routing::{RoutingError, find, is_open, resolve, split};
 use crate::senders;
 
 /// Users whose log-ins one address has, at most: those of a group that may send with it are all named.
@@ -24,6 +24,15 @@ pub fn is_recipient(reader: &Reader<'_>, address: &str) -> Result<bool, StorageE
         Ok(_) | Err(RoutingError::Suspended | RoutingError::NoPostmaster | RoutingError::TooMany) => Ok(true),
         Err(RoutingError::NotLocal | RoutingError::NoSuchAddress) => Ok(false),
         Err(RoutingError::Storage(error)) => Err(error),
+    }
+}
+
+/// Whether an address is that of a group which takes mail of users only.
+pub fn is_closed(reader: &Reader<'_>, address: &str) -> Result<bool, StorageError> {
+    match is_open(reader, address) {
+        Ok(open) => Ok(!open),
+        Err(RoutingError::Storage(error)) => Err(error),
+        Err(_) => Ok(false),
     }
 }
 

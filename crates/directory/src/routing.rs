@@ -348,7 +348,7 @@ fn resources(reader: &Reader<'_>, text: &str) -> Result<Vec<Owner>, StorageError
 
 /// Whether anybody may write to an address. A group that is closed to strangers is closed under its own addresses; as a
 /// member of an open group it gets what that one lets in.
-fn is_open(reader: &Reader<'_>, address: &str) -> Result<bool, RoutingError> {
+pub(crate) fn is_open(reader: &Reader<'_>, address: &str) -> Result<bool, RoutingError> {
     let (local, domain) = split(reader, address)?;
     let Some((owner, _)) = find(reader, &domain, &local)? else { return Ok(true) };
     Ok(reader.group(owner)?.is_none_or(|group| !group.value.internal_senders_only))
@@ -386,6 +386,15 @@ impl Recipients for Directory {
             Ok(open) => Ok(open),
             Err(RoutingError::Storage(error)) => Err(RouteError::Unavailable(error.to_string())),
             Err(_) => Ok(true),
+        }
+    }
+
+    async fn is_held(&self, address: &str) -> Result<bool, RouteError> {
+        let address = address.to_owned();
+        match self.read(move |reader| holder(reader, &address)).await {
+            Ok(holder) => Ok(holder.is_some()),
+            Err(RoutingError::Storage(error)) => Err(RouteError::Unavailable(error.to_string())),
+            Err(_) => Ok(false),
         }
     }
 

@@ -6,6 +6,7 @@ use sterna_base::AccountId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::session_limits::{self, SessionLimits};
 use sterna_formats::dnsbl::ListSpec;
+use sterna_formats::passage::Passage;
 
 use crate::model::{Domain, Scope};
 use crate::names;
@@ -96,6 +97,10 @@ pub const CATCH_ALL: &str = "catch-all";
 /// The server (`host` or `host:port`) that has the addresses of a domain that don't exist here: a domain that is split
 /// between two systems. [`CATCH_ALL`] comes first.
 pub const UNKNOWN_RECIPIENTS: &str = "unknown-recipients";
+/// Whether that server is asked about each of them before mail is taken: "ask" (what it refuses is refused here, and
+/// while it can't be asked senders come again) or "accept" (all are taken, and senders are notified later); "ask" when
+/// not set.
+pub const UNKNOWN_RECIPIENTS_CHECK: &str = "unknown-recipients-check";
 /// What DMARC is for: "enforce" (refuse and quarantine what the author's domain wants refused and quarantined), "mark"
 /// (write the results into messages only), "off" (verify nothing); "enforce" when not set.
 pub const DMARC: &str = "mail.dmarc";
@@ -179,6 +184,9 @@ pub const GREYLIST: &str = "mail.greylist";
 pub const GREYLIST_DELAY_SECONDS: &str = "mail.greylist-delay-seconds";
 /// For how many hours after their first try.
 pub const GREYLIST_WINDOW_HOURS: &str = "mail.greylist-window-hours";
+/// Whom the greylist lets in at once, separated by spaces: networks, addresses of senders, and domains of senders with
+/// all names below them ([`sterna_formats::passage::Passage`]).
+pub const GREYLIST_ALLOW: &str = "mail.greylist-allow";
 /// Messages that one user may hand in in an hour; 0 is as many as they like.
 pub const USER_MESSAGES: &str = "submission.messages-per-hour";
 /// The same of recipients.
@@ -229,6 +237,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (CLIENT_MESSAGES, Some("0")),
     (CLIENT_RECIPIENTS, Some("0")),
     (GREYLIST, Some("off")),
+    (GREYLIST_ALLOW, None),
     (GREYLIST_DELAY_SECONDS, Some("300")),
     (GREYLIST_WINDOW_HOURS, Some("48")),
     (USER_MESSAGES, Some("1000")),
@@ -286,6 +295,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (SRS_KEYS, None),
     (TRACE_DAYS, Some("14")),
     (UNKNOWN_RECIPIENTS, None),
+    (UNKNOWN_RECIPIENTS_CHECK, Some("ask")),
 ];
 
 /// Settings whose values are shown to nobody.
@@ -322,6 +332,7 @@ pub const OF_DOMAINS: &[&str] = &[
     SIEVE_AFTER,
     SIEVE_BEFORE,
     UNKNOWN_RECIPIENTS,
+    UNKNOWN_RECIPIENTS_CHECK,
 ];
 
 /// Days of retention when nobody says otherwise.
@@ -383,6 +394,10 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = matches!(value, "defer" | "refuse");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be defer or refuse"))
         }
+        UNKNOWN_RECIPIENTS_CHECK => {
+            let good = matches!(value, "ask" | "accept");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be ask or accept"))
+        }
         CALENDAR_MAIL => {
             let good = matches!(value, "add" | "update" | "off");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be add, update or off"))
@@ -398,6 +413,11 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be enforce, mark or off"))
         }
         BLOCK_LISTS => block_lists(value),
+        GREYLIST_ALLOW => {
+            let parsed: Result<Vec<Passage>, _> = value.split_whitespace().map(str::parse).collect();
+            let parsed = parsed.map_err(|error| names::invalid("value", error.to_string()))?;
+            Ok(parsed.iter().map(Passage::to_string).collect::<Vec<_>>().join(" "))
+        }
         BLOCK_LISTS_ACTION => {
             let good = matches!(value, "refuse" | "mark");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be refuse or mark"))

@@ -14,6 +14,8 @@ pub mod mail;
 pub mod managesieve;
 pub mod milter;
 pub mod mutf7;
+pub mod network;
+pub mod passage;
 pub mod pop3;
 pub mod sasl;
 pub mod smtp;

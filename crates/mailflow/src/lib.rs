@@ -13,6 +13,8 @@
 //!
 //! Other programs that look at mail before it is acknowledged are asked by [`filter`].
 //!
+//! Whether the other half of a split domain has an address is asked by [`call_forward`].
+//!
 //! What owners of accounts want done with their mail is in [`sieve`]. Invitations, from calendars here and by mail from
 //! elsewhere, are carried by [`scheduling`].
 //!
@@ -20,6 +22,7 @@
 //! engine, no directory and no wire.
 
 pub mod auth;
+pub mod call_forward;
 pub mod collected;
 mod deliverer;
 mod delivery;
@@ -50,7 +53,6 @@ mod waiting;
 pub use deliverer::{Carriers, Deliverer};
 pub use delivery::Keep;
 pub use mailflow::Mailflow;
-pub use networks::{InvalidNetwork, Network};
 pub use repeats::Repeats;
 pub use returned::Returned;
 pub use waiting::Waiting;

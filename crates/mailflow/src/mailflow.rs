@@ -12,6 +12,7 @@ use sterna_base::{AccountId, BlobHash, Clock, OperationId};
 use tokio::task::JoinSet;
 
 use crate::auth::{self, Authoring, Gate};
+use crate::call_forward::{CallForward, Existence};
 use crate::collected::Collecting;
 use crate::deliverer::Deliverer;
 use crate::delivery::Keep;
@@ -42,6 +43,7 @@ pub struct Mailflow {
     filters: Option<Arc<Filters>>,
     detaching: Option<Detaching>,
     collecting: Option<Collecting>,
+    call_forward: Option<Arc<CallForward>>,
 }
 
 impl Mailflow {
@@ -55,7 +57,7 @@ impl Mailflow {
     ) -> Self {
         let trace = Trace::none();
         let (waiting, gate, authoring, guard, filters) = (None, None, None, None, None);
-        let (detaching, collecting) = (None, None);
+        let (detaching, collecting, call_forward) = (None, None, None);
         Mailflow {
             recipients,
             clock,
@@ -69,6 +71,7 @@ impl Mailflow {
             filters,
             detaching,
             collecting,
+            call_forward,
         }
     }
 
@@ -80,6 +83,11 @@ impl Mailflow {
     /// With an address book of those whom users write to.
     pub fn with_collecting(self, collecting: Collecting) -> Self {
         Mailflow { collecting: Some(collecting), ..self }
+    }
+
+    /// With questions to the other servers of split domains.
+    pub fn with_call_forward(self, call_forward: Arc<CallForward>) -> Self {
+        Mailflow { call_forward: Some(call_forward), ..self }
     }
 
     /// With a queue for mail to other servers, and to accounts that can't be reached.
@@ -213,25 +221,40 @@ impl Mailflow {
     }
 
     async fn may_receive(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<(), Refusal> {
-        let Some(guard) = self.guard_for(sender) else { return self.has_way(sender, address).await };
+        let Some(guard) = self.guard_for(sender) else { return self.has_way(sender, mail_from, address).await };
         guard.client(sender, address).await?;
-        self.has_way(sender, address).await?;
+        self.has_way(sender, mail_from, address).await?;
         guard.recipient(sender, mail_from, address).await
     }
 
-    async fn has_way(&self, sender: &Sender, address: &str) -> Result<(), Refusal> {
+    async fn has_way(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<(), Refusal> {
         let refused = |error| refusals::of_route(&error, sender.protocol);
-        match self.recipients.route(address).await {
+        let route = match self.recipients.route(address).await {
             Err(RouteError::NotLocal) if self.may_relay(sender) => return self.leaves(address),
-            route => drop(route.map_err(refused)?),
-        }
-        // Who hands mail in by LMTP has decided about its sender already.
-        if sender.protocol != InboundProtocol::Lmtp
-            && !self.recipients.may_write_to(sender.login.as_ref(), address).await.map_err(refused)?
-        {
+            route => route.map_err(refused)?,
+        };
+        if !self.may_write_to(sender, mail_from, address).await.map_err(refused)? {
             return Err(refused(RouteError::NotPermitted));
         }
-        Ok(())
+        match &self.call_forward {
+            None => Ok(()),
+            Some(call_forward) => match call_forward.existence(&route, address).await {
+                // It waits in our queue, and whom we would notify is a user of ours, or on a host that we trust.
+                Existence::Unknown(_) if self.may_relay(sender) => Ok(()),
+                existence => existence.or_refusal(),
+            },
+        }
+    }
+
+    /// Whether a sender may write to an address that is there. LMTP knows no log-ins: the server in front has those,
+    /// and sees to it that addresses of ours are used by their owners only. So it is the reverse-path that counts
+    /// there.
+    async fn may_write_to(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<bool, RouteError> {
+        let may = self.recipients.may_write_to(sender.login.as_ref(), address).await?;
+        if may || sender.protocol != InboundProtocol::Lmtp || mail_from.is_empty() {
+            return Ok(may);
+        }
+        self.recipients.is_held(mail_from).await
     }
 
     /// Users send with their own addresses, or with none (disposition notifications, RFC 8098). Other servers'

@@ -1,17 +1,17 @@
 //! Where recipients' mail goes: to accounts, to other servers, and by which way.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use sterna_account::service::{Message, MessageBody, Rcpt, Recipients, RouteError};
 use sterna_base::Timestamp;
+use sterna_formats::network::Network;
 use tokio::sync::watch;
 
 use crate::auth::Sealing;
 use crate::dsn::Language;
-use crate::networks::Network;
 use crate::queue::{Destination, NewDelivery, NextHop, Times};
 use crate::sent_on;
 use crate::srs::Srs;
@@ -25,6 +25,8 @@ pub struct OutboundSettings {
     pub relay: Option<NextHop>,
     /// Domains with a way of their own, by name in lower case; `.domain` is every name below it.
     pub routes: BTreeMap<String, NextHop>,
+    /// Those of them that are split domains of ours whose other server is asked which addresses it has.
+    pub asked: BTreeSet<String>,
     /// Hosts that may send to anybody without logging in.
     pub networks: Vec<Network>,
     /// The times of the queue.
@@ -114,6 +116,13 @@ impl Outbound {
         let settings = self.settings.borrow();
         let hop = settings.route(&domain).or(settings.relay.as_ref());
         Some(hop.cloned().map_or(Destination::Domain(domain), Destination::Host))
+    }
+
+    /// The server that says whether it takes mail for an address; `None` when that is not asked.
+    pub fn asked_about(&self, address: &str) -> Option<Destination> {
+        let (_, domain) = address.rsplit_once('@')?;
+        let is_asked = self.settings.borrow().asked.contains(&ascii_domain(domain)?);
+        if is_asked { self.destination(address) } else { None }
     }
 
     /// The deliveries for these recipients of messages that nobody asked us for: those of our domains to their

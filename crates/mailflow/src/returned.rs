@@ -51,6 +51,10 @@ impl Recipients for Returned {
         }
     }
 
+    async fn is_held(&self, address: &str) -> Result<bool, RouteError> {
+        self.recipients.is_held(address).await
+    }
+
     async fn refuses_when_full(&self, account: AccountId) -> bool {
         self.recipients.refuses_when_full(account).await
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
+use sterna_account::edge_guard::{GuardChanges, GuardSince};
 use sterna_account::edge_report::EdgeReport;
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{AccountError, Identifier, StoreError};
@@ -16,6 +17,7 @@ use super::fault::CallError;
 use super::peer::Call;
 use super::peers::Peers;
 use crate::copies::{Speed, StageReport, WaitingFor};
+use crate::limits::CALL_BODY_BYTES_MAX;
 use crate::nodes::NodeRoles;
 
 /// What a node does on the main node's word. The server wires its engine behind this.
@@ -51,6 +53,14 @@ pub trait NodeControl: Send + Sync {
     /// Why it can't be said, for the operator.
     async fn edge_report(&self) -> Result<EdgeReport, String> {
         Ok(EdgeReport::default())
+    }
+
+    /// What this edge has seen of those who bring mail since another edge asked.
+    ///
+    /// # Errors
+    /// Why it can't be said, for the operator.
+    async fn guard_changes(&self, _since: GuardSince) -> Result<GuardChanges, String> {
+        Err("no mail comes in on this node".to_owned())
     }
 
     /// Another node of the installation is reached at this address (`host:port`) from now on. The main node writes it
@@ -316,6 +326,17 @@ impl ControlClient {
     /// [`CallError`]
     pub async fn edge_report(&self, node: NodeId) -> Result<EdgeReport, CallError> {
         let answer = self.get(node, "/v1/edge-report").await?;
+        self.peers.peer(node).read(&answer)
+    }
+
+    /// See [`NodeControl::guard_changes`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn guard_changes(&self, node: NodeId, since: &GuardSince) -> Result<GuardChanges, CallError> {
+        let body = self.peers.peer(node).json(since)?;
+        let call = Call { answer_bytes_max: CALL_BODY_BYTES_MAX, ..Call::control(Method::PUT, "/v1/guard-changes") };
+        let answer = self.send(node, &call, body).await?;
         self.peers.peer(node).read(&answer)
     }
 

@@ -158,6 +158,15 @@ impl Caller {
             _ => {}
         }
 
+        // Edges tell each other of those who bring mail.
+        if let (&Method::PUT, ["guard-changes"]) = (&method, parts.as_slice()) {
+            if !self.services.nodes.node(caller).is_some_and(|node| node.is_edge) {
+                return Err(FaultKind::NoRoute);
+            }
+            let since = self.control_body(request.into_body()).await?;
+            return Ok(Answer::Json(json(&self.control()?.guard_changes(since).await.map_err(FaultKind::Other)?)?));
+        }
+
         // Edges ask each other for their users, whose log-ins they check themselves; a data server has no business with
         // the mail of accounts that it doesn't hold.
         if let (&Method::PUT, ["trace"]) = (&method, parts.as_slice())

@@ -24,6 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sterna_account::service::Envelope;
 
+pub(crate) use breaker::Breaker;
 pub(crate) use chain::answers;
 pub use chain::{Examined, FilterHealth, Filters};
 pub use draft::{Draft, DraftReader};

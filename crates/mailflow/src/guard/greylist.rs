@@ -9,7 +9,7 @@ use std::path::Path;
 use sterna_base::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::greylist_store::{GreylistError, Store};
+use super::greylist_store::{GreylistError, Store, Written};
 
 /// Questions that wait for the file.
 const WAITING_MAX: usize = 10_000;
@@ -58,10 +58,17 @@ pub enum Answer {
     },
 }
 
+/// Tells somebody what was found out.
+type Telling = Box<dyn FnOnce() + Send>;
+
+/// Something to be done with the file.
+type Work = Box<dyn FnOnce(&mut Written<'_>) -> Result<Telling, rusqlite::Error> + Send>;
+
 /// What the thread is asked.
 enum Request {
     Check(Triple, Delays, Timestamp, oneshot::Sender<Answer>),
     Good(String, Timestamp),
+    Other(Work),
 }
 
 /// See the module. It ends with the last handle.
@@ -88,6 +95,21 @@ impl Greylist {
             return Answer::Pass;
         }
         answered.await.unwrap_or(Answer::Pass)
+    }
+
+    /// Does something with the file; `None` when it can't be used.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Written<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answered) = oneshot::channel();
+        let work: Work = Box::new(move |written| {
+            let done = work(written)?;
+            // Who asked may be gone.
+            Ok(Box::new(move || drop(reply.send(done))))
+        });
+        self.requests.send(Request::Other(work)).await.ok()?;
+        answered.await.ok()
     }
 
     /// A client is a real mail server: it need not wait any more.
@@ -119,7 +141,7 @@ fn serve(mut store: Store, mut requests: mpsc::Receiver<Request>) {
 
 /// Nobody is answered before what was found out is written down.
 fn answer(store: &mut Store, batch: &mut Vec<Request>) -> Result<(), GreylistError> {
-    let mut answers = Vec::new();
+    let (mut answers, mut told) = (Vec::new(), Vec::new());
     store.in_transaction(|written| {
         for request in batch.drain(..) {
             match request {
@@ -127,6 +149,7 @@ fn answer(store: &mut Store, batch: &mut Vec<Request>) -> Result<(), GreylistErr
                     answers.push((reply, written.check(&triple, delays, now)?));
                 }
                 Request::Good(network, now) => written.good(&network, now)?,
+                Request::Other(work) => told.push(work(written)?),
             }
         }
         Ok(())
@@ -135,6 +158,7 @@ fn answer(store: &mut Store, batch: &mut Vec<Request>) -> Result<(), GreylistErr
         // Who asked may be gone.
         let _ = reply.send(answer);
     }
+    told.into_iter().for_each(|tell| tell());
     Ok(())
 }
 

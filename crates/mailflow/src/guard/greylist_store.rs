@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 use sterna_base::Timestamp;
+use sterna_base::ids::random_bytes;
 
 use super::greylist::{Answer, Delays, Triple};
 
@@ -23,8 +24,11 @@ const PAGE_CACHE_KIB: i64 = 4 * 1024;
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The layout. A file of another one is begun anew: that costs delays.
-const FORMAT: i64 = 1;
+/// The layout. A file of a later one is begun anew: that costs delays.
+const FORMAT: i64 = 2;
+
+/// When those were heard of first who were deleted: never, and too long ago for any window.
+pub const NEVER_MS: i64 = i64::MIN / 2;
 
 const TABLES: &str = "
 CREATE TABLE triple (
@@ -39,6 +43,17 @@ CREATE TABLE triple (
 CREATE INDEX triple_by_last ON triple (last_ms);
 CREATE TABLE client (network TEXT PRIMARY KEY, passed INTEGER NOT NULL, last_ms BIGINT NOT NULL) WITHOUT ROWID;
 CREATE INDEX client_by_last ON client (last_ms);
+";
+
+/// What layout 2 has more: which of this edge's own changes made a row (0 for what was heard of another edge), and how
+/// far other edges' files are known.
+const SHARED: &str = "
+ALTER TABLE triple ADD COLUMN seq BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE client ADD COLUMN seq BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX triple_by_seq ON triple (seq) WHERE seq > 0;
+CREATE INDEX client_by_seq ON client (seq) WHERE seq > 0;
+CREATE TABLE own (file BIGINT NOT NULL, seq BIGINT NOT NULL);
+CREATE TABLE edge (node BLOB PRIMARY KEY, file BIGINT NOT NULL, seq BIGINT NOT NULL) WITHOUT ROWID;
 ";
 
 /// The greylist can't be read or written.
@@ -106,8 +121,12 @@ fn prepared(path: &Path) -> Result<Connection, rusqlite::Error> {
     let tx = connection.transaction()?;
     match tx.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
         FORMAT => {}
-        0 => {
-            tx.execute_batch(TABLES)?;
+        before @ (0 | 1) => {
+            if before == 0 {
+                tx.execute_batch(TABLES)?;
+            }
+            tx.execute_batch(SHARED)?;
+            tx.execute("INSERT INTO own (file, seq) VALUES (?1, 0)", [i64::from_be_bytes(random_bytes())])?;
             tx.pragma_update(None, "user_version", FORMAT)?;
         }
         _ => return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB), None)),
@@ -122,7 +141,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// The file in a transaction.
 pub struct Written<'s> {
-    tx: Transaction<'s>,
+    pub(super) tx: Transaction<'s>,
     asked: &'s mut u32,
 }
 
@@ -147,21 +166,21 @@ impl Written<'_> {
         let found = self.tx.prepare_cached(sql)?.query_row(key, known).optional()?;
         match found {
             Some((_, last, true)) if now.0 - last < KEPT_MS => {
-                self.put(triple, now.0, now.0, true)?;
+                self.put(triple, now.0, now.0, true, now.0 - last >= FRESH_MS)?;
                 Ok(Answer::Pass)
             }
             Some((first, _, false)) if (0..=delays.window_ms).contains(&(now.0 - first)) => {
                 let age = now.0 - first;
                 if age < delays.delay_ms {
-                    self.put(triple, first, now.0, false)?;
+                    self.put(triple, first, now.0, false, false)?;
                     return Ok(Answer::Wait { ms: delays.delay_ms - age });
                 }
-                self.put(triple, first, now.0, true)?;
+                self.put(triple, first, now.0, true, true)?;
                 self.add_to(&triple.network, 1, now)?;
                 Ok(Answer::Pass)
             }
             _ => {
-                self.put(triple, now.0, now.0, false)?;
+                self.put(triple, now.0, now.0, false, true)?;
                 Ok(Answer::Wait { ms: delays.delay_ms })
             }
         }
@@ -185,27 +204,37 @@ impl Written<'_> {
             return Ok(false);
         }
         if now.0 - last >= FRESH_MS {
-            self.tx
-                .prepare_cached("UPDATE client SET last_ms = ?2 WHERE network = ?1")?
-                .execute(params![network, now.0])?;
+            self.tx.prepare_cached("UPDATE client SET last_ms = ?2, seq = ?3 WHERE network = ?1")?.execute(params![
+                network,
+                now.0,
+                self.next_seq()?
+            ])?;
         }
         Ok(true)
     }
 
     fn add_to(&self, network: &str, passed: u32, now: Timestamp) -> Result<(), rusqlite::Error> {
-        let sql = "INSERT INTO client (network, passed, last_ms) VALUES (?1, ?2, ?3) ON CONFLICT (network) DO UPDATE
-            SET passed = CASE WHEN ?3 - last_ms < ?4 THEN passed + ?2 ELSE ?2 END, last_ms = ?3";
-        self.tx.prepare_cached(sql)?.execute(params![network, passed, now.0, KEPT_MS])?;
+        let sql = "INSERT INTO client (network, passed, last_ms, seq) VALUES (?1, ?2, ?3, ?5) ON CONFLICT (network)
+            DO UPDATE SET passed = CASE WHEN ?3 - last_ms < ?4 THEN passed + ?2 ELSE ?2 END, last_ms = ?3, seq = ?5";
+        self.tx.prepare_cached(sql)?.execute(params![network, passed, now.0, KEPT_MS, self.next_seq()?])?;
         Ok(())
     }
 
-    fn put(&self, triple: &Triple, first: i64, last: i64, passed: bool) -> Result<(), rusqlite::Error> {
-        let sql = "INSERT INTO triple (network, sender, recipient, first_ms, last_ms, passed)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (network, sender, recipient) DO UPDATE
-            SET first_ms = ?4, last_ms = ?5, passed = ?6";
+    /// `is_news` is that other edges are to hear of it.
+    fn put(&self, triple: &Triple, first: i64, last: i64, passed: bool, is_news: bool) -> Result<(), rusqlite::Error> {
+        let sql = "INSERT INTO triple (network, sender, recipient, first_ms, last_ms, passed, seq)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (network, sender, recipient) DO UPDATE
+            SET first_ms = ?4, last_ms = ?5, passed = ?6, seq = max(seq, ?7)";
         let Triple { network, sender, recipient } = triple;
-        self.tx.prepare_cached(sql)?.execute(params![network, sender, recipient, first, last, passed])?;
+        let seq = if is_news { self.next_seq()? } else { 0 };
+        self.tx.prepare_cached(sql)?.execute(params![network, sender, recipient, first, last, passed, seq])?;
         Ok(())
+    }
+
+    /// The number of another change of this edge's own.
+    pub(super) fn next_seq(&self) -> Result<i64, rusqlite::Error> {
+        let sql = "UPDATE own SET seq = seq + 1 RETURNING seq";
+        self.tx.prepare_cached(sql)?.query_row([], |row| row.get(0))
     }
 
     fn forget(&self, delays: Delays, now: Timestamp) -> Result<(), rusqlite::Error> {
@@ -261,6 +290,26 @@ mod tests {
             assert_eq!(count(written)?, 1, "who was let in is remembered longer");
             written.forget(delays, Timestamp(KEPT_MS + 21))?;
             assert_eq!(count(written)?, 0);
+            Ok(())
+        };
+        store.in_transaction(work).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_the_former_layout_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(TABLES).unwrap();
+        let sql = "INSERT INTO triple VALUES ('192.0.2.0/24', 'a@far.test', 'ana@demo.test', 1, 2, 1)";
+        old.execute(sql, []).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let mut store = Store::open(&path).unwrap();
+        let triple = Triple::new("192.0.2.7".parse().unwrap(), "a@far.test", "ana@demo.test");
+        let delays = Delays { delay_ms: 10, window_ms: 1000 };
+        let work = |written: &mut Written<'_>| {
+            assert_eq!(written.check(&triple, delays, Timestamp(3))?, Answer::Pass);
             Ok(())
         };
         store.in_transaction(work).unwrap();

@@ -6,18 +6,26 @@
 mod block_lists;
 mod dns;
 mod greylist;
+mod greylist_shared;
 mod greylist_store;
 mod rates;
+mod shared;
+#[cfg(test)]
+mod shared_tests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use sterna_account::edge_guard::GuardSince;
 use sterna_account::service::{InboundProtocol, Refusal, Sender};
-use sterna_base::Clock;
+use sterna_base::{Clock, NodeId};
 use sterna_formats::dnsbl::ListSpec;
+use sterna_formats::passage::Passage;
 use tokio::sync::watch;
 
 use crate::auth::{Origin, Verifier};
@@ -29,7 +37,9 @@ use rates::{Rates, Taken};
 
 pub use block_lists::ListDns;
 pub use greylist::Delays;
+pub use greylist_shared::{GreylistFilter, GreylistKey, GreylistState, Greylisted};
 pub use rates::{OverLimit, Unit};
+pub use shared::NoGreylist;
 
 /// The field that says which lists have the client of a message.
 pub const LISTED_FIELD: &str = "X-DNSBL-Listed";
@@ -60,6 +70,8 @@ pub struct GuardSettings {
     pub block_lists_mark: bool,
     /// How long unknown senders wait; `None` lets everybody in at once.
     pub greylist: Option<Delays>,
+    /// Whom it lets in at once.
+    pub greylist_allow: Arc<Vec<Passage>>,
     /// The name of this host.
     pub own_name: String,
 }
@@ -72,6 +84,8 @@ pub struct Guard {
     rates: Rates,
     block_lists: BlockLists,
     greylist: Option<Greylist>,
+    /// How far other edges' counts were heard.
+    heard: Mutex<HashMap<NodeId, GuardSince>>,
     verifier: Option<Verifier>,
 }
 
@@ -80,7 +94,8 @@ impl Guard {
     pub fn new(settings: watch::Receiver<GuardSettings>, dns: Arc<dyn ListDns>, clock: Arc<dyn Clock>) -> Self {
         let block_lists = BlockLists::new(dns, clock.clone());
         let (rates, trace) = (Rates::default(), Trace::none());
-        Guard { settings, clock, trace, rates, block_lists, greylist: None, verifier: None }
+        let heard = Mutex::default();
+        Guard { settings, clock, trace, rates, block_lists, greylist: None, heard, verifier: None }
     }
 
     /// With a place to write down what was refused.
@@ -192,11 +207,14 @@ impl Guard {
     }
 
     async fn greylisted(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<(), Refusal> {
-        let (delays, own_name) = {
+        let (delays, allowed, own_name) = {
             let settings = self.settings.borrow();
-            (settings.greylist, settings.own_name.clone())
+            (settings.greylist, settings.greylist_allow.clone(), settings.own_name.clone())
         };
         let (Some(delays), Some(greylist)) = (delays, &self.greylist) else { return Ok(()) };
+        if allowed.iter().any(|passage| passage.lets_in(sender.peer, mail_from)) {
+            return Ok(());
+        }
         let triple = Triple::new(sender.peer, mail_from, address);
         let Answer::Wait { ms } = greylist.check(triple, delays, self.clock.now()).await else { return Ok(()) };
         let origin = Origin { peer: sender.peer, helo: &sender.helo, mail_from, own_name: &own_name };

@@ -1,15 +1,19 @@
 //! How much one client, and one user, hands in in an hour.
 //!
 //! Counted in two windows, of which the former one fades out: who may send a hundred messages an hour can't send two
-//! hundred around the full hour, and a count costs a few bytes whatever the limit is.
+//! hundred around the full hour, and a count costs a few bytes whatever the limit is. What other edges have counted is
+//! added, as far as it was heard of.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use sterna_account::edge_guard::{CountRow, HourCount, ROWS_MAX};
 use sterna_account::service::Login;
-use sterna_base::{AccountId, Timestamp};
+use sterna_base::ids::random_bytes;
+use sterna_base::{AccountId, NodeId, Timestamp};
 
 /// A window, in milliseconds: what the limits are for.
 const WINDOW_MS: i64 = 3600 * 1000;
@@ -62,15 +66,25 @@ struct Window {
 }
 
 impl Window {
-    fn take(&mut self, at: Timestamp, most: u64) -> Taken {
+    /// One more, if with what was counted elsewhere there are not too many.
+    fn take(&mut self, at: Timestamp, most: u64, elsewhere: impl Iterator<Item = HourCount>) -> Taken {
         let since = at.0 - self.begins_ms;
         if !(0..WINDOW_MS).contains(&since) {
             let before = if (WINDOW_MS..2 * WINDOW_MS).contains(&since) { self.now } else { 0 };
             *self = Window { begins_ms: at.0 - at.0.rem_euclid(WINDOW_MS), now: 0, before, is_told: false };
         }
+        let (mut now, mut before) = (self.now, self.before);
+        for other in elsewhere {
+            match self.begins_ms - other.begins_ms {
+                0 => (now, before) = (now.saturating_add(other.now), before.saturating_add(other.before)),
+                // Nothing came there since the hour began.
+                WINDOW_MS => before = before.saturating_add(other.now),
+                _ => {}
+            }
+        }
         let left_ms = (WINDOW_MS - (at.0 - self.begins_ms)).clamp(0, WINDOW_MS).unsigned_abs();
-        let fading = self.before.saturating_mul(left_ms) / WINDOW_MS.unsigned_abs();
-        if most > 0 && self.now + fading >= most {
+        let fading = before.saturating_mul(left_ms) / WINDOW_MS.unsigned_abs();
+        if most > 0 && now.saturating_add(fading) >= most {
             return if std::mem::replace(&mut self.is_told, true) { Taken::Over } else { Taken::FirstOver };
         }
         self.now += 1;
@@ -78,25 +92,71 @@ impl Window {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+impl Window {
+    fn told(&self) -> HourCount {
+        HourCount { begins_ms: self.begins_ms, now: self.now, before: self.before }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
 struct Count {
     messages: Window,
     recipients: Window,
+    /// The change of this node's that it was last counted with; 0 when only others did.
+    seq: u64,
+    /// What other edges have counted: messages and recipients.
+    elsewhere: Vec<(NodeId, HourCount, HourCount)>,
 }
 
 /// Counts for each of those who hand in.
 struct Counts<K>(Mutex<HashMap<K, Count>>);
 
-impl<K: Eq + Hash> Counts<K> {
-    fn take(&self, key: K, unit: Unit, at: Timestamp, most: u64) -> Taken {
+impl<K: Eq + Hash + Clone> Counts<K> {
+    fn take(&self, key: K, unit: Unit, at: Timestamp, most: u64, changes: &AtomicU64) -> Taken {
         let mut counts = self.0.lock();
         if counts.len() >= COUNTED_MAX && !counts.contains_key(&key) {
             counts.clear();
         }
-        let count = counts.entry(key).or_default();
-        match unit {
-            Unit::Messages => count.messages.take(at, most),
-            Unit::Recipients => count.recipients.take(at, most),
+        let Count { messages, recipients, seq, elsewhere } = counts.entry(key).or_default();
+        let taken = match unit {
+            Unit::Messages => messages.take(at, most, elsewhere.iter().map(|(_, messages, _)| *messages)),
+            Unit::Recipients => recipients.take(at, most, elsewhere.iter().map(|(.., recipients)| *recipients)),
+        };
+        if taken == Taken::Yes {
+            // Under the lock, so that nobody who asks for changes passes over one.
+            *seq = changes.fetch_add(1, Ordering::Relaxed) + 1;
+        }
+        taken
+    }
+
+    /// What was counted here since, in its order, and where it was cut off if it was.
+    fn changes(&self, since: u64) -> (Vec<(u64, CountRow<K>)>, Option<u64>) {
+        let counts = self.0.lock();
+        let changed = counts.iter().filter(|(_, count)| count.seq > since);
+        let row = |(who, count): (&K, &Count)| {
+            let (messages, recipients) = (count.messages.told(), count.recipients.told());
+            (count.seq, CountRow { who: who.clone(), messages, recipients })
+        };
+        let mut changed: Vec<_> = changed.map(row).collect();
+        drop(counts);
+        changed.sort_unstable_by_key(|(seq, _)| *seq);
+        let cut = (changed.len() > ROWS_MAX).then(|| {
+            changed.truncate(ROWS_MAX);
+            changed.last().map_or(since, |(seq, _)| *seq)
+        });
+        (changed, cut)
+    }
+
+    /// Takes what another edge has counted in the place of what it said before.
+    fn learn(&self, node: NodeId, rows: impl Iterator<Item = CountRow<K>>) {
+        let mut counts = self.0.lock();
+        for CountRow { who, messages, recipients } in rows {
+            if counts.len() >= COUNTED_MAX && !counts.contains_key(&who) {
+                continue;
+            }
+            let elsewhere = &mut counts.entry(who).or_default().elsewhere;
+            elsewhere.retain(|(known, ..)| *known != node);
+            elsewhere.push((node, messages, recipients));
         }
     }
 }
@@ -125,19 +185,71 @@ pub struct Rates {
     clients: Counts<IpAddr>,
     users: Counts<AccountId>,
     over: Mutex<HashMap<AccountId, OverLimit>>,
+    /// Names this run: what was counted in another one is gone.
+    run: u64,
+    changes: AtomicU64,
 }
 
 impl Default for Rates {
     fn default() -> Self {
         let (clients, users) = (Counts(Mutex::default()), Counts(Mutex::default()));
-        Rates { clients, users, over: Mutex::default() }
+        let (run, changes) = (u64::from_be_bytes(random_bytes()), AtomicU64::new(0));
+        Rates { clients, users, over: Mutex::default(), run, changes }
     }
 }
 
+/// What was counted on one edge since somebody asked.
+#[derive(Debug, Default)]
+pub struct CountedHere {
+    /// Which run of the node.
+    pub run: u64,
+    /// How far it goes.
+    pub upto: u64,
+    /// Clients.
+    pub clients: Vec<CountRow<String>>,
+    /// Users.
+    pub users: Vec<CountRow<AccountId>>,
+    /// Whether there is more.
+    pub has_more: bool,
+}
+
 impl Rates {
+    /// What was counted here since this change of this run.
+    pub fn counted_since(&self, run: u64, since: u64) -> CountedHere {
+        let since = if run == self.run { since } else { 0 };
+        let now = self.changes.load(Ordering::Relaxed);
+        let ((clients, cut), (users, cut_users)) = (self.clients.changes(since), self.users.changes(since));
+        // Of what is cut off nothing may be passed over, and what was counted meanwhile may come again.
+        let cut = cut.into_iter().chain(cut_users).min();
+        let upto = cut.unwrap_or(now);
+        let clients = clients.into_iter().filter(|(seq, _)| cut.is_none_or(|cut| *seq <= cut));
+        let client = |row: CountRow<IpAddr>| CountRow {
+            who: row.who.to_string(),
+            messages: row.messages,
+            recipients: row.recipients,
+        };
+        let users = users.into_iter().filter(|(seq, _)| cut.is_none_or(|cut| *seq <= cut));
+        CountedHere {
+            run: self.run,
+            upto,
+            clients: clients.map(|(_, row)| client(row)).collect(),
+            users: users.map(|(_, row)| row).collect(),
+            has_more: cut.is_some(),
+        }
+    }
+
+    /// Takes what another edge has counted.
+    pub fn learn(&self, node: NodeId, clients: Vec<CountRow<String>>, users: Vec<CountRow<AccountId>>) {
+        let client = |row: CountRow<String>| {
+            Some(CountRow { who: row.who.parse().ok()?, messages: row.messages, recipients: row.recipients })
+        };
+        self.clients.learn(node, clients.into_iter().filter_map(client));
+        self.users.learn(node, users.into_iter());
+    }
+
     /// One more from a client's network; `most` of zero is no limit.
     pub fn client(&self, network: IpAddr, unit: Unit, at: Timestamp, most: u64) -> Taken {
-        if most == 0 { Taken::Yes } else { self.clients.take(network, unit, at, most) }
+        if most == 0 { Taken::Yes } else { self.clients.take(network, unit, at, most, &self.changes) }
     }
 
     /// One more from a user.
@@ -145,7 +257,7 @@ impl Rates {
         if most == 0 {
             return Taken::Yes;
         }
-        let taken = self.users.take(login.account, unit, at, most);
+        let taken = self.users.take(login.account, unit, at, most, &self.changes);
         if taken != Taken::Yes {
             self.note(login, peer, unit, at);
         }
@@ -232,5 +344,67 @@ mod tests {
             rates.user(&login(number), HERE, Unit::Messages, Timestamp(0), 1);
         }
         assert_eq!(rates.over(Timestamp(0)).len(), OVER_MAX);
+    }
+
+    /// What one tells, the other takes; how far it went.
+    fn tell(from: &Rates, to: &Rates, node: NodeId, since: u64) -> u64 {
+        let told = from.counted_since(from.run, since);
+        assert!(!told.has_more);
+        to.learn(node, told.clients, told.users);
+        told.upto
+    }
+
+    #[test]
+    fn what_other_edges_count_counts() {
+        let (here, there, third) = (Rates::default(), Rates::default(), Rates::default());
+        let (a, b) = (NodeId([1; 16]), NodeId([2; 16]));
+        let at = |hour: i64, ms: i64| Timestamp(1_000 * HOUR + hour * HOUR + ms);
+        for _ in 0..6 {
+            assert_eq!(there.client(HERE, Unit::Messages, at(0, 0), 10), Taken::Yes);
+            assert_eq!(there.user(&login(1), HERE, Unit::Recipients, at(0, 0), 10), Taken::Yes);
+        }
+        let upto = tell(&there, &here, a, 0);
+        assert_eq!(tell(&there, &here, a, upto), upto, "there is nothing new");
+        let taken = |rates: &Rates, at: Timestamp| {
+            (0..20).filter(|_| rates.client(HERE, Unit::Messages, at, 10) == Taken::Yes).count()
+        };
+        assert_eq!(taken(&here, at(0, 1)), 4);
+        let recipients = (0..20).filter(|_| here.user(&login(1), HERE, Unit::Recipients, at(0, 1), 10) == Taken::Yes);
+        assert_eq!(recipients.count(), 4);
+        tell(&here, &there, b, 0);
+        assert_eq!(taken(&there, at(0, 2)), 0);
+        // One who hears of both, after the hour is over: half of the ten fades out.
+        tell(&here, &third, a, 0);
+        tell(&there, &third, b, 0);
+        tell(&there, &third, b, 0);
+        assert_eq!(taken(&third, at(1, HOUR / 2)), 5);
+        assert_eq!(taken(&third, at(3, 0)), 10);
+    }
+
+    #[test]
+    fn many_who_are_counted_are_told_in_pieces() {
+        let (here, there) = (Rates::default(), Rates::default());
+        let client = |number: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(number));
+        let all = 2 * ROWS_MAX as u32 + 7;
+        for number in 0..all {
+            here.client(client(number), Unit::Messages, Timestamp(0), 1);
+            here.user(&login(u64::from(number)), HERE, Unit::Messages, Timestamp(0), 1);
+        }
+        let (mut since, mut pieces) = (0, 0);
+        loop {
+            let told = here.counted_since(here.run, since);
+            assert!(told.clients.len() <= ROWS_MAX && told.users.len() <= ROWS_MAX);
+            there.learn(NodeId([1; 16]), told.clients, told.users);
+            (since, pieces) = (told.upto, pieces + 1);
+            if !told.has_more {
+                break;
+            }
+        }
+        assert!(pieces > 2);
+        for number in 0..all {
+            assert_ne!(there.client(client(number), Unit::Messages, Timestamp(1), 1), Taken::Yes, "{number}");
+            assert_ne!(there.user(&login(u64::from(number)), HERE, Unit::Messages, Timestamp(1), 1), Taken::Yes);
+        }
+        assert_eq!(here.counted_since(here.run + 1, since).clients.len(), ROWS_MAX, "another run begins anew");
     }
 }

@@ -10,7 +10,7 @@ use super::*;
 use crate::tests::sender;
 
 /// Every host is on the list `bl.test`.
-struct Listed;
+pub struct Listed;
 
 #[async_trait]
 impl ListDns for Listed {

@@ -62,7 +62,7 @@ pub struct Credentials {
 pub struct RemoteCarrier {
     pub(super) resolver: Arc<dyn Resolver>,
     settings: watch::Receiver<RemoteSettings>,
-    pool: Pool,
+    pub(super) pool: Pool,
     pub(super) sts: Option<Arc<MtaSts>>,
     pub(super) dane: Option<Arc<Dane>>,
     trust: Trust,
@@ -105,7 +105,11 @@ impl RemoteCarrier {
     }
 
     /// With what the message's sender asks for: `is_lenient` is that domains' policies don't count.
-    async fn connect(&self, destination: &Destination, is_lenient: bool) -> Result<Connection, NoConnection> {
+    pub(super) async fn connect(
+        &self,
+        destination: &Destination,
+        is_lenient: bool,
+    ) -> Result<Connection, NoConnection> {
         let mut settings = self.settings.borrow().clone();
         settings.mta_sts &= !is_lenient;
         settings.dane &= !is_lenient;
@@ -228,6 +232,13 @@ impl Carrier for RemoteCarrier {
 }
 
 impl NoConnection {
+    /// What to tell of it.
+    pub(super) fn said(self) -> Said {
+        match self {
+            NoConnection::Unreachable(said) | NoConnection::Never(said) => said,
+        }
+    }
+
     fn carried(self, delivery: &Delivery) -> Carried {
         match self {
             NoConnection::Unreachable(said) => Carried::Unreachable(said),

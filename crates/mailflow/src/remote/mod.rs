@@ -1,5 +1,6 @@
 //! Sending to other servers (RFC 5321): where they are, how they are spoken to, what they answer.
 
+mod asking;
 mod carrier;
 mod connection;
 pub mod dane;

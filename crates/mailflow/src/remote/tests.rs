@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::*;
+use crate::call_forward::{Asked, AsksRecipients};
 use crate::delivery::Keep;
 use crate::queue::{
     Carried, Carrier, Content, Delivered, Delivery, DeliveryId, Destination, QueueId, QueuedEnvelope, QueuedRecipient,
@@ -289,4 +290,42 @@ async fn what_dns_says() {
     assert_eq!(carry("null.test").await, [("failed", "the domain takes no mail".to_owned())]);
     assert_eq!(carry("loop.test").await[0].0, "failed");
     assert_eq!(carry("slow.test").await[0].0, "unreachable");
+}
+
+#[tokio::test]
+async fn a_server_is_asked_for_addresses_and_sent_nothing() {
+    let replies = vec![
+        ("RCPT TO:<zoe@", "250 2.1.5 OK\r\n"),
+        ("RCPT TO:<nobody@", "550 5.1.1 no such gull\r\n"),
+        ("RCPT TO:<later@", "451 4.3.0 later\r\n"),
+    ];
+    let (port, seen) = FakeServer { replies, greeting: "220 far\r\n", seen: Arc::default() }.start().await;
+    let carrier = carrier(port);
+    let there = Destination::Domain("far.test".into());
+    assert_eq!(carrier.ask(&there, "zoe@far.test").await, Asked::Taken);
+    let Asked::Refused(said) = carrier.ask(&there, "nobody@far.test").await else { panic!("it is refused") };
+    assert_eq!((said.status, &*said.text), ((5, 1, 1), "550 5.1.1 no such gull"));
+    assert!(matches!(carrier.ask(&there, "later@far.test").await, Asked::Unknown(_)));
+    let Asked::Refused(said) = carrier.ask(&there, "zo\u{eb}@far.test").await else { panic!("it can't be written to") };
+    assert_eq!(said.status, (5, 6, 7));
+    let seen = seen.lock().clone();
+    assert_eq!(seen.iter().filter(|line| line.starts_with("EHLO")).count(), 1, "one connection: {seen:?}");
+    assert!(seen.iter().filter(|line| line.starts_with("MAIL")).all(|line| line == "MAIL FROM:<>"), "{seen:?}");
+    assert!(!seen.iter().any(|line| line == "DATA"), "{seen:?}");
+    assert!(matches!(
+        carrier.ask(&Destination::Domain("none.test".into()), "a@none.test").await,
+        Asked::Unreachable(_)
+    ));
+}
+
+#[tokio::test]
+async fn a_server_that_minds_the_question_says_nothing_of_the_address() {
+    let replies = vec![("MAIL FROM:<>", "550 5.7.1 no null senders here\r\n")];
+    let (port, _) = FakeServer { replies, greeting: "220 far\r\n", seen: Arc::default() }.start().await;
+    let asked = carrier(port).ask(&Destination::Domain("far.test".into()), "zoe@far.test").await;
+    assert!(matches!(asked, Asked::Unknown(_)), "{asked:?}");
+    let replies = vec![("RCPT", "close")];
+    let (port, _) = FakeServer { replies, greeting: "220 far\r\n", seen: Arc::default() }.start().await;
+    let asked = carrier(port).ask(&Destination::Domain("far.test".into()), "zoe@far.test").await;
+    assert!(matches!(asked, Asked::Unreachable(_)), "{asked:?}");
 }

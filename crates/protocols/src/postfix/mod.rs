@@ -35,16 +35,19 @@ pub enum MailTable {
     Transport,
     /// `smtpd_sender_login_maps`: who may send with an address.
     SenderLogins,
+    /// `check_recipient_access`: what is asked of those who write to a group that takes mail of users only.
+    ClosedGroups,
 }
 
 impl MailTable {
     /// All of them.
-    pub const ALL: [MailTable; 5] = [
+    pub const ALL: [MailTable; 6] = [
         MailTable::VirtualDomains,
         MailTable::VirtualMailboxes,
         MailTable::VirtualAliases,
         MailTable::Transport,
         MailTable::SenderLogins,
+        MailTable::ClosedGroups,
     ];
 
     /// Its name in Postfix's configuration and in ours.
@@ -55,6 +58,7 @@ impl MailTable {
             MailTable::VirtualAliases => "virtual-aliases",
             MailTable::Transport => "transport",
             MailTable::SenderLogins => "sender-logins",
+            MailTable::ClosedGroups => "closed-groups",
         }
     }
 }
@@ -68,7 +72,8 @@ impl fmt::Display for MailTable {
 /// There is no table of that name.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "there is no table {0:?}; the tables are virtual-domains, virtual-mailboxes, virtual-aliases, transport and sender-logins"
+    "there is no table {0:?}; the tables are virtual-domains, virtual-mailboxes, virtual-aliases, transport, \
+     sender-logins and closed-groups"
 )]
 pub struct NoSuchTable(String);
 

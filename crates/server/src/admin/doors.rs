@@ -12,6 +12,7 @@ use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::NodeStatus;
 use sterna_cluster::copies::{LeaseDesk, Speed, Waiting};
 use sterna_directory::{Authentication, Directory};
+use sterna_mailflow::guard::Guard;
 use sterna_mailflow::queue::Queue;
 
 use super::dkim::KeyTools;
@@ -41,6 +42,8 @@ pub struct AdminState {
     pub local: Option<Arc<LocalAccounts>>,
     /// The queue of this node; `None` where no mail comes in.
     pub queue: Option<Arc<Queue>>,
+    /// Who lets mail in on this node; `None` where no mail comes in.
+    pub guard: Option<Arc<Guard>>,
     /// What DKIM keys are made and looked for with; `None` where nobody signs.
     pub dkim: Option<Arc<KeyTools>>,
     /// What knows where the services of the installation are; `None` where there is no node around the API.

@@ -15,8 +15,8 @@ use super::policy::Place::{AskedDomain, Domain, Entry, Filtered, NewEntry, Own, 
 use super::policy::{self, Place, Rule};
 use super::{
     accounts, acl, api_tokens, app_passwords, audit, copies, dkim, dns, domains, drain, events, external, files,
-    groups, jobs, links, maintenance, objects, orphans, queue, resources, roles, search, second_factor, servers,
-    sessions, settings, sieve, status, tokens, trace, users,
+    greylist, groups, jobs, links, maintenance, objects, orphans, queue, resources, roles, search, second_factor,
+    servers, sessions, settings, sieve, status, tokens, trace, users,
 };
 
 /// One method of one path.
@@ -220,10 +220,13 @@ fn of_servers() -> Vec<Endpoint> {
 }
 
 fn of_mail() -> Vec<Endpoint> {
+    const GREYLIST: &str = "/api/v1/greylist";
     const QUEUE: &str = "/api/v1/queue";
     vec![
         change(("POST", "/api/v1/mail/maintenance"), post(maintenance::run), Mail, System, "Derive all routing again"),
         look("/api/v1/mail/tables/{table}", get(maintenance::table), Mail, System, "A table for a Postfix in front"),
+        look(GREYLIST, get(greylist::list), Mail, System, "Whom greylisting makes wait, and who is known"),
+        change(("DELETE", GREYLIST), delete(greylist::delete), Mail, System, "Forget some of them"),
         look(QUEUE, get(queue::list), Mail, System, "Messages that wait"),
         change(("POST", QUEUE), post(queue::act), Mail, System, "Hold, release, retry, reroute or delete them"),
         look("/api/v1/queue/{message}", get(queue::get), Mail, System, "One message that waits"),

@@ -30,6 +30,7 @@ mod external;
 mod failover;
 mod files;
 mod findings;
+mod greylist;
 mod groups;
 mod idempotency;
 mod input;

@@ -174,6 +174,7 @@ impl Node {
             memory: Arc::default(),
             leases: None,
             queue: None,
+            guard: None,
             dkim: None,
             discovery: None,
             routing: None,

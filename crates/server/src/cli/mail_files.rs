@@ -15,7 +15,8 @@ use sterna_base::atomic_file;
 use super::client::CliError;
 
 /// The tables that a node has, by the names of `sterna_protocols::postfix::MailTable`.
-pub const TABLES: [&str; 5] = ["virtual-domains", "virtual-mailboxes", "virtual-aliases", "transport", "sender-logins"];
+pub const TABLES: [&str; 6] =
+    ["virtual-domains", "virtual-mailboxes", "virtual-aliases", "transport", "sender-logins", "closed-groups"];
 
 /// The table of a relay in front, which has the same rows as that of mailboxes.
 const RELAY_RECIPIENTS: &str = "relay-recipients";

@@ -14,6 +14,7 @@ mod domain_dns;
 pub mod exit;
 mod file;
 mod generate;
+mod greylist;
 mod group;
 mod interchange;
 mod job;
@@ -185,6 +186,9 @@ pub enum ClientCommand {
     /// See what waits on this server to be sent or delivered, and change what becomes of it
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// See whom greylisting makes wait, forget some of them, let some in at once
+    #[command(subcommand)]
+    Greylist(greylist::GreylistCommand),
     /// Look after the routing of mail: derive it again, check it, write it for a Postfix in front
     #[command(subcommand)]
     Mail(mail::MailCommand),
@@ -229,6 +233,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Account(command) => account::run(&session, global, command).await,
         ClientCommand::Resource(command) => resources::run(&session, command).await,
         ClientCommand::Job(command) => job::run(&session, global, command).await,
+        ClientCommand::Greylist(command) => greylist::run(&session, command).await,
         ClientCommand::Queue(command) => queue::run(&session, command).await,
         ClientCommand::Search(command) => search::run(&session, global, command).await,
         ClientCommand::Mail(command) => mail::run(&session, global, command).await,

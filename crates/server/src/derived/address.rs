@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use sterna_mailflow::Network;
+use sterna_formats::network::Network;
 
 /// Whether it is an address of the public Internet (IANA's registries of special-purpose addresses), or in a network
 /// that an administrator has allowed.

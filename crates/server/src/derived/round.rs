@@ -14,7 +14,7 @@ use sterna_base::{AccountId, Clock, ContainerId};
 use sterna_directory::{Directory, Reader, StorageError, settings};
 use sterna_formats::calendar::birthday::Language;
 use sterna_formats::calendar::feed::{Feed, FeedObject};
-use sterna_mailflow::Network;
+use sterna_formats::network::Network;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use sterna_account::edge_guard::{GuardChanges, GuardSince};
 use sterna_account::edge_report::EdgeReport;
 use sterna_account::local::LocalAccounts;
 use sterna_account::shares::{Shares, SharesError};
@@ -216,6 +217,13 @@ impl NodeControl for Control {
         match self.edge_check.get() {
             Some(check) => check.report().await,
             None => Ok(EdgeReport::default()),
+        }
+    }
+
+    async fn guard_changes(&self, since: GuardSince) -> Result<GuardChanges, String> {
+        match self.edge_check.get() {
+            Some(check) => Ok(check.guard.changes(since).await),
+            None => Err("no mail comes in on this node, or not yet".to_owned()),
         }
     }
 

@@ -55,9 +55,10 @@ pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Re
     };
     let gate = gate.with_guard(sending.guard.clone());
     let authoring = Authoring::new(sending.recipients.clone(), sending.signers, sending.gate.clone(), spool.clone());
-    let tables = Arc::new(NodeMailTables::new(parts, sending.recipients.clone()));
+    let tables = Arc::new(NodeMailTables::new(parts, sending.recipients.clone(), sending.call_forward.clone()));
     let mailflow = Mailflow::new(sending.recipients, sending.deliverer, parts.clock.clone(), repeats);
     let mailflow = mailflow.with_gate(gate).with_authoring(authoring).with_guard(sending.guard);
+    let mailflow = mailflow.with_call_forward(sending.call_forward);
     let policies = Arc::new(detaching::DirectoryPolicies::new(parts.directory.clone(), parts.discovery.clone()));
     let collecting = Collecting::new(parts.accounts.clone(), policies.clone());
     let detaching = Detaching::new(parts.accounts.clone(), policies, parts.clock.clone(), spool.clone());

@@ -8,17 +8,21 @@ use sterna_account::service::Recipients;
 use sterna_base::NodeId;
 use sterna_directory::model::Server;
 use sterna_directory::{Directory, Reader, StorageError, mail_tables, settings};
+use sterna_mailflow::call_forward::{CallForward, Existence};
 use sterna_protocols::postfix::{MailTable, MailTables};
 
 use super::Parts;
 
 /// What a table of names without values has for each of them.
 pub const PRESENT: &str = "OK";
+/// The restrictions (access(5)) for those who write to a group that takes mail of users only.
+pub const USERS_ONLY: &str = "permit_sasl_authenticated, reject";
 
 /// See the module.
 pub struct NodeMailTables {
     directory: Directory,
     recipients: Arc<dyn Recipients>,
+    call_forward: Arc<CallForward>,
     own: Own,
 }
 
@@ -40,8 +44,22 @@ impl Own {
 impl NodeMailTables {
     /// Of this node. The recipients are those of its own sessions: they know addresses that are in no directory, which
     /// stand for senders elsewhere.
-    pub(super) fn new(parts: &Parts, recipients: Arc<dyn Recipients>) -> Self {
-        NodeMailTables { directory: parts.directory.clone(), recipients, own: Own::of(parts) }
+    pub(super) fn new(parts: &Parts, recipients: Arc<dyn Recipients>, call_forward: Arc<CallForward>) -> Self {
+        NodeMailTables { directory: parts.directory.clone(), recipients, call_forward, own: Own::of(parts) }
+    }
+
+    /// Whether mail for an address is taken, also by the other server of a split domain.
+    async fn is_taken(&self, address: &str) -> Result<bool, String> {
+        let Ok(route) = self.recipients.route(address).await else { return Ok(true) };
+        // What Postfix asks for was not read by our own grammar of paths, and goes into a command line.
+        if !is_plain(address) {
+            return Ok(false);
+        }
+        match self.call_forward.existence(&route, address).await {
+            Existence::Exists => Ok(true),
+            Existence::Refused(_) => Ok(false),
+            Existence::Unknown(said) => Err(format!("{}: {}", said.host, said.text)),
+        }
     }
 }
 
@@ -53,6 +71,9 @@ impl MailTables for NodeMailTables {
         match found.map_err(|error| error.to_string())? {
             None if table == MailTable::VirtualMailboxes && is_address(key) => {
                 Ok(self.recipients.route(key).await.is_ok().then(|| PRESENT.to_owned()))
+            }
+            Some(_) if table == MailTable::VirtualMailboxes && is_address(key) => {
+                Ok(self.is_taken(key).await?.then(|| PRESENT.to_owned()))
             }
             found => Ok(found),
         }
@@ -69,6 +90,7 @@ fn look_up(reader: &Reader<'_>, own: Own, table: MailTable, key: &str) -> Result
         _ if table != MailTable::Transport && !is_address => Ok(None),
         MailTable::VirtualMailboxes => Ok(present(mail_tables::is_recipient(reader, key)?)),
         MailTable::VirtualAliases => Ok(mail_tables::alias(reader, key)?.map(|addresses| addresses.join(", "))),
+        MailTable::ClosedGroups => Ok(mail_tables::is_closed(reader, key)?.then(|| USERS_ONLY.to_owned())),
         MailTable::SenderLogins => Ok(mail_tables::sender_logins(reader, key)?.map(|logins| logins.join(", "))),
         MailTable::Transport => transport(reader, own, key, is_address),
     }
@@ -76,6 +98,11 @@ fn look_up(reader: &Reader<'_>, own: Own, table: MailTable, key: &str) -> Result
 
 fn is_address(key: &str) -> bool {
     key.contains('@') && !key.starts_with('@')
+}
+
+/// Whether an address can stand in a command as it is.
+fn is_plain(address: &str) -> bool {
+    !address.contains(|c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\\'))
 }
 
 /// The edge on the account's own server, else this node, else any edge; the last two for domains of ours, too.

@@ -13,6 +13,7 @@ mod directory_nodes;
 pub(crate) mod discovery;
 mod edge_check;
 mod filtering;
+mod guard_sharing;
 pub mod init;
 mod introspection;
 mod listeners;
@@ -51,6 +52,7 @@ use sterna_directory::{Authentication, Directory, Mode, Reader};
 use sterna_engines::sqlite::SqliteEngine;
 use sterna_formats::discovery::Endpoint;
 use sterna_mailflow::filter::Filters;
+use sterna_mailflow::guard::Guard;
 use sterna_mailflow::queue::Queue;
 use sterna_mailflow::trace::{Trace, TraceStore};
 use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
@@ -222,7 +224,8 @@ impl Node {
         if let Some(dane) = sending.as_ref().and_then(|sending| sending.dane.as_ref()) {
             control.tell_dane(dane.ability());
         }
-        let state = parts.admin_state(desk, control, sending.as_ref().map(|sending| sending.queue.clone()))?;
+        let mail = sending.as_ref().map(|sending| (sending.queue.clone(), sending.guard.clone()));
+        let state = parts.admin_state(desk, control, mail)?;
         parts.serve_admin(state.clone()).await?;
         let pages = Web::new(state);
         match sending {
@@ -424,8 +427,9 @@ impl Parts {
         &self,
         desk: Option<Arc<JoinDesk>>,
         control: Arc<Control>,
-        queue: Option<Arc<Queue>>,
+        mail: Option<(Arc<Queue>, Arc<Guard>)>,
     ) -> Result<AdminState> {
+        let (queue, guard) = mail.unzip();
         let roles = self.config.roles.iter().map(|role| role.name().to_owned()).collect();
         let node = NodeInfo {
             id: self.identity.node(),
@@ -453,6 +457,7 @@ impl Parts {
             leases: Some(self.leases.clone()),
             local: self.local.clone(),
             queue,
+            guard,
             dkim,
             discovery: Some(self.discovery.clone()),
             records: self.records()?,

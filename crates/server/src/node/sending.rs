@@ -1,6 +1,6 @@
 //! Mail that leaves this edge: its queue, what administrators set about it, and who works it off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use sterna_base::ids::random_bytes;
 use sterna_directory::model::Scope;
 use sterna_directory::{Directory, Reader, Request, StorageError, settings};
 use sterna_mailflow::auth::{DmarcMode, GateSettings, Sealing, Signers, Verifier};
+use sterna_mailflow::call_forward::CallForward;
 use sterna_mailflow::dsn::Dsn;
 use sterna_mailflow::guard::{Delays, Guard, GuardSettings, RateLimits};
 use sterna_mailflow::outbound::{Outbound, OutboundSettings};
@@ -29,7 +30,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::edge_check::EdgeCheck;
-use super::{Parts, reports, signing};
+use super::{Parts, guard_sharing, reports, signing};
 
 /// Where a name server would be on this machine.
 const DNS_PORT: u16 = 53;
@@ -61,6 +62,8 @@ pub struct Sending {
     pub guard: Arc<Guard>,
     /// The directory's recipients, and senders elsewhere behind addresses of ours.
     pub recipients: Arc<dyn Recipients>,
+    /// Who asks the other servers of split domains.
+    pub call_forward: Arc<CallForward>,
     /// What runs people's scripts.
     pub sieve: Arc<Sieve>,
     /// What carries invitations.
@@ -141,6 +144,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
         };
         parts.tasks.spawn(reports::keep_sent(sender, parts.stop.clone()));
     }
+    let call_forward = Arc::new(CallForward::new(outbound.clone(), remote.clone(), parts.clock.clone()));
     let carriers = Arc::new(Carriers { accounts: deliverer.clone(), remote });
     let notifier = Arc::new(Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()));
     let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
@@ -158,6 +162,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     };
     // Nobody has set it before: a node starts once.
     let _ = parts.edge_check.set(check);
+    parts.tasks.spawn(guard_sharing::keep_shared(parts, guard.clone()));
     parts.tasks.spawn(forget(parts));
     parts.tasks.spawn(runner.run(parts.stop.clone()));
     Ok(Sending {
@@ -169,6 +174,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
         guard,
         signers,
         recipients,
+        call_forward,
         sieve,
         scheduler,
         dane,
@@ -315,6 +321,7 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<Settings, StorageError> {
             own_name: own_name.clone(),
             relay,
             routes: routes(reader)?,
+            asked: asked(reader)?,
             networks: networks.split_whitespace().filter_map(|network| network.parse().ok()).collect(),
             times,
             srs: srs.clone(),
@@ -351,6 +358,7 @@ fn guard(reader: &Reader<'_>, own_name: String) -> Result<GuardSettings, Storage
     let number = |name| reader.number_setting(name);
     let signed = |name| Ok::<_, StorageError>(i64::try_from(number(name)?).unwrap_or(i64::MAX));
     let lists = words(reader.setting_for(None, settings::BLOCK_LISTS)?);
+    let allowed = words(reader.setting_for(None, settings::GREYLIST_ALLOW)?);
     let greylist = match reader.setting_for(None, settings::GREYLIST)?.as_deref() {
         Some("on") => Some(Delays {
             delay_ms: signed(settings::GREYLIST_DELAY_SECONDS)?.saturating_mul(MS_PER_SECOND),
@@ -369,6 +377,7 @@ fn guard(reader: &Reader<'_>, own_name: String) -> Result<GuardSettings, Storage
         block_lists_score: signed(settings::BLOCK_LISTS_SCORE)?,
         block_lists_mark: reader.setting_for(None, settings::BLOCK_LISTS_ACTION)?.as_deref() == Some("mark"),
         greylist,
+        greylist_allow: Arc::new(allowed.iter().filter_map(|passage| passage.parse().ok()).collect()),
         own_name,
     })
 }
@@ -388,6 +397,18 @@ fn routes(reader: &Reader<'_>) -> Result<BTreeMap<String, NextHop>, StorageError
         }
     }
     Ok(routes)
+}
+
+/// The names of split domains whose other server is asked which addresses it has.
+fn asked(reader: &Reader<'_>) -> Result<BTreeSet<String>, StorageError> {
+    let mut found = BTreeSet::new();
+    for (domain, _) in reader.domains_with(settings::UNKNOWN_RECIPIENTS)? {
+        let check = reader.setting_for(Some(&domain), settings::UNKNOWN_RECIPIENTS_CHECK)?;
+        if check.as_deref() != Some("accept") {
+            found.extend(std::iter::once(domain.name).chain(domain.aliases));
+        }
+    }
+    Ok(found)
 }
 
 fn words(setting: Option<String>) -> Vec<String> {

@@ -10,7 +10,7 @@ use sterna_protocols::postfix::MailTable;
 
 use super::Route;
 use super::checks::Found;
-use crate::node::mail_tables::{Own, PRESENT, Transports};
+use crate::node::mail_tables::{Own, PRESENT, Transports, USERS_ONLY};
 
 /// What postmasters are called (RFC 5321 section 4.5.1).
 const POSTMASTER: &str = "postmaster";
@@ -104,6 +104,7 @@ impl Deriving<'_, '_> {
         }
         let logins = mail_tables::sender_logins(self.reader, &main)?.map(|logins| logins.join(", "));
         let way = self.transports.to(home).filter(|way| Some(way) != self.transports.to(None).as_ref());
+        let is_closed = matches!(entry, AnyEntry::Group(group) if group.internal_senders_only);
         for address in common.addresses() {
             let Some(domain) = self.domains.get(&address.domain) else { continue };
             let texts: Vec<String> = names(domain).map(|name| format!("{}@{name}", address.local)).collect();
@@ -119,6 +120,9 @@ impl Deriving<'_, '_> {
                 }
                 if text != main {
                     self.put(MailTable::VirtualAliases, text.clone(), main.clone());
+                }
+                if is_closed {
+                    self.put(MailTable::ClosedGroups, text.clone(), USERS_ONLY);
                 }
                 if let Some(logins) = &logins {
                     self.put(MailTable::SenderLogins, text.clone(), logins.clone());
