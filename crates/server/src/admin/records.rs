@@ -15,7 +15,8 @@ use sterna_base::{AccountId, Timestamp};
 /// The file's name in the node's folder.
 const FILE_NAME: &str = "administration.sqlite";
 
-/// The format that this version writes.
+/// The format that this version writes. Parameters of its statements are numbered in the order of their appearance:
+/// SQLite takes `$2` for a name.
 const FORMAT: i64 = 1;
 
 /// Lines of the record that are kept.
@@ -229,7 +230,7 @@ impl Records {
     /// Notes that a session was used.
     pub async fn use_session(&self, id: String, at: Timestamp) -> Result<(), RecordsError> {
         self.run(move |conn| {
-            conn.execute("UPDATE session SET used_at = $2 WHERE id = $1", params![id, at.0]).map(|_| ())
+            conn.execute("UPDATE session SET used_at = $1 WHERE id = $2", params![at.0, id]).map(|_| ())
         })
         .await
     }
@@ -321,8 +322,8 @@ impl Records {
     pub async fn end_answer(&self, who: String, key: String, answer: Option<KeptAnswer>) -> Result<(), RecordsError> {
         self.run(move |conn| match answer {
             Some(KeptAnswer { status, headers, body, .. }) => {
-                let sql = "UPDATE answer SET status = $3, headers = $4, body = $5 WHERE who = $1 AND key = $2";
-                conn.execute(sql, params![who, key, status, headers, body]).map(|_| ())
+                let sql = "UPDATE answer SET status = $1, headers = $2, body = $3 WHERE who = $4 AND key = $5";
+                conn.execute(sql, params![status, headers, body, who, key]).map(|_| ())
             }
             None => conn.execute("DELETE FROM answer WHERE who = $1 AND key = $2", params![who, key]).map(|_| ()),
         })

@@ -246,6 +246,7 @@ fn code(result: Result<Answer, CliError>) -> (u16, String) {
 
 mod config;
 mod moving;
+mod rights;
 
 #[tokio::test]
 async fn a_user_is_made_with_a_store_and_logs_in() {

@@ -3,6 +3,7 @@
 //!
 //! Everything that a page does goes through the API. Here is who asks ([`door`]), and which path belongs to whom.
 
+mod console;
 mod door;
 mod health;
 
@@ -38,6 +39,9 @@ impl Web {
         let api = admin::router(state.clone()).layer(from_fn_with_state(state.clone(), door::admit));
         let router = Router::new()
             .route("/", get(|| async { redirect("/admin/") }))
+            .route("/admin", get(|| async { redirect("/admin/") }))
+            .route("/admin/", get(console::file))
+            .route("/admin/{*path}", get(console::file))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics))
@@ -45,6 +49,11 @@ impl Web {
             .fallback_service(api);
         Arc::new(Web { router })
     }
+}
+
+/// Whether a path is this one or below it.
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn redirect(to: &'static str) -> impl IntoResponse {
@@ -56,8 +65,8 @@ impl Pages for Web {
     fn owns(&self, method: &Method, path: &str) -> bool {
         match path {
             "/" => matches!(*method, Method::GET | Method::HEAD),
-            "/healthz" | "/readyz" | "/metrics" | "/api" => true,
-            path => path.starts_with("/api/") && !path.starts_with(OF_USERS),
+            "/healthz" | "/readyz" | "/metrics" => true,
+            path => is_below(path, "/admin") || is_below(path, "/api") && !path.starts_with(OF_USERS),
         }
     }
 

@@ -1,0 +1,223 @@
+//! Who may do what by the API, and what is recorded of it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::middleware::from_fn;
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use sterna_base::{AccountId, DomainId};
+use sterna_directory::Scope;
+use sterna_directory::rights::{Permissions, Rights, builtin_roles};
+use tower::ServiceExt;
+
+use super::super::principal::{Principal, Via};
+use super::super::records::{AuditFilter, Records};
+use super::super::router;
+use super::Node;
+
+/// Two domains, and somebody with a role in the first.
+async fn node() -> (Node, Records) {
+    let mut node = Node::main().await;
+    let records = Records::open(node.folder.path()).unwrap();
+    node.state.records = Some(records.clone());
+    node.post("domains", json!({"name": "other.test"})).await.unwrap();
+    for (address, admin) in
+        [("ana@demo.test", false), ("ben@demo.test", false), ("zoe@other.test", false), ("root@demo.test", true)]
+    {
+        let body = json!({"address": address, "password": "sesame", "server": "alpha", "admin": admin});
+        node.post("users", body).await.unwrap();
+    }
+    node.patch(&["users", "ben@demo.test"], json!({"unit": "sales/north"})).await.unwrap();
+    (node, records)
+}
+
+fn role(name: &str) -> Permissions {
+    builtin_roles().into_iter().find(|role| role.name == name).unwrap().permits()
+}
+
+fn somebody(scope: Scope, unit: &str, permissions: Permissions) -> Principal {
+    let mut rights = Rights::default();
+    rights.add(scope, unit, permissions);
+    let (name, account) = ("ana@demo.test".to_owned(), Some(AccountId(1)));
+    Principal { name, account, rights, via: Via::Session("s".to_owned()), peer: None }
+}
+
+/// The API as one of its users has it.
+struct Face(Router);
+
+impl Face {
+    fn of(node: &Node, principal: Principal) -> Self {
+        let insert = from_fn(move |mut request: axum::extract::Request, next: axum::middleware::Next| {
+            request.extensions_mut().insert(principal.clone());
+            next.run(request)
+        });
+        Face(router(node.state.clone()).layer(insert))
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        self.ask_with(method, path, body, &[]).await
+    }
+
+    async fn ask_with(&self, method: &str, path: &str, body: Value, headers: &[(&str, &str)]) -> (StatusCode, Value) {
+        let mut request = axum::http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = request.header("content-type", "application/json").header("content-length", body.len());
+        let response = self.0.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let status = response.status();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// The status and, of a problem, the code.
+    async fn outcome(&self, method: &str, path: &str, body: Value) -> (u16, String) {
+        let (status, body) = self.ask(method, path, body).await;
+        (status.as_u16(), body["code"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+fn addresses(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().filter_map(|item| item["address"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_domain_s_administrator_sees_and_changes_that_domain_only() {
+    let (node, _) = node().await;
+    let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "", role("domain-administrator")));
+    let (_, users) = face.ask("GET", "/api/v1/users", Value::Null).await;
+    assert_eq!(addresses(&users), ["ana@demo.test", "ben@demo.test", "root@demo.test"]);
+    let (_, domains) = face.ask("GET", "/api/v1/domains", Value::Null).await;
+    assert_eq!(domains["items"].as_array().unwrap().len(), 1);
+    let denied = (403, "not-permitted".to_owned());
+    let hidden = (404, "no-such".to_owned());
+    let done = (200, String::new());
+    let of = |method: &'static str, path: &'static str, body: Value| face.outcome(method, path, body);
+    assert_eq!(of("PATCH", "/api/v1/users/ben@demo.test", json!({"display_name": "Ben"})).await, done);
+    assert_eq!(of("GET", "/api/v1/users/zoe@other.test", Value::Null).await, hidden);
+    assert_eq!(of("PATCH", "/api/v1/users/zoe@other.test", json!({"display_name": "x"})).await, hidden);
+    assert_eq!(of("DELETE", "/api/v1/users/zoe@other.test", Value::Null).await, hidden);
+    assert_eq!(of("POST", "/api/v1/users", json!({"address": "new@other.test"})).await, denied);
+    assert_eq!(of("POST", "/api/v1/users", json!({"address": "new@demo.test"})).await.0, 201);
+    // An address of another domain, an administrator, a place on a server, a domain's name: not theirs to give.
+    let aliases = json!({"aliases": ["boss@other.test"]});
+    assert_eq!(of("PATCH", "/api/v1/users/ben@demo.test", aliases).await, denied);
+    assert_eq!(of("PATCH", "/api/v1/users/ben@demo.test", json!({"admin": true})).await, denied);
+    let placed = json!({"address": "x@demo.test", "server": "alpha"});
+    assert_eq!(of("POST", "/api/v1/users", placed).await, denied);
+    assert_eq!(of("PATCH", "/api/v1/domains/demo.test", json!({"aliases": ["other.example"]})).await, denied);
+    assert_eq!(of("PATCH", "/api/v1/domains/demo.test", json!({"description": "x"})).await, done);
+    assert_eq!(
+        of("PATCH", "/api/v1/settings/mail.postmaster?domain=other.test", json!({"value": "x@y.z"})).await,
+        denied
+    );
+    for path in ["/api/v1/servers", "/api/v1/jobs", "/api/v1/queue", "/api/v1/audit", "/api/v1/settings"] {
+        assert_eq!(of("GET", path, Value::Null).await, denied, "{path}");
+    }
+    // Nobody changes somebody who may do more.
+    assert_eq!(of("PATCH", "/api/v1/users/root@demo.test", json!({"password": "mine"})).await, denied);
+    assert_eq!(of("DELETE", "/api/v1/users/root@demo.test", Value::Null).await, denied);
+    assert_eq!(of("POST", "/api/v1/users/root@demo.test/app-passwords", json!({"name": "x"})).await, denied);
+}
+
+#[tokio::test]
+async fn a_help_desk_gives_passwords_and_nothing_else() {
+    let (node, _) = node().await;
+    let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "sales", role("help-desk")));
+    let (_, users) = face.ask("GET", "/api/v1/users", Value::Null).await;
+    assert_eq!(addresses(&users), ["ben@demo.test"]);
+    assert_eq!(face.outcome("PATCH", "/api/v1/users/ben@demo.test", json!({"password": "new"})).await.0, 200);
+    let both = json!({"password": "new", "display_name": "x"});
+    assert_eq!(face.outcome("PATCH", "/api/v1/users/ben@demo.test", both).await.0, 403);
+    assert_eq!(face.outcome("PATCH", "/api/v1/users/ana@demo.test", json!({"password": "new"})).await.0, 404);
+    assert_eq!(face.outcome("DELETE", "/api/v1/users/ben@demo.test", Value::Null).await.0, 403);
+}
+
+#[tokio::test]
+async fn nobody_grants_what_they_have_not() {
+    let (node, _) = node().await;
+    let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "", role("domain-administrator")));
+    let grant = |user: &str, role: &str, domain: Value| json!({"user": user, "role": role, "domain": domain});
+    let demo = || json!("demo.test");
+    let given = face.outcome("POST", "/api/v1/grants", grant("ben@demo.test", "help-desk", demo())).await;
+    assert_eq!(given, (200, String::new()));
+    for (user, role, domain) in [
+        ("ben@demo.test", "platform-administrator", Value::Null),
+        ("ben@demo.test", "platform-administrator", demo()),
+        ("ben@demo.test", "read-only", demo()),
+        ("ben@demo.test", "help-desk", json!("other.test")),
+        ("ben@demo.test", "help-desk", Value::Null),
+    ] {
+        let (status, _) = face.outcome("POST", "/api/v1/grants", grant(user, role, domain)).await;
+        assert_eq!(status, 403, "{user} {role}");
+    }
+    let taken = face.outcome("DELETE", "/api/v1/grants", grant("ben@demo.test", "help-desk", demo())).await;
+    assert_eq!(taken, (200, String::new()));
+    let own = json!({"permissions": ["servers:write"]});
+    assert_eq!(face.outcome("PUT", "/api/v1/roles/mine", own).await.0, 403);
+}
+
+#[tokio::test]
+async fn tokens_permit_what_their_maker_still_may() {
+    let (node, _) = node().await;
+    let root = Face::of(&node, Principal { account: Some(AccountId(4)), ..Principal::at_socket("root".into()) });
+    let body = json!({"name": "backup", "permissions": ["people:read"], "domain": "demo.test"});
+    let (status, made) = root.ask("POST", "/api/v1/api-tokens", body).await;
+    assert_eq!(status, 201);
+    let text = made["token"].as_str().unwrap();
+    let principal = super::super::api_tokens::principal_of(&node.state, text).await.unwrap();
+    let face = Face::of(&node, principal);
+    let (_, users) = face.ask("GET", "/api/v1/users", Value::Null).await;
+    assert_eq!(users["items"].as_array().unwrap().len(), 3);
+    assert_eq!(face.outcome("PATCH", "/api/v1/users/ben@demo.test", json!({"display_name": "x"})).await.0, 403);
+    // A token makes no tokens.
+    assert_eq!(face.outcome("POST", "/api/v1/api-tokens", json!({"name": "more"})).await.0, 403);
+    for wrong in ["", "sterna_", "sterna_x_y", &format!("{text}0"), &text[..text.len() - 1]] {
+        assert!(super::super::api_tokens::principal_of(&node.state, wrong).await.is_err(), "{wrong}");
+    }
+    node.patch(&["users", "root@demo.test"], json!({"admin": false})).await.unwrap();
+    let principal = super::super::api_tokens::principal_of(&node.state, text).await.unwrap();
+    assert!(principal.rights.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_done_is_recorded_without_secrets() {
+    let (node, records) = node().await;
+    let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "", role("domain-administrator")));
+    face.ask("PATCH", "/api/v1/users/ben@demo.test", json!({"password": "sesame2"})).await;
+    face.ask("DELETE", "/api/v1/users/zoe@other.test", Value::Null).await;
+    face.ask("PATCH", "/api/v1/users/ben@demo.test?dry_run=true", json!({"display_name": "x"})).await;
+    let lines = records.audit(AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
+    let told: Vec<_> = lines.iter().map(|line| (line.method.as_str(), line.path.as_str(), line.status)).collect();
+    let expected = [("DELETE", "/api/v1/users/zoe@other.test", 404), ("PATCH", "/api/v1/users/ben@demo.test", 200)];
+    assert_eq!(told, expected);
+    assert_eq!(lines[1].who, "ana@demo.test");
+    assert_eq!(lines[1].subject, Some(AccountId(2)));
+    assert!(!lines[1].body.contains("sesame2"), "{}", lines[1].body);
+    let of_ben = AuditFilter { limit: 10, subject: Some(AccountId(2)), ..AuditFilter::default() };
+    assert_eq!(records.audit(of_ben).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_sent_twice_is_done_once() {
+    let (node, _) = node().await;
+    let face = Face::of(&node, Principal::at_socket("root".into()));
+    let body = json!({"address": "twice@demo.test", "server": "alpha"});
+    let key = [("idempotency-key", "k1")];
+    let (status, first) = face.ask_with("POST", "/api/v1/users", body.clone(), &key).await;
+    assert_eq!(status, 201);
+    let (status, again) = face.ask_with("POST", "/api/v1/users", body.clone(), &key).await;
+    assert_eq!((status, &again["id"]), (StatusCode::CREATED, &first["id"]), "{again}");
+    let (status, without) = face.ask("POST", "/api/v1/users", body).await;
+    assert_eq!((status, without["code"].as_str()), (StatusCode::CONFLICT, Some("taken")));
+    let other = json!({"address": "other@demo.test", "server": "alpha"});
+    let (status, reused) = face.ask_with("POST", "/api/v1/users", other, &key).await;
+    assert_eq!((status, reused["code"].as_str()), (StatusCode::CONFLICT, Some("idempotency-key-reused")));
+    // What is shown once is not kept.
+    let key = [("idempotency-key", "k2")];
+    let token = json!({"name": "x"});
+    assert_eq!(face.ask_with("POST", "/api/v1/api-tokens", token.clone(), &key).await.0, 201);
+    let (status, second) = face.ask_with("POST", "/api/v1/api-tokens", token, &key).await;
+    assert_eq!((status, second["code"].as_str()), (StatusCode::CONFLICT, Some("secret-not-repeated")));
+}
