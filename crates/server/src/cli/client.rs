@@ -1,4 +1,4 @@
-//! Talking to a node through its administration socket.
+//! Talking to a node: through its administration socket on the same machine, or over HTTPS with a token.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,18 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::header;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
-use tokio::net::UnixStream;
+use sterna_base::Secret;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 
 use super::exit::Exit;
 use crate::admin::problem::Problem;
+use crate::node::trusted_roots;
 
 /// How long an answer may take, in milliseconds: making an account waits for a data server.
 const ANSWER_TIMEOUT_MS: u64 = 60_000;
@@ -76,7 +81,7 @@ impl CliError {
             CliError::Usage(_) => Exit::Usage,
             CliError::Unreadable { .. } | CliError::Io { .. } => Exit::Failed,
             CliError::Refused(problem) => match problem.status {
-                403 => Exit::NotAllowed,
+                401 | 403 => Exit::NotAllowed,
                 503 | 429 => Exit::TryLater,
                 400 | 422 => Exit::Usage,
                 _ => Exit::Failed,
@@ -90,6 +95,9 @@ impl CliError {
             CliError::Unreachable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("Run the command as root or as the node's user (sudo sterna ...).".to_owned())
             }
+            CliError::Unreachable { socket, .. } if socket.to_string_lossy().contains("://") => Some(
+                "Is the address right, does the node run, and is its certificate trusted here (--ca FILE)?".to_owned(),
+            ),
             CliError::Unreachable { .. } => {
                 let usual =
                     "Start the node (sterna serve, systemctl start sterna), or say which one is meant: --dir DIR of";
@@ -112,15 +120,33 @@ pub struct Answer {
     pub changed: bool,
 }
 
-/// A node, reached through its socket.
+/// A node.
 pub struct Client {
+    /// Where it is, as errors tell it: the socket's path, or the address.
     socket: PathBuf,
+    remote: Option<Remote>,
+}
+
+/// A node elsewhere.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// `https://HOST[:PORT]`, or `http` on this machine.
+    pub url: String,
+    /// A token of the API.
+    pub token: Secret,
+    /// A PEM file with certificates to trust besides those that the system trusts.
+    pub ca: Option<PathBuf>,
 }
 
 impl Client {
     /// For the node that listens at this socket.
     pub fn new(socket: &Path) -> Self {
-        Client { socket: socket.to_owned() }
+        Client { socket: socket.to_owned(), remote: None }
+    }
+
+    /// For a node elsewhere.
+    pub fn remote(remote: Remote) -> Self {
+        Client { socket: PathBuf::from(&remote.url), remote: Some(remote) }
     }
 
     /// Reads a resource.
@@ -151,19 +177,18 @@ impl Client {
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, CliError> {
-        let unreachable = |source| CliError::Unreachable { socket: self.socket.clone(), source };
-        let stream = UnixStream::connect(&self.socket).await.map_err(unreachable)?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.unreadable(error))?;
-        tokio::spawn(connection);
+        let mut sender = self.connect().await?;
         let bytes = body.map_or_else(Bytes::new, |value| Bytes::from(value.to_string()));
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, "localhost")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(bytes))
-            .map_err(|error| CliError::Usage(error.to_string()))?;
+            .header(header::HOST, self.remote.as_ref().map_or("localhost", |remote| authority(&remote.url)))
+            .header(header::CONTENT_TYPE, "application/json");
+        let request = match &self.remote {
+            Some(remote) => request.header(header::AUTHORIZATION, format!("Bearer {}", remote.token.expose())),
+            None => request,
+        };
+        let request = request.body(Full::new(bytes)).map_err(|error| CliError::Usage(error.to_string()))?;
         let response = sender.send_request(request).await.map_err(|error| self.unreadable(error))?;
         let status = response.status();
         let changed = response.headers().get("sterna-changed").is_some_and(|value| value.as_bytes() == b"true");
@@ -173,6 +198,39 @@ impl Client {
             .map_err(|error| self.unreadable(error))?
             .to_bytes();
         self.answer(status, changed, &bytes)
+    }
+
+    async fn connect(&self) -> Result<http1::SendRequest<Full<Bytes>>, CliError> {
+        let unreachable = |source| CliError::Unreachable { socket: self.socket.clone(), source };
+        let Some(remote) = &self.remote else {
+            let stream = UnixStream::connect(&self.socket).await.map_err(unreachable)?;
+            return self.handshake(stream).await;
+        };
+        let uri: Uri = remote.url.parse().map_err(|_| CliError::Usage(format!("{} is no address", remote.url)))?;
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let is_https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(unreachable)?;
+        if !is_https {
+            if !stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback()) {
+                return Err(CliError::Usage("tokens are not sent in the clear: name an address with https".to_owned()));
+            }
+            return self.handshake(stream).await;
+        }
+        let config = trusted_roots(remote.ca.as_deref()).map_err(|cause| unreachable(io::Error::other(cause)))?;
+        let name = ServerName::try_from(host).map_err(|error| CliError::Usage(error.to_string()))?;
+        let stream = TlsConnector::from(config).connect(name, stream).await.map_err(unreachable)?;
+        self.handshake(stream).await
+    }
+
+    async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        stream: S,
+    ) -> Result<http1::SendRequest<Full<Bytes>>, CliError> {
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.unreadable(error))?;
+        tokio::spawn(connection);
+        Ok(sender)
     }
 
     fn answer(&self, status: StatusCode, changed: bool, bytes: &[u8]) -> Result<Answer, CliError> {
@@ -190,6 +248,12 @@ impl Client {
     fn unreadable(&self, cause: impl ToString) -> CliError {
         CliError::Unreadable { socket: self.socket.clone(), cause: cause.to_string() }
     }
+}
+
+/// Host and port of an address.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
 }
 
 /// A path of the API with segments and parameters that people typed.

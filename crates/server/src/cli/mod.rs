@@ -3,11 +3,13 @@
 
 mod account;
 mod acl;
+mod administrator;
 pub mod args;
 mod aside;
 mod calendar;
 pub mod client;
 mod config;
+mod credential;
 mod dkim;
 mod domain;
 mod domain_dns;
@@ -40,6 +42,7 @@ mod user;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sterna_base::Secret;
 
 pub use args::{CheckArgs, DemoArgs, InitArgs};
 pub use aside::AsideCommand;
@@ -69,6 +72,15 @@ pub struct GlobalArgs {
     /// The administration socket of the node to talk to; the one of the node in --dir when not given
     #[arg(long, value_name = "PATH", global = true, env = "STERNA_SOCKET")]
     pub socket: Option<PathBuf>,
+    /// A node elsewhere: https://HOST[:PORT]; it needs a token
+    #[arg(long, value_name = "URL", global = true, env = "STERNA_NODE", conflicts_with = "socket")]
+    pub node: Option<String>,
+    /// A token of the API (sterna token create); @FILE reads it from a file
+    #[arg(long, value_name = "TOKEN", global = true, env = "STERNA_TOKEN", hide_env_values = true)]
+    pub api_token: Option<String>,
+    /// Certificates to trust besides those that the system trusts, in a PEM file; for --node
+    #[arg(long, value_name = "FILE", global = true, env = "STERNA_CA")]
+    pub ca: Option<PathBuf>,
     /// How to print: a table for people, JSON for programs, one JSON object a line for streams
     #[arg(long, value_name = "FORMAT", global = true, value_enum, conflicts_with = "json")]
     pub output: Option<Output>,
@@ -87,6 +99,17 @@ impl GlobalArgs {
     /// The format asked for; a table when none was.
     pub fn format(&self) -> Output {
         if self.json { Output::Json } else { self.output.unwrap_or(Output::Table) }
+    }
+
+    /// The node elsewhere, if one was named.
+    pub fn remote(&self) -> Option<client::Remote> {
+        let url = self.node.clone()?.trim_end_matches('/').to_owned();
+        let token = self.api_token.clone().unwrap_or_default();
+        let token = match token.strip_prefix('@') {
+            Some(file) => std::fs::read_to_string(file).unwrap_or_default().trim().to_owned(),
+            None => token,
+        };
+        Some(client::Remote { url, token: Secret::new(token.as_str()), ca: self.ca.clone() })
     }
 
     /// The folder of the node that a command is about.
@@ -200,6 +223,31 @@ pub enum ClientCommand {
     /// Look at and change the Sieve scripts of accounts and domains, and try them
     #[command(subcommand)]
     Sieve(sieve::SieveCommand),
+    /// See who administers what, grant roles and take them back
+    #[command(subcommand)]
+    Admin(administrator::AdminCommand),
+    /// See the roles of administrators, make some of your own
+    #[command(subcommand)]
+    Role(administrator::RoleCommand),
+    /// Manage the tokens with which programs use the API
+    #[command(subcommand)]
+    Token(credential::TokenCommand),
+    /// See who is signed in at the console, and end sessions
+    #[command(subcommand)]
+    Session(credential::SessionCommand),
+    /// Manage the passwords that users have for single programs
+    #[command(subcommand)]
+    AppPassword(credential::AppPasswordCommand),
+    /// Remove the second factor that a user lost
+    SecondFactor {
+        /// The user's address
+        user: String,
+        /// See [`resource::DeleteArgs`].
+        #[command(flatten)]
+        args: resource::DeleteArgs,
+    },
+    /// Show what was done at the console, by the API and on the command line
+    Audit(credential::AuditArgs),
     /// Look at and change the settings of the whole installation or of a domain
     #[command(subcommand, alias = "setting")]
     Config(config::ConfigCommand),
@@ -239,6 +287,13 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Mail(command) => mail::run(&session, global, command).await,
         ClientCommand::Trace(args) => trace::run(&session, global, args).await,
         ClientCommand::Sieve(command) => sieve::run(&session, command).await,
+        ClientCommand::Admin(command) => administrator::run(&session, command).await,
+        ClientCommand::Role(command) => administrator::run_role(&session, command).await,
+        ClientCommand::Token(command) => credential::run_token(&session, command).await,
+        ClientCommand::Session(command) => credential::run_session(&session, command).await,
+        ClientCommand::AppPassword(command) => credential::run_app_password(&session, command).await,
+        ClientCommand::SecondFactor { user, args } => credential::remove_second_factor(&session, &user, &args).await,
+        ClientCommand::Audit(args) => credential::audit(&session, args).await,
         ClientCommand::Config(command) => config::run(&session, command).await,
         ClientCommand::Completion { shell } => generate::completion(shell),
         ClientCommand::Man { folder } => generate::man(&folder),

@@ -59,7 +59,11 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// With the node that the options name.
     pub fn new(global: &'a GlobalArgs) -> Self {
-        Session { global, client: Client::new(&global.socket_path()) }
+        let client = match global.remote() {
+            Some(remote) => Client::remote(remote),
+            None => Client::new(&global.socket_path()),
+        };
+        Session { global, client }
     }
 
     /// Prints one resource.
@@ -96,6 +100,14 @@ impl<'a> Session<'a> {
                 None => break,
             }
         }
+        listing.end()?;
+        Ok(Exit::Done)
+    }
+
+    /// Prints items that are there already.
+    pub fn items(&self, items: &[Value], columns: &'static [Column]) -> Result<Exit, CliError> {
+        let mut listing = Listing::new(self.global.format(), columns);
+        listing.page(items)?;
         listing.end()?;
         Ok(Exit::Done)
     }

@@ -128,7 +128,7 @@ impl Fetcher {
         }
         let failed = |error: &dyn std::fmt::Display| FetchError::from(format!("{}: {error}", url.host));
         let name = ServerName::try_from(url.host.clone()).map_err(|error| failed(&error))?;
-        let tls = self.tls.get_or_init(trusted_roots).clone().map_err(|error| failed(&error))?;
+        let tls = self.tls.get_or_init(|| trusted_roots(None)).clone().map_err(|error| failed(&error))?;
         let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(|error| failed(&error))?;
         exchange(url, stream, request).await
     }

@@ -1,6 +1,7 @@
 //! Asks the issuer of bearer tokens whose a token is (RFC 7662), over HTTPS, or HTTP for one on the same machine.
 
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ impl IntrospectionClient {
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, String> {
-        self.tls.get_or_init(client_config).clone()
+        self.tls.get_or_init(|| client_config(None)).clone()
     }
 }
 
@@ -91,13 +92,19 @@ impl Introspection for IntrospectionClient {
     }
 }
 
-/// What connections over TLS to servers of the world are made with: trust in those whom everybody trusts.
-pub fn client_config() -> Result<Arc<ClientConfig>, String> {
+/// What connections over TLS to servers of the world are made with: trust in those whom everybody trusts, and in those
+/// of one more file.
+pub fn client_config(more: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let file = ROOTS.iter().find(|file| fs::exists(file).unwrap_or(false));
     let file = file.ok_or("this system has no file of trusted certificates (ca-certificates)")?;
     let found = CertificateDer::pem_file_iter(file).map_err(|error| format!("{file}: {error}"))?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.filter_map(Result::ok));
+    if let Some(more) = more {
+        let unreadable = |error| format!("{}: {error}", more.display());
+        let found = CertificateDer::pem_file_iter(more).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        roots.add_parsable_certificates(found.map_err(unreadable)?);
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
