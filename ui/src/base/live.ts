@@ -6,8 +6,16 @@ import { useEffect, useMemo } from "preact/hooks";
 import { asProblem, ask, signedOut, type Problem } from "./api.ts";
 import type { Page } from "./types.ts";
 
-/** What the server sends hints about (`/events?topics=`). */
-const TOPICS = "jobs,servers,users,groups,accounts,resources,domains,settings,queue,tokens";
+/** What the server sends hints about (`/events`), and what of the API is read again then. */
+const TOPICS: Record<string, string[]> = {
+  people: ["/users", "/groups", "/accounts", "/resources", "/status"],
+  domains: ["/domains", "/status"],
+  servers: ["/servers", "/tokens", "/status"],
+  // Where accounts are, and what there is to worry about, follows from jobs.
+  jobs: ["/jobs", "/accounts", "/users", "/servers", "/status"],
+  settings: ["/setting", "/domains"],
+  administrators: ["/grants", "/roles", "/session"],
+};
 
 /** How often what is looked at is read again while the server can't send hints, in milliseconds. */
 const POLL_MS = 15_000;
@@ -148,11 +156,6 @@ export function usePages<T>(path: string): Pages<T> {
   };
 }
 
-interface Hint {
-  topic: string;
-  id?: string;
-}
-
 /** Whether the server's hints arrive. */
 export const hinted = signal(false);
 
@@ -160,22 +163,16 @@ export const hinted = signal(false);
 export function useHints(isSignedIn: Signal<boolean>): void {
   useSignalEffect(() => {
     if (!isSignedIn.value || signedOut.value) return;
-    const source = new EventSource(`/api/v1/events?topics=${TOPICS}`);
-    const hear = (event: MessageEvent<string>): void => {
-      try {
-        heed(JSON.parse(event.data) as Hint);
-      } catch {
-        // Not a hint of a version that we know.
-      }
-    };
+    const source = new EventSource("/api/v1/events");
+    source.addEventListener("changed", (event: MessageEvent<string>) => {
+      changed(...event.data.split(" ").flatMap((topic) => TOPICS[topic] ?? []));
+    });
     source.onopen = () => {
       // What happened while nobody listened is not told again.
       if (!hinted.peek()) changed("/");
       hinted.value = true;
     };
     source.onerror = () => (hinted.value = false);
-    source.onmessage = hear;
-    source.addEventListener("hint", hear as (event: Event) => void);
     const timer = setInterval(() => {
       if (!hinted.peek() && !document.hidden) changed("/");
     }, POLL_MS);
@@ -185,11 +182,4 @@ export function useHints(isSignedIn: Signal<boolean>): void {
       hinted.value = false;
     };
   });
-}
-
-function heed(hint: Hint): void {
-  const topic = hint.topic === "settings" ? "/setting" : `/${hint.topic}`;
-  changed(topic);
-  // Where accounts are, and what there is to worry about, follows from all of these.
-  if (["jobs", "servers", "accounts"].includes(hint.topic)) changed("/accounts", "/users", "/servers", "/status");
 }

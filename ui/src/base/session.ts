@@ -27,8 +27,8 @@ export async function whoAmI(): Promise<void> {
 }
 
 /** Signs in; the server keeps the session in a cookie that no script can read. */
-export async function signIn(login: string, password: string, totp: string): Promise<void> {
-  const body = totp === "" ? { login, password } : { login, password, totp };
+export async function signIn(login: string, password: string, code: string): Promise<void> {
+  const body = code === "" ? { login, password } : { login, password, code };
   const { data } = await ask<Session>("POST", "/session", { body });
   signedOut.value = false;
   session.value = data ?? (await ask<Session>("GET", "/session")).data;

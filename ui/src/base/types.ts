@@ -9,9 +9,56 @@ export interface Page<T> {
 export interface Session {
   login: string;
   name: string;
-  language: string | null;
-  rights: string[];
+  rights: { domain: string | null; unit: string; permissions: string[] }[];
+  second_factor: boolean;
   expires: string;
+}
+
+export interface AuditLine {
+  number: number;
+  at: string;
+  about: string | null;
+  who: string;
+  via: string;
+  peer: string;
+  method: string;
+  path: string;
+  status: number;
+  body: string;
+}
+
+export interface Grant {
+  user: string;
+  role: string;
+  domain: string | null;
+  unit?: string;
+}
+
+export interface Role {
+  name: string;
+  description: string;
+  permissions: string[];
+  builtin: boolean;
+}
+
+export interface AppPassword {
+  id: string;
+  name: string;
+  protocols: string[];
+  created_at: string;
+  expires_at: string | null;
+  password?: string;
+}
+
+export interface SignedIn {
+  id: string;
+  user: string;
+  created_at: string;
+  used_at: string;
+  ends_at: string;
+  peer: string;
+  agent: string;
+  current: boolean;
 }
 
 export interface Finding {
@@ -117,6 +164,8 @@ export interface Entry {
   address: string;
   aliases: string[];
   display_name: string;
+  /** The organisational unit, as a path. */
+  unit?: string;
   suspended: boolean;
   hidden?: boolean;
   senders: string[];

@@ -10,7 +10,7 @@ import { ProblemBox } from "../widgets/problem.tsx";
 import { LanguageSwitch, ThemeSwitch } from "./switches.tsx";
 
 export function SignIn() {
-  const [values, setValues] = useState({ login: "", password: "", totp: "" });
+  const [values, setValues] = useState({ login: "", password: "", code: "" });
   const [problem, setProblem] = useState<Problem | null>(null);
   const [wantsCode, setWantsCode] = useState(false);
   const [busy, setBusy] = useState(false);
@@ -20,11 +20,11 @@ export function SignIn() {
     setBusy(true);
     setProblem(null);
     try {
-      await signIn(values.login.trim(), values.password, values.totp.replace(/\s/g, ""));
+      await signIn(values.login.trim(), values.password, values.code.replace(/\s/g, ""));
     } catch (error) {
       const found = asProblem(error);
-      if (found.code.startsWith("totp")) setWantsCode(true);
-      if (found.code !== "totp-needed") setProblem(found);
+      if (["second-factor-needed", "wrong-code"].includes(found.code)) setWantsCode(true);
+      if (found.code !== "second-factor-needed") setProblem(found);
     } finally {
       setBusy(false);
     }
@@ -47,9 +47,9 @@ export function SignIn() {
         />
         {wantsCode && (
           <Field
-            spec={{ name: "totp", label: t("signin.totp"), hint: t("signin.totp-hint"), kind: "text", autocomplete: "one-time-code" }}
-            value={values.totp}
-            onChange={set("totp")}
+            spec={{ name: "code", label: t("signin.code"), hint: t("signin.code-hint"), kind: "text", autocomplete: "one-time-code" }}
+            value={values.code}
+            onChange={set("code")}
           />
         )}
         {problem && <ProblemBox problem={problem} />}

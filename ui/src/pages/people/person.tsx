@@ -14,6 +14,8 @@ import { EditForm } from "../../widgets/form.tsx";
 import { Badge, Facts, Loaded, Page, Section, Usage } from "../../widgets/parts.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
 import { resourceFields } from "./create.tsx";
+import { Devices } from "./devices.tsx";
+import { Grants } from "./grants.tsx";
 import { Password } from "./password.tsx";
 import { type Collection, COLLECTIONS, apiPath, nameOf } from "./paths.ts";
 import { Placement } from "./placement.tsx";
@@ -53,6 +55,7 @@ export function PersonPage({ collection, id }: Props) {
                 <EditForm path={path} name={nameOf(data)} data={data} etag={read.etag} fields={forwarding()} />
               </Section>
               {data.kind === "user" && <Password entry={data} path={path} etag={read.etag} />}
+              {data.kind === "user" && <Devices user={data} />}
             </div>
             <div>
               <Section title={t("people.room")}>
@@ -68,6 +71,7 @@ export function PersonPage({ collection, id }: Props) {
               <Placement entry={data} />
               <Scripts account={data.id} />
               <Rights account={data.id} />
+              {data.kind === "user" && <Grants user={data} />}
             </div>
           </div>
         )}
@@ -99,6 +103,7 @@ function identity(entry: Entry): FieldSpec[] {
     );
   }
   fields.push(
+    { name: "unit", label: t("people.unit"), kind: "text", hint: t("people.unit-hint") },
     { name: "senders", label: t("people.senders"), kind: "list", hint: t("people.senders-hint") },
     { name: "hidden", label: t("people.hidden"), kind: "toggle" },
   );

@@ -1,0 +1,208 @@
+// What an administrator does in the console, done by a browser against a running installation with two data servers:
+//   BASE=https://127.0.0.1:8443 LOGIN=... PASSWORD=... DOMAIN=example.org FROM=alpha TO=beta node walk/walk.mjs
+// It ends with 1 at the first thing that isn't as it should be.
+
+import assert from "node:assert/strict";
+import { holds, open, picture } from "./browser.mjs";
+
+const { BASE, LOGIN, PASSWORD, DOMAIN, FROM, TO } = process.env;
+for (const [name, value] of Object.entries({ BASE, LOGIN, PASSWORD, DOMAIN, FROM, TO })) assert.ok(value, `${name} is not set`);
+
+/** The network that the walk lets in and takes away again: for documentation only (RFC 5737). */
+const NETWORK = "192.0.2.0/24";
+
+const { page, close } = await open();
+const api = (path) => page.evaluate(async (path) => (await fetch(`/api/v1${path}`)).json(), path);
+const heading = (name) => page.getByRole("heading", { level: 1, name }).waitFor();
+const step = (text) => console.log(`- ${text}`);
+
+async function signIn() {
+  step("a wrong password is told, the right one lets in");
+  await page.goto(`${BASE}/admin/people/users`);
+  await page.getByLabel("Address or login").fill(LOGIN);
+  await page.getByLabel("Password").fill("not the password");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").waitFor();
+  await holds(page, "sign-in");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  await heading("People");
+}
+
+async function createUser() {
+  step("a user is made on a chosen server");
+  await page.getByRole("button", { name: "New user" }).click();
+  const dialog = page.getByRole("dialog", { name: "New user" });
+  await dialog.getByLabel("Name", { exact: true }).fill("Walk Walker");
+  await dialog.getByRole("textbox", { name: "Address", exact: true }).fill(`walk@${DOMAIN}`);
+  await dialog.getByLabel("Server").selectOption(FROM);
+  await picture(page, "new-user");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await heading("Walk Walker");
+  const user = await api(`/users/walk@${DOMAIN}`);
+  assert.equal(user.server, FROM);
+  return user;
+}
+
+async function nameIsTaken() {
+  step("a name that is taken is told with code and remedy, and nothing typed is lost");
+  await page.goto(`${BASE}/admin/people/users?new=1`);
+  const dialog = page.getByRole("dialog", { name: "New user" });
+  await dialog.getByRole("textbox", { name: "Address", exact: true }).fill(`walk@${DOMAIN}`);
+  await dialog.getByRole("button", { name: "Create" }).click();
+  const alert = dialog.getByRole("alert");
+  await alert.getByText("taken", { exact: true }).waitFor();
+  assert.equal(await dialog.getByRole("textbox", { name: "Address", exact: true }).inputValue(), `walk@${DOMAIN}`);
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+}
+
+async function moveUser(user) {
+  step("the user moves while the page shows how far it is");
+  await page.goto(`${BASE}/admin/people/users/${user.id}`);
+  await heading("Walk Walker");
+  await page.getByRole("button", { name: "Move…" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("To").selectOption(TO);
+  await dialog.getByText("1 account moves").waitFor();
+  await picture(page, "move-plan");
+  await dialog.getByRole("button", { name: "Move now" }).click();
+  await page.getByRole("group", { name: "The move as it happens" }).waitFor();
+  await page.getByRole("progressbar").first().waitFor();
+  await picture(page, "move");
+  await page.getByText("Lives on").getByRole("link", { name: TO }).waitFor();
+  await page.getByRole("button", { name: "Move back" }).waitFor();
+  await picture(page, "moved");
+  const place = await api(`/accounts/${user.id}/where`);
+  assert.equal(place.server, TO);
+}
+
+async function conflict(user) {
+  step("what another wrote meanwhile is shown beside ours");
+  const name = page.getByLabel("Name", { exact: true });
+  await name.fill("Written here");
+  const body = JSON.stringify({ display_name: "Written there" });
+  const request = { method: "PATCH", headers: { "Content-Type": "application/json" }, body };
+  await page.evaluate(([path, request]) => fetch(path, request), [`/api/v1/users/${user.id}`, request]);
+  await page.getByRole("button", { name: "Save" }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Somebody else changed this meanwhile" });
+  await dialog.getByText("Written there").waitFor();
+  await dialog.getByText("Written here").waitFor();
+  await picture(page, "conflict");
+  await dialog.getByRole("button", { name: "Write mine over it" }).click();
+  await heading("Written here");
+  step("and what was saved is taken back");
+  await page.getByRole("status").getByRole("button", { name: "Undo" }).first().click();
+  await page.getByText("Undone").waitFor();
+  assert.notEqual((await api(`/users/${user.id}`)).display_name, "Written here");
+}
+
+async function networks() {
+  step("my networks change, and the change is undone");
+  await page.goto(`${BASE}/admin/mail/networks`);
+  await page.getByLabel("My networks").fill(NETWORK);
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Setting saved").waitFor();
+  assert.match((await api("/settings/mail.networks")).value, /192\.0\.2\.0/);
+  await picture(page, "networks-set");
+  await page.getByRole("status").getByRole("button", { name: "Undo" }).click();
+  await page.getByText("Undone").waitFor();
+  assert.doesNotMatch((await api("/settings/mail.networks")).value ?? "", /192\.0\.2\.0/);
+}
+
+async function keyboard() {
+  step("everything is reached by the keyboard alone");
+  await page.goto(`${BASE}/admin/`);
+  await heading("Overview");
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: /People, domains/ }).waitFor();
+  await page.keyboard.type(DOMAIN);
+  await page.getByRole("option", { name: new RegExp(`^${DOMAIN.replace(".", "\\.")} Domain`) }).waitFor();
+  await picture(page, "palette");
+  const options = await page.getByRole("option").allTextContents();
+  const at = options.findIndex((text) => text.startsWith(DOMAIN) && text.endsWith("Domain"));
+  for (let n = 0; n < at; n += 1) await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await heading(DOMAIN);
+  await page.goto(`${BASE}/admin/servers`);
+  await heading("Servers");
+  await page.evaluate(() => document.activeElement?.blur());
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Skip to the content");
+  const reached = new Set();
+  for (let n = 0; n < 60; n += 1) {
+    await page.keyboard.press("Tab");
+    reached.add(await page.evaluate(() => document.activeElement?.textContent?.trim() ?? ""));
+  }
+  for (const name of ["Overview", "Rebalance…", "New server", FROM, TO]) assert.ok(reached.has(name), `Tab never reaches ${name}`);
+}
+
+async function deleteUser(user) {
+  step("deleting asks for the name");
+  await page.goto(`${BASE}/admin/people/users/${user.id}`);
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  const forEver = dialog.getByRole("button", { name: "Delete for ever" });
+  assert.ok(await forEver.isDisabled());
+  await dialog.getByLabel(/Type walk@/).fill(`walk@${DOMAIN}`);
+  await forEver.click();
+  await heading("People");
+  const answer = await page.evaluate(async (id) => (await fetch(`/api/v1/users?limit=1000`)).json().then((page) => page.items.some((one) => one.id === id)), user.id);
+  assert.equal(answer, false);
+}
+
+/** Pages that are looked at one by one: by path, with their names. */
+function pages(user) {
+  const mail = ["queue", "trace", "maintenance", "networks", "relay", "limits"].map((name) => `/mail/${name}`);
+  const people = ["users", "groups", "shared", "resources"].map((name) => `/people/${name}`);
+  const others = ["/jobs", "/audit", "/certificates", "/firewall", "/updates", "/migration", "/settings", "/settings/mail.networks"];
+  const servers = ["/servers", `/servers/${FROM}`, "/servers/join", "/servers/rebalance"];
+  const domains = ["/domains", `/domains/${DOMAIN}`];
+  return ["/", ...people, `/people/users/${user.id}`, ...servers, ...domains, ...mail, ...others];
+}
+
+async function look(user) {
+  for (const path of pages(user)) {
+    step(`looks at ${path}`);
+    await page.goto(`${BASE}/admin${path}`);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await holds(page, path.replaceAll("/", "_").slice(1) || "overview");
+  }
+}
+
+async function languages() {
+  step("other languages have everything");
+  await page.goto(`${BASE}/admin/`);
+  for (const [tag, name] of [["fr", "Vue d’ensemble"], ["de", "Übersicht"], ["en", "Overview"]]) {
+    await page.locator("header.top select").first().selectOption(tag);
+    await heading(name);
+    assert.equal(await page.evaluate(() => document.documentElement.lang), tag);
+  }
+}
+
+async function signOut() {
+  step("signing out ends the session");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Address or login").waitFor();
+  assert.equal(await page.evaluate(async () => (await fetch("/api/v1/users")).status), 401);
+}
+
+try {
+  await signIn();
+  const user = await createUser();
+  await nameIsTaken();
+  await moveUser(user);
+  await conflict(user);
+  await networks();
+  await keyboard();
+  await look(user);
+  await languages();
+  await deleteUser(user);
+  await signOut();
+} catch (error) {
+  await picture(page, "failed");
+  throw error;
+}
+await close();
+console.log("all is well");
