@@ -5,6 +5,7 @@ mod alike;
 mod authentication;
 mod cli;
 mod clients;
+mod console;
 mod corpus;
 mod dav;
 mod dav_clients;

@@ -46,6 +46,7 @@ pub const TESTS: &[&str] = &[
     "opendkim",
     "openssl",
     "python3-milter",
+    "chromium",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

@@ -74,7 +74,26 @@ export async function reload(path: string): Promise<void> {
 export function changed(...prefixes: string[]): void {
   for (const [path, entry] of entries) {
     // What nobody looks at is read again when somebody does.
-    if (entry.watchers > 0 && prefixes.some((prefix) => path.startsWith(prefix))) void reload(path);
+    const isMeant = prefixes.some((prefix) => path.startsWith(prefix)) && ![...going].some((gone) => isBelow(path, gone));
+    if (entry.watchers > 0 && isMeant) void reload(path);
+  }
+}
+
+/** What is being deleted: a hint that it changed must not ask for it again. */
+const going = new Set<string>();
+
+function isBelow(path: string, top: string): boolean {
+  return path === top || path.startsWith(`${top}/`);
+}
+
+/** Deletes something that is looked at; afterwards the page must be left. */
+export async function deleting(paths: string[], work: () => Promise<unknown>): Promise<void> {
+  for (const path of paths) going.add(path);
+  try {
+    await work();
+  } finally {
+    // The page is left in the same turn.
+    setTimeout(() => paths.forEach((path) => going.delete(path)));
   }
 }
 

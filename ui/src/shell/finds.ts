@@ -62,9 +62,9 @@ export async function found(text: string, signal: AbortSignal): Promise<Find[]> 
   const machines = servers.filter((server) => has(server.name, text) || has(server.address, text));
   const values = settings.filter((setting) => has(setting.name, text) || has(known("setting", setting.name, ""), text));
   return [
-    ...people.slice(0, SHOWN_MAX * 2),
     ...named.slice(0, SHOWN_MAX).map((domain) => find("domains", domain.name, t("find.domain"), `/domains/${part(domain.name)}`)),
     ...machines.slice(0, SHOWN_MAX).map((server) => find("servers", server.name, t("find.server"), `/servers/${part(server.name)}`)),
+    ...people.slice(0, SHOWN_MAX * 2),
     ...values.slice(0, SHOWN_MAX).map((setting) => {
       return find("settings", setting.name, known("setting", setting.name, t("find.setting")), `/settings/${part(setting.name)}`);
     }),

@@ -4,6 +4,7 @@ import { path } from "../base/router.ts";
 import { t, type Key } from "../base/i18n.ts";
 import { Icon, type IconName } from "../widgets/icon.tsx";
 import { Link } from "../widgets/link.tsx";
+import { LanguageSwitch, ThemeSwitch } from "./switches.tsx";
 
 export interface Place {
   to: string;
@@ -40,6 +41,10 @@ export function Navigation() {
           </li>
         ))}
       </ul>
+      <p class="switches narrow-only">
+        <LanguageSwitch />
+        <ThemeSwitch />
+      </p>
     </nav>
   );
 }

@@ -45,6 +45,7 @@ function Box({ onClose }: { onClose: () => void }) {
       clearTimeout(timer);
     };
   }, [trimmed]);
+  useEffect(() => document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: "nearest" }), [at]);
   const take = (find: Find | undefined): void => {
     if (!find) return;
     onClose();
@@ -54,9 +55,8 @@ function Box({ onClose }: { onClose: () => void }) {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (step !== 0 && finds.length > 0) {
       event.preventDefault();
-      const next = (at + step + finds.length) % finds.length;
-      setAt(next);
-      document.getElementById(`${id}-${next}`)?.scrollIntoView({ block: "nearest" });
+      // Keys can come faster than pages are drawn.
+      setAt((old) => (old + step + finds.length) % finds.length);
     } else if (event.key === "Enter") {
       event.preventDefault();
       take(finds[at]);

@@ -1,7 +1,7 @@
 // The frame around every page: navigation, search box, who is signed in, messages.
 
 import { signal, useSignalEffect } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { t } from "../base/i18n.ts";
 import { useHints } from "../base/live.ts";
 import { path } from "../base/router.ts";
@@ -61,14 +61,15 @@ export function Shell() {
   );
 }
 
-/** A new page takes the focus to its heading, as a document of its own would. */
+/** A new page takes the focus to its heading; the first one leaves it to the browser, which begins at the top. */
 function FocusedPage() {
   const at = path.value;
+  const isFirst = useRef(true);
   useEffect(() => {
     const heading = document.querySelector<HTMLElement>("#content h1");
     document.title = heading ? `${heading.textContent ?? ""} – ${t("product")}` : t("product");
-    const holder = document.activeElement;
-    if (holder === document.body || holder === null) heading?.focus({ preventScroll: true });
+    if (!isFirst.current) heading?.focus({ preventScroll: true });
+    isFirst.current = false;
   }, [at]);
   return <CurrentPage />;
 }
@@ -94,8 +95,10 @@ function Top() {
         <kbd>Ctrl K</kbd>
       </button>
       <div class="who">
-        <LanguageSwitch />
-        <ThemeSwitch />
+        <span class="wide-only">
+          <LanguageSwitch />
+          <ThemeSwitch />
+        </span>
         <span class="name" title={session.value?.login}>
           {name}
         </span>

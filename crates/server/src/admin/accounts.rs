@@ -66,7 +66,7 @@ pub(super) async fn list(
     seen: Seen,
 ) -> Result<Json<Page<EntryView>>, Problem> {
     let Some(name) = params.server.clone() else {
-        return super::users::page(state, RowKind::Shared, params, seen).await;
+        return super::listing::page(state, RowKind::Shared, params, seen, |_| true).await;
     };
     let limit = params.limit();
     let after = params.after.as_deref().map_or(Ok(AccountId(0)), str::parse);

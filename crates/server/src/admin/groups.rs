@@ -12,9 +12,9 @@ use super::doors::AdminState;
 use super::input::{Body, IfMatch, Params};
 use super::principal::Seen;
 use super::problem::Problem;
-use super::users::{one, page};
+use super::users::one;
 use super::view::{EntryView, Page, Resource};
-use super::{resolve, view};
+use super::{listing, resolve, view};
 
 /// The body of POST and PATCH; in a PATCH what is not there stays.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -71,7 +71,7 @@ pub(super) async fn list(
     params: Params,
     seen: Seen,
 ) -> Result<Json<Page<EntryView>>, Problem> {
-    page(state, RowKind::Group, params, seen).await
+    listing::page(state, RowKind::Group, params, seen, |_| true).await
 }
 
 pub(super) async fn get(

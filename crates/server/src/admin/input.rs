@@ -42,6 +42,8 @@ pub(super) struct Params {
     pub domain: Option<String>,
     /// Only what is about this.
     pub name: Option<String>,
+    /// Only people whose name, address or log-in has this.
+    pub text: Option<String>,
     /// Only what is on this server.
     pub server: Option<String>,
     /// Only copies that are there for this: “kept” or “standby”.

@@ -37,6 +37,7 @@ mod input;
 mod job_view;
 mod jobs;
 mod links;
+mod listing;
 pub mod maintenance;
 mod memory;
 mod meter;

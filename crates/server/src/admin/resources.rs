@@ -19,8 +19,8 @@ use super::doors::AdminState;
 use super::input::{Body, Params};
 use super::principal::Seen;
 use super::problem::Problem;
+use super::resolve;
 use super::view::{EntryView, Page};
-use super::{resolve, view};
 
 /// What managers may do with the calendar of a resource: see it, and answer, make and delete bookings.
 const MANAGING: &str = "lrswite";
@@ -73,26 +73,8 @@ pub(super) async fn list(
     params: Params,
     seen: Seen,
 ) -> Result<Json<Page<EntryView>>, Problem> {
-    let limit = params.limit();
-    let read = move |reader: &Reader<'_>| {
-        let domain =
-            params.domain.as_deref().map(|name| resolve::domain(reader, name)).transpose()?.map(|found| found.value.id);
-        let mut after = params.after.as_deref().map(|text| super::users::cursor(reader, text)).transpose()?;
-        let mut items = Vec::new();
-        while items.len() <= limit {
-            let page = reader.entries(RowKind::Shared, domain, after.as_ref(), limit + 1)?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.value.entry().address.clone());
-            for found in &page {
-                if matches!(&found.value, AnyEntry::Shared(shared) if shared.resource.is_some()) {
-                    items.push((seen.entry(found.value.entry()), view::entry(reader, &found.value)?));
-                }
-            }
-        }
-        items.truncate(limit + 1);
-        Ok::<_, Problem>(items)
-    };
-    Ok(Page::cut_seen(state.directory.read(read).await?, limit, |entry| entry.address.clone()))
+    let is_resource = |any: &AnyEntry| matches!(any, AnyEntry::Shared(shared) if shared.resource.is_some());
+    super::listing::page(state, RowKind::Shared, params, seen, is_resource).await
 }
 
 /// A room or a thing is made even when nothing is said of its rules.

@@ -402,6 +402,34 @@ async fn listings_come_in_pages() {
 }
 
 #[tokio::test]
+async fn listings_are_narrowed_to_what_has_a_text() {
+    let node = Node::main().await;
+    for (n, name) in ["Élise Dupont", "Ben", "Elisa", "Dora", "Emil"].into_iter().enumerate() {
+        let user = json!({"address": format!("u{n}@demo.test"), "display_name": name, "aliases": [format!("z{n}9@demo.test")]});
+        node.post("users", user).await.unwrap();
+    }
+    node.post("accounts", json!({"address": "office@demo.test"})).await.unwrap();
+    node.post("resources", json!({"address": "room@demo.test"})).await.unwrap();
+    let found = async |collection: &str, text: &str, after: Option<&str>| {
+        let parameters = [("limit", Some("2")), ("text", Some(text)), ("after", after)];
+        let page = node.client.get(&path(&[collection], &parameters)).await.unwrap();
+        let items = page["items"].as_array().unwrap().iter();
+        let addresses: Vec<_> = items.map(|item| item["address"].as_str().unwrap().to_owned()).collect();
+        (addresses, page["next"].as_str().map(str::to_owned))
+    };
+    assert_eq!(found("users", " élis ", None).await, (vec!["u0@demo.test".to_owned()], None));
+    assert_eq!(found("users", "Z19@", None).await, (vec!["u1@demo.test".to_owned()], None), "another address");
+    let (first, next) = found("users", "e", None).await;
+    assert_eq!(first, ["u0@demo.test", "u1@demo.test"]);
+    let (second, next) = found("users", "e", next.as_deref()).await;
+    assert_eq!(second, ["u2@demo.test", "u3@demo.test"]);
+    assert_eq!(found("users", "e", next.as_deref()).await, (vec!["u4@demo.test".to_owned()], None));
+    assert_eq!(found("resources", "", None).await, (vec!["room@demo.test".to_owned()], None));
+    assert_eq!(found("accounts", "office", None).await, (vec!["office@demo.test".to_owned()], None));
+    assert_eq!(found("users", "nobody", None).await, (vec![], None));
+}
+
+#[tokio::test]
 async fn commands_end_with_the_codes_that_scripts_know() {
     let node = Node::main().await;
     let secret = node.folder.path().join("password");

@@ -19,7 +19,7 @@ use super::input::{Body, IfMatch, Params};
 use super::principal::{Principal, Seen, Via};
 use super::problem::Problem;
 use super::view::{EntryView, Page, Resource};
-use super::{resolve, view};
+use super::{listing, resolve, view};
 
 /// How long an account's server has to say how full the account is, in milliseconds.
 const USAGE_TIMEOUT_MS: u64 = 3_000;
@@ -75,25 +75,6 @@ fn password_problem(error: PasswordError) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title, error.to_string(), remedy)
 }
 
-/// A page of entries of one kind, by domain and address; `after` is the last address of the page before.
-pub(super) async fn page(
-    state: AdminState,
-    kind: RowKind,
-    params: Params,
-    seen: Seen,
-) -> Result<Json<Page<EntryView>>, Problem> {
-    let limit = params.limit();
-    let read = move |reader: &Reader<'_>| {
-        let domain =
-            params.domain.as_deref().map(|name| resolve::domain(reader, name)).transpose()?.map(|found| found.value.id);
-        let after = params.after.as_deref().map(|text| cursor(reader, text)).transpose()?;
-        let found = reader.entries(kind, domain, after.as_ref(), limit + 1)?;
-        let views = found.iter().map(|found| Ok((seen.entry(found.value.entry()), view::entry(reader, &found.value)?)));
-        views.collect::<Result<Vec<_>, Problem>>()
-    };
-    Ok(Page::cut_seen(state.directory.read(read).await?, limit, |entry| entry.address.clone()))
-}
-
 pub(super) fn cursor(reader: &Reader<'_>, text: &str) -> Result<Address, Problem> {
     let (local, name) = names::address(text).ok_or_else(|| Problem::malformed("“after” is not an address"))?;
     Ok(Address { local, domain: resolve::domain(reader, &name)?.value.id })
@@ -113,7 +94,7 @@ pub(super) async fn list(
     params: Params,
     seen: Seen,
 ) -> Result<Json<Page<EntryView>>, Problem> {
-    page(state, RowKind::User, params, seen).await
+    listing::page(state, RowKind::User, params, seen, |_| true).await
 }
 
 pub(super) async fn get(

@@ -43,3 +43,37 @@ fn guarded(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().extend(GUARDS);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn asked(path: &str, headers: &[(HeaderName, &str)]) -> Response<Body> {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        file(path.parse().unwrap(), headers).await
+    }
+
+    #[tokio::test]
+    async fn the_page_is_asked_for_each_time_and_sent_once() {
+        let first = asked("/admin/people/users", &[]).await;
+        assert_eq!(first.status(), StatusCode::OK);
+        assert_eq!(first.headers()[header::CACHE_CONTROL], "no-cache");
+        assert!(first.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
+        let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
+        let strong = tag.trim_start_matches("W/").to_owned();
+        for known in [tag.clone(), format!("\"other\", {strong}")] {
+            let again = asked("/admin/", &[(header::IF_NONE_MATCH, &known)]).await;
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{known}");
+        }
+        assert_eq!(asked("/admin/", &[(header::IF_NONE_MATCH, "\"other\"")]).await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_is_compressed_says_so_and_what_is_gone_is_not_found() {
+        let page = asked("/admin/", &[(header::ACCEPT_ENCODING, "gzip")]).await;
+        let is_packed = page.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
+        let first = axum::body::to_bytes(page.into_body(), usize::MAX).await.unwrap()[0];
+        assert_eq!(is_packed, first == 0x1f, "what begins like gzip says that it is, and nothing else does");
+        assert_eq!(asked("/admin/chunk-AAAAAAAA.js", &[]).await.status(), StatusCode::NOT_FOUND);
+    }
+}

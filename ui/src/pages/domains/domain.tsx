@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { ask, part } from "../../base/api.ts";
 import { t } from "../../base/i18n.ts";
-import { changed, useLive } from "../../base/live.ts";
+import { changed, deleting, useLive } from "../../base/live.ts";
 import { go } from "../../base/router.ts";
 import type { Domain, Page as Items, Server, Setting } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
@@ -129,7 +129,7 @@ function DomainActions({ domain, path, etag }: ActionProps) {
           danger
           onClose={() => setDeletes(false)}
           onConfirm={async () => {
-            await ask("DELETE", path, { ifMatch: etag });
+            await deleting([path], () => ask("DELETE", path, { ifMatch: etag }));
             go("/domains");
             changed("/domains", "/status");
             done(t("deleted", { name: domain.name }));

@@ -53,6 +53,13 @@ export function paceOf(job: JobProgress): string {
   return words.join(" · ");
 }
 
+/** For how long a move that began may say that there is no copy yet, in milliseconds. */
+const YOUNG_MS = 5000;
+
+function isYoung(move: Move): boolean {
+  return move.started_at === null || Date.now() - new Date(move.started_at).getTime() < YOUNG_MS;
+}
+
 /** One account on its way. */
 export function MoveLine({ move }: { move: Move }) {
   const known_ = move.bytes !== null && move.bytes > 0 && move.copied_bytes !== null;
@@ -67,7 +74,7 @@ export function MoveLine({ move }: { move: Move }) {
         <strong>{move.address}</strong>{" "}
         <span class="soft">{t("move.way", { from: move.from, to: move.to })}</span>
         <p class="soft">{words.join(" · ")}</p>
-        {move.trouble && <p class="remedy">{move.trouble}</p>}
+        {move.trouble && !isYoung(move) && <p class="remedy">{move.trouble}</p>}
         {move.failed && <p class="remedy">{move.failed}</p>}
       </div>
       {move.phase !== "failed" && (

@@ -21,6 +21,7 @@ const LIMITS: [Key, string[]][] = [
       "session.refused-recipients",
       "mail.greylist",
       "mail.greylist-delay-seconds",
+      "mail.greylist-allow",
       "mail.block-lists",
       "mail.block-lists-action",
       "mail.block-lists-score",

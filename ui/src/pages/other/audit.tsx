@@ -12,7 +12,7 @@ import { More, Table } from "../../widgets/table.tsx";
 export function AuditPage() {
   const who = parameters.value.get("who") ?? "";
   const text = parameters.value.get("text") ?? "";
-  const lines = usePages<AuditLine>(`/audit${query({ limit: 100, who, text })}`);
+  const lines = usePages<AuditLine>(`/audit${query({ limit: 40, who, text })}`);
   return (
     <Page title={t("nav.audit")} lead={t("audit.lead")}>
       <search class="filters">

@@ -2,7 +2,7 @@
 
 import { ask } from "../../base/api.ts";
 import { t } from "../../base/i18n.ts";
-import { changed, useLive } from "../../base/live.ts";
+import { changed, deleting, useLive } from "../../base/live.ts";
 import { go } from "../../base/router.ts";
 import type { Domain, Entry, Page, Server } from "../../base/types.ts";
 import type { Values } from "../../base/draft.ts";
@@ -19,7 +19,8 @@ export function CreateEntry({ collection, onClose }: { collection: Collection; o
     changed(`/${collection}`, "/status");
     go(pathOf(data));
     done(t("created", { name: nameOf(data) }), async () => {
-      await ask("DELETE", apiPath(collection, data.id));
+      const paths = [apiPath(collection, data.id), `/accounts/${data.id}`];
+      await deleting(paths, () => ask("DELETE", apiPath(collection, data.id)));
       changed(`/${collection}`, "/status");
       go(COLLECTIONS[collection].to);
     });

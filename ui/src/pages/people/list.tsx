@@ -27,7 +27,8 @@ export function PeoplePage({ collection }: { collection: Collection }) {
   const entries = usePages<Entry>(`/${collection}${query({ limit: 100, domain, text })}`);
   const [chosen, setChosen] = useState(new Set<string>());
   const isNew = parameters.value.get("new") === "1";
-  const rows = entries.items;
+  // Rooms are shared mailboxes with rules, and have a list of their own.
+  const rows = entries.items.filter((entry) => collection !== "accounts" || entry.kind === "shared");
   const picked = rows.filter((entry) => chosen.has(String(entry.id)));
   const tabs = Object.values(COLLECTIONS).map((one) => ({ to: one.to, title: t(one.title) }));
   return (

@@ -2,9 +2,9 @@
 // resources have the same page, without a log-in and with rules of booking.
 
 import { useState } from "preact/hooks";
-import { ask } from "../../base/api.ts";
+import { ask, part } from "../../base/api.ts";
 import { bytes, count, moment, t } from "../../base/i18n.ts";
-import { changed, useLive } from "../../base/live.ts";
+import { changed, deleting, useLive } from "../../base/live.ts";
 import { go } from "../../base/router.ts";
 import type { Entry } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
@@ -172,7 +172,8 @@ export function EntryActions({ collection, entry, etag }: ActionProps) {
           danger
           onClose={() => setDeletes(false)}
           onConfirm={async () => {
-            await ask("DELETE", path, { ifMatch: etag });
+            const paths = [path, `/accounts/${part(entry.id)}`];
+            await deleting(paths, () => ask("DELETE", path, { ifMatch: etag }));
             go(COLLECTIONS[collection].to);
             changed(`/${collection}`, "/status");
             done(t("deleted", { name: nameOf(entry) }));

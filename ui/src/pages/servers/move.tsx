@@ -36,7 +36,7 @@ export function MoveDialog({ accounts, onClose, onBegun }: Props) {
   const [problem, setProblem] = useState<Problem | null>(null);
   const from = new Set(accounts.map((account) => account.server));
   const places = placesOf(servers).filter((place) => from.size > 1 || !from.has(place.value));
-  const which = { accounts: accounts.map((account) => String(account.id)) };
+  const which = { accounts: accounts.map((account) => account.address) };
   const choose = async (server: string): Promise<void> => {
     setTo(server);
     setPlan(null);

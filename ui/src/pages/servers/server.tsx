@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { asProblem, ask, part, type Problem } from "../../base/api.ts";
 import { ago, bytes, count, known, moment, number, t } from "../../base/i18n.ts";
-import { changed, useLive } from "../../base/live.ts";
+import { changed, deleting, useLive } from "../../base/live.ts";
 import { go } from "../../base/router.ts";
 import type { Domain, Entry, Page as Items, Plan, Server } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
@@ -231,7 +231,7 @@ function ServerActions({ server, path, etag }: ActionProps) {
           danger
           onClose={() => setAsks(null)}
           onConfirm={async () => {
-            await ask("DELETE", path, { ifMatch: etag });
+            await deleting([path], () => ask("DELETE", path, { ifMatch: etag }));
             changed("/servers", "/status");
             go("/servers");
             done(t("deleted", { name: server.name }));

@@ -31,10 +31,11 @@ const CHOICES: Record<string, string[]> = {
   "reports.tls": ["on", "off"],
   "mail.block-lists-action": ["refuse", "mark"],
   "mail.greylist": ["on", "off"],
+  "unknown-recipients-check": ["ask", "accept"],
 };
 
 /** Settings that are lists of words with spaces between them. */
-const LISTS = ["mail.networks", "mail.block-lists", "mail.arc-trusted", "mail.routes", "discovery.exchangers"];
+const LISTS = ["mail.networks", "mail.block-lists", "mail.arc-trusted", "mail.routes", "mail.greylist-allow", "calendar.external-networks", "discovery.exchangers"];
 
 /** Settings that are not shown when they were set. */
 const SECRETS = ["relay.password", "oauth.client-secret", "srs.keys"];
@@ -121,10 +122,14 @@ export function SettingField({ setting, domain, label, hint }: EditProps) {
       <div class="actions">
         <Source setting={setting} />
         {isOurs && <Button onPress={() => write(null)}>{t(domain ? "setting.to-system" : "setting.to-default")}</Button>}
-        {draft !== null && <Button onPress={() => setDraft(null)}>{t("discard")}</Button>}
-        <Button type="submit" kind="primary" disabled={draft === null}>
-          {t("save")}
-        </Button>
+        {draft !== null && (
+          <>
+            <Button onPress={() => setDraft(null)}>{t("discard")}</Button>
+            <Button type="submit" kind="primary">
+              {t("save")}
+            </Button>
+          </>
+        )}
       </div>
     </form>
   );
