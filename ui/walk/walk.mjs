@@ -111,6 +111,36 @@ async function networks() {
   assert.doesNotMatch((await api("/settings/mail.networks")).value ?? "", /192\.0\.2\.0/);
 }
 
+async function maintenance() {
+  step("mail maintenance finds nothing wrong, and tells what it looked at");
+  await page.goto(`${BASE}/admin/mail/maintenance`);
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await page.getByRole("term").filter({ hasText: "Changes since then" }).waitFor();
+  await page.getByRole("table", { name: "Tables" }).waitFor();
+  await picture(page, "maintenance-run");
+}
+
+async function join() {
+  step("a new server is invited by one command, and the invitation is revoked");
+  await page.goto(`${BASE}/admin/servers/join`);
+  await page.getByLabel("Name").fill("gamma");
+  await page.getByRole("button", { name: "Make the command" }).click();
+  const command = await page.locator(".command code").textContent();
+  assert.match(command ?? "", /sterna init --join \S+:\d+ --token \S+ --name gamma --roles data/);
+  await page.getByText("Waiting for the server to join").waitFor();
+  await page.goto(`${BASE}/admin/servers`);
+  const row = page.getByRole("row", { name: /gamma/ });
+  await row.getByRole("button", { name: "Revoke" }).click();
+  await row.waitFor({ state: "detached" });
+}
+
+async function rebalance() {
+  step("a plan is shown before anything moves");
+  await page.goto(`${BASE}/admin/servers/rebalance`);
+  await page.getByRole("button", { name: "Make a plan" }).click();
+  await page.getByText(/The servers are even|accounts? moves?/).first().waitFor();
+}
+
 async function keyboard() {
   step("everything is reached by the keyboard alone");
   await page.goto(`${BASE}/admin/`);
@@ -154,8 +184,8 @@ async function deleteUser(user) {
 /** Pages that are looked at one by one: by path, with their names. */
 function pages(user) {
   const mail = ["queue", "trace", "maintenance", "networks", "relay", "limits"].map((name) => `/mail/${name}`);
-  const people = ["users", "groups", "shared", "resources"].map((name) => `/people/${name}`);
-  const others = ["/jobs", "/audit", "/certificates", "/firewall", "/updates", "/migration", "/settings", "/settings/mail.networks"];
+  const people = ["users", "groups", "shared", "resources", "administrators"].map((name) => `/people/${name}`);
+  const others = ["/me", "/jobs", "/audit", "/certificates", "/firewall", "/updates", "/migration", "/settings", "/settings/mail.networks"];
   const servers = ["/servers", `/servers/${FROM}`, "/servers/join", "/servers/rebalance"];
   const domains = ["/domains", `/domains/${DOMAIN}`];
   return ["/", ...people, `/people/users/${user.id}`, ...servers, ...domains, ...mail, ...others];
@@ -194,6 +224,9 @@ try {
   await moveUser(user);
   await conflict(user);
   await networks();
+  await maintenance();
+  await join();
+  await rebalance();
   await keyboard();
   await look(user);
   await languages();

@@ -51,6 +51,8 @@ export async function ask<T>(method: Method, path: string, options: Options = {}
   // The server takes writes with this type only: other sites can't send it without being allowed to.
   if (method !== "GET") headers["Content-Type"] = "application/json";
   if (options.ifMatch) headers["If-Match"] = options.ifMatch;
+  // A POST whose answer was lost is sent again, and done once.
+  if (method === "POST") headers["Idempotency-Key"] = crypto.randomUUID();
   const limit = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   const request: RequestInit = {
     method,
@@ -62,7 +64,7 @@ export async function ask<T>(method: Method, path: string, options: Options = {}
   if (options.body !== undefined) request.body = JSON.stringify(options.body);
   let response: Response;
   try {
-    response = await fetch(ROOT + path, request);
+    response = await fetchTwice(ROOT + path, request);
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new Failure(unreachable(String(error)));
@@ -73,6 +75,17 @@ export async function ask<T>(method: Method, path: string, options: Options = {}
     etag: response.headers.get("ETag"),
     changed: response.headers.get("Sterna-Changed") !== "false",
   };
+}
+
+/** Connections break, most of all those that rested: what can be repeated without harm is. */
+async function fetchTwice(path: string, request: RequestInit): Promise<Response> {
+  try {
+    return await fetch(path, request);
+  } catch (error) {
+    // What is gone can't be deleted a second time.
+    if (request.signal?.aborted || request.method === "DELETE") throw error;
+    return fetch(path, request);
+  }
 }
 
 async function problemOf(response: Response): Promise<Problem> {

@@ -41,6 +41,17 @@ export interface Role {
   builtin: boolean;
 }
 
+export interface ApiToken {
+  id: string;
+  name: string;
+  user: string | null;
+  permissions: string[];
+  domain: string | null;
+  created_at: string;
+  expires_at: string;
+  token?: string;
+}
+
 export interface AppPassword {
   id: string;
   name: string;

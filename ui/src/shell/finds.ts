@@ -24,6 +24,8 @@ export function pages(text: string): Find[] {
     ["/people/groups", t("people.groups"), "group"],
     ["/people/shared", t("people.shared"), "mail"],
     ["/people/resources", t("people.resources"), "room"],
+    ["/people/administrators", t("people.administrators"), "people"],
+    ["/me", t("me.title"), "people"],
     ["/people/users?new=1", t("users.new"), "plus"],
     ["/servers/join", t("join.title"), "plus"],
     ["/servers/rebalance", t("rebalance.title"), "servers"],

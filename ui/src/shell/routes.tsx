@@ -16,8 +16,10 @@ import { CertificatesPage } from "../pages/other/certificates.tsx";
 import { FirewallPage } from "../pages/other/firewall.tsx";
 import { MigrationPage, UpdatesPage } from "../pages/other/later.tsx";
 import { OverviewPage } from "../pages/overview.tsx";
+import { AdministratorsPage } from "../pages/people/administrators.tsx";
 import { GroupPage } from "../pages/people/group.tsx";
 import { PeoplePage } from "../pages/people/list.tsx";
+import { MePage } from "../pages/people/me.tsx";
 import { PersonPage } from "../pages/people/person.tsx";
 import { JoinPage } from "../pages/servers/join.tsx";
 import { ServersPage } from "../pages/servers/list.tsx";
@@ -40,6 +42,8 @@ const ROUTES: [string, (values: Values) => ComponentChild][] = [
   ["/people/shared/:id", ({ id = "" }) => <PersonPage key={id} collection="accounts" id={id} />],
   ["/people/resources", () => <PeoplePage collection="resources" />],
   ["/people/resources/:id", ({ id = "" }) => <PersonPage key={id} collection="resources" id={id} />],
+  ["/people/administrators", () => <AdministratorsPage />],
+  ["/me", () => <MePage />],
   ["/servers", () => <ServersPage />],
   ["/servers/join", () => <JoinPage />],
   ["/servers/rebalance", () => <RebalancePage />],

@@ -8,6 +8,7 @@ import { path } from "../base/router.ts";
 import { isSignedIn, session, sessionProblem, signOut, whoAmI } from "../base/session.ts";
 import { Button } from "../widgets/button.tsx";
 import { Icon } from "../widgets/icon.tsx";
+import { Link } from "../widgets/link.tsx";
 import { ProblemBox } from "../widgets/problem.tsx";
 import { attempt, Toasts } from "../widgets/toast.tsx";
 import { Navigation } from "./navigation.tsx";
@@ -99,9 +100,9 @@ function Top() {
           <LanguageSwitch />
           <ThemeSwitch />
         </span>
-        <span class="name" title={session.value?.login}>
+        <Link to="/me" class="name">
           {name}
-        </span>
+        </Link>
         <Button kind="quiet" onPress={() => attempt(signOut)}>
           {t("signout")}
         </Button>

@@ -1,23 +1,23 @@
 // How a user comes in besides the password: app passwords of programs, browsers that are signed in, the second factor.
 
 import { useState } from "preact/hooks";
-import { ask, part, query } from "../../base/api.ts";
+import { ask, part } from "../../base/api.ts";
 import { ago, moment, t } from "../../base/i18n.ts";
 import { changed, useLive } from "../../base/live.ts";
-import type { AppPassword, Entry, Page, SignedIn } from "../../base/types.ts";
+import type { AppPassword, Entry, Page } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
 import { Confirm, Dialog } from "../../widgets/dialog.tsx";
 import { NewDialog } from "../../widgets/form.tsx";
-import { Badge, Copyable, Loaded, Section } from "../../widgets/parts.tsx";
-import { attempt, done } from "../../widgets/toast.tsx";
+import { Copyable, Loaded, Section } from "../../widgets/parts.tsx";
+import { done } from "../../widgets/toast.tsx";
 import { nameOf } from "./paths.ts";
+import { Sessions } from "./sessions.tsx";
 
 const PROTOCOLS = ["imap", "pop3", "smtp", "managesieve", "dav"];
 
 export function Devices({ user }: { user: Entry }) {
   const path = `/users/${part(user.id)}/app-passwords`;
   const passwords = useLive<Page<AppPassword>>(path);
-  const sessions = useLive<Page<SignedIn>>(`/sessions${query({ name: user.address })}`);
   const [adds, setAdds] = useState(false);
   const [made, setMade] = useState<AppPassword | null>(null);
   const [resets, setResets] = useState(false);
@@ -45,9 +45,7 @@ export function Devices({ user }: { user: Entry }) {
           </>
         )}
       </Loaded>
-      {sessions.data?.items.map((session) => (
-        <SessionLine key={session.id} session={session} />
-      ))}
+      <Sessions user={user.address} />
       {adds && (
         <NewDialog
           title={t("devices.new")}
@@ -124,29 +122,6 @@ function AppPasswordLine({ password, path }: { password: AppPassword; path: stri
           <p>{t("devices.revoke-lead")}</p>
         </Confirm>
       )}
-    </div>
-  );
-}
-
-function SessionLine({ session }: { session: SignedIn }) {
-  const end = (): Promise<boolean> =>
-    attempt(async () => {
-      await ask("DELETE", `/sessions/${part(session.id)}`);
-      changed("/sessions");
-      done(t("devices.ended"));
-    });
-  return (
-    <div class="line">
-      <div>
-        <strong>{session.agent.slice(0, 60) || t("devices.browser")}</strong>{" "}
-        {session.current && <Badge tone="info">{t("devices.this")}</Badge>}
-        <p class="soft">
-          {session.peer} · <span title={moment(session.used_at)}>{ago(session.used_at)}</span>
-        </p>
-      </div>
-      <Button disabled={session.current} onPress={end}>
-        {t("devices.end")}
-      </Button>
     </div>
   );
 }

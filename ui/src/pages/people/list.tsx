@@ -8,19 +8,20 @@ import { parameters, setParameter } from "../../base/router.ts";
 import type { Domain, Entry, Page as Items } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
 import { Link } from "../../widgets/link.tsx";
-import { Badge, Page, Tabs } from "../../widgets/parts.tsx";
+import { Badge, Page } from "../../widgets/parts.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { type Column, More, Table } from "../../widgets/table.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
 import { MoveDialog } from "../servers/move.tsx";
 import { CreateEntry } from "./create.tsx";
 import { type Collection, COLLECTIONS, apiPath, nameOf, pathOf } from "./paths.ts";
+import { PeopleTabs } from "./tabs.tsx";
 
 /** How long nothing must be typed before the list is asked for, in milliseconds. */
 const PAUSE_MS = 200;
 
 export function PeoplePage({ collection }: { collection: Collection }) {
-  const { title, create, to } = COLLECTIONS[collection];
+  const { title, create } = COLLECTIONS[collection];
   const domain = parameters.value.get("domain") ?? "";
   const text = parameters.value.get("text") ?? "";
   const domains = useLive<Items<Domain>>("/domains");
@@ -30,7 +31,6 @@ export function PeoplePage({ collection }: { collection: Collection }) {
   // Rooms are shared mailboxes with rules, and have a list of their own.
   const rows = entries.items.filter((entry) => collection !== "accounts" || entry.kind === "shared");
   const picked = rows.filter((entry) => chosen.has(String(entry.id)));
-  const tabs = Object.values(COLLECTIONS).map((one) => ({ to: one.to, title: t(one.title) }));
   return (
     <Page
       title={t("nav.people")}
@@ -40,7 +40,7 @@ export function PeoplePage({ collection }: { collection: Collection }) {
         </Button>
       }
     >
-      <Tabs tabs={tabs} at={to} label={t("nav.people")} />
+      <PeopleTabs />
       <Filters key={collection} domains={domains.data?.items ?? []} domain={domain} text={text} />
       {picked.length > 0 && <Bulk collection={collection} entries={picked} onDone={() => setChosen(new Set())} />}
       {entries.problem && <ProblemBox problem={entries.problem} onRetry={entries.reload} />}

@@ -1,0 +1,12 @@
+// The lists of people beside each other.
+
+import { t } from "../../base/i18n.ts";
+import { path } from "../../base/router.ts";
+import { Tabs } from "../../widgets/parts.tsx";
+import { COLLECTIONS } from "./paths.ts";
+
+export function PeopleTabs() {
+  const tabs = Object.values(COLLECTIONS).map((one) => ({ to: one.to, title: t(one.title) }));
+  tabs.push({ to: "/people/administrators", title: t("people.administrators") });
+  return <Tabs tabs={tabs} at={path.value} label={t("nav.people")} />;
+}
