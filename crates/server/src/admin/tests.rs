@@ -245,6 +245,7 @@ fn code(result: Result<Answer, CliError>) -> (u16, String) {
 }
 
 mod config;
+mod declared;
 mod moving;
 mod rights;
 

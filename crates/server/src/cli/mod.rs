@@ -10,6 +10,7 @@ mod calendar;
 pub mod client;
 mod config;
 mod credential;
+mod declared;
 mod dkim;
 mod domain;
 mod domain_dns;
@@ -248,6 +249,10 @@ pub enum ClientCommand {
     },
     /// Show what was done at the console, by the API and on the command line
     Audit(credential::AuditArgs),
+    /// Make domains, people, groups, roles and settings as a file says; what it doesn't mention stays
+    Apply(declared::ApplyArgs),
+    /// Print domains, people, groups, roles and settings as a file that apply takes
+    Snapshot,
     /// Look at and change the settings of the whole installation or of a domain
     #[command(subcommand, alias = "setting")]
     Config(config::ConfigCommand),
@@ -294,6 +299,8 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::AppPassword(command) => credential::run_app_password(&session, command).await,
         ClientCommand::SecondFactor { user, args } => credential::remove_second_factor(&session, &user, &args).await,
         ClientCommand::Audit(args) => credential::audit(&session, args).await,
+        ClientCommand::Apply(args) => declared::apply(&session, args).await,
+        ClientCommand::Snapshot => declared::snapshot(&session).await,
         ClientCommand::Config(command) => config::run(&session, command).await,
         ClientCommand::Completion { shell } => generate::completion(shell),
         ClientCommand::Man { folder } => generate::man(&folder),

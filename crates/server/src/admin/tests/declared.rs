@@ -1,0 +1,93 @@
+//! `sterna apply`.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::Node;
+use crate::cli::Exit;
+
+const FILE: &str = r#"
+[settings]
+"postmaster" = "ana@demo.test"
+
+[[domains]]
+name = "demo.test"
+aliases = ["demo.example"]
+description = "Everybody"
+settings = { "retention-days" = 10 }
+
+[[domains]]
+name = "new.test"
+servers = ["beta"]
+
+[[users]]
+address = "ana@demo.test"
+aliases = ["anna@demo.test"]
+display_name = "Ana"
+unit = "sales"
+server = "alpha"
+password = "sesame"
+quota_bytes = 5000
+forward_to = ["zoe@far.test"]
+
+[[users]]
+address = "ben@new.test"
+
+[[mailboxes]]
+address = "info@demo.test"
+senders = ["ana@demo.test"]
+
+[[groups]]
+address = "all@demo.test"
+members = ["ana@demo.test", "ben@new.test"]
+
+[[roles]]
+name = "watcher"
+permissions = ["servers:read"]
+
+[[grants]]
+user = "ana@demo.test"
+role = "help-desk"
+domain = "demo.test"
+unit = "sales"
+"#;
+
+#[tokio::test]
+async fn a_file_is_applied_once_and_changes_what_differs() {
+    let node = Node::main().await;
+    let file = node.folder.path().join("all.toml");
+    let name = file.to_str().unwrap();
+    fs::write(&file, FILE).unwrap();
+    assert_eq!(node.run(&["apply", name, "--dry-run"]).await, Exit::Done);
+    assert!(node.get(&["users", "ana@demo.test"]).await.is_err(), "a dry run makes nothing");
+    assert_eq!(node.run(&["apply", name]).await, Exit::Done);
+    assert_eq!(node.run(&["apply", name]).await, Exit::NothingToDo);
+    let ana = node.get(&["users", "ana@demo.test"]).await.unwrap();
+    assert_eq!((&ana["unit"], &ana["forward_to"]), (&json!("sales"), &json!(["zoe@far.test"])));
+    let members = node.get(&["groups", "all@demo.test", "members"]).await.unwrap();
+    assert_eq!(members["items"].as_array().unwrap().len(), 2);
+    assert_eq!(node.get(&["settings", "postmaster"]).await.unwrap()["value"], "ana@demo.test");
+    assert_eq!(node.get(&["grants"]).await.unwrap()["items"][0]["unit"], "sales");
+    // Somebody changed what the file says, and what it doesn't mention.
+    node.patch(&["users", "ana@demo.test"], json!({"display_name": "Other", "hidden": true})).await.unwrap();
+    node.patch(&["groups", "all@demo.test", "members"], json!({"add": ["info@demo.test"]})).await.unwrap();
+    assert_eq!(node.run(&["apply", name]).await, Exit::Done);
+    let ana = node.get(&["users", "ana@demo.test"]).await.unwrap();
+    assert_eq!((&ana["display_name"], &ana["hidden"]), (&json!("Ana"), &json!(true)));
+    let members = node.get(&["groups", "all@demo.test", "members"]).await.unwrap();
+    assert_eq!(members["items"].as_array().unwrap().len(), 2);
+    assert_eq!(node.run(&["snapshot"]).await, Exit::Done);
+}
+
+#[tokio::test]
+async fn a_file_that_means_nothing_is_refused() {
+    let node = Node::main().await;
+    let file = node.folder.path().join("bad.toml");
+    for bad in ["[[usrs]]\naddress = 'x@demo.test'", "users = 3", "[[users]]\nname = 'x'", "[[users]]\naddress =", "{"]
+    {
+        fs::write(&file, bad).unwrap();
+        assert_eq!(node.run(&["apply", file.to_str().unwrap()]).await, Exit::Usage, "{bad}");
+    }
+    assert_eq!(node.run(&["apply", "/nowhere/x.toml"]).await, Exit::Failed);
+}
