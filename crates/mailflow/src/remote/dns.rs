@@ -19,6 +19,19 @@ pub struct Mx {
     pub host: String,
 }
 
+/// Where a service is (RFC 2782).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Srv {
+    /// The smallest is tried first.
+    pub priority: u16,
+    /// Among those of the same priority, its share.
+    pub weight: u16,
+    /// Its port.
+    pub port: u16,
+    /// Its host; empty when there is no such service.
+    pub host: String,
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DnsError {

@@ -12,9 +12,10 @@ use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
+use sterna_formats::dnsbl::reversed;
 
 use super::dane::{Proven, SecureResolver, Tlsa};
-use super::dns::{DnsError, Mx, Resolver};
+use super::dns::{DnsError, Mx, Resolver, Srv};
 
 /// Mail exchangers that one domain can have; further ones are passed over.
 const EXCHANGERS_MAX: usize = 100;
@@ -37,6 +38,37 @@ impl Dns {
         let mut builder = builder(servers)?;
         builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         Ok(Dns(builder.build().map_err(unusable)?))
+    }
+
+    /// The services of a name (RFC 2782); none when there are none. That there is none of the kind is one without a host.
+    ///
+    /// # Errors
+    /// [`DnsError`]; the same holds for the next two.
+    pub async fn services(&self, name: &str) -> Result<Vec<Srv>, DnsError> {
+        self.look_up(name, RecordType::SRV, service).await
+    }
+
+    /// The name that a name is another one of.
+    pub async fn alias(&self, name: &str) -> Result<Option<String>, DnsError> {
+        Ok(self.look_up(name, RecordType::CNAME, alias).await?.into_iter().next())
+    }
+
+    /// The names of an address (PTR).
+    pub async fn names(&self, address: IpAddr) -> Result<Vec<String>, DnsError> {
+        let zone = if address.to_canonical().is_ipv4() { "in-addr.arpa" } else { "ip6.arpa" };
+        self.look_up(&format!("{}.{zone}", reversed(address)), RecordType::PTR, pointer).await
+    }
+
+    async fn look_up<T>(
+        &self,
+        name: &str,
+        kind: RecordType,
+        data: impl Fn(&RData) -> Option<T>,
+    ) -> Result<Vec<T>, DnsError> {
+        match self.0.lookup(absolute(name), kind).await {
+            Ok(found) => Ok(found.answers().iter().filter_map(|record| data(&record.data)).take(TEXTS_MAX).collect()),
+            Err(error) => none_or(&error),
+        }
     }
 
     /// For what asks more than [`Resolver`] has: it shares cache, servers and limits.
@@ -136,6 +168,26 @@ fn exchanger(data: &RData) -> Option<Mx> {
         }
         _ => None,
     }
+}
+
+/// A name as text, in small letters and without the dot at its end.
+fn plain(name: &hickory_resolver::proto::rr::Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn service(data: &RData) -> Option<Srv> {
+    let RData::SRV(srv) = data else { return None };
+    Some(Srv { priority: srv.priority, weight: srv.weight, port: srv.port, host: plain(&srv.target) })
+}
+
+fn alias(data: &RData) -> Option<String> {
+    let RData::CNAME(name) = data else { return None };
+    Some(plain(&name.0))
+}
+
+fn pointer(data: &RData) -> Option<String> {
+    let RData::PTR(name) = data else { return None };
+    Some(plain(&name.0))
 }
 
 fn address(data: &RData) -> Option<IpAddr> {

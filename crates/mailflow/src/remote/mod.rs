@@ -21,7 +21,7 @@ mod transaction;
 
 pub use carrier::{Credentials, HopSettings, RemoteCarrier, RemoteSettings};
 pub use dane::Dane;
-pub use dns::{DnsError, Mx, Resolver};
+pub use dns::{DnsError, Mx, Resolver, Srv};
 pub use failure::{FailureKind, TlsFailure};
 pub use hickory::{Dns, SecureDns};
 pub use observe::{Observation, PolicyUsed, TlsObserver};

@@ -124,7 +124,8 @@ async fn take(State(setup): State<Arc<Setup>>, Path(slug): Path<String>, request
     match taken {
         Ok(Next::Stay) => see_other(&step.path()),
         Ok(Next::Step(next)) => see_other(&next.path()),
-        Ok(Next::Over) => see_other(PATH),
+        // Not by another request: the node may be starting again by then.
+        Ok(Next::Over) => pages::over(lang),
         Err(trouble) => {
             let cx = Cx::new(&setup, lang, &secret, step);
             pages::respond(&cx, &form, &trouble, StatusCode::UNPROCESSABLE_ENTITY).await

@@ -96,9 +96,22 @@ impl Setup {
         }))
     }
 
-    /// Whether it is not over yet.
+    /// Whether it was begun and is not over yet.
     pub fn is_open(&self) -> bool {
-        self.file.get().finished_at.is_none()
+        self.file.is_there() && !self.is_over()
+    }
+
+    /// Whether it is over, for ever.
+    pub fn is_over(&self) -> bool {
+        self.file.get().finished_at.is_some()
+    }
+
+    /// Begins it on a node that was made without; one that is over stays so.
+    ///
+    /// # Errors
+    /// When it can't be written down.
+    pub async fn begin_now(&self) -> io::Result<()> {
+        self.file.change(|_| ()).await
     }
 
     /// What makes a folder one that is being set up: the file without any answer. Blocking.
@@ -107,11 +120,6 @@ impl Setup {
     /// What the file system says.
     pub fn begin(folder: &Path) -> io::Result<()> {
         sterna_base::atomic_file::write(&folder.join(FILE_NAME), b"", 0o600)
-    }
-
-    /// Whether a folder's node has been set up by answers, or is to be. Blocking.
-    pub fn is_begun(folder: &Path) -> bool {
-        folder.join(FILE_NAME).exists()
     }
 
     /// A new code; the one before is worth nothing from now on. `None` when the setup is over.
@@ -175,7 +183,7 @@ impl Setup {
     fn knows(&self, secret: &str) -> bool {
         let state = self.file.get();
         let session = state.session.as_ref().filter(|session| session.expires_at > self.clock.now());
-        state.finished_at.is_none() && session.is_some_and(|session| session.hash == secret_hash(secret))
+        session.is_some_and(|session| session.hash == secret_hash(secret))
     }
 
     fn state(&self) -> Arc<State> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use sterna_base::{Timestamp, atomic_file};
@@ -69,25 +70,33 @@ pub struct Made {
 /// The file, and what is in it.
 pub struct StateFile {
     path: PathBuf,
+    is_there: AtomicBool,
     /// Held while the file is written: changes come one after the other.
     writing: Mutex<()>,
     state: parking_lot::Mutex<Arc<State>>,
 }
 
 impl StateFile {
-    /// Reads it; there being none is the beginning. Blocking.
+    /// Reads it; there may be none. Blocking.
     ///
     /// # Errors
     /// When it can't be read, or isn't what we write.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join(FILE_NAME);
-        let state = match std::fs::metadata(&path) {
+        let found = std::fs::metadata(&path);
+        let is_there = AtomicBool::new(found.is_ok());
+        let state = match found {
             Err(error) if error.kind() == io::ErrorKind::NotFound => State::default(),
             Err(error) => return Err(error),
             Ok(found) if found.len() > BYTES_MAX => return Err(io::Error::other("it is too large")),
             Ok(_) => toml::from_str(&std::fs::read_to_string(&path)?).map_err(io::Error::other)?,
         };
-        Ok(StateFile { path, writing: Mutex::default(), state: parking_lot::Mutex::new(Arc::new(state)) })
+        Ok(StateFile { path, is_there, writing: Mutex::default(), state: parking_lot::Mutex::new(Arc::new(state)) })
+    }
+
+    /// Whether there is one: whether the node is set up by answers.
+    pub fn is_there(&self) -> bool {
+        self.is_there.load(Ordering::Acquire)
     }
 
     /// What is in it.
@@ -108,6 +117,7 @@ impl StateFile {
         let write = move || atomic_file::write(&path, text.as_bytes(), 0o600);
         tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
         *self.state.lock() = Arc::new(state);
+        self.is_there.store(true, Ordering::Release);
         Ok(result)
     }
 }

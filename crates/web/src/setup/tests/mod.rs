@@ -48,6 +48,7 @@ struct Answer {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        Setup::begin(folder.path()).unwrap();
         let (model, clock) = (Arc::<Model>::default(), ManualClock::at(Timestamp(1_800_000_000_000)));
         let setup = Setup::open(folder.path(), model.clone(), Arc::new(clock.clone())).unwrap();
         World { folder, model, clock, setup }
