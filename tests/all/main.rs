@@ -51,6 +51,7 @@ mod rng;
 mod scheduling;
 mod search;
 mod sending;
+mod setup;
 mod sharing_servers;
 mod sieve;
 mod split_domain;

@@ -7,6 +7,7 @@ mod demo;
 mod derived;
 mod node;
 mod pdf;
+mod setup;
 mod web;
 
 use std::process::ExitCode;

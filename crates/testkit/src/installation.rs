@@ -210,6 +210,30 @@ impl Installation {
         output
     }
 
+    /// A node with nothing but a `sterna.toml` that says where to listen, which is started: it makes an installation, and
+    /// waits to be set up. What it prints is in its log.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    pub fn start_empty(&mut self, name: &str) {
+        let (dir, at) = (self.folder.path().join(name), Doors::free(self.host));
+        fs::create_dir_all(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+        let text = format!(
+            "# This comment is the administrator's.\nname = \"{name}\"\nroles = [\"main\", \"data\", \"edge\"]\n\
+             [cluster]\nlisten = \"{0}\"\naddress = \"{0}\"\n",
+            at.cluster
+        );
+        let path = dir.join("sterna.toml");
+        fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        // As `useradd --create-home` leaves it.
+        fs::write(dir.join(".bashrc"), "").unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+        let log = self.folder.path().join(format!("{name}.log"));
+        let node = Node { name: name.to_owned(), log, dir, at, wrapper: Vec::new(), process: None };
+        node.listen(self.nameserver);
+        self.nodes.push(node);
+        self.serve(name);
+    }
+
     /// Sets up the main node and starts it.
     ///
     /// # Panics
@@ -254,7 +278,8 @@ impl Installation {
         let log = log.unwrap_or_else(|error| panic!("{}: {error}", node.log.display()));
         let dir = node.dir.to_string_lossy().into_owned();
         let mut command = node.command(&["serve", "--dir", &dir]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let printed = log.try_clone().unwrap_or_else(|error| panic!("{}: {error}", node.log.display()));
+        command.stdin(Stdio::null()).stdout(printed).stderr(log);
         command.env("STERNA_END_WITH_PARENT", "1").env("NOTIFY_SOCKET", &socket);
         command.env("STERNA_FAILPOINTS", &failpoints).envs(environment);
         let mut process = command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}"));

@@ -30,6 +30,13 @@ pub struct InitArgs {
     pub cluster_listen: std::net::SocketAddr,
 }
 
+impl Default for InitArgs {
+    fn default() -> Self {
+        let cluster_listen = std::net::SocketAddr::from(([0, 0, 0, 0], 7700));
+        InitArgs { name: None, join: None, token: None, roles: Vec::new(), address: None, cluster_listen }
+    }
+}
+
 /// Arguments of `sterna check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {

@@ -35,6 +35,7 @@ mod resources;
 mod search;
 mod server;
 mod server_work;
+mod setup;
 mod sieve;
 mod status;
 mod trace;
@@ -171,6 +172,8 @@ pub enum Command {
 pub enum ClientCommand {
     /// Show the state of the node and of its installation
     Status,
+    /// Set up a new installation: in a browser by a link, or from a file of answers
+    Setup(setup::SetupArgs),
     /// Manage mail domains
     #[command(subcommand)]
     Domain(domain::DomainCommand),
@@ -274,6 +277,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
     let session = resource::Session::new(global);
     let result = match command {
         ClientCommand::Status => status::run(&session, global).await,
+        ClientCommand::Setup(args) => setup::run(&session, args).await,
         ClientCommand::Domain(command) => domain::run(&session, global, command).await,
         ClientCommand::Dkim(command) => dkim::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,

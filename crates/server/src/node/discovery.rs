@@ -35,6 +35,8 @@ pub struct Discovery {
     own: Arc<OnceLock<Vec<Endpoint>>>,
     others: ControlClient,
     known: Mutex<HashMap<NodeId, Known>>,
+    /// What this node will be called when it starts again, if that was said since.
+    called: Mutex<Option<String>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -74,7 +76,20 @@ impl Discovery {
         others: ControlClient,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Discovery { directory, node, own, others, known: Mutex::default(), clock }
+        Discovery { directory, node, own, others, known: Mutex::default(), called: Mutex::default(), clock }
+    }
+
+    /// From now on this node is told of under this name, which its configuration has and it has not started with yet.
+    pub fn call_this_node(&self, host: &str) {
+        *self.called.lock() = Some(ascii(host));
+    }
+
+    fn own_endpoints(&self) -> Option<Vec<Endpoint>> {
+        let mut own = self.own.get()?.clone();
+        if let Some(host) = &*self.called.lock() {
+            own.iter_mut().for_each(|endpoint| endpoint.host.clone_from(host));
+        }
+        Some(own)
     }
 
     /// The table of a domain under one of its names; `None` when it is not one of ours.
@@ -105,7 +120,7 @@ impl Discovery {
         for edge in edges {
             let id = edge.id;
             if id == self.node {
-                answers.extend(self.own.get().cloned().map(|own| (id, own)));
+                answers.extend(self.own_endpoints().map(|own| (id, own)));
                 continue;
             }
             let known = self.known.lock().get(&id).cloned();

@@ -1,6 +1,7 @@
 //! `sterna init`: the first node of an installation, or one that joins it.
 
 use std::net::ToSocketAddrs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,9 @@ use sterna_directory::{Directory, Mode, Request, Roles};
 
 use super::{announced, directory_file, owner};
 use crate::cli::{Exit, GlobalArgs, InitArgs};
-use crate::config::{Cluster, Config, FILE_NAME, Listen, PlaintextLogin, Role};
+use sterna_web::setup::Setup;
+
+use crate::config::{Cluster, Config, ConfigError, FILE_NAME, Listen, PlaintextLogin, Role};
 
 /// Sets the folder up.
 #[allow(clippy::print_stderr, clippy::print_stdout)]
@@ -60,6 +63,65 @@ async fn set_up(folder: &Path, arguments: &InitArgs) -> Result<String> {
     }
 }
 
+/// The first start in a folder with nothing in it but perhaps a `sterna.toml`: this machine becomes the main node of a
+/// new installation, which is then set up by its pages. `None` when the folder has something in it.
+///
+/// # Errors
+/// When the installation can't be made; nothing is left of it then.
+pub async fn first_start(folder: &Path) -> Result<Option<Config>> {
+    if !is_fresh(folder)? {
+        return Ok(None);
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
+    owner::is_ours(folder)?;
+    let given = match Config::read(folder) {
+        Ok(given) => Some(given),
+        Err(ConfigError::Missing(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if given.as_ref().is_some_and(|given| !given.has(Role::Main)) {
+        return Ok(None);
+    }
+    let config = match given.clone() {
+        Some(given) => given,
+        None => config(&InitArgs::default())?,
+    };
+    let founded = async {
+        Setup::begin(folder)?;
+        found(folder, &config).await?;
+        if given.is_none() {
+            config.write(folder)?;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    if let Err(error) = founded.await {
+        remove_half(folder);
+        let _ = std::fs::remove_file(folder.join(sterna_web::setup::FILE_NAME));
+        return Err(error);
+    }
+    tracing::info!(name = config.name, "this machine is the main node of a new installation");
+    Ok(Some(config))
+}
+
+/// Whether there is nothing that a node could have left. What a home folder begins with (`useradd --create-home`), what is
+/// mounted, and sockets of whoever starts it, don't count.
+fn is_fresh(folder: &Path) -> Result<bool> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error).with_context(|| format!("{} can't be read", folder.display())),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let (name, is_socket) = (entry.file_name(), FileTypeExt::is_socket(&entry.file_type()?));
+        let is_hidden = name.as_encoded_bytes().starts_with(b".");
+        if !is_socket && !is_hidden && name != FILE_NAME && name != "lost+found" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Removes what was made of an installation that is not to be: there was none in the folder before.
 fn remove_half(folder: &Path) {
     let _ = std::fs::remove_dir_all(folder.join("cluster"));
@@ -99,10 +161,7 @@ async fn found_installation(folder: &Path, config: Config) -> Result<String> {
     if !config.has(Role::Main) {
         bail!("the first node of an installation has the role main; to join one, give --join and --token");
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (identity, _) = Identity::init_main(folder, &config.cluster.address, clock.as_ref())?;
-    let directory = Directory::open(&directory_file(folder), Mode::Main(identity.facts().installation), clock)?;
-    announce(folder, &directory, identity.node(), &config).await?;
+    found(folder, &config).await?;
     // The configuration last: without it there is no node.
     config.write(folder)?;
     Ok(format!(
@@ -110,6 +169,14 @@ async fn found_installation(folder: &Path, config: Config) -> Result<String> {
         config.name,
         folder.display()
     ))
+}
+
+/// The installation's authority, this node's identity, and a directory with this node in it.
+async fn found(folder: &Path, config: &Config) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (identity, _) = Identity::init_main(folder, &config.cluster.address, clock.as_ref())?;
+    let directory = Directory::open(&directory_file(folder), Mode::Main(identity.facts().installation), clock)?;
+    announce(folder, &directory, identity.node(), config).await
 }
 
 async fn join_installation(folder: &Path, mut config: Config, main: &str, token: &str) -> Result<String> {

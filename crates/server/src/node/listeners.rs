@@ -26,6 +26,7 @@ use super::shares::NodeShares;
 use super::user_api::UserApi;
 use super::{Parts, certificate, client_certificates, detaching, discovery, filtering};
 use crate::config::PlaintextLogin;
+use crate::setup::doors::HTTPS_PORTS;
 
 /// Starts every service that has an address.
 pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Result<()> {
@@ -67,6 +68,7 @@ pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Re
     let reception: Arc<dyn Reception> =
         Arc::new(mailflow.with_trace(parts.trace()).with_queue(sending.queue, sending.outbound));
     sending.scheduler.send_with(reception.clone());
+    let _ = parts.doors.reception.set(reception.clone());
 
     let loopback = |address: SocketAddr| address.ip().is_loopback();
     let plaintext = |address: SocketAddr| config.plaintext_login == PlaintextLogin::Loopback && loopback(address);
@@ -223,11 +225,33 @@ async fn service(
     config: ListenerConfig,
     protocol: Arc<dyn Protocol>,
 ) -> Result<()> {
-    let bound = Listener::bind(address, config, protocol).await;
+    let bound = match Listener::bind(address, config.clone(), protocol.clone()).await {
+        Err(error) if parts.doors.is_lenient => {
+            tracing::warn!(service = name, %address, %error, "can't listen; the setup says what to do");
+            parts.doors.failed(name, address, &error.to_string());
+            let elsewhere = if name == "https" { elsewhere(address, &config, &protocol).await } else { None };
+            let Some(listener) = elsewhere else { return Ok(()) };
+            Ok(listener)
+        }
+        bound => bound,
+    };
     let listener = bound.with_context(|| {
         format!("{name} can't listen on {address}; change {name} in [listen] of sterna.toml, or end what listens there")
     })?;
+    let address = listener.local_address().unwrap_or(address);
     tracing::info!(service = name, %address, "listening");
+    parts.doors.opened(name, address);
     parts.tasks.spawn(listener.run(parts.stop.clone()));
     Ok(())
+}
+
+/// Another port for the pages, where the one that was meant is somebody else's.
+async fn elsewhere(address: SocketAddr, config: &ListenerConfig, protocol: &Arc<dyn Protocol>) -> Option<Listener> {
+    for port in HTTPS_PORTS {
+        let bound = Listener::bind(SocketAddr::new(address.ip(), port), config.clone(), protocol.clone()).await;
+        if let Ok(listener) = bound {
+            return Some(listener);
+        }
+    }
+    None
 }

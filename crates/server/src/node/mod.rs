@@ -54,8 +54,11 @@ use sterna_formats::discovery::Endpoint;
 use sterna_mailflow::filter::Filters;
 use sterna_mailflow::guard::Guard;
 use sterna_mailflow::queue::Queue;
+use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::trace::{Trace, TraceStore};
 use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
+use sterna_web::setup::Setup;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -66,6 +69,9 @@ use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
 use crate::derived::Derived;
 use crate::pdf::reader::PdfReader;
+use crate::setup::doors::Doors;
+use crate::setup::socket::SetupState;
+use crate::setup::{self, NodeInstallation};
 use crate::web::Web;
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
@@ -104,7 +110,15 @@ pub fn directory_file(folder: &Path) -> PathBuf {
 #[allow(clippy::print_stderr)]
 pub async fn serve(global: &GlobalArgs) -> Exit {
     let folder = global.folder();
-    let mut config = match Config::read(&folder) {
+    let config = match init::first_start(&folder).await {
+        Ok(Some(config)) => Ok(config),
+        Ok(None) => Config::read(&folder),
+        Err(error) => {
+            eprintln!("sterna serve: {error:#}");
+            return Exit::Failed;
+        }
+    };
+    let mut config = match config {
         Ok(config) => config,
         Err(error) => {
             eprintln!("sterna serve: {error}");
@@ -115,7 +129,8 @@ pub async fn serve(global: &GlobalArgs) -> Exit {
         config.admin_socket = Some(socket.clone());
     }
     match run(&folder, config).await {
-        Ok(()) => Exit::Done,
+        Ok(End::Told) => Exit::Done,
+        Ok(End::Anew) => begin_anew(),
         Err(error) => {
             eprintln!("sterna serve: {error:#}");
             Exit::Failed
@@ -123,15 +138,39 @@ pub async fn serve(global: &GlobalArgs) -> Exit {
     }
 }
 
-async fn run(folder: &Path, config: Config) -> Result<()> {
+/// Why a node ends.
+enum End {
+    /// It was told to.
+    Told,
+    /// To start again with another configuration.
+    Anew,
+}
+
+/// The program in its own place, with the same arguments: what only a start reads is read again, and the service
+/// manager sees one process. Returns when that can't be.
+#[allow(clippy::print_stderr)]
+fn begin_anew() -> Exit {
+    use std::os::unix::process::CommandExt;
+    let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    eprintln!("sterna serve: it could not start again by itself, start it: {error}");
+    Exit::Failed
+}
+
+async fn run(folder: &Path, config: Config) -> Result<End> {
     owner::is_ours(folder)?;
     let node = Node::start(folder, config).await?;
     notify::ready("serving");
-    ended().await?;
-    notify::stopping();
+    let end = tokio::select! {
+        told = ended() => told.map(|()| End::Told)?,
+        () = node.restart.notified() => End::Anew,
+    };
+    if matches!(end, End::Told) {
+        notify::stopping();
+    }
     tracing::info!("the node is ending");
     node.stop().await;
-    Ok(())
+    Ok(end)
 }
 
 /// Waits for SIGTERM or SIGINT.
@@ -151,6 +190,8 @@ struct Node {
     tasks: TaskTracker,
     cluster: ClusterNode,
     local: Option<Arc<LocalAccounts>>,
+    /// Told when it is to start again.
+    restart: Arc<Notify>,
 }
 
 /// How long expunged items are kept, from the directory's settings.
@@ -192,6 +233,8 @@ struct Parts {
     discovery: Arc<Discovery>,
     /// The content filters, once they are there; edges only.
     filters: Arc<OnceLock<Arc<Filters>>>,
+    /// What listens, as far as the setup wants to know.
+    doors: Arc<Doors>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -226,15 +269,21 @@ impl Node {
         }
         let mail = sending.as_ref().map(|sending| (sending.queue.clone(), sending.guard.clone()));
         let state = parts.admin_state(desk, control, mail)?;
-        parts.serve_admin(state.clone()).await?;
-        let pages = Web::new(state);
+        let restart = Arc::<Notify>::default();
+        let dane = sending.as_ref().and_then(|sending| sending.dane.as_ref()).map(|dane| dane.ability());
+        let setup = parts.setup(dane, restart.clone()).await?;
+        parts.serve_admin(state.clone(), setup.clone()).await?;
+        let pages = Web::new(state, setup.clone());
         match sending {
             Some(sending) => listeners::start(&parts, sending, pages).await?,
             None if parts.directory.is_main() => listeners::start_pages(&parts, pages).await?,
             None => {}
         }
+        if let Some(setup) = setup.filter(|setup| setup.is_open()) {
+            setup::announce(&setup, &parts.config, &parts.folder, &parts.doors).await;
+        }
         tracing::info!(name = parts.config.name, id = %parts.identity.node(), "the node serves");
-        Ok(Node { stop: parts.stop, tasks: parts.tasks, cluster, local: parts.local })
+        Ok(Node { stop: parts.stop, tasks: parts.tasks, cluster, local: parts.local, restart })
     }
 
     /// Lets sessions say good-bye, then closes the stores.
@@ -260,6 +309,8 @@ impl Parts {
         let path = directory_file(folder);
         let directory = Directory::open(&path, mode, clock.clone());
         let directory = directory.with_context(|| format!("the directory {} can't be opened", path.display()))?;
+        let waits = main && sterna_web::setup::waits(folder).context("setup.toml can't be read")?;
+        let doors = Doors::new(waits);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let nodes =
             DirectoryNodes::start(directory.clone(), &identity, config.cluster.main.clone(), &stop, &tasks).await?;
@@ -308,6 +359,7 @@ impl Parts {
             trace,
             edge_check: Arc::default(),
             filters: Arc::default(),
+            doors,
             endpoints,
             discovery: Arc::new(discovery),
             stop,
@@ -475,12 +527,44 @@ impl Parts {
         Ok(Some(records))
     }
 
+    /// On the main node: the setup, which may be over.
+    async fn setup(&self, dane: Option<watch::Receiver<Ability>>, restart: Arc<Notify>) -> Result<Option<Arc<Setup>>> {
+        if !self.directory.is_main() {
+            return Ok(None);
+        }
+        let dns = Arc::new(sending::dns(&self.config.nameservers)?);
+        let host = match self.doors.is_lenient {
+            true => setup::machine_host(&self.config, &dns).await,
+            false => self.config.hostname().to_owned(),
+        };
+        let installation = NodeInstallation {
+            config: self.config.clone(),
+            folder: self.folder.clone(),
+            host,
+            doors: self.doors.clone(),
+            authentication: self.authentication.clone(),
+            discovery: self.discovery.clone(),
+            others: ControlClient::new(self.peers.clone()),
+            dns,
+            dane,
+            clock: self.clock.clone(),
+            restart,
+        };
+        let opened = Setup::open(&self.folder, installation.door(), self.clock.clone());
+        opened.map(Some).context("setup.toml can't be read")
+    }
+
     /// The administration socket.
-    async fn serve_admin(&self, state: AdminState) -> Result<()> {
+    async fn serve_admin(&self, state: AdminState, setup: Option<Arc<Setup>>) -> Result<()> {
         let path = self.config.admin_socket(&self.folder);
         let socket = admin::socket::bind(&path).await;
         let socket = socket.with_context(|| format!("the administration socket {}", path.display()))?;
-        let (router, stop) = (admin::router(state.clone()), self.stop.clone());
+        let (mut router, stop) = (admin::router(state.clone()), self.stop.clone());
+        if let Some(setup) = setup {
+            let (config, folder) = (Arc::new(self.config.clone()), self.folder.clone());
+            let (doors, directory) = (self.doors.clone(), self.directory.clone());
+            router = router.merge(setup::socket::router(SetupState { setup, config, folder, doors, directory }));
+        }
         self.tasks.spawn(async move {
             if let Err(error) = admin::socket::serve(socket, router, stop.cancelled_owned()).await {
                 tracing::error!(%error, "the administration socket failed");

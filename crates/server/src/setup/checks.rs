@@ -97,12 +97,17 @@ impl Checks {
                 Err(None) => {}
             }
         }
-        if tried.is_empty() { Err("DNS knows none of the servers that were to be asked".to_owned()) } else { Ok(Finding::OutboundClosed { tried }) }
+        if tried.is_empty() {
+            Err("DNS knows none of the servers that were to be asked".to_owned())
+        } else {
+            Ok(Finding::OutboundClosed { tried })
+        }
     }
 
     /// The host that answered; or what happened, or nothing when DNS doesn't know it.
     async fn exchanger_answers(&self, domain: &str) -> Result<String, Option<String>> {
-        let host = self.dns.mx(domain).await.ok().into_iter().flatten().min_by_key(|mx| mx.preference).ok_or(None)?.host;
+        let host =
+            self.dns.mx(domain).await.ok().into_iter().flatten().min_by_key(|mx| mx.preference).ok_or(None)?.host;
         let addresses = self.dns.addresses(&host).await.map_err(|_| None)?;
         let address = addresses.first().copied().ok_or(None)?;
         let greeted = async {

@@ -99,6 +99,6 @@ fn url_host(address: IpAddr) -> String {
 /// As browsers show it.
 fn fingerprint(file: &Path) -> Option<String> {
     let certificate = CertificateDer::from_pem_file(file).ok()?;
-    let digest = sterna_cluster::tls::fingerprint(&certificate);
-    Some(digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
+    Some(digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
 }

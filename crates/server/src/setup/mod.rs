@@ -328,7 +328,7 @@ impl Installation for Door {
 
     async fn send_proof(&self, administrator: &str, elsewhere: Option<&str>) -> Result<String, Refusal> {
         let user = self.api.get(&["users", administrator], &[]).await?;
-        let account = user["id"].as_str().and_then(|id| id.parse::<AccountId>().ok());
+        let account = serde_json::from_value::<AccountId>(user["id"].clone()).ok();
         let unready = || Refusal::new("proof", "no mail is taken here yet", "See the checks and the node's log.");
         let (Some(account), Some(reception)) = (account, self.node.doors.reception.get()) else {
             return Err(unready());
@@ -345,7 +345,8 @@ impl Installation for Door {
 
     async fn finished(&self) {
         let Ok(written) = self.written().await else { return };
-        let differs = written.hostname != self.node.config.hostname || written.tls.is_some() != self.node.config.tls.is_some();
+        let differs =
+            written.hostname != self.node.config.hostname || written.tls.is_some() != self.node.config.tls.is_some();
         // Another port that the setup took because the right one was not to be had is given back, too.
         if differs || !self.node.doors.closed().is_empty() {
             self.node.restart.notify_one();

@@ -101,7 +101,8 @@ pub async fn found(api: &Api, message_id: &str, elsewhere: Option<&str>) -> Resu
     let to = sent["sender"].as_str().unwrap_or_default().to_owned();
     let mut answers = Vec::new();
     if let Some(elsewhere) = elsewhere {
-        let is_from = |message: &&Value| message["sender"].as_str().is_some_and(|from| from.eq_ignore_ascii_case(elsewhere));
+        let is_from =
+            |message: &&Value| message["sender"].as_str().is_some_and(|from| from.eq_ignore_ascii_case(elsewhere));
         answers = trace(api, elsewhere).await?.iter().filter(is_from).flat_map(events).collect();
     }
     Ok(Proof { to, message_id: message_id.to_owned(), events: events(&sent), answers })

@@ -66,7 +66,9 @@ async fn alias(dns: &Dns, name: &str, host: &str) -> Found {
 fn text_of(answer: Result<Vec<String>, DnsError>, text: &str) -> Found {
     let kind = text.split([';', ' ']).next().unwrap_or_default().to_ascii_lowercase();
     let is_marked = kind.starts_with("v=") || kind.starts_with("path=");
-    let is_kind = |found: &String| !is_marked || found.to_ascii_lowercase().starts_with(kind.split_inclusive('=').next().unwrap_or_default());
+    let is_kind = |found: &String| {
+        !is_marked || found.to_ascii_lowercase().starts_with(kind.split_inclusive('=').next().unwrap_or_default())
+    };
     let answer = answer.map(|found| found.into_iter().filter(is_kind).collect());
     let squeezed = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
     judge(answer, |found: &String| squeezed(found) == squeezed(text), Clone::clone)

@@ -17,7 +17,8 @@ pub async fn rows(listed: &Value, others: &ControlClient, clock: &dyn Clock) -> 
 
 async fn row(item: &Value, others: &ControlClient, clock: &dyn Clock) -> ServerRow {
     let text = |field: &str| item[field].as_str().map(str::to_owned);
-    let roles: Vec<String> = item["roles"].as_array().into_iter().flatten().filter_map(|role| role.as_str().map(str::to_owned)).collect();
+    let roles: Vec<String> =
+        item["roles"].as_array().into_iter().flatten().filter_map(|role| role.as_str().map(str::to_owned)).collect();
     let answers = item["answers"].as_bool().unwrap_or(false);
     let clock_offset_ms = match text("id").and_then(|id| id.parse::<NodeId>().ok()) {
         // It is here that the others are compared with.

@@ -73,7 +73,9 @@ mod tests {
             (answer[0], answer[1]) = (0b00_100_100, 2);
             answer[24..32].copy_from_slice(&question[40..]);
             answer[24] ^= u8::from(forged);
-            let seconds = u32::try_from(now.seconds() + EPOCH_S - if now.seconds() + EPOCH_S > u32::MAX.into() { 1 << 32 } else { 0 });
+            let seconds = u32::try_from(
+                now.seconds() + EPOCH_S - if now.seconds() + EPOCH_S > u32::MAX.into() { 1 << 32 } else { 0 },
+            );
             for at in [32, 40] {
                 answer[at..at + 4].copy_from_slice(&seconds.unwrap().to_be_bytes());
             }

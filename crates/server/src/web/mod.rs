@@ -19,6 +19,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http_body_util::BodyExt;
 use sterna_protocols::dav::pages::{PageBody, Pages, PatientBody, Visitor};
+use sterna_web::Client;
+use sterna_web::setup::{self, Setup};
 use tower::ServiceExt;
 
 use crate::admin::sessions::From;
@@ -31,14 +33,20 @@ const OF_USERS: &str = "/api/v1/own/";
 #[derive(Clone)]
 pub struct Web {
     router: Router,
+    has_setup: bool,
 }
 
 impl Web {
-    /// Over the same API as the administration socket.
-    pub fn new(state: AdminState) -> Arc<Self> {
+    /// Over the same API as the administration socket; the main node has the pages of the setup.
+    pub fn new(state: AdminState, setup: Option<Arc<Setup>>) -> Arc<Self> {
         let api = admin::router(state.clone()).layer(from_fn_with_state(state.clone(), door::admit));
+        let (first, has_setup) = (setup.clone(), setup.is_some());
+        let begin = move || async move {
+            let waits = first.is_some_and(|setup| setup.is_open());
+            redirect(if waits { setup::PATH } else { "/admin/" })
+        };
         let router = Router::new()
-            .route("/", get(|| async { redirect("/admin/") }))
+            .route("/", get(begin))
             .route("/admin", get(|| async { redirect("/admin/") }))
             .route("/admin/", get(console::file))
             .route("/admin/{*path}", get(console::file))
@@ -47,7 +55,11 @@ impl Web {
             .route("/metrics", get(health::metrics))
             .with_state(state)
             .fallback_service(api);
-        Arc::new(Web { router })
+        let router = match setup {
+            Some(setup) => router.merge(setup::router(setup)),
+            None => router,
+        };
+        Arc::new(Web { router, has_setup })
     }
 }
 
@@ -66,12 +78,18 @@ impl Pages for Web {
         match path {
             "/" => matches!(*method, Method::GET | Method::HEAD),
             "/healthz" | "/readyz" | "/metrics" => true,
+            path if is_below(path, setup::PATH) => self.has_setup,
             path => is_below(path, "/admin") || is_below(path, "/api") && !path.starts_with(OF_USERS),
         }
     }
 
     async fn answer(&self, request: http::Request<PatientBody>, visitor: Visitor) -> Response<PageBody> {
+        if is_below(request.uri().path(), setup::PATH) && !visitor.encrypted && !visitor.peer.to_canonical().is_loopback() {
+            let text = (StatusCode::FORBIDDEN, "The setup is served over https only.\n").into_response();
+            return text.map(|body| body.map_err(std::io::Error::other).boxed_unsync());
+        }
         let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(Client { address: visitor.peer });
         request.extensions_mut().insert(From { peer: visitor.peer, encrypted: visitor.encrypted });
         let response = match self.router.clone().oneshot(request).await {
             Ok(response) => response,

@@ -75,6 +75,15 @@ enum NotEntered {
     Failed,
 }
 
+/// Whether the node of a folder waits for answers: its setup was begun and is not over. Blocking.
+///
+/// # Errors
+/// When `setup.toml` can't be read.
+pub fn waits(folder: &Path) -> io::Result<bool> {
+    let file = StateFile::open(folder)?;
+    Ok(file.is_there() && file.get().finished_at.is_none())
+}
+
 impl Setup {
     /// The setup of a node, where it was left. Blocking.
     ///
