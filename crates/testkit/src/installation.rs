@@ -219,7 +219,7 @@ impl Installation {
         let (dir, at) = (self.folder.path().join(name), Doors::free(self.host));
         fs::create_dir_all(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
         let text = format!(
-            "# This comment is the administrator's.\nname = \"{name}\"\nroles = [\"main\", \"data\", \"edge\"]\n\
+            "name = \"{name}\"\nroles = [\"main\", \"data\", \"edge\"]\n\
              [cluster]\nlisten = \"{0}\"\naddress = \"{0}\"\n",
             at.cluster
         );
@@ -230,6 +230,9 @@ impl Installation {
         let log = self.folder.path().join(format!("{name}.log"));
         let node = Node { name: name.to_owned(), log, dir, at, wrapper: Vec::new(), process: None };
         node.listen(self.nameserver);
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let text = format!("# This comment is the administrator's.\n{text}");
+        fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         self.nodes.push(node);
         self.serve(name);
     }

@@ -84,7 +84,10 @@ impl Pages for Web {
     }
 
     async fn answer(&self, request: http::Request<PatientBody>, visitor: Visitor) -> Response<PageBody> {
-        if is_below(request.uri().path(), setup::PATH) && !visitor.encrypted && !visitor.peer.to_canonical().is_loopback() {
+        if is_below(request.uri().path(), setup::PATH)
+            && !visitor.encrypted
+            && !visitor.peer.to_canonical().is_loopback()
+        {
             let text = (StatusCode::FORBIDDEN, "The setup is served over https only.\n").into_response();
             return text.map(|body| body.map_err(std::io::Error::other).boxed_unsync());
         }
