@@ -34,9 +34,8 @@ pub fn token(secret: &str) -> String {
 /// Whether a request that changes something comes from a page of this host, as far as the browser says (Fetch standard,
 /// section 3.7; RFC 6454 section 7). A browser that says nothing is told apart by the token.
 pub fn is_same_origin(headers: &HeaderMap, uri: &Uri) -> bool {
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if site.is_some_and(|site| !matches!(site, b"same-origin" | b"none")) {
-        return false;
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return matches!(site.as_bytes(), b"same-origin" | b"none");
     }
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -67,6 +66,7 @@ mod tests {
     fn other_sites_are_told_apart() {
         assert!(from(&[]) && from(&[("sec-fetch-site", "same-origin")]) && from(&[("sec-fetch-site", "none")]));
         assert!(from(&[("origin", "https://mail.test:8443"), ("host", "mail.test:8443")]));
+        assert!(from(&[("origin", "null"), ("sec-fetch-site", "same-origin")]), "a page with another referrer policy");
         for (name, value) in [
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-site", "same-site"),
