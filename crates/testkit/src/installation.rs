@@ -210,8 +210,8 @@ impl Installation {
         output
     }
 
-    /// A node with nothing but a `sterna.toml` that says where to listen, which is started: it makes an installation, and
-    /// waits to be set up. What it prints is in its log.
+    /// A node with nothing but a `sterna.toml` that says where to listen, which is started: it makes an installation,
+    /// and waits to be set up. What it prints is in its log.
     ///
     /// # Panics
     /// When it doesn't come up.

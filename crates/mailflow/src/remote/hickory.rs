@@ -40,7 +40,7 @@ impl Dns {
         Ok(Dns(builder.build().map_err(unusable)?))
     }
 
-    /// The services of a name (RFC 2782); none when there are none. That there is none of the kind is one without a host.
+    /// The services of a name (RFC 2782). One without a host says that there is none of the kind.
     ///
     /// # Errors
     /// [`DnsError`]; the same holds for the next two.

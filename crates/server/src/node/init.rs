@@ -103,8 +103,8 @@ pub async fn first_start(folder: &Path) -> Result<Option<Config>> {
     Ok(Some(config))
 }
 
-/// Whether there is nothing that a node could have left. What a home folder begins with (`useradd --create-home`), what is
-/// mounted, and sockets of whoever starts it, don't count.
+/// Whether there is nothing that a node could have left. What a home folder begins with (`useradd --create-home`), what
+/// is mounted, and sockets of whoever starts it, don't count.
 fn is_fresh(folder: &Path) -> Result<bool> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
