@@ -28,6 +28,7 @@ mod guarded;
 mod interchange;
 mod jobs;
 mod joining;
+mod learning;
 mod ledger;
 mod limits_set;
 mod mail_maintenance;

@@ -23,7 +23,7 @@ pub const CLAMAV_TIMEOUT_SECONDS: &str = "clamav.timeout-seconds";
 /// Messages that it looks at, at the same time.
 pub const CLAMAV_PARALLEL: &str = "clamav.parallel";
 
-/// Where rspamd listens (`host:port` or `unix:/path`); it is not used when not set.
+/// Where rspamd listens (`host:port`, `https://host:port` or `unix:/path`); it is not used when not set.
 pub const RSPAMD_ADDRESS: &str = "rspamd.address";
 /// Which mail it sees.
 pub const RSPAMD_APPLIES_TO: &str = "rspamd.applies-to";
@@ -33,6 +33,11 @@ pub const RSPAMD_WHEN_DOWN: &str = "rspamd.when-down";
 pub const RSPAMD_WHEN_SPAM: &str = "rspamd.when-spam";
 /// The password that it wants to hear.
 pub const RSPAMD_PASSWORD: &str = "rspamd.password";
+/// Who vouches for the certificate of an rspamd with TLS, in PEM; the system's authorities when not set.
+pub const RSPAMD_AUTHORITIES: &str = "rspamd.authorities";
+/// Where rspamd learns from what users put into Junk and take out of it: its controller, as [`RSPAMD_ADDRESS`] has it;
+/// nothing is learned when not set.
+pub const RSPAMD_LEARN_ADDRESS: &str = "rspamd.learn-address";
 /// Seconds that it may take for a message.
 pub const RSPAMD_TIMEOUT_SECONDS: &str = "rspamd.timeout-seconds";
 /// Messages that it looks at, at the same time.
@@ -74,6 +79,8 @@ pub(crate) const KNOWN: &[(&str, Option<&str>)] = &[
     (MILTER_TIMEOUT_SECONDS, Some("120")),
     (RSPAMD_ADDRESS, None),
     (RSPAMD_APPLIES_TO, Some("incoming")),
+    (RSPAMD_AUTHORITIES, None),
+    (RSPAMD_LEARN_ADDRESS, None),
     (RSPAMD_PARALLEL, Some("50")),
     (RSPAMD_PASSWORD, None),
     (RSPAMD_TIMEOUT_SECONDS, Some("60")),
@@ -113,9 +120,23 @@ pub(crate) fn check(name: &str, value: &str) -> Option<Result<String, RequestErr
         return Some(good.then(|| value.to_owned()).ok_or_else(|| invalid(format!("one of {}", words.join(", ")))));
     }
     match name {
-        CLAMAV_ADDRESS | RSPAMD_ADDRESS => {
+        CLAMAV_ADDRESS => {
             let value = value.trim();
             Some(is_endpoint(value).then(|| value.to_owned()).ok_or_else(|| invalid("unix:/PATH or HOST:PORT".into())))
+        }
+        RSPAMD_ADDRESS | RSPAMD_LEARN_ADDRESS => {
+            let value = value.trim();
+            let good = match value.strip_prefix("https://") {
+                Some(rest) => !rest.starts_with("unix:") && is_endpoint(rest),
+                None => is_endpoint(value),
+            };
+            let what = "unix:/PATH, HOST:PORT or https://HOST:PORT";
+            Some(good.then(|| value.to_owned()).ok_or_else(|| invalid(what.into())))
+        }
+        RSPAMD_AUTHORITIES => {
+            let good = value.contains("-----BEGIN CERTIFICATE-----") && value.contains("-----END CERTIFICATE-----");
+            let what = "certificates in PEM: sterna config set rspamd.authorities \"$(cat ca.pem)\"";
+            Some(good.then(|| value.to_owned()).ok_or_else(|| invalid(what.into())))
         }
         MILTER_ADDRESSES => {
             let milters: Vec<&str> = value.split_whitespace().collect();
@@ -167,6 +188,9 @@ mod tests {
         for good in ["unix:/run/clamav/clamd.ctl", "127.0.0.1:3310", "[::1]:3310", "filter.example:11333"] {
             assert_eq!(taken(CLAMAV_ADDRESS, good).as_deref(), Some(good));
         }
+        assert_eq!(taken(RSPAMD_ADDRESS, "https://filter.example:1").as_deref(), Some("https://filter.example:1"));
+        assert_eq!(taken(RSPAMD_LEARN_ADDRESS, "https://unix:/run/x"), None);
+        assert_eq!(taken(CLAMAV_ADDRESS, "https://filter.example:1"), None);
         for bad in ["", "filter.example", "unix:clamd", "/run/clamd", "host:0", "host:x", "a b:1", "http://a:1"] {
             assert_eq!(taken(CLAMAV_ADDRESS, bad), None, "{bad}");
         }

@@ -15,6 +15,8 @@
 //!
 //! Whether the other half of a split domain has an address is asked by [`call_forward`].
 //!
+//! What users put into Junk, or take out of it, is learned from by [`learning`].
+//!
 //! What owners of accounts want done with their mail is in [`sieve`]. Invitations, from calendars here and by mail from
 //! elsewhere, are carried by [`scheduling`].
 //!
@@ -30,6 +32,7 @@ pub mod detached;
 pub mod dsn;
 pub mod filter;
 pub mod guard;
+pub mod learning;
 mod limits;
 mod mailflow;
 mod networks;

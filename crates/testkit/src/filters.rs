@@ -87,7 +87,7 @@ impl Rspamd {
     /// # Panics
     /// When it doesn't start.
     pub fn start() -> Self {
-        let mut daemon = Daemon::new("rspamd");
+        let daemon = Daemon::new("rspamd");
         let held: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
         let ports: Vec<SocketAddr> = held.iter().map(|one| one.local_addr().unwrap()).collect();
         drop(held);
@@ -96,22 +96,52 @@ impl Rspamd {
         fs::write(folder.join("rules.lua"), RSPAMD_RULES).unwrap();
         // The whole list takes it many seconds to learn.
         fs::write(folder.join("tld.dat"), "com\norg\ntest\n").unwrap();
+        let mut rspamd = Rspamd { daemon, http, milter };
+        rspamd.serve();
+        rspamd
+    }
+
+    /// Ends it.
+    pub fn stop(&mut self) {
+        self.daemon.stop();
+    }
+
+    /// Starts it again after [`Rspamd::stop`]; what it has learned it knows.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub fn serve(&mut self) {
+        let (http, milter) = (self.http, self.milter);
         let mut command = Command::new("rspamd");
         // It asks who it is; as root it must be told that this is meant.
-        let command = command.args(["-f", "-i", "-u", "root", "-g", "root", "-c"]).arg(folder.join("rspamd.conf"));
-        daemon.start(command, || {
+        let command = command.args(["-f", "-i", "-u", "root", "-g", "root", "-c"]);
+        self.daemon.start(command.arg(self.daemon.folder().join("rspamd.conf")), || {
             let mut stream = TcpStream::connect(http).ok()?;
             stream.write_all(b"GET /ping HTTP/1.0\r\n\r\n").ok()?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).ok()?;
             (answer.contains("pong") && TcpStream::connect(milter).is_ok()).then_some(())
         });
-        Rspamd { daemon, http, milter }
     }
 
-    /// Ends it.
-    pub fn stop(&mut self) {
-        self.daemon.stop();
+    /// What it has learned as spam, and as ham: messages.
+    ///
+    /// # Panics
+    /// When it can't say.
+    pub fn learned(&self) -> (u64, u64) {
+        let mut stream = TcpStream::connect(self.http).unwrap();
+        let request = format!("GET /stat HTTP/1.0\r\nPassword: {}\r\n\r\n", Rspamd::PASSWORD);
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let stat: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        let files = stat["statfiles"].as_array().cloned().unwrap_or_default();
+        let of = |symbol: &str| {
+            let file = files.iter().find(|file| file["symbol"] == symbol);
+            file.and_then(|file| file["revision"].as_u64()).unwrap_or_else(|| panic!("{answer}"))
+        };
+        (of("BAYES_SPAM"), of("BAYES_HAM"))
     }
 }
 
@@ -169,6 +199,15 @@ worker "controller" {{
   bind_socket = "{http}";
   count = 1;
   password = "{password}";
+}}
+classifier "bayes" {{
+  tokenizer {{ name = "osb"; }}
+  backend = "sqlite3";
+  cache {{ type = "sqlite3"; path = "{place}/learned.sqlite"; }}
+  min_tokens = 1;
+  min_learns = 1;
+  statfile {{ symbol = "BAYES_HAM"; path = "{place}/ham.sqlite"; spam = false; }}
+  statfile {{ symbol = "BAYES_SPAM"; path = "{place}/spam.sqlite"; spam = true; }}
 }}
 worker "rspamd_proxy" {{
   bind_socket = "{milter}";

@@ -10,6 +10,7 @@ mod derived;
 mod feeding;
 mod index_slot;
 pub mod latency;
+pub mod movements;
 mod open_store;
 mod searching;
 mod upload;
@@ -37,6 +38,7 @@ use derived::DerivedQueue;
 use feeding::FeedQueue;
 pub use feeding::SearchStatus;
 use latency::{Latency, Waited};
+use movements::Movements;
 pub use open_store::SEALED_READS_MS_MAX;
 use open_store::{OpenStore, Use};
 use searching::SearchMemory;
@@ -67,6 +69,7 @@ struct Shared {
     derived: Arc<DerivedQueue>,
     search_memory: SearchMemory,
     document_reader: OnceLock<Arc<dyn DocumentReader>>,
+    movements: OnceLock<Arc<dyn Movements>>,
 }
 
 /// Whether accounts of this node may be served now. Asked before and after each read and commit, so it answers from
@@ -99,6 +102,7 @@ impl LocalAccounts {
             derived,
             search_memory,
             document_reader,
+            movements: OnceLock::new(),
         };
         LocalAccounts { shared: Arc::new(shared) }
     }
@@ -117,6 +121,11 @@ impl LocalAccounts {
     /// From now on searches look into documents with this reader, too. There is one: a second is not taken.
     pub fn read_documents_with(&self, reader: Arc<dyn DocumentReader>) {
         let _ = self.shared.document_reader.set(reader);
+    }
+
+    /// From now on it is told what users put from one mailbox into another. There is one: a second is not taken.
+    pub fn tell_of_movements(&self, movements: Arc<dyn Movements>) {
+        let _ = self.shared.movements.set(movements);
     }
 
     /// The handle of an account of this node; its store is open when this returns.
@@ -253,9 +262,14 @@ impl LocalAccount {
         self.check_gate()?;
         let shared = self.shared()?;
         let is_derived_from = derived::may_be_derived_from(&mutations);
+        let movements = shared.movements.get().filter(|movements| movements.is_wanted());
+        let sent = movements.map(|movements| (movements, movements::sent(&mutations)));
         let answer = store.commit(Commit { operation, epoch, mutations }).await;
         self.note_time(Waited::Commit, begun, answer.is_ok());
         let committed = self.noted(&store, answer).await?;
+        if let Some((movements, sent)) = sent {
+            movements::tell(&**movements, self.id, &sent, &committed);
+        }
         if let Some(delay) = is_derived_from {
             shared.derived.mark(self.id, Instant::now() + delay);
         }

@@ -11,13 +11,16 @@ use tokio::time::timeout;
 
 use super::CONNECT_TIMEOUT;
 
-/// An address of a filter: `unix:/run/clamav/clamd.ctl`, `127.0.0.1:11333`, `[::1]:8891`.
+/// An address of a filter: `unix:/run/clamav/clamd.ctl`, `127.0.0.1:11333`, `[::1]:8891`; of one that speaks HTTP also
+/// `https://filter.example:11334`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// A socket in the file system.
     Unix(PathBuf),
     /// A host and its port.
     Tcp(String, u16),
+    /// The same with TLS, which whoever connects must begin.
+    Tls(String, u16),
 }
 
 /// It is none.
@@ -42,6 +45,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
+            Endpoint::Tls(host, port) => write!(f, "https://{}", Endpoint::Tcp(host.clone(), *port)),
             Endpoint::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Endpoint::Tcp(host, port) => write!(f, "{host}:{port}"),
         }
@@ -53,6 +57,21 @@ pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 impl Endpoint {
+    /// Of a filter that speaks HTTP: with `https://` in front it is spoken to with TLS.
+    ///
+    /// # Errors
+    /// [`InvalidEndpoint`].
+    pub fn of_http(text: &str) -> Result<Self, InvalidEndpoint> {
+        match text.strip_prefix("https://") {
+            None if text.contains("://") => Err(InvalidEndpoint),
+            None => text.parse(),
+            Some(rest) => match rest.trim_end_matches('/').parse()? {
+                Endpoint::Tcp(host, port) => Ok(Endpoint::Tls(host, port)),
+                _ => Err(InvalidEndpoint),
+            },
+        }
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -61,7 +80,7 @@ impl Endpoint {
         let connecting = async {
             Ok::<Box<dyn Wire>, io::Error>(match self {
                 Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
-                Endpoint::Tcp(host, port) => {
+                Endpoint::Tcp(host, port) | Endpoint::Tls(host, port) => {
                     let stream = TcpStream::connect((&**host, *port)).await?;
                     stream.set_nodelay(true)?;
                     Box::new(stream)
@@ -83,7 +102,25 @@ mod tests {
         for text in ["unix:/run/clamav/clamd.ctl", "127.0.0.1:3310", "[::1]:3310", "filter.example:11333"] {
             assert_eq!(text.parse::<Endpoint>().map(|endpoint| endpoint.to_string()).as_deref(), Ok(text));
         }
-        for text in ["", "unix:", "unix:run", "/run/x", "host", "host:", ":1", "host:0", "host:99999"] {
+        let web = |text| Endpoint::of_http(text).map(|endpoint| endpoint.to_string());
+        for text in ["https://filter.example:11334", "https://[::1]:1", "unix:/run/rspamd", "127.0.0.1:1"] {
+            assert_eq!(web(text).as_deref(), Ok(text));
+        }
+        for text in ["https://", "https://filter", "https://unix:/run/x", "http://filter:1"] {
+            assert_eq!(web(text), Err(InvalidEndpoint), "{text}");
+        }
+        for text in [
+            "https://filter.example:1",
+            "",
+            "unix:",
+            "unix:run",
+            "/run/x",
+            "host",
+            "host:",
+            ":1",
+            "host:0",
+            "host:99999",
+        ] {
             assert_eq!(text.parse::<Endpoint>(), Err(InvalidEndpoint), "{text}");
         }
     }

@@ -16,7 +16,7 @@ mod milter;
 pub mod rspamd;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdict;
 
 use std::time::Duration;

@@ -26,4 +26,5 @@ pub use failure::{FailureKind, TlsFailure};
 pub use hickory::{Dns, SecureDns};
 pub use observe::{Observation, PolicyUsed, TlsObserver};
 pub use sts::MtaSts;
+pub(crate) use tls::provider;
 pub use tls::{TlsPolicy, Trust};

@@ -112,7 +112,7 @@ static OPPORTUNISTIC: LazyLock<Result<Arc<ClientConfig>, String>> = LazyLock::ne
     client_config(Arc::new(verifier)).map(Arc::new)
 });
 
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     PROVIDER.clone()
 }
 

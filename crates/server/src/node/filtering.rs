@@ -79,7 +79,7 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<FiltersSettings, StorageE
             when_too_large: WhenDown::from_name(&setting(names::CLAMAV_WHEN_TOO_LARGE)?).unwrap_or(WhenDown::Accept),
         }),
     };
-    let rspamd = match setting(names::RSPAMD_ADDRESS)?.parse() {
+    let rspamd = match Endpoint::of_http(&setting(names::RSPAMD_ADDRESS)?) {
         Err(_) => None,
         Ok(endpoint) => Some(RspamdSettings {
             common: common(
@@ -90,6 +90,7 @@ fn of(reader: &Reader<'_>, own_name: String) -> Result<FiltersSettings, StorageE
                 names::RSPAMD_PARALLEL,
             )?,
             password: reader.setting_for(None, names::RSPAMD_PASSWORD)?.map(Secret::new),
+            authorities: reader.setting_for(None, names::RSPAMD_AUTHORITIES)?,
             quarantines: setting(names::RSPAMD_WHEN_SPAM)? == "junk",
         }),
     };

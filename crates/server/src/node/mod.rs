@@ -16,6 +16,7 @@ mod filtering;
 mod guard_sharing;
 pub mod init;
 mod introspection;
+mod learning;
 mod listeners;
 pub(crate) mod mail_tables;
 mod notify;
@@ -261,6 +262,7 @@ impl Node {
         // Whether or not it sends mail itself: other edges do.
         sending::make_srs_key(&parts.directory).await;
         parts.follow();
+        learning::start(&parts).await?;
         parts.keep_house(desk.clone(), control.clone());
         parts.move_accounts();
         let sending = if parts.config.has(Role::Edge) { Some(sending::start(&parts).await?) } else { None };

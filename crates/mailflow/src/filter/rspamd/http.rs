@@ -32,6 +32,15 @@ impl Body {
     pub fn empty() -> Self {
         Body { pieces: None, left: 0 }
     }
+
+    /// All of it at once.
+    pub fn whole(content: Bytes) -> Self {
+        let (sender, pieces) = mpsc::channel(1);
+        let left = content.len() as u64;
+        // There is room for one.
+        let _ = sender.try_send(content);
+        Body { pieces: Some(pieces), left }
+    }
 }
 
 impl HttpBody for Body {

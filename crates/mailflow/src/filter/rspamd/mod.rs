@@ -1,7 +1,9 @@
 //! rspamd: the message is sent to it by HTTP (`POST /checkv2`), and its action is done.
 
 mod answer;
+mod door;
 mod http;
+mod learn;
 
 use async_trait::async_trait;
 use hyper::header::{HeaderName, HeaderValue};
@@ -12,7 +14,9 @@ use sterna_base::Secret;
 use super::field::words;
 use super::{Action, Change, Common, ContentFilter, Direction, Draft, Facts, FilterError, Verdict};
 use answer::{Answer, Subject};
+use door::Door;
 use http::Body;
+pub use learn::{LearnError, LearnSettings, Lesson, Teacher};
 
 /// Longest text of rspamd's that senders are told, in bytes.
 const TEXT_BYTES_MAX: usize = 200;
@@ -24,6 +28,8 @@ pub struct RspamdSettings {
     pub common: Common,
     /// What it wants to hear from those who ask it.
     pub password: Option<Secret>,
+    /// Who vouches for its certificate, in PEM; the system's authorities when not set.
+    pub authorities: Option<String>,
     /// Whether spam that it doesn't want refused goes into Junk, and is not only marked.
     pub quarantines: bool,
 }
@@ -31,12 +37,14 @@ pub struct RspamdSettings {
 /// See the module.
 pub struct Rspamd {
     settings: RspamdSettings,
+    door: Door,
 }
 
 impl Rspamd {
     /// With these settings; it is connected to for each message.
     pub fn new(settings: RspamdSettings) -> Self {
-        Rspamd { settings }
+        let door = Door::new(settings.common.endpoint.clone(), settings.authorities.as_deref());
+        Rspamd { settings, door }
     }
 
     fn request(&self, facts: &Facts<'_>, body: Body) -> Result<Request<Body>, FilterError> {
@@ -67,7 +75,7 @@ impl Rspamd {
     }
 
     async fn ask(&self, facts: &Facts<'_>, draft: &Draft) -> Result<Answer, FilterError> {
-        let wire = self.settings.common.endpoint.connect().await?;
+        let wire = self.door.connect().await?;
         let (body, sending) = http::stream(draft);
         let request = self.request(facts, body)?;
         let (status, said) = http::exchange(wire, request, sending).await?;
@@ -141,7 +149,7 @@ impl ContentFilter for Rspamd {
     }
 
     async fn health(&self) -> Result<String, FilterError> {
-        let wire = self.settings.common.endpoint.connect().await?;
+        let wire = self.door.connect().await?;
         let request = Request::get("/ping").header("host", "localhost").body(Body::empty());
         let request = request.map_err(|error| FilterError::Protocol(error.to_string()))?;
         match http::exchange(wire, request, async { Ok(()) }).await? {

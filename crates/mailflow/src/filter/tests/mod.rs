@@ -4,8 +4,9 @@ mod chain;
 mod clamd;
 mod flow;
 mod milter;
-mod peer;
+pub(crate) mod peer;
 mod rspamd;
+mod rspamd_tls;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,7 +13,7 @@ const CONTENT: &str =
 
 fn settings(endpoint: Endpoint) -> RspamdSettings {
     let common = Common { endpoint, ..common(WhenDown::Accept) };
-    RspamdSettings { common, password: Some(Secret::new("sesame")), quarantines: true }
+    RspamdSettings { common, password: Some(Secret::new("sesame")), authorities: None, quarantines: true }
 }
 
 async fn look(endpoint: Endpoint, content: &str, direction: Direction) -> Result<Verdict, FilterError> {
