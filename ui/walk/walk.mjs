@@ -210,6 +210,23 @@ async function languages() {
   }
 }
 
+async function sessionEnds(user) {
+  step("a session that ends under a form leaves what was typed");
+  await page.goto(`${BASE}/admin/people/users/${user.id}`);
+  const name = page.getByRole("textbox", { name: "Name", exact: true });
+  await name.fill("Typed before");
+  await page.evaluate(() => fetch("/api/v1/session", { method: "DELETE", headers: { "Content-Type": "application/json" } }));
+  await page.getByRole("button", { name: "Save" }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Your session has ended" });
+  await dialog.getByLabel("Password").fill(PASSWORD);
+  await picture(page, "session-ended");
+  await page.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  assert.equal(await name.inputValue(), "Typed before");
+  await page.getByRole("button", { name: "Save" }).first().click();
+  await heading("Typed before");
+}
+
 async function signOut() {
   step("signing out ends the session");
   await page.getByRole("button", { name: "Sign out" }).click();
@@ -230,6 +247,7 @@ try {
   await keyboard();
   await look(user);
   await languages();
+  await sessionEnds(user);
   await deleteUser(user);
   await signOut();
 } catch (error) {

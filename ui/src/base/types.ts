@@ -136,6 +136,8 @@ export interface DnsRecord {
   need: "mail" | "clients" | "advised";
   purpose: string;
   zone: string;
+  /** What DNS says, where the server looked. */
+  found?: { state: "right" | "missing" } | { state: "other"; values: string[] } | { state: "unknown"; values: string };
 }
 
 export interface Dns {
@@ -345,6 +347,20 @@ export interface Plan {
   bytes: number;
   unknown_sizes: number;
   expected_seconds: number;
+}
+
+export interface Failover {
+  job: Job | null;
+  refused: { account: number; address: string; reason: string }[];
+  /** Since when the server doesn't answer. */
+  silent_since: string | null;
+  /** Accounts whose acknowledgements waited for the copy. */
+  safe: number;
+  /** Accounts whose copy had everything that it had heard of. */
+  complete: number;
+  behind: number;
+  changes_lost: number;
+  unknown: number;
 }
 
 export interface Setting {

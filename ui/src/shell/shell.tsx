@@ -2,6 +2,7 @@
 
 import { signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { signedOut } from "../base/api.ts";
 import { t } from "../base/i18n.ts";
 import { useHints } from "../base/live.ts";
 import { path } from "../base/router.ts";
@@ -14,7 +15,7 @@ import { attempt, Toasts } from "../widgets/toast.tsx";
 import { Navigation } from "./navigation.tsx";
 import { Palette, paletteOpen } from "./palette.tsx";
 import { CurrentPage } from "./routes.tsx";
-import { SignIn } from "./sign-in.tsx";
+import { SignIn, SignInAgain } from "./sign-in.tsx";
 import { LanguageSwitch, ThemeSwitch } from "./switches.tsx";
 
 /** On narrow screens the navigation lies over the page. */
@@ -36,7 +37,7 @@ export function Shell() {
       </main>
     );
   }
-  if (!isSignedIn.value) {
+  if (!session.value) {
     return (
       <>
         <SignIn />
@@ -58,6 +59,7 @@ export function Shell() {
       </div>
       <Palette />
       <Toasts />
+      {signedOut.value && <SignInAgain login={session.value.login} />}
     </>
   );
 }

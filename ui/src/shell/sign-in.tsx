@@ -3,14 +3,48 @@
 import { useState } from "preact/hooks";
 import { asProblem, type Problem } from "../base/api.ts";
 import { t } from "../base/i18n.ts";
-import { signIn } from "../base/session.ts";
+import { changed } from "../base/live.ts";
+import { session, signIn } from "../base/session.ts";
 import { Button } from "../widgets/button.tsx";
+import { Dialog } from "../widgets/dialog.tsx";
 import { Field } from "../widgets/field.tsx";
 import { ProblemBox } from "../widgets/problem.tsx";
 import { LanguageSwitch, ThemeSwitch } from "./switches.tsx";
 
+/** The page, before anybody is signed in. */
 export function SignIn() {
-  const [values, setValues] = useState({ login: "", password: "", code: "" });
+  return (
+    <main class="sign-in">
+      <div class="card">
+        <h1>{t("signin.title")}</h1>
+        <p class="lead">{t("signin.lead")}</p>
+        <SignInForm />
+      </div>
+      <p class="switches">
+        <LanguageSwitch />
+        <ThemeSwitch />
+      </p>
+    </main>
+  );
+}
+
+/** Over the page, when a session ended meanwhile: what was typed there stays. */
+export function SignInAgain({ login }: { login: string }) {
+  const again = async (): Promise<void> => {
+    // Somebody else's page begins anew.
+    if (session.peek()?.login !== login) location.reload();
+    else changed("/");
+  };
+  return (
+    <Dialog title={t("signin.again")}>
+      <p>{t("signin.again-lead")}</p>
+      <SignInForm login={login} onDone={again} />
+    </Dialog>
+  );
+}
+
+function SignInForm({ login = "", onDone }: { login?: string; onDone?: () => Promise<void> }) {
+  const [values, setValues] = useState({ login, password: "", code: "" });
   const [problem, setProblem] = useState<Problem | null>(null);
   const [wantsCode, setWantsCode] = useState(false);
   const [busy, setBusy] = useState(false);
@@ -21,6 +55,7 @@ export function SignIn() {
     setProblem(null);
     try {
       await signIn(values.login.trim(), values.password, values.code.replace(/\s/g, ""));
+      await onDone?.();
     } catch (error) {
       const found = asProblem(error);
       if (["second-factor-needed", "wrong-code"].includes(found.code)) setWantsCode(true);
@@ -31,43 +66,35 @@ export function SignIn() {
   };
   const set = (name: keyof typeof values) => (value: unknown) => setValues((old) => ({ ...old, [name]: String(value) }));
   return (
-    <main class="sign-in">
-      <form class="card" onSubmit={(event) => void submit(event)}>
-        <h1>{t("signin.title")}</h1>
-        <p class="lead">{t("signin.lead")}</p>
+    <form onSubmit={(event) => void submit(event)}>
+      <Field
+        spec={{ name: "login", label: t("signin.login"), kind: "text", autocomplete: "username", required: true }}
+        value={values.login}
+        onChange={set("login")}
+      />
+      <Field
+        spec={{ name: "password", label: t("signin.password"), kind: "password", autocomplete: "current-password", required: true }}
+        value={values.password}
+        onChange={set("password")}
+      />
+      {wantsCode && (
         <Field
-          spec={{ name: "login", label: t("signin.login"), kind: "text", autocomplete: "username", required: true }}
-          value={values.login}
-          onChange={set("login")}
+          spec={{ name: "code", label: t("signin.code"), hint: t("signin.code-hint"), kind: "text", autocomplete: "one-time-code" }}
+          value={values.code}
+          onChange={set("code")}
         />
-        <Field
-          spec={{ name: "password", label: t("signin.password"), kind: "password", autocomplete: "current-password", required: true }}
-          value={values.password}
-          onChange={set("password")}
-        />
-        {wantsCode && (
-          <Field
-            spec={{ name: "code", label: t("signin.code"), hint: t("signin.code-hint"), kind: "text", autocomplete: "one-time-code" }}
-            value={values.code}
-            onChange={set("code")}
-          />
-        )}
-        {problem && <ProblemBox problem={problem} />}
-        <footer class="actions">
-          {!wantsCode && (
-            <Button kind="quiet" onPress={() => setWantsCode(true)}>
-              {t("signin.with-code")}
-            </Button>
-          )}
-          <Button type="submit" kind="primary" busy={busy}>
-            {t("signin.action")}
+      )}
+      {problem && <ProblemBox problem={problem} />}
+      <footer class="actions">
+        {!wantsCode && (
+          <Button kind="quiet" onPress={() => setWantsCode(true)}>
+            {t("signin.with-code")}
           </Button>
-        </footer>
-      </form>
-      <p class="switches">
-        <LanguageSwitch />
-        <ThemeSwitch />
-      </p>
-    </main>
+        )}
+        <Button type="submit" kind="primary" busy={busy}>
+          {t("signin.action")}
+        </Button>
+      </footer>
+    </form>
   );
 }

@@ -10,7 +10,8 @@ import { ProblemBox } from "./problem.tsx";
 interface Props {
   title: string;
   wide?: boolean;
-  onClose: () => void;
+  /** Without it, the dialog stays until what it asks is done. */
+  onClose?: () => void;
   children: ComponentChildren;
 }
 
@@ -33,12 +34,12 @@ export function Dialog({ title, wide, onClose, children }: Props) {
       aria-labelledby={heading}
       onCancel={(event) => {
         event.preventDefault();
-        onClose();
+        onClose?.();
       }}
     >
       <header>
         <h2 id={heading}>{title}</h2>
-        <Button kind="quiet" icon="close" label={t("close")} onPress={onClose} />
+        {onClose && <Button kind="quiet" icon="close" label={t("close")} onPress={onClose} />}
       </header>
       {children}
     </dialog>

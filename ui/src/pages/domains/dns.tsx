@@ -10,8 +10,11 @@ import { attempt, done } from "../../widgets/toast.tsx";
 
 const TONES: Record<DnsRecord["need"], Tone> = { mail: "info", clients: "info", advised: "plain" };
 
+/** How often DNS is looked at while the page is, in milliseconds. */
+const LOOK_MS = 60_000;
+
 export function DnsTable({ path }: { path: string }) {
-  const dns = useLive<Dns>(`${path}/dns`);
+  const dns = useLive<Dns>(`${path}/dns?look=true`, LOOK_MS);
   const zone = (dns.data?.items ?? []).map((record) => record.zone).join("\n");
   const copy = (): Promise<boolean> =>
     attempt(async () => {
@@ -45,6 +48,7 @@ export function DnsTable({ path }: { path: string }) {
                 { title: t("dns.name"), cell: (record) => <Copyable text={record.name} label={t("dns.name")} /> },
                 { title: t("dns.type"), cell: (record) => record.type },
                 { title: t("dns.value"), cell: (record) => <Copyable text={record.value} label={t("dns.value")} /> },
+                ...(looked(data) ? [{ title: t("dns.found"), cell: (record: DnsRecord) => <Found found={record.found} /> }] : []),
                 {
                   title: t("dns.need"),
                   cell: (record) => (
@@ -60,5 +64,24 @@ export function DnsTable({ path }: { path: string }) {
         )}
       </Loaded>
     </Section>
+  );
+}
+
+/** Whether the server looked into DNS. */
+function looked(dns: Dns): boolean {
+  return dns.items.some((record) => record.found !== undefined);
+}
+
+const FOUND: Record<NonNullable<DnsRecord["found"]>["state"], Tone> = { right: "good", missing: "bad", other: "bad", unknown: "attention" };
+
+/** What DNS has now. */
+function Found({ found }: { found: DnsRecord["found"] }) {
+  if (!found) return <>–</>;
+  return (
+    <>
+      <Badge tone={FOUND[found.state]}>{known("dns-found", found.state)}</Badge>
+      {found.state === "other" && found.values.map((value) => <p class="detail" key={value}>{value}</p>)}
+      {found.state === "unknown" && <p class="soft">{found.values}</p>}
+    </>
   );
 }

@@ -1,6 +1,6 @@
 // One server: its roles, what it carries, who stands by for it, and how to empty and remove it.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { asProblem, ask, part, type Problem } from "../../base/api.ts";
 import { ago, bytes, count, known, moment, number, t } from "../../base/i18n.ts";
 import { changed, deleting, useLive } from "../../base/live.ts";
@@ -15,6 +15,7 @@ import { Facts, Loaded, Page, Section } from "../../widgets/parts.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
 import { pathOf } from "../people/paths.ts";
+import { FailoverDialog } from "./failover.tsx";
 import { Disk, RoleBadges, ServerState } from "./list.tsx";
 import { PlanWords } from "./move.tsx";
 
@@ -47,7 +48,7 @@ export function ServerPage({ name }: { name: string }) {
               {data.roles.includes("data") && (
                 <>
                   <DomainsOf server={data} />
-                  <Standby server={data} others={(all.data?.items ?? []).filter((other) => other.id !== data.id)} />
+                  <Standby key={`${data.standby} ${data.standby_durability}`} server={data} others={(all.data?.items ?? []).filter((other) => other.id !== data.id)} />
                   <AccountsOf server={data} />
                 </>
               )}
@@ -202,7 +203,7 @@ interface ActionProps {
 }
 
 function ServerActions({ server, path, etag }: ActionProps) {
-  const [asks, setAsks] = useState<"drain" | "remove" | null>(null);
+  const [asks, setAsks] = useState<"drain" | "remove" | "failover" | null>(null);
   const undrain = async (): Promise<void> => {
     await ask("DELETE", `${path}/drain`);
     changed("/servers", "/jobs", "/status");
@@ -215,6 +216,11 @@ function ServerActions({ server, path, etag }: ActionProps) {
   const isData = server.roles.includes("data");
   return (
     <>
+      {isData && !server.answers && server.standby && (
+        <Button kind="primary" onPress={() => setAsks("failover")}>
+          {t("failover.action")}
+        </Button>
+      )}
       {isData && server.draining && <Button onPress={stop}>{t("drain.stop")}</Button>}
       {isData && !server.draining && <Button onPress={() => setAsks("drain")}>{t("drain.action")}</Button>}
       {!server.roles.includes("main") && (
@@ -222,6 +228,7 @@ function ServerActions({ server, path, etag }: ActionProps) {
           {t("server.remove")}
         </Button>
       )}
+      {asks === "failover" && <FailoverDialog server={server} onClose={() => setAsks(null)} />}
       {asks === "drain" && <Drain server={server} onUndo={undrain} onClose={() => setAsks(null)} />}
       {asks === "remove" && (
         <Confirm
@@ -249,12 +256,12 @@ function Drain({ server, onUndo, onClose }: { server: Server; onUndo: () => Prom
   const [plan, setPlan] = useState<Plan | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const body = { kind: "drain", server: server.id };
-  if (plan === null && problem === null) {
-    void ask<Plan>("POST", "/jobs?dry_run=true", { body }).then(
+  useEffect(() => {
+    ask<Plan>("POST", "/jobs?dry_run=true", { body }).then(
       ({ data }) => setPlan(data),
       (error: unknown) => setProblem(asProblem(error)),
     );
-  }
+  }, []);
   return (
     <Confirm
       title={t("drain.title", { name: server.name })}
