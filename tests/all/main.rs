@@ -53,6 +53,7 @@ mod scheduling;
 mod search;
 mod sending;
 mod setup;
+mod setup_browser;
 mod sharing_servers;
 mod sieve;
 mod split_domain;

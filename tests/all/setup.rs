@@ -99,7 +99,7 @@ fn an_empty_machine_becomes_an_installation_with_a_data_server_and_mail_that_arr
     let command = page.split("class=\"copied\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
     let words: Vec<&str> = command.split_whitespace().collect();
     let after = |name: &str| words[words.iter().position(|word| *word == name).unwrap() + 1].to_owned();
-    assert_eq!((words[0], words[1], after("--roles").as_str()), ("sterna", "init", "data"));
+    assert_eq!((words[3], words[4], after("--roles").as_str()), ("sterna", "init", "data"), "{command}");
     let (main, token) = (after("--join"), after("--token"));
     let joined = installation.init("alpha", "data", Place::default(), &["--join", &main, "--token", &token]);
     assert!(joined.status.success(), "{joined:?}");

@@ -7,10 +7,11 @@ use axum::routing::get;
 use http::{HeaderMap, StatusCode, header};
 
 /// Name, type and content.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 5] = [
     ("tokens.css", "text/css; charset=utf-8", include_str!("../assets/tokens.css")),
     ("base.css", "text/css; charset=utf-8", include_str!("../assets/base.css")),
     ("setup.css", "text/css; charset=utf-8", include_str!("../assets/setup.css")),
+    ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     ("setup.js", "text/javascript; charset=utf-8", include_str!("../assets/setup.js")),
 ];
 

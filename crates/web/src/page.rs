@@ -55,6 +55,7 @@ impl Page<'_> {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="robots" content="noindex";
                     title { (self.title) " · Sterna" }
+                    link rel="icon" type="image/svg+xml" href=(assets::address("icon.svg"));
                     @for name in ["tokens.css", "base.css", "setup.css"] {
                         link rel="stylesheet" href=(assets::address(name));
                     }

@@ -13,6 +13,7 @@ mod time_server;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -39,6 +40,9 @@ pub use self::link::{announce, machine_host};
 
 /// How long an invitation of the setup is good for, in milliseconds: an hour.
 const INVITATION_MS: i64 = 3600 * 1000;
+
+/// How long a node goes on after the end of its setup before it starts again: the page that says so is loaded by then.
+const RESTART_DELAY: Duration = Duration::from_secs(2);
 
 /// What the installation is known by.
 pub struct NodeInstallation {
@@ -298,7 +302,8 @@ impl Installation for Door {
         let own = self.api.get(&["servers", &self.node.config.name], &[]).await?;
         let main = own["address"].as_str().unwrap_or(&self.node.config.cluster.address);
         let secret = token["token"].as_str().unwrap_or_default();
-        let text = format!("sterna init --join {main} --roles data --token {secret}");
+        let join = format!("sterna init --join {main} --roles data --token {secret}");
+        let text = format!("sudo -u sterna {join} && sudo systemctl enable --now sterna");
         Ok(Invitation {
             id: token["id"].as_str().unwrap_or_default().to_owned(),
             command: Secret::new(text),
@@ -349,7 +354,11 @@ impl Installation for Door {
             written.hostname != self.node.config.hostname || written.tls.is_some() != self.node.config.tls.is_some();
         // Another port that the setup took because the right one was not to be had is given back, too.
         if differs || !self.node.doors.closed().is_empty() {
-            self.node.restart.notify_one();
+            let restart = self.node.restart.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(RESTART_DELAY).await;
+                restart.notify_one();
+            });
         }
     }
 }

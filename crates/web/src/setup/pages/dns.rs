@@ -52,7 +52,7 @@ pub fn live(cx: &Cx<'_>) -> Markup {
         @for (need, title) in [("mail", text::setup_dns_mail(lang)), ("clients", text::setup_dns_clients(lang)), ("advised", text::setup_dns_advised(lang))] {
             @if records.rows.iter().any(|row| row.need == need) {
                 h2 { (title) }
-                table class="stacks card" {
+                table class="stacks records card" {
                     caption class="hidden-but-read" { (title) }
                     thead { tr {
                         th scope="col" { (text::setup_dns_record(lang)) }

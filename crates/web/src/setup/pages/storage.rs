@@ -36,6 +36,7 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> (Markup, bool)
     let name = if form.line("action") == "invite" { form.line("server_name") } else { String::new() };
     let page = html! {
         div data-live="/setup/live/storage" { (live(cx)) }
+        p class="again" { a class="button" href=(cx.step.path()) { (text::setup_checks_again(lang)) } }
         form method="post" action=(cx.step.path()) class="card" {
             (cx.token())
             h2 { (text::setup_storage_add(lang)) }
@@ -76,7 +77,8 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> (Markup, bool)
             div class="actions" { button class="primary" type="submit" name="action" value="select" { (text::setup_next(lang)) } }
         }
     };
-    (page, asked.is_none() || !cx.setup.invitations.lock().is_empty())
+    // Once they are known it is not loaded again by itself: somebody may be typing a name.
+    (page, asked.is_none())
 }
 
 /// The servers that are there, and the commands for those that are to come.

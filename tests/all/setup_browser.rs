@@ -1,0 +1,38 @@
+//! The setup in a real browser, with JavaScript and without: `tests/browser/setup.mjs` walks it.
+
+use std::path::Path;
+use std::process::Command;
+
+use sterna_testkit::binary::have;
+use sterna_testkit::installation::Installation;
+
+/// Walks all of it; the browser's findings end up in the panic.
+fn walk(mode: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tools = folder.join("../ui");
+    // `cargo xtask test` installs them, and so does `npm --prefix ui ci`.
+    let driver = tools.join("node_modules/playwright-core/package.json");
+    if !have(&["node", "chromium", &driver.to_string_lossy()]) {
+        return;
+    }
+    let mut installation = Installation::new();
+    installation.start_empty("main");
+    let log = installation.node("main").log();
+    let link = log.split_whitespace().find(|word| word.contains("/setup#")).unwrap_or_else(|| panic!("no link: {log}"));
+    let mut node = Command::new("node");
+    node.arg(folder.join("browser/setup.mjs")).args([link, mode]).env("TOOLS", &tools);
+    node.args(std::env::var_os("STERNA_SHOTS"));
+    let output = node.output().unwrap_or_else(|error| panic!("node: {error}"));
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{errors}");
+}
+
+#[test]
+fn the_setup_is_walked_with_javascript() {
+    walk("script");
+}
+
+#[test]
+fn the_setup_is_walked_without_javascript() {
+    walk("no-script");
+}
