@@ -61,6 +61,8 @@ fn large_attachments_become_links_that_lead_to_them() {
     send(&installation, &message("before", "mixed", 200_000));
     assert!(received(&installation, "before").contains("May report.pdf"), "off unless it is set");
 
+    // Whoever sees ana's files sees nothing of what she sends to others.
+    installation.admin_ok("main", &["account", "acl", "set", ANA, BEN, "lr", "--folder", "/"]);
     set("attachments.detach-bytes", "150000");
     set("language", "de");
     for (subject, kind, length) in
@@ -84,6 +86,10 @@ fn large_attachments_become_links_that_lead_to_them() {
         let got = Http::connect(at.host, at.ports.http, None).unwrap().request("HEAD", path, &[], "").unwrap();
         assert_eq!((got.status, got.header("content-length")), (200, Some(length.to_string().as_str())), "{got:?}");
     }
+    let mut ben = installation.node("main").at.dav(BEN).unwrap();
+    let mut seen = |path: &str| ben.request("PROPFIND", path, &[("Depth", "0")], "").unwrap().status;
+    assert_eq!(seen("/dav/files/ana@tern.test/"), 207);
+    assert_eq!(seen("/dav/files/ana@tern.test/Attachments/"), 404);
     // They are ana's files, under names of their own.
     let mut ana = installation.node("main").at.dav(ANA).unwrap();
     let listed = ana.request("PROPFIND", "/dav/files/ana@tern.test/Attachments/", &[("Depth", "1")], "").unwrap();

@@ -32,6 +32,7 @@ mod learning;
 mod ledger;
 mod limits_set;
 mod mail_maintenance;
+mod managed_attachments;
 mod moves;
 mod moves_cut;
 mod moves_ended;

@@ -309,6 +309,7 @@ fn calendar_of(message: &str) -> String {
 #[test]
 fn invitations_go_out_and_come_in_by_mail() {
     let Some((installation, postfix)) = crate::sending::world() else { return };
+    installation.dns.txt("far.test", "v=spf1 ip4:127.0.0.0/8 ip6:::1 -all");
     let mut ana = Calendars::of(&installation, ANA);
     installation.admin_ok("main", &["config", "set", "language", "de"]);
     let lines = "DTSTART:20250303T100000Z\r\nDTEND:20250303T110000Z\r\nSUMMARY:Küche\r\n\
@@ -327,15 +328,20 @@ fn invitations_go_out_and_come_in_by_mail() {
             .replace("20250101T000000Z", "20300101T000000Z")
     };
     postfix.submit("eve@far.test", ANA, &by_mail("eve@far.test", "REPLY", &answer("DECLINED")));
+    // One with her address in it, for which her domain doesn't answer.
+    postfix.submit("eve@other.test", ANA, &by_mail("zoe@far.test", "REPLY", &answer("TENTATIVE")));
     postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "REPLY", &answer("ACCEPTED")));
     until("the answer", PATIENCE, || ana.get("Calendar/one.ics").contains("PARTSTAT=ACCEPTED;X-STERNA").then_some(()));
     let mut imap = installation.node("main").at.login(ANA).unwrap();
     let mails = |imap: &mut sterna_testkit::imap::Imap| {
         let answer = imap.command("STATUS INBOX (MESSAGES)").unwrap();
-        answer.lines.iter().any(|line| line.contains("MESSAGES 2"))
+        answer.lines.iter().any(|line| line.contains("MESSAGES 3"))
     };
-    until("both messages in the INBOX", PATIENCE, || mails(&mut imap).then_some(()));
-    assert!(!ana.get("Calendar/one.ics").contains("DECLINED"));
+    until("all messages in the INBOX", PATIENCE, || mails(&mut imap).then_some(()));
+    let noted = ana.get("Calendar/one.ics");
+    assert!(
+        !noted.contains("DECLINED") && !noted.contains("TENTATIVE") && noted.contains("PARTSTAT=ACCEPTED;X-STERNA")
+    );
 
     // Her invitation comes in, not answered yet; Ana's answer goes back by mail.
     let hers = |uid: &str, sequence: u8| {
@@ -372,10 +378,38 @@ fn invitations_go_out_and_come_in_by_mail() {
     postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "REQUEST", &hers("two", 3)));
     let arrived = || {
         let answer = imap.command("STATUS INBOX (MESSAGES)").unwrap();
-        answer.lines.iter().any(|line| line.contains("MESSAGES 6")).then_some(())
+        answer.lines.iter().any(|line| line.contains("MESSAGES 7")).then_some(())
     };
     until("the message", PATIENCE, arrived);
     assert!(ana.get(&path).contains("DTSTART:20250312T100000Z"));
+
+    // What was called off before the invitation came stays off; and what a script throws away is no invitation.
+    ana.is(207, "PROPPATCH", "inbox/", &[], &policy("add"));
+    let off = hers("four", 4).replace("SEQUENCE:4", "SEQUENCE:4\r\nSTATUS:CANCELLED");
+    let inbox = |imap: &mut sterna_testkit::imap::Imap, count: usize| {
+        let wanted = format!("MESSAGES {count})");
+        until("the mailbox to grow", PATIENCE, || {
+            let answer = imap.command("STATUS INBOX (MESSAGES)").unwrap();
+            answer.lines.iter().any(|line| line.contains(&wanted)).then_some(())
+        });
+    };
+    postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "CANCEL", &off));
+    inbox(&mut imap, 8);
+    postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "REQUEST", &hers("four", 4)));
+    inbox(&mut imap, 9);
+    let script = installation.folder().join("discard.sieve");
+    std::fs::write(&script, "if header :contains \"subject\" \"unwanted\" { discard; }").unwrap();
+    installation.admin_ok("main", &["sieve", "put", ANA, "rules", &script.to_string_lossy()]);
+    installation.admin_ok("main", &["sieve", "activate", ANA, "rules"]);
+    let unwanted = String::from_utf8(by_mail("zoe@far.test", "REQUEST", &hers("five", 5))).unwrap();
+    let unwanted = unwanted.replace("Subject: REQUEST", "Subject: unwanted");
+    postfix.submit("zoe@far.test", ANA, unwanted.as_bytes());
+    postfix.submit("zoe@far.test", ANA, &by_mail("zoe@far.test", "REQUEST", &hers("six", 6)));
+    let (names, _) = until("the last invitation", PATIENCE, || {
+        let names = ana.names("Calendar/");
+        names.iter().any(|name| ana.get(&format!("Calendar/{name}")).contains("SUMMARY:six")).then_some(names)
+    });
+    assert_eq!(names.len(), 3, "one, two and six: {names:?}");
 }
 
 /// The day in a week from now, as iCalendar has it.
@@ -472,4 +506,51 @@ fn rooms_answer_by_their_rules_and_ask_their_managers() {
     }
     assert!(decided, "{hrefs:?}");
     assert!(ana.get("Calendar/asked.ics").contains("PARTSTAT=ACCEPTED"));
+}
+
+#[test]
+fn the_others_see_an_answer_and_a_calendar_that_goes_calls_its_meetings_off() {
+    const CLEO: &str = "cleo@tern.test";
+    let installation = Installation::standard();
+    installation.create_user(CLEO, "beta");
+    let (mut ana, mut ben) = (Calendars::of(&installation, ANA), Calendars::of(&installation, BEN));
+    let mut cleo = Calendars::of(&installation, CLEO);
+    let lines = |start: &str| {
+        format!("DTSTART:{start}T100000Z\r\nDTEND:{start}T110000Z\r\nATTENDEE:mailto:{CLEO}\r\n{WITH_BEN}")
+    };
+    let mkcalendar = "<C:mkcalendar xmlns='DAV:' xmlns:C='urn:ietf:params:xml:ns:caldav'/>";
+    ana.is(201, "MKCALENDAR", "work/", &[], mkcalendar);
+    ana.is(201, "PUT", "work/one.ics", &[], &meeting("one", &lines("20990303")));
+    let (path, text) = ben.only();
+    let accepted = text.replace("ATTENDEE;RSVP=TRUE:mailto:ben", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:ben");
+    assert_ne!(accepted, text);
+    ben.is(204, "PUT", &path, &[], &accepted);
+    // Cleo sees it, without being told anything, and her own answer and alarm stay.
+    let (_, hers) = cleo.only();
+    assert!(hers.contains("PARTSTAT=ACCEPTED:mailto:ben"), "{hers}");
+    assert_eq!(cleo.names("inbox/").len(), 1);
+    let (place, text) = cleo.only();
+    let alarm = "BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT5M\r\nDESCRIPTION:x\r\nEND:VALARM\r\nEND:VEVENT";
+    let said = |what: &str| format!("ATTENDEE;PARTSTAT={what}:mailto:{CLEO}");
+    let answered = text.replace(&said("NEEDS-ACTION"), &said("DECLINED"));
+    assert_ne!(answered, text);
+    cleo.is(204, "PUT", &place, &[], &answered.replace("END:VEVENT", alarm));
+    let (path, text) = ben.only();
+    assert!(text.contains(&format!("PARTSTAT=DECLINED:mailto:{CLEO}")), "{text}");
+    ben.is(204, "PUT", &path, &[], &text.replace("PARTSTAT=ACCEPTED:mailto:ben", "PARTSTAT=TENTATIVE:mailto:ben"));
+    let (_, hers) = cleo.only();
+    assert!(hers.contains("PARTSTAT=TENTATIVE:mailto:ben") && hers.contains("VALARM"), "{hers}");
+    assert!(hers.contains(&format!("PARTSTAT=DECLINED:mailto:{CLEO}")), "{hers}");
+
+    // What is over is nobody's concern any more; the rest is called off.
+    ana.is(201, "PUT", "work/past.ics", &[], &meeting("past", &lines("20010303")));
+    assert_eq!(ben.names("Calendar/").len(), 2);
+    ana.is(204, "DELETE", "work/", &[], "");
+    let off: Vec<String> = ben.names("Calendar/").iter().map(|name| ben.get(&format!("Calendar/{name}"))).collect();
+    let is_off = |uid: &str| {
+        let text = off.iter().find(|text| text.contains(&format!("UID:{uid}"))).unwrap();
+        text.contains("STATUS:CANCELLED")
+    };
+    assert!(is_off("one") && !is_off("past"), "{off:?}");
+    installation.is_sound();
 }

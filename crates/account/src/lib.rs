@@ -13,6 +13,7 @@ pub mod account;
 pub mod acl;
 pub mod answered;
 pub mod aside;
+pub mod attachments;
 pub mod calendars;
 pub mod change;
 pub mod check;

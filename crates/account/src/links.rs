@@ -45,7 +45,8 @@ impl Token {
         Token { account, secret: sterna_base::ids::random_bytes() }
     }
 
-    fn name(&self) -> String {
+    /// The secret alone: what items are called that the account keeps for it.
+    pub fn name(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.secret)
     }
 }

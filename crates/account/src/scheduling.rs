@@ -51,6 +51,8 @@ pub struct Outgoing {
     pub recipient: String,
     /// The VCALENDAR with its METHOD.
     pub text: Bytes,
+    /// Whether no person has caused it: mail says so (RFC 3834), so that no program answers it again.
+    pub is_automatic: bool,
 }
 
 /// What became of a message (SCHEDULE-STATUS, RFC 6638 section 3.2.9).

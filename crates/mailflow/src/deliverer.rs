@@ -53,8 +53,10 @@ impl Deliverer {
             return Ok(scheduler.from_queue(account, transaction, message, wanted).await?);
         }
         let (accounts, inboxes, sieve) = (&*self.accounts, &self.inboxes, &*self.sieve);
-        delivery::deliver(Task { accounts, inboxes, sieve, account, transaction, message, wanted }).await?;
-        if let Some(scheduler) = &self.scheduler {
+        let task = Task { accounts, inboxes, sieve, account, transaction, message, wanted };
+        let is_kept = delivery::deliver(task).await?;
+        // What its owner threw away is no invitation either.
+        if let Some(scheduler) = self.scheduler.as_ref().filter(|_| is_kept) {
             scheduler.mail_arrived(account, transaction, message, wanted).await;
         }
         Ok(())

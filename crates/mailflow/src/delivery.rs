@@ -120,11 +120,12 @@ pub struct Task<'a> {
     pub wanted: &'a Wanted,
 }
 
-/// Delivers the message as the account's scripts want it; when this returns `Ok`, it is durable.
+/// Delivers the message as the account's scripts want it; when this returns `Ok`, it is durable. Whether the account
+/// keeps it: a script may have thrown it away, or only sent it on.
 ///
 /// # Errors
 /// [`DeliveryError`].
-pub async fn deliver(task: Task<'_>) -> Result<(), DeliveryError> {
+pub async fn deliver(task: Task<'_>) -> Result<bool, DeliveryError> {
     let handle = task.accounts.open(task.account).await?;
     let mut contents = Contents { account: &*handle, message: task.message, staged: None };
     let mut plain = false;
@@ -154,7 +155,7 @@ fn is_impossible(error: &AccountError) -> bool {
     )
 }
 
-async fn once(task: &Task<'_>, contents: &mut Contents<'_>, plain: bool) -> Result<(), DeliveryError> {
+async fn once(task: &Task<'_>, contents: &mut Contents<'_>, plain: bool) -> Result<bool, DeliveryError> {
     let account = contents.account;
     let known = task.inboxes.of(account).await?;
     let plan = if !plain && task.sieve.concerns(known.scripts.active().is_some()) {
@@ -193,7 +194,7 @@ async fn once(task: &Task<'_>, contents: &mut Contents<'_>, plain: bool) -> Resu
     if let Err(error) = task.sieve.send(plan.answers).await {
         tracing::warn!(account = %task.account, %error, "an automatic answer could not be queued; it is dropped");
     }
-    Ok(())
+    Ok(!filed.is_empty())
 }
 
 /// The forms of the message as commits name them; large ones are staged once.

@@ -11,7 +11,7 @@ use sterna_account::service::{
 use sterna_base::{AccountId, BlobHash, Clock, OperationId};
 use tokio::task::JoinSet;
 
-use crate::auth::{self, Authoring, Gate};
+use crate::auth::{self, Authoring, Gate, Passed};
 use crate::call_forward::{CallForward, Existence};
 use crate::collected::Collecting;
 use crate::deliverer::Deliverer;
@@ -24,7 +24,7 @@ use crate::queue::{Destination, Queue};
 use crate::refusals;
 use crate::repeats::{self, Repeats};
 use crate::sent_on;
-use crate::sieve::Wanted;
+use crate::sieve::{Vouched, Wanted};
 use crate::targets::{self, Delivered, Routed, Way};
 use crate::trace::Trace;
 use crate::waiting::{Tried, Waiting};
@@ -125,22 +125,23 @@ impl Mailflow {
     /// hand in is filtered, then signed, and not verified; who hands in by LMTP has done all that already.
     async fn examine(&self, envelope: Envelope, message: Message) -> Result<Option<Examined>, Refusal> {
         let Some(direction) = self.direction(&envelope.sender) else {
-            return Ok(Some(Examined::new(envelope, message, Keep::Inbox)));
+            let examined = Examined::new(envelope, message, Keep::Inbox);
+            return Ok(Some(Examined { vouched: Vouched::Host, ..examined }));
         };
         let is_ours = direction == Direction::Submitted;
-        let (message, keep, is_verified) = match &self.gate {
+        let (message, keep, is_verified, vouched) = match &self.gate {
             Some(gate) if !is_ours => {
-                let (message, keep) = gate.examine(&envelope, message).await?;
+                let Passed { message, keep, domains } = gate.examine(&envelope, message).await?;
                 let message = self.mark(&envelope, gate, message).await?;
-                (message, keep, true)
+                (message, keep, true, Vouched::Domains(domains))
             }
-            _ => (message, Keep::Inbox, false),
+            _ => (message, Keep::Inbox, false, if is_ours { Vouched::Host } else { Vouched::Nobody }),
         };
         let examined = match &self.filters {
             Some(filters) => filters.examine(envelope, message, keep, direction).await?,
             None => Some(Examined::new(envelope, message, keep)),
         };
-        let examined = examined.map(|examined| Examined { is_verified, ..examined });
+        let examined = examined.map(|examined| Examined { is_verified, vouched, ..examined });
         let examined = match (examined, &self.detaching) {
             // Behind the filters, which see the attachments, and before the signature, which must fit what goes out.
             (Some(examined), Some(detaching)) if is_ours => {
@@ -282,14 +283,15 @@ impl Mailflow {
         message: Arc<Message>,
         envelope: &Envelope,
         routed: &[Routed],
-        examined: (Keep, bool),
+        examined: (Keep, bool, Vouched),
     ) -> BTreeMap<AccountId, Delivered> {
-        let (keep, is_verified) = examined;
+        let (keep, is_verified, vouched) = examined;
         let firsts = firsts(envelope, routed);
         let mut running = JoinSet::new();
         for (account, transaction) in accounts {
             let (deliverer, message) = (self.deliverer.clone(), message.clone());
-            let wanted = Wanted { keep, is_verified, ..wanted(envelope, firsts.get(&account).copied()) };
+            let vouched = vouched.clone();
+            let wanted = Wanted { keep, is_verified, vouched, ..wanted(envelope, firsts.get(&account).copied()) };
             running.spawn(async move { (account, deliverer.deliver(account, transaction, &message, &wanted).await) });
         }
         let mut delivered = BTreeMap::new();
@@ -377,6 +379,7 @@ fn wanted(envelope: &Envelope, rcpt_to: Option<&str>) -> Wanted {
         keep: Keep::Inbox,
         is_verified: false,
         is_submitted: envelope.sender.login.is_some(),
+        vouched: Vouched::Nobody,
     }
 }
 
@@ -413,16 +416,17 @@ impl Reception for Mailflow {
         self.trace.accepted(&envelope, &message);
         let (key, transaction) = (repeats::key(&envelope), envelope.transaction);
         let asked: Vec<String> = envelope.recipients.iter().map(|rcpt| rcpt.address.clone()).collect();
-        let Examined { envelope, message, keep, is_verified, added } = match self.examine(envelope, message).await {
-            Ok(Some(examined)) => examined,
-            Ok(None) => return vec![Ok(()); asked.len()],
-            Err(refusal) => {
-                for address in &asked {
-                    self.trace.refused(transaction, address, &refusal);
+        let Examined { envelope, message, keep, is_verified, vouched, added } =
+            match self.examine(envelope, message).await {
+                Ok(Some(examined)) => examined,
+                Ok(None) => return vec![Ok(()); asked.len()],
+                Err(refusal) => {
+                    for address in &asked {
+                        self.trace.refused(transaction, address, &refusal);
+                    }
+                    return vec![Err(refusal); asked.len()];
                 }
-                return vec![Err(refusal); asked.len()];
-            }
-        };
+            };
         let now = self.clock.now();
         let remembered = |address: &str| self.repeats.transaction(key, address, now);
         let relays = self.may_relay(&envelope.sender);
@@ -430,7 +434,7 @@ impl Reception for Mailflow {
         let (mut routed, transactions) = targets::resolve(&*self.recipients, &envelope, may_relay, remembered).await;
         self.end_loops(&envelope, &message, &mut routed).await;
         let message = Arc::new(message);
-        let examined = (keep, is_verified);
+        let examined = (keep, is_verified, vouched);
         let delivered = self.deliver_to(transactions.clone(), message.clone(), &envelope, &routed, examined).await;
         let mut answers: Vec<_> = routed.iter().map(|routed| targets::answer(routed, &delivered)).collect();
         if let Some(waiting) = &self.waiting {

@@ -20,6 +20,8 @@ pub struct Question<'a> {
     pub own: &'a [String],
     /// The meeting that is not to be counted, because it is about that (CALENDAR-MASK-UID).
     pub without: &'a [String],
+    /// Whose clock floating times are on; `None` is that of each calendar.
+    pub floating: Option<&'a Zone>,
 }
 
 /// When the owner is busy: what is in calendars that count (`schedule-calendar-transp`), and when the owner can't be
@@ -36,7 +38,10 @@ pub async fn busy(account: &dyn Account, question: Question<'_>, spans: &KeptSpa
     calendars.sort_by_key(|container| container.id);
     for calendar in &calendars {
         let transparency = note(account, calendar.id, (CALDAV, "schedule-calendar-transp")).await?;
-        let floating = zone(account, calendar.id).await?;
+        let floating = match question.floating {
+            Some(zone) => zone.clone(),
+            None => zone(account, calendar.id).await?,
+        };
         first_zone.get_or_insert_with(|| floating.clone());
         if transparency.is_some_and(|said| said.elements().any(|below| below.name.is(CALDAV, "transparent"))) {
             continue;

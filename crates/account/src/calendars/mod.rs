@@ -7,6 +7,7 @@
 
 pub mod birthdays;
 pub mod busy;
+mod cancelled;
 pub mod external;
 pub mod pending;
 pub mod receive;

@@ -7,7 +7,7 @@ use sterna_formats::calendar::itip::receive::{Effect, Ignored, Received};
 use sterna_formats::calendar::itip::{self, Message, Method};
 use sterna_formats::calendar::{Calendar, Facts};
 
-use super::{body, content, default_calendar, find, scheduling_collection};
+use super::{body, cancelled, content, default_calendar, find, scheduling_collection};
 use crate::commit::Expect;
 use crate::{Account, AccountError, CommitError, ContainerKind, FlagSet, Item, ItemParts, Mutation, NewItem, UidSet};
 
@@ -35,6 +35,8 @@ pub struct Incoming<'a> {
     pub own: &'a [String],
     /// Whether only what is known already changes, and nothing new comes in.
     pub only_known: bool,
+    /// Whether the owner's programs find nothing in the scheduling inbox: others have answered, and that is all.
+    pub is_silent: bool,
 }
 
 /// What became of it.
@@ -72,6 +74,9 @@ pub async fn receive(account: &dyn Account, incoming: Incoming<'_>, now: Timesta
         if found.is_none() && incoming.only_known {
             return Ok(Taken::Ignored(Ignored::Unknown));
         }
+        if found.is_none() && method == Method::Request && cancelled::is_cancelled(account, &message).await? {
+            return Ok(Taken::Ignored(Ignored::Stale));
+        }
         let stored = match &found {
             Some((_, item)) => Calendar::parse(&body(account, item).await?).ok(),
             None => None,
@@ -81,6 +86,14 @@ pub async fn receive(account: &dyn Account, incoming: Incoming<'_>, now: Timesta
             Received { stored: stored.as_ref(), message: &message, sender, recipient, own, now_s: now.seconds() };
         let mut steps = Vec::new();
         let taken = match received.effect() {
+            // The invitation is still to come, and must change nothing then.
+            Effect::Nothing(Ignored::Unknown) if method == Method::Cancel => {
+                let steps = cancelled::remembered(account, &message, now).await?;
+                if !steps.is_empty() {
+                    account.commit(operation(incoming.id, account.id()), steps).await?;
+                }
+                return Ok(Taken::Ignored(Ignored::Unknown));
+            }
             Effect::Nothing(why) => return Ok(Taken::Ignored(why)),
             Effect::Answered(answer) => return Ok(Taken::Answered(answer)),
             Effect::Shown => Taken::Shown,
@@ -95,10 +108,16 @@ pub async fn receive(account: &dyn Account, incoming: Incoming<'_>, now: Timesta
                     }
                 };
                 steps.push(put(account, (container, name), &object.text(), &facts, expect).await?);
+                if method == Method::Cancel {
+                    // Its owner may throw the cancelled meeting away before an older invitation comes.
+                    steps.extend(cancelled::remembered(account, &message, now).await?);
+                }
                 Taken::Stored { object: Box::new(object), method }
             }
         };
-        steps.extend(into_inbox(account, &incoming, &facts).await?);
+        if !incoming.is_silent {
+            steps.extend(into_inbox(account, &incoming, &facts).await?);
+        }
         match account.commit(operation(incoming.id, account.id()), steps).await {
             Ok(_) => return Ok(taken),
             Err(AccountError::Refused(

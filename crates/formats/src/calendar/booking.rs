@@ -213,23 +213,36 @@ impl Rules {
         now_s.saturating_add((days + 1) * DAY_S)
     }
 
-    /// What it says to an invitation: `busy` is when it is taken by others, from now to [`Rules::horizon`].
-    pub fn decide(&self, invitation: &Calendar, busy: &FreeBusy, people: usize, now_s: i64) -> Decision {
+    /// The clock that it lives by: floating times and whole days of bookings are meant on it. `None` when its rules say
+    /// nothing of one.
+    pub fn zone(&self) -> Option<Zone> {
+        self.hours.as_ref().and_then(|hours| Zone::named(&hours.zone))
+    }
+
+    /// What it says to an invitation: `busy` is when it is taken by others, from now to [`Rules::horizon`], and
+    /// `floating` whose clock floating times are on.
+    pub fn decide(
+        &self,
+        invitation: &Calendar,
+        floating: &Zone,
+        (busy, people): (&FreeBusy, usize),
+        now_s: i64,
+    ) -> Decision {
         if self.answers == Answers::Nobody {
             return Decision::Silence;
         }
-        match self.refusal(invitation, busy, people, now_s) {
+        let series = Series::of(invitation, floating);
+        match self.refusal(&series, busy, people, now_s) {
             Some(why) => Decision::Decline(why),
             None if self.answers == Answers::Managers => Decision::Ask,
             None => Decision::Accept,
         }
     }
 
-    fn refusal(&self, invitation: &Calendar, busy: &FreeBusy, people: usize, now_s: i64) -> Option<Why> {
+    fn refusal(&self, series: &Series<'_>, busy: &FreeBusy, people: usize, now_s: i64) -> Option<Why> {
         if self.capacity.is_some_and(|most| people > most as usize) {
             return Some(Why::People);
         }
-        let series = Series::of(invitation, &Zone::Utc);
         if !self.series && series.is_recurring() {
             return Some(Why::Series);
         }
@@ -313,7 +326,8 @@ mod tests {
         for (from, before) in taken {
             busy.add_period((at(from), at(before), Busy::Busy), range);
         }
-        rules.decide(&event(lines), &busy, 3, now)
+        let floating = rules.zone().unwrap_or(Zone::Utc);
+        rules.decide(&event(lines), &floating, (&busy, 3), now)
     }
 
     const TEN: &str = "DTSTART:20250303T100000Z\nDTEND:20250303T110000Z";
@@ -346,9 +360,9 @@ mod tests {
         let taken = (at("20250331T103000Z"), at("20250331T120000Z"), Busy::Busy);
         busy.add_period(taken, (now, rules.horizon(now)));
         let series = Calendar::parse(text.as_bytes()).unwrap();
-        assert_eq!(rules.decide(&series, &busy, 1, now), Decision::Decline(Why::Taken));
+        assert_eq!(rules.decide(&series, &Zone::Utc, (&busy, 1), now), Decision::Decline(Why::Taken));
         busy.is_cut = true;
-        assert_eq!(rules.decide(&event(TEN), &busy, 1, now), Decision::Decline(Why::Times));
+        assert_eq!(rules.decide(&event(TEN), &Zone::Utc, (&busy, 1), now), Decision::Decline(Why::Times));
         let later = "DTSTART:20350303T100000Z\nDTEND:20350303T110000Z\nRRULE:FREQ=WEEKLY;COUNT=9";
         assert_eq!(decide(&rules, later, &[]), Decision::Decline(Why::Ahead));
     }
@@ -384,5 +398,18 @@ mod tests {
         }
         // An endless series is looked at as far as anybody looks.
         assert_eq!(decide(&Rules::default(), &format!("{TEN}\nRRULE:FREQ=WEEKLY"), &[]), Decision::Accept);
+    }
+
+    #[test]
+    fn floating_times_are_on_the_clock_of_the_room() {
+        let hours = Some("mo-fr 08:00-18:00 America/New_York".parse().unwrap());
+        let rules = Rules { hours, ..Rules::default() };
+        let floating = "DTSTART:20250303T090000\r\nDTEND:20250303T100000";
+        assert_eq!(decide(&rules, floating, &[]), Decision::Accept);
+        assert_eq!(
+            decide(&rules, floating, &[("20250303T143000Z", "20250303T150000Z")]),
+            Decision::Decline(Why::Taken)
+        );
+        assert_eq!(decide(&rules, floating, &[("20250303T093000Z", "20250303T100000Z")]), Decision::Accept);
     }
 }

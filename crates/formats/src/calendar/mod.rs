@@ -5,6 +5,7 @@
 //! [`published`] many of them to who has no log-in; [`feed`] reads what others publish so. [`itip`] is
 //! what organizers and attendees tell each other.
 
+pub mod attachments;
 pub mod availability;
 pub mod birthday;
 pub mod booking;

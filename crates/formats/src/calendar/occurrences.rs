@@ -114,6 +114,8 @@ pub struct Series<'a> {
     floating: &'a Zone,
     master: Option<Timed<'a>>,
     rules: Vec<Rule>,
+    /// EXRULE, which RFC 5545 has dropped and older programs have written.
+    excluding: Vec<Rule>,
     /// Readings of the master's clock, and what was given as a length.
     dates: Vec<(DateTime, Option<Duration>)>,
     excluded: HashSet<i64>,
@@ -128,6 +130,7 @@ impl<'a> Series<'a> {
             floating,
             master: None,
             rules: Vec::new(),
+            excluding: Vec::new(),
             dates: Vec::new(),
             excluded: HashSet::new(),
             excluded_days: HashSet::new(),
@@ -156,9 +159,12 @@ impl<'a> Series<'a> {
         let component = timed.component;
         let zone = timed.start.zone.clone();
         if !matches!(timed.shape, Shape::Undated | Shape::Never) {
-            self.rules = component.all("RRULE").filter_map(|rule| Rule::parse(&rule.value)).take(RULES_MAX).collect();
+            let rules =
+                |name| component.all(name).filter_map(|rule| Rule::parse(&rule.value)).take(RULES_MAX).collect();
+            (self.rules, self.excluding) = (rules("RRULE"), rules("EXRULE"));
         }
-        for until in self.rules.iter_mut().filter_map(|rule| rule.until.as_mut()).filter(|until| until.is_utc) {
+        let rules = self.rules.iter_mut().chain(&mut self.excluding);
+        for until in rules.filter_map(|rule| rule.until.as_mut()).filter(|until| until.is_utc) {
             // On the clock of the wall, like everything that it is compared with.
             until.civil = match zone {
                 Zone::Floating => until.civil,
@@ -290,6 +296,11 @@ impl<'a> Series<'a> {
         let changed = Changed::of(self);
         let mut rules: Vec<Ahead> =
             self.rules.iter().map(|rule| Ahead::of(Expansion::new(rule, master.start.civil).from(from))).collect();
+        let mut excluding: Vec<Ahead> = self
+            .excluding
+            .iter()
+            .map(|rule| Ahead::of(Expansion::new(rule, master.start.civil).ruled().from(from)))
+            .collect();
         let mut dates = self.dates.iter().copied().skip_while(|(date, _)| *date < from).peekable();
         // Without a rule it is the start that the dates add to.
         let mut start = (rules.is_empty() && master.start.civil >= from).then_some(master.start.civil);
@@ -307,6 +318,14 @@ impl<'a> Series<'a> {
             start = start.filter(|start| *start != next);
             let length = dates.next_if(|(date, _)| *date == next).and_then(|(_, length)| length);
             if last.replace(next) == Some(next) {
+                continue;
+            }
+            for rule in &mut excluding {
+                while rule.next.is_some_and(|out| out < next) {
+                    rule.step();
+                }
+            }
+            if excluding.iter().any(|rule| rule.next == Some(next)) {
                 continue;
             }
             if self.show(master, next, length, &changed, range, &mut counted).is_none() {

@@ -1,7 +1,7 @@
 //! Many objects as one calendar for who reads it without a log-in: alarms of the owner ring for nobody else, and of
 //! what is marked as private (RFC 5545 section 3.8.1.3) only the times are told.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use sterna_base::BlobHash;
 
@@ -32,13 +32,14 @@ const TIMES: [&str; 12] = [
 pub struct Publisher {
     /// Whether only the times of events are told.
     times_only: bool,
-    zones: HashSet<String>,
+    /// The definitions that were told of each TZID, in their order.
+    zones: HashMap<String, Vec<String>>,
 }
 
 impl Publisher {
     /// With everything, or the times of events only.
     pub fn new(times_only: bool) -> Self {
-        Publisher { times_only, zones: HashSet::new() }
+        Publisher { times_only, zones: HashMap::new() }
     }
 
     /// What stands before all objects. `METHOD` is what makes of it something that is read and not an invitation.
@@ -74,15 +75,28 @@ impl Publisher {
             .objects()
             .filter_map(|object| object.value("CLASS"))
             .any(|class| !class.trim().eq_ignore_ascii_case("PUBLIC"));
-        let told: Vec<Component> = calendar.objects().filter_map(|object| self.told(object, is_private)).collect();
+        let mut told: Vec<Component> = calendar.objects().filter_map(|object| self.told(object, is_private)).collect();
         if told.is_empty() {
             return;
         }
         for zone in calendar.root.components.iter().filter(|component| component.name == "VTIMEZONE") {
             let Some(id) = zone.value("TZID") else { continue };
-            if !self.zones.contains(id) {
-                self.zones.insert(id.to_owned());
-                write(zone, out);
+            let mut text = String::new();
+            write(zone, &mut text);
+            let known = self.zones.entry(id.to_owned()).or_default();
+            let place = known.iter().position(|known| *known == text);
+            let is_new = place.is_none();
+            let place = place.unwrap_or(known.len());
+            // Two products may mean different things by one name.
+            let name = if place == 0 { id.to_owned() } else { format!("{id} ({})", place + 1) };
+            if is_new {
+                known.push(text);
+                let mut zone = zone.clone();
+                zone.set("TZID", name.clone());
+                write(&zone, out);
+            }
+            if place > 0 {
+                told.iter_mut().for_each(|component| rename_zone(component, id, &name));
             }
         }
         told.iter().for_each(|component| write(component, out));
@@ -110,6 +124,13 @@ impl Publisher {
         properties.push(line("SUMMARY", BUSY.to_owned()));
         Some(Component { name: object.name.clone(), properties, components: Vec::new() })
     }
+}
+
+fn rename_zone(component: &mut Component, from: &str, to: &str) {
+    for property in component.properties.iter_mut().filter(|property| property.parameter_value("TZID") == Some(from)) {
+        property.set_parameter("TZID", to);
+    }
+    component.components.iter_mut().for_each(|below| rename_zone(below, from, to));
 }
 
 #[cfg(test)]
@@ -153,5 +174,21 @@ mod tests {
         assert!(text.contains("RRULE:FREQ=DAILY") && text.contains("TZID=Here:20250101T100000"), "{text}");
         assert!(!text.contains("open") && !text.contains("free") && !text.contains("ana@here"), "{text}");
         assert_eq!(text.matches("BEGIN:VEVENT").count(), 1);
+    }
+
+    #[test]
+    fn one_name_for_two_zones_becomes_two() {
+        let one = object("SUMMARY:one\r\n");
+        let text =
+            one.text().replace("TZID:Here\r\n", "TZID:Here\r\nX-OTHER:1\r\n").replace("SUMMARY:one", "SUMMARY:two");
+        let other = Calendar::parse(text.as_bytes()).unwrap();
+        let text = published(false, &[one.clone(), other.clone(), one, other]);
+        assert_eq!(
+            (text.matches("TZID:Here\r\n").count(), text.matches("TZID:Here (2)\r\n").count()),
+            (1, 1),
+            "{text}"
+        );
+        assert_eq!(text.matches("DTSTART;TZID=Here:").count(), 2, "{text}");
+        assert_eq!(text.matches("DTSTART;TZID=Here (2):").count(), 2, "{text}");
     }
 }

@@ -197,6 +197,8 @@ pub struct Expansion {
     count: u64,
     work: u64,
     started: bool,
+    /// Whether the start counts only if the rule says it.
+    only_ruled: bool,
     ended: bool,
     /// Whether it ended because it was too much work: there may be more.
     pub is_cut: bool,
@@ -218,9 +220,15 @@ impl Expansion {
             count: 0,
             work: 0,
             started: false,
+            only_ruled: false,
             ended: false,
             is_cut: false,
         }
+    }
+
+    /// Without the start, unless the rule says it: what an EXRULE (RFC 2445 section 4.8.5.2) takes out.
+    pub fn ruled(self) -> Self {
+        Expansion { only_ruled: true, started: true, ..self }
     }
 
     /// Leaves out what is before this; without going through it, where nothing is to be counted.
@@ -368,7 +376,8 @@ impl Expansion {
             chosen.dedup();
             *times = chosen;
         }
-        self.found.extend(times.iter().copied().filter(|time| *time > self.start));
+        let (start, only_ruled) = (self.start, self.only_ruled);
+        self.found.extend(times.iter().copied().filter(|time| *time > start || (only_ruled && *time == start)));
     }
 
     fn end(&mut self) {

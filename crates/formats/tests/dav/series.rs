@@ -65,6 +65,21 @@ fn single_ones_are_changed_moved_and_taken_out() {
 }
 
 #[test]
+fn rules_take_out_what_they_say() {
+    // Working days, as programs wrote before RFC 5545. The start is a Monday: no rule that takes out says it.
+    let lines = "DTSTART:20250505T100000Z\r\nRRULE:FREQ=DAILY;COUNT=9\r\nEXRULE:FREQ=WEEKLY;BYDAY=SA,SU";
+    let found = starts(&calendar(&event(lines)), &Zone::Utc, range(MAY.0, MAY.1));
+    let days: Vec<&str> = found.iter().map(|found| &found[6..8]).collect();
+    assert_eq!(days, ["05", "06", "07", "08", "09", "12", "13"]);
+    // One that says the start takes it out, too; and where only a part is asked for.
+    let lines = "DTSTART:20250505T100000Z\r\nRRULE:FREQ=DAILY\r\nEXRULE:FREQ=DAILY;INTERVAL=2";
+    let late = starts(&calendar(&event(lines)), &Zone::Utc, range("20270505T000000Z", "20270509T000000Z"));
+    assert_eq!(late, ["20270506T100000Z", "20270508T100000Z"]);
+    let first = starts(&calendar(&event(lines)), &Zone::Utc, range(MAY.0, "20250508T000000Z"));
+    assert_eq!(first, ["20250506T100000Z"]);
+}
+
+#[test]
 fn this_and_all_after_it_are_moved() {
     let series = calendar(
         &[

@@ -30,6 +30,17 @@ pub struct GateSettings {
     pub trusted_sealers: Vec<String>,
 }
 
+/// A message that goes on.
+#[derive(Debug)]
+pub struct Passed {
+    /// With its results in front.
+    pub message: Message,
+    /// Where it goes in accounts.
+    pub keep: Keep,
+    /// The domains that answer for it: whose host brought it, or whose signature holds. Small letters.
+    pub domains: Vec<String>,
+}
+
 /// Verifies messages, writes the result into them, and decides what becomes of them.
 pub struct Gate {
     verifier: Verifier,
@@ -75,11 +86,11 @@ impl Gate {
     ///
     /// # Errors
     /// What the client is told, when its author's domain wants it refused, or when its header has no end.
-    pub async fn examine(&self, envelope: &Envelope, message: Message) -> Result<(Message, Keep), Refusal> {
+    pub async fn examine(&self, envelope: &Envelope, message: Message) -> Result<Passed, Refusal> {
         let settings = self.settings.borrow().clone();
         if settings.dmarc == DmarcMode::Off {
             let cleaned = self.without_forged(message, &settings.authserv_id).await.map_err(unreadable)?;
-            return Ok((cleaned, Keep::Inbox));
+            return Ok(Passed { message: cleaned, keep: Keep::Inbox, domains: Vec::new() });
         }
         let sender = &envelope.sender;
         let origin = Origin {
@@ -117,7 +128,7 @@ impl Gate {
         let fields = results::fields(&verdict, &about);
         let new = header::with(&header, &fields, |field| !results::is_forged(field, &settings.authserv_id));
         let message = self.replace(message, header.len(), new).await.map_err(unreadable)?;
-        Ok((message, keep))
+        Ok(Passed { message, keep, domains: verdict.domains() })
     }
 
     /// Results that others wrote in our name are believed by those who read mail here, whether we write any or not.
@@ -228,10 +239,11 @@ mod tests {
             let (size, hash) = (content.len() as u64, sterna_base::BlobHash::of(content.as_bytes()));
             let body = MessageBody::Inline(content.clone().into());
             let message = Message { body, size, hash, summary: Vec::new().into() };
-            let (examined, keep) = gate.examine(&envelope, message).await.unwrap();
+            let Passed { message: examined, keep, domains } = gate.examine(&envelope, message).await.unwrap();
             let MessageBody::Inline(bytes) = &examined.body else { panic!("small") };
             let expected = if stays { &*content } else { "Subject: x\r\n\r\ntext\r\n" };
             assert_eq!((&bytes[..], examined.size, keep), (expected.as_bytes(), expected.len() as u64, Keep::Inbox));
+            assert_eq!(domains, Vec::<String>::new());
         }
     }
 }

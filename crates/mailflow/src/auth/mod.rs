@@ -24,7 +24,7 @@ mod verify;
 use mail_auth::common::crypto::Algorithm;
 
 pub use author::Authoring;
-pub use gate::{Gate, GateSettings};
+pub use gate::{Gate, GateSettings, Passed};
 pub(crate) use gate::{replace, with_fields};
 pub use header::HEADER_BYTES_MAX;
 pub use policy::DmarcMode;

@@ -129,6 +129,20 @@ pub struct Verdict {
     pub dmarc: Dmarc,
 }
 
+impl Verdict {
+    /// The domains that answer for the message, in small letters, each once.
+    pub fn domains(&self) -> Vec<String> {
+        let by_dmarc = (self.dmarc.outcome == Outcome::Pass).then_some(&self.dmarc.domain);
+        let by_host = (self.spf.outcome == Outcome::Pass && !self.spf.is_helo).then_some(&self.spf.domain);
+        let signed = self.dkim.iter().filter(|dkim| dkim.outcome == Outcome::Pass).map(|dkim| &dkim.domain);
+        let all = by_dmarc.into_iter().chain(by_host).chain(signed).map(|domain| domain.to_ascii_lowercase());
+        let mut domains: Vec<String> = all.filter(|domain| !domain.is_empty()).collect();
+        domains.sort();
+        domains.dedup();
+        domains
+    }
+}
+
 /// What is done with a message because of its [`Verdict`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {

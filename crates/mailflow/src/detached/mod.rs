@@ -18,7 +18,9 @@ use bytes::Bytes;
 use sterna_account::commit::Expect;
 use sterna_account::links::{self, Link, Target};
 use sterna_account::service::{Accounts, Envelope, Login, Message};
-use sterna_account::{Account, AccountError, CommitError, ContainerKind, Content, Mutation, NewItem, files};
+use sterna_account::{
+    Account, AccountError, AclEntry, CommitError, ContainerKind, Content, Mutation, NewItem, Outcome, Rights, files,
+};
 use sterna_base::{Clock, ContainerId, OperationId, Timestamp};
 use sterna_formats::mail::transfer::Base64Decoder;
 use sterna_formats::mail::{Part, Summary};
@@ -160,16 +162,38 @@ async fn folder(account: &dyn Account) -> Result<ContainerId, AccountError> {
             Some(root) => (Some(root), FOLDER),
             None => (None, files::ROOT),
         };
-        let (kind, name) = (ContainerKind::Files, name.to_owned());
-        let step = Mutation::CreateContainer { parent, kind, name, special_use: None };
+        let kind = ContainerKind::Files;
+        let step = Mutation::CreateContainer { parent, kind, name: name.to_owned(), special_use: None };
         match account.commit(OperationId::random(), vec![step]).await {
+            Ok(made) => {
+                if let Some(Outcome::Container { id, .. }) = made.outcomes.first().filter(|_| name == FOLDER) {
+                    close(account, *id).await?;
+                }
+            }
             // Another message was faster.
-            Ok(_) | Err(AccountError::Refused(CommitError::NameTaken)) => {}
+            Err(AccountError::Refused(CommitError::NameTaken)) => {}
             Err(error) => return Err(error),
         }
     }
     let found = files::folder(account, &path).await?;
     found.map(|folder| folder.id).ok_or(AccountError::Refused(CommitError::Unexpected))
+}
+
+/// Whoever the sender's files are shared with need not see what the sender sends to others: nothing of that is in there
+/// yet.
+async fn close(account: &dyn Account, folder: ContainerId) -> Result<(), AccountError> {
+    let Some(made) = account.container(folder).await? else { return Ok(()) };
+    let step = |entry: &AclEntry| Mutation::SetAcl {
+        container: folder,
+        identifier: entry.identifier,
+        negative: entry.negative,
+        rights: Rights::NONE,
+    };
+    let steps: Vec<Mutation> = made.acl.entries().iter().map(step).collect();
+    if steps.is_empty() {
+        return Ok(());
+    }
+    account.commit(OperationId::random(), steps).await.map(drop)
 }
 
 /// The names in the folder that links lead to. The name of a file that is gone leads to nothing, and must not lead to

@@ -35,15 +35,15 @@ impl Scheduler {
         let Some(part) = calendar_part(&summary.root) else { return };
         let Some(sender) = author(&summary) else { return };
         if !self.is_believed(&sender, wanted).await {
-            tracing::info!(%account, sender, "an invitation claims to be from somebody here, and is not");
+            tracing::info!(%account, sender, "nobody answers for the author of an invitation; it stays a message");
             return;
         }
         let Some(text) = text_of(message, part).await else { return };
         let recipient = wanted.rcpt_to.to_lowercase();
-        let outgoing = Outgoing { id: transaction, sender, recipient, text: text.into() };
+        let outgoing = Outgoing { id: transaction, sender, recipient, text: text.into(), is_automatic: false };
         match self.by_policy(account, &outgoing).await {
             Ok(_) => {}
-            Err(error) if error.is_temporary() => drop(self.wait(account, &outgoing, &error.to_string()).await),
+            Err(error) if error.is_temporary() => drop(self.wait(account, &outgoing, "", &error.to_string()).await),
             Err(error) => tracing::warn!(%account, %error, "an invitation by mail could not go into the calendar"),
         }
     }
@@ -70,10 +70,12 @@ impl Scheduler {
     }
 
     /// Whoever writes in the name of somebody here must have logged in as them: their address is the reverse-path then,
-    /// which submission checks. Of others the verification of mail has said what it can.
+    /// which submission checks. For others their domain must answer, by SPF, DKIM or DMARC: anybody can write a From.
     async fn is_believed(&self, sender: &str, wanted: &Wanted) -> bool {
         let is_elsewhere = matches!(self.recipients.route(sender).await, Err(RouteError::NotLocal));
-        is_elsewhere || (wanted.is_submitted && wanted.mail_from.eq_ignore_ascii_case(sender))
+        let domain = sender.rsplit_once('@').map_or("", |(_, domain)| domain);
+        (is_elsewhere && wanted.vouched.is_by(domain))
+            || (wanted.is_submitted && wanted.mail_from.eq_ignore_ascii_case(sender))
     }
 
     /// Takes in what has waited in the queue. The queue is ours: who has sent it was known then.
@@ -92,11 +94,13 @@ impl Scheduler {
         let Some(text) = text_of(message, part).await else {
             return Err(AccountError::Unavailable("the queued invitation can't be read".to_owned()));
         };
-        let (sender, recipient) = (wanted.mail_from.to_lowercase(), wanted.rcpt_to.to_lowercase());
+        // The author: of what came by mail the reverse-path is nobody's.
+        let sender = author(&summary).unwrap_or_else(|| wanted.mail_from.to_lowercase());
+        let recipient = wanted.rcpt_to.to_lowercase();
         // Taken in once, also by an account that has it although nobody heard so.
         let id = named(&summary).unwrap_or(id);
         let is_mail = matches!(self.recipients.route(&sender).await, Err(RouteError::NotLocal));
-        let outgoing = Outgoing { id, sender, recipient, text: text.into() };
+        let outgoing = Outgoing { id, sender, recipient, text: text.into(), is_automatic: false };
         if is_mail {
             self.by_policy(account, &outgoing).await?;
         } else {

@@ -48,6 +48,9 @@ impl Draft<'_> {
         let mut out = format!("Return-Path: <{sender}>\r\nReceived: by {own_name} id {id};\r\n\t{date}\r\n");
         out += &format!("From: {}\r\nTo: <{}>\r\n", mailbox(self.name, &sender), one_line(self.to));
         out += &format!("Subject: {}\r\nDate: {date}\r\nMessage-ID: <{id}@{own_name}>\r\n", unstructured(&subject));
+        if self.message.is_automatic {
+            out += "Auto-Submitted: auto-replied\r\n";
+        }
         out += "MIME-Version: 1.0\r\nContent-Class: urn:content-classes:calendarmessage\r\n";
         out += &format!("Content-Type: multipart/alternative; boundary=\"{boundary}\"\r\n\r\n");
         out += &format!("--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n");
@@ -154,7 +157,7 @@ mod tests {
         );
         let sender = if method == "REPLY" { "ben@x.test" } else { "ana@x.test" };
         let (id, sender, recipient) = (OperationId([1; 16]), sender.to_owned(), "c@y.test".to_owned());
-        let message = Outgoing { id, sender, recipient, text: text.into() };
+        let message = Outgoing { id, sender, recipient, text: text.into(), is_automatic: false };
         let draft = Draft { message: &message, to: "c@y.test", name: "Änne Tern", language };
         String::from_utf8(draft.compose("mx.x.test", Timestamp(0))).unwrap()
     }

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use sterna_account::answered::Answered;
 use sterna_account::calendars::busy::{Question, busy};
 use sterna_account::calendars::pending;
 use sterna_account::calendars::receive::{Incoming, Taken, receive};
@@ -28,10 +29,12 @@ use sterna_account::service::{
     Accounts, Envelope, InboundProtocol, Login, Message, MessageBody, Owner, Rcpt, Reception, Recipients, RouteError,
     Sender,
 };
-use sterna_account::{Account, AccountError};
+use sterna_account::{Account, AccountError, CommitError};
 use sterna_base::{AccountId, BlobHash, Clock, OperationId};
+use sterna_formats::calendar::Calendar;
 use sterna_formats::calendar::booking::ResourceKind;
 use sterna_formats::calendar::freebusy::FreeBusy;
+use sterna_formats::calendar::itip;
 use sterna_formats::calendar::itip::receive::Ignored;
 use sterna_formats::mail::Scanner;
 
@@ -47,6 +50,13 @@ const RECEIVE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Members of a group that are told at the same time.
 const MEMBERS_AT_ONCE: usize = 16;
+
+/// How long the same question of the same attendee is not answered again.
+const ANSWERED_AGAIN_MS: i64 = 10 * 60 * 1000;
+
+/// Attendees of a meeting beyond which nobody is told what the others answer: everybody's copy would be written for
+/// everybody's answer.
+const TOLD_OF_ANSWERS_MAX: usize = 100;
 
 /// How long an account may take to say when its owner is busy.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(8);
@@ -126,8 +136,8 @@ impl Scheduler {
                 tracing::warn!(%account, %error, "an account does not take an invitation");
                 Delivery::Refused
             }
-            Ok(Err(error)) => self.wait(account, message, &error.to_string()).await,
-            Err(_) => self.wait(account, message, "the account takes too long").await,
+            Ok(Err(error)) => self.wait(account, message, &message.sender, &error.to_string()).await,
+            Err(_) => self.wait(account, message, &message.sender, "the account takes too long").await,
         }
     }
 
@@ -137,15 +147,16 @@ impl Scheduler {
         let owner = self.recipients.owner(id).await.unwrap_or_default();
         let own: Vec<String> = owner.addresses.iter().map(|address| address.to_lowercase()).collect();
         let (sender, recipient, text) = (&*message.sender, &*message.recipient, &message.text);
-        let incoming = Incoming { id: message.id, sender, recipient, text, own: &own, only_known };
+        let incoming = Incoming { id: message.id, sender, recipient, text, own: &own, only_known, is_silent: false };
         let taken = receive(&*account, incoming, self.clock.now()).await?;
         match &taken {
             Taken::Ignored(why) => log_ignored(id, message, *why),
-            Taken::Answered(answer) => {
-                // Whoever asked asks again if this is lost.
-                let answer = pending::outgoing(answer);
-                let delivery = Box::pin(self.carry(id, &answer)).await;
-                tracing::debug!(account = %id, ?delivery, "a message of a calendar was answered");
+            Taken::Answered(answer) => self.answer(&*account, answer).await?,
+            Taken::Stored { object, method: itip::Method::Reply } => {
+                let telling = self.tell_others(object, message, &own);
+                if tokio::time::timeout(RECEIVE_WAIT_MAX, telling).await.is_err() {
+                    tracing::info!(account = %id, "not all attendees were told in time what one has answered");
+                }
             }
             Taken::Stored { .. } | Taken::Shown => {}
         }
@@ -159,8 +170,64 @@ impl Scheduler {
         owner.addresses.into_iter().map(|address| address.to_lowercase()).collect()
     }
 
-    /// Puts a message for an account into the queue.
-    async fn wait(&self, account: AccountId, message: &Outgoing, why: &str) -> Delivery {
+    /// Attendees who have accounts here see what one of them has answered (RFC 6638 section 3.2.6): their copies become
+    /// the organizer's, without a word. Whoever can't be reached now sees it with the next change.
+    async fn tell_others(&self, object: &Calendar, answer: &Outgoing, own: &[String]) {
+        let mut others = itip::attendees(object);
+        others.retain(|address| *address != answer.sender && !own.contains(address));
+        if others.len() > TOLD_OF_ANSWERS_MAX {
+            return;
+        }
+        let now = self.clock.now();
+        let telling = others.into_iter().map(|address| async move {
+            let Some(message) = itip::organizer::again(object, &address, now.seconds()) else { return };
+            let Ok(route) = self.recipients.route(&address).await else { return };
+            let ([target], []) = (&route.targets[..], &route.external[..]) else { return };
+            let outgoing = Outgoing { id: derived(answer.id, &address), ..pending::outgoing(&message) };
+            let told = self.tell_silently(target.account, &outgoing).await;
+            if let Err(error) = told {
+                tracing::info!(account = %target.account, %error, "what another attendee has answered is not told now");
+            }
+        });
+        stream::iter(telling).for_each_concurrent(MEMBERS_AT_ONCE, |telling| telling).await;
+    }
+
+    async fn tell_silently(&self, id: AccountId, message: &Outgoing) -> Result<(), AccountError> {
+        let account = self.accounts.open(id).await?;
+        let own = self.addresses(id).await;
+        let (sender, recipient, text) = (&*message.sender, &*message.recipient, &message.text);
+        let (id, only_known, is_silent) = (message.id, true, true);
+        let incoming = Incoming { id, sender, recipient, text, own: &own, only_known, is_silent };
+        receive(&*account, incoming, self.clock.now()).await.map(drop)
+    }
+
+    /// Answers a question that nobody has to decide about, each once in a while: two programs that ask each other would
+    /// do so for ever. Whoever asked asks again if it is lost.
+    async fn answer(&self, account: &dyn Account, answer: &itip::Message) -> Result<(), AccountError> {
+        let now = self.clock.now();
+        let uid = answer.calendar.components.iter().find_map(|component| component.text("UID")).unwrap_or_default();
+        let key = format!("itip {} {} {uid}", answer.method.name(), answer.recipient);
+        let answered = Answered::read(account, std::slice::from_ref(&key), now).await?;
+        if answered.contains(&key) {
+            tracing::info!(account = %account.id(), to = answer.recipient, "a calendar was asked the same again");
+            return Ok(());
+        }
+        let steps = answered.remember(account, &[(key, now.plus_ms(ANSWERED_AGAIN_MS))], now).await?;
+        match account.commit(OperationId::random(), steps).await {
+            Ok(_) => {}
+            // Somebody else answers it.
+            Err(AccountError::Refused(CommitError::Unexpected)) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let answer = Outgoing { is_automatic: true, ..pending::outgoing(answer) };
+        let delivery = Box::pin(self.carry(account.id(), &answer)).await;
+        tracing::debug!(account = %account.id(), ?delivery, "a message of a calendar was answered");
+        Ok(())
+    }
+
+    /// Puts a message for an account into the queue. Whoever has the reverse-path hears of it if it is given up: nobody
+    /// of what came by mail, because that is in the mailbox, and anybody can write a sender into it.
+    async fn wait(&self, account: AccountId, message: &Outgoing, reverse_path: &str, why: &str) -> Delivery {
         let Some(ways) = &self.ways else { return Delivery::Kept };
         let content = Bytes::from(self.compose(message, &message.recipient).await);
         let now = self.clock.now();
@@ -171,7 +238,7 @@ impl Scheduler {
             Rcpt { address: message.recipient.clone(), ..Rcpt::default() },
         );
         let envelope = QueuedEnvelope {
-            mail_from: message.sender.clone(),
+            mail_from: reverse_path.to_owned(),
             envelope_id: None,
             return_headers_only: true,
             eight_bit: true,
@@ -344,7 +411,7 @@ impl Scheduling for Scheduler {
         let own = self.addresses(target.account).await;
         let ask = async {
             let account: Arc<dyn Account> = self.accounts.open(target.account).await?;
-            let asked = Question { range: question.range, own: &own, without: question.without };
+            let asked = Question { range: question.range, own: &own, without: question.without, floating: None };
             busy(&*account, asked, &self.spans).await
         };
         match tokio::time::timeout(BUSY_WAIT_MAX, ask).await {

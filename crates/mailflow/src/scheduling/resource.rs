@@ -54,6 +54,7 @@ impl Scheduler {
         let Some(outbox) = found.filter(|outbox| outbox.counts.items > 0) else { return Ok(()) };
         let before = self.clock.now().plus_ms(-UNDER_WAY_MS);
         for (uid, message) in pending::kept(account, outbox.id, before).await? {
+            let message = Outgoing { is_automatic: true, ..message };
             if Box::pin(self.carry(account.id(), &message)).await != Delivery::Kept {
                 account.commit(OperationId::random(), vec![pending::forget(outbox.id, &[uid])]).await?;
             }
@@ -76,8 +77,13 @@ impl Scheduler {
         }
         let now = self.clock.now();
         let (without, range) = ([uid.to_owned()], (now.seconds(), rules.horizon(now.seconds())));
-        let taken = busy(account, Question { range, own, without: &without }, &self.spans).await?;
-        let decision = rules.decide(&object, &taken, itip::people(&object), now.seconds());
+        let zone = match rules.zone() {
+            Some(zone) => zone,
+            None => calendars::zone(account, container.id).await?,
+        };
+        let question = Question { range, own, without: &without, floating: Some(&zone) };
+        let taken = busy(account, question, &self.spans).await?;
+        let decision = rules.decide(&object, &zone, (&taken, itip::people(&object)), now.seconds());
         let language = self.recipients.language(&address).await.map_or(Language::default(), |tag| Language::of(&tag));
         let (answer, comment) = match decision {
             Decision::Silence => return Ok(()),
@@ -89,7 +95,7 @@ impl Scheduler {
         itip::answer(&mut object.root, &address, answer);
         let Ok(facts) = Facts::of(&object) else { return Ok(()) };
         let outbox = scheduling_collection(account, ContainerKind::ScheduleOutbox).await?;
-        let message = reply.as_ref().map(pending::outgoing);
+        let message = reply.as_ref().map(|reply| Outgoing { is_automatic: true, ..pending::outgoing(reply) });
         let mut steps = vec![Mutation::ExpectContainer {
             kind: container.kind,
             name: container.name.clone(),
@@ -98,7 +104,7 @@ impl Scheduler {
         let place = (container.id, item.name.clone().unwrap_or_default());
         steps.push(put(account, place, &object.text(), &facts, Expect::Content(item.blob)).await?);
         if let Some(message) = &message {
-            steps.push(pending::keep(account, outbox.id, message).await?);
+            steps.extend(pending::keep(account, outbox.id, std::slice::from_ref(message)).await?);
         }
         let committed = account.commit(OperationId::random(), steps).await?;
         tracing::info!(resource = address, organizer, answer, "a resource has answered an invitation");

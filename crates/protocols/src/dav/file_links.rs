@@ -135,7 +135,7 @@ pub async fn revoke(context: &Context, token: &str) -> Result<Response<Body>, Pr
 }
 
 /// `https://HOST`, as programs are told of it.
-async fn base(context: &Context, folder: &Collection) -> Option<String> {
+pub async fn base(context: &Context, folder: &Collection) -> Option<String> {
     let domain = discovery::domain_of(&folder.home.address)?;
     let facts = context.shared.facts.as_ref()?.facts(domain).await.ok()??;
     Some(facts.dav_url()?.strip_suffix(discovery::DAV_PATH)?.to_owned())

@@ -59,6 +59,12 @@ pub const TRIES: usize = 8;
 /// Objects larger than this are read where they block nobody, in bytes.
 pub const PARSED_INLINE_BYTES_MAX: usize = 32 * 1024;
 
+/// Largest attachment of a calendar object that the server keeps, in bytes.
+pub const ATTACHMENT_BYTES_MAX: u64 = 100 * 1024 * 1024;
+
+/// Most attachments of one object.
+pub const ATTACHMENTS_MAX: usize = 50;
+
 /// Messages of one change of a calendar that are carried at the same time.
 pub const CARRIED_AT_ONCE: usize = 16;
 
@@ -67,6 +73,9 @@ pub const CARRY_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// How old a message in an outbox is that nobody carries any more, in milliseconds.
 pub const LEFT_BEHIND_MS: i64 = 5 * 60 * 1000;
+
+/// Most messages that the deletion of a whole calendar sends: all of it is one commit.
+pub const SCHEDULED_DELETED_MAX: usize = 2000;
 
 /// Longest body of a POST to a scheduling outbox, in bytes.
 pub const OUTBOX_BYTES_MAX: usize = 512 * 1024;

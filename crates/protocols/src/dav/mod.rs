@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod api;
+mod attachments;
 mod body;
 mod context;
 pub mod discovery;

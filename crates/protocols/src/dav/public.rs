@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::answer::{Problem, done, with_header};
 use super::body::{Body, Piece};
 use super::context::Home;
-use super::limits::{PIECE_BYTES, PIECES_MAX, UNREAD};
+use super::limits::{PARSED_INLINE_BYTES_MAX, PIECE_BYTES, PIECES_MAX, UNREAD};
 use super::paths::Space;
 use super::report::PRODUCT;
 use super::report::listing::{Pages, body};
@@ -93,9 +93,16 @@ async fn write(
     let mut pages = Pages::new(&collection, parts);
     while let Some(items) = pages.next().await? {
         for item in items {
-            // What was stored was read before; what can't be any more is told to nobody.
-            if let Ok(calendar) = Calendar::parse(&body(&collection, &item).await?) {
-                publisher.add(&calendar, &mut text);
+            let bytes = body(&collection, &item).await?;
+            if bytes.len() <= PARSED_INLINE_BYTES_MAX {
+                add(&mut publisher, &bytes, &mut text);
+            } else {
+                let adding = tokio::task::spawn_blocking(move || {
+                    add(&mut publisher, &bytes, &mut text);
+                    (publisher, text)
+                });
+                let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server could not read that");
+                (publisher, text) = adding.await.map_err(failed)?;
             }
             if text.len() >= PIECE_BYTES {
                 send(pieces, std::mem::take(&mut text)).await?;
@@ -104,6 +111,13 @@ async fn write(
     }
     publisher.end(&mut text);
     send(pieces, text).await
+}
+
+/// What was stored was read before; what can't be any more is told to nobody.
+fn add(publisher: &mut Publisher, bytes: &[u8], text: &mut String) {
+    if let Ok(calendar) = Calendar::parse(bytes) {
+        publisher.add(&calendar, text);
+    }
 }
 
 async fn send(pieces: &mpsc::Sender<Piece>, text: String) -> Result<(), Problem> {

@@ -17,6 +17,7 @@ use sterna_account::files::numbered;
 use sterna_account::links::{self, Link, Target, Token};
 use sterna_account::{
     Account, AccountError, CommitError, Container, ContainerKind, Item, ItemParts, Mutation, NewItem, UidSet,
+    attachments,
 };
 use sterna_base::{ContainerId, OperationId, ids};
 use sterna_formats::dav::href;
@@ -25,6 +26,7 @@ use sterna_formats::dav::write::escape;
 use super::Shared;
 use super::answer::{Problem, done, response, with_header};
 use super::body::{self, Body};
+use super::limits::FILE_BYTES_MAX;
 use super::method::get::content;
 use super::method::put::{check_name, receive};
 use super::property::etag;
@@ -57,7 +59,18 @@ pub async fn answer(
     encrypted: bool,
 ) -> Result<Response<Body>, Problem> {
     let visit = match visit(shared, head, peer, encrypted).await {
-        Ok(visit) => visit,
+        Ok(Found::Link(visit)) => visit,
+        Ok(Found::Attachment(account, item)) => {
+            body::drain(body, &head.headers).await;
+            return match head.method {
+                Method::GET | Method::HEAD => {
+                    let answer = file(account, &item, head.method == Method::HEAD);
+                    let answer = with_header(answer, CACHE_CONTROL, "private, no-cache");
+                    Ok(with_header(answer, HeaderName::from_static("x-content-type-options"), "nosniff"))
+                }
+                _ => Err(Problem::not_allowed()),
+            };
+        }
         Err(problem) => {
             body::drain(body, &head.headers).await;
             return Err(problem);
@@ -78,7 +91,14 @@ pub async fn answer(
     Ok(with_header(answer, HeaderName::from_static("x-content-type-options"), "nosniff"))
 }
 
-async fn visit(shared: &Shared, head: &Parts, peer: IpAddr, encrypted: bool) -> Result<Visit, Problem> {
+/// What a token stands for.
+enum Found {
+    Link(Visit),
+    /// An attachment of a calendar object (RFC 8607), under the name that the URL gives it.
+    Attachment(std::sync::Arc<dyn Account>, Item),
+}
+
+async fn visit(shared: &Shared, head: &Parts, peer: IpAddr, encrypted: bool) -> Result<Found, Problem> {
     let now = shared.clock.now();
     let (parts, _) = href::parts(head.uri.path()).map_err(|error| Problem::bad_request(error.to_string()))?;
     let mut parts = parts.into_iter().skip(1);
@@ -93,14 +113,20 @@ async fn visit(shared: &Shared, head: &Parts, peer: IpAddr, encrypted: bool) -> 
         AccountError::NoSuchAccount(_) => strange(),
         error => error.into(),
     })?;
-    let link = links::find(account.as_ref(), &token, now).await?.ok_or_else(strange)?;
+    let Some(link) = links::find(account.as_ref(), &token, now).await? else {
+        let wanted = ItemParts { body: true, ..ItemParts::default() };
+        let found = attachments::find(account.as_ref(), &token, wanted).await?;
+        let (Some(mut item), name, None) = (found, parts.next(), parts.next()) else { return Err(strange()) };
+        item.name = name;
+        return Ok(Found::Attachment(account, item));
+    };
     if link.has_password() {
         if !encrypted && !shared.config.plaintext_login {
             return Err(Problem::new(StatusCode::FORBIDDEN, "Passwords are only taken over TLS; use https"));
         }
         check_password(shared, &token, &link, head).await?;
     }
-    Ok(Visit { token, link, account, below: parts.collect() })
+    Ok(Found::Link(Visit { token, link, account, below: parts.collect() }))
 }
 
 fn too_many(seconds: u64) -> Problem {
@@ -242,7 +268,7 @@ impl Visit {
     }
 
     /// Puts a new file into the folder; one that has its name already stays, and the new one gets another.
-    async fn upload(&self, body: Incoming) -> Result<Response<Body>, Problem> {
+    async fn upload(&self, mut body: Incoming) -> Result<Response<Body>, Problem> {
         if !self.link.upload {
             return Err(Problem::new(StatusCode::FORBIDDEN, "Nothing is taken in by this link"));
         }
@@ -252,7 +278,7 @@ impl Visit {
             _ => return Err(Problem::conflict("A folder is there")),
         };
         check_name(&name)?;
-        let prepared = receive(body, self.account.as_ref()).await?;
+        let (prepared, _) = receive(&mut body, self.account.as_ref(), FILE_BYTES_MAX).await?;
         for attempt in 0..NAMES_MAX {
             let name = numbered(&name, attempt);
             let item = NewItem::named(name.clone(), prepared.content.clone());

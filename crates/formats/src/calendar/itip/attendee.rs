@@ -2,6 +2,7 @@
 //! RFC 6638 section 3.2.2).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::parties::{attendee, organizer, participation};
 use super::view::{exdates, id_of, outgoing, when};
@@ -244,7 +245,8 @@ impl Answer<'_> {
 
     fn message(&self, method: Method, recipient: &str, components: Vec<Component>) -> Message {
         let calendar = wrap(Some(method), &self.known.root, components);
-        Message { method, sender: self.own.to_owned(), recipient: recipient.to_owned(), calendar }
+        let (sender, recipient) = (self.own.to_owned(), recipient.to_owned());
+        Message { method, sender, recipient, calendar: Arc::new(calendar) }
     }
 }
 

@@ -11,11 +11,15 @@ pub mod receive;
 mod tests;
 mod view;
 
+use std::sync::Arc;
+
 use super::time::utc_text;
 use super::{Calendar, Facts, Kind, Refusal};
 use crate::content_line::{Component, Property};
 
-pub use parties::{Agent, Role, address_of, agent, answer, attendees, is_open, people, role, set_status, status_of};
+pub use parties::{
+    Agent, Role, address_of, agent, answer, attendees, is_open, people, role, set_status, set_statuses, status_of,
+};
 
 /// PRODID of what the server itself writes.
 pub const PRODUCT: &str = "-//Sterna//Sterna//EN";
@@ -89,8 +93,8 @@ pub struct Message {
     pub sender: String,
     /// To whom.
     pub recipient: String,
-    /// The VCALENDAR with its METHOD.
-    pub calendar: Component,
+    /// The VCALENDAR with its METHOD. Those who are told the same share it.
+    pub calendar: Arc<Component>,
 }
 
 impl Message {
@@ -200,4 +204,27 @@ fn stamp(component: &mut Component, now_s: i64) {
 /// SEQUENCE
 fn sequence(component: &Component) -> i64 {
     component.value("SEQUENCE").and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Which of two messages about one thing is newer (RFC 5546 section 2.1.5): the SEQUENCE says, then the DTSTAMP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// SEQUENCE
+    pub sequence: i64,
+    /// DTSTAMP, in seconds since 1970; the earliest there is when there is none.
+    pub stamp_s: i64,
+}
+
+impl Version {
+    fn of(component: &Component) -> Self {
+        let stamp = component.value("DTSTAMP").and_then(|text| super::time::parse_utc(text.trim()));
+        Version { sequence: sequence(component), stamp_s: stamp.unwrap_or(i64::MIN) }
+    }
+}
+
+/// Of a message about a whole meeting: its UID, its organizer, and its version. `None` when it is about single times.
+pub fn whole(message: &Calendar) -> Option<(String, String, Version)> {
+    let master = message.objects().find(|object| object.property("RECURRENCE-ID").is_none())?;
+    let uid = master.text("UID")?.trim().to_owned();
+    Some((uid, parties::organizer(master)?, Version::of(master)))
 }

@@ -1,8 +1,10 @@
 //! What an organizer's change means for those who are invited (RFC 5546 section 3.2, RFC 6638 section 3.2.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
 
-use super::parties::{attendee, attendee_mut, organizer};
+use super::parties::{attendee_mut, organizer};
 use super::view::{View, content, exdates, id_of, outgoing, when};
 use super::{Agent, Message, Method, NotAllowed, Plan, address_of, agent, attendees, sequence, stamp, wrap};
 use crate::calendar::Calendar;
@@ -32,12 +34,31 @@ pub fn plan(
     let added = next.as_ref().map(attendees).unwrap_or_default();
     recipients.extend(added.into_iter().filter(|address| !recipients.contains(address)).collect::<Vec<_>>());
     let mut plan = Plan { object: None, messages: Vec::new() };
+    let (before, after) = (old.map(Invited::of), next.as_ref().map(Invited::of));
+    let (mut old_views, mut new_views) = (Views::new(old), Views::new(next.as_ref()));
+    let mut requests: BTreeMap<_, Vec<Message>> = BTreeMap::new();
     for recipient in recipients {
-        if own.contains(&recipient) || !is_ours(old, next.as_ref(), &recipient) {
+        let (before, after) = (Invited::find(&before, &recipient), Invited::find(&after, &recipient));
+        if own.contains(&recipient) || after.or(before).map(|party| party.agent) != Some(Agent::Server) {
             continue;
         }
-        let told = Told { old, new: next.as_ref(), sender: &sender, recipient: &recipient, now_s };
-        plan.messages.extend(told.messages());
+        let is_forced = after.is_some_and(|party| party.is_forced);
+        let told = Told { old, new: next.as_ref(), sender: &sender, recipient: &recipient, is_forced, now_s };
+        let (sees_before, sees_after) = (
+            before.and_then(|party| old_views.of(party, &recipient)),
+            after.and_then(|party| new_views.of(party, &recipient)),
+        );
+        // Of those who are invited to the same before and after, what one is asked all are asked.
+        let key = (before.map(|party| &party.places), after.map(|party| &party.places), is_forced);
+        if let Some(same) = requests.get(&key) {
+            plan.messages.extend(told.the_same(same));
+            continue;
+        }
+        let messages = told.messages(sees_before.as_deref(), sees_after.as_deref());
+        if messages.iter().all(|message| message.method == Method::Request) {
+            requests.insert(key, messages.clone());
+        }
+        plan.messages.extend(messages);
     }
     plan.object = next.map(|mut next| {
         forget_force(&mut next.root);
@@ -46,19 +67,60 @@ pub fn plan(
     Ok(plan)
 }
 
-/// Whether the server tells this attendee.
-fn is_ours(old: Option<&Calendar>, new: Option<&Calendar>, address: &str) -> bool {
-    let line = |calendar: Option<&Calendar>| {
-        calendar.and_then(|calendar| calendar.objects().find_map(|object| attendee(object, address)).map(agent))
-    };
-    line(new).or_else(|| line(old)) == Some(Agent::Server)
+/// An attendee's lines in an object, gathered in one go: there may be thousands.
+#[derive(Debug)]
+struct Party {
+    /// In which components, by their place.
+    places: Vec<usize>,
+    /// Who tells this attendee.
+    agent: Agent,
+    is_forced: bool,
 }
 
-fn force(calendar: &Calendar, address: &str) -> bool {
-    let mut lines = calendar.objects().filter_map(|object| attendee(object, address));
-    lines.any(|line| {
-        line.parameter_value("SCHEDULE-FORCE-SEND").is_some_and(|what| what.eq_ignore_ascii_case("REQUEST"))
-    })
+/// All attendees of an object.
+struct Invited(HashMap<String, Party>);
+
+impl Invited {
+    fn of(calendar: &Calendar) -> Self {
+        let mut parties: HashMap<String, Party> = HashMap::new();
+        for (place, component) in calendar.objects().enumerate() {
+            for line in component.all("ATTENDEE") {
+                let new = || Party { places: Vec::new(), agent: agent(line), is_forced: false };
+                let party = parties.entry(address_of(&line.value)).or_insert_with(new);
+                if party.places.last() != Some(&place) {
+                    party.places.push(place);
+                }
+                let force = line.parameter_value("SCHEDULE-FORCE-SEND");
+                party.is_forced |= force.is_some_and(|what| what.eq_ignore_ascii_case("REQUEST"));
+            }
+        }
+        Invited(parties)
+    }
+
+    fn find<'a>(of: &'a Option<Invited>, address: &str) -> Option<&'a Party> {
+        of.as_ref()?.0.get(address)
+    }
+}
+
+/// What attendees see of an object: the same for all who are in the same components.
+struct Views<'a> {
+    calendar: Option<&'a Calendar>,
+    known: HashMap<Vec<usize>, Option<Rc<View>>>,
+}
+
+impl<'a> Views<'a> {
+    fn new(calendar: Option<&'a Calendar>) -> Self {
+        Views { calendar, known: HashMap::new() }
+    }
+
+    fn of(&mut self, party: &Party, address: &str) -> Option<Rc<View>> {
+        if let Some(known) = self.known.get(&party.places) {
+            return known.clone();
+        }
+        let view = self.calendar.and_then(|calendar| View::of(calendar, address)).map(Rc::new);
+        self.known.insert(party.places.clone(), view.clone());
+        view
+    }
 }
 
 /// SCHEDULE-FORCE-SEND is said to the server and not stored (RFC 6638 section 7.2).
@@ -95,12 +157,14 @@ fn follow(old: Option<&Calendar>, new: &Calendar, own: &[String], merges: bool) 
         } else if sequence(component) < sequence(former) {
             component.set("SEQUENCE", sequence(former).to_string());
         }
+        let known: HashMap<String, &Property> =
+            former.all("ATTENDEE").map(|line| (address_of(&line.value), line)).collect();
         for line in component.properties.iter_mut().filter(|property| property.name == "ATTENDEE") {
             let address = address_of(&line.value);
             if own.contains(&address) || agent(line) != Agent::Server {
                 continue;
             }
-            match attendee(former, &address) {
+            match known.get(&address) {
                 Some(_) if is_moved => line.set_parameter("PARTSTAT", "NEEDS-ACTION"),
                 Some(known) if merges => keep_answer(known, line),
                 _ => {}
@@ -148,18 +212,18 @@ struct Told<'a> {
     new: Option<&'a Calendar>,
     sender: &'a str,
     recipient: &'a str,
+    /// Whether the organizer's program wants it to be told in any case.
+    is_forced: bool,
     now_s: i64,
 }
 
 impl Told<'_> {
-    fn messages(&self) -> Vec<Message> {
-        let before = self.old.and_then(|old| View::of(old, self.recipient));
-        let after = self.new.and_then(|new| View::of(new, self.recipient));
+    fn messages(&self, before: Option<&View>, after: Option<&View>) -> Vec<Message> {
         match (before, after) {
             (None, None) => Vec::new(),
             (None, Some(after)) => self.request(after.components()).into_iter().collect(),
-            (Some(before), None) => self.cancel_all(&before).into_iter().collect(),
-            (Some(before), Some(after)) => self.changed(&before, &after),
+            (Some(before), None) => self.cancel_all(before).into_iter().collect(),
+            (Some(before), Some(after)) => self.changed(before, after),
         }
     }
 
@@ -191,7 +255,7 @@ impl Told<'_> {
         if !lost.is_empty() {
             messages.extend(self.cancel_some(before, after, lost));
         }
-        if !stays || has_back || force(new, self.recipient) {
+        if !stays || has_back || self.is_forced {
             messages.extend(self.request(after.components()));
             return messages;
         }
@@ -245,9 +309,11 @@ impl Told<'_> {
 
     /// With nobody else among the attendees: who else comes is not the concern of who doesn't.
     fn cancelled(&self, component: &Component, sequence: i64) -> Component {
-        let mut component = outgoing(component);
-        let is_told = |property: &Property| address_of(&property.value) == self.recipient;
-        component.properties.retain(|property| property.name != "ATTENDEE" || is_told(property));
+        let is_told =
+            |property: &&Property| property.name != "ATTENDEE" || address_of(&property.value) == self.recipient;
+        // Thousands of others are not even copied.
+        let properties = component.properties.iter().filter(is_told).cloned().collect();
+        let mut component = outgoing(&Component { name: component.name.clone(), properties, components: Vec::new() });
         component.set("STATUS", "CANCELLED");
         component.set("SEQUENCE", sequence.to_string());
         component
@@ -258,7 +324,13 @@ impl Told<'_> {
         components.iter_mut().for_each(|component| stamp(component, self.now_s));
         let calendar = wrap(Some(method), zones, components);
         let (sender, recipient) = (self.sender.to_owned(), self.recipient.to_owned());
-        Some(Message { method, sender, recipient, calendar })
+        Some(Message { method, sender, recipient, calendar: Arc::new(calendar) })
+    }
+
+    /// What somebody else is told, for this one.
+    fn the_same(&self, messages: &[Message]) -> Vec<Message> {
+        let to = |message: &Message| Message { recipient: self.recipient.to_owned(), ..message.clone() };
+        messages.iter().map(to).collect()
     }
 }
 
@@ -270,7 +342,7 @@ fn when_of(view: &View, zones: &crate::calendar::Zones) -> Option<std::collectio
 /// what an ADD would add to.
 pub fn again(calendar: &Calendar, recipient: &str, now_s: i64) -> Option<Message> {
     let sender = calendar.objects().find_map(organizer)?;
-    let told = Told { old: None, new: Some(calendar), sender: &sender, recipient, now_s };
+    let told = Told { old: None, new: Some(calendar), sender: &sender, recipient, is_forced: false, now_s };
     told.request(View::of(calendar, recipient)?.components())
 }
 
@@ -285,5 +357,6 @@ pub fn decline_counter(counter: &Calendar, recipient: &str, now_s: i64) -> Optio
         stamp(component, now_s);
     }
     let calendar = wrap(Some(Method::DeclineCounter), &counter.root, components);
-    Some(Message { method: Method::DeclineCounter, sender, recipient: recipient.to_owned(), calendar })
+    let (recipient, calendar) = (recipient.to_owned(), Arc::new(calendar));
+    Some(Message { method: Method::DeclineCounter, sender, recipient, calendar })
 }

@@ -1,5 +1,7 @@
 //! Organizers and attendees.
 
+use std::collections::HashMap;
+
 use super::{ATTENDEES_MAX, NotAllowed};
 use crate::calendar::Calendar;
 use crate::content_line::{Component, Property};
@@ -114,20 +116,24 @@ pub fn role(calendar: &Calendar, own: &[String]) -> Result<Role, NotAllowed> {
     Ok(own.map_or(Role::None, |own| Role::Attendee { own, organizer }))
 }
 
-/// Notes what became of the message for somebody (SCHEDULE-STATUS, RFC 6638 section 7.3) at every line of them.
-/// Returns whether there was one.
-pub fn set_status(object: &mut Component, address: &str, status: &str) -> bool {
-    let mut found = false;
+/// Notes what became of the messages for some (SCHEDULE-STATUS, RFC 6638 section 7.3) at every line of theirs: in one
+/// go, because there may be thousands. The status is by address; `only` leaves those alone that it is not true of.
+pub fn set_statuses(object: &mut Component, statuses: &HashMap<&str, &str>, only: impl Fn(Option<&str>) -> bool) {
     for component in object.components.iter_mut().filter(|component| component.name != "VTIMEZONE") {
         let parties = component.properties.iter_mut();
         for property in parties.filter(|property| matches!(property.name.as_str(), "ATTENDEE" | "ORGANIZER")) {
-            if address_of(&property.value) == address {
+            if let Some(status) = statuses.get(address_of(&property.value).as_str())
+                && only(property.parameter_value("SCHEDULE-STATUS"))
+            {
                 property.set_parameter("SCHEDULE-STATUS", status);
-                found = true;
             }
         }
     }
-    found
+}
+
+/// The same for one.
+pub fn set_status(object: &mut Component, address: &str, status: &str) {
+    set_statuses(object, &HashMap::from([(address, status)]), |_| true);
 }
 
 /// What was noted.

@@ -67,6 +67,9 @@ const COMPONENTS_MAX: usize = 500;
 /// Most properties of the owner's own that an update keeps.
 const PRIVATE_MAX: usize = 100;
 
+/// What attendees say for themselves once they have said it.
+const OWN: [&str; 2] = ["CLASS", "CATEGORIES"];
+
 /// Most people that one answer brings along.
 const DELEGATES_MAX: usize = 5;
 
@@ -143,7 +146,10 @@ impl Received<'_> {
         }
         incoming.iter_mut().for_each(|component| self.name_owner(component));
         let Some(stored) = self.stored else {
-            incoming.iter_mut().for_each(|component| self.ask_again(component));
+            for component in &mut incoming {
+                self.ask_again(component);
+                component.components.retain(|below| below.name != "VALARM");
+            }
             return Ok(Effect::Put(self.wrapped(incoming, None)));
         };
         let known = by_id(stored);
@@ -157,8 +163,11 @@ impl Received<'_> {
         }
         for component in &mut incoming {
             let id = id_of(component, &self.message.zones);
-            if let Some(former) = known.get(&id) {
-                self.keep_own(former, &stored.zones, component);
+            match (known.get(&id), known.get(&None)) {
+                (Some(former), _) => self.keep_own(former, &stored.zones, component),
+                // A time that is changed for the first time was one of the series so far.
+                (None, Some(master)) => keep_private(master, component),
+                (None, None) => component.components.retain(|below| below.name != "VALARM"),
             }
         }
         if is_whole {
@@ -194,15 +203,7 @@ impl Received<'_> {
 
     /// What is the owner's alone stays: alarms, and the answer while it is to the same question.
     fn keep_own(&self, former: &Component, zones: &Zones, component: &mut Component) {
-        let alarms = former.components.iter().filter(|below| below.name == "VALARM").cloned();
-        component.components.retain(|below| below.name != "VALARM");
-        component.components.extend(alarms);
-        let is_private = |property: &&Property| property.name.starts_with("X-") || property.name == "COLOR";
-        for property in former.properties.iter().filter(is_private).take(PRIVATE_MAX) {
-            if component.property(&property.name).is_none() {
-                component.properties.push(property.clone());
-            }
-        }
+        keep_private(former, component);
         if when(former, zones) != when(component, &self.message.zones) {
             return self.ask_again(component);
         }
@@ -302,7 +303,10 @@ impl Received<'_> {
         if !is_new {
             return Err(Ignored::Stale);
         }
-        components.iter_mut().for_each(|component| component.set("DTSTAMP", utc_text(self.now_s)));
+        // When the organizer said so: what was said before that and comes later is older.
+        let said = self.message.objects().filter_map(|object| object.value("DTSTAMP")).map(str::trim).max();
+        let stamp = said.filter(|said| parse_utc(said).is_some()).map_or_else(|| utc_text(self.now_s), str::to_owned);
+        components.iter_mut().for_each(|component| component.set("DTSTAMP", stamp.clone()));
         Ok(Effect::Put(self.wrapped(components, Some(stored))))
     }
 
@@ -400,6 +404,27 @@ impl Received<'_> {
     }
 }
 
+/// Alarms are each one's own, as is in which drawer somebody puts a meeting, and whether others may see it there.
+fn keep_private(former: &Component, component: &mut Component) {
+    let alarms = former.components.iter().filter(|below| below.name == "VALARM").cloned();
+    component.components.retain(|below| below.name != "VALARM");
+    component.components.extend(alarms);
+    for name in OWN {
+        if former.property(name).is_some() {
+            component.remove(name);
+        }
+    }
+    let is_private = |property: &&Property| {
+        property.name.starts_with("X-") || property.name == "COLOR" || OWN.contains(&property.name.as_str())
+    };
+    let kept: Vec<Property> = former.properties.iter().filter(is_private).take(PRIVATE_MAX).cloned().collect();
+    for property in kept {
+        if OWN.contains(&property.name.as_str()) || component.property(&property.name).is_none() {
+            component.properties.push(property);
+        }
+    }
+}
+
 fn by_id(calendar: &Calendar) -> BTreeMap<Option<i64>, &Component> {
     calendar.objects().map(|object| (id_of(object, &calendar.zones), object)).collect()
 }
@@ -461,7 +486,7 @@ fn cancel_one(components: &mut Vec<Component>, id: i64, cancelled: &Component, z
 }
 
 /// One time of a series as a component of its own; `None` when the series has no such time.
-fn single(calendar: &Calendar, id: i64) -> Option<Component> {
+pub(crate) fn single(calendar: &Calendar, id: i64) -> Option<Component> {
     let mut found = None;
     Series::of(calendar, &Zone::Utc).visit((id, id.saturating_add(1)), &mut |instance| {
         let is_it = instance.id.as_ref().is_some_and(|moment| moment.instant(&Zone::Utc) == id);

@@ -1,5 +1,7 @@
 //! The dialogs of RFC 5546 section 4, and what else two sides can say.
 
+use std::sync::Arc;
+
 use super::receive::{Effect, Ignored, Received};
 use super::{Message, Method, NotAllowed, Role, attendee, organizer, role, set_status, status_of};
 use crate::calendar::Calendar;
@@ -90,7 +92,7 @@ fn an_invitation_is_answered_and_the_answer_is_noted() {
     assert!(text.contains("VALARM"), "the organizer's own alarm stays: {text}");
     // An older answer comes later.
     let mut older = reply.clone();
-    older.calendar.components[0].set("DTSTAMP", "20250101T110000Z");
+    Arc::make_mut(&mut older.calendar).components[0].set("DTSTAMP", "20250101T110000Z");
     assert_eq!(received(Some(&noted), &older), Effect::Nothing(Ignored::Stale));
 }
 
@@ -185,7 +187,7 @@ fn single_times_are_cancelled_changed_and_answered() {
     assert!(single.property("RRULE").is_none());
     // There is no such time.
     let mut nowhere = reply.clone();
-    nowhere.calendar.components[0].set("RECURRENCE-ID", "20250325T100000Z");
+    Arc::make_mut(&mut nowhere.calendar).components[0].set("RECURRENCE-ID", "20250325T100000Z");
     assert_eq!(received(Some(&old), &nowhere), Effect::Nothing(Ignored::Unknown));
 }
 
@@ -280,7 +282,7 @@ fn strangers_have_no_say() {
     for method in [Method::Cancel, Method::Request, Method::Add, Method::DeclineCounter] {
         let mut forged = to(&invited.messages, BEN)[0].clone();
         forged.sender = "mallory@z.test".into();
-        forged.calendar.set("METHOD", method.name());
+        Arc::make_mut(&mut forged.calendar).set("METHOD", method.name());
         assert_eq!(received(Some(&copy), &forged), Effect::Nothing(Ignored::Stranger), "{method:?}");
     }
     let (_, replies) = answered(&copy, "ATTENDEE;RSVP=TRUE:mailto:ben", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:ben");
@@ -344,8 +346,8 @@ fn refresh_add_and_counter() {
     let copy = put(received(None, to(&plan(None, Some(&old)).messages, BEN)[0]));
     let more = meeting(&["SEQUENCE:1\nDTSTART:20250801T100000Z\nDTEND:20250801T110000Z\nATTENDEE:mailto:ben@x.test"]);
     let mut add =
-        Message { method: Method::Add, sender: ANA.into(), recipient: BEN.into(), calendar: more.root.clone() };
-    add.calendar.set("METHOD", "ADD");
+        Message { method: Method::Add, sender: ANA.into(), recipient: BEN.into(), calendar: more.root.clone().into() };
+    Arc::make_mut(&mut add.calendar).set("METHOD", "ADD");
     let added = put(received(Some(&copy), &add));
     assert!(added.text().contains("RDATE:20250801T100000Z") && added.objects().count() == 2, "{}", added.text());
     // Who lacks the series asks for it, and gets it.
@@ -356,7 +358,7 @@ fn refresh_add_and_counter() {
     // Another time is proposed: the organizer decides.
     let mut counter = add.clone();
     (counter.method, counter.sender, counter.recipient) = (Method::Counter, BEN.into(), ANA.into());
-    counter.calendar.set("METHOD", "COUNTER");
+    Arc::make_mut(&mut counter.calendar).set("METHOD", "COUNTER");
     assert_eq!(received(Some(&old), &counter), Effect::Shown);
     let declined = organizer::decline_counter(&parse(&counter.text()), BEN, now()).unwrap();
     assert_eq!(received(Some(&copy), &declined), Effect::Shown);
@@ -365,7 +367,8 @@ fn refresh_add_and_counter() {
 #[test]
 fn what_became_of_it_is_noted_in_the_object() {
     let mut object = meeting(&[&format!("{WEEKLY}\n{BOTH}")]);
-    assert!(set_status(&mut object.root, CLEO, "1.1") && !set_status(&mut object.root, "nobody@x.test", "1.1"));
+    set_status(&mut object.root, CLEO, "1.1");
+    set_status(&mut object.root, "nobody@x.test", "1.1");
     assert_eq!(status_of(&object, CLEO).as_deref(), Some("1.1"));
     assert_eq!(status_of(&object, BEN), None);
     // It is not told to others.
@@ -394,4 +397,80 @@ fn answers_since_then_stay_when_the_organizer_has_not_seen_them() {
     assert_eq!(Calendar::of(merged.object.unwrap()).text().matches("PARTSTAT=ACCEPTED").count(), 3);
     let not = organizer::plan(Some(&stored), Some(&new), &own(ANA), false, now()).unwrap();
     assert_eq!(Calendar::of(not.object.unwrap()).text().matches("PARTSTAT=ACCEPTED").count(), 1);
+}
+
+#[test]
+fn what_is_the_attendees_own_stays_theirs() {
+    let lines = "DTSTART:20250303T100000Z\nRRULE:FREQ=WEEKLY;COUNT=5\nSUMMARY:a\nCATEGORIES:Hers";
+    let old = meeting(&[&format!("{lines}\n{BOTH}")]);
+    let copy = put(received(None, to(&plan(None, Some(&old)).messages, BEN)[0]));
+    let mine = copy.text().replace("CATEGORIES:Hers", "CATEGORIES:Mine\r\nCLASS:PRIVATE");
+    let mine = meeting_with_alarm(&parse(&mine));
+    let next = meeting(&[
+        &format!("{lines}\nLOCATION:b\n{BOTH}"),
+        &format!("RECURRENCE-ID:20250310T100000Z\nDTSTART:20250310T120000Z\nSUMMARY:a\n{BOTH}"),
+    ]);
+    // A sender whose program puts its own alarms into what it sends.
+    let mut message = to(&plan(Some(&old), Some(&next)).messages, BEN)[0].clone();
+    let alarm =
+        parse("BEGIN:VCALENDAR\r\nBEGIN:VALARM\r\nACTION:EMAIL\r\nEND:VALARM\r\nEND:VCALENDAR\r\n").root.components;
+    Arc::make_mut(&mut message.calendar)
+        .components
+        .iter_mut()
+        .for_each(|component| component.components.extend(alarm.clone()));
+    let changed = put(received(Some(&mine), &message));
+    for component in changed.objects() {
+        let text = Calendar::of(component.clone()).text();
+        assert!(component.value("CATEGORIES") == Some("Mine") && component.value("CLASS") == Some("PRIVATE"), "{text}");
+        assert!(!text.contains("ACTION:EMAIL") && text.matches("BEGIN:VALARM").count() == 1, "{text}");
+    }
+    assert_eq!(changed.objects().count(), 2);
+    assert!(!put(received(None, &message)).text().contains("VALARM"), "nobody else's alarms ring");
+}
+
+#[test]
+fn a_cancellation_has_the_time_at_which_it_was_said() {
+    let old = meeting(&[&format!("DTSTART:20250303T100000Z\nSEQUENCE:1\n{BOTH}")]);
+    let copy = put(received(None, to(&plan(None, Some(&old)).messages, BEN)[0]));
+    let mut cancel = to(&plan(Some(&old), None).messages, BEN)[0].clone();
+    Arc::make_mut(&mut cancel.calendar).components[0].set("DTSTAMP", "20250101T080000Z");
+    let (uid, organizer, version) = super::whole(&parse(&cancel.text())).unwrap();
+    assert_eq!((uid.as_str(), organizer.as_str(), version.sequence), ("m", ANA, 2));
+    let off = put(received(Some(&copy), &cancel));
+    assert!(
+        off.text().contains("DTSTAMP:20250101T080000Z") && off.text().contains("STATUS:CANCELLED"),
+        "{}",
+        off.text()
+    );
+    // Ben is invited again, in the same version, a second later.
+    let mut again = to(&plan(None, Some(&old)).messages, BEN)[0].clone();
+    Arc::make_mut(&mut again.calendar).components[0].set("SEQUENCE", "2");
+    Arc::make_mut(&mut again.calendar).components[0].set("DTSTAMP", "20250101T080001Z");
+    assert!(!put(received(Some(&off), &again)).text().contains("CANCELLED"));
+    Arc::make_mut(&mut again.calendar).components[0].set("DTSTAMP", "20250101T075959Z");
+    assert_eq!(received(Some(&off), &again), Effect::Nothing(Ignored::Stale));
+}
+
+#[test]
+fn those_who_are_told_the_same_share_it() {
+    use std::fmt::Write as _;
+    let mut lines = "DTSTART:20250303T100000Z\nSUMMARY:a".to_owned();
+    for n in 0..super::ATTENDEES_MAX - 1 {
+        write!(lines, "\nATTENDEE:mailto:p{n}@x.test").unwrap();
+    }
+    let old = meeting(&[&lines]);
+    let invited = plan(None, Some(&old)).messages;
+    assert_eq!(invited.len(), super::ATTENDEES_MAX - 1);
+    assert!(invited.iter().all(|message| Arc::ptr_eq(&message.calendar, &invited[0].calendar)));
+    assert_eq!(invited[7].recipient, "p7@x.test");
+    // Who is not invited any more is told alone; the others share what they are told.
+    let new = meeting(&[&lines.replace("\nATTENDEE:mailto:p7@x.test", "")]);
+    let changed = plan(Some(&old), Some(&new)).messages;
+    let gone = to(&changed, "p7@x.test");
+    assert_eq!((changed.len(), gone.len(), gone[0].method), (super::ATTENDEES_MAX - 1, 1, Method::Cancel));
+    assert_eq!(gone[0].calendar.components[0].all("ATTENDEE").count(), 1);
+    let others: Vec<_> = changed.iter().filter(|message| message.method == Method::Request).collect();
+    assert!(others.iter().all(|message| Arc::ptr_eq(&message.calendar, &others[0].calendar)));
+    let off = plan(Some(&old), None).messages;
+    assert!(off.iter().all(|message| message.calendar.components[0].all("ATTENDEE").count() == 1));
 }

@@ -1,23 +1,27 @@
 //! DELETE (RFC 4918 section 9.6).
 
+use std::collections::BTreeSet;
+
 use http::{Response, StatusCode};
 use sterna_account::{Container, ContainerKind, ItemParts, Mutation, Rights};
 use sterna_base::OperationId;
+use sterna_formats::calendar::Facts;
 
 use super::put::send;
 use crate::dav::answer::{Problem, done};
 use crate::dav::body::Body;
 use crate::dav::context::{Context, Request};
-use crate::dav::file_links;
-use crate::dav::limits::{COLLECTIONS_MAX, TRIES};
+use crate::dav::limits::{COLLECTIONS_MAX, SCHEDULED_DELETED_MAX, TRIES};
 use crate::dav::locks::Write;
 use crate::dav::mounted;
 use crate::dav::paths::Space;
 use crate::dav::precondition::{came_too_late, check_write};
 use crate::dav::property::WRITE;
+use crate::dav::report::listing::Pages;
 use crate::dav::resource::{Collection, Resource};
-use crate::dav::scheduling::{Change, check_tag, is_scheduling};
+use crate::dav::scheduling::{Change, Scheduled, check_tag, is_scheduling};
 use crate::dav::stored::{self, Stored};
+use crate::dav::{attachments, file_links};
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
     if let Some(token) = request.context.uri.query().and_then(|query| query.strip_prefix("link=")) {
@@ -47,6 +51,10 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
             let write = Write { path: &href, changes_members: true, with_below: false };
             let (locks, _) = check_write(context, &collection.home, &resource, write).await?;
             check_tag(context, Some(item))?;
+            let held = match collection.space {
+                Space::Calendars => attachments::held(collection.home.account.as_ref(), item).await?,
+                _ => BTreeSet::new(),
+            };
             let scheduled = Change { context, collection, old: Some(item), new: None }.plan().await?;
             let account = collection.home.account.as_ref();
             let container = collection.container.id;
@@ -65,6 +73,7 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
                 let kept = committed.outcomes.get(kept_from..).unwrap_or_default();
                 send(context, collection, None, scheduled, kept).await;
             }
+            attachments::tidy(collection, item, &held, &BTreeSet::new()).await;
         }
         // Nobody loses a calendar because somebody doesn't want to see it.
         Resource::Collection(collection) if collection.mounted.is_some() => {
@@ -82,14 +91,64 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
             }
             let write = Write { path: &href, changes_members: true, with_below: true };
             let (locks, _) = check_write(context, &collection.home, &resource, write).await?;
+            let scheduled = all_scheduled(context, collection).await?;
             let mut steps = vec![locks.expectation()];
+            if !scheduled.is_empty() {
+                steps.push(as_seen(collection));
+            }
             steps.extend(tree_deleted(collection).await?);
             steps.extend(locks.released(&href, true));
-            collection.home.account.commit(OperationId::random(), steps).await?;
+            let mut kept_from = steps.len();
+            for one in &scheduled {
+                steps.extend(one.steps(collection.home.account.as_ref()).await?);
+            }
+            let committed = collection.home.account.commit(OperationId::random(), steps).await?;
+            for one in scheduled {
+                let kept = committed.outcomes.get(kept_from..kept_from + one.messages.len()).unwrap_or_default();
+                kept_from += kept.len();
+                send(context, collection, None, one, kept).await;
+            }
         }
         _ => return Err(Problem::new(StatusCode::FORBIDDEN, "That stays")),
     }
     Ok(done(StatusCode::NO_CONTENT))
+}
+
+/// Goes on only while the calendar is as it was looked at.
+fn as_seen(collection: &Collection) -> Mutation {
+    let container = &collection.container;
+    let (kind, name) = (container.kind, container.name.clone());
+    Mutation::ExpectContainer { kind, name, highest_modseq: Some(container.highest_modseq) }
+}
+
+/// What a calendar has to say to others when it goes: as if each of its meetings were deleted (RFC 6638 section 3.2.4).
+/// Those that are over are nobody's concern any more.
+async fn all_scheduled(context: &Context, collection: &Collection) -> Result<Vec<Scheduled>, Problem> {
+    let mut found = Vec::new();
+    if collection.space != Space::Calendars || collection.container.kind == ContainerKind::DerivedCalendar {
+        return Ok(found);
+    }
+    let now_s = context.now().seconds();
+    let is_meant = |item: &sterna_account::Item| {
+        let facts = item.summary.as_deref().and_then(Facts::decode);
+        facts.is_none_or(|facts| facts.schedule_tag.is_some() && facts.last.is_none_or(|last| last >= now_s))
+    };
+    let (mut pages, mut messages) = (Pages::new(collection, ItemParts { summary: true, ..ItemParts::default() }), 0);
+    while let Some(items) = pages.next().await? {
+        for item in items.iter().filter(|item| is_meant(item)) {
+            let change = Change { context, collection, old: Some(item), new: None };
+            let Some(scheduled) = change.plan().await? else { continue };
+            messages += scheduled.messages.len();
+            if messages > SCHEDULED_DELETED_MAX {
+                let text = "Too many people are invited to what is in it; delete some of the meetings first";
+                return Err(Problem::new(StatusCode::FORBIDDEN, text));
+            }
+            if !scheduled.messages.is_empty() {
+                found.push(scheduled);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The step that fails when the item's content is not what was seen: it writes the same content over itself, which is

@@ -1,5 +1,5 @@
 //! POST: adds a member under a name that the server finds (RFC 5995); asks the scheduling outbox (RFC 6638 section 5);
-//! brings back versions of files and makes links to them.
+//! keeps attachments of calendar objects (RFC 8607); brings back versions of files and makes links to them.
 
 use http::header::LOCATION;
 use http::{Response, StatusCode};
@@ -13,7 +13,7 @@ use crate::dav::limits::OUTBOX_BYTES_MAX;
 use crate::dav::paths::Space;
 use crate::dav::resource::Resource;
 use crate::dav::scheduling::{is_scheduling, outbox};
-use crate::dav::{file_links, versions};
+use crate::dav::{attachments, file_links, versions};
 
 /// What the URL of `DAV:add-member` ends with.
 pub const ADD_MEMBER: &str = "add-member";
@@ -34,6 +34,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
             let wish = body::whole(request.body, JSON_BYTES_MAX).await?;
             file_links::create(&request.context, &wish).await
         }
+        ("action" | "rid" | "managed-id", _) => attachments::post(request).await,
         ("", "") => to_outbox(request).await,
         _ => {
             body::drain(request.body, &request.context.headers).await;

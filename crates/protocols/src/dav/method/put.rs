@@ -2,6 +2,8 @@
 //!
 //! Objects are read before they are stored, and stored as they came: their tag is the tag of what the client sent.
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG};
 use http::{HeaderName, Response, StatusCode};
@@ -9,7 +11,7 @@ use hyper::body::{Body as _, Incoming};
 use sterna_account::account::BlobUpload;
 use sterna_account::commit::Expect;
 use sterna_account::{
-    Account, AccountError, CommitError, Content, ItemParts, Mutation, NewItem, Outcome, Rights, files,
+    Account, AccountError, CommitError, Content, Item, ItemParts, Mutation, NewItem, Outcome, Rights, files,
 };
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
 use sterna_base::{BlobHash, OperationId};
@@ -20,6 +22,7 @@ use sterna_formats::dav::write;
 
 use super::get::content;
 use crate::dav::answer::{Problem, done, with_header};
+use crate::dav::attachments;
 use crate::dav::body::{self, Body};
 use crate::dav::context::{Context, Request};
 use crate::dav::limits::{FILE_BYTES_MAX, NAME_BYTES_MAX, PARSED_INLINE_BYTES_MAX, TRIES};
@@ -60,7 +63,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
 ///
 /// # Errors
 /// Why it is not written.
-pub async fn at(context: &Context, body: Incoming, path: &str) -> Result<Response<Body>, Problem> {
+pub async fn at(context: &Context, mut body: Incoming, path: &str) -> Result<Response<Body>, Problem> {
     if context.headers.contains_key("content-range") {
         return Err(Problem::bad_request("only whole resources are written"));
     }
@@ -77,7 +80,7 @@ pub async fn at(context: &Context, body: Incoming, path: &str) -> Result<Respons
     };
     let account = target.collection()?.home.account.clone();
     let prepared = match target.collection()?.space {
-        Space::Files => receive(body, account.as_ref()).await?,
+        Space::Files => receive(&mut body, account.as_ref(), FILE_BYTES_MAX).await?.0,
         space => {
             prepare(
                 space,
@@ -88,7 +91,7 @@ pub async fn at(context: &Context, body: Incoming, path: &str) -> Result<Respons
         }
     };
     for _ in 0..TRIES {
-        match store(context, path, &prepared).await {
+        match store(context, path, &prepared, None).await {
             Err(problem) if came_too_late(&problem) => {}
             result => return result,
         }
@@ -149,7 +152,16 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
     if good { Ok(()) } else { Err(Problem::forbidden("<D:name-allowed/>", "It can't be called so")) }
 }
 
-async fn store(context: &Context, path: &str, prepared: &Prepared) -> Result<Response<Body>, Problem> {
+/// Writes it where the path leads. What was made of something that is there is only written over that: `made_of`.
+///
+/// # Errors
+/// Why it is not written.
+pub async fn store(
+    context: &Context,
+    path: &str,
+    prepared: &Prepared,
+    made_of: Option<BlobHash>,
+) -> Result<Response<Body>, Problem> {
     let target = Target::find(context, path).await?;
     let (collection, is_new) = (target.collection()?, matches!(target.resource, Resource::Missing(_)));
     let href = target.resource.canonical();
@@ -168,12 +180,19 @@ async fn store(context: &Context, path: &str, prepared: &Prepared) -> Result<Res
         Resource::Item(_, item) => Some(item),
         _ => None,
     };
+    if made_of.is_some() && old.map(|old| old.blob) != made_of {
+        return Err(AccountError::Refused(CommitError::Unexpected).into());
+    }
     check_tag(context, old)?;
+    let attached = Attached::of(collection, old, prepared.scheduled.as_ref(), made_of.is_some()).await?;
     let change = Change { context, collection, old, new: prepared.scheduled.as_ref() };
     if prepared.kind.is_some()
         && let Some(scheduled) = change.plan().await?
     {
-        return store_scheduled(context, collection, (name, expect, locks.expectation()), prepared, scheduled).await;
+        let place = (name, expect, locks.expectation());
+        let answer = store_scheduled(context, collection, place, prepared, scheduled).await?;
+        attached.tidy(collection, old).await;
+        return Ok(answer);
     }
     let former = match &target.resource {
         Resource::Item(folder, item) if folder.space == Space::Files && item.blob != prepared.hash => {
@@ -192,12 +211,47 @@ async fn store(context: &Context, path: &str, prepared: &Prepared) -> Result<Res
         written => written,
     };
     written.map_err(|error| refused(collection, error))?;
+    attached.tidy(collection, old).await;
     let answer = if context.prefer().representation {
         representation(context, &target.resource.href(), is_new).await?
     } else {
         done(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
     };
     Ok(with_header(answer, ETAG, &etag(prepared.hash)))
+}
+
+/// The attachments of an object before and after a write, where the server keeps any.
+#[derive(Default)]
+struct Attached {
+    held: BTreeSet<String>,
+    named: BTreeSet<String>,
+}
+
+impl Attached {
+    async fn of(
+        collection: &Collection,
+        old: Option<&Item>,
+        new: Option<&Bytes>,
+        is_ours: bool,
+    ) -> Result<Self, Problem> {
+        let account = collection.home.account.as_ref();
+        let Some(new) = new else { return Ok(Attached::default()) };
+        let held = match old {
+            Some(old) => attachments::held(account, old).await?,
+            None => BTreeSet::new(),
+        };
+        let named = match is_ours {
+            true => attachments::named(new).await,
+            false => attachments::check(account, new, &held, old).await?,
+        };
+        Ok(Attached { held, named })
+    }
+
+    async fn tidy(&self, collection: &Collection, old: Option<&Item>) {
+        if let Some(old) = old {
+            attachments::tidy(collection, old, &self.held, &self.named).await;
+        }
+    }
 }
 
 /// What was written, for who wants to see it (RFC 7240 section 4.2, RFC 8144 section 3).
@@ -364,10 +418,13 @@ fn read_object(space: Space, bytes: &[u8]) -> Result<(Vec<u8>, String, Option<Ki
     Ok((facts.encode(), facts.uid.clone(), Some(facts.kind)))
 }
 
-/// Takes in a file: a small one in memory, a large one as it comes.
-pub async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepared, Problem> {
+/// Takes in a file: a small one in memory, a large one as it comes. With its length in bytes.
+///
+/// # Errors
+/// `413` when it is longer than `bytes_max`, `507` when there is no room for it.
+pub async fn receive(body: &mut Incoming, account: &dyn Account, bytes_max: u64) -> Result<(Prepared, u64), Problem> {
     let announced = body.size_hint().lower();
-    if announced > FILE_BYTES_MAX {
+    if announced > bytes_max {
         return Err(Problem::too_large());
     }
     // What can't fit is refused before it is sent; the commit decides in the end.
@@ -377,9 +434,9 @@ pub async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepar
     is_over(announced)?;
     let (mut held, mut upload): (BytesMut, Option<Box<dyn BlobUpload>>) = Default::default();
     let mut length = 0u64;
-    while let Some(bytes) = body::next(&mut body).await? {
+    while let Some(bytes) = body::next(body).await? {
         length += bytes.len() as u64;
-        if length > FILE_BYTES_MAX {
+        if length > bytes_max {
             return Err(Problem::too_large());
         }
         // Without an announcement, too, nobody stages more than there is room for.
@@ -408,5 +465,6 @@ pub async fn receive(mut body: Incoming, account: &dyn Account) -> Result<Prepar
             (Content::Inline(bytes), hash)
         }
     };
-    Ok(Prepared { content, hash, summary: None, object_uid: None, kind: None, scheduled: None })
+    let prepared = Prepared { content, hash, summary: None, object_uid: None, kind: None, scheduled: None };
+    Ok((prepared, length))
 }

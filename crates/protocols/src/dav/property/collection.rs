@@ -12,6 +12,7 @@ use super::privileges::{self, privileges_of};
 use super::selection::Background;
 use super::{Value, href, text};
 use crate::dav::context::Context;
+use crate::dav::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX};
 use crate::dav::method::post::ADD_MEMBER;
 use crate::dav::mounted::{Away, title};
 use crate::dav::paths::{self, Space};
@@ -131,6 +132,8 @@ fn calendar_value(kind: ContainerKind, background: &Background, name: &Name) -> 
         "max-resource-size" => inner(OBJECT_BYTES_MAX.to_string()),
         "min-date-time" => inner("00010101T000000Z".to_owned()),
         "max-date-time" => inner("99991231T000000Z".to_owned()),
+        "max-attachment-size" => inner(ATTACHMENT_BYTES_MAX.to_string()),
+        "max-attachments-per-resource" => inner(ATTACHMENTS_MAX.to_string()),
         "max-instances" => inner(sterna_formats::calendar::occurrences::INSTANCES_MAX.to_string()),
         "supported-collation-set" => inner(collations("C")),
         _ => background.stored.get(None, name).map(|xml| Value::Element(xml.to_owned())),

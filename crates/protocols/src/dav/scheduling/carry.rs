@@ -10,7 +10,7 @@ use sterna_account::commit::Expect;
 use sterna_account::scheduling::{Delivery, Outgoing, Scheduling};
 use sterna_account::{Account, AccountError, CommitError, ContainerKind, ItemParts};
 use sterna_base::{ContainerId, OperationId, Timestamp, Uid};
-use sterna_formats::calendar::itip::set_status;
+use sterna_formats::calendar::itip::set_statuses;
 use sterna_formats::calendar::{Calendar, Facts};
 
 use crate::dav::context::Home;
@@ -71,12 +71,12 @@ impl Carried {
                 if let Some(item) = self.account.item_named(*container, name, parts).await?
                     && let Ok(mut object) = Calendar::parse(&calendars::body(&*self.account, &item).await?)
                 {
-                    for (_, recipient, delivery) in results {
-                        // Who has answered already was reached.
-                        if sterna_formats::calendar::itip::status_of(&object, recipient).as_deref() == Some("1.0") {
-                            set_status(&mut object.root, recipient, delivery.status());
-                        }
-                    }
+                    let told = results
+                        .iter()
+                        .map(|(_, recipient, delivery)| (recipient.as_str(), delivery.status()))
+                        .collect();
+                    // Who has answered already was reached.
+                    set_statuses(&mut object.root, &told, |said| said == Some("1.0"));
                     if let Ok(facts) = Facts::of(&object) {
                         let place = (*container, name.clone());
                         let text = object.text();

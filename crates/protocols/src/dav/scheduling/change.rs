@@ -1,17 +1,19 @@
 //! What a change of a calendar object means for others.
 
 use bytes::Bytes;
+use http::StatusCode;
 use sterna_account::calendars::{self, pending, scheduling_collection};
 use sterna_account::scheduling::{CalendarUser, Outgoing};
 use sterna_account::{Account, ContainerKind, Item, Mutation};
 use sterna_base::ContainerId;
-use sterna_formats::calendar::itip::{self, Message, NotAllowed, Plan, Role, attendee, organizer, role, set_status};
+use sterna_formats::calendar::itip::{self, NotAllowed, Plan, Role, attendee, organizer, role, set_statuses};
 use sterna_formats::calendar::{Calendar, Facts};
 use sterna_formats::dav::write;
 
 use super::is_scheduling;
 use crate::dav::answer::Problem;
 use crate::dav::context::Context;
+use crate::dav::limits::PARSED_INLINE_BYTES_MAX;
 use crate::dav::paths::{self, Space};
 use crate::dav::resource::Collection;
 
@@ -42,11 +44,7 @@ impl Scheduled {
     /// When the account can't be written.
     pub async fn steps(&self, account: &dyn Account) -> Result<Vec<Mutation>, Problem> {
         let Some(outbox) = self.outbox else { return Ok(Vec::new()) };
-        let mut steps = Vec::with_capacity(self.messages.len());
-        for message in &self.messages {
-            steps.push(pending::keep(account, outbox, message).await?);
-        }
-        Ok(steps)
+        Ok(pending::keep(account, outbox, &self.messages).await?)
     }
 }
 
@@ -81,51 +79,32 @@ impl Change<'_> {
             Some(item) if was_scheduled => Calendar::parse(&calendars::body(account, item).await?).ok(),
             _ => None,
         };
-        let plan = self.messages(old.as_ref(), new.as_ref(), &user)?;
         if is_scheduled && self.old.is_none() {
             self.check_unique(new.as_ref()).await?;
         }
-        let Some(Plan { object, messages }) = plan else { return Ok(None) };
-        let mut object = object;
-        for recipient in messages.iter().map(|message| &message.recipient) {
-            if let Some(object) = &mut object {
-                set_status(object, recipient, "1.0");
+        let told = Told::by(self.context, user);
+        let bytes = self.new.map_or(0, Bytes::len).max(self.old.map_or(0, |old| old.size as usize));
+        // Thousands of attendees take a while.
+        let plan = match bytes <= PARSED_INLINE_BYTES_MAX {
+            true => told.messages(old.as_ref(), new.as_ref()),
+            false => {
+                let planning = tokio::task::spawn_blocking(move || told.messages(old.as_ref(), new.as_ref()));
+                let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server could not read that");
+                planning.await.map_err(failed)?
             }
+        };
+        let Some(Plan { object, messages }) = plan? else { return Ok(None) };
+        let mut object = object;
+        if let Some(object) = &mut object {
+            let told = messages.iter().map(|message| (message.recipient.as_str(), "1.0")).collect();
+            set_statuses(object, &told, |_| true);
         }
-        let messages: Vec<Outgoing> = messages.iter().map(|message: &Message| pending::outgoing(message)).collect();
+        let messages: Vec<Outgoing> = pending::all_outgoing(&messages);
         let outbox = match messages.is_empty() {
             true => None,
             false => Some(scheduling_collection(account, ContainerKind::ScheduleOutbox).await?.id),
         };
         Ok(Some(Scheduled { object: object.map(Calendar::of), messages, outbox }))
-    }
-
-    /// By what the owner of the calendar has to do with it.
-    fn messages(
-        &self,
-        old: Option<&Calendar>,
-        new: Option<&Calendar>,
-        user: &CalendarUser,
-    ) -> Result<Option<Plan>, Problem> {
-        let own = &user.addresses;
-        let of = |calendar: Option<&Calendar>| calendar.map_or(Ok(Role::None), |calendar| role(calendar, own));
-        // What is stored may be older than our rules.
-        let (before, after) = (of(old).unwrap_or(Role::None), of(new).map_err(not_allowed)?);
-        let now_s = self.context.now().seconds();
-        let plan = match (before, after) {
-            (Role::None, Role::None) => return Ok(None),
-            (Role::Attendee { .. }, _) | (Role::None, Role::Attendee { .. }) => {
-                let replies =
-                    !self.context.header("schedule-reply").is_some_and(|said| said.trim().eq_ignore_ascii_case("f"));
-                attendee::plan(old, new, own, replies, now_s)
-            }
-            (Role::Organizer { .. }, Role::Attendee { .. }) => Err(NotAllowed::Organizer),
-            (_, Role::Organizer { .. }) | (Role::Organizer { .. }, Role::None) => {
-                let merges = self.context.header("if-schedule-tag-match").is_some();
-                organizer::plan(old, new, own, merges, now_s)
-            }
-        };
-        plan.map(Some).map_err(not_allowed)
     }
 
     /// One meeting is in one calendar (`unique-scheduling-object-resource`, RFC 6638 section 3.2.4.1).
@@ -142,6 +121,47 @@ impl Change<'_> {
         write::href(&path, &mut condition);
         condition.push_str("</C:unique-scheduling-object-resource>");
         Err(Problem::forbidden(&condition, "The meeting is in another calendar already"))
+    }
+}
+
+/// Whose calendar it is, and what the user's program has said of a change.
+struct Told {
+    user: CalendarUser,
+    /// False for `Schedule-Reply: F`.
+    replies: bool,
+    /// Whether answers that came in between stay.
+    merges: bool,
+    now_s: i64,
+}
+
+impl Told {
+    fn by(context: &Context, user: CalendarUser) -> Self {
+        let is_silent = |said: &str| said.trim().eq_ignore_ascii_case("f");
+        Told {
+            user,
+            replies: !context.header("schedule-reply").is_some_and(is_silent),
+            merges: context.header("if-schedule-tag-match").is_some(),
+            now_s: context.now().seconds(),
+        }
+    }
+
+    /// By what the owner of the calendar has to do with it.
+    fn messages(&self, old: Option<&Calendar>, new: Option<&Calendar>) -> Result<Option<Plan>, Problem> {
+        let (own, now_s) = (&self.user.addresses, self.now_s);
+        let of = |calendar: Option<&Calendar>| calendar.map_or(Ok(Role::None), |calendar| role(calendar, own));
+        // What is stored may be older than our rules.
+        let (before, after) = (of(old).unwrap_or(Role::None), of(new).map_err(not_allowed)?);
+        let plan = match (before, after) {
+            (Role::None, Role::None) => return Ok(None),
+            (Role::Attendee { .. }, _) | (Role::None, Role::Attendee { .. }) => {
+                attendee::plan(old, new, own, self.replies, now_s)
+            }
+            (Role::Organizer { .. }, Role::Attendee { .. }) => Err(NotAllowed::Organizer),
+            (_, Role::Organizer { .. }) | (Role::Organizer { .. }, Role::None) => {
+                organizer::plan(old, new, own, self.merges, now_s)
+            }
+        };
+        plan.map(Some).map_err(not_allowed)
     }
 }
 

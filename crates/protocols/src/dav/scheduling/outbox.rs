@@ -137,7 +137,7 @@ impl Asked<'_> {
         let mut answers = String::new();
         for address in recipients.into_iter().filter(|address| !self.is_own(address)) {
             let (id, sender, text) = (OperationId::random(), sender.clone(), text.clone());
-            let message = Outgoing { id, sender, recipient: address.clone(), text };
+            let message = Outgoing { id, sender, recipient: address.clone(), text, is_automatic: false };
             let status = match self.scheduling.deliver(from, &message).await.status() {
                 // Nobody keeps it here: whoever asked hears that it did not go.
                 "1.0" => "5.1;Service unavailable",
