@@ -81,12 +81,25 @@ pub fn scram(password: &Secret, cost: PasswordCost) -> Option<Scram> {
     Some(Scram(ScramVerifier::new(&prepared, random_bytes(), cost.scram_iterations).to_string()))
 }
 
-/// Whether the password is the one that was hashed. The hash's own parameters count.
+/// What a hash from elsewhere may cost at most: one that takes minutes or all memory would stop everybody's log-ins.
+const FOREIGN_COST_MAX: PasswordCost =
+    PasswordCost { memory_kib: 256 * 1024, passes: 16, lanes: 16, scram_iterations: 0 };
+
+fn is_affordable(phc: &Phc) -> bool {
+    let max = FOREIGN_COST_MAX;
+    Params::try_from(phc).is_ok_and(|params| {
+        params.m_cost() <= max.memory_kib && params.t_cost() <= max.passes && params.p_cost() <= max.lanes
+    })
+}
+
+/// Whether the password is the one that was hashed. The hash's own parameters count, if they can be afforded.
 pub fn verify(password: &Secret, hash: &PasswordHash) -> bool {
     if password.expose().len() > PASSWORD_BYTES_MAX {
         return false;
     }
-    Phc::new(&hash.0).is_ok_and(|phc| Argon2::default().verify_password(password.expose().as_bytes(), &phc).is_ok())
+    Phc::new(&hash.0).is_ok_and(|phc| {
+        is_affordable(&phc) && Argon2::default().verify_password(password.expose().as_bytes(), &phc).is_ok()
+    })
 }
 
 /// Whether a hash was made with other parameters than those in use: it should be made again at the next log-in.
@@ -103,9 +116,10 @@ pub fn is_outdated(hash: &PasswordHash, cost: PasswordCost) -> bool {
     }
 }
 
-/// Whether this is a hash that [`verify`] can read.
+/// Whether this is a hash that [`verify`] can read, at a cost that can be afforded.
 pub(crate) fn is_hash(hash: &PasswordHash) -> bool {
-    Phc::new(&hash.0).is_ok_and(|phc| phc.algorithm.as_str().starts_with("argon2") && phc.hash.is_some())
+    Phc::new(&hash.0)
+        .is_ok_and(|phc| phc.algorithm.as_str().starts_with("argon2") && phc.hash.is_some() && is_affordable(&phc))
 }
 
 #[cfg(test)]
@@ -119,6 +133,12 @@ mod tests {
         assert!(!verify(&Secret::new("correct horsf"), &hash));
         assert!(!verify(&Secret::new(""), &hash));
         assert!(is_hash(&hash) && !is_hash(&PasswordHash("plain".into())));
+        // Nobody's log-in takes hours because somebody's hash does.
+        for (cheap, dear) in [("t=1", "t=4294967295"), ("m=8", "m=2097152"), ("p=1", "p=1000")] {
+            assert!(hash.0.contains(cheap), "{hash:?}");
+            let dear = PasswordHash(hash.0.replacen(cheap, dear, 1));
+            assert!(!is_hash(&dear) && !verify(&Secret::new("correct horse"), &dear), "{cheap}");
+        }
     }
 
     #[test]

@@ -85,6 +85,11 @@ struct Known {
 /// The protocol by which the console logs people in: the one that asks for a second factor, too.
 pub const CONSOLE: &str = "console";
 
+/// Whether a protocol that an app password is good for is the one that is spoken. People send by what they call SMTP.
+fn is_meant(good: &str, protocol: &str) -> bool {
+    good == protocol || (good == "smtp" && protocol == "submission")
+}
+
 impl Known {
     /// Whether the user's own password is good there.
     fn takes_password(&self, protocol: &str) -> bool {
@@ -100,7 +105,7 @@ impl Known {
         self.app_passwords.iter().any(|found| {
             found.hash == hash
                 && found.expires_at.is_none_or(|at| now < at)
-                && (found.protocols.is_empty() || found.protocols.iter().any(|good| good == protocol))
+                && (found.protocols.is_empty() || found.protocols.iter().any(|good| is_meant(good, protocol)))
         })
     }
 }
@@ -220,6 +225,36 @@ impl Authentication {
         self.successes.lock().get(&account).is_some_and(|success| success.proof == *proof && now < success.until)
     }
 
+    /// Where a second factor is asked for next, the password alone is no success yet.
+    fn note_success(&self, known: &Known, protocol: &str, key: LoginKey, peer: Peer, now: Timestamp) {
+        if !(known.second_factor && protocol == CONSOLE) {
+            self.throttle.lock().success(key, peer, now);
+        }
+    }
+
+    /// Whether it is too early to look at another code of an account's second factor.
+    ///
+    /// # Errors
+    /// [`LoginError::TooMany`].
+    pub fn admit_code(&self, account: AccountId) -> Result<(), LoginError> {
+        match self.throttle.lock().code_wait_ms(account, self.directory.now()) {
+            0 => Ok(()),
+            wait_ms => Err(LoginError::TooMany { wait_ms }),
+        }
+    }
+
+    /// Counts a code of somebody who knew the password: from wherever wrong ones come, they are counted together.
+    pub fn note_code(&self, account: AccountId, login: &str, peer: std::net::IpAddr, is_right: bool) {
+        let now = self.directory.now();
+        let key = self.login_key(&login.trim().to_lowercase());
+        let mut throttle = self.throttle.lock();
+        throttle.note_code(account, is_right, now);
+        match is_right {
+            true => throttle.success(key, Peer::of(peer), now),
+            false => drop(throttle.failure(key, Peer::of(peer), u64::try_from(now.0).unwrap_or_default(), now)),
+        }
+    }
+
     async fn fail(&self, attempt: &ScramAttempt<'_>, login: LoginKey, wrong: u64) -> LoginError {
         let now = self.directory.now();
         let delay_ms = self.throttle.lock().failure(login, Peer::of(attempt.peer), wrong, now);
@@ -256,7 +291,7 @@ impl Authenticator for Authentication {
             && known.takes_password(attempt.protocol)
             && self.is_remembered(account, &proof, now)
         {
-            self.throttle.lock().success(key, peer, now);
+            self.note_success(known, attempt.protocol, key, peer, now);
             return Ok(Login { account, address: known.address.clone() });
         }
         let wrong = wrong(&proof);
@@ -268,9 +303,15 @@ impl Authenticator for Authentication {
             Some(known) if verified && known.open && known.takes_password(attempt.protocol) => {
                 let success = Success { proof, until: now.plus_ms(SUCCESS_MS_MAX) };
                 self.successes.lock().insert(account, success);
-                self.throttle.lock().success(key, peer, now);
+                self.note_success(&known, attempt.protocol, key, peer, now);
                 self.note_outdated(&known);
                 Ok(Login { account, address: known.address })
+            }
+            // The right password at the wrong door: it is no guess, and the console must go on taking it from there.
+            Some(known) if verified && known.open => {
+                let LoginAttempt { protocol, peer, .. } = attempt;
+                tracing::info!(login = known.address, %peer, protocol, "an app password is needed: there is a second factor");
+                Err(LoginError::Invalid)
             }
             _ => {
                 let LoginAttempt { login, protocol, peer, .. } = attempt;

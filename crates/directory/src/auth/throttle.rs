@@ -8,7 +8,7 @@
 
 use std::net::IpAddr;
 
-use sterna_base::Timestamp;
+use sterna_base::{AccountId, Timestamp};
 
 use super::table::Table;
 
@@ -18,6 +18,10 @@ pub const PAIR_FAILURES_FREE: u32 = 5;
 pub const PEER_FAILURES_FREE: u32 = 30;
 /// Failures of one login, from wherever, before answers to further ones are slowed down.
 pub const LOGIN_FAILURES_FREE: u32 = 20;
+/// Wrong codes of a second factor, from wherever, before the next one has to wait.
+pub const CODE_FAILURES_FREE: u32 = 5;
+/// Longest wait for the next code, in milliseconds.
+pub const CODE_WAIT_MS_MAX: u64 = 900_000;
 /// Longest wait of a pair, in milliseconds.
 pub const PAIR_WAIT_MS_MAX: u64 = 60_000;
 /// Longest wait of a peer, in milliseconds.
@@ -111,6 +115,7 @@ pub(crate) struct Throttle {
     pairs: Table<(LoginKey, Peer), Pair>,
     peers: Table<Peer, Failures>,
     logins: Table<LoginKey, Failures>,
+    codes: Table<AccountId, Failures>,
 }
 
 impl Throttle {
@@ -119,6 +124,7 @@ impl Throttle {
             pairs: Table::new(GENERATION_MAX),
             peers: Table::new(GENERATION_MAX),
             logins: Table::new(GENERATION_MAX),
+            codes: Table::new(GENERATION_MAX),
         }
     }
 
@@ -148,6 +154,20 @@ impl Throttle {
         let login = self.logins.entry(login);
         login.add(now);
         growing(login.now(now), LOGIN_FAILURES_FREE, DELAY_MS_FIRST, LOGIN_DELAY_MS_MAX)
+    }
+
+    /// How long no code of an account's second factor is looked at, in milliseconds. Whoever makes it wait knows the
+    /// password already.
+    pub(crate) fn code_wait_ms(&self, account: AccountId, now: Timestamp) -> u64 {
+        self.codes.get(&account).map_or(0, |codes| codes.wait_ms(now, CODE_FAILURES_FREE, CODE_WAIT_MS_MAX))
+    }
+
+    /// Counts a wrong code, and forgets all of them with a right one.
+    pub(crate) fn note_code(&mut self, account: AccountId, is_right: bool, now: Timestamp) {
+        match is_right {
+            true => drop(self.codes.remove(&account)),
+            false => self.codes.entry(account).add(now),
+        }
     }
 
     /// Forgets the failures of a pair that logged in. Those of the peer stay: one good account must not pay for
@@ -229,6 +249,23 @@ mod tests {
         assert_eq!(throttle.wait_ms(ANA, peer(1), at(PEER_WAIT_MS_MAX as i64)), 0);
         throttle.failure(ANA, peer(1), 1, at(40 * HALF_LIFE_MS));
         assert_eq!(throttle.wait_ms(ANA, peer(1), at(40 * HALF_LIFE_MS)), 0, "the old ones are forgotten");
+    }
+
+    #[test]
+    fn codes_are_counted_for_the_account_from_wherever_they_come() {
+        let mut throttle = Throttle::new();
+        for n in 0..=CODE_FAILURES_FREE {
+            assert_eq!(throttle.code_wait_ms(AccountId(1), at(0)), 0, "{n}");
+            throttle.note_code(AccountId(1), false, at(0));
+        }
+        assert!(throttle.code_wait_ms(AccountId(1), at(0)) > 0);
+        assert_eq!(throttle.code_wait_ms(AccountId(2), at(0)), 0);
+        for _ in 0..40 {
+            throttle.note_code(AccountId(1), false, at(0));
+        }
+        assert_eq!(throttle.code_wait_ms(AccountId(1), at(0)), CODE_WAIT_MS_MAX);
+        throttle.note_code(AccountId(1), true, at(0));
+        assert_eq!(throttle.code_wait_ms(AccountId(1), at(0)), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
 
 use crate::dkim::{DkimState, NewDkimKey};
 use crate::model::{Durability, Member, Roles, Scope};
-use crate::rights::{Grant, NewApiToken, NewAppPassword, Role, SecondFactor};
+use crate::rights::{FactorUse, Grant, NewApiToken, NewAppPassword, Role, SecondFactor};
 use crate::row::RowKind;
 
 pub use content::{
@@ -334,6 +334,13 @@ pub enum Request {
         account: AccountId,
         /// Which.
         id: String,
+    },
+    /// Uses up a code of a second factor.
+    UseSecondFactor {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        used: FactorUse,
     },
     /// Sets what a user has besides a password, or removes it.
     SetSecondFactor {

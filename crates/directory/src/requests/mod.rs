@@ -58,6 +58,7 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::DeleteApiToken { id } => rights::delete_token(write, id).map(|()| None),
         Request::CreateAppPassword(new) => rights::create_app_password(write, new).map(|()| None),
         Request::DeleteAppPassword { account, id } => rights::delete_app_password(write, *account, id).map(|()| None),
+        Request::UseSecondFactor { account, used } => rights::use_second_factor(write, *account, used).map(|()| None),
         Request::SetSecondFactor { account, factor } => {
             rights::set_second_factor(write, *account, factor.as_ref()).map(|()| None)
         }

@@ -208,12 +208,21 @@ impl Reader<'_> {
 
     /// What a user may do. Who is suspended, or of a domain that is, may do nothing.
     pub fn rights(&self, account: AccountId) -> Result<Rights, StorageError> {
+        if self.is_open(account)? { self.granted(account) } else { Ok(Rights::default()) }
+    }
+
+    /// Whether there is such a user, and neither the user nor the domain is suspended.
+    pub fn is_open(&self, account: AccountId) -> Result<bool, StorageError> {
+        let Some(user) = self.user(account)?.map(|found| found.value) else { return Ok(false) };
+        let domain = self.domain(user.entry.address.domain)?;
+        Ok(!user.entry.suspended && domain.is_some_and(|domain| !domain.value.suspended))
+    }
+
+    /// What was granted to a user, suspended or not: who ends a suspension, or gives a suspended one another password,
+    /// must be permitted as much.
+    pub fn granted(&self, account: AccountId) -> Result<Rights, StorageError> {
         let mut rights = Rights::default();
         let Some(AnyEntry::User(user)) = self.entry(account)?.map(|found| found.value) else { return Ok(rights) };
-        let domain = self.domain(user.entry.address.domain)?;
-        if user.entry.suspended || domain.is_none_or(|domain| domain.value.suspended) {
-            return Ok(rights);
-        }
         if user.admin {
             rights.add(Scope::System, "", builtin_roles()[0].permits());
         }

@@ -13,13 +13,13 @@ pub use app_password::{APP_PASSWORDS_MAX, AppPassword, NewAppPassword, hash_of_a
 pub use grant::{GRANTS_PER_ACCOUNT_MAX, Grant, Rights, Within};
 pub use permission::{Area, Permission, Permissions};
 pub use role::{Role, builtin_roles};
-pub use second_factor::{RECOVERY_CODES, SecondFactor};
+pub use second_factor::{FactorUse, RECOVERY_CODES, SecondFactor};
 
 pub(crate) use api_token::{create as create_token, delete as delete_token};
 pub(crate) use app_password::{create as create_app_password, delete as delete_app_password};
 pub(crate) use grant::{check_unit, set as set_grant};
 pub(crate) use role::{delete as delete_role, put as put_role};
-pub(crate) use second_factor::set as set_second_factor;
+pub(crate) use second_factor::{set as set_second_factor, use_up as use_second_factor};
 
 use sterna_base::{AccountId, DomainId, Modseq};
 

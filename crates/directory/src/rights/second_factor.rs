@@ -44,8 +44,7 @@ impl Content for SecondFactor {
     }
 }
 
-/// Sets it, or removes it. An interval that is not later than the last one is refused, so that of two log-ins with one
-/// code only one succeeds.
+/// Sets it, or removes it.
 pub(crate) fn set(
     write: &mut Write<'_>,
     account: AccountId,
@@ -59,14 +58,45 @@ pub(crate) fn set(
     if factor.account != account || factor.recovery.len() > RECOVERY_CODES {
         return Err(invalid("second factor", "it belongs to another user, or has too many recovery codes"));
     }
-    if let Some(before) = write.reader.second_factor(account)? {
-        let is_same = before.totp_sealed == factor.totp_sealed;
-        let used = factor.recovery.len() < before.recovery.len();
-        if is_same && !used && factor.last_step <= before.last_step {
-            return Err(invalid("code", "it was used already"));
+    Ok(write.put(factor)?)
+}
+
+/// Proof of a second factor: it is used up within the write, so that of two log-ins with one code only one succeeds, and
+/// nothing that was used comes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FactorUse {
+    /// A code of this interval, of the key that is sealed so.
+    Totp {
+        /// [`SecondFactor::totp_sealed`]
+        sealed: String,
+        /// The interval.
+        step: u64,
+    },
+    /// A recovery code of this hash.
+    Recovery(String),
+}
+
+/// Uses a code up.
+pub(crate) fn use_up(write: &mut Write<'_>, account: AccountId, used: &FactorUse) -> Result<(), RequestError> {
+    let was_used = || invalid("code", "it is wrong, or was used already");
+    let mut factor = write.reader.second_factor(account)?.ok_or_else(was_used)?;
+    match used {
+        FactorUse::Totp { sealed, step } => {
+            if factor.totp_sealed != *sealed || *step <= factor.last_step {
+                return Err(was_used());
+            }
+            factor.last_step = *step;
+        }
+        FactorUse::Recovery(hash) => {
+            let before = factor.recovery.len();
+            factor.recovery.retain(|kept| kept != hash);
+            if factor.recovery.len() == before {
+                return Err(was_used());
+            }
         }
     }
-    Ok(write.put(factor)?)
+    Ok(write.put(&factor)?)
 }
 
 /// Every method fails when the file can't be read, and for no other reason.

@@ -180,6 +180,9 @@ pub async fn principal_of(state: &AdminState, text: &str) -> Result<Principal, P
         let (rights, name) = match token.account {
             None => (sterna_directory::rights::Rights::all(), String::new()),
             Some(account) => {
+                if !reader.is_open(account)? {
+                    return Err(Problem::not_signed_in());
+                }
                 let entry = reader.entry(account)?.ok_or_else(Problem::not_signed_in)?;
                 let name = reader.address_text(&entry.value.entry().address)?.unwrap_or_default();
                 (reader.rights(account)?, name)

@@ -19,7 +19,7 @@ use super::view::{Page, time};
 use super::{resolve, view};
 
 /// Protocols that an app password can be limited to.
-const PROTOCOLS: [&str; 6] = ["imap", "pop3", "smtp", "managesieve", "dav", "lmtp"];
+const PROTOCOLS: [&str; 5] = ["imap", "pop3", "smtp", "managesieve", "dav"];
 
 /// Bytes of a new password: 20 letters.
 const RANDOM_BYTES: usize = 13;
@@ -105,9 +105,11 @@ pub(super) async fn create_own(
 pub(super) async fn create(
     State(state): State<AdminState>,
     Path(user): Path<String>,
+    principal: Principal,
     params: Params,
     Body(body): Body<AppPasswordBody>,
 ) -> Result<Response, Problem> {
+    principal.must_be_present()?;
     let account = account_of(&state, user).await?;
     create_for(&state, account, params, body).await
 }

@@ -2,22 +2,25 @@
 //! `/api/v1/audit`.
 
 use axum::Json;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::{Query, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sterna_base::{AccountId, Timestamp};
 use sterna_directory::Reader;
+use sterna_directory::settings::is_secret;
 
 use super::doors::AdminState;
+use super::policy::{is_dry_run, whole};
 use super::principal::Principal;
 use super::problem::Problem;
 use super::records::{AuditFilter, AuditLine};
-use super::resolve;
 use super::view::{Page, time};
+use super::{BODY_BYTES_MAX, resolve};
 
 /// Longest body that is written into the record, in bytes; of a longer one only its length is.
 const RECORDED_BYTES_MAX: usize = 16 * 1024;
@@ -29,38 +32,65 @@ const LINES_DEFAULT: usize = 100;
 const LINES_MAX: usize = 1000;
 
 /// Fields whose values are nobody's business.
-const SECRET_FIELDS: [&str; 6] = ["password", "password_hash", "secret", "token", "code", "scram"];
+const SECRET_FIELDS: [&str; 9] =
+    ["password", "password_hash", "secret", "token", "code", "current", "scram", "key", "url"];
+
+/// What stands in their place.
+const NOT_RECORDED: &str = "(not recorded)";
 
 /// Lets a request go on, and writes down what came of it.
 pub(super) async fn record(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let Some(records) = state.records.clone() else { return next.run(request).await };
-    let is_dry = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "dry_run=true"));
-    if request.method().is_safe() || is_dry {
+    // Where that isn't possible it is refused.
+    if request.method().is_safe() || is_dry_run(&request) {
         return next.run(request).await;
     }
     let principal = request.extensions().get::<Principal>().cloned();
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let subject = subject(&state, &path).await;
-    let (request, body) = recorded_body(request).await;
-    let response = next.run(request).await;
-    // Who isn't known has changed nothing: the door's log has it.
-    let Some(principal) = principal else { return response };
-    let line = AuditLine {
-        number: 0,
-        at: state.directory.now(),
-        via: principal.via_text(),
-        who: principal.name,
-        peer: principal.peer.map(|peer| peer.to_string()).unwrap_or_default(),
-        method,
-        path,
-        status: response.status().as_u16(),
-        subject,
-        body,
+    // Who isn't known changes nothing: the door's log has it.
+    let Some(principal) = principal else { return next.run(request).await };
+    let (request, mut body) = match recorded_body(request).await {
+        Ok(found) => found,
+        Err(problem) => return problem.into_response(),
     };
-    if let Err(error) = records.note(line).await {
-        tracing::error!(%error, "what an administrator did could not be recorded");
+    let recording = async move {
+        let response = next.run(request).await;
+        let is_refused = response.status().is_client_error();
+        // Those who may nothing are refused everything: they don't fill the record.
+        if is_refused && principal.rights.is_empty() {
+            return response;
+        }
+        if is_refused {
+            body = String::new();
+        }
+        let line = AuditLine {
+            number: 0,
+            at: state.directory.now(),
+            via: principal.via_text(),
+            who: principal.name,
+            peer: principal.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+            method,
+            path,
+            status: response.status().as_u16(),
+            subject,
+            body,
+        };
+        if let Err(error) = records.note(line).await {
+            tracing::error!(%error, "what an administrator did could not be recorded");
+        }
+        response
+    };
+    // Should the client go away, it is done and recorded all the same.
+    match tokio::spawn(recording).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "a request of an administrator broke off");
+            let (title, remedy) = ("It failed", "Look at the node's log.");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Problem::new(status, "failed", title, "the work broke off", remedy).into_response()
+        }
     }
-    response
 }
 
 /// Whose account a path is about.
@@ -86,25 +116,33 @@ fn percent_decoded(text: &str) -> String {
 }
 
 /// The request, and its body as it is written down.
-async fn recorded_body(request: Request) -> (Request, String) {
+async fn recorded_body(request: Request) -> Result<(Request, String), Problem> {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    match length {
-        None | Some(0) => (request, String::new()),
-        Some(length) if length > RECORDED_BYTES_MAX => (request, format!("{length} bytes")),
-        Some(_) => {
-            let (head, body) = request.into_parts();
-            // What breaks off here is told by the endpoint, which finds no JSON.
-            let bytes: Bytes = to_bytes(body, RECORDED_BYTES_MAX).await.unwrap_or_default();
-            let text = match serde_json::from_slice::<Value>(&bytes) {
-                Ok(mut value) => {
-                    redact(&mut value);
-                    value.to_string()
-                }
-                Err(_) => format!("{} bytes", bytes.len()),
-            };
-            (Request::from_parts(head, Body::from(bytes)), text)
-        }
+    if let Some(length) = length.filter(|length| *length > RECORDED_BYTES_MAX) {
+        return Ok((request, format!("{length} bytes")));
     }
+    let is_secret = is_secret_setting(request.uri().path());
+    let (head, body) = request.into_parts();
+    // Longer ones say their length; who says none is taken at no more than any endpoint takes but those for files.
+    let bytes = whole(body, BODY_BYTES_MAX).await?;
+    let text = match serde_json::from_slice::<Value>(&bytes) {
+        Ok(Value::Object(mut fields)) if bytes.len() <= RECORDED_BYTES_MAX => {
+            if is_secret && fields.contains_key("value") {
+                fields.insert("value".to_owned(), Value::from(NOT_RECORDED));
+            }
+            let mut value = Value::Object(fields);
+            redact(&mut value);
+            value.to_string()
+        }
+        _ if bytes.is_empty() => String::new(),
+        _ => format!("{} bytes", bytes.len()),
+    };
+    Ok((Request::from_parts(head, Body::from(bytes)), text))
+}
+
+/// Whether a path is that of a setting whose value is nobody's business.
+fn is_secret_setting(path: &str) -> bool {
+    path.strip_prefix("/api/v1/settings/").is_some_and(|name| is_secret(&percent_decoded(name)))
 }
 
 fn redact(value: &mut Value) {
@@ -112,7 +150,7 @@ fn redact(value: &mut Value) {
         Value::Object(fields) => {
             for (name, field) in fields.iter_mut() {
                 if SECRET_FIELDS.contains(&name.as_str()) && !field.is_null() {
-                    *field = Value::from("(not recorded)");
+                    *field = Value::from(NOT_RECORDED);
                 } else {
                     redact(field);
                 }
@@ -202,5 +240,7 @@ mod tests {
         });
         assert_eq!(value, expected);
         assert_eq!(percent_decoded("ana%40tern.test"), "ana@tern.test");
+        assert!(is_secret_setting("/api/v1/settings/relay.password"));
+        assert!(!is_secret_setting("/api/v1/settings/postmaster"));
     }
 }

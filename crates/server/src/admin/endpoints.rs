@@ -39,7 +39,8 @@ fn look(
     place: Place,
     about: &'static str,
 ) -> Endpoint {
-    Endpoint { method: "GET", path, about, rule: Rule { needs: Permission::read(area), place }, routes }
+    let rule = Rule { needs: Permission::read(area), place, dry_run: true, gives_passwords: false, large: false };
+    Endpoint { method: "GET", path, about, rule, routes }
 }
 
 fn change(
@@ -49,7 +50,29 @@ fn change(
     place: Place,
     about: &'static str,
 ) -> Endpoint {
-    Endpoint { method, path, about, rule: Rule { needs: Permission::write(area), place }, routes }
+    let rule = Rule { needs: Permission::write(area), place, dry_run: true, gives_passwords: false, large: false };
+    Endpoint { method, path, about, rule, routes }
+}
+
+impl Endpoint {
+    /// Who may give passwords may do it with a body that has nothing else.
+    fn gives_passwords(mut self) -> Self {
+        self.rule.gives_passwords = true;
+        self
+    }
+
+    /// Its bodies are files.
+    fn large(mut self) -> Self {
+        self.rule.large = true;
+        self.routes = self.routes.layer(DefaultBodyLimit::max(objects::BODY_BYTES_MAX));
+        self
+    }
+
+    /// What it does can't be tried without being done.
+    fn never_dry(mut self) -> Self {
+        self.rule.dry_run = false;
+        self
+    }
 }
 
 /// All of them.
@@ -74,7 +97,7 @@ fn of_people() -> Vec<Endpoint> {
         look(USERS, get(users::list), People, Filtered, "Users, by domain and address"),
         change(("POST", USERS), post(users::create), People, NewEntry, "Make a user, with an account on a server"),
         look(USER, get(users::get), People, Entry("user"), "One user"),
-        change(("PATCH", USER), patch(users::set), People, Entry("user"), "Change a user"),
+        change(("PATCH", USER), patch(users::set), People, Entry("user"), "Change a user").gives_passwords(),
         change(("DELETE", USER), delete(users::delete), People, Entry("user"), "Delete a user and the account"),
         look(GROUPS, get(groups::list), People, Filtered, "Groups, by domain and address"),
         change(("POST", GROUPS), post(groups::create), People, NewEntry, "Make a group"),
@@ -106,7 +129,6 @@ fn of_accounts() -> Vec<Endpoint> {
     const SCRIPTS: &str = "/api/v1/accounts/{account}/sieve";
     const SCRIPT: &str = "/api/v1/accounts/{account}/sieve/{script}";
     let account = Entry("account");
-    let large = |routes: MethodRouter<AdminState>| routes.layer(DefaultBodyLimit::max(objects::BODY_BYTES_MAX));
     vec![
         look(ACCOUNTS, get(accounts::list), People, Filtered, "Shared mailboxes, or all accounts on a server"),
         change(("POST", ACCOUNTS), post(accounts::create), People, NewEntry, "Make a shared mailbox"),
@@ -120,29 +142,40 @@ fn of_accounts() -> Vec<Endpoint> {
         change(("DELETE", RESOURCE), delete(accounts::delete), People, account, "Delete a room or a thing"),
         look(ACL, get(acl::list), People, account, "Who may do what in an account"),
         change(("PATCH", ACL), patch(acl::set), People, account, "Give rights in an account, or take them"),
-        look(VERSIONS, get(files::versions), People, account, "Former versions of a file"),
-        change(("POST", VERSIONS), post(files::restore), People, account, "Bring a former version back"),
-        look(FILE_LINKS, get(files::list_links), People, account, "Links to files"),
-        change(("POST", FILE_LINKS), post(files::create_link), People, account, "Make a link to a file or a folder"),
-        change(("DELETE", FILE_LINK), delete(files::revoke_link), People, account, "Revoke a link to files"),
+        change(("GET", VERSIONS), get(files::versions), People, account, "Former versions of a file"),
+        change(("POST", VERSIONS), post(files::restore), People, account, "Bring a former version back").never_dry(),
+        change(("GET", FILE_LINKS), get(files::list_links), People, account, "Links to files"),
+        change(("POST", FILE_LINKS), post(files::create_link), People, account, "Make a link to a file or a folder")
+            .never_dry(),
+        change(("DELETE", FILE_LINK), delete(files::revoke_link), People, account, "Revoke a link to files")
+            .never_dry(),
         look(BIRTHDAYS, get(external::birthdays), People, account, "Whether birthdays of contacts are a calendar"),
         change(("PUT", BIRTHDAYS), put(external::set_birthdays), People, account, "Make them one, or not"),
         look(EXTERNAL, get(external::list), People, account, "Calendars of others that an account subscribes to"),
         change(("POST", EXTERNAL), post(external::create), People, account, "Subscribe to a calendar"),
         change(("DELETE", EXTERNAL_ONE), delete(external::delete), People, account, "End a subscription"),
-        change(("POST", EXTERNAL_REFRESH), post(external::refresh), People, account, "Fetch a calendar now"),
-        look(LINKS, get(links::list), People, account, "Public links to calendars"),
+        change(("POST", EXTERNAL_REFRESH), post(external::refresh), People, account, "Fetch a calendar now")
+            .never_dry(),
+        change(("GET", LINKS), get(links::list), People, account, "Public links to calendars"),
         change(("POST", LINKS), post(links::create), People, account, "Make a public link to a calendar"),
         change(("DELETE", LINK), delete(links::delete), People, account, "Revoke a public link"),
-        look(OBJECTS, get(objects::list), People, account, "Events, cards or tasks of a collection, as one file"),
-        change(("POST", OBJECTS), large(post(objects::put)), People, account, "Add those of a file to a collection"),
+        change(
+            ("GET", OBJECTS),
+            get(objects::list),
+            People,
+            account,
+            "Events, cards or tasks of a collection, as one file",
+        ),
+        change(("POST", OBJECTS), post(objects::put), People, account, "Add those of a file to a collection")
+            .large()
+            .never_dry(),
         look("/api/v1/accounts/{account}/where", get(accounts::place), People, account, "Where an account lives"),
         look("/api/v1/accounts/{account}/copies", get(copies::list), Servers, System, "The copies of an account"),
         change(("PUT", COPY), put(copies::put), Servers, System, "Keep a standby copy of an account"),
         change(("DELETE", COPY), delete(copies::delete), Servers, System, "Give a copy up"),
-        look(SCRIPTS, get(sieve::list), People, account, "The Sieve scripts of an account"),
+        change(("GET", SCRIPTS), get(sieve::list), People, account, "The Sieve scripts of an account"),
         change(("PATCH", SCRIPTS), patch(sieve::activate), People, account, "Make a script the active one"),
-        look(SCRIPT, get(sieve::get), People, account, "One script"),
+        change(("GET", SCRIPT), get(sieve::get), People, account, "One script"),
         change(("PUT", SCRIPT), put(sieve::put), People, account, "Put a script"),
         change(("DELETE", SCRIPT), delete(sieve::delete), People, account, "Delete a script"),
     ]
@@ -226,9 +259,10 @@ fn of_mail() -> Vec<Endpoint> {
         change(("POST", "/api/v1/mail/maintenance"), post(maintenance::run), Mail, System, "Derive all routing again"),
         look("/api/v1/mail/tables/{table}", get(maintenance::table), Mail, System, "A table for a Postfix in front"),
         look(GREYLIST, get(greylist::list), Mail, System, "Whom greylisting makes wait, and who is known"),
-        change(("DELETE", GREYLIST), delete(greylist::delete), Mail, System, "Forget some of them"),
+        change(("DELETE", GREYLIST), delete(greylist::delete), Mail, System, "Forget some of them").never_dry(),
         look(QUEUE, get(queue::list), Mail, System, "Messages that wait"),
-        change(("POST", QUEUE), post(queue::act), Mail, System, "Hold, release, retry, reroute or delete them"),
+        change(("POST", QUEUE), post(queue::act), Mail, System, "Hold, release, retry, reroute or delete them")
+            .never_dry(),
         look("/api/v1/queue/{message}", get(queue::get), Mail, System, "One message that waits"),
         look("/api/v1/trace", get(trace::get), Mail, System, "What became of messages"),
     ]
@@ -259,7 +293,8 @@ fn of_administrators() -> Vec<Endpoint> {
             "Make a token worthless",
         ),
         look("/api/v1/sessions", get(sessions::list), Passwords, Own, "Who is signed in"),
-        change(("DELETE", "/api/v1/sessions/{session}"), delete(sessions::end), Passwords, Own, "End a session"),
+        change(("DELETE", "/api/v1/sessions/{session}"), delete(sessions::end), Passwords, Own, "End a session")
+            .never_dry(),
         look(APP_PASSWORDS, get(app_passwords::list), Passwords, user, "The app passwords of a user"),
         change(("POST", APP_PASSWORDS), post(app_passwords::create), Passwords, user, "Make an app password"),
         change(("DELETE", APP_PASSWORD), delete(app_passwords::delete), Passwords, user, "Delete an app password"),
@@ -275,13 +310,15 @@ fn of_oneself() -> Vec<Endpoint> {
     const FACTOR: &str = "/api/v1/me/second-factor";
     vec![
         look(SESSION, get(sessions::current), People, Own, "Who is signed in, and what they may do"),
-        change(("DELETE", SESSION), delete(sessions::sign_out), People, Own, "Sign out"),
+        change(("DELETE", SESSION), delete(sessions::sign_out), People, Own, "Sign out").never_dry(),
         look(APP_PASSWORDS, get(app_passwords::list_own), Passwords, Own, "One's own app passwords"),
         change(("POST", APP_PASSWORDS), post(app_passwords::create_own), Passwords, Own, "Make an app password"),
         change(("DELETE", APP_PASSWORD), delete(app_passwords::delete_own), Passwords, Own, "Delete an app password"),
-        change(("POST", FACTOR), post(second_factor::begin), Passwords, Own, "A key for an authenticator app"),
-        change(("PUT", FACTOR), put(second_factor::confirm), Passwords, Own, "Set the second factor up"),
-        change(("DELETE", FACTOR), delete(second_factor::remove_own), Passwords, Own, "Remove one's second factor"),
+        change(("POST", FACTOR), post(second_factor::begin), Passwords, Own, "A key for an authenticator app")
+            .never_dry(),
+        change(("PUT", FACTOR), put(second_factor::confirm), Passwords, Own, "Set the second factor up").never_dry(),
+        change(("DELETE", FACTOR), delete(second_factor::remove_own), Passwords, Own, "Remove one's second factor")
+            .never_dry(),
         look("/api/v1/events", get(events::stream), People, Own, "What changed, as server-sent events"),
     ]
 }

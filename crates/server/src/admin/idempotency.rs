@@ -1,17 +1,18 @@
 //! `Idempotency-Key`: a POST whose answer was lost may be sent again, and is answered the same instead of being done
 //! twice.
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::doors::AdminState;
-use super::objects::BODY_BYTES_MAX;
+use super::policy::whole;
 use super::principal::{Principal, Via};
 use super::problem::Problem;
 use super::records::{KeptAnswer, Records};
+use super::{BODY_BYTES_MAX, objects};
 
 /// The header of the request.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -25,6 +26,9 @@ const KEY_BYTES_MAX: usize = 255;
 /// Longest answer that is kept, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
+/// What paths end with that make links and tokens: who has one of those gets in.
+const SECRET_PATHS: [&str; 3] = ["/tokens", "/links", "/api-tokens"];
+
 /// Headers that belong to an answer.
 static KEPT_HEADERS: [HeaderName; 4] =
     [header::CONTENT_TYPE, header::LOCATION, header::ETAG, HeaderName::from_static("sterna-changed")];
@@ -37,7 +41,8 @@ pub(super) async fn once(State(state): State<AdminState>, request: Request, next
     let (Some(key), Some(principal), &Method::POST) = (key, principal, request.method()) else {
         return next.run(request).await;
     };
-    let answered = answered(&state, &records, (whose(&principal), key), request, next).await;
+    let may_more = !principal.rights.is_empty();
+    let answered = answered(&state, &records, (whose(&principal), key), may_more, request, next).await;
     answered.unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -54,15 +59,16 @@ async fn answered(
     state: &AdminState,
     records: &Records,
     (who, key): (String, HeaderValue),
+    may_more: bool,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
     let key = key.ok_or_else(|| Problem::malformed("Idempotency-Key takes 1 to 255 visible characters"))?.to_owned();
     let (head, body) = request.into_parts();
-    let bytes: Bytes = to_bytes(body, BODY_BYTES_MAX)
-        .await
-        .map_err(|error| Problem::malformed(format!("the body can't be read: {error}")))?;
+    let shows_secret = SECRET_PATHS.iter().any(|end| head.uri.path().ends_with(end));
+    let is_file = head.uri.path().ends_with("/objects") && may_more;
+    let bytes = whole(body, if is_file { objects::BODY_BYTES_MAX } else { BODY_BYTES_MAX }).await?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(head.uri.to_string().as_bytes()).update(&[0]).update(&bytes);
     let asked = hasher.finalize().to_hex().to_string();
@@ -73,7 +79,7 @@ async fn answered(
     let records = records.clone();
     let work = tokio::spawn(async move {
         let response = next.run(Request::from_parts(head, Body::from(bytes))).await;
-        keep(&records, who, key, asked, response).await
+        keep(&records, (who, key), asked, shows_secret, response).await
     });
     let gone = || {
         Problem::new(
@@ -89,16 +95,18 @@ async fn answered(
 
 async fn keep(
     records: &Records,
-    who: String,
-    key: String,
+    (who, key): (String, String),
     request: String,
+    shows_secret: bool,
     response: Response,
 ) -> Result<Response, Problem> {
     let (head, body) = response.into_parts();
-    let bytes = to_bytes(body, ANSWER_BYTES_MAX).await.unwrap_or_default();
-    // What failed for a passing reason, or for who asks, is tried anew. Secrets are shown once, and kept nowhere.
-    let is_settled = !head.status.is_server_error() && head.status != StatusCode::UNAUTHORIZED;
-    let is_secret = head.headers.get(header::CACHE_CONTROL).is_some_and(|value| value == "no-store");
+    let bytes = to_bytes(body, objects::BODY_BYTES_MAX).await.unwrap_or_default();
+    // What was not done can be tried anew. Secrets are shown once, and kept nowhere; nor is what is too long.
+    let is_settled = head.status.is_success();
+    let is_secret = head.headers.get(header::CACHE_CONTROL).is_some_and(|value| value == "no-store")
+        || shows_secret
+        || bytes.len() > ANSWER_BYTES_MAX;
     let kept = is_settled.then(|| KeptAnswer {
         request,
         status: head.status.as_u16(),
@@ -128,10 +136,9 @@ fn replay(kept: KeptAnswer, asked: &str) -> Result<Response, Problem> {
         return Err(conflict("still-at-it", "the first request with this key is still being done", remedy));
     }
     let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
-    let has_body = !matches!(status, StatusCode::NO_CONTENT) && !kept.body.is_empty();
-    if status == StatusCode::CREATED && !has_body {
-        let remedy = "Delete what was made, and make it again.";
-        return Err(conflict("secret-not-repeated", "it was made; its secret was shown with the first answer", remedy));
+    if status != StatusCode::NO_CONTENT && kept.body.is_empty() {
+        let remedy = "See whether it is there; if its secret is lost, delete it and make it again.";
+        return Err(conflict("secret-not-repeated", "it was done; the first answer isn't kept", remedy));
     }
     let mut response = Response::new(Body::from(kept.body));
     *response.status_mut() = status;

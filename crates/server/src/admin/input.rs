@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sterna_base::Modseq;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 
@@ -17,7 +18,8 @@ use super::problem::Problem;
 /// Items of a page when the client doesn't say.
 const PAGE_ITEMS_DEFAULT: usize = 200;
 
-/// A JSON body; what can't be read is a problem document like all errors.
+/// A JSON body; what can't be read is a problem document like all errors. It is an object: structs could be read from
+/// lists, too, and then nobody who looks at names of fields would see what is in them.
 pub(super) struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -25,8 +27,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let Json(value) =
-            Json::from_request(request, state).await.map_err(|error| Problem::malformed(error.body_text()))?;
-        Ok(Body(value))
+            Json::<Value>::from_request(request, state).await.map_err(|error| Problem::malformed(error.body_text()))?;
+        if !value.is_object() {
+            return Err(Problem::malformed("the body must be a JSON object"));
+        }
+        serde_json::from_value(value).map(Body).map_err(|error| Problem::malformed(error.to_string()))
     }
 }
 

@@ -63,7 +63,7 @@ fn operation(endpoint: &Endpoint) -> Value {
     let mut parameters: Vec<Value> = names
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}}))
         .collect();
-    if endpoint.method != "GET" {
+    if endpoint.method != "GET" && endpoint.rule.dry_run {
         let schema = json!({"type": "boolean", "default": false});
         parameters.push(json!({"name": "dry_run", "in": "query", "schema": schema, "description": "Only check"}));
     }

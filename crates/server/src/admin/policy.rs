@@ -6,6 +6,7 @@
 //! moves people to where they may not change them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, Path, Request};
@@ -18,9 +19,9 @@ use sterna_directory::{AnyEntry, Reader, names};
 
 use super::doors::AdminState;
 use super::input::Params;
-use super::principal::{Principal, place_of};
+use super::principal::{Principal, Via, place_of};
 use super::problem::Problem;
-use super::{objects, resolve};
+use super::{BODY_BYTES_MAX, objects, resolve};
 
 /// Where what is asked for lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,16 @@ pub struct Rule {
     pub needs: Permission,
     /// Where.
     pub place: Place,
+    /// Whether it can be tried without being done (`?dry_run=true`).
+    pub dry_run: bool,
+    /// Whether a body with nothing but a password needs only the permission to give passwords.
+    pub gives_passwords: bool,
+    /// Whether its bodies are files.
+    pub large: bool,
 }
+
+/// How long a client may take for a body.
+const BODY_TIME: Duration = Duration::from_secs(60);
 
 /// Lets a request through, or says why not.
 pub(super) async fn check(state: AdminState, rule: Rule, request: Request, next: Next) -> Response {
@@ -60,35 +70,63 @@ pub(super) async fn check(state: AdminState, rule: Rule, request: Request, next:
 
 async fn admitted(state: &AdminState, rule: Rule, request: Request) -> Result<Request, Problem> {
     let principal = request.extensions().get::<Principal>().cloned().ok_or_else(Problem::not_signed_in)?;
-    if principal.is_unlimited() || rule.place == Place::Own {
+    if !rule.dry_run && is_dry_run(&request) {
+        let detail = "this can't be tried without being done";
+        let remedy = "Leave dry_run out to do it.";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "no-dry-run", "It can't be tried", detail, remedy));
+    }
+    let rights = &principal.rights;
+    let may_somewhere = rights.may_somewhere(rule.needs);
+    if rule.place == Place::Own {
+        // People look after their own things; programs only as far as their tokens go.
+        return match principal.via {
+            Via::Token(_) if !may_somewhere => Err(forbidden(rule.needs)),
+            _ => Ok(request),
+        };
+    }
+    if principal.is_unlimited() {
         return Ok(request);
+    }
+    // Nothing is read for those who may do nothing of the kind anywhere.
+    if !may_somewhere && !(rule.gives_passwords && rights.may_somewhere(Permission::write(Area::Passwords))) {
+        return Err(forbidden(rule.needs));
     }
     let (mut head, body) = request.into_parts();
     let Path(path) = Path::<HashMap<String, String>>::from_request_parts(&mut head, &())
         .await
         .map_err(|error| Problem::malformed(error.body_text()))?;
     let params = Params::from_request_parts(&mut head, &()).await.unwrap_or_default();
-    let (body, fields) = match head.method {
-        Method::GET | Method::HEAD | Method::DELETE => (body, Map::new()),
-        _ => buffered(body).await?,
-    };
+    let has_fields = matches!(rule.place, Place::Entry(_) | Place::NewEntry | Place::Domain(_))
+        && !matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
+    let (body, fields) = if has_fields { buffered(body, rule).await? } else { (body, Map::new()) };
     let asked = Asked { rule, path, domain: params.domain, fields };
     let rights = principal.rights;
     state.directory.read(move |reader| asked.check(reader, &rights)).await?;
     Ok(Request::from_parts(head, body))
 }
 
+/// Whether a request asks to be checked and not done.
+pub(super) fn is_dry_run(request: &Request) -> bool {
+    request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "dry_run=true"))
+}
+
 /// The body once more, and the fields of its object.
-async fn buffered(body: Body) -> Result<(Body, Map<String, Value>), Problem> {
-    let bytes: Bytes = to_bytes(body, objects::BODY_BYTES_MAX)
-        .await
-        .map_err(|error| Problem::malformed(format!("the body can't be read: {error}")))?;
+async fn buffered(body: Body, rule: Rule) -> Result<(Body, Map<String, Value>), Problem> {
+    let bytes = whole(body, if rule.large { objects::BODY_BYTES_MAX } else { BODY_BYTES_MAX }).await?;
     let fields = match serde_json::from_slice(&bytes) {
         Ok(Value::Object(fields)) => fields,
-        // The endpoint says what is wrong with it.
+        // Nothing that isn't understood here goes on.
+        _ if !bytes.is_empty() => return Err(Problem::malformed("the body must be a JSON object")),
         _ => Map::new(),
     };
     Ok((Body::from(bytes), fields))
+}
+
+/// A whole body, from a client that takes no longer than [`BODY_TIME`] for it: what it may do was looked up before.
+pub(super) async fn whole(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(BODY_TIME, to_bytes(body, bytes_max)).await;
+    let read = read.map_err(|_| Problem::malformed("the body took too long"))?;
+    read.map_err(|error| Problem::malformed(format!("the body can't be read: {error}")))
 }
 
 /// What is asked, as far as it matters for who may.
@@ -137,7 +175,8 @@ impl Asked {
         // Who may not know of it is told the same as if it weren't there.
         let found = resolve::entry(reader, text, "user")?.value;
         let place = place_of(found.entry());
-        let only_passwords = !self.fields.is_empty() && self.fields.keys().all(|field| is_password(field));
+        let only_passwords =
+            self.rule.gives_passwords && !self.fields.is_empty() && self.fields.keys().all(|field| is_password(field));
         let needs = if only_passwords { Permission::write(Area::Passwords) } else { self.rule.needs };
         if !rights.may(Permission::read(needs.area), place) {
             return Err(Problem::no_such("user", text));
@@ -145,7 +184,7 @@ impl Asked {
         self.must(rights, needs, place)?;
         if needs.write {
             if let AnyEntry::User(user) = &found
-                && !rights.covers(&reader.rights(user.entry.id)?)
+                && !rights.covers(&reader.granted(user.entry.id)?)
             {
                 return Err(above());
             }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde::Serialize;
 use sterna_base::{AccountId, Timestamp};
 
@@ -27,6 +27,9 @@ const SESSIONS_PER_ACCOUNT_MAX: i64 = 50;
 
 /// How long an answer is kept for a client that repeats its request, in milliseconds: a day.
 const ANSWERS_KEPT_MS: i64 = 24 * 3600 * 1000;
+
+/// Answers that are kept for one who asks; a further one takes the place of the oldest.
+const ANSWERS_EACH_MAX: i64 = 1000;
 
 const TABLES: &str = "
 CREATE TABLE session (
@@ -87,6 +90,8 @@ pub enum RecordsError {
 #[derive(Clone)]
 pub struct Records {
     conn: Arc<Mutex<Connection>>,
+    /// For long looks at the record, which nobody who signs in waits for.
+    looking: Arc<Mutex<Connection>>,
 }
 
 /// Somebody who is signed in.
@@ -188,16 +193,16 @@ impl Records {
             FORMAT => {}
             newer => return Err(RecordsError::NewerFormat(newer)),
         }
-        Ok(Records { conn: Arc::new(Mutex::new(conn)) })
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let looking = Connection::open_with_flags(&path, flags)?;
+        Ok(Records { conn: Arc::new(Mutex::new(conn)), looking: Arc::new(Mutex::new(looking)) })
     }
 
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, RecordsError> {
-        let conn = self.conn.clone();
-        let done = tokio::task::spawn_blocking(move || work(&mut conn.lock())).await;
-        Ok(done.map_err(|_| RecordsError::Ending)??)
+        run_on(self.conn.clone(), work).await
     }
 
     /// Notes that somebody is signed in; `hash` is that of the cookie.
@@ -276,7 +281,7 @@ impl Records {
 
     /// Lines of the record, the newest first.
     pub async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditLine>, RecordsError> {
-        self.run(move |conn| {
+        run_on(self.looking.clone(), move |conn| {
             let sql = "SELECT number, at, who, via, peer, method, path, status, subject, body FROM audit
                 WHERE ($1 IS NULL OR number < $1) AND ($2 IS NULL OR at >= $2) AND ($3 IS NULL OR who = $3)
                     AND ($4 IS NULL OR subject = $4)
@@ -308,6 +313,9 @@ impl Records {
             };
             let found = tx.query_row(sql, params![who, key], kept).optional()?;
             if found.is_none() {
+                let sql = "DELETE FROM answer WHERE who = $1 AND status > 0 AND key IN
+                    (SELECT key FROM answer WHERE who = $1 ORDER BY at DESC LIMIT -1 OFFSET $2)";
+                tx.execute(sql, params![who, ANSWERS_EACH_MAX])?;
                 let sql = "INSERT INTO answer (who, key, request, at, status, headers, body)
                     VALUES ($1, $2, $3, $4, 0, '', X'')";
                 tx.execute(sql, params![who, key, request, now.0])?;
@@ -338,6 +346,14 @@ impl Records {
         self.conn.lock().execute("DELETE FROM answer WHERE status = 0", [])?;
         Ok(())
     }
+}
+
+async fn run_on<T: Send + 'static>(
+    conn: Arc<Mutex<Connection>>,
+    work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, RecordsError> {
+    let done = tokio::task::spawn_blocking(move || work(&mut conn.lock())).await;
+    Ok(done.map_err(|_| RecordsError::Ending)??)
 }
 
 fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use sterna_directory::rights::{Grant, Permissions, Rights, Role, builtin_roles};
+use sterna_directory::rights::{Area, Grant, Permission, Permissions, Rights, Role, Within, builtin_roles};
 use sterna_directory::{AnyEntry, Reader, Request, RowKind, Scope, StorageError, User};
 
 use super::doors::AdminState;
@@ -58,8 +58,11 @@ pub(super) async fn put(
     Body(body): Body<RoleBody>,
 ) -> Result<Resource<RoleView>, Problem> {
     let role = Role { name, description: body.description, permissions: body.permissions };
-    let held = principal.rights.within(sterna_directory::rights::Within::System);
-    if !held.has_all(role.permits()) {
+    let held = principal.rights.within(Within::System);
+    let asked = role.name.clone();
+    let before = state.directory.read(move |reader: &Reader<'_>| reader.role(&asked)).await?;
+    // Nor does anybody take from others what they have not themselves.
+    if !held.has_all(role.permits()) || before.is_some_and(|before| !held.has_all(before.permits())) {
         return Err(above());
     }
     let done = state.write(Request::PutRole { role: role.clone(), expect }, params.dry_run).await?;
@@ -118,13 +121,15 @@ pub(super) async fn grants(
     Ok(Json(Page { items: state.directory.read(read).await?, next: None }))
 }
 
-fn sees(rights: &Rights, grant: &Grant) -> bool {
-    use sterna_directory::rights::{Area, Permission, Within};
-    let place = match grant.scope {
+fn place(grant: &Grant) -> Within<'_> {
+    match grant.scope {
         Scope::System => Within::System,
         Scope::Domain(id) => Within::Unit(id, &grant.unit),
-    };
-    rights.may(Permission::read(Area::Administrators), place)
+    }
+}
+
+fn sees(rights: &Rights, grant: &Grant) -> bool {
+    rights.may(Permission::read(Area::Administrators), place(grant))
 }
 
 fn shown(reader: &Reader<'_>, grant: &Grant) -> Result<Option<GrantView>, StorageError> {
@@ -178,8 +183,9 @@ async fn set(
         let grant = Grant { account: user.entry.id, role: role.name.clone(), scope, unit: asked.unit.clone() };
         let mut given = Rights::default();
         given.add(scope, &grant.unit, role.permits());
-        let others = if granted { Rights::default() } else { reader.rights(user.entry.id)? };
-        if !sees(&rights, &grant) || !rights.covers(&given) || !rights.covers(&others) {
+        let others = if granted { Rights::default() } else { reader.granted(user.entry.id)? };
+        let may = rights.may(Permission::write(Area::Administrators), place(&grant));
+        if !may || !rights.covers(&given) || !rights.covers(&others) {
             return Err(above());
         }
         Ok((grant, user))

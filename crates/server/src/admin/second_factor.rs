@@ -1,26 +1,32 @@
 //! `/api/v1/me/second-factor`: codes of an authenticator app besides the password. An administrator can take away what
 //! somebody lost (`DELETE /api/v1/users/{user}/second-factor`), and sets up none for others.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use sterna_account::service::Login;
 use sterna_base::AccountId;
 use sterna_base::ids::random_bytes;
-use sterna_directory::rights::{RECOVERY_CODES, SecondFactor};
+use sterna_directory::rights::{FactorUse, RECOVERY_CODES, SecondFactor};
 use sterna_directory::{Reader, Request, RowKind};
 use sterna_mailflow::auth::keys;
 
 use super::doors::AdminState;
 use super::input::{Body, Params};
-use super::principal::Principal;
+use super::principal::{Principal, Via};
 use super::problem::Problem;
-use super::{resolve, totp, view};
+use super::{resolve, sessions, totp, view};
 use crate::node::signing;
 
 /// What the sealed keys are called where DKIM keys have their domain: domains are numbers.
 const SEALED_FOR: &str = "second-factor";
+
+/// The code of a problem: that of the app or paper is none.
+const WRONG: &str = "wrong-code";
 
 /// What is to be typed or scanned into the app.
 #[derive(Serialize)]
@@ -37,6 +43,16 @@ pub(super) struct NewFactor {
 pub(super) struct ConfirmBody {
     key: String,
     code: String,
+    /// What the app shows that is in use so far, or a recovery code; where a second factor is set.
+    current: Option<String>,
+}
+
+/// The body of DELETE of one's own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemoveBody {
+    /// What the app shows, or a recovery code.
+    code: Option<String>,
 }
 
 /// Codes that are good once each, should the app be lost.
@@ -74,30 +90,56 @@ fn recovery_hash(code: &str) -> String {
 /// Whether somebody who knows the password may go on: they have no second factor, or prove it.
 ///
 /// # Errors
-/// 401 with `second-factor-needed` when there is no code, and with `wrong-code` when it is none.
-pub(super) async fn check(state: &AdminState, account: AccountId, code: Option<&str>) -> Result<(), Problem> {
+/// 401 with `second-factor-needed` when there is no code, and with `wrong-code` when it is none; 429 when too many were
+/// wrong lately.
+pub(super) async fn check(state: &AdminState, login: &Login, peer: IpAddr, code: Option<&str>) -> Result<(), Problem> {
+    let account = login.account;
     let read = move |reader: &Reader<'_>| reader.second_factor(account);
-    let Some(mut factor) = state.directory.read(read).await? else { return Ok(()) };
+    let Some(factor) = state.directory.read(read).await? else { return Ok(()) };
     let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
         return Err(needed("second-factor-needed", "the password is right; a code is needed, too"));
     };
-    let wrong = || needed("wrong-code", "the code is wrong, or was used already");
-    let key = opened(state, &factor).await?;
-    match totp::verify(&key, code, state.directory.now(), factor.last_step) {
-        Some(step) => factor.last_step = step,
-        None => {
-            let hash = recovery_hash(code);
-            let before = factor.recovery.len();
-            factor.recovery.retain(|kept| *kept != hash);
-            if factor.recovery.len() == before {
-                return Err(wrong());
-            }
-        }
+    state.authentication.admit_code(account).map_err(sessions::refused)?;
+    let proved = use_up(state, &factor, code).await;
+    if proved.is_ok() || proved.as_ref().is_err_and(|problem| problem.code == WRONG) {
+        state.authentication.note_code(account, &login.address, peer, proved.is_ok());
     }
-    // Of two with the same code, the directory lets one through.
-    let request = Request::SetSecondFactor { account, factor: Some(factor) };
-    state.write(request, false).await.map_err(|problem| if problem.code == "invalid" { wrong() } else { problem })?;
-    Ok(())
+    proved
+}
+
+/// Takes a code of the app, or a recovery code, once.
+async fn use_up(state: &AdminState, factor: &SecondFactor, code: &str) -> Result<(), Problem> {
+    let key = opened(state, factor).await?;
+    let used = match totp::verify(&key, code, state.directory.now(), factor.last_step) {
+        Some(step) => FactorUse::Totp { sealed: factor.totp_sealed.clone(), step },
+        None => FactorUse::Recovery(recovery_hash(code)),
+    };
+    let request = Request::UseSecondFactor { account: factor.account, used };
+    let wrong = |problem: Problem| match problem.code.as_str() {
+        "invalid" => needed(WRONG, "the code is wrong, or was used already"),
+        _ => problem,
+    };
+    state.write(request, false).await.map(drop).map_err(wrong)
+}
+
+/// Whoever changes a second factor that is set proves it: a session alone may have been stolen.
+async fn prove(state: &AdminState, principal: &Principal, code: Option<&str>) -> Result<AccountId, Problem> {
+    principal.must_be_present()?;
+    let account = principal.own_account()?;
+    let login = Login { account, address: principal.name.clone() };
+    let peer = principal.peer.unwrap_or(IpAddr::V6(Ipv6Addr::LOCALHOST));
+    check(state, &login, peer, code).await?;
+    Ok(account)
+}
+
+/// Ends what others began with what is no longer asked for.
+async fn end_other_sessions(state: &AdminState, principal: &Principal, account: AccountId) -> Result<(), Problem> {
+    let Some(records) = &state.records else { return Ok(()) };
+    let own = match &principal.via {
+        Via::Session(id) => Some(id.clone()),
+        Via::Socket | Via::Token(_) => None,
+    };
+    Ok(records.end_sessions(account, own).await.map(drop)?)
 }
 
 /// A new key. Nothing is kept until a code proves that the app has it.
@@ -116,11 +158,10 @@ pub(super) async fn confirm(
     principal: Principal,
     Body(body): Body<ConfirmBody>,
 ) -> Result<Response, Problem> {
-    principal.must_be_present()?;
-    let account = principal.own_account()?;
+    let account = prove(&state, &principal, body.current.as_deref()).await?;
     let key = totp::key_of(&body.key).ok_or_else(|| Problem::malformed("“key” is not a key that was given here"))?;
     let step = totp::verify(&key, &body.code, state.directory.now(), 0)
-        .ok_or_else(|| needed("wrong-code", "the app shows another code; is the clock of the device right?"))?;
+        .ok_or_else(|| needed(WRONG, "the app shows another code; is the clock of the device right?"))?;
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
     let folder = state.dkim.as_ref().map(|tools| tools.folder.clone()).ok_or_else(Problem::not_recorded)?;
     let whose = account.to_string();
@@ -137,6 +178,7 @@ pub(super) async fn confirm(
         created_at: state.directory.now(),
     };
     state.write(Request::SetSecondFactor { account, factor: Some(factor) }, false).await?;
+    end_other_sessions(&state, &principal, account).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(RecoveryView { recovery_codes: codes })).into_response())
 }
 
@@ -147,9 +189,15 @@ fn recovery_code() -> String {
 }
 
 /// Removes one's own second factor.
-pub(super) async fn remove_own(State(state): State<AdminState>, principal: Principal) -> Result<Response, Problem> {
-    principal.must_be_present()?;
-    remove_of(&state, principal.own_account()?, false).await
+pub(super) async fn remove_own(
+    State(state): State<AdminState>,
+    principal: Principal,
+    Body(body): Body<RemoveBody>,
+) -> Result<Response, Problem> {
+    let account = prove(&state, &principal, body.code.as_deref()).await?;
+    let removed = remove_of(&state, account, false).await?;
+    end_other_sessions(&state, &principal, account).await?;
+    Ok(removed)
 }
 
 /// Removes what somebody lost; they can sign in with the password alone, and set up another.

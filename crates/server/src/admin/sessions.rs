@@ -37,6 +37,9 @@ pub const SESSION_MS_MAX: i64 = 12 * 3600 * 1000;
 /// How exactly it is known when a session was used, in milliseconds: not every request is a write.
 const USED_MS_EXACT: i64 = 60 * 1000;
 
+/// Where pages listen by themselves.
+const EVENTS: &str = "/api/v1/events";
+
 /// Longest name of a browser that is kept, in bytes.
 const AGENT_BYTES_MAX: usize = 200;
 
@@ -94,7 +97,8 @@ pub(super) struct SessionView {
     current: bool,
 }
 
-fn refused(error: LoginError) -> Problem {
+/// Why nobody is signed in.
+pub(super) fn refused(error: LoginError) -> Problem {
     match error {
         LoginError::Invalid => {
             let remedy = "Check both; the password is not the one of an app or device.";
@@ -127,7 +131,7 @@ pub(super) async fn sign_in(
     let password = Secret::new(body.password.as_str());
     let attempt = LoginAttempt { login: &body.login, password: &password, protocol: CONSOLE, peer: from.peer };
     let login = state.authentication.authenticate(attempt).await.map_err(refused)?;
-    second_factor::check(&state, login.account, body.code.as_deref()).await?;
+    second_factor::check(&state, &login, from.peer, body.code.as_deref()).await?;
     let (session, cookie) = begin(&state, &records, login.account, from, &headers).await?;
     tracing::info!(target: "audit", login = login.address, peer = %from.peer, session = session.id, "signed in");
     let signed_in = signed_in(&state, login.account, session.ends_at).await?;
@@ -198,7 +202,8 @@ pub async fn principal_of(state: &AdminState, head: &Parts, from: From) -> Resul
         records.end_session(session.id).await?;
         return Ok(None);
     }
-    if now.0 - session.used_at.0 > USED_MS_EXACT {
+    // Pages listen for what changed as long as they are open: that is no use.
+    if now.0 - session.used_at.0 > USED_MS_EXACT && head.uri.path() != EVENTS {
         records.use_session(session.id.clone(), now).await?;
     }
     let account = session.account;
@@ -270,7 +275,7 @@ fn sees(reader: &Reader<'_>, principal: &Principal, account: AccountId) -> Resul
     }
     let Some(entry) = reader.entry(account)? else { return Ok(principal.is_unlimited()) };
     let may = principal.rights.may(Permission::write(Area::Passwords), place_of(entry.value.entry()));
-    Ok(may && principal.rights.covers(&reader.rights(account)?))
+    Ok(may && principal.rights.covers(&reader.granted(account)?))
 }
 
 /// The one used last first; with `name` those of this user.
@@ -281,10 +286,13 @@ pub(super) async fn list(
 ) -> Result<Json<Page<SessionView>>, Problem> {
     let records = state.records.clone().ok_or_else(Problem::not_recorded)?;
     let of = match params.name {
+        // Who isn't there, and who isn't seen, is signed in nowhere.
         Some(text) => {
-            let found = state.directory.read(move |reader| resolve::entry(reader, &text, "user")).await?;
+            let found = state.directory.read(move |reader| resolve::entry(reader, &text, "user")).await;
+            let Ok(found) = found else { return Ok(Json(Page { items: Vec::new(), next: None })) };
             Some(found.value.entry().id)
         }
+        None if !principal.rights.may_somewhere(Permission::write(Area::Passwords)) => principal.account,
         None => None,
     };
     let sessions = records.sessions(of, state.directory.now()).await?;

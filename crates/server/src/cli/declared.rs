@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use hyper::Method;
 use serde_json::{Map, Value};
+use sterna_directory::settings::is_secret;
 
 use super::client::{CliError, path};
 use super::exit::Exit;
@@ -354,6 +355,13 @@ impl Applying<'_, '_> {
                     self.tally.same += 1;
                     continue;
                 }
+                // Nobody is told what is set, so nobody can say whether it is the same.
+                Ok(current) if current["value"] == SECRET => {
+                    self.session.say(&format!("{name}{place} is set, and stays: it is secret (sterna config set)\n"));
+                    self.tally.same += 1;
+                    continue;
+                }
+                Ok(_) if is_secret(name) => self.session.say(&format!("set {name}{place}\n")),
                 Ok(current) => {
                     self.session.say(&format!("set {name}{place}: {} -> {value:?}\n", current["value"]));
                 }
@@ -463,12 +471,7 @@ async fn all(
 pub async fn snapshot(session: &Session<'_>) -> Result<Exit, CliError> {
     let mut sections = Map::new();
     let settings = all(session, &["settings"], &[]).await?;
-    let set = settings.iter().filter(|setting| setting["from"] == "system");
-    // Secrets are not told, and an empty value would clear what is set.
-    let set: Map<String, Value> = set
-        .filter(|setting| setting["value"].as_str().is_some_and(|value| value != SECRET))
-        .map(|setting| (setting["name"].as_str().unwrap_or_default().to_owned(), setting["value"].clone()))
-        .collect();
+    let set = told(&settings, "system");
     for kind in &KINDS {
         let mut declared = Vec::new();
         for item in all(session, &[kind.collection], &[]).await? {
@@ -476,6 +479,13 @@ pub async fn snapshot(session: &Session<'_>) -> Result<Exit, CliError> {
                 continue;
             }
             let mut fields = taken(kind, &item);
+            if kind.section == "domains" {
+                let own = all(session, &["settings"], &[("domain", item["name"].as_str())]).await?;
+                let own = told(&own, "domain");
+                if !own.is_empty() {
+                    fields.insert("settings".to_owned(), Value::Object(own));
+                }
+            }
             if kind.section == "groups"
                 && let Some(address) = item["address"].as_str()
             {
@@ -502,9 +512,18 @@ pub async fn snapshot(session: &Session<'_>) -> Result<Exit, CliError> {
     sections.insert("settings".to_owned(), Value::Object(set));
     sections.retain(|_, value| !is_nothing(value) || value.as_array().is_some_and(|items| !items.is_empty()));
     let text = toml::to_string(&Value::Object(sections)).map_err(|error| CliError::Usage(error.to_string()))?;
-    super::output::line("# Passwords and other secrets are not in it. sterna apply FILE makes everything so again.\n")?;
+    super::output::line(
+        "# Passwords, other secrets and what is inside of accounts are not in it. sterna apply FILE makes everything so again.\n",
+    )?;
     super::output::line(text.trim_end())?;
     Ok(Exit::Done)
+}
+
+/// The settings that are set there, without secrets: those are not told.
+fn told(settings: &[Value], from: &str) -> Map<String, Value> {
+    let set = settings.iter().filter(|setting| setting["from"] == from);
+    let known = set.filter(|setting| setting["value"].as_str().is_some_and(|value| value != SECRET));
+    known.map(|setting| (setting["name"].as_str().unwrap_or_default().to_owned(), setting["value"].clone())).collect()
 }
 
 /// What settings that are secret show.

@@ -39,6 +39,9 @@ async fn admitted(state: &AdminState, from: From, headers: &HeaderMap) -> Result
     if from.peer.to_canonical().is_loopback() {
         return Ok(());
     }
+    if !from.encrypted {
+        return Err(Problem::not_signed_in());
+    }
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(Problem::not_signed_in)?;
     let principal = api_tokens::principal_of(state, token).await?;

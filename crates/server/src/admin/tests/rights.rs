@@ -119,6 +119,54 @@ async fn a_domain_s_administrator_sees_and_changes_that_domain_only() {
 }
 
 #[tokio::test]
+async fn what_is_no_object_gets_nowhere() {
+    let (node, _) = node().await;
+    let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "", role("domain-administrator")));
+    // Structs can be read from lists, too: here the last field says who is an administrator.
+    let list = json!([null, null, "me", null, null, "newpassword", null, true]);
+    for body in [list, json!("x"), json!(3)] {
+        let (status, code) = face.outcome("PATCH", "/api/v1/users/ana@demo.test", body.clone()).await;
+        assert_eq!((status, code.as_str()), (400, "malformed"), "{body}");
+    }
+    let ana = node.get(&["users", "ana@demo.test"]).await.unwrap();
+    assert_eq!((&ana["admin"], &ana["login"]), (&json!(false), &Value::Null));
+    // Nor does the socket take one.
+    let list = json!([null, null, "me"]);
+    assert!(node.patch(&["users", "ana@demo.test"], list).await.is_err());
+}
+
+#[tokio::test]
+async fn a_suspended_administrator_is_still_one() {
+    let (node, _) = node().await;
+    node.patch(&["users", "root@demo.test"], json!({"suspended": true})).await.unwrap();
+    let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "", role("domain-administrator")));
+    for body in [json!({"suspended": false}), json!({"password": "mine"}), json!({"suspended": false, "password": "x"})]
+    {
+        assert_eq!(face.outcome("PATCH", "/api/v1/users/root@demo.test", body).await.0, 403);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_tried_is_not_done() {
+    let (node, _) = node().await;
+    let face = Face::of(&node, Principal::at_socket("root".into()));
+    for (method, path) in [("POST", "/api/v1/queue"), ("DELETE", "/api/v1/session"), ("DELETE", "/api/v1/sessions/x")] {
+        let (status, code) = face.outcome(method, &format!("{path}?dry_run=true"), json!({})).await;
+        assert_eq!((status, code.as_str()), (400, "no-dry-run"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn looking_at_people_is_not_reading_what_they_have() {
+    let (node, _) = node().await;
+    let face = Face::of(&node, somebody(Scope::System, "", role("read-only")));
+    for path in ["objects", "links", "files/links", "sieve", "files/versions"] {
+        let (status, _) = face.outcome("GET", &format!("/api/v1/accounts/ben@demo.test/{path}"), Value::Null).await;
+        assert_eq!(status, 403, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_help_desk_gives_passwords_and_nothing_else() {
     let (node, _) = node().await;
     let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "sales", role("help-desk")));
@@ -168,7 +216,9 @@ async fn tokens_permit_what_their_maker_still_may() {
     let (_, users) = face.ask("GET", "/api/v1/users", Value::Null).await;
     assert_eq!(users["items"].as_array().unwrap().len(), 3);
     assert_eq!(face.outcome("PATCH", "/api/v1/users/ben@demo.test", json!({"display_name": "x"})).await.0, 403);
-    // A token makes no tokens.
+    // A token makes no tokens and passwords, and ends no sessions without the permission.
+    assert_eq!(face.outcome("POST", "/api/v1/users/ben@demo.test/app-passwords", json!({"name": "x"})).await.0, 403);
+    assert_eq!(face.outcome("GET", "/api/v1/sessions", Value::Null).await.0, 403);
     assert_eq!(face.outcome("POST", "/api/v1/api-tokens", json!({"name": "more"})).await.0, 403);
     for wrong in ["", "sterna_", "sterna_x_y", &format!("{text}0"), &text[..text.len() - 1]] {
         assert!(super::super::api_tokens::principal_of(&node.state, wrong).await.is_err(), "{wrong}");
