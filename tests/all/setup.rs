@@ -85,6 +85,8 @@ fn administrator_and_place(browser: &mut Browser) {
 #[test]
 fn an_empty_machine_becomes_an_installation_with_a_data_server_and_mail_that_arrives() {
     let (mut installation, mut browser) = begun();
+    let too_early = installation.node("main").at.smtp().unwrap().deliver("zoe@far.test", &[ANA], b"x\r\n").unwrap();
+    assert!(too_early.starts_with("451"), "nobody is told that there is no such domain: {too_early}");
     administrator_and_place(&mut browser);
     // A double click, and then another mind: one domain, one administrator.
     let first = [("url", "https://mail.tern.test"), ("domain", "other.test")];

@@ -27,6 +27,7 @@ use super::user_api::UserApi;
 use super::{Parts, certificate, client_certificates, detaching, discovery, filtering};
 use crate::config::PlaintextLogin;
 use crate::setup::doors::HTTPS_PORTS;
+use crate::setup::reception::Waiting;
 
 /// Starts every service that has an address.
 pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Result<()> {
@@ -67,6 +68,10 @@ pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Re
         mailflow.with_detaching(detaching).with_collecting(collecting).with_filters(filtering::start(parts).await?);
     let reception: Arc<dyn Reception> =
         Arc::new(mailflow.with_trace(parts.trace()).with_queue(sending.queue, sending.outbound));
+    let reception = match parts.doors.is_lenient {
+        true => Waiting::new(reception, parts.directory.clone()),
+        false => reception,
+    };
     sending.scheduler.send_with(reception.clone());
     let _ = parts.doors.reception.set(reception.clone());
 

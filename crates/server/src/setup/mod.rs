@@ -6,6 +6,7 @@ mod config_file;
 pub mod doors;
 mod link;
 mod proof;
+pub mod reception;
 mod records;
 mod servers;
 pub mod socket;
