@@ -102,6 +102,7 @@ async fn show(State(setup): State<Arc<Setup>>, Path(slug): Path<String>, request
 async fn take(State(setup): State<Arc<Setup>>, Path(slug): Path<String>, request: Request) -> Response {
     let lang = Lang::of(request.headers());
     let is_ours = guard::is_same_origin(request.headers(), request.uri());
+    let headers = request.headers().clone();
     let (secret, step) = match admitted(&setup, request.headers(), &slug, lang) {
         Ok(admitted) => admitted,
         Err(response) => return response,
@@ -118,6 +119,10 @@ async fn take(State(setup): State<Arc<Setup>>, Path(slug): Path<String>, request
         return refused(text::setup_form_foreign(lang), StatusCode::FORBIDDEN);
     }
     let taking = setup.taking.lock().await;
+    // While the form was on its way, or waited for another, the setup may have ended or gone to another browser.
+    if let Err(response) = admitted(&setup, &headers, &slug, lang) {
+        return response;
+    }
     let cx = Cx::new(&setup, lang, &secret, step);
     let taken = pages::take(&cx, &form).await;
     drop(taking);

@@ -123,6 +123,11 @@ impl Setup {
         self.file.change(|_| ()).await
     }
 
+    /// Whether somebody was made its administrator already: from then on nobody is led in unasked.
+    pub fn has_administrator(&self) -> bool {
+        self.file.get().made.administrator.is_some()
+    }
+
     /// What makes a folder one that is being set up: the file without any answer. Blocking.
     ///
     /// # Errors
