@@ -201,7 +201,13 @@ fn of_domains() -> Vec<Endpoint> {
         look(KEY, get(dkim::get), Domains, domain, "One DKIM key"),
         change(("PATCH", KEY), patch(dkim::set), Domains, domain, "Sign with a key, or retire it"),
         change(("DELETE", KEY), delete(dkim::delete), Domains, domain, "Delete a DKIM key"),
-        look("/api/v1/domains/{domain}/dns", get(dns::list), Domains, domain, "The records that a domain needs in DNS"),
+        look(
+            "/api/v1/domains/{domain}/dns",
+            get(dns::list),
+            Domains,
+            domain,
+            "The records that a domain needs in DNS, and has",
+        ),
         look(
             "/api/v1/settings",
             get(settings::list),

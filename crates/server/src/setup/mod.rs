@@ -7,7 +7,7 @@ pub mod doors;
 mod link;
 mod proof;
 pub mod reception;
-mod records;
+pub mod records;
 mod servers;
 pub mod socket;
 mod time_server;
