@@ -141,6 +141,14 @@ async function rebalance() {
   await page.getByText(/The servers are even|accounts? moves?/).first().waitFor();
 }
 
+async function dns() {
+  step("the table of a domain says what DNS has of each record");
+  await page.goto(`${BASE}/admin/domains/${DOMAIN}`);
+  await page.getByRole("columnheader", { name: "Found" }).waitFor();
+  const states = await page.getByRole("table", { name: "DNS records" }).getByText(/As it should be|Missing|Says something else|Not known/).count();
+  assert.ok(states > 5, `${states} records were looked for`);
+}
+
 async function keyboard() {
   step("everything is reached by the keyboard alone");
   await page.goto(`${BASE}/admin/`);
@@ -244,6 +252,7 @@ try {
   await maintenance();
   await join();
   await rebalance();
+  await dns();
   await keyboard();
   await look(user);
   await languages();

@@ -78,9 +78,11 @@ function SecondFactor({ isSet }: { isSet: boolean }) {
               {t("factor.remove")}
             </Button>
           )}
-          <Button kind={isSet ? undefined : "primary"} onPress={begin}>
-            {t(isSet ? "factor.again" : "factor.begin")}
-          </Button>
+          {!isSet && (
+            <Button kind="primary" onPress={begin}>
+              {t("factor.begin")}
+            </Button>
+          )}
         </>
       }
     >
@@ -108,20 +110,55 @@ function SecondFactor({ isSet }: { isSet: boolean }) {
         </Dialog>
       )}
       {removes && (
-        <Confirm
-          title={t("factor.remove")}
-          action={t("factor.remove")}
-          danger
+        <Removal
           onClose={() => setRemoves(false)}
-          onConfirm={async () => {
-            await ask("DELETE", "/me/second-factor");
-            await whoAmI();
+          onDone={() => {
+            setRemoves(false);
+            void whoAmI();
           }}
-        >
-          <p>{t("factor.remove-lead")}</p>
-        </Confirm>
+        />
       )}
     </Section>
+  );
+}
+
+interface RemovalProps {
+  onClose: () => void;
+  onDone: () => void;
+}
+
+/** A session alone may have been stolen: the factor that goes is proved once more. */
+function Removal({ onClose, onDone }: RemovalProps) {
+  const [code, setCode] = useState("");
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const remove = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setProblem(null);
+    try {
+      await ask("DELETE", "/me/second-factor", { body: { code: code.replace(/\s/g, "") } });
+      onDone();
+    } catch (error) {
+      setProblem(asProblem(error));
+    }
+  };
+  return (
+    <Dialog title={t("factor.remove")} onClose={onClose}>
+      <form onSubmit={(event) => void remove(event)}>
+        <p>{t("factor.remove-lead")}</p>
+        <Field
+          spec={{ name: "code", label: t("signin.code"), hint: t("signin.code-hint"), kind: "text", autocomplete: "one-time-code", required: true }}
+          value={code}
+          onChange={(value) => setCode(String(value))}
+        />
+        {problem && <ProblemBox problem={problem} />}
+        <footer class="actions">
+          <Button onPress={onClose}>{t("cancel")}</Button>
+          <Button type="submit" kind="danger">
+            {t("factor.remove")}
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
   );
 }
 
