@@ -54,15 +54,17 @@ pub(crate) fn set(
     if !matches!(entry, AnyEntry::User(_)) {
         return Err(invalid("account", "only users have a second factor"));
     }
-    let Some(factor) = factor else { return Ok(write.delete(RowKind::SecondFactor, &account_key(account))?) };
+    let Some(factor) = factor else {
+        return Ok(write.delete(RowKind::SecondFactor, &account_key(account))?);
+    };
     if factor.account != account || factor.recovery.len() > RECOVERY_CODES {
         return Err(invalid("second factor", "it belongs to another user, or has too many recovery codes"));
     }
     Ok(write.put(factor)?)
 }
 
-/// Proof of a second factor: it is used up within the write, so that of two log-ins with one code only one succeeds, and
-/// nothing that was used comes back.
+/// Proof of a second factor: it is used up within the write, so that of two log-ins with one code only one succeeds,
+/// and nothing that was used comes back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FactorUse {
