@@ -88,7 +88,8 @@ async fn admitted(state: &AdminState, rule: Rule, request: Request) -> Result<Re
         return Ok(request);
     }
     // Nothing is read for those who may do nothing of the kind anywhere.
-    if !may_somewhere && !(rule.gives_passwords && rights.may_somewhere(Permission::write(Area::Passwords))) {
+    let gives_passwords = || rule.gives_passwords && rights.may_somewhere(Permission::write(Area::Passwords));
+    if !may_somewhere && !gives_passwords() {
         return Err(forbidden(rule.needs));
     }
     let (mut head, body) = request.into_parts();

@@ -69,7 +69,7 @@ pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Re
     let reception: Arc<dyn Reception> =
         Arc::new(mailflow.with_trace(parts.trace()).with_queue(sending.queue, sending.outbound));
     let reception = match parts.doors.is_lenient {
-        true => Waiting::new(reception, parts.directory.clone()),
+        true => Waiting::around(reception, parts.directory.clone()),
         false => reception,
     };
     sending.scheduler.send_with(reception.clone());

@@ -16,7 +16,7 @@ pub struct Waiting {
 
 impl Waiting {
     /// In front of this one.
-    pub fn new(inner: Arc<dyn Reception>, directory: Directory) -> Arc<dyn Reception> {
+    pub fn around(inner: Arc<dyn Reception>, directory: Directory) -> Arc<dyn Reception> {
         Arc::new(Waiting { inner, directory })
     }
 
