@@ -37,7 +37,9 @@ impl FromStr for Endpoint {
         let (host, port) = text.rsplit_once(':').ok_or(InvalidEndpoint)?;
         let port = port.parse().map_err(|_| InvalidEndpoint)?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        (!host.is_empty() && port > 0).then(|| Endpoint::Tcp(host.to_owned(), port)).ok_or(InvalidEndpoint)
+        (!host.is_empty() && !host.contains('/') && port > 0)
+            .then(|| Endpoint::Tcp(host.to_owned(), port))
+            .ok_or(InvalidEndpoint)
     }
 }
 
@@ -63,7 +65,6 @@ impl Endpoint {
     /// [`InvalidEndpoint`].
     pub fn of_http(text: &str) -> Result<Self, InvalidEndpoint> {
         match text.strip_prefix("https://") {
-            None if text.contains("://") => Err(InvalidEndpoint),
             None => text.parse(),
             Some(rest) => match rest.trim_end_matches('/').parse()? {
                 Endpoint::Tcp(host, port) => Ok(Endpoint::Tls(host, port)),
