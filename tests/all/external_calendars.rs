@@ -210,11 +210,18 @@ fn what_goes_wrong_is_told_and_takes_nothing_away() {
     let bad = event("bad", "no beginning", "20250101").replace("DTSTART:20250310T100000Z\r\n", "");
     let huge = format!("BEGIN:VCALENDAR\r\n{}END:VCALENDAR\r\n", "X-A:".to_owned() + &"a".repeat(33 << 20) + "\r\n");
     let port = publisher.at.port();
-    let cases: [(&str, u16, String, Vec<u8>); 9] = [
+    // Each of these has a copy of the zone: a small file of 70 MiB.
+    let zone = format!("BEGIN:VTIMEZONE\r\nTZID:Z\r\nX-A:{}\r\nEND:VTIMEZONE\r\n", "a".repeat(60_000));
+    let zoned = |at: usize| event(&at.to_string(), "x", "20250101").replace("DTSTART:", "DTSTART;TZID=Z:");
+    let zoned = file(&[zone].into_iter().chain((0..1200).map(zoned)).collect::<Vec<_>>());
+    let cases: [(&str, u16, String, Vec<u8>); 12] = [
         ("500", 500, String::new(), b"oops".to_vec()),
         ("no such file", 404, String::new(), Vec::new()),
         ("private network", 302, format!("Location: http://127.0.0.2:{port}/a.ics\r\n"), Vec::new()),
         ("private network", 302, format!("Location: http://[::1]:{port}/a.ics\r\n"), Vec::new()),
+        ("can't be connected to", 302, "Location: http://127.0.0.1:1/a.ics\r\n".to_owned(), Vec::new()),
+        ("304", 304, String::new(), Vec::new()),
+        ("64 MiB", 200, String::new(), zoned.into_bytes()),
         ("more than 5 times", 302, "Location: /a.ics\r\n".to_owned(), Vec::new()),
         ("no iCalendar file", 200, String::new(), b"<html>Please log in</html>".to_vec()),
         ("cut off", 200, String::new(), good.as_bytes()[..good.len() - 40].to_vec()),
@@ -227,11 +234,20 @@ fn what_goes_wrong_is_told_and_takes_nothing_away() {
         assert!(!good && told["error"].as_str().unwrap().contains(says), "{says}: {told}");
         assert_eq!(told["failures"], at + 1, "{told}");
     }
-    // A bad part hinders nothing else, but what is missing beside it stays.
-    publisher.put("/a.ics", 200, "", file(&[event("one", "changed", "20250101"), bad]));
+    // A bad part hinders nothing else, and what is missing beside it is gone.
+    publisher.put("/a.ics", 200, "", file(&[event("one", "changed", "20250101"), bad.clone()]));
     let (good, told) = refresh(&installation, "away");
     assert!(good && told["error"].as_str().unwrap().contains("DTSTART"), "{told}");
-    assert_eq!((told["items"].as_u64(), sync(&mut ana, &path, &token).0), (Some(2), 1));
+    let (there, gone, token) = sync(&mut ana, &path, &token);
+    assert_eq!((told["items"].as_u64(), there, gone), (Some(1), 1, 1));
+    // What can't be stored keeps its older version; of a broken file nobody knows what is missing.
+    publisher.put("/a.ics", 200, "", file(&[bad.replace("UID:bad", "UID:one"), event("three", "x", "20250101")]));
+    let (good, told) = refresh(&installation, "away");
+    let (there, gone, token) = sync(&mut ana, &path, &token);
+    assert_eq!((good, told["items"].as_u64(), there, gone), (true, Some(2), 1, 0), "{told}");
+    publisher.put("/a.ics", 200, "", file(&[event("four", "x", "20250101"), "BEGIN:VEVENT\r\nUID:x\r\n".to_owned()]));
+    let (good, told) = refresh(&installation, "away");
+    assert_eq!((good, told["items"].as_u64(), sync(&mut ana, &path, &token).1), (true, Some(3), 0), "{told}");
     // A server that asks for patience gets it.
     publisher.put("/a.ics", 503, "Retry-After: 864000\r\n", "");
     let (_, told) = refresh(&installation, "away");

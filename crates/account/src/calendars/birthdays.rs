@@ -21,7 +21,7 @@ use super::{body, is_elsewhere_named};
 use crate::commit::Expect;
 use crate::{
     Account, AccountError, Change, CommitError, Container, ContainerKind, Content, Cursor, Item, ItemParts, Mutation,
-    NewItem, Outcome, UidSet, container_named,
+    NewItem, Outcome, StoreError, UidSet, container_named,
 };
 
 /// The container of what is known about it, and the name of that item; and the calendar's own name.
@@ -35,6 +35,12 @@ const VERSION: u8 = 1;
 
 /// Cards that are read at once.
 const CARDS_AT_ONCE: usize = 200;
+
+/// And their bytes: what is read is in memory.
+const CARDS_BYTES_AT_ONCE: u64 = 8 * 1024 * 1024;
+
+/// How often a change is tried that others hinder by theirs.
+const TRIES_MAX: usize = 4;
 
 /// Longest card that is looked at, in bytes: longer ones have a large picture, and its day stands before that or not at
 /// all.
@@ -56,7 +62,7 @@ struct State {
 /// # Errors
 /// When the account can't be read.
 pub async fn is_on(account: &dyn Account) -> Result<bool, AccountError> {
-    Ok(!read(account).await?.is_off)
+    Ok(!read(account).await?.0.is_off)
 }
 
 /// Switches the calendar on or off; whether that changed anything. Off takes it away, on makes it anew.
@@ -64,7 +70,18 @@ pub async fn is_on(account: &dyn Account) -> Result<bool, AccountError> {
 /// # Errors
 /// When the account can't be read or written.
 pub async fn switch(account: &dyn Account, on: bool) -> Result<bool, AccountError> {
-    let state = read(account).await?;
+    for _ in 0..TRIES_MAX {
+        match switch_once(account, on).await {
+            // A follow was under way.
+            Err(AccountError::Refused(CommitError::Unexpected | CommitError::NoSuchContainer(_))) => {}
+            other => return other,
+        }
+    }
+    Err(AccountError::Unavailable("the calendar of birthdays is changed all the time".to_owned()))
+}
+
+async fn switch_once(account: &dyn Account, on: bool) -> Result<bool, AccountError> {
+    let (state, known) = read(account).await?;
     let all = account.containers().await?;
     let calendar = state.calendar.filter(|id| all.iter().any(|one| one.id == *id));
     let is_deleted = state.calendar.is_some() && calendar.is_none();
@@ -75,7 +92,7 @@ pub async fn switch(account: &dyn Account, on: bool) -> Result<bool, AccountErro
         Some(calendar) => external::removed(account, calendar).await?,
         None => Vec::new(),
     };
-    steps.push(noted(account, &State { is_off: !on, ..State::default() }).await?);
+    steps.push(noted(account, &State { is_off: !on, ..State::default() }, known).await?);
     account.commit(OperationId::random(), steps).await?;
     Ok(true)
 }
@@ -85,23 +102,46 @@ pub async fn switch(account: &dyn Account, on: bool) -> Result<bool, AccountErro
 /// # Errors
 /// When the account can't be read or written; the next time goes on.
 pub async fn follow(account: &dyn Account, language: Language) -> Result<(), AccountError> {
+    let mut made = None;
+    match follow_once(account, language, &mut made).await {
+        // Somebody has switched it off, or taken it or a book away. Whoever did that has marked the account: it is
+        // looked at again.
+        Err(AccountError::Refused(CommitError::Unexpected | CommitError::NoSuchContainer(_))) => {}
+        other => return other,
+    }
+    if let Some(calendar) = made
+        && read(account).await?.0.calendar != Some(calendar)
+    {
+        let steps = external::removed(account, calendar).await?;
+        match account.commit(OperationId::random(), steps).await {
+            Ok(_) | Err(AccountError::Refused(CommitError::NoSuchContainer(_))) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// As [`follow`]; `made` is the calendar that was made for it.
+async fn follow_once(
+    account: &dyn Account,
+    language: Language,
+    made: &mut Option<ContainerId>,
+) -> Result<(), AccountError> {
     let all = account.containers().await?;
     let books: Vec<&Container> = all.iter().filter(|one| one.kind == ContainerKind::AddressBook).collect();
-    let mut state = read(account).await?;
+    let (mut state, mut known) = read(account).await?;
     if state.is_off {
         return Ok(());
     }
     if state.calendar.is_some_and(|id| !all.iter().any(|one| one.id == id)) {
         state = State { is_off: true, ..State::default() };
-        return write(account, &state).await;
+        return write(account, &state, known).await.map(drop);
     }
     if state.language != language.tag() {
         // Every title is another one.
         (state.books, state.language) = (Vec::new(), language.tag().to_owned());
     }
-    let place = |id: ContainerId| state.books.iter().find(|(book, _)| *book == id).map(|(_, place)| *place);
-    let is_behind = |book: &&&Container| place(book.id).is_none_or(|place| place < book.highest_modseq);
-    let behind: Vec<&Container> = books.iter().filter(is_behind).copied().collect();
+    let behind: Vec<(ContainerId, Modseq)> = books.iter().filter_map(|book| state.behind(book)).collect();
     let is_gone = |(id, _): &(ContainerId, Modseq)| !books.iter().any(|book| book.id == *id);
     if behind.is_empty() && !state.books.iter().any(is_gone) {
         return Ok(());
@@ -110,16 +150,30 @@ pub async fn follow(account: &dyn Account, language: Language) -> Result<(), Acc
         Some(calendar) => items(account, calendar).await?,
         None => HashMap::new(),
     };
-    let mut round = Round { account, language, all: &all, calendar: state.calendar, there };
-    let mut places = Vec::new();
-    for book in &books {
-        let since = place(book.id).unwrap_or(Modseq::ZERO);
-        let is_behind = behind.iter().any(|one| one.id == book.id);
-        places.push((book.id, if is_behind { round.book(book.id, since).await? } else { since }));
+    let mut round = Round { account, language, all: &all, calendar: state.calendar, made, there };
+    for (book, since) in behind {
+        let place = round.book(book, since).await?;
+        state.books.retain(|(known, _)| *known != book);
+        state.books.push((book, place));
+        state.calendar = round.calendar;
+        // After each: what fails later is not done anew from the beginning.
+        known = write(account, &state, known).await?;
     }
-    round.without_book(&books).await?;
-    state = State { is_off: false, calendar: round.calendar, language: state.language.clone(), books: places };
-    write(account, &state).await
+    if state.books.iter().any(is_gone) {
+        round.without_book(&books).await?;
+        state.books.retain(|place| !is_gone(place));
+        write(account, &state, known).await?;
+    }
+    Ok(())
+}
+
+impl State {
+    /// A book with changes that are not in the calendar, and since when.
+    fn behind(&self, book: &Container) -> Option<(ContainerId, Modseq)> {
+        let place = self.books.iter().find(|(id, _)| *id == book.id).map(|(_, place)| *place);
+        let since = place.unwrap_or(Modseq::ZERO);
+        (place.is_none() || since < book.highest_modseq).then_some((book.id, since))
+    }
 }
 
 /// One time of following.
@@ -128,6 +182,8 @@ struct Round<'a> {
     language: Language,
     all: &'a [Container],
     calendar: Option<ContainerId>,
+    /// The same when it was made in this round.
+    made: &'a mut Option<ContainerId>,
     /// What is in the calendar, by name.
     there: HashMap<String, Item>,
 }
@@ -141,14 +197,14 @@ impl Round<'_> {
             let (mut changed, mut gone) = (Vec::new(), Vec::new());
             for row in &page.rows {
                 match row {
-                    Change::Item(item) => changed.push(item.uid),
+                    Change::Item(item) => changed.push((item.uid, item.size)),
                     Change::Expunged(row) => gone.push(row.uid),
                     Change::Container(_) | Change::ContainerDeleted { .. } => {}
                 }
             }
             changed.sort_unstable();
-            for some in changed.chunks(CARDS_AT_ONCE) {
-                self.cards(book, some).await?;
+            for some in pieces(&changed) {
+                self.cards(book, &some).await?;
             }
             let mut writer = Writer::new(self.account);
             for uid in gone {
@@ -171,8 +227,15 @@ impl Round<'_> {
         let items = self.account.items(book, &uids, parts, CARDS_AT_ONCE).await?;
         let mut cards = Vec::with_capacity(items.len());
         for item in items.into_iter().filter(|item| item.size <= CARD_BYTES_MAX as u64) {
-            let bytes = body(self.account, &item).await?;
-            cards.push((item.uid, item.internal_date.seconds(), bytes));
+            match body(self.account, &item).await {
+                Ok(bytes) => cards.push((item.uid, item.internal_date.seconds(), bytes)),
+                // One that is damaged hinders no other one.
+                Err(AccountError::Store(error @ (StoreError::NoSuchBlob(_) | StoreError::Corrupt(_)))) => {
+                    let account = self.account.id();
+                    tracing::warn!(%account, %book, uid = %item.uid, %error, "a card can't be read for its birthday");
+                }
+                Err(error) => return Err(error),
+            }
         }
         let language = self.language;
         let made = tokio::task::spawn_blocking(move || {
@@ -181,7 +244,8 @@ impl Round<'_> {
         });
         let made = made.await.map_err(|error| AccountError::Unavailable(error.to_string()))?;
         if self.calendar.is_none() && made.iter().any(|(_, events)| events.iter().any(Option::is_some)) {
-            self.calendar = Some(make(self.account, self.all, language).await?);
+            let made = make(self.account, self.all, language).await?;
+            (self.calendar, *self.made) = (Some(made), Some(made));
         }
         let Some(calendar) = self.calendar else { return Ok(()) };
         let mut writer = Writer::new(self.account);
@@ -212,6 +276,21 @@ impl Round<'_> {
         }
         writer.flush().await
     }
+}
+
+/// Cards that are read at once, of all with their sizes in bytes.
+fn pieces(cards: &[(Uid, u64)]) -> Vec<Vec<Uid>> {
+    let (mut pieces, mut piece, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
+    for (uid, size) in cards.iter().filter(|(_, size)| *size <= CARD_BYTES_MAX as u64) {
+        if piece.len() >= CARDS_AT_ONCE || (!piece.is_empty() && bytes + size > CARDS_BYTES_AT_ONCE) {
+            pieces.push(std::mem::take(&mut piece));
+            bytes = 0;
+        }
+        piece.push(*uid);
+        bytes += size;
+    }
+    pieces.extend(Some(piece).filter(|piece| !piece.is_empty()));
+    pieces
 }
 
 async fn remove(
@@ -282,28 +361,50 @@ async fn create(account: &dyn Account, name: &str, language: Language) -> Result
     Ok(*id)
 }
 
-async fn read(account: &dyn Account) -> Result<State, AccountError> {
+/// What is noted, and what a change of it expects to be there.
+async fn read(account: &dyn Account) -> Result<(State, Expect), AccountError> {
     let path = [NAME.to_owned()];
     let Some(container) = account.containers_on_path(ContainerKind::Settings, &path).await?.pop() else {
-        return Ok(State::default());
+        return Ok((State::default(), Expect::Absent));
     };
     let parts = ItemParts { body: true, ..ItemParts::default() };
-    let body = account.item_named(container.id, NAME, parts).await?.and_then(|item| item.body);
+    let Some(item) = account.item_named(container.id, NAME, parts).await? else {
+        return Ok((State::default(), Expect::Absent));
+    };
     let decode = |body: &Bytes| {
         let (version, rest) = body.split_first()?;
         if *version == VERSION { postcard::from_bytes(rest).ok() } else { None }
     };
-    Ok(body.as_ref().and_then(decode).unwrap_or_default())
+    Ok((item.body.as_ref().and_then(decode).unwrap_or_default(), Expect::Content(item.blob)))
 }
 
-async fn write(account: &dyn Account, state: &State) -> Result<(), AccountError> {
-    let step = noted(account, state).await?;
-    account.commit(OperationId::random(), vec![step]).await.map(drop)
+/// Notes how far it is, if nobody has noted something else; what the next change expects.
+async fn write(account: &dyn Account, state: &State, known: Expect) -> Result<Expect, AccountError> {
+    let step = noted(account, state, known).await?;
+    account.commit(OperationId::random(), vec![step]).await?;
+    Ok(Expect::Content(BlobHash::of(&encoded(state))))
 }
 
-async fn noted(account: &dyn Account, state: &State) -> Result<Mutation, AccountError> {
+async fn noted(account: &dyn Account, state: &State, known: Expect) -> Result<Mutation, AccountError> {
     let container = container_named(account, ContainerKind::Settings, NAME).await?.id;
-    let bytes = postcard::to_extend(state, vec![VERSION]).unwrap_or_default();
-    let item = NewItem::named(NAME, Content::Inline(Bytes::from(bytes)));
-    Ok(Mutation::Put { container, item, expect: Expect::Any })
+    let item = NewItem::named(NAME, Content::Inline(Bytes::from(encoded(state))));
+    Ok(Mutation::Put { container, item, expect: known })
+}
+
+fn encoded(state: &State) -> Vec<u8> {
+    postcard::to_extend(state, vec![VERSION]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_cards_are_read_few_at_a_time() {
+        let large: Vec<_> = (1..=5).map(|uid| (Uid(uid), CARD_BYTES_MAX as u64)).chain([(Uid(6), 1 << 30)]).collect();
+        assert_eq!(pieces(&large), [vec![Uid(1), Uid(2)], vec![Uid(3), Uid(4)], vec![Uid(5)]]);
+        let small: Vec<_> = (1..=201).map(|uid| (Uid(uid), 300)).collect();
+        assert_eq!(pieces(&small).iter().map(Vec::len).collect::<Vec<_>>(), [200, 1]);
+        assert!(pieces(&[]).is_empty());
+    }
 }

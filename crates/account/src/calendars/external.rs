@@ -10,11 +10,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{BlobHash, ContainerId, OperationId, Timestamp, Uid};
-use sterna_formats::calendar::feed::{FeedObject, say_the_same};
+use sterna_formats::calendar::feed::{FEED_OBJECTS_MAX, FeedObject, say_the_same};
 
 use super::receive::put;
 use super::writing::Writer;
-use super::{body, is_elsewhere_named, note_item};
+use super::{body, is_elsewhere_named, name_shown_step, note_item, shown_name};
 use crate::commit::Expect;
 use crate::{
     Account, AccountError, CommitError, Container, ContainerKind, Content, Item, ItemParts, Mutation, NewItem, Outcome,
@@ -29,6 +29,9 @@ const VERSION: u8 = 1;
 
 /// Most external calendars of one account.
 pub const EXTERNAL_MAX: usize = 100;
+
+/// How often a change is tried that others hinder by theirs.
+const UPDATE_TRIES_MAX: usize = 8;
 
 /// Longest URL, in bytes.
 pub const URL_BYTES_MAX: usize = 4096;
@@ -177,6 +180,50 @@ pub async fn write(account: &dyn Account, calendar: ContainerId, external: &Exte
     account.commit(OperationId::random(), vec![step]).await.map(drop)
 }
 
+/// Changes what is known of an external calendar, unless `change` says to leave it; whether that was done. It is not
+/// when the calendar is gone: nothing is made anew. What somebody notes meanwhile is not lost, `change` is asked again.
+///
+/// # Errors
+/// When the account can't be read or written.
+pub async fn update(
+    account: &dyn Account,
+    calendar: ContainerId,
+    mut change: impl FnMut(&mut External) -> bool + Send,
+) -> Result<bool, AccountError> {
+    let path = [ContainerKind::about(Some(calendar))];
+    let parts = ItemParts { body: true, ..ItemParts::default() };
+    for _ in 0..UPDATE_TRIES_MAX {
+        let Some(notes) = account.containers_on_path(ContainerKind::Metadata, &path).await?.pop() else { break };
+        let Some(item) = account.item_named(notes.id, RECORD, parts).await? else { break };
+        let Some(mut external) = item.body.and_then(|body| External::decode(&body)) else { break };
+        if !change(&mut external) {
+            break;
+        }
+        let new = NewItem::named(RECORD, Content::Inline(Bytes::from(external.encode())));
+        let step = Mutation::Put { container: notes.id, item: new, expect: Expect::Content(item.blob) };
+        match account.commit(OperationId::random(), vec![step]).await {
+            Ok(_) => return Ok(true),
+            Err(AccountError::Refused(CommitError::Unexpected)) => {}
+            Err(AccountError::Refused(CommitError::NoSuchContainer(_))) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Shows a calendar by the name that its file says, if nobody has said another one and the calendar is still there.
+///
+/// # Errors
+/// When the account can't be read or written.
+pub async fn name_by_file(account: &dyn Account, calendar: ContainerId, name: &str) -> Result<(), AccountError> {
+    let path = [ContainerKind::about(Some(calendar))];
+    let Some(notes) = account.containers_on_path(ContainerKind::Metadata, &path).await?.pop() else { return Ok(()) };
+    if shown_name(account, calendar).await?.is_some() {
+        return Ok(());
+    }
+    account.commit(OperationId::random(), vec![name_shown_step(notes.id, name)]).await.map(drop)
+}
+
 /// What is known of an external calendar; `None` when the container is none.
 ///
 /// # Errors
@@ -225,25 +272,38 @@ pub struct Replaced {
     pub removed: usize,
 }
 
-/// Makes the items of a calendar those of a file. What says the same stays untouched. What is missing stays, too, if
-/// the file could not be read whole.
+/// What stays of a calendar although it is not among the objects of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep<'a> {
+    /// Everything: the file is broken, and nobody knows what is missing.
+    All,
+    /// What has these UIDs: the file has them, but they can't be stored.
+    Uids(&'a [String]),
+}
+
+/// Makes the items of a calendar those of a file. What says the same stays untouched.
 ///
 /// # Errors
-/// When the account can't be read or written; what was done before stays, and the next time goes on.
+/// [`CommitError::Limit`] when the calendar would have more than [`FEED_OBJECTS_MAX`] items; nothing is done. When the
+/// account can't be read or written, what was done before stays, and the next time goes on.
 pub async fn replace(
     account: &dyn Account,
     calendar: ContainerId,
     objects: Vec<FeedObject>,
-    is_whole: bool,
+    keep: Keep<'_>,
 ) -> Result<Replaced, AccountError> {
     let mut there = items(account, calendar).await?;
     let (mut done, mut writer) = (Replaced::default(), Writer::new(account));
     let wanted: HashSet<String> = objects.iter().map(|object| name_of(&object.facts.uid)).collect();
-    if is_whole {
-        for name in there.keys().filter(|name| !wanted.contains(*name)) {
-            writer.push(Mutation::Remove { container: calendar, name: name.clone() }).await?;
-            done.removed += 1;
-        }
+    let left = left_over(there.keys(), &wanted, keep);
+    let new = wanted.iter().filter(|name| !there.contains_key(*name)).count();
+    if there.len() - left.len() + new > FEED_OBJECTS_MAX {
+        let limit = "objects of an external calendar, with those that are no longer in a file that can't be read whole";
+        return Err(AccountError::Refused(CommitError::Limit(limit.to_owned())));
+    }
+    for name in left {
+        writer.push(Mutation::Remove { container: calendar, name }).await?;
+        done.removed += 1;
     }
     for object in objects {
         let name = name_of(&object.facts.uid);
@@ -265,6 +325,13 @@ pub async fn replace(
     }
     writer.flush().await?;
     Ok(done)
+}
+
+/// What is to go, of what is there.
+fn left_over<'a>(there: impl Iterator<Item = &'a String>, wanted: &HashSet<String>, keep: Keep<'_>) -> Vec<String> {
+    let Keep::Uids(uids) = keep else { return Vec::new() };
+    let kept: HashSet<String> = uids.iter().map(|uid| name_of(uid)).collect();
+    there.filter(|name| !wanted.contains(*name) && !kept.contains(*name)).cloned().collect()
 }
 
 /// The items of a calendar by name.
@@ -291,6 +358,14 @@ fn name_of(uid: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_known_to_be_missing_goes() {
+        let there = ["one", "two", "three"].map(name_of);
+        let wanted = HashSet::from([name_of("one")]);
+        assert_eq!(left_over(there.iter(), &wanted, Keep::All), Vec::<String>::new());
+        assert_eq!(left_over(there.iter(), &wanted, Keep::Uids(&["two".to_owned()])), [name_of("three")]);
+    }
 
     #[test]
     fn what_is_known_is_read_again_and_waits_grow() {

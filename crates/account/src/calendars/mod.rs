@@ -79,10 +79,14 @@ async fn note_item(account: &dyn Account, about: ContainerId, name: &str) -> Res
 /// When the account can't be written.
 pub async fn name_shown(account: &dyn Account, about: ContainerId, name: &str) -> Result<(), AccountError> {
     let notes = container_named(account, ContainerKind::Metadata, &ContainerKind::about(Some(about))).await?;
+    account.commit(OperationId::random(), vec![name_shown_step(notes.id, name)]).await.map(drop)
+}
+
+/// The same as a step among these notes.
+fn name_shown_step(notes: ContainerId, name: &str) -> Mutation {
     let xml = format!("<displayname xmlns=\"DAV:\">{}</displayname>", sterna_formats::dav::write::text(name));
     let item = NewItem::named("dav:{DAV:}displayname", Content::Inline(Bytes::from(xml)));
-    let step = Mutation::Put { container: notes.id, item, expect: Expect::Any };
-    account.commit(OperationId::random(), vec![step]).await.map(drop)
+    Mutation::Put { container: notes, item, expect: Expect::Any }
 }
 
 /// What a collection is shown as, if somebody has said that.

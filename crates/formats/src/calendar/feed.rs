@@ -1,7 +1,7 @@
 //! A calendar that somebody publishes as one file, taken apart into the objects that a calendar collection holds.
 
 use std::collections::HashSet;
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 
 use super::time::Duration;
 use super::{Calendar, Facts};
@@ -10,6 +10,12 @@ use crate::interchange::{Object, ics};
 
 /// Most objects of one feed.
 pub const FEED_OBJECTS_MAX: usize = 50_000;
+
+/// Largest file that is read, in bytes.
+pub const FEED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Most bytes of all its objects as they are stored, each with the zones that it names.
+const TEXT_BYTES_MAX: usize = 2 * FEED_BYTES_MAX;
 
 /// Longest name that a feed gives itself, in characters.
 const NAME_CHARS_MAX: usize = 200;
@@ -26,6 +32,10 @@ pub struct Feed {
     pub refresh_s: Option<i64>,
     /// What is in it, each UID once.
     pub objects: Vec<FeedObject>,
+    /// UIDs of those that are in it, too, but can't be stored.
+    pub unstored: Vec<String>,
+    /// Whether all objects are known; of a broken file nobody knows what is missing.
+    pub is_whole: bool,
     /// How many objects can't be read or stored.
     pub unreadable: usize,
     /// Why, of the first of them: for people.
@@ -53,14 +63,24 @@ pub enum NoFeed {
     /// More than [`FEED_OBJECTS_MAX`].
     #[error("there are more than {FEED_OBJECTS_MAX} objects in it")]
     TooMany,
+    /// Its objects with their zones are longer than they may be together.
+    #[error("its objects, with the time zones that they name, are more than {} MiB", TEXT_BYTES_MAX >> 20)]
+    TooLarge,
+    /// It has a line that nobody reads into memory.
+    #[error("a line in it is longer than 10 MiB")]
+    LongLine,
+    /// The time for it is over.
+    #[error("it takes too long to read")]
+    TooSlow,
 }
 
 impl Feed {
-    /// Reads a file. Takes a while when it is long: not on an async worker.
+    /// Reads a file, until `is_late` says to leave off, which is asked between two objects. Takes a while when it is
+    /// long: not on an async worker.
     ///
     /// # Errors
     /// [`NoFeed`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, NoFeed> {
+    pub fn parse(bytes: &[u8], is_late: impl Fn() -> bool) -> Result<Self, NoFeed> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
         if !bytes.get(..15).is_some_and(|start| start.eq_ignore_ascii_case(b"BEGIN:VCALENDAR")) {
             return Err(NoFeed::NotCalendar);
@@ -69,21 +89,30 @@ impl Feed {
         if !bytes[end..].eq_ignore_ascii_case(b"END:VCALENDAR") {
             return Err(NoFeed::Truncated);
         }
-        // Nothing but too many objects fails here: what is read is in memory.
-        let index = ics::Index::of(bytes).map_err(|_| NoFeed::TooMany)?;
-        if index.len() > FEED_OBJECTS_MAX {
-            return Err(NoFeed::TooMany);
-        }
+        // What is read is in memory: nothing else can fail.
+        let index = ics::Index::of(bytes, FEED_OBJECTS_MAX).map_err(|error| match error.kind() {
+            ErrorKind::FileTooLarge => NoFeed::TooMany,
+            _ => NoFeed::LongLine,
+        })?;
         let mut feed = Feed::of_head(bytes);
-        let mut uids = HashSet::new();
-        for fault in &index.faults {
-            feed.note(fault.to_string());
-        }
-        for found in index.objects(&mut Cursor::new(bytes)) {
-            match found.map_err(|fault| fault.to_string()).and_then(|object| stored(&object)) {
+        (feed.is_whole, feed.unreadable) = (!index.is_broken, index.faults_count);
+        feed.first_fault = index.faults.first().map(ToString::to_string);
+        let (mut uids, mut text_bytes) = (HashSet::new(), 0);
+        for (uid, found) in index.uids().zip(index.objects(&mut Cursor::new(bytes))) {
+            if is_late() {
+                return Err(NoFeed::TooSlow);
+            }
+            text_bytes += found.as_ref().map_or(0, |object| object.text.len());
+            if text_bytes > TEXT_BYTES_MAX {
+                return Err(NoFeed::TooLarge);
+            }
+            match found.map_err(|fault| fault.to_string()).and_then(stored) {
                 Ok(object) if uids.insert(object.facts.uid.clone()) => feed.objects.push(object),
                 Ok(object) => feed.note(format!("there are two objects with the UID {}", object.facts.uid)),
-                Err(why) => feed.note(why),
+                Err(why) => {
+                    feed.note(why);
+                    feed.unstored.extend(uid.map(|uid| uid.trim().to_owned()));
+                }
             }
         }
         Ok(feed)
@@ -117,14 +146,14 @@ impl Feed {
     }
 }
 
-fn stored(object: &Object) -> Result<FeedObject, String> {
+fn stored(object: Object) -> Result<FeedObject, String> {
     let why = |reason: String| format!("line {}: {reason}", object.line);
     let mut calendar = Calendar::parse(object.text.as_bytes()).map_err(|error| why(error.to_string()))?;
     let facts = Facts::of(&calendar).map_err(|refusal| why(refusal.to_string()))?;
     // Alarms of others ring for nobody else.
     let is_alarm = |component: &Component| component.name == "VALARM";
     if !calendar.objects().any(|inner| inner.components.iter().any(is_alarm)) {
-        return Ok(FeedObject { facts, text: object.text.clone() });
+        return Ok(FeedObject { facts, text: object.text });
     }
     calendar.root.components.iter_mut().for_each(|inner| inner.components.retain(|below| !is_alarm(below)));
     Ok(FeedObject { facts, text: calendar.text() })
@@ -152,31 +181,58 @@ mod tests {
         format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{head}{objects}END:VCALENDAR\r\n")
     }
 
+    fn parse(bytes: &[u8]) -> Result<Feed, NoFeed> {
+        Feed::parse(bytes, || false)
+    }
+
     #[test]
     fn a_feed_says_what_it_is_called_and_how_often_it_changes() {
         let head = "X-WR-CALNAME:Holidays\\, all\r\nREFRESH-INTERVAL;VALUE=DURATION:PT12H\r\n";
-        let feed = Feed::parse(format!("\u{feff}{}\r\n", file(head, EVENT)).as_bytes()).unwrap();
+        let feed = parse(format!("\u{feff}{}\r\n", file(head, EVENT)).as_bytes()).unwrap();
         assert_eq!((feed.name.as_deref(), feed.refresh_s), (Some("Holidays, all"), Some(43_200)));
         assert_eq!((feed.objects.len(), feed.unreadable), (1, 0), "{feed:?}");
         assert!(!feed.objects[0].text.contains("VALARM"), "{feed:?}");
-        let older = Feed::parse(file("X-PUBLISHED-TTL:P1D\r\n", "").as_bytes()).unwrap();
+        let older = parse(file("X-PUBLISHED-TTL:P1D\r\n", "").as_bytes()).unwrap();
         assert_eq!((older.refresh_s, older.objects.len()), (Some(86_400), 0));
-        assert_eq!(Feed::parse(file("X-PUBLISHED-TTL:-P1D\r\n", "").as_bytes()).unwrap().refresh_s, None);
+        assert_eq!(parse(file("X-PUBLISHED-TTL:-P1D\r\n", "").as_bytes()).unwrap().refresh_s, None);
     }
 
     #[test]
     fn what_is_no_feed_is_told_from_what_has_a_bad_part() {
-        assert_eq!(Feed::parse(b"<html></html>").unwrap_err(), NoFeed::NotCalendar);
-        assert_eq!(Feed::parse(b"").unwrap_err(), NoFeed::NotCalendar);
+        assert_eq!(parse(b"<html></html>").unwrap_err(), NoFeed::NotCalendar);
+        assert_eq!(parse(b"").unwrap_err(), NoFeed::NotCalendar);
         let whole = file("", EVENT);
-        assert_eq!(Feed::parse(&whole.as_bytes()[..whole.len() - 20]).unwrap_err(), NoFeed::Truncated);
+        assert_eq!(parse(&whole.as_bytes()[..whole.len() - 20]).unwrap_err(), NoFeed::Truncated);
         let bad = EVENT.replace("UID:one", "UID:two").replace("DTSTART:20250601T100000Z\r\n", "");
-        let feed = Feed::parse(file("", &format!("{EVENT}{bad}")).as_bytes()).unwrap();
+        let feed = parse(file("", &format!("{EVENT}{bad}")).as_bytes()).unwrap();
         assert_eq!((feed.objects.len(), feed.unreadable), (1, 1));
         assert!(feed.first_fault.unwrap().contains("DTSTART"));
         let task = "BEGIN:VTODO\r\nUID:one\r\nEND:VTODO\r\n";
-        let twice = Feed::parse(file("", &format!("{EVENT}{task}")).as_bytes()).unwrap();
+        let twice = parse(file("", &format!("{EVENT}{task}")).as_bytes()).unwrap();
         assert_eq!((twice.objects.len(), twice.unreadable), (1, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_in_it_all_the_same() {
+        let bad = EVENT.replace("UID:one", "UID:a\\,b").replace("DTSTART:20250601T100000Z\r\n", "");
+        let feed = parse(file("", &format!("{EVENT}{bad}")).as_bytes()).unwrap();
+        assert_eq!((feed.is_whole, feed.unstored, feed.unreadable), (true, vec!["a,b".to_owned()], 1));
+        let broken = parse(file("", &format!("{EVENT}END:VTODO\r\n")).as_bytes()).unwrap();
+        assert_eq!((broken.is_whole, broken.objects.len(), broken.unreadable), (false, 1, 1));
+    }
+
+    #[test]
+    fn zones_that_many_objects_name_have_a_common_limit() {
+        let zone = format!("BEGIN:VTIMEZONE\r\nTZID:Z\r\nX-A:{}\r\nEND:VTIMEZONE\r\n", "a".repeat(60_000));
+        let event = |at: usize| format!("BEGIN:VEVENT\r\nUID:{at}\r\nX-A;TZID=Z:\r\nEND:VEVENT\r\n");
+        let some = |count: usize| file("", &(zone.clone() + &(0..count).map(event).collect::<String>()));
+        assert_eq!(parse(some(10).as_bytes()).unwrap().unreadable, 10);
+        let small = some(TEXT_BYTES_MAX / 60_000 + 1);
+        assert!(small.len() < 200_000);
+        assert_eq!(parse(small.as_bytes()).unwrap_err(), NoFeed::TooLarge);
+        assert_eq!(Feed::parse(small.as_bytes(), || true).unwrap_err(), NoFeed::TooSlow);
+        let line = file("", &format!("X-A:{}\r\n", "a".repeat(11 << 20)));
+        assert_eq!(parse(line.as_bytes()).unwrap_err(), NoFeed::LongLine);
     }
 
     #[test]

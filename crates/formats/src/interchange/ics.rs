@@ -3,12 +3,22 @@
 //! The file is gone through twice: first for where things are, because the parts of one object may stand anywhere, then
 //! object by object. Nothing but these places is in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 use super::lines::{Lines, is_folded, name_and_value};
-use super::{Fault, OBJECTS_MAX, Object, uid_of};
-use crate::content_line::OBJECT_BYTES_MAX;
+use super::{Fault, Object, uid_of};
+use crate::content_line::{OBJECT_BYTES_MAX, unescape};
+
+/// Most zones of one file; as many as one object may define.
+const ZONES_MAX: usize = 500;
+
+/// Longest zone, in bytes: every object that names it gets a copy. The whole history of a place is a third of this.
+const ZONE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Most faults that are kept with their text; the others are counted.
+const FAULTS_MAX: usize = 1000;
 
 /// Where the parts of one object are.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +26,7 @@ struct Places {
     line: usize,
     /// From and to, in bytes.
     parts: Vec<(u64, u64)>,
-    has_uid: bool,
+    uid: Option<String>,
 }
 
 /// Where everything in a file is.
@@ -24,8 +34,12 @@ struct Places {
 pub struct Index {
     objects: Vec<Places>,
     zones: HashMap<String, (u64, u64)>,
-    /// What can't be read.
+    /// What can't be read: the first thousand.
     pub faults: Vec<Fault>,
+    /// How many faults there are.
+    pub faults_count: usize,
+    /// Whether objects may be among what can't be read, so that nobody knows what is missing.
+    pub is_broken: bool,
 }
 
 /// A component that is open.
@@ -41,8 +55,8 @@ impl Index {
     /// Goes through a file.
     ///
     /// # Errors
-    /// When it can't be read.
-    pub fn of(reader: impl BufRead) -> io::Result<Self> {
+    /// When it can't be read; [`io::ErrorKind::FileTooLarge`] when there are more than `objects_max` objects in it.
+    pub fn of(reader: impl BufRead, objects_max: usize) -> io::Result<Self> {
         let mut lines = Lines::new(reader);
         let mut index = Index::default();
         let mut by_uid: BTreeMap<String, usize> = BTreeMap::new();
@@ -67,7 +81,7 @@ impl Index {
             let parsed = name_and_value(&line).map(|(name, value)| (name, String::from_utf8_lossy(value).into_owned()));
             let Some((name, value)) = parsed else {
                 if open.is_none() && !std::mem::replace(&mut is_strange, true) {
-                    index.faults.push(Fault::new(number, "this is not iCalendar"));
+                    index.fault(number, "this is not iCalendar");
                 }
                 continue;
             };
@@ -99,7 +113,10 @@ impl Index {
                             index.give_up(Some(done), "its BEGIN and END don't match");
                         }
                     }
-                    None => index.faults.push(Fault::new(number, format!("END:{upper} without its beginning"))),
+                    None => {
+                        index.is_broken = true;
+                        index.fault(number, format!("END:{} without its beginning", shortened(&upper)));
+                    }
                 },
                 "UID" | "TZID" => {
                     if let Some(open) = open.as_mut().filter(|open| open.depth == 1) {
@@ -111,12 +128,13 @@ impl Index {
                     }
                 }
                 _ if !is_within && !std::mem::replace(&mut is_strange, true) => {
-                    index.faults.push(Fault::new(number, "this is not iCalendar"));
+                    index.fault(number, "this is not iCalendar");
                 }
                 _ => {}
             }
-            if index.objects.len() > OBJECTS_MAX {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "there are more than a million objects in it"));
+            if index.objects.len() > objects_max {
+                let why = format!("there are more than {objects_max} objects in it");
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
             }
         }
         index.give_up(open, "it has no end");
@@ -125,7 +143,16 @@ impl Index {
 
     fn give_up(&mut self, open: Option<Open>, why: &str) {
         if let Some(open) = open {
-            self.faults.push(Fault::new(open.line, format!("{}: {why}", open.name)));
+            // Others may have been swallowed with it.
+            self.is_broken = true;
+            self.fault(open.line, format!("{}: {why}", shortened(&open.name)));
+        }
+    }
+
+    fn fault(&mut self, line: usize, reason: impl Into<String>) {
+        self.faults_count += 1;
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(Fault::new(line, reason));
         }
     }
 
@@ -133,8 +160,13 @@ impl Index {
         let place = (done.start, end);
         let id = done.id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
         if done.name == "VTIMEZONE" {
-            if let Some(id) = id {
-                self.zones.entry(id).or_insert(place);
+            let Some(id) = id.filter(|id| !self.zones.contains_key(id)) else { return };
+            if end - done.start > ZONE_BYTES_MAX {
+                self.fault(done.line, format!("VTIMEZONE: it is longer than {} KiB", ZONE_BYTES_MAX / 1024));
+            } else if self.zones.len() >= ZONES_MAX {
+                self.fault(done.line, format!("VTIMEZONE: there are more than {ZONES_MAX} of them"));
+            } else {
+                self.zones.insert(id, place);
             }
             return;
         }
@@ -143,11 +175,11 @@ impl Index {
             Some(uid) => {
                 let at = *by_uid.entry(format!("{}:{uid}", done.name)).or_insert(at);
                 if at == self.objects.len() {
-                    self.objects.push(Places { line: done.line, parts: Vec::new(), has_uid: true });
+                    self.objects.push(Places { line: done.line, parts: Vec::new(), uid: Some(unescape(&uid)) });
                 }
                 self.objects[at].parts.push(place);
             }
-            None => self.objects.push(Places { line: done.line, parts: vec![place], has_uid: false }),
+            None => self.objects.push(Places { line: done.line, parts: vec![place], uid: None }),
         }
     }
 
@@ -161,6 +193,11 @@ impl Index {
         self.objects.is_empty()
     }
 
+    /// The UIDs of the objects, in the same order; of those that have none, none.
+    pub fn uids(&self) -> impl Iterator<Item = Option<&str>> {
+        self.objects.iter().map(|places| places.uid.as_deref())
+    }
+
     /// Object by object, out of the same file.
     pub fn objects<'a, F: Read + Seek>(&'a self, file: &'a mut F) -> impl Iterator<Item = Result<Object, Fault>> + 'a {
         self.objects.iter().map(move |places| self.object(places, file))
@@ -168,34 +205,57 @@ impl Index {
 
     fn object<F: Read + Seek>(&self, places: &Places, file: &mut F) -> Result<Object, Fault> {
         let fault = |reason: String| Fault::new(places.line, reason);
+        let is_fitting = |bytes: u64| match bytes <= OBJECT_BYTES_MAX as u64 {
+            true => Ok(()),
+            false => Err(fault("it is longer than 10 MiB".to_owned())),
+        };
+        // Before anything is read: what is too long costs nothing.
+        let body_bytes = places.parts.iter().map(|(start, end)| end - start).sum::<u64>();
+        is_fitting(body_bytes)?;
         let mut body = String::new();
         for place in &places.parts {
             body.push_str(&read(file, *place).map_err(|error| fault(error.to_string()))?);
         }
-        if !places.has_uid {
+        if places.uid.is_none() {
             let uid = uid_of(body.as_bytes());
             let at = body.find('\n').map_or(body.len(), |at| at + 1);
             body.insert_str(at, &format!("UID:{uid}\r\n"));
         }
         let mut text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Sterna//Import//EN\r\n".to_owned();
-        let mut zones: Vec<_> = self.zones.iter().filter(|(id, _)| names_zone(&body, id)).collect();
-        zones.sort();
-        for (_, place) in zones {
-            text.push_str(&read(file, *place).map_err(|error| fault(error.to_string()))?);
+        let zones: Vec<(u64, u64)> = zones_named(&body).iter().filter_map(|id| self.zones.get(id).copied()).collect();
+        is_fitting(body_bytes + zones.iter().map(|(start, end)| end - start).sum::<u64>())?;
+        for place in zones {
+            text.push_str(&read(file, place).map_err(|error| fault(error.to_string()))?);
         }
         text.push_str(&body);
         text.push_str("END:VCALENDAR\r\n");
-        if text.len() > OBJECT_BYTES_MAX {
-            return Err(fault("it is longer than 10 MiB".to_owned()));
-        }
+        is_fitting(text.len() as u64)?;
         Ok(Object { line: places.line, text })
     }
 }
 
-/// Whether some property names this zone, with or without quotes, folded or not.
-fn names_zone(body: &str, id: &str) -> bool {
-    let is_in = |text: &str| text.contains(&format!("TZID={id}")) || text.contains(&format!("TZID=\"{id}\""));
-    is_in(body) || (body.contains("\r\n ") && is_in(&body.replace("\r\n ", "")))
+/// The zones that properties name, with or without quotes, folded or not. One pass, however many zones there are.
+fn zones_named(body: &str) -> BTreeSet<String> {
+    let is_folded = body.contains("\r\n ") || body.contains("\r\n\t");
+    let body = match is_folded {
+        true => Cow::Owned(body.replace("\r\n ", "").replace("\r\n\t", "")),
+        false => Cow::Borrowed(body),
+    };
+    let mut named = BTreeSet::new();
+    for (at, _) in body.match_indices("TZID=") {
+        let value = &body[at + "TZID=".len()..];
+        let value = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split(['"', '\r']).next(),
+            None => value.split([':', ';', ',', '\r']).next(),
+        };
+        named.extend(value.map(|value| value.trim().to_owned()));
+    }
+    named
+}
+
+/// A name as it is told: what calls itself one may be a whole line of anything.
+fn shortened(name: &str) -> String {
+    name.chars().take(50).collect()
 }
 
 /// Some lines, each ended by CRLF.
@@ -256,9 +316,10 @@ mod tests {
 
     use super::*;
     use crate::calendar::{Calendar, Facts};
+    use crate::interchange::OBJECTS_MAX;
 
     fn apart(text: &str) -> (Vec<Object>, Vec<Fault>) {
-        let index = Index::of(text.as_bytes()).unwrap();
+        let index = Index::of(text.as_bytes(), OBJECTS_MAX).unwrap();
         let mut file = Cursor::new(text.as_bytes());
         let mut faults = index.faults.clone();
         let mut objects = Vec::new();
@@ -304,6 +365,48 @@ mod tests {
         assert_eq!(objects.len(), 3, "{objects:?}");
         let (objects, faults) = apart("BEGIN:VCALENDAR\nEND:VEVENT\nEND:VCALENDAR\n");
         assert!(objects.is_empty() && faults[0].line == 2);
+    }
+
+    fn zone(id: &str, filling_bytes: usize) -> String {
+        format!("BEGIN:VTIMEZONE\nTZID:{id}\nX-A:{}\nEND:VTIMEZONE\n", "a".repeat(filling_bytes))
+    }
+
+    fn wrapped(inner: &str) -> String {
+        format!("BEGIN:VCALENDAR\n{inner}END:VCALENDAR\n")
+    }
+
+    #[test]
+    fn zones_have_limits_and_only_those_named_come_along() {
+        let event = "BEGIN:VEVENT\nUID:one\nDTSTART;TZID=\"A\":20250101T100000\nEXDATE;TZID=Eur\n ope/Lo\n\tng:2025\n\
+            END:VEVENT\n";
+        let short = zone("A", 1) + &zone("Europe/Long", 1) + &zone("Europe", 1);
+        let (objects, faults) = apart(&wrapped(&(short + event)));
+        let has = |id: &str| objects[0].text.contains(&format!("TZID:{id}\r\n"));
+        assert!(faults.is_empty() && has("A") && has("Europe/Long") && !has("Europe"), "{objects:?}");
+        let (objects, faults) = apart(&wrapped(&(zone("A", 70_000) + event)));
+        assert!(objects.len() == 1 && !objects[0].text.contains("VTIMEZONE"));
+        assert!(faults[0].reason.contains("64 KiB"), "{faults:?}");
+        let many: String = (0..ZONES_MAX + 2).map(|at| zone(&at.to_string(), 1)).collect();
+        let index = Index::of(wrapped(&(many + event)).as_bytes(), OBJECTS_MAX).unwrap();
+        assert_eq!((index.zones.len(), index.faults_count, index.is_broken), (ZONES_MAX, 2, false));
+    }
+
+    #[test]
+    fn what_names_too_many_zones_is_not_even_read() {
+        let zones: String = (0..200).map(|at| zone(&at.to_string(), 60_000)).collect();
+        let names: String = (0..200).map(|at| format!("X-A;TZID={at}:\n")).collect();
+        let file = wrapped(&format!("{zones}BEGIN:VEVENT\nUID:a\\,b\n{names}END:VEVENT\n"));
+        let index = Index::of(file.as_bytes(), OBJECTS_MAX).unwrap();
+        let bad = index.objects(&mut Cursor::new(file.as_bytes())).next().unwrap().unwrap_err();
+        assert!(bad.reason.contains("10 MiB") && index.uids().next() == Some(Some("a,b")), "{bad:?}");
+    }
+
+    #[test]
+    fn faults_are_counted_but_not_all_kept() {
+        let index = Index::of(wrapped(&"END:X\n".repeat(FAULTS_MAX + 5)).as_bytes(), OBJECTS_MAX).unwrap();
+        assert_eq!((index.faults.len(), index.faults_count, index.is_broken), (FAULTS_MAX, FAULTS_MAX + 5, true));
+        let error = Index::of(FILE.as_bytes(), 2).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]

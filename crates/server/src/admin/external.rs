@@ -136,11 +136,14 @@ pub(super) async fn refresh(
     let account = open(&state, account).await?;
     let account = account.as_ref();
     let no_such = || Problem::no_such("external calendar", &calendar);
-    let (container, mut external) = find(account, &calendar).await?.ok_or_else(no_such)?;
+    let (container, external) = find(account, &calendar).await?.ok_or_else(no_such)?;
     let before = external.tried_at;
     let mut changes = account.watch();
-    external.next_at = Timestamp(0);
-    external::write(account, container.id, &external).await.map_err(|error| acl::problem(&error))?;
+    let to_be_fetched = |known: &mut External| {
+        known.next_at = Timestamp(0);
+        true
+    };
+    external::update(account, container.id, to_be_fetched).await.map_err(|error| acl::problem(&error))?;
     let waiting = async {
         loop {
             let found = find(account, &calendar).await?.ok_or_else(no_such)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Value, json};
-use sterna_formats::interchange::{Fault, Object, ics, ldif, vcf};
+use sterna_formats::interchange::{Fault, OBJECTS_MAX, Object, ics, ldif, vcf};
 
 use super::client::{CliError, path};
 use super::exit::Exit;
@@ -90,9 +90,10 @@ pub(super) async fn import(session: &Session<'_>, command: ImportCommand) -> Res
     match command {
         ImportCommand::Ics(args) => {
             let mut file = open(&args.file)?;
-            let index = ics::Index::of(BufReader::new(&file)).map_err(cant_read(&args.file))?;
+            let index = ics::Index::of(BufReader::new(&file), OBJECTS_MAX).map_err(cant_read(&args.file))?;
             let mut run = Run::new(session, &args, CALENDAR);
             index.faults.iter().for_each(|fault| run.fault(fault));
+            run.faults_untold(index.faults_count - index.faults.len());
             file.seek(SeekFrom::Start(0)).map_err(cant_read(&args.file))?;
             for found in index.objects(&mut file) {
                 run.take(found).await?;
@@ -153,6 +154,14 @@ impl<'a> Run<'a> {
     fn fault(&mut self, fault: &Fault) {
         self.failed += 1;
         output::note(&format!("{fault}\n"));
+    }
+
+    /// What could not be read either, but is too much to be told.
+    fn faults_untold(&mut self, count: usize) {
+        if count > 0 {
+            self.failed += count as u64;
+            output::note(&format!("and {count} more like these\n"));
+        }
     }
 
     async fn take(&mut self, found: Result<Object, Fault>) -> Result<(), CliError> {

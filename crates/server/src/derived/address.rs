@@ -11,6 +11,13 @@ pub fn is_allowed(address: IpAddr, networks: &[Network]) -> bool {
     is_public(address) || networks.iter().any(|network| network.contains(address))
 }
 
+/// Whether a connection leads to this machine itself, by an address that no administrator has allowed: public ones,
+/// too, have services behind them that trust whoever comes from here.
+pub fn is_own(local: IpAddr, peer: IpAddr, networks: &[Network]) -> bool {
+    let (local, peer) = (local.to_canonical(), peer.to_canonical());
+    local == peer && !networks.iter().any(|network| network.contains(peer))
+}
+
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -92,5 +99,15 @@ mod tests {
         let networks = ["127.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
         assert!(allowed("127.0.0.1", &networks) && allowed("::ffff:127.0.0.1", &networks));
         assert!(allowed("fd00::1", &networks) && !allowed("10.0.0.1", &networks));
+    }
+
+    #[test]
+    fn own_public_addresses_have_to_be_allowed() {
+        let own = |local: &str, peer: &str, networks: &[Network]| {
+            is_own(local.parse().unwrap(), peer.parse().unwrap(), networks)
+        };
+        assert!(own("93.184.216.34", "93.184.216.34", &[]) && own("93.184.216.34", "::ffff:93.184.216.34", &[]));
+        assert!(!own("93.184.216.34", "93.184.216.35", &[]));
+        assert!(!own("93.184.216.34", "93.184.216.34", &["93.184.216.34".parse().unwrap()]));
     }
 }

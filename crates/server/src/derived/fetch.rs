@@ -1,7 +1,7 @@
 //! Fetches a calendar file by HTTP: a bounded size, time and number of redirections, and only from where it may be.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,12 +17,14 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use sterna_account::calendars::external::External;
+use sterna_formats::calendar::feed::FEED_BYTES_MAX;
 use sterna_formats::network::Network;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
-use super::address::is_allowed;
+use super::address::{is_allowed, is_own};
 use super::url::FileUrl;
 use crate::node::trusted_roots;
 
@@ -31,9 +33,6 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long one address may take to be connected to.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Largest file, in bytes.
-pub const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Most redirections.
 const REDIRECTIONS_MAX: usize = 5;
@@ -77,8 +76,8 @@ impl From<String> for FetchError {
 /// Fetches files. Each question has a connection of its own.
 #[derive(Default)]
 pub struct Fetcher {
-    /// Read when it is needed first.
-    tls: OnceLock<Result<Arc<ClientConfig>, String>>,
+    /// Read when it is needed first, and until that has gone well.
+    tls: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Fetcher {
@@ -97,7 +96,8 @@ impl Fetcher {
         for _ in 0..=REDIRECTIONS_MAX {
             let response = self.ask(&url, external, networks).await?;
             let status = response.status();
-            if status == StatusCode::NOT_MODIFIED {
+            // Nothing is the same as what nobody has asked about.
+            if status == StatusCode::NOT_MODIFIED && (external.etag.is_some() || external.last_modified.is_some()) {
                 return Ok(Fetched::Same);
             }
             if status == StatusCode::OK {
@@ -128,35 +128,56 @@ impl Fetcher {
         }
         let failed = |error: &dyn std::fmt::Display| FetchError::from(format!("{}: {error}", url.host));
         let name = ServerName::try_from(url.host.clone()).map_err(|error| failed(&error))?;
-        let tls = self.tls.get_or_init(|| trusted_roots(None)).clone().map_err(|error| failed(&error))?;
-        let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(|error| failed(&error))?;
+        let tls = self.tls.get_or_try_init(roots).await.map_err(|error| failed(&error))?;
+        let stream = TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(|error| failed(&error))?;
         exchange(url, stream, request).await
     }
 }
 
+async fn roots() -> Result<Arc<ClientConfig>, String> {
+    let read = tokio::task::spawn_blocking(|| trusted_roots(None)).await;
+    read.unwrap_or_else(|error| Err(error.to_string()))
+}
+
 /// Connects to one of the host's addresses that may be asked: to exactly those that were looked at, so that a name
-/// whose address changes meanwhile leads nowhere else.
+/// whose address changes meanwhile leads nowhere else. What fails after that has one text, so that nobody learns from
+/// it which ports are open.
 async fn connect(url: &FileUrl, networks: &[Network]) -> Result<TcpStream, FetchError> {
     let host = &url.host;
     let found: Vec<IpAddr> = match host.parse() {
         Ok(address) => vec![address],
-        Err(_) => {
-            let found = tokio::net::lookup_host((host.as_str(), url.port)).await;
-            found.map_err(|error| format!("{host}: {error}"))?.map(|address| address.ip()).collect()
-        }
+        Err(_) => match tokio::net::lookup_host((host.as_str(), url.port)).await {
+            Ok(found) => found.map(|address| address.ip()).collect(),
+            Err(error) => {
+                tracing::debug!(%host, %error, "the host of an external calendar has no address");
+                return Err(format!("{host}: nobody knows an address of that name").into());
+            }
+        },
     };
-    let allowed = found.into_iter().filter(|address| is_allowed(*address, networks));
-    let forbidden = "it leads into a private network; an administrator can allow that (calendar.external-networks)";
-    let mut last = format!("{host}: {forbidden}");
+    let mut allowed = found.into_iter().filter(|address| is_allowed(*address, networks)).peekable();
+    if allowed.peek().is_none() {
+        let forbidden = "it leads into a private network; an administrator can allow that (calendar.external-networks)";
+        return Err(format!("{host}: {forbidden}").into());
+    }
     for address in allowed.take(ADDRESSES_MAX) {
-        let connecting = TcpStream::connect(SocketAddr::new(address, url.port));
-        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = format!("{host}: {error}"),
-            Err(_) => last = format!("{host}: the connection takes too long"),
+        match connected(SocketAddr::new(address, url.port), networks).await {
+            Ok(stream) => return Ok(stream),
+            Err(cause) => tracing::debug!(%host, %address, %cause, "an external calendar can't be fetched"),
         }
     }
-    Err(last.into())
+    let own = "a server of your own has to be allowed by an administrator (calendar.external-networks)";
+    Err(format!("{host} can't be connected to; {own}").into())
+}
+
+/// Connects to an address; the cause of a failure is for the operator.
+async fn connected(address: SocketAddr, networks: &[Network]) -> Result<TcpStream, String> {
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
+    let stream = connecting.map_err(|_| "it takes too long")?.map_err(|error| error.to_string())?;
+    let local = stream.local_addr().map_err(|error| error.to_string())?;
+    match is_own(local.ip(), address.ip(), networks) {
+        true => Err("it is an address of this machine, where services may answer that are not for users".to_owned()),
+        false => Ok(stream),
+    }
 }
 
 fn request(url: &FileUrl, external: &External) -> Result<Request<Empty<Bytes>>, FetchError> {
@@ -195,9 +216,9 @@ async fn file(response: Response<Incoming>) -> Result<Fetched, FetchError> {
     if encoding.is_some_and(|encoding| encoding != b"identity") {
         return Err(FetchError::from("the server sends the file compressed although it was asked not to".to_owned()));
     }
-    let body = Limited::new(body, FILE_BYTES_MAX).collect().await;
+    let body = Limited::new(body, FEED_BYTES_MAX).collect().await;
     let bytes = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => FetchError::from(format!("the file is larger than {} MiB", FILE_BYTES_MAX >> 20)),
+        Some(_) => FetchError::from(format!("the file is larger than {} MiB", FEED_BYTES_MAX >> 20)),
         None => FetchError::from(format!("the file broke off: {error}")),
     })?;
     let kept = |name: HeaderName| {

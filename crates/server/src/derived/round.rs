@@ -1,27 +1,33 @@
 //! Looks after the derived calendars of this node's accounts, each when it is time.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use sterna_account::calendars::external::{self, External};
-use sterna_account::calendars::{birthdays, name_shown, shown_name};
+use sterna_account::calendars::birthdays;
+use sterna_account::calendars::external::{self, External, Keep};
 use sterna_account::local::LocalAccounts;
 use sterna_account::service::Accounts;
 use sterna_account::{Account, AccountError, CommitError};
-use sterna_base::{AccountId, Clock, ContainerId};
+use sterna_base::{AccountId, Clock, ContainerId, Timestamp};
 use sterna_directory::{Directory, Reader, StorageError, settings};
 use sterna_formats::calendar::birthday::Language;
-use sterna_formats::calendar::feed::{Feed, FeedObject};
+use sterna_formats::calendar::feed::Feed;
 use sterna_formats::network::Network;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::fetch::{Fetched, Fetcher};
 
-/// Accounts that are looked after at the same time: a file that is fetched is in memory.
-const ACCOUNTS_AT_ONCE: usize = 4;
+/// Accounts whose contacts are followed, and where it is found out what is due, at the same time.
+const LOOKS_AT_ONCE: usize = 4;
+
+/// Files that are fetched at the same time, each of another account: a file is in memory.
+const FETCHES_AT_ONCE: usize = 4;
+
+/// How long a file may take to be read.
+const PARSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long an account waits whose calendars could not be looked after.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -45,9 +51,33 @@ struct Shared {
     directory: Directory,
     clock: Arc<dyn Clock>,
     fetcher: Fetcher,
-    turns: Arc<Semaphore>,
-    /// Those that are being looked after.
-    busy: Mutex<HashSet<AccountId>>,
+    looks: Arc<Semaphore>,
+    fetches: Arc<Semaphore>,
+    /// Accounts that are being looked at.
+    looked_at: Arc<Mutex<HashSet<AccountId>>>,
+    /// Accounts of which a file is fetched, or waits for its turn.
+    fetched_for: Arc<Mutex<HashSet<AccountId>>>,
+    /// Calendars about which nothing could be noted after a fetch, and until when they wait all the same.
+    held: Mutex<HashMap<(AccountId, ContainerId), Timestamp>>,
+}
+
+/// An account among those that are busy, until this is dropped: also when what was done for it panics.
+struct Busy {
+    all: Arc<Mutex<HashSet<AccountId>>>,
+    account: AccountId,
+}
+
+impl Busy {
+    /// `None` when it is busy already.
+    fn with(all: &Arc<Mutex<HashSet<AccountId>>>, account: AccountId) -> Option<Self> {
+        all.lock().insert(account).then(|| Busy { all: all.clone(), account })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.account);
+    }
 }
 
 impl Derived {
@@ -58,8 +88,18 @@ impl Derived {
         directory: Directory,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (fetcher, turns) = (Fetcher::default(), Arc::new(Semaphore::new(ACCOUNTS_AT_ONCE)));
-        let shared = Shared { local, accounts, directory, clock, fetcher, turns, busy: Mutex::default() };
+        let shared = Shared {
+            local,
+            accounts,
+            directory,
+            clock,
+            fetcher: Fetcher::default(),
+            looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
+            fetches: Arc::new(Semaphore::new(FETCHES_AT_ONCE)),
+            looked_at: Arc::default(),
+            fetched_for: Arc::default(),
+            held: Mutex::default(),
+        };
         Derived { shared: Arc::new(shared) }
     }
 
@@ -89,109 +129,207 @@ impl Derived {
     async fn look_when_due(&self, stop: &CancellationToken) {
         loop {
             let account = self.shared.local.derived_due().await;
-            let Ok(turn) = self.shared.turns.clone().acquire_owned().await else { return };
-            if !self.shared.busy.lock().insert(account) {
+            let Ok(turn) = self.shared.looks.clone().acquire_owned().await else { return };
+            let Some(busy) = Busy::with(&self.shared.looked_at, account) else {
                 self.shared.local.look_at_derived(account, Duration::from_secs(1));
                 continue;
-            }
+            };
             let (own, stop) = (self.clone(), stop.clone());
             tokio::spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = own.look_and_note(account) => {}
+                    () = own.look_and_note(account, &stop) => {}
                 }
-                own.shared.busy.lock().remove(&account);
-                drop(turn);
+                drop((busy, turn));
             });
         }
     }
 
-    async fn look_and_note(&self, account: AccountId) {
-        let shared = &self.shared;
-        match shared.look(account).await {
-            Ok(Some(next)) => shared.local.look_at_derived(account, next.min(WAIT_MAX)),
-            Ok(None)
-            | Err(AccountError::NoSuchAccount(_))
-            | Err(AccountError::Refused(CommitError::Sealed | CommitError::WrongEpoch { .. })) => {}
+    async fn look_and_note(&self, account: AccountId, stop: &CancellationToken) {
+        let next = self.shared.look(account).await;
+        match self.wait(account, next) {
+            Some(Duration::ZERO) => self.fetch_in_turn(account, stop.clone()),
+            Some(wait) => self.shared.local.look_at_derived(account, wait),
+            None => {}
+        }
+    }
+
+    /// How long until somebody is to look again, after a look that found this out.
+    fn wait(&self, account: AccountId, next: Result<Option<Duration>, AccountError>) -> Option<Duration> {
+        match next {
+            Ok(next) => next.map(|next| next.min(WAIT_MAX)),
+            Err(error) if is_elsewhere(&error) => None,
             Err(error) => {
                 tracing::debug!(%account, %error, "derived calendars could not be looked after; that is tried again");
-                shared.local.look_at_derived(account, AGAIN);
+                Some(AGAIN)
             }
         }
     }
+
+    /// Fetches one file of the account when it is its turn, and lets it be looked at again: whoever has many waits for
+    /// as many turns.
+    fn fetch_in_turn(&self, account: AccountId, stop: CancellationToken) {
+        // Whoever fetches one already looks afterwards.
+        let Some(busy) = Busy::with(&self.shared.fetched_for, account) else { return };
+        let own = self.clone();
+        tokio::spawn(async move {
+            let fetching = async {
+                let Ok(turn) = own.shared.fetches.clone().acquire_owned().await else { return };
+                let fetched = own.shared.fetch_first(account).await;
+                drop((turn, busy));
+                if let Some(wait) = own.wait(account, fetched.map(|()| Some(Duration::ZERO))) {
+                    own.shared.local.look_at_derived(account, wait);
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = fetching => {}
+            }
+        });
+    }
+}
+
+/// Whether the account is not here (any more): whoever has it looks after it.
+fn is_elsewhere(error: &AccountError) -> bool {
+    matches!(
+        error,
+        AccountError::NoSuchAccount(_) | AccountError::Refused(CommitError::Sealed | CommitError::WrongEpoch { .. })
+    )
 }
 
 impl Shared {
-    /// Looks after the calendars of an account; how long until the next of them is due.
+    /// Follows the contacts of an account; how long until the next of its files is to be fetched, or somebody is to
+    /// look again.
     async fn look(&self, id: AccountId) -> Result<Option<Duration>, AccountError> {
         if !self.local.get(id).await?.is_active().await? {
             return Ok(None);
         }
         let account = self.accounts.open(id).await?;
         let told = self.told(id).await.map_err(|error| AccountError::Unavailable(error.to_string()))?;
-        match birthdays::follow(account.as_ref(), told.language).await {
-            Ok(()) => {}
+        let again = match birthdays::follow(account.as_ref(), told.language).await {
+            Ok(()) => None,
+            Err(error) if is_elsewhere(&error) => return Err(error),
             // Files of others are fetched all the same.
             Err(AccountError::Refused(error @ (CommitError::OverQuota | CommitError::NameTaken))) => {
                 tracing::debug!(account = %id, %error, "the calendar of birthdays stays as it is");
+                None
             }
-            Err(error) => return Err(error),
-        }
-        let mut next = None;
-        for (calendar, external) in external::list(account.as_ref()).await? {
-            let now = self.clock.now();
-            let due = match external.next_at > now {
-                true => external.next_at,
-                false => self.refresh(account.as_ref(), calendar.id, external, &told.networks).await?,
-            };
-            let wait = Duration::from_millis(u64::try_from(due.0 - now.0).unwrap_or(0));
-            next = Some(next.map_or(wait, |known: Duration| known.min(wait)));
-        }
-        Ok(next)
+            Err(error) => {
+                tracing::debug!(account = %id, %error, "the calendar of birthdays is behind; that is tried again");
+                Some(AGAIN)
+            }
+        };
+        let now = self.clock.now();
+        let next = self
+            .by_time(account.as_ref())
+            .await?
+            .first()
+            .map(|(due, ..)| Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0)));
+        Ok(next.into_iter().chain(again).min())
     }
 
-    /// Fetches the file of a calendar; when it is due again.
+    /// The external calendars of an account, those first that are due first.
+    async fn by_time(&self, account: &dyn Account) -> Result<Vec<(Timestamp, ContainerId, External)>, AccountError> {
+        let all = external::list(account).await?;
+        let (id, now) = (account.id(), self.clock.now());
+        let mut held = self.held.lock();
+        held.retain(|_, until| *until > now);
+        let until = |calendar: ContainerId| held.get(&(id, calendar)).copied().unwrap_or(Timestamp(0));
+        let due = |(calendar, external): (sterna_account::Container, External)| {
+            (external.next_at.max(until(calendar.id)), calendar.id, external)
+        };
+        let mut all: Vec<_> = all.into_iter().map(due).collect();
+        all.sort_by_key(|(due, ..)| *due);
+        Ok(all)
+    }
+
+    /// Fetches the one file of an account that has been due longest.
+    async fn fetch_first(&self, id: AccountId) -> Result<(), AccountError> {
+        if !self.local.get(id).await?.is_active().await? {
+            return Ok(());
+        }
+        let account = self.accounts.open(id).await?;
+        let told = self.told(id).await.map_err(|error| AccountError::Unavailable(error.to_string()))?;
+        let now = self.clock.now();
+        let first = self.by_time(account.as_ref()).await?.into_iter().next().filter(|(due, ..)| *due <= now);
+        let Some((_, calendar, mut external)) = first else { return Ok(()) };
+        self.refresh(account.as_ref(), calendar, &mut external, &told.networks).await?;
+        let noted = external::update(account.as_ref(), calendar, |current| {
+            // The owner may have said something new meanwhile: what is known of the file is noted beside that.
+            let is_meant = current.url == external.url;
+            if is_meant {
+                *current = External { refresh_s: current.refresh_s, ..external.clone() };
+            }
+            is_meant
+        });
+        match noted.await {
+            Ok(_) => Ok(()),
+            Err(error) if is_elsewhere(&error) => Err(error),
+            Err(error) => {
+                tracing::debug!(account = %id, %calendar, %error, "what became of a fetch can't be noted");
+                self.held.lock().insert((id, calendar), external.next_at);
+                Ok(())
+            }
+        }
+    }
+
+    /// Fetches the file of a calendar, and says in `external` what became of that.
+    ///
+    /// # Errors
+    /// Only when the account is elsewhere.
     async fn refresh(
         &self,
         account: &dyn Account,
         calendar: ContainerId,
-        mut external: External,
+        external: &mut External,
         networks: &[Network],
-    ) -> Result<sterna_base::Timestamp, AccountError> {
-        let fetched = self.fetcher.fetch(&external, networks).await;
+    ) -> Result<(), AccountError> {
+        let fetched = self.fetcher.fetch(external, networks).await;
         let now = self.clock.now();
-        match fetched {
+        let (bytes, etag, last_modified) = match fetched {
+            Ok(Fetched::File { bytes, etag, last_modified }) => (bytes, etag, last_modified),
             Ok(Fetched::Same) => {
                 let unreadable = external.error.take().filter(|_| external.failures == 0);
                 external.succeeded(now, unreadable);
+                return Ok(());
             }
-            Ok(Fetched::File { bytes, etag, last_modified }) => {
-                let read = tokio::task::spawn_blocking(move || Feed::parse(&bytes)).await;
-                match read.map_err(|error| AccountError::Unavailable(error.to_string()))? {
-                    Err(error) => external.failed(now, error.to_string(), None),
-                    Ok(feed) => match take_in(account, calendar, feed).await {
-                        Ok((suggested_s, unreadable)) => {
-                            (external.etag, external.last_modified) = (etag, last_modified);
-                            external.suggested_s = suggested_s;
-                            external.succeeded(now, unreadable);
-                        }
-                        Err(AccountError::Refused(CommitError::NoSuchContainer(_))) => return Ok(now),
-                        Err(AccountError::Refused(error @ CommitError::OverQuota)) => {
-                            external.failed(now, error.to_string(), None);
-                        }
-                        Err(error) => return Err(error),
-                    },
-                }
+            Err(error) => {
+                external.failed(now, error.why, error.not_before_s);
+                return Ok(());
             }
-            Err(error) => external.failed(now, error.why, error.not_before_s),
+        };
+        let until = Instant::now() + PARSE_TIMEOUT;
+        let read = tokio::task::spawn_blocking(move || Feed::parse(&bytes, || Instant::now() > until)).await;
+        let feed = match read {
+            Ok(Ok(feed)) => feed,
+            Ok(Err(error)) => {
+                external.failed(now, error.to_string(), None);
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::error!(account = %account.id(), %calendar, %error, "reading an external calendar failed");
+                external.failed(now, "the file can't be read".to_owned(), None);
+                return Ok(());
+            }
+        };
+        match take_in(account, calendar, feed).await {
+            Ok((suggested_s, unreadable)) => {
+                (external.etag, external.last_modified) = (etag, last_modified);
+                external.suggested_s = suggested_s;
+                external.succeeded(self.clock.now(), unreadable);
+            }
+            Err(error) if is_elsewhere(&error) => return Err(error),
+            // It is gone, and nothing will be noted about it.
+            Err(AccountError::Refused(CommitError::NoSuchContainer(_))) => {}
+            Err(AccountError::Refused(error)) if !matches!(error, CommitError::Store(_)) => {
+                external.failed(self.clock.now(), error.to_string(), None);
+            }
+            Err(error) => {
+                tracing::warn!(account = %account.id(), %calendar, %error, "an external calendar can't be stored");
+                external.failed(self.clock.now(), "the server could not store it".to_owned(), None);
+            }
         }
-        // The owner may have said something new meanwhile: what is known of the file is noted beside that.
-        let Some(current) = external::read(account, calendar).await? else { return Ok(now) };
-        if current.url == external.url {
-            external.refresh_s = current.refresh_s;
-            external::write(account, calendar, &external).await?;
-        }
-        Ok(external.next_at)
+        Ok(())
     }
 
     async fn told(&self, account: AccountId) -> Result<Told, StorageError> {
@@ -220,16 +358,31 @@ async fn take_in(
     calendar: ContainerId,
     feed: Feed,
 ) -> Result<(Option<i64>, Option<String>), AccountError> {
-    let Feed { name, refresh_s, objects, unreadable, first_fault } = feed;
+    let Feed { name, refresh_s, objects, unstored, is_whole, unreadable, first_fault } = feed;
     let count = objects.len();
-    let objects: Vec<FeedObject> = objects;
-    let done = external::replace(account, calendar, objects, unreadable == 0).await?;
+    let keep = if is_whole { Keep::Uids(&unstored) } else { Keep::All };
+    let done = external::replace(account, calendar, objects, keep).await?;
     tracing::debug!(account = %account.id(), %calendar, count, ?done, "an external calendar was fetched");
-    if let Some(name) = name
-        && shown_name(account, calendar).await?.is_none()
-    {
-        name_shown(account, calendar, &name).await?;
+    if let Some(name) = name {
+        external::name_by_file(account, calendar, &name).await?;
     }
     let said = first_fault.map(|first| format!("{unreadable} could not be read; the first: {first}"));
     Ok((refresh_s, said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_busy_once_and_not_after_a_panic() {
+        let all = Arc::default();
+        let busy = Busy::with(&all, AccountId(1)).unwrap();
+        assert!(Busy::with(&all, AccountId(1)).is_none() && Busy::with(&all, AccountId(2)).is_some());
+        let fell = std::thread::spawn(move || {
+            let _busy = busy;
+            panic!("while it is busy");
+        });
+        assert!(fell.join().is_err() && Busy::with(&all, AccountId(1)).is_some());
+    }
 }
