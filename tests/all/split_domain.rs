@@ -80,6 +80,14 @@ fn who_is_unknown_on_both_sides_is_refused_while_the_sender_waits() {
     empty(&installation);
 }
 
+/// `smtpd_recipient_restrictions` as our documentation tells administrators to write them.
+fn documented_restrictions() -> String {
+    let page = include_str!("../../docs/admin/postfix-in-front.md");
+    let lines = page.lines().map(|line| line.strip_prefix("    ").unwrap_or_default());
+    let lines = lines.skip_while(|line| !line.starts_with("smtpd_recipient_restrictions"));
+    lines.take_while(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn a_postfix_in_front_refuses_them_too() {
     let Some((installation, other)) = world() else { return };
@@ -87,15 +95,19 @@ fn a_postfix_in_front_refuses_them_too() {
     let map = |table: &str| format!("socketmap:inet:{}:{}:{table}", at.host, at.ports.socketmap);
     let more = format!(
         "virtual_mailbox_domains = {}\nvirtual_mailbox_maps = {}\nvirtual_alias_maps =\ntransport_maps = {}\n\
-         smtpd_recipient_restrictions = check_recipient_access {}, reject_unlisted_recipient, permit_mynetworks, reject\n",
+         smtpd_sender_login_maps = {}\nmynetworks = 192.0.2.1/32\n{}",
         map("virtual-domains"),
         map("virtual-mailboxes"),
         map("transport"),
-        map("closed-groups"),
+        map("sender-logins"),
+        documented_restrictions().replace("socketmap:inet:127.0.0.1:7710:closed-groups", &map("closed-groups")),
     );
     let front = Postfix::start_with(SocketAddr::new(at.host, at.ports.smtp), &more);
     let connect = || Smtp::connect(&front.address.ip().to_string(), front.address.port(), "EHLO").unwrap();
     assert!(rcpt(connect(), STRANGER, EVE).starts_with("550 5.1.1"), "{}", rcpt(connect(), STRANGER, EVE));
+    assert!(rcpt(connect(), STRANGER, ANA).starts_with("250"), "{}", rcpt(connect(), STRANGER, ANA));
+    let reply = rcpt(connect(), STRANGER, "kim@elsewhere.test");
+    assert!(reply.starts_with("554 5.7.1"), "it relays for nobody: {reply}");
     front.submit(STRANGER, ZOE, &message(STRANGER));
     assert_eq!(other.wait_for("zoe", 1).len(), 1);
 

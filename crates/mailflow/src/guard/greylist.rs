@@ -5,10 +5,13 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sterna_base::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::greylist_read::Reading;
 use super::greylist_store::{GreylistError, Store, Written};
 
 /// Questions that wait for the file.
@@ -64,16 +67,23 @@ type Telling = Box<dyn FnOnce() + Send>;
 /// Something to be done with the file.
 type Work = Box<dyn FnOnce(&mut Written<'_>) -> Result<Telling, rusqlite::Error> + Send>;
 
-/// What the thread is asked.
-enum Request {
+/// What mail asks: many of these are answered in one transaction.
+enum Question {
     Check(Triple, Delays, Timestamp, oneshot::Sender<Answer>),
     Good(String, Timestamp),
+}
+
+/// What the thread is asked.
+enum Request {
+    Mail(Question),
     Other(Work),
 }
 
 /// See the module. It ends with the last handle.
 pub struct Greylist {
     requests: mpsc::Sender<Request>,
+    /// For what looks through the whole file: mail does not wait for that.
+    reading: Arc<Mutex<Reading>>,
 }
 
 impl Greylist {
@@ -83,15 +93,16 @@ impl Greylist {
     /// [`GreylistError`].
     pub fn open(path: &Path) -> Result<Self, GreylistError> {
         let store = Store::open(path)?;
+        let reading = Arc::new(Mutex::new(Reading::open(path)?));
         let (requests, received) = mpsc::channel(WAITING_MAX);
         std::thread::Builder::new().name("greylist".into()).spawn(move || serve(store, received))?;
-        Ok(Greylist { requests })
+        Ok(Greylist { requests, reading })
     }
 
     /// Whether a message may come in now.
     pub async fn check(&self, triple: Triple, delays: Delays, now: Timestamp) -> Answer {
         let (reply, answered) = oneshot::channel();
-        if self.requests.send(Request::Check(triple, delays, now, reply)).await.is_err() {
+        if self.requests.send(Request::Mail(Question::Check(triple, delays, now, reply))).await.is_err() {
             return Answer::Pass;
         }
         answered.await.unwrap_or(Answer::Pass)
@@ -112,44 +123,61 @@ impl Greylist {
         answered.await.ok()
     }
 
+    /// Looks through the file, with everything in it that was asked before; `None` when it can't be used.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reading) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Option<T> {
+        self.work(|_| Ok(())).await?;
+        let reading = self.reading.clone();
+        let found = tokio::task::spawn_blocking(move || read(&reading.lock())).await.ok()?;
+        found.inspect_err(|error| tracing::warn!(%error, "the greylist can't be looked through")).ok()
+    }
+
     /// A client is a real mail server: it need not wait any more.
     pub fn note_good(&self, peer: IpAddr, now: Timestamp) {
         // When there is no room it is noted another time.
-        let _ = self.requests.try_send(Request::Good(network(peer), now));
+        let _ = self.requests.try_send(Request::Mail(Question::Good(network(peer), now)));
     }
 }
 
 fn serve(mut store: Store, mut requests: mpsc::Receiver<Request>) {
-    let (mut batch, mut failures) = (Vec::new(), 0_u64);
+    let mut failures = 0_u64;
     while let Some(first) = requests.blocking_recv() {
-        batch.push(first);
-        while batch.len() < BATCH_MAX
-            && let Ok(next) = requests.try_recv()
-        {
-            batch.push(next);
+        let (mut questions, mut other, mut next) = (Vec::new(), None, Some(first));
+        while let Some(request) = next {
+            match request {
+                Request::Mail(question) => questions.push(question),
+                // In its order, and in a transaction of its own: when it fails, those who ask get their answers.
+                Request::Other(work) => {
+                    other = Some(work);
+                    break;
+                }
+            }
+            next = if questions.len() < BATCH_MAX { requests.try_recv().ok() } else { None };
         }
-        if let Err(error) = answer(&mut store, &mut batch) {
+        let answered = if questions.is_empty() { Ok(()) } else { answer(&mut store, questions) };
+        let done = other.map_or(Ok(()), |work| carry_out(&mut store, work));
+        for error in [answered, done].into_iter().filter_map(Result::err) {
             // Those who ask hear nothing, and let it in.
             if failures.is_multiple_of(FAILURES_TOLD_EVERY) {
                 tracing::warn!(%error, "the greylist can't be used; mail is let in without it");
             }
             failures += 1;
         }
-        batch.clear();
     }
 }
 
 /// Nobody is answered before what was found out is written down.
-fn answer(store: &mut Store, batch: &mut Vec<Request>) -> Result<(), GreylistError> {
-    let (mut answers, mut told) = (Vec::new(), Vec::new());
+fn answer(store: &mut Store, questions: Vec<Question>) -> Result<(), GreylistError> {
+    let mut answers = Vec::new();
     store.in_transaction(|written| {
-        for request in batch.drain(..) {
-            match request {
-                Request::Check(triple, delays, now, reply) => {
+        for question in questions {
+            match question {
+                Question::Check(triple, delays, now, reply) => {
                     answers.push((reply, written.check(&triple, delays, now)?));
                 }
-                Request::Good(network, now) => written.good(&network, now)?,
-                Request::Other(work) => told.push(work(written)?),
+                Question::Good(network, now) => written.good(&network, now)?,
             }
         }
         Ok(())
@@ -158,7 +186,18 @@ fn answer(store: &mut Store, batch: &mut Vec<Request>) -> Result<(), GreylistErr
         // Who asked may be gone.
         let _ = reply.send(answer);
     }
-    told.into_iter().for_each(|tell| tell());
+    Ok(())
+}
+
+fn carry_out(store: &mut Store, work: Work) -> Result<(), GreylistError> {
+    let mut told = None;
+    store.in_transaction(|written| {
+        told = Some(work(written)?);
+        Ok(())
+    })?;
+    if let Some(tell) = told {
+        tell();
+    }
     Ok(())
 }
 
@@ -226,6 +265,17 @@ mod tests {
         let check = async |ms: i64| greylist.check(triple("192.0.2.9", "a@far.test"), DELAYS, Timestamp(ms)).await;
         assert_eq!(check(300_000 + KEPT_MS - 1).await, Answer::Pass, "it is remembered after a restart");
         assert_eq!(check(300_000 + 3 * KEPT_MS).await, Answer::Wait { ms: 300_000 }, "and not for ever");
+    }
+
+    #[tokio::test]
+    async fn work_that_fails_lets_nobody_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let greylist = Greylist::open(&folder.path().join("g")).unwrap();
+        let check = async |ms: i64| greylist.check(triple("192.0.2.7", "a@far.test"), DELAYS, Timestamp(ms)).await;
+        // Handed over at once, so that the thread finds them together.
+        let fails = || greylist.work(|written| written.tx.execute("nonsense", []));
+        let (first, failed, second) = tokio::join!(biased; check(0), fails(), check(1));
+        assert_eq!((first, failed, second), (Answer::Wait { ms: 300_000 }, None, Answer::Wait { ms: 299_999 }));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use sterna_account::edge_guard::{GreylistRow, NetworkRow, ROWS_MAX};
 use sterna_base::{NodeId, Timestamp};
 
-use super::greylist_store::{GOOD_AFTER, NEVER_MS, Written};
+use super::greylist_store::{NEVER_MS, Written};
 
 /// How far the file of an edge is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,9 +74,6 @@ pub struct Greylisted {
 /// The key of a row, after which a listing goes on.
 pub type GreylistKey = (String, String, String);
 
-const ROWS: &str = "SELECT network, sender, recipient, first_ms, last_ms, passed FROM triple WHERE first_ms > ?4
-    UNION ALL SELECT network, '', '', last_ms, last_ms, 2 FROM client WHERE passed >= ?5";
-
 impl Written<'_> {
     /// This edge's own changes since, in their order.
     pub(super) fn changes(&self, since: Known) -> Result<OwnChanges, rusqlite::Error> {
@@ -133,7 +130,14 @@ impl Written<'_> {
     }
 
     /// Takes what another edge said. `window_ms` is how long senders may wait.
-    pub(super) fn learn(&self, node: NodeId, told: &OwnChanges, window_ms: i64) -> Result<(), rusqlite::Error> {
+    pub(super) fn learn(
+        &mut self,
+        node: NodeId,
+        told: &OwnChanges,
+        window_ms: i64,
+        now: Timestamp,
+    ) -> Result<(), rusqlite::Error> {
+        self.tidy(told.triples.len() + told.networks.len(), window_ms, now)?;
         for row in &told.triples {
             self.learn_triple(row, window_ms)?;
         }
@@ -174,61 +178,32 @@ impl Written<'_> {
         Ok(())
     }
 
-    /// Rows after this one.
-    pub(super) fn list(
-        &self,
-        filter: &GreylistFilter,
-        after: &GreylistKey,
-        limit: usize,
-    ) -> Result<Vec<Greylisted>, rusqlite::Error> {
-        let sql = format!(
-            "SELECT * FROM ({ROWS}) WHERE (network, sender, recipient) > (?1, ?2, ?3)
-             AND network LIKE ?6 ESCAPE '\\' AND sender LIKE ?7 ESCAPE '\\' AND recipient LIKE ?8 ESCAPE '\\'
-             ORDER BY network, sender, recipient LIMIT ?9"
-        );
-        let [network, sender, recipient] = filter.patterns();
-        let values = params![after.0, after.1, after.2, NEVER_MS, GOOD_AFTER, network, sender, recipient, limit as i64];
-        let mut statement = self.tx.prepare_cached(&sql)?;
-        let rows = statement.query_map(values, |row| {
-            let state = match row.get::<_, i64>(5)? {
-                0 => GreylistState::Waiting,
-                1 => GreylistState::Passed,
-                _ => GreylistState::Good,
+    /// Deletes these rows, at most [`ROWS_MAX`]; how many there were. They stay for a while as rows of what was never
+    /// heard of, so that other edges hear that they are gone: each with a number of its own, because answers to other
+    /// edges are cut off between numbers.
+    pub(super) fn delete(&self, keys: &[GreylistKey], now: Timestamp) -> Result<u64, rusqlite::Error> {
+        let mut deleted = 0;
+        for (network, sender, recipient) in keys.iter().take(ROWS_MAX) {
+            let seq = self.next_seq()?;
+            // Only networks have neither: the null reverse-path is written as `@`.
+            deleted += if sender.is_empty() && recipient.is_empty() {
+                let sql = "UPDATE client SET passed = 0, last_ms = max(last_ms, ?2), seq = ?3
+                    WHERE passed > 0 AND network = ?1";
+                self.tx.prepare_cached(sql)?.execute(params![network, now.0, seq])?
+            } else {
+                let sql = "UPDATE triple SET first_ms = ?4, last_ms = max(last_ms, ?5), passed = 0, seq = ?6
+                    WHERE first_ms > ?4 AND network = ?1 AND sender = ?2 AND recipient = ?3";
+                let values = params![network, sender, recipient, NEVER_MS, now.0, seq];
+                self.tx.prepare_cached(sql)?.execute(values)?
             };
-            Ok(Greylisted {
-                network: row.get(0)?,
-                sender: row.get(1)?,
-                recipient: row.get(2)?,
-                state,
-                first: Timestamp(row.get(3)?),
-                last: Timestamp(row.get(4)?),
-            })
-        })?;
-        rows.collect()
-    }
-
-    /// Deletes rows; how many. They stay for a while as rows of what was never heard of, so that other edges hear that
-    /// they are gone.
-    pub(super) fn delete(&self, filter: &GreylistFilter, now: Timestamp) -> Result<u64, rusqlite::Error> {
-        let [network, sender, recipient] = filter.patterns();
-        let seq = self.next_seq()?;
-        let sql = "UPDATE triple SET first_ms = ?4, last_ms = max(last_ms, ?5), passed = 0, seq = ?6
-            WHERE first_ms > ?4 AND network LIKE ?1 ESCAPE '\\' AND sender LIKE ?2 ESCAPE '\\'
-            AND recipient LIKE ?3 ESCAPE '\\'";
-        let triples = self.tx.execute(sql, params![network, sender, recipient, NEVER_MS, now.0, seq])?;
-        let mut networks = 0;
-        if filter.sender.is_none() && filter.recipient.is_none() {
-            let sql = "UPDATE client SET passed = 0, last_ms = max(last_ms, ?2), seq = ?3
-                WHERE passed > 0 AND network LIKE ?1 ESCAPE '\\'";
-            networks = self.tx.execute(sql, params![network, now.0, seq])?;
         }
-        Ok((triples + networks) as u64)
+        Ok(deleted as u64)
     }
 }
 
 impl GreylistFilter {
     /// For LIKE: network, sender, recipient.
-    fn patterns(&self) -> [String; 3] {
+    pub(super) fn patterns(&self) -> [String; 3] {
         let pattern = |text: &Option<String>| {
             let text = text.as_deref().unwrap_or("*").to_lowercase();
             text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_").replace('*', "%")

@@ -15,12 +15,12 @@ pub const GOOD_AFTER: u32 = 5;
 pub const KEPT_MS: i64 = 36 * 24 * 3600 * 1000;
 /// Most triples, and most clients; of more those that were not heard of for longest are forgotten.
 pub const ROWS_MAX: i64 = 1_000_000;
-/// Questions after which what is too old, or too much, is forgotten.
-const FORGET_EVERY: u32 = 10_000;
+/// Questions, and rows of other edges, after which what is too old, or too much, is forgotten.
+const FORGET_EVERY: usize = 10_000;
 /// A client's row is written again when it is older, in milliseconds: a good one writes much.
 const FRESH_MS: i64 = 24 * 3600 * 1000;
 /// Most memory for pages, in KiB.
-const PAGE_CACHE_KIB: i64 = 4 * 1024;
+pub const PAGE_CACHE_KIB: i64 = 4 * 1024;
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -70,7 +70,8 @@ pub enum GreylistError {
 /// The open file.
 pub struct Store {
     connection: Connection,
-    asked: u32,
+    /// Questions and rows since something was forgotten.
+    asked: usize,
 }
 
 impl Store {
@@ -95,7 +96,8 @@ impl Store {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Store { connection, asked: 0 })
+        // What grew old while it was closed goes with the first question.
+        Ok(Store { connection, asked: FORGET_EVERY })
     }
 
     /// Does this in one transaction.
@@ -142,7 +144,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 /// The file in a transaction.
 pub struct Written<'s> {
     pub(super) tx: Transaction<'s>,
-    asked: &'s mut u32,
+    asked: &'s mut usize,
 }
 
 impl Written<'_> {
@@ -151,11 +153,7 @@ impl Written<'_> {
     /// # Errors
     /// SQLite's.
     pub fn check(&mut self, triple: &Triple, delays: Delays, now: Timestamp) -> Result<Answer, rusqlite::Error> {
-        *self.asked += 1;
-        if *self.asked >= FORGET_EVERY {
-            *self.asked = 0;
-            self.forget(delays, now)?;
-        }
+        self.tidy(1, delays.window_ms, now)?;
         if self.is_good(&triple.network, now)? {
             return Ok(Answer::Pass);
         }
@@ -237,8 +235,18 @@ impl Written<'_> {
         self.tx.prepare_cached(sql)?.query_row([], |row| row.get(0))
     }
 
-    fn forget(&self, delays: Delays, now: Timestamp) -> Result<(), rusqlite::Error> {
-        let (waited, kept) = (now.0 - delays.window_ms, now.0 - KEPT_MS);
+    /// So many rows may come now: forgets others when enough have come.
+    pub(super) fn tidy(&mut self, rows: usize, window_ms: i64, now: Timestamp) -> Result<(), rusqlite::Error> {
+        *self.asked = self.asked.saturating_add(rows);
+        if *self.asked < FORGET_EVERY {
+            return Ok(());
+        }
+        *self.asked = 0;
+        self.forget(window_ms, now)
+    }
+
+    fn forget(&self, window_ms: i64, now: Timestamp) -> Result<(), rusqlite::Error> {
+        let (waited, kept) = (now.0 - window_ms, now.0 - KEPT_MS);
         self.tx.execute("DELETE FROM triple WHERE last_ms < ?1 AND (passed = 0 OR last_ms < ?2)", [waited, kept])?;
         self.tx.execute("DELETE FROM client WHERE last_ms < ?1", [kept])?;
         for table in ["triple", "client"] {
@@ -286,9 +294,9 @@ mod tests {
             written.check(&triple("a@far.test"), delays, Timestamp(0))?;
             written.check(&triple("b@far.test"), delays, Timestamp(0))?;
             written.check(&triple("b@far.test"), delays, Timestamp(20))?;
-            written.forget(delays, Timestamp(2000))?;
+            written.forget(delays.window_ms, Timestamp(2000))?;
             assert_eq!(count(written)?, 1, "who was let in is remembered longer");
-            written.forget(delays, Timestamp(KEPT_MS + 21))?;
+            written.forget(delays.window_ms, Timestamp(KEPT_MS + 21))?;
             assert_eq!(count(written)?, 0);
             Ok(())
         };

@@ -6,6 +6,7 @@
 mod block_lists;
 mod dns;
 mod greylist;
+mod greylist_read;
 mod greylist_shared;
 mod greylist_store;
 mod rates;
@@ -15,15 +16,12 @@ mod shared_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use sterna_account::edge_guard::GuardSince;
 use sterna_account::service::{InboundProtocol, Refusal, Sender};
-use sterna_base::{Clock, NodeId};
+use sterna_base::Clock;
 use sterna_formats::dnsbl::ListSpec;
 use sterna_formats::passage::Passage;
 use tokio::sync::watch;
@@ -84,8 +82,6 @@ pub struct Guard {
     rates: Rates,
     block_lists: BlockLists,
     greylist: Option<Greylist>,
-    /// How far other edges' counts were heard.
-    heard: Mutex<HashMap<NodeId, GuardSince>>,
     verifier: Option<Verifier>,
 }
 
@@ -94,8 +90,7 @@ impl Guard {
     pub fn new(settings: watch::Receiver<GuardSettings>, dns: Arc<dyn ListDns>, clock: Arc<dyn Clock>) -> Self {
         let block_lists = BlockLists::new(dns, clock.clone());
         let (rates, trace) = (Rates::default(), Trace::none());
-        let heard = Mutex::default();
-        Guard { settings, clock, trace, rates, block_lists, greylist: None, heard, verifier: None }
+        Guard { settings, clock, trace, rates, block_lists, greylist: None, verifier: None }
     }
 
     /// With a place to write down what was refused.

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use sterna_account::edge_guard::{CountRow, HourCount, ROWS_MAX};
+use sterna_account::edge_guard::{CountRow, GuardSince, HourCount, ROWS_MAX};
 use sterna_account::service::Login;
 use sterna_base::ids::random_bytes;
 use sterna_base::{AccountId, NodeId, Timestamp};
@@ -18,8 +18,8 @@ use sterna_base::{AccountId, NodeId, Timestamp};
 /// A window, in milliseconds: what the limits are for.
 const WINDOW_MS: i64 = 3600 * 1000;
 
-/// Clients, and users, that are counted. All are forgotten when there are more: who has that many addresses is not
-/// held back by counting them.
+/// Clients, and users, that are counted. When there are more, those are forgotten whose hours are over, and all when
+/// that makes little room: who has that many addresses is not held back by counting them.
 pub const COUNTED_MAX: usize = 100_000;
 
 /// Users over their limit that administrators are told of, and for how long, in milliseconds.
@@ -93,6 +93,10 @@ impl Window {
 }
 
 impl Window {
+    fn is_over(&self, at: Timestamp) -> bool {
+        is_over(self.begins_ms, at)
+    }
+
     fn told(&self) -> HourCount {
         HourCount { begins_ms: self.begins_ms, now: self.now, before: self.before }
     }
@@ -108,13 +112,34 @@ struct Count {
     elsewhere: Vec<(NodeId, HourCount, HourCount)>,
 }
 
+/// Whether the hour after the one that began then is over, too: nothing of it counts any more.
+fn is_over(begins_ms: i64, at: Timestamp) -> bool {
+    !(0..2 * WINDOW_MS).contains(&(at.0 - begins_ms))
+}
+
+impl Count {
+    fn is_over(&self, at: Timestamp) -> bool {
+        let elsewhere = || self.elsewhere.iter().flat_map(|(_, messages, recipients)| [messages, recipients]);
+        self.messages.is_over(at)
+            && self.recipients.is_over(at)
+            && elsewhere().all(|count| is_over(count.begins_ms, at))
+    }
+}
+
 /// Counts for each of those who hand in.
 struct Counts<K>(Mutex<HashMap<K, Count>>);
 
 impl<K: Eq + Hash + Clone> Counts<K> {
-    fn take(&self, key: K, unit: Unit, at: Timestamp, most: u64, changes: &AtomicU64) -> Taken {
+    /// Also whether all were forgotten, with what others have told.
+    fn take(&self, key: K, unit: Unit, at: Timestamp, most: u64, changes: &AtomicU64) -> (Taken, bool) {
         let mut counts = self.0.lock();
-        if counts.len() >= COUNTED_MAX && !counts.contains_key(&key) {
+        let is_full = counts.len() >= COUNTED_MAX && !counts.contains_key(&key);
+        let is_cleared = is_full && {
+            counts.retain(|_, count| !count.is_over(at));
+            // Else the next ones would look through all of them again and again.
+            counts.len() > COUNTED_MAX / 2
+        };
+        if is_cleared {
             counts.clear();
         }
         let Count { messages, recipients, seq, elsewhere } = counts.entry(key).or_default();
@@ -126,7 +151,7 @@ impl<K: Eq + Hash + Clone> Counts<K> {
             // Under the lock, so that nobody who asks for changes passes over one.
             *seq = changes.fetch_add(1, Ordering::Relaxed) + 1;
         }
-        taken
+        (taken, is_cleared)
     }
 
     /// What was counted here since, in its order, and where it was cut off if it was.
@@ -148,8 +173,11 @@ impl<K: Eq + Hash + Clone> Counts<K> {
     }
 
     /// Takes what another edge has counted in the place of what it said before.
-    fn learn(&self, node: NodeId, rows: impl Iterator<Item = CountRow<K>>) {
+    fn learn(&self, node: NodeId, rows: impl Iterator<Item = CountRow<K>>, at: Timestamp) {
         let mut counts = self.0.lock();
+        if counts.len() >= COUNTED_MAX {
+            counts.retain(|_, count| !count.is_over(at));
+        }
         for CountRow { who, messages, recipients } in rows {
             if counts.len() >= COUNTED_MAX && !counts.contains_key(&who) {
                 continue;
@@ -188,13 +216,15 @@ pub struct Rates {
     /// Names this run: what was counted in another one is gone.
     run: u64,
     changes: AtomicU64,
+    /// How far other edges' counts were heard; they are heard again when they were forgotten here.
+    heard: Mutex<HashMap<NodeId, GuardSince>>,
 }
 
 impl Default for Rates {
     fn default() -> Self {
         let (clients, users) = (Counts(Mutex::default()), Counts(Mutex::default()));
         let (run, changes) = (u64::from_be_bytes(random_bytes()), AtomicU64::new(0));
-        Rates { clients, users, over: Mutex::default(), run, changes }
+        Rates { clients, users, over: Mutex::default(), run, changes, heard: Mutex::default() }
     }
 }
 
@@ -238,18 +268,39 @@ impl Rates {
         }
     }
 
-    /// Takes what another edge has counted.
-    pub fn learn(&self, node: NodeId, clients: Vec<CountRow<String>>, users: Vec<CountRow<AccountId>>) {
+    /// How far the counts of another edge were heard.
+    pub fn heard(&self, node: NodeId) -> GuardSince {
+        self.heard.lock().get(&node).copied().unwrap_or_default()
+    }
+
+    /// Takes what another edge has counted up to this.
+    pub fn learn(
+        &self,
+        node: NodeId,
+        clients: Vec<CountRow<String>>,
+        users: Vec<CountRow<AccountId>>,
+        upto: GuardSince,
+        at: Timestamp,
+    ) {
         let client = |row: CountRow<String>| {
             Some(CountRow { who: row.who.parse().ok()?, messages: row.messages, recipients: row.recipients })
         };
-        self.clients.learn(node, clients.into_iter().filter_map(client));
-        self.users.learn(node, users.into_iter());
+        self.clients.learn(node, clients.into_iter().filter_map(client), at);
+        self.users.learn(node, users.into_iter(), at);
+        self.heard.lock().insert(node, upto);
+    }
+
+    /// What was forgotten of other edges' counts is asked for again.
+    fn taken(&self, (taken, is_cleared): (Taken, bool)) -> Taken {
+        if is_cleared {
+            self.heard.lock().clear();
+        }
+        taken
     }
 
     /// One more from a client's network; `most` of zero is no limit.
     pub fn client(&self, network: IpAddr, unit: Unit, at: Timestamp, most: u64) -> Taken {
-        if most == 0 { Taken::Yes } else { self.clients.take(network, unit, at, most, &self.changes) }
+        if most == 0 { Taken::Yes } else { self.taken(self.clients.take(network, unit, at, most, &self.changes)) }
     }
 
     /// One more from a user.
@@ -257,7 +308,7 @@ impl Rates {
         if most == 0 {
             return Taken::Yes;
         }
-        let taken = self.users.take(login.account, unit, at, most, &self.changes);
+        let taken = self.taken(self.users.take(login.account, unit, at, most, &self.changes));
         if taken != Taken::Yes {
             self.note(login, peer, unit, at);
         }
@@ -346,11 +397,34 @@ mod tests {
         assert_eq!(rates.over(Timestamp(0)).len(), OVER_MAX);
     }
 
+    #[test]
+    fn those_whose_hours_are_over_make_room_first() {
+        let (here, there) = (Rates::default(), Rates::default());
+        let client = |number: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(number));
+        let node = NodeId([1; 16]);
+        let now = Timestamp(1_000 * HOUR);
+        assert_eq!(there.client(HERE, Unit::Messages, now, 1), Taken::Yes);
+        let fill = |numbers: std::ops::Range<u32>, at: Timestamp| {
+            numbers.for_each(|number| drop(here.client(client(number), Unit::Messages, at, 1)));
+        };
+        fill(0..COUNTED_MAX as u32, Timestamp(now.0 - 2 * HOUR));
+        tell(&there, &here, node, 0);
+        assert_ne!(here.client(HERE, Unit::Messages, now, 1), Taken::Yes, "there is room for what is told");
+        fill(0..COUNTED_MAX as u32 - 1, now);
+        assert_ne!(here.client(HERE, Unit::Messages, now, 1), Taken::Yes, "it is remembered");
+        assert_ne!(here.heard(node), GuardSince::default());
+        fill(COUNTED_MAX as u32..COUNTED_MAX as u32 + 1, now);
+        assert_eq!(here.heard(node), GuardSince::default(), "all are forgotten, and are asked for again");
+        tell(&there, &here, node, 0);
+        assert_ne!(here.client(HERE, Unit::Messages, now, 1), Taken::Yes);
+    }
+
     /// What one tells, the other takes; how far it went.
     fn tell(from: &Rates, to: &Rates, node: NodeId, since: u64) -> u64 {
         let told = from.counted_since(from.run, since);
         assert!(!told.has_more);
-        to.learn(node, told.clients, told.users);
+        let upto = GuardSince { run: told.run, counts: told.upto, ..GuardSince::default() };
+        to.learn(node, told.clients, told.users, upto, Timestamp(1_000 * HOUR));
         told.upto
     }
 
@@ -394,7 +468,7 @@ mod tests {
         loop {
             let told = here.counted_since(here.run, since);
             assert!(told.clients.len() <= ROWS_MAX && told.users.len() <= ROWS_MAX);
-            there.learn(NodeId([1; 16]), told.clients, told.users);
+            there.learn(NodeId([1; 16]), told.clients, told.users, GuardSince::default(), Timestamp(0));
             (since, pieces) = (told.upto, pieces + 1);
             if !told.has_more {
                 break;

@@ -1,7 +1,7 @@
 //! What the guards of several edges know together: each asks the others what changed since it last asked. Nobody's mail
 //! waits for it, and what is heard late costs a delay, or lets a few more messages in.
 
-use sterna_account::edge_guard::{GuardChanges, GuardSince};
+use sterna_account::edge_guard::{GuardChanges, GuardSince, ROWS_MAX};
 use sterna_base::NodeId;
 
 use super::greylist_shared::{GreylistFilter, GreylistKey, Greylisted, Known, OwnChanges};
@@ -44,7 +44,7 @@ impl Guard {
     /// How far this edge knows what another one has seen. Of counts it is what was heard in this run: they are in
     /// memory only.
     pub async fn known_of(&self, node: NodeId) -> GuardSince {
-        let counted = self.heard.lock().get(&node).copied().unwrap_or_default();
+        let counted = self.rates.heard(node);
         let greylisted = match &self.greylist {
             Some(greylist) => greylist.work(move |written| written.known_of(node)).await,
             None => None,
@@ -53,18 +53,20 @@ impl Guard {
         GuardSince { file: greylisted.file, greylist: greylisted.seq, ..counted }
     }
 
-    /// Takes what another edge has seen.
-    pub async fn learn(&self, node: NodeId, told: GuardChanges) {
+    /// Takes what another edge has seen. Without a greylist that can be written there is no use in asking for more of
+    /// it now: it would be the same again.
+    ///
+    /// # Errors
+    /// [`NoGreylist`]; the counts were taken all the same.
+    pub async fn learn(&self, node: NodeId, told: GuardChanges) -> Result<(), NoGreylist> {
         let GuardChanges { upto, triples, networks, clients, users, has_more } = told;
-        self.rates.learn(node, clients, users);
-        self.heard.lock().insert(node, upto);
-        if let Some(greylist) = &self.greylist {
-            let window_ms =
-                self.settings.borrow().greylist.map_or(WINDOW_MS_DEFAULT, |Delays { window_ms, .. }| window_ms);
-            let upto = Known { file: upto.file, seq: upto.greylist };
-            let told = OwnChanges { upto, triples, networks, has_more };
-            greylist.work(move |written| written.learn(node, &told, window_ms)).await;
-        }
+        let now = self.clock.now();
+        self.rates.learn(node, clients, users, upto, now);
+        let greylist = self.greylist.as_ref().ok_or(NoGreylist)?;
+        let window_ms = self.settings.borrow().greylist.map_or(WINDOW_MS_DEFAULT, |Delays { window_ms, .. }| window_ms);
+        let upto = Known { file: upto.file, seq: upto.greylist };
+        let told = OwnChanges { upto, triples, networks, has_more };
+        greylist.work(move |written| written.learn(node, &told, window_ms, now)).await.ok_or(NoGreylist)
     }
 
     /// Who is known to the greylist, after this row.
@@ -78,7 +80,7 @@ impl Guard {
         limit: usize,
     ) -> Result<Vec<Greylisted>, NoGreylist> {
         let greylist = self.greylist.as_ref().ok_or(NoGreylist)?;
-        greylist.work(move |written| written.list(&filter, &after, limit)).await.ok_or(NoGreylist)
+        greylist.read(move |reading| reading.list(&filter, &after, limit)).await.ok_or(NoGreylist)
     }
 
     /// Forgets some of them, here and on the other edges; how many there were here.
@@ -87,6 +89,15 @@ impl Guard {
     /// [`NoGreylist`].
     pub async fn delete_greylisted(&self, filter: GreylistFilter) -> Result<u64, NoGreylist> {
         let (greylist, now) = (self.greylist.as_ref().ok_or(NoGreylist)?, self.clock.now());
-        greylist.work(move |written| written.delete(&filter, now)).await.ok_or(NoGreylist)
+        let (mut after, mut deleted) = (GreylistKey::default(), 0);
+        loop {
+            let filter = filter.clone();
+            let found = greylist.read(move |reading| reading.keys(&filter, &after, ROWS_MAX)).await;
+            let keys = found.ok_or(NoGreylist)?;
+            let Some(last) = keys.last().cloned() else { return Ok(deleted) };
+            after = last;
+            // In pieces, between which mail is answered.
+            deleted += greylist.work(move |written| written.delete(&keys, now)).await.ok_or(NoGreylist)?;
+        }
     }
 }

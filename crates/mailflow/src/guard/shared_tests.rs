@@ -1,7 +1,7 @@
 //! Edges that tell each other what they have seen.
 
 use sterna_account::service::InboundProtocol::Smtp;
-use sterna_base::{ManualClock, Timestamp};
+use sterna_base::{ManualClock, NodeId, Timestamp};
 
 use super::greylist_store::GOOD_AFTER;
 use super::tests::Listed;
@@ -39,7 +39,7 @@ impl Edge {
         loop {
             let told = other.guard.changes(self.guard.known_of(other.node).await).await;
             let has_more = told.has_more;
-            self.guard.learn(other.node, told).await;
+            self.guard.learn(other.node, told).await.unwrap();
             pieces += 1;
             if !has_more {
                 return pieces;
@@ -128,6 +128,33 @@ async fn what_is_deleted_is_gone_everywhere_until_it_comes_again() {
     assert_eq!(here.guard.delete_greylisted(network).await, Ok(1));
     there.hear(&here).await;
     assert_eq!(there.rcpt("198.51.100.2", "new@far.test").await, 450);
+}
+
+#[tokio::test]
+async fn many_that_are_deleted_at_once_are_gone_everywhere() {
+    let (here, there, clock) = two();
+    let many = sterna_account::edge_guard::ROWS_MAX + 1;
+    for number in 0..many {
+        let to = format!("u{number}@demo.test");
+        assert!(here.guard.recipient(&sender(Smtp), "a@far.test", &to).await.is_err());
+    }
+    there.hear(&here).await;
+    assert_eq!(there.listed(GreylistFilter::default()).await.len(), many);
+    clock.advance_ms(1000);
+    assert_eq!(here.guard.delete_greylisted(GreylistFilter::default()).await, Ok(many as u64));
+    assert_eq!(here.guard.delete_greylisted(GreylistFilter::default()).await, Ok(0));
+    assert_eq!(there.hear(&here).await, 2);
+    assert_eq!(there.listed(GreylistFilter::default()).await, []);
+}
+
+#[tokio::test]
+async fn without_a_greylist_nobody_asks_for_the_same_again() {
+    let (here, _, clock) = two();
+    let settings = watch::channel(GuardSettings::default()).1;
+    let without = Guard::new(settings, Arc::new(Listed), Arc::new(clock));
+    assert_eq!(here.rcpt("192.0.2.7", "a@far.test").await, 450);
+    let told = here.guard.changes(without.known_of(here.node).await).await;
+    assert_eq!((told.triples.len(), without.learn(here.node, told).await), (1, Err(NoGreylist)));
 }
 
 #[tokio::test]

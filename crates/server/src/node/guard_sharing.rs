@@ -57,7 +57,9 @@ async fn ask(guard: &Guard, others: &ControlClient, edge: NodeId) {
             Err(_) => return tracing::debug!(%edge, "an edge does not tell in time who brought mail"),
         };
         let has_more = told.has_more;
-        guard.learn(edge, told).await;
+        if let Err(error) = guard.learn(edge, told).await {
+            return tracing::debug!(%edge, %error, "what an edge tells of who brought mail can't be kept");
+        }
         if !has_more {
             return;
         }

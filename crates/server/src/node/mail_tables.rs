@@ -15,8 +15,10 @@ use super::Parts;
 
 /// What a table of names without values has for each of them.
 pub const PRESENT: &str = "OK";
-/// The restrictions (access(5)) for those who write to a group that takes mail of users only.
-pub const USERS_ONLY: &str = "permit_sasl_authenticated, reject";
+/// The restrictions (access(5)) for those who write to a group that takes mail of users only: who has logged in, and
+/// not with somebody else's address. Postfix evaluates them in the place of the lookup, so that what comes later in its
+/// own list is not reached.
+pub const USERS_ONLY: &str = "reject_sender_login_mismatch, permit_sasl_authenticated, reject";
 
 /// See the module.
 pub struct NodeMailTables {

@@ -147,13 +147,17 @@ enum End {
     Anew,
 }
 
+/// This program: by its path, and by the open file where the path leads nowhere since an update has replaced it.
+fn own_program() -> PathBuf {
+    std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into())
+}
+
 /// The program in its own place, with the same arguments: what only a start reads is read again, and the service
 /// manager sees one process. Returns when that can't be.
 #[allow(clippy::print_stderr)]
 fn begin_anew() -> Exit {
     use std::os::unix::process::CommandExt;
-    let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    let error = std::process::Command::new(own_program()).args(std::env::args_os().skip(1)).exec();
     eprintln!("sterna serve: it could not start again by itself, start it: {error}");
     Exit::Failed
 }
