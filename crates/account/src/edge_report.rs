@@ -18,6 +18,9 @@ pub struct EdgeReport {
     /// Servers that settings send mail to and that don't answer.
     #[serde(default)]
     pub unreachable: Vec<UnreachableHop>,
+    /// Servers with the other half of a split domain that refuse to be asked which addresses they have.
+    #[serde(default)]
+    pub refusing: Vec<RefusingHop>,
     /// What waits for nobody who is there.
     #[serde(default)]
     pub stranded: Vec<Stranded>,
@@ -43,6 +46,15 @@ pub struct UnreachableHop {
     pub setting: String,
     /// What happened.
     pub cause: String,
+}
+
+/// A server that refuses to be asked for addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusingHop {
+    /// `host:port`.
+    pub hop: String,
+    /// What it says.
+    pub said: String,
 }
 
 /// Deliveries that wait for a destination that nothing leads to.

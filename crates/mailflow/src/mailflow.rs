@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sterna_account::service::{
-    Envelope, Following, InboundProtocol, Message, Rcpt, Reception, Recipients, Refusal, RouteError, Sender,
+    Envelope, Following, InboundProtocol, Message, Rcpt, Reception, Recipients, Refusal, Route, RouteError, Sender,
 };
 use sterna_base::{AccountId, BlobHash, Clock, OperationId};
 use tokio::task::JoinSet;
@@ -221,29 +221,43 @@ impl Mailflow {
         known.map(drop).ok_or_else(|| Refusal::new(553, (5, 1, 2), "That is not a domain that mail can go to"))
     }
 
+    /// The other server of a split domain is asked last: strangers are counted, and wait where they are greylisted,
+    /// before they make us ask.
     async fn may_receive(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<(), Refusal> {
-        let Some(guard) = self.guard_for(sender) else { return self.has_way(sender, mail_from, address).await };
-        guard.client(sender, address).await?;
-        self.has_way(sender, mail_from, address).await?;
-        guard.recipient(sender, mail_from, address).await
+        let guard = self.guard_for(sender);
+        if let Some(guard) = guard {
+            guard.client(sender, address).await?;
+        }
+        let route = self.has_way(sender, mail_from, address).await?;
+        if let Some(guard) = guard {
+            guard.recipient(sender, mail_from, address).await?;
+        }
+        match route {
+            Some(route) => self.is_there(sender, &route, address).await,
+            None => Ok(()),
+        }
     }
 
-    async fn has_way(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<(), Refusal> {
+    /// The way to an address of our domains; `None` when it is elsewhere and may be written to.
+    async fn has_way(&self, sender: &Sender, mail_from: &str, address: &str) -> Result<Option<Route>, Refusal> {
         let refused = |error| refusals::of_route(&error, sender.protocol);
         let route = match self.recipients.route(address).await {
-            Err(RouteError::NotLocal) if self.may_relay(sender) => return self.leaves(address),
+            Err(RouteError::NotLocal) if self.may_relay(sender) => return self.leaves(address).map(|()| None),
             route => route.map_err(refused)?,
         };
         if !self.may_write_to(sender, mail_from, address).await.map_err(refused)? {
             return Err(refused(RouteError::NotPermitted));
         }
-        match &self.call_forward {
-            None => Ok(()),
-            Some(call_forward) => match call_forward.existence(&route, address).await {
-                // It waits in our queue, and whom we would notify is a user of ours, or on a host that we trust.
-                Existence::Unknown(_) if self.may_relay(sender) => Ok(()),
-                existence => existence.or_refusal(),
-            },
+        Ok(Some(route))
+    }
+
+    /// Whether the other server of a split domain has an address that is not here.
+    async fn is_there(&self, sender: &Sender, route: &Route, address: &str) -> Result<(), Refusal> {
+        let Some(call_forward) = &self.call_forward else { return Ok(()) };
+        match call_forward.existence(route, address, Some(sender.peer)).await {
+            // It waits in our queue, and whom we would notify is a user of ours, or on a host that we trust.
+            Existence::Unknown(_) if self.may_relay(sender) => Ok(()),
+            existence => existence.or_refusal(),
         }
     }
 

@@ -15,8 +15,8 @@ pub const REFUSED_FRESH_MS: i64 = 5 * 60 * 1000;
 pub const TAKEN_KEPT_MS: i64 = 5 * 24 * 3600 * 1000;
 /// The same for one that was refused.
 pub const REFUSED_KEPT_MS: i64 = 3 * 3600 * 1000;
-/// Answers of one generation; there are two, and the older one goes when the younger one is full. An address takes some
-/// two hundred bytes.
+/// Answers of one generation; there are two of each kind, and the older one goes when the younger one is full. An
+/// address takes some two hundred bytes, one that was refused up to a thousand.
 pub const ANSWERS_MAX: usize = 50_000;
 
 /// Which address, of which server.
@@ -45,17 +45,43 @@ struct Answer {
     at: Timestamp,
 }
 
-/// See the module.
+/// Two generations.
 #[derive(Default)]
-pub struct Answers {
+struct Generations {
     young: HashMap<Key, Answer>,
     old: HashMap<Key, Answer>,
+}
+
+impl Generations {
+    fn get(&self, key: &Key) -> Option<&Answer> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    fn put(&mut self, key: Key, answer: Answer) {
+        if self.young.len() >= ANSWERS_MAX && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, answer);
+    }
+
+    fn remove(&mut self, key: &Key) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+}
+
+/// See the module. Addresses that exist and those that were refused are kept apart: whoever tries many names drives out
+/// none that exists.
+#[derive(Default)]
+pub struct Answers {
+    taken: Generations,
+    refused: Generations,
 }
 
 impl Answers {
     /// What was said, if that is worth anything yet. A clock that was set back makes nothing fresh.
     pub fn get(&self, key: &Key, now: Timestamp) -> Option<Kept> {
-        let answer = self.young.get(key).or_else(|| self.old.get(key))?;
+        let answer = self.taken.get(key).or_else(|| self.refused.get(key))?;
         let (fresh_ms, kept_ms) = match answer.refused {
             None => (TAKEN_FRESH_MS, TAKEN_KEPT_MS),
             Some(_) => (REFUSED_FRESH_MS, REFUSED_KEPT_MS),
@@ -67,14 +93,16 @@ impl Answers {
 
     /// Keeps what was said.
     pub fn put(&mut self, key: Key, refused: Option<Said>, at: Timestamp) {
-        if self.young.len() >= ANSWERS_MAX && !self.young.contains_key(&key) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, Answer { refused, at });
+        let (here, there) = match refused {
+            None => (&mut self.taken, &mut self.refused),
+            Some(_) => (&mut self.refused, &mut self.taken),
+        };
+        there.remove(&key);
+        here.put(key, Answer { refused, at });
     }
 
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+        [&self.taken, &self.refused].map(|kept| kept.young.len() + kept.old.len()).iter().sum()
     }
 }

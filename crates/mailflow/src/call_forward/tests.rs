@@ -18,6 +18,8 @@ const ZOE: &str = "zoe@split.test";
 struct FakeServer {
     answer: Mutex<Option<Asked>>,
     asked: Mutex<Vec<String>>,
+    /// Where it is.
+    addresses: Mutex<Vec<IpAddr>>,
 }
 
 #[async_trait]
@@ -29,6 +31,10 @@ impl AsksRecipients for FakeServer {
             Some(answer) => answer,
             None => std::future::pending().await,
         }
+    }
+
+    async fn addresses(&self, _: &Destination) -> Vec<IpAddr> {
+        self.addresses.lock().clone()
     }
 }
 
@@ -65,7 +71,7 @@ impl World {
     }
 
     async fn ask(&self, address: &str) -> Result<(), Refusal> {
-        self.calls.existence(&elsewhere(address), address).await.or_refusal()
+        self.calls.existence(&elsewhere(address), address, None).await.or_refusal()
     }
 
     fn questions(&self) -> usize {
@@ -134,7 +140,7 @@ async fn many_who_ask_are_held_to_a_few_questions() {
             let calls = world.calls.clone();
             tokio::spawn(async move {
                 let address = format!("a{number}@split.test");
-                calls.existence(&elsewhere(&address), &address).await
+                calls.existence(&elsewhere(&address), &address, None).await
             })
         })
         .collect();
@@ -145,15 +151,76 @@ async fn many_who_ask_are_held_to_a_few_questions() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn our_own_queue_is_no_reason_to_let_a_server_rest() {
+    let world = World::new();
+    let ask = |number: usize| {
+        let calls = world.calls.clone();
+        tokio::spawn(async move {
+            let address = format!("a{number}@split.test");
+            calls.existence(&elsewhere(&address), &address, None).await
+        })
+    };
+    let _silent: Vec<_> = (0..QUESTIONS_PER_SERVER_MAX).map(ask).collect();
+    tokio::task::yield_now().await;
+    let begun = Instant::now();
+    for asking in (100..120).map(ask).collect::<Vec<_>>() {
+        assert!(matches!(asking.await.unwrap(), Existence::Unknown(_)));
+    }
+    assert_eq!((begun.elapsed(), world.questions()), (PLACE_WAIT_MAX, QUESTIONS_PER_SERVER_MAX));
+    let servers = world.calls.servers.lock();
+    assert!(servers.values().all(|server| server.breaker.known().is_none()), "nothing was learnt of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_to_be_asked_is_named_until_it_answers() {
+    let world = World::new();
+    let no = said(&format!("550 5.7.1 no null senders {}", "\u{eb}".repeat(1000)), (5, 7, 1));
+    world.says(Asked::NoQuestions(no));
+    for number in 0..5 {
+        assert_eq!(code(world.ask(&format!("a{number}@split.test")).await), 451);
+    }
+    assert_eq!(world.questions(), 3, "it rests");
+    let refusing = world.calls.refusing();
+    assert_eq!((refusing.len(), refusing[0].said.text.chars().count()), (1, TEXT_CHARS_MAX));
+    assert_eq!(refusing[0].destination.to_string(), "host:old.test:26");
+    tokio::time::advance(Duration::from_secs(30)).await;
+    world.says(Asked::Taken);
+    assert_eq!(code(world.ask(ZOE).await), 250);
+    assert_eq!(world.calls.refusing(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_servers_that_point_at_each_other_do_not_ask_in_a_circle() {
+    let world = World::new();
+    let [there, stranger]: [IpAddr; 2] = ["192.0.2.26", "198.51.100.7"].map(|text| text.parse().unwrap());
+    *world.server.addresses.lock() = vec![there];
+    let ask = |peer| {
+        let calls = world.calls.clone();
+        tokio::spawn(async move { calls.existence(&elsewhere(ZOE), ZOE, Some(peer)).await })
+    };
+    let first = ask(stranger);
+    tokio::task::yield_now().await;
+    assert_eq!(code(ask(there).await.unwrap().or_refusal()), 550, "it asks because it does not have it");
+    let second = ask(stranger);
+    tokio::task::yield_now().await;
+    assert_eq!(world.questions(), 2, "strangers get an answer of the server's own");
+    first.abort();
+    second.abort();
+    let _ = tokio::join!(first, second);
+    world.says(Asked::Taken);
+    assert_eq!(ask(there).await.unwrap(), Existence::Exists, "its mail is taken as anybody's");
+}
+
 #[tokio::test]
 async fn only_the_unknown_of_domains_that_want_it_are_asked_for() {
     let world = World::new();
     world.says(Asked::Refused(said("550 no", (5, 1, 1))));
     assert_eq!(code(world.ask("zoe@blind.test").await), 250, "the setting says so");
     let known = Route { targets: vec![Target { account: AccountId(1), detail: None }], external: Vec::new() };
-    assert_eq!(world.calls.existence(&known, ZOE).await, Existence::Exists);
+    assert_eq!(world.calls.existence(&known, ZOE, None).await, Existence::Exists);
     let forwarded = elsewhere("other@split.test");
-    assert_eq!(world.calls.existence(&forwarded, ZOE).await, Existence::Exists, "it is a forward");
+    assert_eq!(world.calls.existence(&forwarded, ZOE, None).await, Existence::Exists, "it is a forward");
     assert_eq!(world.questions(), 0);
 }
 
@@ -167,4 +234,11 @@ fn memory_has_an_end() {
     assert!(answers.len() <= 2 * ANSWERS_MAX);
     assert!(answers.get(&key(ANSWERS_MAX * 3 - 1), Timestamp(0)).is_some());
     assert!(answers.get(&key(0), Timestamp(0)).is_none());
+    for number in 0..ANSWERS_MAX * 3 {
+        answers.put(key(ANSWERS_MAX * 4 + number), Some(Said::default()), Timestamp(0));
+    }
+    assert!(answers.get(&key(ANSWERS_MAX * 3 - 1), Timestamp(0)).is_some(), "names that are tried drive out none");
+    assert!(answers.len() <= 4 * ANSWERS_MAX);
+    answers.put(key(ANSWERS_MAX * 3 - 1), Some(Said::default()), Timestamp(0));
+    assert!(answers.get(&key(ANSWERS_MAX * 3 - 1), Timestamp(0)).unwrap().refused.is_some());
 }

@@ -1,5 +1,7 @@
 //! Whether another server takes mail for an address: MAIL and RCPT, and nothing sent (RFC 5321 section 3.3).
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 
 use super::carrier::RemoteCarrier;
@@ -39,6 +41,18 @@ impl AsksRecipients for RemoteCarrier {
             Err(error) => Asked::Unreachable(error.said(&connection.peer)),
         }
     }
+
+    async fn addresses(&self, destination: &Destination) -> Vec<IpAddr> {
+        let settings = self.settings.borrow().clone();
+        let Ok(route) = self.route(destination, &settings).await else { return Vec::new() };
+        let mut found = Vec::new();
+        for host in &route.hosts {
+            if let Ok(way) = self.way(host, &route, &settings).await {
+                found.extend(way.addresses);
+            }
+        }
+        found
+    }
 }
 
 impl Connection {
@@ -48,18 +62,21 @@ impl Connection {
             let said = Said { host: self.peer.clone(), text, status: (5, 6, 7), is_reply: false };
             return Ok(Asked::Refused(said));
         }
+        self.begin_anew().await?;
         self.messages += 1;
         let mail = if address.is_ascii() { "MAIL FROM:<>" } else { "MAIL FROM:<> SMTPUTF8" };
         let sender = self.command(mail, "asking for an address").await?;
         if !sender.is_positive() {
             // It is the question that is refused, not the address.
             self.broken = true;
-            return Ok(Asked::Unknown(self.said(&sender)));
+            let said = self.said(&sender);
+            return Ok(if sender.code / 100 == 5 { Asked::NoQuestions(said) } else { Asked::Unknown(said) });
         }
+        self.is_in_transaction = true;
         let answer = self.command(&format!("RCPT TO:<{address}>"), "asking for an address").await?;
         let said = self.said(&answer);
         // 421 closes the connection (RFC 5321 section 3.8).
-        self.broken = answer.code == 421 || self.command("RSET", "saying RSET").await.is_err();
+        self.broken = answer.code == 421;
         Ok(match answer.code / 100 {
             2 => Asked::Taken,
             5 => Asked::Refused(said),

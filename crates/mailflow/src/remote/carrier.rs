@@ -61,7 +61,7 @@ pub struct Credentials {
 /// See the module.
 pub struct RemoteCarrier {
     pub(super) resolver: Arc<dyn Resolver>,
-    settings: watch::Receiver<RemoteSettings>,
+    pub(super) settings: watch::Receiver<RemoteSettings>,
     pub(super) pool: Pool,
     pub(super) sts: Option<Arc<MtaSts>>,
     pub(super) dane: Option<Arc<Dane>>,

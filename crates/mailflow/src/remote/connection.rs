@@ -84,6 +84,9 @@ pub struct Connection {
     pub content_sent: bool,
     /// Whether nothing more can be sent on it.
     pub broken: bool,
+    /// Whether a transaction was begun only to ask for an address: RSET comes before the next one. Not at once, because
+    /// whoever asked would wait for it.
+    pub is_in_transaction: bool,
 }
 
 /// Whom to connect to, and how.
@@ -139,6 +142,7 @@ impl Connection {
             messages: 0,
             content_sent: false,
             broken: false,
+            is_in_transaction: false,
         };
         let greeting = connection.answer("waiting for the greeting", COMMAND_TIMEOUT).await?;
         if greeting.code != 220 {
@@ -187,6 +191,17 @@ impl Connection {
         self.tls = true;
         self.tls_failure = encrypted.failure;
         Ok(self)
+    }
+
+    /// Leaves a transaction that was begun only to ask for an address.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    pub async fn begin_anew(&mut self) -> Result<(), ConnectionError> {
+        if std::mem::take(&mut self.is_in_transaction) {
+            self.command("RSET", "saying RSET").await?;
+        }
+        Ok(())
     }
 
     /// Sends a line and reads the reply.

@@ -312,6 +312,7 @@ async fn a_server_is_asked_for_addresses_and_sent_nothing() {
     assert_eq!(seen.iter().filter(|line| line.starts_with("EHLO")).count(), 1, "one connection: {seen:?}");
     assert!(seen.iter().filter(|line| line.starts_with("MAIL")).all(|line| line == "MAIL FROM:<>"), "{seen:?}");
     assert!(!seen.iter().any(|line| line == "DATA"), "{seen:?}");
+    assert_eq!(seen.iter().filter(|line| *line == "RSET").count(), 2, "before each of the next questions: {seen:?}");
     assert!(matches!(
         carrier.ask(&Destination::Domain("none.test".into()), "a@none.test").await,
         Asked::Unreachable(_)
@@ -321,6 +322,10 @@ async fn a_server_is_asked_for_addresses_and_sent_nothing() {
 #[tokio::test]
 async fn a_server_that_minds_the_question_says_nothing_of_the_address() {
     let replies = vec![("MAIL FROM:<>", "550 5.7.1 no null senders here\r\n")];
+    let (port, _) = FakeServer { replies, greeting: "220 far\r\n", seen: Arc::default() }.start().await;
+    let asked = carrier(port).ask(&Destination::Domain("far.test".into()), "zoe@far.test").await;
+    assert!(matches!(asked, Asked::NoQuestions(_)), "{asked:?}");
+    let replies = vec![("MAIL FROM:<>", "451 4.7.1 come again\r\n")];
     let (port, _) = FakeServer { replies, greeting: "220 far\r\n", seen: Arc::default() }.start().await;
     let asked = carrier(port).ask(&Destination::Domain("far.test".into()), "zoe@far.test").await;
     assert!(matches!(asked, Asked::Unknown(_)), "{asked:?}");

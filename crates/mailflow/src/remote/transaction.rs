@@ -35,8 +35,9 @@ impl Connection {
         if let Some(said) = self.can_not_take(mail) {
             return Ok(vec![Delivered::Failed(said); mail.recipients.len()]);
         }
-        self.messages += 1;
         self.content_sent = false;
+        self.begin_anew().await?;
+        self.messages += 1;
         let commands = self.commands(mail);
         let mut answers = Vec::with_capacity(commands.len());
         let asked = if self.extensions.pipelining {

@@ -5,10 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sterna_account::edge_report::{EdgeReport, HOPS_MAX, STRANDED_MAX, SilentService, Stranded, UnreachableHop};
+use sterna_account::edge_report::{
+    EdgeReport, HOPS_MAX, RefusingHop, STRANDED_MAX, SilentService, Stranded, UnreachableHop,
+};
 use sterna_base::AccountId;
 use sterna_cluster::OverLimit;
 use sterna_directory::{Directory, Reader, StorageError, settings};
+use sterna_mailflow::call_forward::{CallForward, RefusesQuestions};
 use sterna_mailflow::guard::Guard;
 use sterna_mailflow::queue::{Destination, NextHop, Queue};
 use sterna_mailflow::remote::{Dns, Resolver};
@@ -40,6 +43,8 @@ pub struct EdgeCheck {
     pub dns: Arc<Dns>,
     /// Who lets mail in.
     pub guard: Arc<Guard>,
+    /// Who asks the other halves of split domains.
+    pub call_forward: Arc<CallForward>,
     /// Where it listens.
     pub listen: Listen,
 }
@@ -61,7 +66,19 @@ impl EdgeCheck {
         let hops = self.directory.read(hops).await.map_err(|error| error.to_string())?;
         let (silent, unreachable, stranded) =
             tokio::join!(silent(services(&self.listen)), self.unreachable(&hops), self.stranded(&hops));
-        Ok(EdgeReport { silent, unreachable, stranded: stranded? })
+        Ok(EdgeReport { silent, unreachable, refusing: self.refusing(), stranded: stranded? })
+    }
+
+    fn refusing(&self) -> Vec<RefusingHop> {
+        let name = |destination: Destination| match destination {
+            Destination::Host(hop) => hop.to_string(),
+            other => other.to_string(),
+        };
+        let refusing = self.call_forward.refusing().into_iter().take(HOPS_MAX);
+        let hop = |refuses: RefusesQuestions| RefusingHop { hop: name(refuses.destination), said: refuses.said.text };
+        let mut found: Vec<_> = refusing.map(hop).collect();
+        found.sort_by(|a, b| a.hop.cmp(&b.hop));
+        found
     }
 
     /// Users who wanted to send more than they may.

@@ -57,7 +57,7 @@ impl NodeMailTables {
         if !is_plain(address) {
             return Ok(false);
         }
-        match self.call_forward.existence(&route, address).await {
+        match self.call_forward.existence(&route, address, None).await {
             Existence::Exists => Ok(true),
             Existence::Refused(_) => Ok(false),
             Existence::Unknown(said) => Err(format!("{}: {}", said.host, said.text)),

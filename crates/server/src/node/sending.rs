@@ -158,6 +158,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
         queue: queue.clone(),
         dns: dns.clone(),
         guard: guard.clone(),
+        call_forward: call_forward.clone(),
         listen: parts.config.listen.clone(),
     };
     // Nobody has set it before: a node starts once.

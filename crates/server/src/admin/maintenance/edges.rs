@@ -68,5 +68,14 @@ fn findings(edge: &str, report: EdgeReport) -> Vec<Finding> {
         );
         Finding::of_server(edge, what, remedy)
     });
-    silent.chain(unreachable).chain(stranded).collect()
+    let refusing = report.refusing.into_iter().map(|refusing| {
+        let to = &refusing.hop;
+        let what = format!("{to} refuses to be asked which addresses of a split domain it has: {}", refusing.said);
+        let remedy = format!(
+            "Senders to unknown addresses are told to come again. Let {to} take MAIL FROM:<> from {edge}, or take all: \
+             sterna config set unknown-recipients-check accept --domain NAME."
+        );
+        Finding::of_server(edge, what, remedy)
+    });
+    silent.chain(unreachable).chain(refusing).chain(stranded).collect()
 }
