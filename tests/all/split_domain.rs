@@ -107,7 +107,7 @@ fn a_postfix_in_front_refuses_them_too() {
     assert!(rcpt(connect(), STRANGER, EVE).starts_with("550 5.1.1"), "{}", rcpt(connect(), STRANGER, EVE));
     assert!(rcpt(connect(), STRANGER, ANA).starts_with("250"), "{}", rcpt(connect(), STRANGER, ANA));
     let reply = rcpt(connect(), STRANGER, "kim@elsewhere.test");
-    assert!(reply.starts_with("554 5.7.1"), "it relays for nobody: {reply}");
+    assert!(reply.contains("Relay access denied"), "it relays for nobody: {reply}");
     front.submit(STRANGER, ZOE, &message(STRANGER));
     assert_eq!(other.wait_for("zoe", 1).len(), 1);
 
