@@ -218,6 +218,8 @@ async fn people(socket: &Path) -> Result<Vec<User>> {
         process::run(&[&arguments[..], &["--password-file", &password_file]].concat()).await?;
         users.push(User { address, password, server: server.to_owned() });
     }
+    let first = &users[0].address;
+    process::run(&["--socket", &socket, "admin", "grant", first, "platform-administrator"]).await?;
     Ok(users)
 }
 
@@ -259,6 +261,7 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
     println!("  IMAP        127.0.0.1:{} (STARTTLS), 127.0.0.1:{} (TLS)", port(Service::Imap), port(Service::Imaps));
     println!("  POP3        127.0.0.1:{} (STLS), 127.0.0.1:{} (TLS)", port(Service::Pop3), port(Service::Pop3s));
     println!("  ManageSieve 127.0.0.1:{} (STARTTLS)", port(Service::ManageSieve));
+    println!("  console     https://127.0.0.1:{}/admin/", port(Service::Https));
     println!("  DAV         https://127.0.0.1:{}/dav/", port(Service::Https));
     println!("              http://127.0.0.1:{}/dav/ (this machine only)", port(Service::Http));
     println!("  SMTP        127.0.0.1:{}", port(Service::Smtp));
@@ -272,6 +275,7 @@ fn announce(global: &GlobalArgs, ports: &Ports, socket: &Path, users: &[User]) {
         println!("  {}  password {}  lives on {}", user.address, user.password, user.server);
     }
     if let [ana, ..] = users {
+        println!("\n{} administers all of it, in the console, too.", ana.address);
         let (imap, smtp) = (port(Service::Imap), port(Service::Smtp));
         println!("\nTry:\n");
         println!("  curl -u {}:{} 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=1'", ana.address, ana.password);
