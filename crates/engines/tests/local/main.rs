@@ -3,6 +3,7 @@
 mod closing;
 mod commits;
 mod copies;
+mod derived;
 mod failures;
 mod feeding;
 mod retention;
