@@ -115,7 +115,7 @@ fn users_see_their_own_mail_and_nobody_elses() {
     };
     assert_eq!(ask("GET", "/api/v1/own/trace", None).status, 401);
     assert_eq!(ask("POST", "/api/v1/own/trace", Some(ANA)).status, 405);
-    assert_eq!(ask("GET", "/api/v1/users", Some(ANA)).status, 404, "that is for administrators");
+    assert_eq!(ask("GET", "/api/v1/users", Some(ANA)).status, 401, "that is for who signed in, or has a token");
     let wrong = ask("GET", "/api/v1/own/trace?limit=many", Some(ANA));
     assert_eq!((wrong.status, wrong.header("content-type")), (400, Some("application/problem+json")));
 }

@@ -286,11 +286,7 @@ impl Node {
             None => {}
         }
         if let Some(setup) = setup.filter(|setup| setup.is_open()) {
-            match setup.has_administrator() {
-                // Whoever reads the log of every start would be led in for ever.
-                true => tracing::info!("the setup was not finished: `sterna setup link` leads back to it"),
-                false => setup::announce(&setup, &parts.config, &parts.folder, &parts.doors).await,
-            }
+            setup::announce(&setup, &parts.config, &parts.folder, &parts.doors).await;
         }
         tracing::info!(name = parts.config.name, id = %parts.identity.node(), "the node serves");
         Ok(Node { stop: parts.stop, tasks: parts.tasks, cluster, local: parts.local, restart })

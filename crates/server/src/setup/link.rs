@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sterna_mailflow::remote::Dns;
 use sterna_web::qr;
-use sterna_web::setup::{LINK_MS, Setup};
+use sterna_web::setup::{LINK_MS, PATH, Setup};
 
 use super::checks::outgoing;
 use super::doors::Doors;
@@ -42,9 +42,17 @@ fn primary() -> Option<IpAddr> {
     outgoing(IpAddr::from([192, 0, 2, 1])).or_else(|| outgoing(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1])))
 }
 
-/// Makes a link and prints it with what is needed to follow it safely.
+/// Makes a link and prints it with what is needed to follow it safely. Once there is an administrator, only where the
+/// setup is: whoever reads the log of every later start would be led in for ever.
 #[allow(clippy::print_stdout)]
 pub async fn announce(setup: &Setup, config: &Config, folder: &Path, doors: &Arc<Doors>) {
+    if setup.has_administrator()
+        && let Some((host, port)) = address(config, doors)
+    {
+        let place = format!("https://{host}:{port}{PATH}");
+        tracing::info!(%place, "the setup is not finished; `sterna setup link` prints a link that leads back to it");
+        return;
+    }
     let code = match setup.new_code().await {
         Ok(Some(code)) => code,
         Ok(None) => return,
@@ -61,15 +69,21 @@ pub async fn announce(setup: &Setup, config: &Config, folder: &Path, doors: &Arc
     }
 }
 
-/// What is printed; `None` when nothing listens for HTTPS.
-pub fn text(code: &str, config: &Config, folder: &Path, doors: &Doors) -> Option<String> {
+/// Where the pages are, as others reach them; `None` when nothing listens for HTTPS.
+fn address(config: &Config, doors: &Doors) -> Option<(String, u16)> {
     let address = doors.of("https")?;
     let host = match (address.ip().is_unspecified(), config.hostname().contains('.')) {
         (_, true) => config.hostname().to_owned(),
         (false, _) => url_host(address.ip()),
         (true, _) => primary().map_or_else(|| config.name.clone(), url_host),
     };
-    let link = Setup::link(&host, address.port(), code);
+    Some((host, address.port()))
+}
+
+/// What is printed; `None` when nothing listens for HTTPS.
+pub fn text(code: &str, config: &Config, folder: &Path, doors: &Doors) -> Option<String> {
+    let (host, port) = address(config, doors)?;
+    let link = Setup::link(&host, port, code);
     let mut text = format!("\nSet up this installation at\n\n    {link}\n\n");
     if let Some(picture) = qr::terminal(&link) {
         text.push_str(&picture);
