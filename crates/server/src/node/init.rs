@@ -13,6 +13,7 @@ use sterna_directory::request::ServerPatch;
 use sterna_directory::{Directory, Mode, Request, Roles};
 
 use super::{announced, directory_file, owner};
+use crate::cli::args::NODE_FOLDER;
 use crate::cli::{Exit, GlobalArgs, InitArgs};
 use sterna_web::setup::Setup;
 
@@ -108,7 +109,8 @@ pub async fn first_start(folder: &Path) -> Result<Option<Config>> {
 fn is_fresh(folder: &Path) -> Result<bool> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        // The usual folder is made; another one that isn't there was mistyped.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(folder == Path::new(NODE_FOLDER)),
         Err(error) => return Err(error).with_context(|| format!("{} can't be read", folder.display())),
     };
     for entry in entries {
