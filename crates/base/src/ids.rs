@@ -220,6 +220,11 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// So many random bytes, in hex: a secret, or a name that nobody else has.
+pub fn random_hex<const N: usize>() -> String {
+    random_bytes::<N>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Why a hexadecimal id could not be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HexError {

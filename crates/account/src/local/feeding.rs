@@ -1,14 +1,12 @@
 //! Feeding the search indexes of this node, in the background: one account after the other, a batch each, so that a
 //! large one doesn't keep the others waiting. No commit waits for it.
 
-use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use sterna_base::{AccountId, Modseq};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
+use super::due::DueQueue;
 use super::{LocalAccount, LocalAccounts};
 use crate::search::{Fed, IndexProgress, IndexStatus};
 use crate::{AccountError, StoreError};
@@ -28,57 +26,12 @@ const PAUSE_ALONE_DIVISOR: u32 = 4;
 
 /// Accounts that are to be fed, each once, by when.
 #[derive(Default)]
-pub struct FeedQueue {
-    waiting: Mutex<Waiting>,
-    changed: Notify,
-}
-
-#[derive(Default)]
-struct Waiting {
-    by_time: BTreeSet<(Instant, AccountId)>,
-    known: HashSet<AccountId>,
-}
+pub struct FeedQueue(DueQueue);
 
 impl FeedQueue {
     /// There may be something to be fed, after a while.
     pub fn mark(&self, account: AccountId) {
-        self.mark_at(account, Instant::now() + FEED_DELAY);
-    }
-
-    fn mark_at(&self, account: AccountId, due: Instant) {
-        let mut waiting = self.waiting.lock();
-        if waiting.known.insert(account) {
-            waiting.by_time.insert((due, account));
-            drop(waiting);
-            self.changed.notify_one();
-        }
-    }
-
-    /// The next account, when it is due.
-    async fn next(&self) -> AccountId {
-        loop {
-            let changed = self.changed.notified();
-            let due = {
-                let mut waiting = self.waiting.lock();
-                match waiting.by_time.first().copied() {
-                    Some((due, account)) if due <= Instant::now() => {
-                        waiting.by_time.pop_first();
-                        waiting.known.remove(&account);
-                        return account;
-                    }
-                    first => first.map(|(due, _)| due),
-                }
-            };
-            match due {
-                None => changed.await,
-                Some(due) => {
-                    tokio::select! {
-                        () = changed => {}
-                        () = sleep_until(due) => {}
-                    }
-                }
-            }
-        }
+        self.0.put(account, Instant::now() + FEED_DELAY);
     }
 }
 
@@ -99,7 +52,7 @@ impl LocalAccounts {
     pub async fn feed_indexes(&self) {
         let queue = self.shared.feeds.clone();
         loop {
-            let account = queue.next().await;
+            let account = queue.0.next().await;
             let (begun, waits) = (Instant::now(), self.shared.latency.noted());
             let fed = match self.get(account).await {
                 Ok(handle) => handle.feed_index().await,
@@ -109,16 +62,16 @@ impl LocalAccounts {
                 Ok(Some(Fed { has_more: true, .. })) => {
                     let (took, is_alone) = (begun.elapsed(), self.shared.latency.noted() == waits);
                     sleep(if is_alone { took / PAUSE_ALONE_DIVISOR } else { took * PAUSE_BESIDE_OTHERS }).await;
-                    queue.mark_at(account, Instant::now());
+                    queue.0.put(account, Instant::now());
                 }
                 Ok(_) | Err(AccountError::NoSuchAccount(_)) => {}
                 // Whoever writes mail says so; the index waits for room quietly.
                 Err(AccountError::Store(StoreError::DiskFull(_))) => {
-                    queue.mark_at(account, Instant::now() + FEED_AGAIN);
+                    queue.0.put(account, Instant::now() + FEED_AGAIN);
                 }
                 Err(error) => {
                     tracing::warn!(%account, %error, "the search index was not fed; searches read meanwhile");
-                    queue.mark_at(account, Instant::now() + FEED_AGAIN);
+                    queue.0.put(account, Instant::now() + FEED_AGAIN);
                 }
             }
         }

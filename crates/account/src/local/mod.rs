@@ -7,6 +7,7 @@
 mod aside;
 mod copy;
 mod derived;
+mod due;
 mod feeding;
 mod index_slot;
 pub mod latency;
@@ -34,7 +35,7 @@ use crate::{
     Account, AccountError, Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Engine, Expunged,
     Head, Item, ItemFlags, ItemParts, Mutation, Read, Role, StoreError, UidSet,
 };
-use derived::DerivedQueue;
+use due::DueQueue;
 use feeding::FeedQueue;
 pub use feeding::SearchStatus;
 use latency::{Latency, Waited};
@@ -66,7 +67,7 @@ struct Shared {
     latency: Arc<Latency>,
     gate: OnceLock<Arc<dyn Gate>>,
     feeds: Arc<FeedQueue>,
-    derived: Arc<DerivedQueue>,
+    derived: Arc<DueQueue>,
     search_memory: SearchMemory,
     document_reader: OnceLock<Arc<dyn DocumentReader>>,
     movements: OnceLock<Arc<dyn Movements>>,
@@ -271,7 +272,7 @@ impl LocalAccount {
             movements::tell(&**movements, self.id, &sent, &committed);
         }
         if let Some(delay) = is_derived_from {
-            shared.derived.mark(self.id, Instant::now() + delay);
+            shared.derived.put_sooner(self.id, Instant::now() + delay);
         }
         // It is durable here. If another server may have taken over meanwhile, it must not be acknowledged: the store
         // may have heard of that and have a lease again that says nothing of this commit. A move's end has it.
@@ -305,7 +306,7 @@ impl LocalAccount {
         self.noted(&store, done).await?;
         if role == Role::Active {
             // Whoever served it before may have been about to look.
-            self.shared()?.derived.mark(self.id, Instant::now());
+            self.shared()?.derived.put_sooner(self.id, Instant::now());
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use sterna_base::ids::random_bytes;
+use sterna_base::ids::random_hex;
 use sterna_directory::rights::{ApiToken, NewApiToken, Permissions};
 use sterna_directory::{Reader, Request, StorageError};
 
@@ -120,7 +120,7 @@ pub(super) async fn create(
         Some(name) => Some(state.directory.read(move |reader| resolve::domain(reader, &name)).await?.value.id),
         None => None,
     };
-    let (id, secret) = (hex(&random_bytes::<6>()), hex(&random_bytes::<32>()));
+    let (id, secret) = (random_hex::<6>(), random_hex::<32>());
     let hash = blake3::hash(secret.as_bytes()).to_hex().to_string();
     let expires_at = state.directory.now().plus_ms(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX));
     let (account, name) = (principal.account, body.name);
@@ -155,10 +155,6 @@ pub(super) async fn delete(
     }
     state.write(Request::DeleteApiToken { id }, params.dry_run).await?;
     Ok(view::no_content())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Who has this token, and what it permits now: what its maker may do now, as far as the token goes.

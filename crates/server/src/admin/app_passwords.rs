@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sterna_base::AccountId;
-use sterna_base::ids::random_bytes;
+use sterna_base::ids::{random_bytes, random_hex};
 use sterna_directory::rights::{AppPassword, NewAppPassword, hash_of_app_password};
 use sterna_directory::{Reader, Request, RowKind};
 
@@ -127,7 +127,7 @@ async fn create_for(
     let groups: Vec<&str> = (0..letters.len() / GROUP).map(|n| &letters[n * GROUP..(n + 1) * GROUP]).collect();
     let password = groups.join("-");
     let hash = hash_of_app_password(&password).unwrap_or_default();
-    let id: String = random_bytes::<6>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = random_hex::<6>();
     let lifetime_ms = |seconds: u64| i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX / 2);
     let expires_at = body.lifetime_seconds.map(|seconds| state.directory.now().plus_ms(lifetime_ms(seconds)));
     let (name, protocols) = (body.name, body.protocols);

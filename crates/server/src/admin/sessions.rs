@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, http::request::Parts};
 use serde::{Deserialize, Serialize};
 use sterna_account::service::{Authenticator, LoginAttempt, LoginError};
-use sterna_base::ids::random_bytes;
+use sterna_base::ids::random_hex;
 use sterna_base::{AccountId, Secret, Timestamp};
 use sterna_directory::auth::CONSOLE;
 use sterna_directory::rights::{Area, Permission};
@@ -152,8 +152,7 @@ pub async fn begin(
     from: From,
     headers: &HeaderMap,
 ) -> Result<(Session, HeaderValue), Problem> {
-    let secret: String = random_bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
-    let id: String = random_bytes::<6>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (id, secret) = (random_hex::<6>(), random_hex::<32>());
     let now = state.directory.now();
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let session = Session {

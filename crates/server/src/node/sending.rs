@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use sterna_account::scripts::ScriptLimits;
 use sterna_account::service::Recipients;
 use sterna_base::Secret;
-use sterna_base::ids::random_bytes;
+use sterna_base::ids::random_hex;
 use sterna_directory::model::Scope;
 use sterna_directory::{Directory, Reader, Request, StorageError, settings};
 use sterna_mailflow::auth::{DmarcMode, GateSettings, Sealing, Signers, Verifier};
@@ -222,7 +222,7 @@ pub(super) async fn make_srs_key(directory: &Directory) {
     if !directory.is_main() || !matches!(is_set, Ok(None)) {
         return;
     }
-    let key: String = random_bytes::<SRS_KEY_BYTES>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = random_hex::<SRS_KEY_BYTES>();
     let (scope, name) = (Scope::System, settings::SRS_KEYS.to_owned());
     if let Err(error) =
         directory.submit(Request::PutSetting { scope, name, value: Some(key), by: "the main node".to_owned() }).await

@@ -28,7 +28,7 @@ pub fn session(setup: &Setup, headers: &HeaderMap) -> Option<String> {
 
 /// What stands in the forms of a session. Nobody who doesn't know the session's secret can make it.
 pub fn token(secret: &str) -> String {
-    super::hex(&blake3::derive_key("sterna 2026-11-22 setup form token", secret.as_bytes()))
+    blake3::Hash::from(blake3::derive_key("sterna 2026-11-22 setup form token", secret.as_bytes())).to_hex().to_string()
 }
 
 /// Whether a request that changes something comes from a page of this host, as far as the browser says (Fetch standard,

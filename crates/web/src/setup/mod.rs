@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sterna_base::{Clock, Timestamp, ids::random_bytes};
+use sterna_base::{Clock, Timestamp, ids::random_hex};
 
 use crate::code;
 use asked::Asked;
@@ -164,7 +164,7 @@ impl Setup {
             return Err(NotEntered::Wait { seconds });
         }
         let given = code::hash(typed);
-        let secret = hex(&random_bytes::<32>());
+        let secret = random_hex::<32>();
         let session = Secured { hash: secret_hash(&secret), expires_at: now.plus_ms(SESSION_MS) };
         let entered = self.file.change(|state| {
             let link = state.link.as_ref().filter(|link| link.expires_at > now && state.finished_at.is_none());
@@ -212,8 +212,4 @@ impl Setup {
 /// What is kept of a secret.
 fn secret_hash(secret: &str) -> String {
     blake3::hash(secret.as_bytes()).to_hex().to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,6 @@
 // One's own account as an administrator: the second factor, where one is signed in, tokens for programs.
 
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { asProblem, ask, part, type Problem } from "../../base/api.ts";
 import { ago, list, moment, t } from "../../base/i18n.ts";
@@ -122,29 +123,32 @@ function SecondFactor({ isSet }: { isSet: boolean }) {
   );
 }
 
-interface RemovalProps {
+interface CodeDialogProps {
+  title: string;
+  action: string;
+  danger?: boolean;
   onClose: () => void;
-  onDone: () => void;
+  onCode: (code: string) => Promise<void>;
+  children: ComponentChildren;
 }
 
-/** A session alone may have been stolen: the factor that goes is proved once more. */
-function Removal({ onClose, onDone }: RemovalProps) {
+/** Asks for what the authenticator app shows. */
+function CodeDialog({ title, action, danger, onClose, onCode, children }: CodeDialogProps) {
   const [code, setCode] = useState("");
   const [problem, setProblem] = useState<Problem | null>(null);
-  const remove = async (event: Event): Promise<void> => {
+  const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     setProblem(null);
     try {
-      await ask("DELETE", "/me/second-factor", { body: { code: code.replace(/\s/g, "") } });
-      onDone();
+      await onCode(code.replace(/\s/g, ""));
     } catch (error) {
       setProblem(asProblem(error));
     }
   };
   return (
-    <Dialog title={t("factor.remove")} onClose={onClose}>
-      <form onSubmit={(event) => void remove(event)}>
-        <p>{t("factor.remove-lead")}</p>
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={(event) => void submit(event)}>
+        {children}
         <Field
           spec={{ name: "code", label: t("signin.code"), hint: t("signin.code-hint"), kind: "text", autocomplete: "one-time-code", required: true }}
           value={code}
@@ -153,12 +157,30 @@ function Removal({ onClose, onDone }: RemovalProps) {
         {problem && <ProblemBox problem={problem} />}
         <footer class="actions">
           <Button onPress={onClose}>{t("cancel")}</Button>
-          <Button type="submit" kind="danger">
-            {t("factor.remove")}
+          <Button type="submit" kind={danger ? "danger" : "primary"}>
+            {action}
           </Button>
         </footer>
       </form>
     </Dialog>
+  );
+}
+
+interface RemovalProps {
+  onClose: () => void;
+  onDone: () => void;
+}
+
+/** A session alone may have been stolen: the factor that goes is proved once more. */
+function Removal({ onClose, onDone }: RemovalProps) {
+  const remove = async (code: string): Promise<void> => {
+    await ask("DELETE", "/me/second-factor", { body: { code } });
+    onDone();
+  };
+  return (
+    <CodeDialog title={t("factor.remove")} action={t("factor.remove")} danger onClose={onClose} onCode={remove}>
+      <p>{t("factor.remove-lead")}</p>
+    </CodeDialog>
   );
 }
 
@@ -170,42 +192,20 @@ interface SetupProps {
 
 /** Nothing is kept until a code proves that the app has the key. */
 function Setup({ fresh, onClose, onDone }: SetupProps) {
-  const [code, setCode] = useState("");
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const confirm = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setProblem(null);
-    try {
-      const body = { key: fresh.key, code: code.replace(/\s/g, "") };
-      onDone((await ask<{ recovery_codes: string[] }>("PUT", "/me/second-factor", { body })).data.recovery_codes);
-    } catch (error) {
-      setProblem(asProblem(error));
-    }
+  const confirm = async (code: string): Promise<void> => {
+    const body = { key: fresh.key, code };
+    onDone((await ask<{ recovery_codes: string[] }>("PUT", "/me/second-factor", { body })).data.recovery_codes);
   };
   return (
-    <Dialog title={t("factor.title")} onClose={onClose}>
-      <form onSubmit={(event) => void confirm(event)}>
-        <p>{t("factor.enter")}</p>
-        <div class="command">
-          <Copyable text={fresh.key} label={t("factor.key")} />
-        </div>
-        <p>
-          <a href={fresh.uri}>{t("factor.open")}</a>
-        </p>
-        <Field
-          spec={{ name: "code", label: t("signin.code"), hint: t("signin.code-hint"), kind: "text", autocomplete: "one-time-code", required: true }}
-          value={code}
-          onChange={(value) => setCode(String(value))}
-        />
-        {problem && <ProblemBox problem={problem} />}
-        <footer class="actions">
-          <Button onPress={onClose}>{t("cancel")}</Button>
-          <Button type="submit" kind="primary">
-            {t("factor.confirm")}
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <CodeDialog title={t("factor.title")} action={t("factor.confirm")} onClose={onClose} onCode={confirm}>
+      <p>{t("factor.enter")}</p>
+      <div class="command">
+        <Copyable text={fresh.key} label={t("factor.key")} />
+      </div>
+      <p>
+        <a href={fresh.uri}>{t("factor.open")}</a>
+      </p>
+    </CodeDialog>
   );
 }
 
