@@ -57,6 +57,7 @@ mod setup;
 mod setup_browser;
 mod sharing_servers;
 mod sieve;
+mod sources;
 mod split_domain;
 mod takeover;
 mod tls_policies;

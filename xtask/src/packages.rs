@@ -47,6 +47,8 @@ pub const TESTS: &[&str] = &[
     "openssl",
     "python3-milter",
     "chromium",
+    "slapd",
+    "ldap-utils",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

@@ -98,6 +98,16 @@ impl Reader<'_> {
                 let row: crate::rights::AppPassword = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.account)?.is_some(), "there is no such user");
             }
+            RowKind::Link => {
+                let row: crate::Link = index::read(kind, &change.key, content)?;
+                expect(self.entry(row.account)?.is_some(), "there is no such user or group");
+                let is_there = row.source == crate::source::SCIM || self.source(&row.source)?.is_some();
+                expect(is_there, "there is no such source");
+            }
+            RowKind::Source => {
+                let row: crate::Source = index::read(kind, &change.key, content)?;
+                expect(self.domain(row.domain)?.is_some(), "there is no such domain");
+            }
             RowKind::Share => {
                 let row: crate::Share = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.owner)?.is_some(), "nobody has this account");

@@ -36,6 +36,7 @@ mod schema;
 mod senders;
 pub mod settings;
 mod share;
+pub mod source;
 mod write;
 
 pub use crate::core::{Core, Mode};
@@ -55,6 +56,7 @@ pub use read::{AddressPattern, AnyEntry, Reader, Selected, Selection, Versioned}
 pub use request::{Created, Done, Request};
 pub use row::{Change, Changes, Cursor, Head, RowKind};
 pub use share::Share;
+pub use source::{Link, Mapping, Source, SourceKind};
 
 /// Servers of one installation.
 pub const SERVERS_MAX: usize = 1000;

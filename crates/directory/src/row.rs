@@ -61,11 +61,15 @@ pub enum RowKind {
     AppPassword = 25,
     /// [`crate::rights::SecondFactor`]
     SecondFactor = 26,
+    /// [`crate::Source`]
+    Source = 27,
+    /// [`crate::Link`]
+    Link = 28,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 21] = [
+    pub const ALL: [RowKind; 23] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -87,6 +91,8 @@ impl RowKind {
         RowKind::ApiToken,
         RowKind::AppPassword,
         RowKind::SecondFactor,
+        RowKind::Source,
+        RowKind::Link,
     ];
 
     /// The kind with this number; `None` for one of a later version.

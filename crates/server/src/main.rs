@@ -8,6 +8,7 @@ mod derived;
 mod node;
 mod pdf;
 mod setup;
+mod sources;
 mod web;
 
 use std::process::ExitCode;

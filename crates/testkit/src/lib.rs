@@ -19,6 +19,7 @@ pub mod moving;
 pub mod network;
 pub mod postfix;
 pub mod raw;
+pub mod slapd;
 pub mod smtp;
 pub mod time;
 pub mod unbound;

@@ -438,3 +438,43 @@ export interface Maintenance {
   problems: Finding[];
   not_asked: string[];
 }
+
+/** A directory elsewhere that people come from. */
+export interface Source {
+  name: string;
+  kind: string;
+  domain: string;
+  linked: number;
+  last_run: SourceRun | null;
+}
+
+export interface SourceRun {
+  number: number;
+  source: string;
+  started_at: string;
+  ended_at: string | null;
+  by: string;
+  full: boolean;
+  outcome: string;
+  done: number;
+  failed: number;
+  held: number;
+  log?: string;
+}
+
+export interface SourceStep {
+  action: string;
+  kind: string;
+  address: string;
+  reason?: string;
+  fields: { name: string; before: string; after: string }[];
+}
+
+export interface SourcePlan {
+  steps: SourceStep[];
+  held: SourceStep[];
+  guard: string | null;
+  problems: string[];
+  found: number;
+  unchanged: number;
+}

@@ -21,6 +21,8 @@ import { GroupPage } from "../pages/people/group.tsx";
 import { PeoplePage } from "../pages/people/list.tsx";
 import { MePage } from "../pages/people/me.tsx";
 import { PersonPage } from "../pages/people/person.tsx";
+import { RunPage, SourcePage } from "../pages/people/source.tsx";
+import { SourcesPage } from "../pages/people/sources.tsx";
 import { JoinPage } from "../pages/servers/join.tsx";
 import { ServersPage } from "../pages/servers/list.tsx";
 import { RebalancePage } from "../pages/servers/rebalance.tsx";
@@ -43,6 +45,8 @@ const ROUTES: [string, (values: Values) => ComponentChild][] = [
   ["/people/resources", () => <PeoplePage collection="resources" />],
   ["/people/resources/:id", ({ id = "" }) => <PersonPage key={id} collection="resources" id={id} />],
   ["/people/administrators", () => <AdministratorsPage />],
+  ["/people/sources", () => <SourcesPage />],
+  ["/people/sources/:name", ({ name = "" }) => <SourcePage key={name} name={name} />],
   ["/me", () => <MePage />],
   ["/servers", () => <ServersPage />],
   ["/servers/join", () => <JoinPage />],
@@ -59,6 +63,7 @@ const ROUTES: [string, (values: Values) => ComponentChild][] = [
   ["/settings", () => <SettingsPage />],
   ["/settings/:name", ({ name = "" }) => <SettingPage key={name} name={name} />],
   ["/jobs", () => <JobsPage />],
+  ["/jobs/sources/:run", ({ run = "" }) => <RunPage key={run} run={run} />],
   ["/jobs/:id", ({ id = "" }) => <JobPage key={id} id={id} />],
   ["/audit", () => <AuditPage />],
   ["/certificates", () => <CertificatesPage />],

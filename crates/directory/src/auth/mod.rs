@@ -5,6 +5,7 @@
 //! user's row changes. Unknown logins are verified against a dummy hash, so that they take as long as known ones.
 
 pub mod bearer;
+pub mod bind;
 mod external;
 mod scram;
 pub(crate) mod table;
@@ -24,6 +25,7 @@ use sterna_base::{AccountId, Modseq, Secret, Timestamp};
 use tokio::sync::Semaphore;
 
 use self::bearer::Introspection;
+use self::bind::{BindCheck, Checked};
 use self::scram::ScramSetting;
 use self::table::Table;
 use self::throttle::{LoginKey, Peer, Throttle};
@@ -38,6 +40,9 @@ pub const SUCCESS_MS_MAX: i64 = 5 * 60 * 1000;
 pub const LOGIN_BYTES_MAX: usize = 320;
 /// Log-ins that wait for a hash at the same time; further ones are told to try later.
 pub const WAITING_MAX: usize = 1024;
+/// How long a source isn't asked again for the same wrong password from the same place, in milliseconds: programs that
+/// repeat an old one would lock people out there.
+const WRONG_AT_SOURCE_MS: u64 = 10 * 60 * 1000;
 /// Successes remembered in one generation of the table.
 const SUCCESSES_MAX: usize = 32 * 1024;
 
@@ -51,8 +56,11 @@ pub struct Authentication {
     hashing: Arc<Semaphore>,
     waiting: Semaphore,
     issuer: Option<Arc<dyn Introspection>>,
+    sources: Option<Arc<dyn BindCheck>>,
     throttle: Mutex<Throttle>,
     successes: Mutex<Table<AccountId, Success>>,
+    /// What sources said of passwords, for when they don't answer.
+    outages: Mutex<Table<AccountId, Success>>,
     /// What the settings said in the directory's state of then: every connection asks.
     offers: Mutex<Option<(Modseq, Offers)>>,
 }
@@ -80,6 +88,8 @@ struct Known {
     /// Whether only app passwords are good for programs: who has a second factor would lose it to them otherwise.
     second_factor: bool,
     app_passwords: Vec<AppPassword>,
+    /// Who checks the password, if it isn't this installation.
+    checked: Option<Checked>,
 }
 
 /// The protocol by which the console logs people in: the one that asks for a second factor, too.
@@ -126,8 +136,10 @@ impl Authentication {
             hashing: Arc::new(Semaphore::new(concurrency.max(1))),
             waiting: Semaphore::new(WAITING_MAX),
             issuer: None,
+            sources: None,
             throttle: Mutex::new(Throttle::new()),
             successes: Mutex::new(Table::new(SUCCESSES_MAX)),
+            outages: Mutex::new(Table::new(SUCCESSES_MAX)),
             offers: Mutex::default(),
         })
     }
@@ -167,6 +179,7 @@ impl Authentication {
                 let app_passwords = reader.app_passwords(entry.id)?;
                 Ok(Some(Known {
                     second_factor: reader.second_factor(entry.id)?.is_some(),
+                    checked: bind::checked(reader, entry.id)?,
                     app_passwords: app_passwords.into_iter().map(|found| found.value).collect(),
                     account: entry.id,
                     modseq: user.modseq,
@@ -294,11 +307,24 @@ impl Authenticator for Authentication {
             self.note_success(known, attempt.protocol, key, peer, now);
             return Ok(Login { account, address: known.address.clone() });
         }
-        let wrong = wrong(&proof);
+        // A password can become right at a source without a change here: it is asked for again after a while.
+        let wrong = match known.as_ref().is_some_and(|known| known.checked.is_some()) {
+            true => {
+                let turn = (modseq.0 << 24) ^ (now.0.unsigned_abs() / WRONG_AT_SOURCE_MS);
+                wrong(&self.proof(account, Modseq(turn), attempt.password))
+            }
+            false => wrong(&proof),
+        };
         if self.throttle.lock().is_known_wrong(key, peer, wrong) {
             return Err(LoginError::Invalid);
         }
-        let verified = self.verify(&known, attempt.password).await?;
+        let at_source = known.as_ref().and_then(|known| Some((known, known.checked.as_ref()?)));
+        let verified = match at_source {
+            // Nobody is asked for whom nothing would come of it.
+            Some((known, _)) if !known.open => false,
+            Some((known, checked)) => self.verify_at_source(known, checked, attempt.password, now).await?,
+            None => self.verify(&known, attempt.password).await?,
+        };
         match known {
             Some(known) if verified && known.open && known.takes_password(attempt.protocol) => {
                 let success = Success { proof, until: now.plus_ms(SUCCESS_MS_MAX) };

@@ -80,5 +80,6 @@ pub(super) fn scram_setting(reader: &Reader<'_>) -> Result<ScramSetting, Storage
 }
 
 fn verifier(known: &Known) -> Option<ScramVerifier> {
-    known.scram.as_ref().and_then(|scram| scram.0.parse().ok())
+    // Whose password is checked elsewhere has none here, whatever was set once.
+    known.scram.as_ref().filter(|_| known.checked.is_none()).and_then(|scram| scram.0.parse().ok())
 }

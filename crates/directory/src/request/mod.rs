@@ -10,6 +10,7 @@ use crate::dkim::{DkimState, NewDkimKey};
 use crate::model::{Durability, Member, Roles, Scope};
 use crate::rights::{FactorUse, Grant, NewApiToken, NewAppPassword, Role, SecondFactor};
 use crate::row::RowKind;
+use crate::source::{Link, Source};
 
 pub use content::{
     DomainPatch, GroupPatch, JobChange, NewDomain, NewGroup, NewJob, NewShared, NewUser, ServerPatch, SharedPatch,
@@ -318,6 +319,34 @@ pub enum Request {
         grant: Grant,
         /// Which of the two.
         granted: bool,
+    },
+    /// Makes a source, or changes it.
+    PutSource {
+        /// What it is.
+        source: Box<Source>,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+    },
+    /// Forgets a source; its people stay, and are administered here.
+    DeleteSource {
+        /// Which.
+        name: String,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+    },
+    /// Makes or changes a user or group, and notes in the same commit where they come from.
+    Linked {
+        /// Where from; for whom is said by the request.
+        link: Link,
+        /// What else is done.
+        request: Box<Request>,
+    },
+    /// Notes where somebody comes from.
+    SetLink(Link),
+    /// Forgets where somebody came from.
+    Unlink {
+        /// Who.
+        account: AccountId,
     },
     /// Adds a token for programs.
     CreateApiToken(NewApiToken),

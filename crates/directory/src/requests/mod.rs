@@ -17,7 +17,7 @@ use crate::request::{Created, Request};
 use crate::row::ACCOUNT_COUNTER;
 use crate::write::Write;
 use crate::{RequestError, StorageError};
-use crate::{dkim, rights, share};
+use crate::{dkim, rights, share, source};
 
 /// Does one request inside an open transaction. On `Err` the caller rolls back.
 pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Created>, RequestError> {
@@ -51,6 +51,11 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
             setting::put(write, *scope, name, value.as_deref(), by).map(|()| None)
         }
         Request::RevertSetting { change, by } => setting::revert(write, *change, by).map(|()| None),
+        Request::PutSource { source: new, expect } => source::put(write, new, *expect).map(|()| None),
+        Request::DeleteSource { name, expect } => source::delete(write, name, *expect).map(|()| None),
+        Request::Linked { link, request } => source::linked(write, link, request),
+        Request::SetLink(link) => source::set(write, link).map(|()| None),
+        Request::Unlink { account } => source::unlink(write, *account).map(|()| None),
         Request::PutRole { role, expect } => rights::put_role(write, role, *expect).map(|()| None),
         Request::DeleteRole { name, expect } => rights::delete_role(write, name, *expect).map(|()| None),
         Request::SetGrant { grant, granted } => rights::set_grant(write, grant, *granted).map(|()| None),

@@ -41,6 +41,7 @@ pub(crate) fn forget(write: &mut Write<'_>, account: AccountId) -> Result<(), Re
     for token in write.reader.api_tokens()?.into_iter().filter(|token| token.value.account == Some(account)) {
         write.delete(RowKind::ApiToken, &token.value.key())?;
     }
+    crate::source::unlink(write, account)?;
     Ok(write.delete(RowKind::SecondFactor, &account_key(account))?)
 }
 
@@ -52,7 +53,7 @@ pub(crate) fn forget_domain(write: &mut Write<'_>, domain: DomainId) -> Result<(
     for token in write.reader.api_tokens()?.into_iter().filter(|token| token.value.domain == Some(domain)) {
         write.delete(RowKind::ApiToken, &token.value.key())?;
     }
-    Ok(())
+    crate::source::forget_domain(write, domain)
 }
 
 /// Every method fails when the file can't be read, and for no other reason.

@@ -8,7 +8,7 @@
 
 use sterna_base::{AccountId, Epoch, NodeId, failpoint};
 use sterna_directory::request::{NewShared, NewUser};
-use sterna_directory::{Done, PendingStore, Request, RequestError, RowKind};
+use sterna_directory::{Done, Link, PendingStore, Request, RequestError, RowKind};
 
 use super::doors::{AdminState, ProvisionError};
 use super::problem::Problem;
@@ -22,19 +22,21 @@ const FIRST_EPOCH: Epoch = Epoch(1);
 pub(super) enum NewEntry {
     User(NewUser),
     Shared(NewShared),
+    /// A user who comes from elsewhere.
+    Linked(NewUser, Link),
 }
 
 impl NewEntry {
     fn address(&self) -> &str {
         match self {
-            NewEntry::User(new) => &new.address,
+            NewEntry::User(new) | NewEntry::Linked(new, _) => &new.address,
             NewEntry::Shared(new) => &new.address,
         }
     }
 
     fn quota_bytes(&self) -> Option<u64> {
         match self {
-            NewEntry::User(new) => new.quota_bytes,
+            NewEntry::User(new) | NewEntry::Linked(new, _) => new.quota_bytes,
             NewEntry::Shared(new) => new.quota_bytes,
         }
     }
@@ -43,6 +45,9 @@ impl NewEntry {
         match self.clone() {
             NewEntry::User(new) => Request::CreateUser { id, new, server },
             NewEntry::Shared(new) => Request::CreateShared { id, new, server },
+            NewEntry::Linked(new, link) => {
+                Request::Linked { link, request: Box::new(Request::CreateUser { id, new, server }) }
+            }
         }
     }
 }
@@ -59,7 +64,7 @@ pub(super) enum Deletion {
 
 impl AdminState {
     /// Does a request, or only checks it. On a node that isn't the main one, the problem names the one that is.
-    pub(super) async fn write(&self, request: Request, dry_run: bool) -> Result<Done, Problem> {
+    pub(crate) async fn write(&self, request: Request, dry_run: bool) -> Result<Done, Problem> {
         let result = match dry_run {
             true => self.directory.try_out(request).await,
             false => self.directory.submit(request).await,
@@ -106,6 +111,12 @@ impl AdminState {
                 Err(problem)
             }
         }
+    }
+
+    /// Makes a user who comes from elsewhere.
+    pub(crate) async fn create_linked(&self, new: NewUser, link: Link) -> Result<AccountId, Problem> {
+        let made = self.create_account(NewEntry::Linked(new, link), None, false).await?;
+        made.ok_or_else(|| Problem::no_such("user", ""))
     }
 
     async fn make_known(&self, new: &NewEntry, id: AccountId, server: NodeId) -> Result<(), Problem> {

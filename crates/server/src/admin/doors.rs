@@ -20,6 +20,7 @@ use super::maintenance::RoutingTools;
 use super::memory::Memory;
 use super::records::Records;
 use crate::node::discovery::Discovery;
+use crate::sources::run::Sources;
 
 /// What the handlers of the API hold.
 #[derive(Clone)]
@@ -50,6 +51,8 @@ pub struct AdminState {
     pub discovery: Option<Arc<Discovery>>,
     /// Who is signed in, and what administrators did; the main node only.
     pub records: Option<Records>,
+    /// Directories elsewhere that people come from; the main node only.
+    pub sources: Option<Arc<Sources>>,
     /// What all mail routing is derived with; `None` where there is no node around the API.
     pub routing: Option<Arc<RoutingTools>>,
 }

@@ -16,7 +16,7 @@ use super::policy::{self, Place, Rule};
 use super::{
     accounts, acl, api_tokens, app_passwords, audit, copies, dkim, dns, domains, drain, events, external, files,
     greylist, groups, jobs, links, maintenance, objects, orphans, queue, resources, roles, search, second_factor,
-    servers, sessions, settings, sieve, status, tokens, trace, users,
+    servers, sessions, settings, sieve, sources, status, tokens, trace, users,
 };
 
 /// One method of one path.
@@ -80,6 +80,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     let mut all = of_people();
     all.extend(of_accounts());
     all.extend(of_domains());
+    all.extend(of_sources());
     all.extend(of_servers());
     all.extend(of_mail());
     all.extend(of_administrators());
@@ -221,6 +222,22 @@ fn of_domains() -> Vec<Endpoint> {
         change(("POST", CHANGES), post(settings::revert), Settings, Filtered, "Take a change of a setting back"),
         look(DOMAIN_SCRIPT, get(sieve::get_of_domain), Settings, AskedDomain, "The Sieve script of a domain"),
         change(("PATCH", DOMAIN_SCRIPT), patch(sieve::put_of_domain), Settings, AskedDomain, "Put a domain's script"),
+    ]
+}
+
+fn of_sources() -> Vec<Endpoint> {
+    const SOURCES: &str = "/api/v1/sources";
+    const SOURCE: &str = "/api/v1/sources/{source}";
+    const RUNS: &str = "/api/v1/sources/{source}/runs";
+    vec![
+        look(SOURCES, get(sources::list), Domains, System, "Directories elsewhere that people come from"),
+        change(("POST", SOURCES), post(sources::create), Domains, System, "Make a source"),
+        look(SOURCE, get(sources::get), Domains, System, "One source"),
+        change(("PATCH", SOURCE), patch(sources::set), Domains, System, "Change a source"),
+        change(("DELETE", SOURCE), delete(sources::delete), Domains, System, "Forget a source; its people stay"),
+        change(("POST", RUNS), post(sources::run), Domains, System, "Run a source, or show what a run would do"),
+        look("/api/v1/source-runs", get(sources::runs), Jobs, System, "The last runs of sources"),
+        look("/api/v1/source-runs/{run}", get(sources::one_run), Jobs, System, "One run, with its log"),
     ]
 }
 

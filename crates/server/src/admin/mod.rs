@@ -61,6 +61,7 @@ pub mod sessions;
 mod settings;
 mod sieve;
 pub mod socket;
+mod sources;
 mod spread;
 mod status;
 mod sweep;

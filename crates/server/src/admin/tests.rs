@@ -177,6 +177,7 @@ impl Node {
             guard: None,
             dkim: None,
             discovery: None,
+            sources: None,
             routing: None,
             records: None,
             local: None,

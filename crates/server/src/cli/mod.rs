@@ -37,6 +37,7 @@ mod server;
 mod server_work;
 mod setup;
 mod sieve;
+mod source;
 mod status;
 mod trace;
 mod user;
@@ -252,6 +253,9 @@ pub enum ClientCommand {
     },
     /// Show what was done at the console, by the API and on the command line
     Audit(credential::AuditArgs),
+    /// Let the people and groups of a domain come from LDAP or Active Directory
+    #[command(subcommand)]
+    Source(source::SourceCommand),
     /// Make domains, people, groups, roles and settings as a file says; what it doesn't mention stays
     Apply(declared::ApplyArgs),
     /// Print domains, people, groups, roles and settings as a file that apply takes
@@ -303,6 +307,9 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::AppPassword(command) => credential::run_app_password(&session, command).await,
         ClientCommand::SecondFactor { user, args } => credential::remove_second_factor(&session, &user, &args).await,
         ClientCommand::Audit(args) => credential::audit(&session, args).await,
+        ClientCommand::Source(command) => {
+            source::run(&session, matches!(global.format(), Output::Json | Output::Ndjson), command).await
+        }
         ClientCommand::Apply(args) => declared::apply(&session, args).await,
         ClientCommand::Snapshot => declared::snapshot(&session).await,
         ClientCommand::Config(command) => config::run(&session, command).await,

@@ -73,6 +73,9 @@ use crate::pdf::reader::PdfReader;
 use crate::setup::doors::Doors;
 use crate::setup::socket::SetupState;
 use crate::setup::{self, NodeInstallation};
+use crate::sources::logins::SourceLogins;
+use crate::sources::run::Sources;
+use crate::sources::schedule;
 use crate::web::Web;
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
@@ -338,7 +341,8 @@ impl Parts {
         let local_accounts = keeper.clone().map(|keeper| keeper as Arc<dyn Accounts>);
         let accounts = PlacedAccounts::new(peers.clone(), placements.clone(), local_accounts);
         let authentication = Authentication::new(directory.clone(), PasswordCost::DEFAULT, HASHING_MAX)?
-            .with_introspection(Arc::new(introspection::IntrospectionClient::new()));
+            .with_introspection(Arc::new(introspection::IntrospectionClient::new()))
+            .with_sources(Arc::new(SourceLogins::default()));
         let trace = match config.has(Role::Edge) {
             true => Some(TraceStore::open(&folder.join("trace"), clock.clone()).context("the trace of mail")?),
             false => None,
@@ -519,8 +523,15 @@ impl Parts {
             dkim,
             discovery: Some(self.discovery.clone()),
             records: self.records()?,
+            sources: self.sources()?,
             routing: Some(Arc::new(RoutingTools::new(&self.folder, mail_tables::Own::of(self)))),
         })
+    }
+
+    /// Directories elsewhere that people come from: the main node reads them.
+    fn sources(&self) -> Result<Option<Arc<Sources>>> {
+        let opened = self.directory.is_main().then(|| Sources::open(&self.folder)).transpose();
+        Ok(opened.context("the book of sources' runs")?.map(Arc::new))
     }
 
     /// Who is signed in, and what administrators did: the main node knows.
@@ -576,9 +587,10 @@ impl Parts {
                 tracing::error!(%error, "the administration socket failed");
             }
         });
-        let (stop, watched) = (self.stop.clone(), state.clone());
+        let (stop, watched, filled) = (self.stop.clone(), state.clone(), state.clone());
         self.tasks.spawn(async move {
             tokio::select! {
+                () = schedule::run_forever(filled) => {}
                 () = admin::sweep_forever(state) => {}
                 () = admin::watch_forever(watched) => {}
                 () = stop.cancelled() => {}

@@ -9,6 +9,7 @@ import { Link } from "../../widgets/link.tsx";
 import { Page, Progress } from "../../widgets/parts.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { More, Table } from "../../widgets/table.tsx";
+import { Runs } from "../people/source.tsx";
 import { inWords, JobState, partOf } from "./parts.tsx";
 
 export function JobsPage() {
@@ -50,6 +51,7 @@ export function JobsPage() {
         ]}
       />
       <More more={jobs.more} loading={jobs.loading} />
+      <Runs />
     </Page>
   );
 }
