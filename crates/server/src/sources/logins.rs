@@ -1,7 +1,7 @@
 //! Passwords of people who come from a source, checked by binding to it as them (RFC 4513 section 5.1.3).
 //!
-//! A few connections to each source are kept and bound again and again. A source that doesn't answer is left alone for a
-//! while after some failures: everybody would wait for its time limit otherwise.
+//! A few connections to each source are kept and bound again and again. A source that doesn't answer is left alone for
+//! a while after some failures: everybody would wait for its time limit otherwise.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 const FAILURES_MAX: u32 = 3;
 /// For how long.
 const LEFT_ALONE: Duration = Duration::from_secs(15);
-/// `invalidDNSyntax`, `noSuchObject`, `inappropriateAuthentication`, `unwillingToPerform`, `constraintViolation`: answers
-/// to a bind that are about who binds, not about the server.
+/// `invalidCredentials`, `invalidDNSyntax`, `noSuchObject`, `inappropriateAuthentication`, `unwillingToPerform`,
+/// `constraintViolation`: answers to a bind that are about who binds, not about the server.
 const WRONG_CODES: [u32; 6] = [INVALID_CREDENTIALS, 34, 32, 48, 53, 19];
 
 /// Checks passwords.

@@ -514,11 +514,11 @@ fn guard(plan: &mut Plan, source: &Source, present: &Present, reading: &Reading<
     ));
 }
 
-/// Names of entries are the same in any case, with spaces around their commas or without (RFC 4514, as far as it is met).
+/// Names of entries are the same in any case, with spaces around their commas or without (RFC 4514, as far as it is
+/// met).
 fn same_dn(dn: &str) -> String {
     dn.split(',').map(|part| part.trim().to_lowercase()).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

@@ -1,3 +1,5 @@
+//! What runs would do, and what they must never do.
+
 use super::*;
 use sterna_base::{DomainId, Timestamp};
 use sterna_directory::{Mapping, SourceKind};
