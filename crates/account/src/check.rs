@@ -228,7 +228,7 @@ impl<'a> Check<'a> {
 
     fn tree(&mut self) {
         let containers: Vec<Container> = self.containers.values().cloned().collect();
-        let (mut names, mut uses, mut validities) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let (mut names, mut uses) = (HashSet::new(), HashSet::new());
         for container in &containers {
             let id = Some(container.id);
             if !names.insert((container.parent, container.kind, container.name.clone())) {
@@ -236,9 +236,6 @@ impl<'a> Check<'a> {
             }
             if container.special_use.is_some_and(|special_use| !uses.insert(special_use)) {
                 self.broken(id, None, "another container has the same special use");
-            }
-            if !validities.insert(container.uid_validity) {
-                self.broken(id, None, "another container has the same UIDVALIDITY");
             }
             if container.acl.entries().iter().any(|entry| entry.rights.is_empty()) {
                 self.broken(id, None, "an entry of its list of rights is empty");

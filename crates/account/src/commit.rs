@@ -16,6 +16,13 @@ pub const OPERATION_RETENTION_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Most mutations in one commit.
 pub const MUTATIONS_MAX: usize = 4096;
 
+/// Largest [`Mutation::SetNumbers::modseq_min`]: no server counts that far, and more than as many are left.
+pub const MODSEQ_MIN_MAX: Modseq = Modseq(1 << 61);
+
+/// UIDVALIDITYs at the end of their range that another server's do not use up: a container that gets one of these has
+/// it, and the account goes on counting from where it was.
+pub const UID_VALIDITIES_KEPT: u32 = 1 << 20;
+
 /// Something to be done to an account, whole or not at all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Commit {
@@ -25,6 +32,17 @@ pub struct Commit {
     pub epoch: Epoch,
     /// What to do, in this order.
     pub mutations: Vec<Mutation>,
+}
+
+impl Commit {
+    /// The modseq that it takes, if it changes anything, in an account that is at this one.
+    pub fn modseq_after(&self, head: Modseq) -> Modseq {
+        let floors = self.mutations.iter().filter_map(|mutation| match mutation {
+            Mutation::SetNumbers { modseq_min, .. } => Some(*modseq_min),
+            _ => None,
+        });
+        floors.fold(head, Modseq::max).next()
+    }
 }
 
 /// One step of a commit.
@@ -62,6 +80,29 @@ pub enum Mutation {
         container: ContainerId,
         /// What.
         item: NewItem,
+    },
+    /// Appends an item under a UID that another server gave it, and that is not less than the container's UIDNEXT;
+    /// refused with [`CommitError::Unexpected`] otherwise. Outcome: [`Outcome::Appended`].
+    AppendAt {
+        /// Where.
+        container: ContainerId,
+        /// Its UID.
+        uid: Uid,
+        /// What.
+        item: NewItem,
+    },
+    /// Gives a container the numbers that it had on another server, so that clients of that one keep what they have of
+    /// it. Outcome: [`Outcome::Done`].
+    SetNumbers {
+        /// Which.
+        container: ContainerId,
+        /// Its UIDVALIDITY. Refused with [`CommitError::Unexpected`] when it has another one and ever had an item.
+        uid_validity: UidValidity,
+        /// What its UIDNEXT is at least from now on.
+        uid_next: Uid,
+        /// What the account's modseq is more than from now on: clients that saw so many changes elsewhere hear of every
+        /// one that is made here. At most [`MODSEQ_MIN_MAX`].
+        modseq_min: Modseq,
     },
     /// Writes a named item: replaces the content under its UID when the name exists, appends otherwise.
     /// Outcome: [`Outcome::Appended`].

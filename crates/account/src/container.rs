@@ -154,7 +154,8 @@ pub struct Container {
     pub name: String,
     /// What it is for, if anything; at most one container of an account has a given use.
     pub special_use: Option<SpecialUse>,
-    /// Given at creation; larger than that of every container made before it in this account.
+    /// Given at creation, larger than that of every container made before it in this account; or that of another server
+    /// ([`crate::Mutation::SetNumbers`]). No two containers that had one name have the same.
     pub uid_validity: UidValidity,
     /// The UID that the next item gets; only grows.
     pub uid_next: Uid,

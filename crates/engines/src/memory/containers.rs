@@ -1,6 +1,7 @@
 //! Mutations of containers.
 
 use sterna_account::acl::ACL_ENTRIES_MAX;
+use sterna_account::commit::{MODSEQ_MIN_MAX, UID_VALIDITIES_KEPT};
 use sterna_account::{
     Acl, CommitError, Container, ContainerKind, Counts, Digest, Identifier, Outcome, Rights, SpecialUse,
 };
@@ -104,6 +105,36 @@ impl Transaction {
                 return Err(CommitError::Limit("entries in the list of rights of a container".into()));
             }
             self.touch(id)?.acl = acl;
+        }
+        Ok(Outcome::Done)
+    }
+
+    pub fn set_numbers(
+        &mut self,
+        id: ContainerId,
+        uid_validity: UidValidity,
+        uid_next: Uid,
+        modseq_min: Modseq,
+    ) -> Result<Outcome, CommitError> {
+        if uid_validity.0 == 0 {
+            return Err(CommitError::Invalid("UIDVALIDITY is not zero (RFC 9051 section 9)".into()));
+        }
+        if modseq_min > MODSEQ_MIN_MAX {
+            return Err(CommitError::Limit("modseqs of other servers".into()));
+        }
+        let container = self.container(id)?;
+        let (is_other, has_grown) = (container.uid_validity != uid_validity, container.uid_next < uid_next);
+        if is_other && container.uid_next != Uid(1) {
+            return Err(CommitError::Unexpected);
+        }
+        if is_other || has_grown || modseq_min > self.state.modseq {
+            let container = self.touch(id)?;
+            container.uid_validity = uid_validity;
+            container.uid_next = container.uid_next.max(uid_next);
+        }
+        if uid_validity.0 < u32::MAX - UID_VALIDITIES_KEPT {
+            let last = &mut self.state.last_uid_validity;
+            *last = u64::from(uid_validity.0).max(*last);
         }
         Ok(Outcome::Done)
     }

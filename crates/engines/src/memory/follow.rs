@@ -204,6 +204,7 @@ impl Copy {
         };
         let ours = self.state.containers.entry(theirs.id).or_insert(new);
         (ours.parent, ours.uid_next) = (theirs.parent, theirs.uid_next);
+        ours.uid_validity = theirs.uid_validity;
         ours.name.clone_from(&theirs.name);
         ours.keywords.clone_from(&theirs.keywords);
         ours.acl.clone_from(&theirs.acl);

@@ -34,6 +34,14 @@ impl Transaction {
         Ok(Outcome::Appended { uid_validity: self.container(id)?.uid_validity, uid })
     }
 
+    pub fn append_at(&mut self, id: ContainerId, uid: Uid, new: &NewItem) -> Result<Outcome, CommitError> {
+        if uid < self.container(id)?.uid_next {
+            return Err(CommitError::Unexpected);
+        }
+        self.touch(id)?.uid_next = uid;
+        self.append(id, new)
+    }
+
     pub fn put(&mut self, id: ContainerId, new: &NewItem, expect: Expect) -> Result<Outcome, CommitError> {
         let Some(name) = &new.name else { return Err(CommitError::Invalid("a name is needed".into())) };
         self.container(id)?;

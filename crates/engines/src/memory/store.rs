@@ -144,7 +144,7 @@ fn run(state: &mut State, commit: &Commit, now: Timestamp) -> Result<Committed, 
     if commit.mutations.len() > MUTATIONS_MAX {
         return Err(CommitError::Limit("mutations in one commit".into()));
     }
-    let mut transaction = Transaction { state: state.clone(), now, modseq: state.modseq.next(), changed: false };
+    let mut transaction = Transaction { state: state.clone(), now, modseq: commit.modseq_after(state.modseq), changed: false };
     let mut outcomes = Vec::new();
     for mutation in &commit.mutations {
         outcomes.push(transaction.apply(mutation)?);
@@ -170,6 +170,10 @@ impl Transaction {
             Mutation::RenameContainer { container, parent, name } => self.rename_container(*container, *parent, name),
             Mutation::DeleteContainer { container } => self.delete_container(*container),
             Mutation::Append { container, item } => self.append(*container, item),
+            Mutation::AppendAt { container, uid, item } => self.append_at(*container, *uid, item),
+            Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min } => {
+                self.set_numbers(*container, *uid_validity, *uid_next, *modseq_min)
+            }
             Mutation::Put { container, item, expect } => self.put(*container, item, *expect),
             Mutation::Remove { container, name } => self.remove(*container, name),
             Mutation::Copy { from, uids, to, expunge } => self.copy(*from, uids, *to, *expunge),

@@ -227,9 +227,11 @@ impl<'a> Copy<'a> {
         let ours = self.transaction.container(theirs.id)?;
         let is_moved = ours.parent != theirs.parent || ours.name != theirs.name;
         let has_grown = ours.uid_next != theirs.uid_next || ours.keywords != theirs.keywords;
-        if is_moved || has_grown || ours.acl != theirs.acl {
+        let is_other = ours.uid_validity != theirs.uid_validity;
+        if is_moved || has_grown || is_other || ours.acl != theirs.acl {
             let ours = self.transaction.copied_container_mut(theirs.id)?;
             (ours.parent, ours.uid_next) = (theirs.parent, theirs.uid_next);
+            ours.uid_validity = theirs.uid_validity;
             ours.name.clone_from(&theirs.name);
             ours.keywords.clone_from(&theirs.keywords);
             ours.acl.clone_from(&theirs.acl);

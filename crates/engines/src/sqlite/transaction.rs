@@ -50,7 +50,7 @@ pub fn run(reader: &Reader, commit: &Commit, now: Timestamp) -> Result<(Committe
     if commit.mutations.len() > sterna_account::commit::MUTATIONS_MAX {
         return Err(CommitError::Limit("mutations in one commit".into()));
     }
-    let modseq = head.modseq.next();
+    let modseq = commit.modseq_after(head.modseq);
     let mut transaction = Transaction::new(reader, head, numbers, modseq, now);
     let outcomes =
         commit.mutations.iter().map(|mutation| transaction.apply(mutation)).collect::<Result<Vec<_>, CommitError>>()?;
@@ -187,6 +187,10 @@ impl<'a> Transaction<'a> {
             Mutation::RenameContainer { container, parent, name } => self.rename_container(*container, *parent, name),
             Mutation::DeleteContainer { container } => self.delete_container(*container),
             Mutation::Append { container, item } => self.append(*container, item),
+            Mutation::AppendAt { container, uid, item } => self.append_at(*container, *uid, item),
+            Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min } => {
+                self.set_numbers(*container, *uid_validity, *uid_next, *modseq_min)
+            }
             Mutation::Put { container, item, expect } => self.put(*container, item, *expect),
             Mutation::Remove { container, name } => self.remove(*container, name),
             Mutation::Copy { from, uids, to, expunge } => self.copy(*from, uids, *to, *expunge),
@@ -258,7 +262,7 @@ impl<'a> Transaction<'a> {
         let counts = container.counts;
         let statement = "UPDATE container SET parent = ?3, name = ?4, uid_next = ?5, modseq = ?6, highest_modseq = ?7, \
              items = ?8, bytes = ?9, unseen = ?10, deleted = ?11, deleted_bytes = ?12, keywords = ?13, digest = ?14, \
-             acl = ?15 \
+             acl = ?15, uid_validity = ?16 \
              WHERE account = ?1 AND container = ?2";
         let values = params![
             self.id(),
@@ -276,6 +280,7 @@ impl<'a> Transaction<'a> {
             keywords.join(" "),
             rows::digest_column(container.digest),
             container.acl.to_string(),
+            container.uid_validity.0,
         ];
         self.reader.execute(statement, values)?;
         Ok(())

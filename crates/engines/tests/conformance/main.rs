@@ -20,6 +20,7 @@ macro_rules! on_every_engine {
 }
 
 mod acls;
+mod arrivals;
 mod asides;
 mod bed;
 mod blobs;

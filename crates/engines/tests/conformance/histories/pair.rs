@@ -133,6 +133,25 @@ impl Pair {
                 name: container_name(name),
             },
             Act::Delete { container } => Mutation::DeleteContainer { container: self.container(container) },
+            Act::Numbers { container, uid_validity, uid_next, modseq_min } => {
+                let head = self.stores[1].head().unwrap().modseq.0;
+                Mutation::SetNumbers {
+                    container: self.container(container),
+                    // Zero now and then, and from the end of the range.
+                    uid_validity: UidValidity(match uid_validity {
+                        0..200 => u32::from(uid_validity),
+                        _ => u32::MAX - u32::from(uid_validity),
+                    }),
+                    uid_next: Uid(u32::from(uid_next)),
+                    modseq_min: Modseq((head + u64::from(modseq_min)).saturating_sub(200)),
+                }
+            }
+            Act::AppendAt { container, ref what, ahead } => {
+                let container = self.container(container);
+                let next = self.stores[1].container(container).unwrap().map_or(1, |found| found.uid_next.0);
+                let uid = Uid((next + u32::from(ahead % 8)).saturating_sub(2));
+                Mutation::AppendAt { container, uid, item: self.item(what, None) }
+            }
             Act::Append { container, ref what, name } => {
                 Mutation::Append { container: self.container(container), item: self.item(what, name) }
             }

@@ -26,6 +26,8 @@ pub enum Act {
     Create { parent: Option<u8>, name: u8, calendar: bool, special_use: Option<u8> },
     Rename { container: u8, parent: Option<u8>, name: u8 },
     Delete { container: u8 },
+    Numbers { container: u8, uid_validity: u8, uid_next: u8, modseq_min: u8 },
+    AppendAt { container: u8, what: What, ahead: u8 },
     Append { container: u8, what: What, name: Option<u8> },
     Put { container: u8, what: What, name: Option<u8>, expect: u8 },
     Remove { container: u8, name: u8 },
@@ -79,6 +81,11 @@ fn any_act() -> impl Strategy<Value = Act> {
         2 => (any::<u8>(), prop::option::of(any::<u8>()), 0..8_u8)
             .prop_map(|(container, parent, name)| Act::Rename { container, parent, name }),
         2 => container.prop_map(|container| Act::Delete { container }),
+        2 => (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>()).prop_map(
+            |(container, uid_validity, uid_next, modseq_min)|
+            Act::Numbers { container, uid_validity, uid_next, modseq_min }),
+        2 => (any::<u8>(), any_content(), any::<u8>())
+            .prop_map(|(container, what, ahead)| Act::AppendAt { container, what, ahead }),
         8 => (any::<u8>(), any_content(), maybe(0.2, 0..4))
             .prop_map(|(container, what, name)| Act::Append { container, what, name }),
         3 => (any::<u8>(), any_content(), maybe(0.95, 0..4), 0..4_u8)
