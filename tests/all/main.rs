@@ -25,6 +25,7 @@ mod floods;
 mod frozen;
 mod full_disk;
 mod guarded;
+mod import_imap;
 mod interchange;
 mod jobs;
 mod joining;

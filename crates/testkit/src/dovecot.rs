@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -12,6 +12,11 @@ use crate::{binary, wait};
 
 /// How long it may take to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Who may log in as everybody, with [`MASTER_PASSWORD`] (SASL PLAIN with another authorization identity).
+pub const MASTER: &str = "master";
+/// That one's password.
+pub const MASTER_PASSWORD: &str = "master-password";
 
 /// A running Dovecot, ended and removed when it is dropped.
 pub struct Dovecot {
@@ -44,6 +49,16 @@ impl Dovecot {
         let dovecot = Dovecot { port, process, folder };
         wait::until("Dovecot listens", START_TIMEOUT, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
         Some(dovecot)
+    }
+
+    /// The files of a user's messages in a mailbox, by their UIDs, the first one first.
+    pub fn files(&self, user: &str, mailbox: &str) -> Vec<PathBuf> {
+        let folder = self.folder.path().join("mail").join(user).join("mailboxes").join(mailbox).join("dbox-Mails");
+        let number = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("u.")?.parse::<u32>().ok();
+        let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut files: Vec<PathBuf> = files.filter(|path| number(path).is_some()).collect();
+        files.sort_by_key(number);
+        files
     }
 
     /// What it wrote into its log, for people.
@@ -83,6 +98,11 @@ mail_location = sdbox:{folder}/mail/%u
 mail_fsync = never
 mail_max_userip_connections = 100
 first_valid_uid = 0
+passdb {{
+  driver = static
+  args = user={MASTER} password={MASTER_PASSWORD}
+  master = yes
+}}
 passdb {{
   driver = static
   args = nopassword=y

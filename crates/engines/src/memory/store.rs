@@ -144,7 +144,8 @@ fn run(state: &mut State, commit: &Commit, now: Timestamp) -> Result<Committed, 
     if commit.mutations.len() > MUTATIONS_MAX {
         return Err(CommitError::Limit("mutations in one commit".into()));
     }
-    let mut transaction = Transaction { state: state.clone(), now, modseq: commit.modseq_after(state.modseq), changed: false };
+    let mut transaction =
+        Transaction { state: state.clone(), now, modseq: commit.modseq_after(state.modseq), changed: false };
     let mut outcomes = Vec::new();
     for mutation in &commit.mutations {
         outcomes.push(transaction.apply(mutation)?);

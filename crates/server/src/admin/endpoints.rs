@@ -15,8 +15,8 @@ use super::policy::Place::{AskedDomain, Domain, Entry, Filtered, NewEntry, Own, 
 use super::policy::{self, Place, Rule};
 use super::{
     accounts, acl, api_tokens, app_passwords, audit, copies, dkim, dns, domains, drain, events, external, files,
-    greylist, groups, jobs, links, maintenance, objects, orphans, queue, resources, roles, search, second_factor,
-    servers, sessions, settings, sieve, sources, status, tokens, trace, users,
+    greylist, groups, imports, jobs, links, maintenance, objects, orphans, queue, resources, roles, search,
+    second_factor, servers, sessions, settings, sieve, sources, status, tokens, trace, users,
 };
 
 /// One method of one path.
@@ -129,8 +129,16 @@ fn of_accounts() -> Vec<Endpoint> {
     const COPY: &str = "/api/v1/accounts/{account}/copies/{server}";
     const SCRIPTS: &str = "/api/v1/accounts/{account}/sieve";
     const SCRIPT: &str = "/api/v1/accounts/{account}/sieve/{script}";
+    const IMPORTS: &str = "/api/v1/imports";
+    const IMPORT: &str = "/api/v1/imports/{import}";
     let account = Entry("account");
     vec![
+        look(IMPORTS, get(imports::list), People, System, "Imports from other servers since this node started"),
+        change(("POST", IMPORTS), post(imports::create), People, System, "Bring mail from another server by IMAP")
+            .large()
+            .never_dry(),
+        look(IMPORT, get(imports::get), People, System, "One import, with all its accounts"),
+        change(("DELETE", IMPORT), delete(imports::stop), People, System, "Stop an import").never_dry(),
         look(ACCOUNTS, get(accounts::list), People, Filtered, "Shared mailboxes, or all accounts on a server"),
         change(("POST", ACCOUNTS), post(accounts::create), People, NewEntry, "Make a shared mailbox"),
         look(ACCOUNT, get(accounts::get), People, account, "One account"),

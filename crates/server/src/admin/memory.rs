@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sterna_account::turns::AccountTurns;
 use sterna_base::{AccountId, JobId, NodeId, Timestamp};
+use sterna_migration::imap::job::Imports;
 use tokio::sync::Semaphore;
 
 use super::doors::{AdminState, ProvisionError};
@@ -31,6 +32,8 @@ const METERS_MAX: usize = 1000;
 /// See the module.
 #[derive(Default)]
 pub struct Memory {
+    /// Mail that comes from other servers.
+    pub(super) imports: Imports,
     /// One after the other deletes stores of an account.
     pub(super) deleting: AccountTurns<DELETING_LOCKS>,
     sizes: Mutex<HashMap<AccountId, (u64, Timestamp)>>,

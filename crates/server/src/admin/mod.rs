@@ -33,6 +33,7 @@ mod findings;
 mod greylist;
 mod groups;
 mod idempotency;
+mod imports;
 mod input;
 mod job_view;
 mod jobs;

@@ -11,6 +11,7 @@ use sterna_formats::interchange::{Fault, OBJECTS_MAX, Object, ics, ldif, vcf};
 
 use super::client::{CliError, path};
 use super::exit::Exit;
+use super::import_imap::{self, ImapArgs};
 use super::output;
 use super::resource::Session;
 
@@ -33,9 +34,11 @@ pub struct ImportArgs {
     collection: Option<String>,
 }
 
-/// Put calendars and contacts from files into an account; doing it again changes nothing
+/// Bring mail from other servers, and calendars and contacts from files; doing it again changes nothing
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
+    /// Mail of one account or many from an IMAP server, with UIDs, flags, dates and rights; again and again
+    Imap(Box<ImapArgs>),
     /// Events, tasks or journals from an iCalendar file
     Ics(ImportArgs),
     /// Cards from a vCard file
@@ -88,6 +91,7 @@ fn open(path: &Path) -> Result<File, CliError> {
 
 pub(super) async fn import(session: &Session<'_>, command: ImportCommand) -> Result<Exit, CliError> {
     match command {
+        ImportCommand::Imap(args) => import_imap::run(session, *args).await,
         ImportCommand::Ics(args) => {
             let mut file = open(&args.file)?;
             let index = ics::Index::of(BufReader::new(&file), OBJECTS_MAX).map_err(cant_read(&args.file))?;

@@ -19,6 +19,7 @@ mod file;
 mod generate;
 mod greylist;
 mod group;
+mod import_imap;
 mod interchange;
 mod job;
 mod link;
@@ -187,7 +188,7 @@ pub enum ClientCommand {
     /// Manage groups
     #[command(subcommand)]
     Group(group::GroupCommand),
-    /// Put calendars and contacts from files into an account; doing it again changes nothing
+    /// Bring mail from other servers, and calendars and contacts from files; doing it again changes nothing
     #[command(subcommand)]
     Import(interchange::ImportCommand),
     /// Write a calendar or an address book to standard output

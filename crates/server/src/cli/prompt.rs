@@ -40,6 +40,21 @@ pub fn new_password(file: Option<&Path>) -> Result<Secret, CliError> {
     }
 }
 
+/// Reads a password that another server knows: from a file (`-` is standard input), or asked for on the terminal.
+///
+/// # Errors
+/// As [`new_password`].
+pub fn known_password(file: Option<&Path>) -> Result<Secret, CliError> {
+    match file {
+        Some(_) => new_password(file),
+        None if io::stdin().is_terminal() => hidden("Password at the source: "),
+        None => {
+            let text = "there is no terminal to ask for the password; use --password-file FILE (- is standard input)";
+            Err(CliError::Usage(text.to_owned()))
+        }
+    }
+}
+
 /// The first line without its end: what `echo secret |` and editors leave behind is not part of the password.
 fn first_line(reader: impl BufRead, what: &str) -> Result<Secret, CliError> {
     let mut line = String::new();

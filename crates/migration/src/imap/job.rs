@@ -1,0 +1,221 @@
+//! Many accounts at once.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use sterna_account::{Account, AccountError};
+use sterna_base::Secret;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::account::{AccountImport, Identities};
+use super::client::{Credentials, Source};
+use super::report::{AccountReport, ImportError, Mode, Report, Stage};
+use crate::limits::PARALLEL_MAX;
+
+/// Imports that are remembered after their end.
+const ENDED_MAX: usize = 20;
+
+/// An account of an import.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Whose mail is read at the source.
+    pub login: String,
+    /// That one's password; empty when a master logs in.
+    pub password: Secret,
+    /// Whose account it comes into.
+    pub target: String,
+}
+
+/// What is to be imported.
+pub struct Import {
+    /// From where.
+    pub source: Source,
+    /// Who logs in for all, and the password, if somebody does.
+    pub master: Option<(String, Secret)>,
+    /// The accounts.
+    pub accounts: Vec<Wanted>,
+    /// How many are read at the same time.
+    pub parallel: usize,
+    /// What for.
+    pub mode: Mode,
+    /// What is left out by explicit choice: `LOGIN/MAILBOX`, `LOGIN/MAILBOX;UID=n`.
+    pub set_aside: Vec<String>,
+}
+
+/// Where accounts are, and who is who.
+#[async_trait]
+pub trait Targets: Identities {
+    /// The account of this address.
+    ///
+    /// # Errors
+    /// What is wrong, for people; an account that can't be reached at present.
+    async fn open(&self, address: &str) -> Result<Arc<dyn Account>, String>;
+}
+
+/// An import under way, or ended.
+pub struct Running {
+    /// What for.
+    pub mode: Mode,
+    reports: Vec<Report>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    /// How all accounts are.
+    pub fn reports(&self) -> Vec<AccountReport> {
+        self.reports.iter().map(Report::now).collect()
+    }
+
+    /// Whether nothing of it runs any more.
+    pub fn is_over(&self) -> bool {
+        self.tasks.is_closed() && self.tasks.is_empty()
+    }
+
+    /// Stops it; what was done stays, and the next one goes on from there.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// The imports of a node since it started.
+#[derive(Default)]
+pub struct Imports {
+    all: Mutex<BTreeMap<u64, Arc<Running>>>,
+    /// Accounts into which one is running: two at once would each bring everything.
+    busy: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Imports {
+    /// One by its number.
+    pub fn get(&self, id: u64) -> Option<Arc<Running>> {
+        self.all.lock().get(&id).cloned()
+    }
+
+    /// All that are remembered.
+    pub fn all(&self) -> Vec<(u64, Arc<Running>)> {
+        self.all.lock().iter().map(|(id, running)| (*id, running.clone())).collect()
+    }
+
+    /// Begins one; its number. It ends with the node's token.
+    pub fn begin(&self, import: Import, targets: Arc<dyn Targets>, node: &CancellationToken) -> u64 {
+        let stop = node.child_token();
+        let permits = Arc::new(Semaphore::new(import.parallel.clamp(1, PARALLEL_MAX)));
+        let (tasks, mut reports) = (TaskTracker::new(), Vec::new());
+        for wanted in import.accounts {
+            let report = Report::new(&wanted.login, &wanted.target);
+            reports.push(report.clone());
+            let prefix = format!("{}/", wanted.login);
+            let own = import.set_aside.iter().filter_map(|name| name.strip_prefix(&prefix));
+            let one = One {
+                source: import.source.clone(),
+                who: match &import.master {
+                    Some((master, password)) => Credentials {
+                        login: wanted.login.clone(),
+                        master: Some(master.clone()),
+                        password: password.clone(),
+                    },
+                    None => Credentials { login: wanted.login, master: None, password: wanted.password },
+                },
+                target: wanted.target,
+                mode: import.mode,
+                set_aside: Arc::new(own.map(str::to_owned).collect()),
+                report,
+                stop: stop.clone(),
+                targets: targets.clone(),
+                busy: self.busy.clone(),
+            };
+            let permits = permits.clone();
+            tasks.spawn(async move {
+                let permit = one.stop.run_until_cancelled(permits.acquire()).await;
+                match permit {
+                    Some(Ok(_permit)) => one.run().await,
+                    _ => one.report.with(|report| report.stage = Stage::Stopped),
+                }
+            });
+        }
+        tasks.close();
+        let running = Arc::new(Running { mode: import.mode, reports, stop, tasks });
+        let mut all = self.all.lock();
+        while all.len() >= ENDED_MAX {
+            let Some(oldest) = all.iter().find(|(_, running)| running.is_over()).map(|(id, _)| *id) else { break };
+            all.remove(&oldest);
+        }
+        let id = all.last_key_value().map_or(0, |(id, _)| *id) + 1;
+        all.insert(id, running);
+        id
+    }
+}
+
+struct One {
+    source: Source,
+    who: Credentials,
+    target: String,
+    mode: Mode,
+    set_aside: Arc<HashSet<String>>,
+    report: Report,
+    stop: CancellationToken,
+    targets: Arc<dyn Targets>,
+    busy: Arc<Mutex<HashSet<String>>>,
+}
+
+impl One {
+    async fn run(self) {
+        let report = self.report.clone();
+        if !self.busy.lock().insert(self.target.clone()) {
+            report.with(|report| {
+                report.stage = Stage::Failed;
+                report.error = Some("another import into this account is running; wait for its end".to_owned());
+            });
+            return;
+        }
+        report.with(|report| report.stage = Stage::Running);
+        let (busy, target) = (self.busy.clone(), self.target.clone());
+        let done = self.import().await;
+        busy.lock().remove(&target);
+        report.with(|report| {
+            report.folder = None;
+            let is_whole = report.damaged.is_empty() && report.differences.is_empty();
+            report.stage = match &done {
+                Ok(()) if is_whole => Stage::Done,
+                Ok(()) => Stage::Incomplete,
+                Err(ImportError::Stopped) => Stage::Stopped,
+                Err(_) => Stage::Failed,
+            };
+            report.error = done.err().map(|error| error.to_string() + remedy(&error));
+        });
+    }
+
+    async fn import(self) -> Result<(), ImportError> {
+        let account = self.targets.open(&self.target).await;
+        let account = account.map_err(|cause| ImportError::Account(AccountError::Unavailable(cause)))?;
+        let identities: Arc<dyn Identities> = self.targets;
+        AccountImport {
+            source: self.source,
+            who: self.who,
+            account,
+            mode: self.mode,
+            set_aside: self.set_aside,
+            identities,
+            report: self.report,
+            stop: self.stop,
+        }
+        .run()
+        .await
+    }
+}
+
+/// What to do about it, where that isn't plain.
+fn remedy(error: &ImportError) -> &'static str {
+    match error {
+        ImportError::Account(AccountError::Refused(sterna_account::CommitError::OverQuota)) => {
+            "; raise its quota (sterna user set --quota) and run the import again"
+        }
+        error if error.is_temporary() => "; run the import again, it goes on where it was",
+        _ => "",
+    }
+}

@@ -1,0 +1,214 @@
+//! How far an import is, kept in the account that it fills: in the same commits, and it moves along when that moves.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sterna_account::commit::Expect;
+use sterna_account::{
+    Account, AccountError, Container, ContainerKind, Content, ItemParts, Mutation, NewItem, UidSet, container_named,
+};
+use sterna_base::limits::{INLINE_BLOB_BYTES_MAX, PAGE_ITEMS_MAX};
+use sterna_base::{BlobHash, ContainerId, Uid};
+
+/// The name of the container with these notes.
+pub const CONTAINER: &str = "imports";
+
+/// One mailbox of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderState {
+    /// The source: its name and port.
+    pub host: String,
+    /// Whose mailbox.
+    pub login: String,
+    /// What the source calls it.
+    pub raw: Vec<u8>,
+    /// Where it comes to.
+    pub container: ContainerId,
+    /// Its UIDVALIDITY there.
+    pub uid_validity: u32,
+    /// Messages with smaller UIDs have come.
+    pub uid_next: u32,
+    /// Changes up to this HIGHESTMODSEQ have come; zero when none are known to have.
+    pub highest_modseq: u64,
+    /// Whether UIDs here are those there.
+    pub is_exact: bool,
+    /// If not: runs of messages, by their first UID there, their first UID here, and how many they are.
+    pub runs: Vec<(u32, u32, u32)>,
+}
+
+impl FolderState {
+    /// The UID here of a message there.
+    pub fn here(&self, there: u32) -> Option<Uid> {
+        if self.is_exact {
+            return (there < self.uid_next).then_some(Uid(there));
+        }
+        let at = self.runs.partition_point(|(first, _, _)| *first <= there).checked_sub(1)?;
+        let (first, here, count) = self.runs[at];
+        (there - first < count).then(|| Uid(here + (there - first)))
+    }
+
+    /// The UIDs here of messages there.
+    pub fn all_here(&self, there: impl Iterator<Item = u32>) -> UidSet {
+        let mut uids: Vec<Uid> = there.filter_map(|uid| self.here(uid)).collect();
+        uids.sort_unstable();
+        uids.into_iter().collect()
+    }
+
+    /// The UID there of a message here.
+    pub fn there(&self, here: Uid) -> Option<u32> {
+        if self.is_exact {
+            return (here.0 < self.uid_next).then_some(here.0);
+        }
+        let run = self.runs.iter().find(|(_, first, count)| here.0 >= *first && here.0 - first < *count);
+        run.map(|(there, first, _)| there + (here.0 - first))
+    }
+
+    /// From now on UIDs here are others.
+    pub fn renumber(&mut self) {
+        if self.is_exact {
+            self.is_exact = false;
+            self.runs = if self.uid_next > 1 { vec![(1, 1, self.uid_next - 1)] } else { Vec::new() };
+        }
+    }
+
+    /// A message came, with a larger UID than all before.
+    pub fn came(&mut self, there: u32, here: Uid) {
+        self.uid_next = there.saturating_add(1);
+        if self.is_exact {
+            return;
+        }
+        match self.runs.last_mut() {
+            Some((first, at, count)) if *first + *count == there && *at + *count == here.0 => *count += 1,
+            _ => self.runs.push((there, here.0, 1)),
+        }
+    }
+}
+
+/// The notes of an account about one user of one source.
+pub struct States {
+    container: Container,
+    host: String,
+    login: String,
+    /// Each mailbox that was seen.
+    pub all: Vec<FolderState>,
+}
+
+impl States {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When the account can't be read; the same holds for the other methods.
+    pub async fn read(account: &dyn Account, host: &str, login: &str) -> Result<Self, AccountError> {
+        let container = container_named(account, ContainerKind::Settings, CONTAINER).await?;
+        let (mut all, mut after) = (Vec::new(), Uid(0));
+        loop {
+            let uids = UidSet::range(after.next(), Uid::MAX);
+            let parts = ItemParts { body: true, ..ItemParts::default() };
+            let page = account.items(container.id, &uids, parts, PAGE_ITEMS_MAX).await?;
+            let Some(last) = page.last().map(|item| item.uid) else { break };
+            for item in page {
+                let bytes = match item.body {
+                    Some(body) => body,
+                    None => read_all(account, item.blob, item.size).await?,
+                };
+                // What a later version writes, or another source, is not ours.
+                if let Ok(state) = serde_json::from_slice::<FolderState>(&bytes)
+                    && state.host == host
+                    && state.login == login
+                {
+                    all.push(state);
+                }
+            }
+            after = last;
+        }
+        Ok(States { container, host: host.to_owned(), login: login.to_owned(), all })
+    }
+
+    /// What is known of a mailbox.
+    pub fn of(&self, raw: &[u8]) -> Option<&FolderState> {
+        self.all.iter().find(|state| state.raw == raw)
+    }
+
+    /// The beginning of a mailbox.
+    pub fn begin(&self, raw: &[u8], container: ContainerId, uid_validity: u32, is_exact: bool) -> FolderState {
+        FolderState {
+            host: self.host.clone(),
+            login: self.login.clone(),
+            raw: raw.to_vec(),
+            container,
+            uid_validity,
+            uid_next: 1,
+            highest_modseq: 0,
+            is_exact,
+            runs: Vec::new(),
+        }
+    }
+
+    /// The step of a commit that notes it.
+    pub async fn note(&self, account: &dyn Account, state: &FolderState) -> Result<Mutation, AccountError> {
+        let bytes = Bytes::from(serde_json::to_vec(state).unwrap_or_default());
+        let content = if bytes.len() <= INLINE_BLOB_BYTES_MAX {
+            Content::Inline(bytes)
+        } else {
+            let mut upload = account.stage_blob().await?;
+            upload.write(bytes).await?;
+            Content::Stored(upload.finish().await?.0)
+        };
+        let item = NewItem::named(name_of(state), content);
+        Ok(Mutation::Put { container: self.container.id, item, expect: Expect::Any })
+    }
+
+    /// The step of a commit that forgets it.
+    pub fn forget(&self, state: &FolderState) -> Mutation {
+        Mutation::Remove { container: self.container.id, name: name_of(state) }
+    }
+}
+
+fn name_of(state: &FolderState) -> String {
+    let mut key = format!("{}\0{}\0", state.host, state.login).into_bytes();
+    key.extend_from_slice(&state.raw);
+    BlobHash::of(&key).to_string()
+}
+
+async fn read_all(account: &dyn Account, blob: BlobHash, size: u64) -> Result<Bytes, AccountError> {
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < size {
+        let piece = account.blob(blob, bytes.len() as u64..size).await?;
+        if piece.is_empty() {
+            break;
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uids_lead_there_and_back() {
+        let mut state = FolderState {
+            host: String::new(),
+            login: String::new(),
+            raw: Vec::new(),
+            container: ContainerId(1),
+            uid_validity: 1,
+            uid_next: 1,
+            highest_modseq: 0,
+            is_exact: true,
+            runs: Vec::new(),
+        };
+        state.came(3, Uid(3));
+        assert_eq!((state.here(3), state.here(4)), (Some(Uid(3)), None));
+        state.renumber();
+        for (there, here) in [(4, 10), (5, 11), (9, 12), (10, 13)] {
+            state.came(there, Uid(here));
+        }
+        assert_eq!(state.runs, [(1, 1, 3), (4, 10, 2), (9, 12, 2)]);
+        for (there, here) in [(3, Some(3)), (5, Some(11)), (6, None), (10, Some(13)), (11, None)] {
+            assert_eq!(state.here(there), here.map(Uid), "{there}");
+            assert!(here.is_none_or(|here| state.there(Uid(here)) == Some(there)));
+        }
+        assert_eq!(state.there(Uid(9)), None);
+    }
+}

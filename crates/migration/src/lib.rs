@@ -1,0 +1,10 @@
+//! Accounts that come from other servers: by IMAP, as an administrator asks for it.
+//!
+//! Whatever the source, the same holds. What is done is noted in the account, in the commit that does it, so that an
+//! interrupted import goes on where it was and nothing comes twice. UIDs and UIDVALIDITY stay where the mailbox here is
+//! new ([`sterna_account::Mutation::SetNumbers`]). What can't be read or kept is named; it is left out only when
+//! somebody has said so.
+
+pub mod imap;
+pub mod limits;
+pub mod target;

@@ -1,0 +1,34 @@
+//! What an import takes from a source, and how long it waits for one.
+
+use std::time::Duration;
+
+/// Longest line of a source, in bytes: the answer to a search names all UIDs of a mailbox.
+pub const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Longest literal that is held in memory, in bytes; more goes through a temporary file.
+pub const LITERAL_MEMORY_BYTES_MAX: u64 = sterna_base::limits::INLINE_BLOB_BYTES_MAX as u64;
+/// Largest message, in bytes. Those that users may put here are shorter; one that another server took isn't left there.
+pub const MESSAGE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Literals in one answer.
+pub const LITERALS_MAX: usize = 64;
+/// How deep lists may stand in lists.
+pub const DEPTH_MAX: usize = 32;
+/// Answers to one command that are held together; fetches are taken one by one.
+pub const ANSWERS_MAX: usize = 200_000;
+/// How long a source may be silent.
+pub const SILENCE_MAX: Duration = Duration::from_secs(300);
+/// How long it may take to be reached.
+pub const CONNECT_MAX: Duration = Duration::from_secs(30);
+/// Messages fetched, and committed, at once.
+pub const BATCH_MESSAGES: usize = 200;
+/// Bytes of messages fetched at once, unless one alone has more.
+pub const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+/// How often a mailbox is begun again after the connection was lost, without a message having come in between.
+pub const TRIES_MAX: u32 = 5;
+/// How long the first of these tries waits; each other one twice as long as the one before.
+pub const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// Notes of one account that are kept for people.
+pub const NOTES_MAX: usize = 200;
+/// Accounts of one import.
+pub const ACCOUNTS_MAX: usize = 100_000;
+/// Accounts that are read at the same time, at most.
+pub const PARALLEL_MAX: usize = 64;

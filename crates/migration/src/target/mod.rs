@@ -1,0 +1,5 @@
+//! The account that something comes into.
+
+pub mod flags;
+pub mod folders;
+pub mod message;
