@@ -40,6 +40,17 @@ pub const OAUTH_CLIENT_SECRET: &str = "oauth.client-secret";
 /// Which member of the answer has the user's login or address; "username" when not set.
 pub const OAUTH_USER_FIELD: &str = "oauth.user-field";
 
+/// The provider of OpenID Connect by which people sign in to the console: its issuer.
+pub const OPENID_ISSUER: &str = "openid.issuer";
+/// Our name there.
+pub const OPENID_CLIENT_ID: &str = "openid.client-id";
+/// Our secret there.
+pub const OPENID_CLIENT_SECRET: &str = "openid.client-secret";
+/// Which claim has the user's address or log-in; "email" when not set.
+pub const OPENID_CLAIM: &str = "openid.claim";
+/// What is asked for, with spaces between; "openid email profile" when not set.
+pub const OPENID_SCOPES: &str = "openid.scopes";
+
 /// Accounts that are copied at the same time because of moves, at most; four when not set.
 pub const MOVE_PARALLEL: &str = "move.parallel";
 /// Bytes that a server copies in a second because of moves and standby copies, at most; 0, when not set, is as many as
@@ -264,6 +275,11 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (OAUTH_CLIENT_SECRET, None),
     (OAUTH_URL, None),
     (OAUTH_USER_FIELD, Some("username")),
+    (OPENID_CLAIM, Some("email")),
+    (OPENID_CLIENT_ID, None),
+    (OPENID_CLIENT_SECRET, None),
+    (OPENID_ISSUER, None),
+    (OPENID_SCOPES, Some("openid email profile")),
     (PLUS_SEPARATORS, Some("+")),
     (POSTMASTER, None),
     (POSTFIX_LMTP_PORT, Some("24")),
@@ -299,7 +315,8 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
 ];
 
 /// Settings whose values are shown to nobody.
-const SECRETS: &[&str] = &[OAUTH_CLIENT_SECRET, RELAY_PASSWORD, filter_settings::RSPAMD_PASSWORD, SRS_KEYS];
+const SECRETS: &[&str] =
+    &[OAUTH_CLIENT_SECRET, OPENID_CLIENT_SECRET, RELAY_PASSWORD, filter_settings::RSPAMD_PASSWORD, SRS_KEYS];
 
 /// What is shown in the place of a secret.
 pub const SECRET: &str = "(secret)";
@@ -402,7 +419,7 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let good = matches!(value, "add" | "update" | "off");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be add, update or off"))
         }
-        OAUTH_URL | EXTERNAL_URL => {
+        OAUTH_URL | OPENID_ISSUER | EXTERNAL_URL => {
             let is_url = value.starts_with("https://") || value.starts_with("http://");
             let good = is_url && value.bytes().all(|byte| byte.is_ascii_graphic());
             good.then(|| value.to_owned())

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod derived;
 mod node;
+mod openid;
 mod pdf;
 mod setup;
 mod sources;

@@ -37,6 +37,8 @@ export async function signIn(login: string, password: string, code: string): Pro
 /** Signs out, here and on the server. */
 export async function signOut(): Promise<void> {
   await ask("DELETE", "/session");
+  // Whom a provider signed in, it signs out.
+  if (session.value?.openid) return location.assign("/admin/openid/logout");
   session.value = null;
   forgetAll();
 }

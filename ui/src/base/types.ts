@@ -11,6 +11,7 @@ export interface Session {
   name: string;
   rights: { domain: string | null; unit: string; permissions: string[] }[];
   second_factor: boolean;
+  openid?: boolean;
   expires: string;
 }
 

@@ -1,13 +1,14 @@
 // The sign-in page. The server says the same of a wrong name and a wrong password.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { asProblem, type Problem } from "../base/api.ts";
-import { t } from "../base/i18n.ts";
+import { known, t } from "../base/i18n.ts";
 import { changed } from "../base/live.ts";
 import { session, signIn } from "../base/session.ts";
 import { Button } from "../widgets/button.tsx";
 import { Dialog } from "../widgets/dialog.tsx";
 import { Field } from "../widgets/field.tsx";
+import { Icon } from "../widgets/icon.tsx";
 import { ProblemBox } from "../widgets/problem.tsx";
 import { LanguageSwitch, ThemeSwitch } from "./switches.tsx";
 
@@ -19,12 +20,43 @@ export function SignIn() {
         <h1>{t("signin.title")}</h1>
         <p class="lead">{t("signin.lead")}</p>
         <SignInForm />
+        <OpenId />
       </div>
       <p class="switches">
         <LanguageSwitch />
         <ThemeSwitch />
       </p>
     </main>
+  );
+}
+
+/** The way by a provider of OpenID Connect, where there is one; and why it led nowhere. */
+function OpenId() {
+  const [offered, setOffered] = useState(false);
+  const outcome = new URLSearchParams(location.search).get("openid");
+  useEffect(() => {
+    fetch("/admin/openid/offer", { credentials: "same-origin", cache: "no-store" })
+      .then((response) => response.json() as Promise<{ offered?: boolean }>)
+      .then((answer) => setOffered(answer.offered === true))
+      .catch(() => setOffered(false));
+  }, []);
+  const to = encodeURIComponent(location.pathname);
+  return (
+    <>
+      {outcome && (
+        <div class="note bad" role="alert">
+          <Icon name="warning" />
+          <p>{known("openid-outcome", outcome, t("signin.openid-failed"))}</p>
+        </div>
+      )}
+      {offered && (
+        <p class="actions">
+          <a class="button" href={`/admin/openid/start?to=${to}`}>
+            {t("signin.openid")}
+          </a>
+        </p>
+      )}
+    </>
   );
 }
 

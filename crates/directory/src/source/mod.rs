@@ -213,7 +213,9 @@ pub(crate) fn linked(write: &mut Write<'_>, link: &Link, request: &Request) -> R
 
 /// Notes where somebody comes from.
 pub(crate) fn set(write: &mut Write<'_>, link: &Link) -> Result<(), RequestError> {
-    if link.external_id.is_empty() || link.external_id.len() > EXTERNAL_ID_BYTES_MAX {
+    // Programs that provision need not have ids of their own.
+    let needs_id = link.source != SCIM && link.external_id.is_empty();
+    if needs_id || link.external_id.len() > EXTERNAL_ID_BYTES_MAX || link.login.len() > EXTERNAL_ID_BYTES_MAX {
         return Err(invalid("external_id", format!("1 to {EXTERNAL_ID_BYTES_MAX} bytes")));
     }
     let entry = found(write.reader.entry(link.account)?, "user or group", link.account, None)?;

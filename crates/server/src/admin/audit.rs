@@ -121,12 +121,14 @@ async fn recorded_body(request: Request) -> Result<(Request, String), Problem> {
     if let Some(length) = length.filter(|length| *length > RECORDED_BYTES_MAX) {
         return Ok((request, format!("{length} bytes")));
     }
-    let is_secret = is_secret_setting(request.uri().path());
+    let path = request.uri().path();
+    // What SCIM changes can be a password by its path, and isn't told from others by its name.
+    let (is_secret, is_scim) = (is_secret_setting(path), path.starts_with(super::scim::PATH));
     let (head, body) = request.into_parts();
     // Longer ones say their length; who says none is taken at no more than any endpoint takes but those for files.
     let bytes = whole(body, BODY_BYTES_MAX).await?;
     let text = match serde_json::from_slice::<Value>(&bytes) {
-        Ok(Value::Object(mut fields)) if bytes.len() <= RECORDED_BYTES_MAX => {
+        Ok(Value::Object(mut fields)) if bytes.len() <= RECORDED_BYTES_MAX && !is_scim => {
             if is_secret && fields.contains_key("value") {
                 fields.insert("value".to_owned(), Value::from(NOT_RECORDED));
             }
@@ -135,6 +137,7 @@ async fn recorded_body(request: Request) -> Result<(Request, String), Problem> {
             value.to_string()
         }
         _ if bytes.is_empty() => String::new(),
+        Ok(_) if is_scim => format!("{} bytes", bytes.len()),
         _ => format!("{} bytes", bytes.len()),
     };
     Ok((Request::from_parts(head, Body::from(bytes)), text))

@@ -54,6 +54,7 @@ pub mod records;
 mod resolve;
 mod resources;
 mod roles;
+pub mod scim;
 mod search;
 mod second_factor;
 mod select;
@@ -96,6 +97,7 @@ pub fn router(state: AdminState) -> Router {
     endpoints::routes(&state)
         .route("/api/v1/session", post(sessions::sign_in))
         .route("/api", get(openapi::describe))
+        .merge(scim::router())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

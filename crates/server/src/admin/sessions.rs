@@ -49,6 +49,9 @@ const COOKIE_SECURE: &str = "__Host-sterna";
 /// The cookie on this machine without encryption.
 const COOKIE_PLAIN: &str = "sterna-session";
 
+/// How sessions are named that began with OpenID Connect.
+pub const BY_OPENID: &str = "openid-";
+
 /// From where a request comes, as the listener saw it.
 #[derive(Clone, Copy, Debug)]
 pub struct From {
@@ -79,6 +82,8 @@ pub(super) struct SignedIn {
     rights: Vec<RightsView>,
     /// Whether a second factor is set up.
     second_factor: bool,
+    /// Whether a provider of OpenID Connect said who it is; then they sign out there, too.
+    openid: bool,
     /// When the session ends at the latest.
     expires: String,
 }
@@ -134,7 +139,7 @@ pub(super) async fn sign_in(
     second_factor::check(&state, &login, from.peer, body.code.as_deref()).await?;
     let (session, cookie) = begin(&state, &records, login.account, from, &headers).await?;
     tracing::info!(target: "audit", login = login.address, peer = %from.peer, session = session.id, "signed in");
-    let signed_in = signed_in(&state, login.account, session.ends_at).await?;
+    let signed_in = signed_in(&state, login.account, session.ends_at, false).await?;
     let mut response = (StatusCode::CREATED, Json(signed_in)).into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -152,7 +157,22 @@ pub async fn begin(
     from: From,
     headers: &HeaderMap,
 ) -> Result<(Session, HeaderValue), Problem> {
-    let (id, secret) = (random_hex::<6>(), random_hex::<32>());
+    begin_by(state, records, account, from, headers, "").await
+}
+
+/// The same; what the session's name begins with says how somebody came in.
+///
+/// # Errors
+/// When it can't be written down.
+pub async fn begin_by(
+    state: &AdminState,
+    records: &Records,
+    account: AccountId,
+    from: From,
+    headers: &HeaderMap,
+    by: &str,
+) -> Result<(Session, HeaderValue), Problem> {
+    let (id, secret) = (format!("{by}{}", random_hex::<6>()), random_hex::<32>());
     let now = state.directory.now();
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let session = Session {
@@ -220,7 +240,12 @@ pub async fn principal_of(state: &AdminState, head: &Parts, from: From) -> Resul
     Ok(Some(Principal { name, account: Some(account), rights, via: Via::Session(session.id), peer: Some(from.peer) }))
 }
 
-async fn signed_in(state: &AdminState, account: AccountId, ends_at: Timestamp) -> Result<SignedIn, Problem> {
+async fn signed_in(
+    state: &AdminState,
+    account: AccountId,
+    ends_at: Timestamp,
+    openid: bool,
+) -> Result<SignedIn, Problem> {
     let read = move |reader: &Reader<'_>| {
         let entry = reader.entry(account)?.ok_or_else(Problem::not_signed_in)?.value;
         let rights = reader.rights(account)?;
@@ -229,6 +254,7 @@ async fn signed_in(state: &AdminState, account: AccountId, ends_at: Timestamp) -
             name: entry.entry().display_name.clone(),
             rights: rights_view(reader, &rights)?,
             second_factor: reader.second_factor(account)?.is_some(),
+            openid,
             expires: time(ends_at),
         })
     };
@@ -246,7 +272,8 @@ pub(super) async fn current(State(state): State<AdminState>, principal: Principa
         }
         Via::Socket | Via::Token(_) => None,
     };
-    let body = signed_in(&state, account, ends_at.unwrap_or(state.directory.now())).await?;
+    let openid = matches!(&principal.via, Via::Session(id) if id.starts_with(BY_OPENID));
+    let body = signed_in(&state, account, ends_at.unwrap_or(state.directory.now()), openid).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }
 

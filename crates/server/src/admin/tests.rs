@@ -248,7 +248,9 @@ fn code(result: Result<Answer, CliError>) -> (u16, String) {
 mod config;
 mod declared;
 mod moving;
+mod openid;
 mod rights;
+mod scim;
 
 #[tokio::test]
 async fn a_user_is_made_with_a_store_and_logs_in() {

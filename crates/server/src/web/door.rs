@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::admin::problem::Problem;
+use crate::admin::scim::{self, ScimError};
 use crate::admin::sessions::{self, From};
 use crate::admin::{AdminState, api_tokens};
 
@@ -24,8 +25,10 @@ pub(super) async fn admit(
     request: Request,
     next: Next,
 ) -> Response {
+    let is_scim = request.uri().path().starts_with(scim::PATH);
     let mut response = match admitted(&state, from, request).await {
         Ok(request) => next.run(request).await,
+        Err(problem) if is_scim => ScimError::from(problem).into_response(),
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();

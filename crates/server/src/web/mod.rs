@@ -53,7 +53,8 @@ impl Web {
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics))
-            .with_state(state)
+            .with_state(state.clone())
+            .merge(crate::openid::sign_in::router(state))
             .fallback_service(api);
         let router = match setup {
             Some(setup) => router.merge(setup::router(setup)),
@@ -79,6 +80,7 @@ impl Pages for Web {
             "/" => matches!(*method, Method::GET | Method::HEAD),
             "/healthz" | "/readyz" | "/metrics" => true,
             path if is_below(path, setup::PATH) => self.has_setup,
+            path if is_below(path, admin::scim::PATH) => true,
             path => is_below(path, "/admin") || is_below(path, "/api") && !path.starts_with(OF_USERS),
         }
     }

@@ -38,7 +38,7 @@ const CHOICES: Record<string, string[]> = {
 const LISTS = ["mail.networks", "mail.block-lists", "mail.arc-trusted", "mail.routes", "mail.greylist-allow", "calendar.external-networks", "discovery.exchangers"];
 
 /** Settings that are not shown when they were set. */
-const SECRETS = ["relay.password", "oauth.client-secret", "srs.keys"];
+const SECRETS = ["relay.password", "oauth.client-secret", "openid.client-secret", "srs.keys"];
 
 export function isSecret(name: string): boolean {
   return SECRETS.includes(name);

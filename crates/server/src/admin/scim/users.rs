@@ -1,0 +1,437 @@
+//! `/Users`
+
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, Query as AxumQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use sterna_base::{AccountId, Modseq, Secret};
+use sterna_directory::request::{NewUser, UserPatch};
+use sterna_directory::rights::Rights;
+use sterna_directory::source::SCIM;
+use sterna_directory::{AnyEntry, Link, PasswordHash, Reader, Request, RowKind, Scram, StorageError, User};
+
+use super::filter::{Filter, member};
+use super::listing::{self, Query};
+use super::resource::{
+    self, EMAILS_MAX, active, find, is_gone, may_read, may_write, meta, must_own, own_address, text,
+};
+use super::{ScimError, answer, base, etag, has_it, if_match, object, patch as patching};
+use crate::admin::doors::AdminState;
+use crate::admin::principal::Principal;
+
+/// The schema of users.
+pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+
+type Asking = Option<Extension<Principal>>;
+
+fn principal(asking: Asking) -> Option<Principal> {
+    asking.map(|Extension(principal)| principal)
+}
+
+/// A user as SCIM shows one.
+fn shown(
+    reader: &Reader<'_>,
+    user: &User,
+    version: Modseq,
+    link: &Option<Link>,
+    base: &str,
+) -> Result<Value, StorageError> {
+    let text = |address| Ok::<_, StorageError>(reader.address_text(address)?.unwrap_or_default());
+    let address = text(&user.entry.address)?;
+    let mut emails = vec![json!({ "value": address, "type": "work", "primary": true })];
+    for alias in &user.entry.aliases {
+        emails.push(json!({ "value": text(alias)?, "type": "other" }));
+    }
+    let link = link.as_ref().filter(|link| link.source == SCIM);
+    let user_name = link.map(|link| link.login.clone()).filter(|name| !name.is_empty()).unwrap_or(address);
+    let mut value = json!({
+        "schemas": [SCHEMA],
+        "id": user.entry.id.to_string(),
+        "userName": user_name,
+        "displayName": user.entry.display_name,
+        "name": { "formatted": user.entry.display_name },
+        "active": !user.entry.suspended,
+        "emails": emails,
+        "meta": meta("User", base, &user.entry, version),
+    });
+    if let Some(id) = link.map(|link| &link.external_id).filter(|id| !id.is_empty()) {
+        value["externalId"] = id.as_str().into();
+    }
+    Ok(value)
+}
+
+fn show(reader: &Reader<'_>, id: AccountId, base: &str) -> Result<(Value, Modseq), ScimError> {
+    let found = reader.user(id)?.ok_or_else(|| ScimError::not_found(&id.to_string()))?;
+    let link = reader.link(id)?;
+    Ok((shown(reader, &found.value, found.modseq, &link, base)?, found.modseq))
+}
+
+/// All that the filter wants.
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    asking: Asking,
+    headers: HeaderMap,
+    AxumQuery(query): AxumQuery<Query>,
+) -> Result<Response, ScimError> {
+    listed(state, asking, headers, query).await
+}
+
+/// The same, asked in a body (RFC 7644 section 3.4.3).
+pub(super) async fn search(
+    State(state): State<AdminState>,
+    asking: Asking,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ScimError> {
+    let query = serde_json::from_value(object(&body)?);
+    let query = query.map_err(|error| ScimError::invalid_syntax(error.to_string()))?;
+    listed(state, asking, headers, query).await
+}
+
+async fn listed(state: AdminState, asking: Asking, headers: HeaderMap, query: Query) -> Result<Response, ScimError> {
+    let rights = may_read(principal(asking))?;
+    let (filter, base) = (query.read_filter()?, base(&headers));
+    let read = move |reader: &Reader<'_>| {
+        let mut found = Vec::new();
+        match named(reader, &filter)? {
+            Some(ids) => {
+                for id in ids {
+                    match find(reader, &rights, &id.to_string(), false) {
+                        Ok(_) => found.push(show(reader, id, &base)?.0),
+                        Err(error) if error.status == StatusCode::NOT_FOUND => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            None => listing::entries(reader, &rights, RowKind::User, |entry| {
+                let AnyEntry::User(user) = entry.value else { return Ok(()) };
+                let link = reader.link(user.entry.id)?;
+                if !is_gone(&link) {
+                    found.push(shown(reader, &user, entry.modseq, &link, &base)?);
+                }
+                Ok(())
+            })?,
+        }
+        if let Some(filter) = &filter {
+            found.retain(|one| filter.fits(one));
+        }
+        Ok::<_, ScimError>(found)
+    };
+    Ok(query.page(state.directory.read(read).await?))
+}
+
+/// Whom a filter names that is asked before every single change: nobody else is looked at for it.
+fn named(reader: &Reader<'_>, filter: &Option<Filter>) -> Result<Option<Vec<AccountId>>, StorageError> {
+    let Some(filter) = filter else { return Ok(None) };
+    if let Some(id) = filter.only("id") {
+        return Ok(Some(id.parse().into_iter().collect()));
+    }
+    if let Some(name) = filter.only("userName") {
+        let linked = resource::link_named(reader, name, None)?.map(|link| link.account);
+        let addressed = reader.entry_at(name)?.map(|found| found.value.entry().id);
+        return Ok(Some(linked.or(addressed).into_iter().collect()));
+    }
+    if let Some(id) = filter.only("externalId") {
+        let links = reader.links_of(SCIM)?.into_iter().filter(|link| link.external_id == id);
+        return Ok(Some(links.map(|link| link.account).collect()));
+    }
+    Ok(None)
+}
+
+/// One.
+pub(super) async fn get(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+    asking: Asking,
+    headers: HeaderMap,
+    AxumQuery(query): AxumQuery<Query>,
+) -> Result<Response, ScimError> {
+    let rights = may_read(principal(asking))?;
+    let base = base(&headers);
+    let read = move |reader: &Reader<'_>| {
+        let found = find(reader, &rights, &id, false)?.0;
+        show(reader, found.value.entry().id, &base)
+    };
+    let (value, version) = state.directory.read(read).await?;
+    if has_it(&headers, version) {
+        return Ok((StatusCode::NOT_MODIFIED, [(axum::http::header::ETAG, etag(version))]).into_response());
+    }
+    Ok(answer(StatusCode::OK, query.cut(value), Some(version)))
+}
+
+/// What a body says of a user.
+struct Wanted {
+    user_name: String,
+    external_id: String,
+    address: String,
+    aliases: Vec<String>,
+    display_name: String,
+    active: Option<bool>,
+    password: Option<String>,
+}
+
+fn wanted(reader: &Reader<'_>, rights: &Rights, body: &Value) -> Result<Wanted, ScimError> {
+    let user_name = text(body, "userName").ok_or_else(|| ScimError::invalid_value("a user needs a userName"))?;
+    let mut emails: Vec<(u8, &str)> = Vec::new();
+    for email in member(body, "emails").and_then(Value::as_array).into_iter().flatten().take(EMAILS_MAX) {
+        let value = email.as_str().or_else(|| text(email, "value"));
+        let is_primary = matches!(member(email, "primary"), Some(Value::Bool(true)))
+            || text(email, "primary").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let rank = match is_primary {
+            true => 0,
+            false if text(email, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("work")) => 1,
+            false => 3,
+        };
+        emails.extend(value.map(|value| (rank, value)));
+    }
+    // A name that is an address comes before those that are not said to be the main one.
+    emails.push((2, user_name));
+    emails.sort_by_key(|(rank, _)| *rank);
+    let mut own = Vec::new();
+    for (_, value) in emails {
+        if let Some(address) = own_address(reader, rights, value)?
+            && !own.contains(&address)
+        {
+            own.push(address);
+        }
+    }
+    if own.is_empty() {
+        let detail = "neither userName nor emails has an address in a domain that the token may fill";
+        return Err(ScimError::invalid_value(detail));
+    }
+    let formatted = member(body, "name").and_then(|name| {
+        let parts = || [text(name, "givenName"), text(name, "familyName")].into_iter().flatten().collect::<Vec<_>>();
+        let joined = || Some(parts().join(" ")).filter(|joined| !joined.is_empty());
+        text(name, "formatted").map(str::to_owned).or_else(joined)
+    });
+    let display_name = text(body, "displayName").map(str::to_owned).or(formatted).unwrap_or_default();
+    Ok(Wanted {
+        user_name: user_name.to_owned(),
+        external_id: text(body, "externalId").unwrap_or_default().to_owned(),
+        address: own.remove(0),
+        aliases: own,
+        display_name,
+        active: active(body)?,
+        password: text(body, "password").map(str::to_owned),
+    })
+}
+
+type Hashed = Option<(PasswordHash, Option<Scram>)>;
+
+async fn hashed(state: &AdminState, password: &Option<String>) -> Result<Hashed, ScimError> {
+    let Some(password) = password else { return Ok(None) };
+    let hashed = state.authentication.hash(Secret::new(password.as_str())).await;
+    hashed.map(Some).map_err(|error| ScimError::invalid_value(error.to_string()))
+}
+
+fn link_of(wanted: &Wanted, account: AccountId) -> Link {
+    Link {
+        account,
+        source: SCIM.to_owned(),
+        external_id: wanted.external_id.clone(),
+        dn: String::new(),
+        login: wanted.user_name.clone(),
+        suspended: false,
+    }
+}
+
+/// Makes one. Whoever was deleted through here and is made again gets the account back.
+pub(super) async fn create(
+    State(state): State<AdminState>,
+    asking: Asking,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ScimError> {
+    let rights = may_write(principal(asking))?;
+    let (body, asked) = (object(&body)?, rights.clone());
+    let read = move |reader: &Reader<'_>| {
+        let wanted = wanted(reader, &asked, &body)?;
+        let taken = || ScimError::uniqueness(format!("there is a user “{}”", wanted.user_name));
+        let holder = reader.entry_at(&wanted.address)?;
+        let named = resource::link_named(reader, &wanted.user_name, None)?;
+        let Some(found) = holder else {
+            return if named.is_some() { Err(taken()) } else { Ok((wanted, None)) };
+        };
+        let id = found.value.entry().id;
+        let link = reader.link(id)?;
+        if !is_gone(&link) || named.is_some_and(|named| named.account != id) {
+            return Err(taken());
+        }
+        must_own(reader, &asked, &found.value, &link)?;
+        Ok((wanted, Some(found)))
+    };
+    let (wanted, former) = state.directory.read(read).await?;
+    let hash = hashed(&state, &wanted.password).await?;
+    let id = match former {
+        Some(found) => {
+            let AnyEntry::User(user) = found.value else { return Err(ScimError::uniqueness("the address is taken")) };
+            save(&state, &user, &wanted, hash, true, None).await?;
+            user.entry.id
+        }
+        None => {
+            let (password_hash, scram) = hash.unzip();
+            let new = NewUser {
+                address: wanted.address.clone(),
+                aliases: wanted.aliases.clone(),
+                display_name: wanted.display_name.clone(),
+                password_hash,
+                scram: scram.flatten(),
+                ..NewUser::default()
+            };
+            let id = state.create_linked(new, link_of(&wanted, AccountId(0))).await?;
+            if wanted.active == Some(false) {
+                let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
+                state.write(Request::SetUser { id, expect: None, patch }, false).await?;
+            }
+            id
+        }
+    };
+    let base = base(&headers);
+    let (value, version) = state.directory.read(move |reader: &Reader<'_>| show(reader, id, &base)).await?;
+    Ok(answer(StatusCode::CREATED, value, Some(version)))
+}
+
+/// Makes a user what is wanted. Former addresses stay as aliases, so that mail doesn't bounce.
+async fn save(
+    state: &AdminState,
+    user: &User,
+    wanted: &Wanted,
+    hash: Hashed,
+    default_active: bool,
+    expect: Option<Modseq>,
+) -> Result<(), ScimError> {
+    let (entry, main) = (user.entry.clone(), wanted.address.clone());
+    let read = move |reader: &Reader<'_>| {
+        let all = entry.addresses().map(|address| Ok(reader.address_text(address)?.unwrap_or_default()));
+        all.collect::<Result<Vec<String>, StorageError>>()
+    };
+    let mut aliases = state.directory.read(read).await?;
+    aliases.extend(wanted.aliases.iter().cloned());
+    aliases.sort_unstable();
+    aliases.dedup();
+    aliases.retain(|alias| *alias != main);
+    let (password_hash, scram) = hash.unzip();
+    let patch = UserPatch {
+        address: Some(main),
+        aliases: Some(aliases),
+        display_name: Some(wanted.display_name.clone()),
+        suspended: Some(!wanted.active.unwrap_or(default_active)),
+        password_hash: password_hash.map(Some),
+        scram: scram.flatten(),
+        ..UserPatch::default()
+    };
+    let id = user.entry.id;
+    let request = Request::SetUser { id, expect, patch };
+    let request = Request::Linked { link: link_of(wanted, id), request: Box::new(request) };
+    state.write(request, false).await?;
+    if wanted.password.is_some()
+        && let Some(records) = &state.records
+    {
+        records.end_sessions(id, None).await.map_err(crate::admin::problem::Problem::from)?;
+    }
+    Ok(())
+}
+
+/// Makes one what a body says.
+pub(super) async fn put(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+    asking: Asking,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ScimError> {
+    let body = object(&body)?;
+    change(state, id, asking, headers, move |_| Ok(body)).await
+}
+
+/// Changes one.
+pub(super) async fn patch(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+    asking: Asking,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ScimError> {
+    let body = object(&body)?;
+    let changed = move |mut resource: Value| {
+        let former = resource.clone();
+        patching::apply(&mut resource, &body)?;
+        // The name is kept once: whichever of its forms was changed counts.
+        if resource["displayName"] == former["displayName"] && resource["name"] != former["name"] {
+            if resource["name"]["formatted"] == former["name"]["formatted"]
+                && let Some(name) = resource["name"].as_object_mut()
+            {
+                name.remove("formatted");
+            }
+            resource.as_object_mut().map(|fields| fields.remove("displayName"));
+        }
+        Ok(resource)
+    };
+    change(state, id, asking, headers, changed).await
+}
+
+async fn change(
+    state: AdminState,
+    id: String,
+    asking: Asking,
+    headers: HeaderMap,
+    changed: impl FnOnce(Value) -> Result<Value, ScimError> + Send + 'static,
+) -> Result<Response, ScimError> {
+    let rights = may_write(principal(asking))?;
+    let (expect, base) = (if_match(&headers)?, base(&headers));
+    let at = base.clone();
+    let read = move |reader: &Reader<'_>| {
+        let (found, link) = find(reader, &rights, &id, false)?;
+        must_own(reader, &rights, &found.value, &link)?;
+        let AnyEntry::User(user) = found.value else { return Err(ScimError::not_found(&id)) };
+        let before = shown(reader, &user, found.modseq, &link, &at)?;
+        let mut wanted = wanted(reader, &rights, &changed(before)?)?;
+        if wanted.external_id.is_empty() {
+            wanted.external_id = link.map(|link| link.external_id).unwrap_or_default();
+        }
+        if resource::link_named(reader, &wanted.user_name, Some(user.entry.id))?.is_some() {
+            return Err(ScimError::uniqueness(format!("there is a user “{}”", wanted.user_name)));
+        }
+        Ok((user, wanted, found.modseq))
+    };
+    let (user, wanted, version) = state.directory.read(read).await?;
+    let hash = hashed(&state, &wanted.password).await?;
+    // What was compared is what is changed, whether or not the client names a version.
+    let expect = Some(expect.unwrap_or(version));
+    save(&state, &user, &wanted, hash, !user.entry.suspended, expect).await?;
+    let id = user.entry.id;
+    let (value, version) = state.directory.read(move |reader: &Reader<'_>| show(reader, id, &base)).await?;
+    Ok(answer(StatusCode::OK, value, Some(version)))
+}
+
+/// Deprovisions one: they are suspended and not shown any more; an administrator deletes them, or they come back.
+pub(super) async fn delete(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+    asking: Asking,
+    headers: HeaderMap,
+) -> Result<Response, ScimError> {
+    let rights = may_write(principal(asking))?;
+    let expect = if_match(&headers)?;
+    let read = move |reader: &Reader<'_>| {
+        let (found, link) = find(reader, &rights, &id, false)?;
+        must_own(reader, &rights, &found.value, &link)?;
+        let address = reader.address_text(&found.value.entry().address)?.unwrap_or_default();
+        Ok::<_, ScimError>((found.value.entry().id, link, address))
+    };
+    let (id, link, address) = state.directory.read(read).await?;
+    let named = Link {
+        account: id,
+        source: SCIM.to_owned(),
+        external_id: String::new(),
+        dn: String::new(),
+        login: address,
+        suspended: true,
+    };
+    let link = link.map_or(named, |link| Link { suspended: true, ..link });
+    let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
+    let request = Box::new(Request::SetUser { id, expect, patch });
+    state.write(Request::Linked { link, request }, false).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
