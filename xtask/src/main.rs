@@ -5,8 +5,10 @@ mod arrows;
 mod bench;
 mod fuzz;
 mod imap;
+mod package;
 mod packages;
 mod pop3;
+mod repository;
 mod run;
 mod soak;
 mod test;
@@ -26,6 +28,9 @@ const USAGE: &str = "cargo xtask TASK
   bench [ARGS]   the same work on Sterna, Dovecot and Cyrus, in one run (installs the peers; needs root);
                  bench move: what moves cost, and how fast they are; bench flow: mail; bench dav: calendars
   soak [ROUNDS]  new seeds for what the tests draw and simulate, and moves under faults again
+  package [ARGS] packages for Debian, in target/packages (--binary FILE, --version X.Y.Z, --out DIR)
+  repository DIR --key FINGERPRINT [DEB...]
+                 put packages into a signed repository for apt, or sign it again
   fuzz [TARGET]  fuzz one target, or each for a minute
 ";
 
@@ -52,6 +57,8 @@ fn run_task() -> Result<()> {
         "bench" => bench::run(&rest),
         "soak" => soak::run(rest.first().map(String::as_str)),
         "fuzz" => fuzz::run(rest.first().map(String::as_str)),
+        "package" => package::run(&rest),
+        "repository" => repository::run(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

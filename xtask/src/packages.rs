@@ -49,6 +49,13 @@ pub const TESTS: &[&str] = &[
     "chromium",
     "slapd",
     "ldap-utils",
+    "debootstrap",
+    "apt-utils",
+    "dpkg-dev",
+    "binutils",
+    "gpg",
+    "gpg-agent",
+    "systemd",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

@@ -41,6 +41,15 @@ pub fn output(name: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// What a program prints that is run in a folder; its failure is ours.
+pub fn output_in(name: &str, arguments: &[&str], folder: &Path) -> Result<String> {
+    let output = Command::new(name).args(arguments).current_dir(folder).output();
+    let output = output.with_context(|| format!("running {name}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{name} {} ended with {}: {said}", arguments.join(" "), output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 /// Whether a program of this name answers to `--version`.
 pub fn has(name: &str, arguments: &[&str]) -> bool {
     Command::new(name).args(arguments).output().is_ok_and(|output| output.status.success())

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod limits;
 pub mod secret;
 pub mod session_limits;
+pub mod version;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use ids::{
@@ -16,3 +17,4 @@ pub use ids::{
     UidValidity,
 };
 pub use secret::Secret;
+pub use version::Version;

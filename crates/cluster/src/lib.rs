@@ -23,6 +23,7 @@ pub mod renew;
 pub mod rpc;
 pub mod tls;
 mod tls_note;
+pub mod update;
 
 pub use follow::{DirectoryLog, FollowStatus, Follower, LogFollower};
 pub use handle::PlacedAccounts;
@@ -30,6 +31,7 @@ pub use identity::Identity;
 pub use nodes::{NodeEntry, NodeRole, NodeRoles, Nodes, Placement, PlacementCheck, Placements};
 pub use rpc::accounts::AccountsService;
 pub use rpc::control::{
-    ControlClient, CopiesStatus, NodeControl, NodeStatus, NotedShare, OverLimit, ShareRefused, StageRefused,
+    ControlClient, CopiesStatus, InstalledVersion, NodeControl, NodeStatus, NotedShare, OverLimit, RunVersion,
+    ShareRefused, StageRefused,
 };
 pub use rpc::{BindError, CallError, ClusterNode, Peers, Services};

@@ -55,6 +55,7 @@ pub use password::PasswordCost;
 pub use read::{AddressPattern, AnyEntry, Reader, Selected, Selection, Versioned};
 pub use request::{Created, Done, Request};
 pub use row::{Change, Changes, Cursor, Head, RowKind};
+pub use schema::FORMAT;
 pub use share::Share;
 pub use source::{Link, Mapping, Source, SourceKind};
 

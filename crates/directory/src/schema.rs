@@ -12,7 +12,7 @@ use crate::row::RowKind;
 use crate::{StorageError, index, share};
 
 /// The format that this version writes.
-pub(crate) const FORMAT: i64 = 3;
+pub const FORMAT: i64 = 3;
 
 /// How long a statement waits for another connection's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 5_000;

@@ -10,6 +10,7 @@ mod openid;
 mod pdf;
 mod setup;
 mod sources;
+mod update;
 mod web;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use cli::{Cli, Command, Exit};
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit, umask};
 use tracing_subscriber::EnvFilter;
+use update::sockets::Sockets;
 
 /// A log-in takes 19 MiB for a moment on whichever thread hashes its password. The C library keeps such blocks in one
 /// heap per thread, between small allocations that outlive them: with fifty users' log-ins a node grew by 200 to 800
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
         // What a node writes holds keys, hashes of passwords and mail: it is nobody else's, whatever the folder's mode.
         umask(Mode::from_raw_mode(0o077));
     }
+    // Before anything else opens files.
+    let sockets = if matches!(cli.command, Command::Serve) { Sockets::inherit() } else { Sockets::default() };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the program can't start its threads: {error}")),
@@ -48,10 +52,11 @@ fn main() -> ExitCode {
     let exit: Exit = runtime.block_on(async {
         match cli.command {
             Command::Init(arguments) => node::init::run(&cli.global, arguments).await,
-            Command::Serve => node::serve(&cli.global).await,
+            Command::Serve => node::serve(&cli.global, sockets).await,
             Command::Check(arguments) => node::check::run(&cli.global, arguments).await,
             Command::Aside(command) => node::aside::run(&cli.global, command).await,
             Command::Demo(arguments) => demo::run(&cli.global, arguments).await,
+            Command::Facts => node::facts::print(),
             // Done above, without threads.
             Command::ReadPdf => Exit::Failed,
             Command::Client(command) => cli::run(&cli.global, command).await,

@@ -10,7 +10,7 @@ use sterna_account::edge_guard::{GuardChanges, GuardSince};
 use sterna_account::edge_report::EdgeReport;
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{AccountError, Identifier, StoreError};
-use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp};
+use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp, Version};
 use sterna_formats::discovery::Endpoint;
 
 use super::fault::CallError;
@@ -89,6 +89,14 @@ pub trait NodeControl: Send + Sync {
         Err("this node doesn't own the directory".to_owned())
     }
 
+    /// Lets another version of the program that is installed here take over; returns before it does.
+    ///
+    /// # Errors
+    /// Why it can't, for the operator; then nothing happened.
+    async fn run_version(&self, _wish: RunVersion) -> Result<(), String> {
+        Err("this node has no other versions".to_owned())
+    }
+
     /// Takes down in the directory how far a standby copy is, as `by` saw it. Only the main node can.
     ///
     /// # Errors
@@ -105,6 +113,30 @@ pub enum StageRefused {
     Unavailable(String),
     /// The directory says something else of the copy or of the account by now.
     OutOfDate(String),
+}
+
+/// The body of a call that lets another version of the program take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunVersion {
+    /// Which.
+    pub version: Version,
+    /// The number of the plan that wants it; `None` where an administrator wants it by hand. A node refuses plans that are
+    /// older than the latest that it has heard of.
+    #[serde(default)]
+    pub plan: Option<u64>,
+}
+
+/// A version of the program that is installed on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledVersion {
+    /// Which.
+    pub version: Version,
+    /// Its release as nodes compare it.
+    pub release: u32,
+    /// The newest format of accounts that it knows.
+    pub store_format: u32,
+    /// The newest format of the directory that it knows.
+    pub directory_format: i64,
 }
 
 /// The body of a call that notes a share ([`sterna_account::shares::Shares::set`]).
@@ -205,6 +237,12 @@ pub struct NodeStatus {
     /// Where it listens for clients and for other mail servers; edges only.
     #[serde(default)]
     pub endpoints: Vec<Endpoint>,
+    /// The versions of the program that are installed there and work, the oldest first.
+    #[serde(default)]
+    pub installed: Vec<InstalledVersion>,
+    /// The version that was tried last and did not come to serve.
+    #[serde(default)]
+    pub version_failed: Option<Version>,
 }
 
 /// A user who wanted to send more mail than users may: a stolen password, or somebody who needs a higher limit.
@@ -373,6 +411,14 @@ impl ControlClient {
     /// [`CallError`]
     pub async fn note_stage(&self, node: NodeId, report: StageReport) -> Result<(), CallError> {
         self.put(node, &format!("/v1/copies/{}/stage", report.account), &report).await.map(drop)
+    }
+
+    /// See [`NodeControl::run_version`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn run_version(&self, node: NodeId, wish: &RunVersion) -> Result<(), CallError> {
+        self.put(node, "/v1/version", wish).await.map(drop)
     }
 
     /// See [`NodeControl::create_account`].

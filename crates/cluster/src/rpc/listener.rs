@@ -99,6 +99,20 @@ impl ClusterNode {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BindError> {
         let listener = TcpListener::bind(address).await.map_err(|cause| BindError::Listen { address, cause })?;
+        Self::on(listener, identity, services, clock)
+    }
+
+    /// The same on a port that was taken before.
+    ///
+    /// # Errors
+    /// [`BindError`]
+    pub fn on(
+        listener: TcpListener,
+        identity: Arc<Identity>,
+        services: Services,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, BindError> {
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
         let address = listener.local_addr().map_err(|cause| BindError::Listen { address, cause })?;
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(&identity, clock.clone())?));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

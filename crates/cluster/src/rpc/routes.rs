@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::body::{Payload, whole};
 use super::calls::path;
 use super::control::{
-    CreateAccount, NodeAddress, NodeControl, NotedShare, ShareNoted, ShareRefused, SigningSecret, StageRefused,
+    CreateAccount, NodeAddress, NodeControl, NotedShare, RunVersion, ShareNoted, ShareRefused, SigningSecret,
+    StageRefused,
 };
 use super::fault::{Fault, FaultKind};
 use super::listener::Services;
@@ -177,7 +178,7 @@ impl Caller {
 
         // The main node only.
         if caller != self.main() {
-            let is_mains = ["stores", "copies", "trace", "edge-report"].contains(&parts[0]);
+            let is_mains = ["stores", "copies", "trace", "edge-report", "version"].contains(&parts[0]);
             return Err(if is_mains { FaultKind::NotMain } else { FaultKind::NoRoute });
         }
         if let (&Method::POST, ["copies", account, call]) = (&method, parts.as_slice()) {
@@ -193,6 +194,11 @@ impl Caller {
             (&Method::DELETE, ["stores", account]) => {
                 let epoch = wire::epoch_of(request.headers());
                 control.delete_account(account_id(account)?, epoch).await?;
+                Ok(Answer::Json(Bytes::from_static(b"{}")))
+            }
+            (&Method::PUT, ["version"]) => {
+                let wish: RunVersion = self.control_body(request.into_body()).await?;
+                control.run_version(wish).await.map_err(FaultKind::Other)?;
                 Ok(Answer::Json(Bytes::from_static(b"{}")))
             }
             (&Method::PUT, ["trace"]) => self.trace(request).await,

@@ -126,6 +126,8 @@ impl NodeControl for Control {
             over_limits: Vec::new(),
             filters_down: Vec::new(),
             endpoints: Vec::new(),
+            installed: Vec::new(),
+            version_failed: None,
         }
     }
 

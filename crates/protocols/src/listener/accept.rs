@@ -30,7 +30,12 @@ impl Listener {
         config: ListenerConfig,
         protocol: Arc<dyn Protocol>,
     ) -> std::io::Result<Self> {
-        Ok(Listener { socket: TcpListener::bind(address).await?, config, protocol })
+        Ok(Self::on(TcpListener::bind(address).await?, config, protocol))
+    }
+
+    /// On a port that was taken before.
+    pub fn on(socket: TcpListener, config: ListenerConfig, protocol: Arc<dyn Protocol>) -> Self {
+        Listener { socket, config, protocol }
     }
 
     /// The address it listens on: with port 0 asked for, the one that was given.

@@ -9,8 +9,8 @@ use sterna_account::local::LocalAccounts;
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, Quota};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
-use sterna_cluster::NodeStatus;
 use sterna_cluster::copies::{LeaseDesk, Speed, Waiting};
+use sterna_cluster::{NodeStatus, RunVersion};
 use sterna_directory::{Authentication, Directory};
 use sterna_mailflow::guard::Guard;
 use sterna_mailflow::queue::Queue;
@@ -116,6 +116,14 @@ pub trait Provision: Send + Sync {
     /// # Errors
     /// [`ProvisionError`].
     async fn status(&self, server: NodeId) -> Result<NodeStatus, ProvisionError>;
+
+    /// Lets another version of the program, which is installed on a server, take over there; returns before it does.
+    ///
+    /// # Errors
+    /// [`ProvisionError`]; refused when it can't, and then nothing happened.
+    async fn run_version(&self, server: NodeId, _wish: RunVersion) -> Result<(), ProvisionError> {
+        Err(ProvisionError::Refused { server, cause: "it has no other versions".to_owned() })
+    }
 
     /// What a server remembers of messages.
     ///

@@ -268,6 +268,14 @@ fn of_servers() -> Vec<Endpoint> {
         look(SERVER, get(servers::get), Servers, System, "One server"),
         change(("PATCH", SERVER), patch(servers::set), Servers, System, "Change a server"),
         change(("DELETE", SERVER), delete(servers::delete), Servers, System, "Remove a server that holds nothing"),
+        change(
+            ("PUT", "/api/v1/servers/{server}/version"),
+            put(servers::run_version),
+            Servers,
+            System,
+            "Let another installed version run on a server",
+        )
+        .never_dry(),
         change(("DELETE", "/api/v1/servers/{server}/drain"), delete(drain::undo), Jobs, System, "End a drain"),
         look(ORPHANS, get(orphans::list), Servers, System, "Stores on a server that nobody has"),
         change(("DELETE", ORPHANS), delete(orphans::delete), Servers, System, "Delete such stores"),

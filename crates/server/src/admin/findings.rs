@@ -382,6 +382,8 @@ mod tests {
             over_limits: Vec::new(),
             filters_down: Vec::new(),
             endpoints: Vec::new(),
+            installed: Vec::new(),
+            version_failed: None,
         }
     }
 

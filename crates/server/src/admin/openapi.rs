@@ -38,7 +38,7 @@ fn description() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "Sterna administration",
-            "version": env!("CARGO_PKG_VERSION"),
+            "version": sterna_base::version::own_text(),
             "license": {"name": "AGPL-3.0-only", "identifier": "AGPL-3.0-only"},
         },
         "servers": [{"url": "/"}],

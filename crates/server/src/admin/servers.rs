@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::Deserialize;
-use sterna_cluster::NodeStatus;
+use sterna_base::Version;
+use sterna_cluster::{NodeStatus, RunVersion};
 use sterna_directory::request::ServerPatch;
 use sterna_directory::{Reader, Request, RequestError, Roles, Server};
 
@@ -90,6 +91,8 @@ fn told(view: ServerView, status: NodeStatus) -> ServerView {
     let disk = status.disk_bytes > 0;
     ServerView {
         version: Some(status.version),
+        versions: status.installed.iter().map(|installed| installed.version.to_string()).collect(),
+        version_failed: status.version_failed.map(|version| version.to_string()),
         load: Some(f64::from(status.load_hundredths) / 100.0),
         copying: status.copies.speed.map(|speed| SpeedView::new(view.name.clone(), speed)),
         started_at: status.started_at.map(view::time),
@@ -119,6 +122,24 @@ pub(super) async fn set(
     };
     let done = state.write(Request::SetServer { id, expect, patch }, params.dry_run).await?;
     Ok(get(State(state), Path(id.to_string())).await?.changed(done.changed))
+}
+
+/// The body of PUT of a version.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VersionBody {
+    version: Version,
+}
+
+/// Lets another installed version run on a server. It is answered before that version takes over.
+pub(super) async fn run_version(
+    State(state): State<AdminState>,
+    Path(server): Path<String>,
+    Body(body): Body<VersionBody>,
+) -> Result<Response, Problem> {
+    let id = state.directory.read(move |reader| resolve::server(reader, &server)).await?.value.id;
+    state.provision.run_version(id, RunVersion { version: body.version, plan: None }).await?;
+    Ok(view::no_content())
 }
 
 pub(super) async fn delete(

@@ -120,6 +120,8 @@ impl Provision for Servers {
             over_limits: Vec::new(),
             filters_down: Vec::new(),
             endpoints: Vec::new(),
+            installed: Vec::new(),
+            version_failed: None,
         })
     }
 }

@@ -292,6 +292,10 @@ pub(super) struct ServerView {
     pub since: Option<String>,
     pub cause: Option<String>,
     pub version: Option<String>,
+    /// Versions of the program that are installed there.
+    pub versions: Vec<String>,
+    /// The version that was tried last and did not come to serve.
+    pub version_failed: Option<String>,
     pub started_at: Option<String>,
     /// The load average of the last minute.
     pub load: Option<f64>,
@@ -341,6 +345,8 @@ pub(super) fn server(
         since: None,
         cause: None,
         version: server.version,
+        versions: Vec::new(),
+        version_failed: None,
         started_at: None,
         load: None,
         copying: None,

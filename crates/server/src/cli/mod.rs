@@ -56,7 +56,7 @@ use crate::config::{ADMIN_SOCKET, Config};
 
 /// Mail, calendars, contacts and files for an organisation, on one machine or on many.
 #[derive(Debug, Parser)]
-#[command(name = "sterna", version, max_term_width = 100, propagate_version = true, after_long_help = exit::HELP)]
+#[command(name = "sterna", version = sterna_base::version::own_text(), max_term_width = 100, propagate_version = true, after_long_help = exit::HELP)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -164,6 +164,9 @@ pub enum Command {
     /// Print the text of the PDF on standard input: what a node starts for each PDF it looks into
     #[command(name = READ_PDF, hide = true)]
     ReadPdf,
+    /// Print the version of this program and the formats that it writes, as JSON: what updates are planned with
+    #[command(hide = true)]
+    Facts,
     /// Commands that talk to a running node or need none at all.
     #[command(flatten)]
     Client(ClientCommand),

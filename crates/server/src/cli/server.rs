@@ -1,7 +1,9 @@
 //! `sterna server`
 
 use clap::{Args, Subcommand};
+use hyper::Method;
 use serde_json::{Value, json};
+use sterna_base::Version;
 
 use super::client::{CliError, path};
 use super::exit::Exit;
@@ -94,6 +96,14 @@ pub enum ServerCommand {
         #[command(flatten)]
         sweep: DeleteArgs,
     },
+    /// Let another version of the program run on a server, by hand; it must be installed there (sterna-X.Y.Z)
+    RunVersion {
+        /// Name or id
+        server: String,
+        /// Which: X.Y.Z
+        #[arg(id = "wanted", value_name = "VERSION")]
+        version: Version,
+    },
     /// Remove a server that nothing is left on
     #[command(visible_alias = "remove")]
     Delete {
@@ -164,6 +174,11 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Ser
         }
         ServerCommand::Set { server, options, write } => {
             session.set(&["servers", &server], options.fields().0, &write).await
+        }
+        ServerCommand::RunVersion { server, version } => {
+            let (path, body) = (path(&["servers", &server, "version"], &[]), json!({ "version": version }));
+            session.client.send(Method::PUT, &path, Some(&body)).await?;
+            Ok(Exit::Done)
         }
         ServerCommand::Delete { server, delete } => {
             session.delete(&["servers", &server], &format!("Remove server {server}?"), &delete).await

@@ -16,7 +16,8 @@ use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
 use sterna_cluster::rpc::control::{AsidesStatus, FilterDown};
 use sterna_cluster::rpc::wire::RELEASE;
 use sterna_cluster::{
-    CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, ShareRefused, StageRefused,
+    CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, RunVersion, ShareRefused,
+    StageRefused,
 };
 use sterna_directory::request::{self, ServerPatch};
 use sterna_directory::{Directory, Request, RequestError, Roles, StandbyStage};
@@ -31,6 +32,7 @@ use super::edge_check::EdgeCheck;
 use super::orphans::Orphans;
 use super::{Parts, accounts_folder, certificate, signing};
 use crate::config::Role;
+use crate::update::handover::Handover;
 
 /// Accounts that a node names of which it has something set aside.
 const ASIDES_NAMED_MAX: usize = 20;
@@ -56,6 +58,7 @@ pub struct Control {
     client_certificate: Option<PathBuf>,
     /// Where this edge listens, once it does.
     endpoints: Arc<OnceLock<Vec<Endpoint>>>,
+    handover: Arc<Handover>,
     /// Whether answers of DNS can be validated; edges only, and late.
     dane: OnceLock<watch::Receiver<Ability>>,
 }
@@ -91,6 +94,7 @@ impl Control {
             edge_check: parts.edge_check.clone(),
             filters: parts.filters.clone(),
             endpoints: parts.endpoints.clone(),
+            handover: parts.handover.clone(),
             client_certificate: parts
                 .config
                 .has(Role::Edge)
@@ -233,11 +237,12 @@ impl NodeControl for Control {
             None => Vec::new(),
         };
         let (disk_free_bytes, disk_bytes) = self.disk();
+        let installed = self.handover.installed().await;
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
         NodeStatus {
             node: self.node,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: sterna_base::version::own_text().to_owned(),
             release: RELEASE,
             store_format: sterna_engines::sqlite::FORMAT,
             roles: self.roles.clone(),
@@ -258,7 +263,13 @@ impl NodeControl for Control {
             over_limits: self.edge_check.get().map(EdgeCheck::over_limits).unwrap_or_default(),
             filters_down: self.filters_down(),
             endpoints: self.endpoints.get().cloned().unwrap_or_default(),
+            installed,
+            version_failed: self.handover.record().failed().ok().flatten(),
         }
+    }
+
+    async fn run_version(&self, wish: RunVersion) -> Result<(), String> {
+        self.handover.ask(wish).await.map_err(|error| error.to_string())
     }
 
     async fn moved(&self, node: NodeId, address: String) -> Result<(), String> {

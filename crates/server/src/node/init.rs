@@ -202,7 +202,7 @@ async fn join_installation(folder: &Path, mut config: Config, main: &str, token:
         roles: config.roles.iter().map(role).collect(),
         address: config.cluster.address.clone(),
         listen: Some(config.cluster.listen),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: sterna_base::version::own_text().to_owned(),
     };
     let joined = join(folder, &options, Arc::new(SystemClock)).await?;
     config.name = joined.name;

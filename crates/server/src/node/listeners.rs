@@ -230,11 +230,12 @@ async fn service(
     config: ListenerConfig,
     protocol: Arc<dyn Protocol>,
 ) -> Result<()> {
-    let bound = match Listener::bind(address, config.clone(), protocol.clone()).await {
+    let on = |socket| Listener::on(socket, config.clone(), protocol.clone());
+    let bound = match parts.sockets.bind(address).await.map(on) {
         Err(error) if parts.doors.is_lenient => {
             tracing::warn!(service = name, %address, %error, "can't listen; the setup says what to do");
             parts.doors.failed(name, address, &error.to_string());
-            let elsewhere = if name == "https" { elsewhere(address, &config, &protocol).await } else { None };
+            let elsewhere = if name == "https" { elsewhere(parts, address, &config, &protocol).await } else { None };
             let Some(listener) = elsewhere else { return Ok(()) };
             Ok(listener)
         }
@@ -251,11 +252,15 @@ async fn service(
 }
 
 /// Another port for the pages, where the one that was meant is somebody else's.
-async fn elsewhere(address: SocketAddr, config: &ListenerConfig, protocol: &Arc<dyn Protocol>) -> Option<Listener> {
+async fn elsewhere(
+    parts: &Parts,
+    address: SocketAddr,
+    config: &ListenerConfig,
+    protocol: &Arc<dyn Protocol>,
+) -> Option<Listener> {
     for port in HTTPS_PORTS {
-        let bound = Listener::bind(SocketAddr::new(address.ip(), port), config.clone(), protocol.clone()).await;
-        if let Ok(listener) = bound {
-            return Some(listener);
+        if let Ok(socket) = parts.sockets.bind(SocketAddr::new(address.ip(), port)).await {
+            return Some(Listener::on(socket, config.clone(), protocol.clone()));
         }
     }
     None

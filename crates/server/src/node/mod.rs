@@ -12,6 +12,7 @@ mod directory_moves;
 mod directory_nodes;
 pub(crate) mod discovery;
 mod edge_check;
+pub mod facts;
 mod filtering;
 mod guard_sharing;
 pub mod init;
@@ -19,7 +20,7 @@ mod introspection;
 mod learning;
 mod listeners;
 pub(crate) mod mail_tables;
-mod notify;
+pub mod notify;
 mod orphans;
 mod owner;
 mod provision;
@@ -38,7 +39,7 @@ use anyhow::{Context, Result};
 use sterna_account::local::LocalAccounts;
 use sterna_account::retention;
 use sterna_account::service::Accounts;
-use sterna_base::{AccountId, Clock, SystemClock};
+use sterna_base::{AccountId, Clock, SystemClock, Version, failpoint, version};
 use sterna_cluster::ca::Authority;
 use sterna_cluster::copies::{CopiesClient, CopySource, Keeper, LeaseDesk, Leases};
 use sterna_cluster::join::{JoinDesk, TokenBook};
@@ -76,6 +77,9 @@ use crate::setup::{self, NodeInstallation};
 use crate::sources::logins::SourceLogins;
 use crate::sources::run::Sources;
 use crate::sources::schedule;
+use crate::update::handover::{Handover, replace};
+use crate::update::record::{Record, Start};
+use crate::update::sockets::Sockets;
 use crate::web::Web;
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
@@ -97,6 +101,13 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 /// dropped where it stands, because the stores must be closed before the service manager loses its patience.
 const ENDING_WAIT_MAX: Duration = SHUTDOWN_GRACE.saturating_add(Duration::from_secs(10));
 
+/// How long sessions may go on when another version takes over. Those that stand idle end at once; what is cut off in the
+/// middle of a command was not acknowledged, and everybody else waits until it is over.
+const HANDOVER_GRACE: Duration = Duration::from_millis(500);
+
+/// How long a version on trial may take until it serves.
+const TRIAL_START_MAX: Duration = Duration::from_secs(300);
+
 /// Passwords hashed at the same time.
 const HASHING_MAX: usize = 2;
 
@@ -112,7 +123,7 @@ pub fn directory_file(folder: &Path) -> PathBuf {
 
 /// Runs the node of this folder until it is told to end.
 #[allow(clippy::print_stderr)]
-pub async fn serve(global: &GlobalArgs) -> Exit {
+pub async fn serve(global: &GlobalArgs, sockets: Sockets) -> Exit {
     let folder = global.folder();
     let config = match init::first_start(&folder).await {
         Ok(Some(config)) => Ok(config),
@@ -132,9 +143,12 @@ pub async fn serve(global: &GlobalArgs) -> Exit {
     if let Some(socket) = &global.socket {
         config.admin_socket = Some(socket.clone());
     }
-    match run(&folder, config).await {
+    let sockets = Arc::new(sockets);
+    let handover = Arc::new(Handover::new(Record::of(&folder)));
+    match run(&folder, config, sockets.clone(), handover.clone()).await {
         Ok(End::Told) => Exit::Done,
-        Ok(End::Anew) => begin_anew(),
+        Ok(End::Anew) => begin_anew(&sockets),
+        Ok(End::Other(version)) => give_way(version, &handover, &sockets),
         Err(error) => {
             eprintln!("sterna serve: {error:#}");
             Exit::Failed
@@ -148,6 +162,8 @@ enum End {
     Told,
     /// To start again with another configuration.
     Anew,
+    /// Another version of the program takes over, or the one before.
+    Other(Version),
 }
 
 /// This program: by its path, and by the open file where the path leads nowhere since an update has replaced it.
@@ -158,27 +174,83 @@ fn own_program() -> PathBuf {
 /// The program in its own place, with the same arguments: what only a start reads is read again, and the service
 /// manager sees one process. Returns when that can't be.
 #[allow(clippy::print_stderr)]
-fn begin_anew() -> Exit {
-    use std::os::unix::process::CommandExt;
-    let error = std::process::Command::new(own_program()).args(std::env::args_os().skip(1)).exec();
+fn begin_anew(sockets: &Sockets) -> Exit {
+    let error = replace(own_program(), sockets);
     eprintln!("sterna serve: it could not start again by itself, start it: {error}");
     Exit::Failed
 }
 
-async fn run(folder: &Path, config: Config) -> Result<End> {
+/// Another version in the place of this one; if that can't be, this one again.
+fn give_way(version: Version, handover: &Handover, sockets: &Sockets) -> Exit {
+    let error = handover.replace(version, sockets);
+    tracing::error!(%version, %error, "the version could not be started; the one of before goes on");
+    begin_anew(sockets)
+}
+
+async fn run(folder: &Path, config: Config, sockets: Arc<Sockets>, handover: Arc<Handover>) -> Result<End> {
     owner::is_ours(folder)?;
-    let node = Node::start(folder, config).await?;
+    let record = handover.record();
+    let start = record.settle(version::own()).context("the record of the version that runs here")?;
+    tell_start(start, record);
+    failpoint::reached("version-starts");
+    let starting = Node::start(folder, config, sockets.clone(), handover.clone());
+    let node = match start {
+        Start::OnTrial { back } => match tokio::time::timeout(TRIAL_START_MAX, starting).await {
+            Ok(Ok(node)) => node,
+            failed => {
+                let cause = failed.map_or_else(|_| "it took too long".to_owned(), |error| cause_of(error.err()));
+                tracing::error!(version = %version::own(), %back, cause, "this version can't serve here; the one of before does");
+                record.give_up(version::own(), back).context("the record of the version that runs here")?;
+                return Ok(End::Other(back));
+            }
+        },
+        _ => starting.await?,
+    };
+    sockets.close_unused();
+    failpoint::reached("version-serves");
+    let alive = tokio::spawn(notify::stay_alive());
+    if let Start::OnTrial { .. } = start {
+        record.confirm().context("the record of the version that runs here")?;
+    }
     notify::ready("serving");
     let end = tokio::select! {
         told = ended() => told.map(|()| End::Told)?,
         () = node.restart.notified() => End::Anew,
+        version = handover.wait() => End::Other(version),
     };
-    if matches!(end, End::Told) {
-        notify::stopping();
-    }
     tracing::info!("the node is ending");
-    node.stop().await;
+    match end {
+        End::Told => {
+            notify::stopping();
+            node.stop().await;
+        }
+        End::Anew => node.stop().await,
+        End::Other(version) => {
+            notify::reloading(&format!("version {version} takes over"));
+            node.make_way().await;
+        }
+    }
+    alive.abort();
     Ok(end)
+}
+
+fn cause_of(error: Option<anyhow::Error>) -> String {
+    error.map_or_else(String::new, |error| format!("{error:#}"))
+}
+
+/// What is worth knowing of the version that starts.
+fn tell_start(start: Start, record: &Record) {
+    let own = version::own();
+    match start {
+        Start::Usual => {}
+        Start::OnTrial { back } => tracing::info!(version = %own, %back, "this version has its try"),
+        Start::Other { recorded } => {
+            tracing::warn!(version = %own, %recorded, "this version was started by hand; another one is to run here");
+        }
+    }
+    if let Ok(Some(failed)) = record.failed() {
+        tracing::error!(version = %failed, runs = %own, "a version was tried and did not come to serve");
+    }
 }
 
 /// Waits for SIGTERM or SIGINT.
@@ -243,13 +315,17 @@ struct Parts {
     filters: Arc<OnceLock<Arc<Filters>>>,
     /// What listens, as far as the setup wants to know.
     doors: Arc<Doors>,
+    /// The sockets that it listens on, for the program that comes after this one.
+    sockets: Arc<Sockets>,
+    /// Where another version is asked for.
+    handover: Arc<Handover>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Node {
-    async fn start(folder: &Path, config: Config) -> Result<Self> {
-        let parts = Parts::open(folder, config).await?;
+    async fn start(folder: &Path, config: Config, sockets: Arc<Sockets>, handover: Arc<Handover>) -> Result<Self> {
+        let parts = Parts::open(folder, config, sockets, handover).await?;
         let desk = parts.desk()?;
         let control = Arc::new(Control::new(&parts));
         let services = Services {
@@ -263,8 +339,10 @@ impl Node {
             joining: desk.clone(),
         };
         let listen = parts.config.cluster.listen;
-        let bound = ClusterNode::bind(listen, parts.identity.clone(), services, parts.clock.clone()).await;
-        let cluster = bound.with_context(|| format!("the address for other nodes ({listen}) can't be used"))?;
+        let unusable = || format!("the address for other nodes ({listen}) can't be used");
+        let socket = parts.sockets.bind(listen).await.with_context(unusable)?;
+        let bound = ClusterNode::on(socket, parts.identity.clone(), services, parts.clock.clone());
+        let cluster = bound.with_context(unusable)?;
         parts.announce().await?;
         // Whether or not it sends mail itself: other edges do.
         sending::make_srs_key(&parts.directory).await;
@@ -307,10 +385,25 @@ impl Node {
             local.close().await;
         }
     }
+
+    /// Lets sessions say good-bye and closes the stores, quickly: whoever connects now waits for the next program.
+    async fn make_way(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        let ended = tokio::time::timeout(HANDOVER_GRACE, async {
+            tokio::join!(self.tasks.wait(), self.cluster.shutdown());
+        });
+        if ended.await.is_err() {
+            tracing::info!(tasks = self.tasks.len(), "what did not end in time is cut off");
+        }
+        if let Some(local) = self.local {
+            local.close().await;
+        }
+    }
 }
 
 impl Parts {
-    async fn open(folder: &Path, config: Config) -> Result<Self> {
+    async fn open(folder: &Path, config: Config, sockets: Arc<Sockets>, handover: Arc<Handover>) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let identity = Arc::new(Identity::load(folder).context("this node's identity can't be read")?);
         let main = config.has(Role::Main);
@@ -370,6 +463,8 @@ impl Parts {
             edge_check: Arc::default(),
             filters: Arc::default(),
             doors,
+            sockets,
+            handover,
             endpoints,
             discovery: Arc::new(discovery),
             stop,
@@ -425,7 +520,7 @@ impl Parts {
         let authority = Authority::load(&self.folder, self.identity.facts().installation)?;
         let book = TokenBook::open(&self.folder, self.clock.clone())?;
         let (gate, clock) = (Arc::new(Gate::new(self.directory.clone())), self.clock.clone());
-        Ok(Some(JoinDesk::new(authority, self.identity.node(), book, gate, clock, env!("CARGO_PKG_VERSION"))))
+        Ok(Some(JoinDesk::new(authority, self.identity.node(), book, gate, clock, sterna_base::version::own_text())))
     }
 
     /// The main node writes itself into its directory; its address may have changed in the configuration.
@@ -497,7 +592,7 @@ impl Parts {
             id: self.identity.node(),
             name: self.config.name.clone(),
             roles,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: sterna_base::version::own_text().to_owned(),
             started_at: self.clock.now(),
         };
         let client = ControlClient::new(self.peers.clone());

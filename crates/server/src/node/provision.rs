@@ -12,7 +12,7 @@ use sterna_base::{AccountId, Epoch, Modseq, NodeId, OperationId, Secret};
 use sterna_cluster::copies::CopiesClient;
 use sterna_cluster::copies::calls::CopyState;
 use sterna_cluster::join::{JoinDesk, TokenEntry, TokenGrant};
-use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole, NodeStatus};
+use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole, NodeStatus, RunVersion};
 use sterna_directory::Directory;
 
 use super::control::Control;
@@ -137,6 +137,13 @@ impl Provision for Stores {
             return Ok(self.own.status().await);
         }
         self.others.status(server).await.map_err(|error| call_error(server, &error))
+    }
+
+    async fn run_version(&self, server: NodeId, wish: RunVersion) -> Result<(), ProvisionError> {
+        if server == self.node {
+            return self.own.run_version(wish).await.map_err(|cause| ProvisionError::Refused { server, cause });
+        }
+        self.others.run_version(server, &wish).await.map_err(|error| call_error(server, &error))
     }
 
     async fn trace(&self, server: NodeId, query: TraceQuery) -> Result<Vec<TracedMessage>, ProvisionError> {

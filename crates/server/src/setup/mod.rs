@@ -191,7 +191,7 @@ impl Installation for Door {
             name: config.name.clone(),
             host: self.node.host.clone(),
             https_port: https,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: sterna_base::version::own_text().to_owned(),
             folder: self.node.folder.display().to_string(),
             cluster_address: config.cluster.address.clone(),
         }

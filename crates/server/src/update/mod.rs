@@ -1,0 +1,6 @@
+//! Updates of the program: which version runs here, and how the next one takes over.
+
+pub mod handover;
+pub mod programs;
+pub mod record;
+pub mod sockets;
