@@ -1,9 +1,9 @@
 //! `cargo xtask repository`: a signed repository of packages for apt, made by Debian's own programs.
 //!
 //! What is there stays whole for those who read it while it is made again, and on mirrors that have copied half of it:
-//! packages and lists come before the signed file that names them, lists are also there by their hash (Acquire-By-Hash),
-//! and the signed file is replaced at once. It says until when it is good (Valid-Until), so that nobody can hold back a
-//! release for ever by showing an old one.
+//! packages and lists come before the signed file that names them, lists are also there by their hash
+//! (Acquire-By-Hash), and the signed file is replaced at once. It says until when it is good (Valid-Until), so that
+//! nobody can hold back a release for ever by showing an old one.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -60,8 +60,8 @@ impl TryFrom<String> for Version {
 
 /// The version of this program.
 ///
-/// In builds with debug assertions it is the name of the folder that the program lies in, if that is a version: tests of
-/// updates install one build as several versions, instead of building the program for each.
+/// In builds with debug assertions it is the name of the folder that the program lies in, if that is a version: tests
+/// of updates install one build as several versions, instead of building the program for each.
 pub fn own() -> Version {
     static OWN: LazyLock<Version> = LazyLock::new(|| pretended().unwrap_or_else(built));
     *OWN

@@ -120,8 +120,8 @@ pub enum StageRefused {
 pub struct RunVersion {
     /// Which.
     pub version: Version,
-    /// The number of the plan that wants it; `None` where an administrator wants it by hand. A node refuses plans that are
-    /// older than the latest that it has heard of.
+    /// The number of the plan that wants it; `None` where an administrator wants it by hand. A node refuses plans that
+    /// are older than the latest that it has heard of.
     #[serde(default)]
     pub plan: Option<u64>,
 }

@@ -61,8 +61,8 @@ impl NodeFacts {
         self.roles.contains(&NodeRole::Main)
     }
 
-    /// Its place in an update. Data servers first, of them those that only stand by for others; then the main node, which
-    /// must understand all that the others say; edges last, because the world sees those.
+    /// Its place in an update. Data servers first, of them those that only stand by for others; then the main node,
+    /// which must understand all that the others say; edges last, because the world sees those.
     pub fn rank(&self) -> u8 {
         let has = |role| self.roles.contains(&role);
         match (has(NodeRole::Main), has(NodeRole::Data)) {

@@ -1,7 +1,7 @@
 //! Updating a fleet: what the next version is, who runs it in which order, and what comes next.
 //!
-//! All of it is pure: [`plan::plan`] makes a plan of a policy and an inventory, [`roll::next`] says what is to be done now,
-//! and others do it. See decision 55.
+//! All of it is pure: [`plan::plan`] makes a plan of a policy and an inventory, [`roll::next`] says what is to be done
+//! now, and others do it. See decision 55.
 
 pub mod inventory;
 pub mod plan;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sterna_base::Version;
 use sterna_base::version::NoVersion;
 
-/// What an administrator wants of updates. Nothing moves by itself under any of them: a policy says what the next plan aims
-/// at.
+/// What an administrator wants of updates. Nothing moves by itself under any of them: a policy says what the next plan
+/// aims at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Policy {

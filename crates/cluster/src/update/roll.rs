@@ -1,5 +1,5 @@
-//! A plan on its way: what is done next, decided by what the nodes say. It can be asked at any moment, also after a crash of
-//! whoever asks: nothing is remembered that the nodes don't show themselves, but when a node was asked.
+//! A plan on its way: what is done next, decided by what the nodes say. It can be asked at any moment, also after a
+//! crash of whoever asks: nothing is remembered that the nodes don't show themselves, but when a node was asked.
 
 use serde::{Deserialize, Serialize};
 use sterna_base::{NodeId, Timestamp, Version};

@@ -1,5 +1,5 @@
-//! Plans of updates as text: a script says what there is and what happens, and the answers stand under each line. A change
-//! of behaviour is a change of text. `STERNA_BLESS=1` writes the answers anew, to be looked at as a diff.
+//! Plans of updates as text: a script says what there is and what happens, and the answers stand under each line. A
+//! change of behaviour is a change of text. `STERNA_BLESS=1` writes the answers anew, to be looked at as a diff.
 
 mod stage;
 

@@ -101,8 +101,8 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 /// dropped where it stands, because the stores must be closed before the service manager loses its patience.
 const ENDING_WAIT_MAX: Duration = SHUTDOWN_GRACE.saturating_add(Duration::from_secs(10));
 
-/// How long sessions may go on when another version takes over. Those that stand idle end at once; what is cut off in the
-/// middle of a command was not acknowledged, and everybody else waits until it is over.
+/// How long sessions may go on when another version takes over. Those that stand idle end at once; what is cut off in
+/// the middle of a command was not acknowledged, and everybody else waits until it is over.
 const HANDOVER_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a version on trial may take until it serves.

@@ -57,8 +57,8 @@ fn send(state: &str) {
     }
 }
 
-/// Gives a listening socket to the service manager to keep: if this process is killed, the next one gets it with whoever
-/// connected meanwhile (FDSTORE).
+/// Gives a listening socket to the service manager to keep: if this process is killed, the next one gets it with
+/// whoever connected meanwhile (FDSTORE).
 pub fn keep_socket(socket: &TcpListener) {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let state = format!("FDSTORE=1\nFDNAME={}", socket_name(socket));

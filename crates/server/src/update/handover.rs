@@ -1,8 +1,8 @@
 //! Another version takes over: what is checked before, and the moment itself.
 //!
-//! The program replaces itself in its place (execve): the service manager sees one process, sockets stay open, and those
-//! who connect meanwhile wait in the system's queue. Sessions say good-bye before; their clients come back to the new
-//! version.
+//! The program replaces itself in its place (execve): the service manager sees one process, sockets stay open, and
+//! those who connect meanwhile wait in the system's queue. Sessions say good-bye before; their clients come back to the
+//! new version.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -155,7 +155,8 @@ impl Handover {
         }
     }
 
-    /// Replaces this program by another version. Returns when that can't be: then this version is the recorded one again.
+    /// Replaces this program by another version. Returns when that can't be: then this version is the recorded one
+    /// again.
     pub fn replace(&self, version: Version, sockets: &Sockets) -> io::Error {
         failpoint::reached("handover-stopped");
         let begun = self.record.note_try(version);

@@ -66,7 +66,8 @@ impl Programs {
         found.split_off(excess)
     }
 
-    /// What an installed version says of itself. It is run for that: a program that doesn't even come so far can't serve.
+    /// What an installed version says of itself. It is run for that: a program that doesn't even come so far can't
+    /// serve.
     ///
     /// # Errors
     /// [`ProgramError`]

@@ -8,8 +8,8 @@
 //! | `version.failed` | the version that did not come up |
 //! | `version.plan` | the number of the latest plan of an update that this node has heard of |
 //!
-//! Each is replaced at once and flushed; after a power cut between any two the launcher starts one of the two versions, and
-//! [`Record::settle`] puts the rest in order.
+//! Each is replaced at once and flushed; after a power cut between any two the launcher starts one of the two versions,
+//! and [`Record::settle`] puts the rest in order.
 
 use std::fs;
 use std::io;
@@ -134,8 +134,8 @@ impl Record {
         atomic_file::write(&self.folder.join(PLAN), format!("{plan}\n").as_bytes(), 0o640)
     }
 
-    /// What this start of `own` is. The first version that starts in a folder is the one that runs there from then on; a
-    /// try that was never begun, or is over, is cleaned up.
+    /// What this start of `own` is. The first version that starts in a folder is the one that runs there from then on;
+    /// a try that was never begun, or is over, is cleaned up.
     ///
     /// # Errors
     /// When the files can't be read or written.

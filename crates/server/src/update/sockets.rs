@@ -2,8 +2,8 @@
 //! service manager starts it again, clients wait in the system's queue and nobody is refused.
 //!
 //! Two ways bring sockets here. A program that replaces itself (execve) leaves them open and names them in
-//! `STERNA_LISTENERS`; a service manager that kept them (FDSTORE of sd_notify(3)) names them in `LISTEN_FDS`. Either counts
-//! only for the process that it names. A socket is taken for the address that it listens on; others are closed.
+//! `STERNA_LISTENERS`; a service manager that kept them (FDSTORE of sd_notify(3)) names them in `LISTEN_FDS`. Either
+//! counts only for the process that it names. A socket is taken for the address that it listens on; others are closed.
 
 use std::ffi::OsString;
 use std::io;
@@ -119,8 +119,8 @@ fn adopt(number: RawFd) -> Option<StdListener> {
     if !opened.to_string_lossy().starts_with("socket:") {
         return None;
     }
-    // SAFETY: the descriptor is open, as was just seen, and nobody in this process owns it: it was open before the process
-    // opened anything, and each number is adopted once.
+    // SAFETY: the descriptor is open, as was just seen, and nobody in this process owns it: it was open before the
+    // process opened anything, and each number is adopted once.
     #[allow(unsafe_code)]
     let socket = unsafe { OwnedFd::from_raw_fd(number) };
     let listens = rustix::net::sockopt::socket_acceptconn(&socket).unwrap_or(false);
