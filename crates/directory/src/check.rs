@@ -120,8 +120,19 @@ impl Reader<'_> {
             }
             RowKind::Placement => {
                 let row: crate::Placement = index::read(kind, &change.key, content)?;
-                expect(self.entry(row.account)?.is_some(), "nobody has this account");
+                let is_known = self.entry(row.account)?.is_some() || self.deleted(row.account)?.is_some();
+                expect(is_known, "nobody has this account");
                 expect(self.holds_accounts(row.server)?, "its server holds no accounts");
+            }
+            RowKind::Deleted => {
+                let row: crate::Deleted = index::read(kind, &change.key, content)?;
+                expect(self.entry(row.id)?.is_none(), "it is in the bin and not deleted");
+                let placed = self.placement(row.id)?.is_some();
+                expect(placed == row.was.entry().has_account(), "its placement is missing or too much");
+            }
+            RowKind::DeletedParts => {
+                let row: crate::deleted::Parts = index::read(kind, &change.key, content)?;
+                expect(self.deleted(row.id)?.is_some(), "nobody in the bin had these parts");
             }
             RowKind::PendingStore => {
                 let row: crate::PendingStore = index::read(kind, &change.key, content)?;

@@ -41,6 +41,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Source | RowKind::Link => {}
+        RowKind::Deleted | RowKind::DeletedParts => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             execute(conn, "DELETE FROM dir_domain_name WHERE domain_id = $1", params![number(domain.id.0)])?;
@@ -97,6 +98,7 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Source | RowKind::Link => {}
+        RowKind::Deleted | RowKind::DeletedParts => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             for (name, is_main) in

@@ -65,11 +65,15 @@ pub enum RowKind {
     Source = 27,
     /// [`crate::Link`]
     Link = 28,
+    /// [`crate::Deleted`]
+    Deleted = 29,
+    /// What entries in the bin were part of.
+    DeletedParts = 30,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 23] = [
+    pub const ALL: [RowKind; 25] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -93,6 +97,8 @@ impl RowKind {
         RowKind::SecondFactor,
         RowKind::Source,
         RowKind::Link,
+        RowKind::Deleted,
+        RowKind::DeletedParts,
     ];
 
     /// The kind with this number; `None` for one of a later version.

@@ -23,6 +23,9 @@ pub const DEFAULT_DOMAIN: &str = "default-domain";
 
 /// How many days expunged items are kept before their contents go; seven when not set.
 pub const RETENTION_DAYS: &str = "retention-days";
+/// For how many days people, groups and mailboxes that were deleted can be had back; 0 is not at all, thirty when not
+/// set.
+pub const BIN_DAYS: &str = "bin-days";
 /// What senders are told when a mailbox is over its quota: "defer" (they try again, 452) or "refuse" (they give up,
 /// 552); "defer" when not set.
 pub const FULL_MAILBOX: &str = "full-mailbox";
@@ -205,6 +208,7 @@ pub const USER_RECIPIENTS: &str = "submission.recipients-per-hour";
 
 /// Settings that are numbers: name, what holds when it isn't set, smallest, largest.
 const NUMBERS: &[(&str, u64, u64, u64)] = &[
+    (BIN_DAYS, 30, 0, 3650),
     (DETACH_BYTES, 0, 0, 1 << 40),
     (DETACH_DAYS, 30, 1, 3650),
     (FAILOVER_AFTER_SECONDS, 0, 0, 24 * 3600),
@@ -237,6 +241,7 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
 
 /// The settings that the directory reads, each with what holds when it isn't set.
 pub const KNOWN: &[(&str, Option<&str>)] = &[
+    (BIN_DAYS, Some("30")),
     (COLLECT, Some("off")),
     (DETACH_BYTES, Some("0")),
     (DETACH_DAYS, Some("30")),
@@ -333,6 +338,7 @@ pub fn shown(name: &str, value: String) -> String {
 
 /// Settings that a domain can have of its own; the others are the installation's.
 pub const OF_DOMAINS: &[&str] = &[
+    BIN_DAYS,
     CALENDAR_MAIL,
     CATCH_ALL,
     COLLECT,

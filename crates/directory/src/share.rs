@@ -107,7 +107,7 @@ pub(crate) fn forget_grantee(write: &mut Write<'_>, grantee: Identifier) -> Resu
 /// Every method fails when the file can't be read, and for no other reason.
 impl Reader<'_> {
     /// The accounts that have given this identifier something, by id.
-    fn owners_of(&self, grantee: Identifier, limit: usize) -> Result<Vec<AccountId>, StorageError> {
+    pub(crate) fn owners_of(&self, grantee: Identifier, limit: usize) -> Result<Vec<AccountId>, StorageError> {
         let sql = "SELECT owner_id FROM dir_share WHERE grantee = $1 ORDER BY owner_id LIMIT $2";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map(params![grantee.to_string(), number(limit as u64)], |row| row.get(0))?;

@@ -124,6 +124,31 @@ pub enum Request {
         /// Only if it is still at this modseq.
         expect: Option<Modseq>,
     },
+    /// Puts a user, group or shared mailbox into the bin: all of it but its store, which stays where it is, ends at once.
+    BinEntry {
+        /// Which.
+        id: AccountId,
+        /// What the caller believes it to be.
+        kind: RowKind,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+        /// When it goes for good.
+        until: Timestamp,
+        /// Who says so, for people.
+        by: String,
+    },
+    /// Takes an entry out of the bin. Of its aliases those come back that nobody else has taken.
+    RestoreEntry {
+        /// Which.
+        id: AccountId,
+        /// A new main address, where the old one is taken or its domain is gone.
+        address: Option<String>,
+    },
+    /// Deletes an entry in the bin for good, and notes each store that is to be deleted, as [`Request::DeleteEntry`].
+    PurgeEntry {
+        /// Which.
+        id: AccountId,
+    },
     /// Notes that an account shares something with somebody, or that it doesn't any more. Being so already is success.
     SetShare {
         /// Whose account, and with whom.

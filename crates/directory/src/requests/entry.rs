@@ -132,20 +132,35 @@ pub(crate) fn delete(
     kind: RowKind,
     expect: Option<Modseq>,
 ) -> Result<(), RequestError> {
+    of_kind(write, id, kind, expect)?;
+    forget(write, id, kind)?;
+    super::pending::abandon(write, id)?;
+    Ok(write.delete(RowKind::Placement, &row::account_key(id))?)
+}
+
+/// An entry that must be of this kind and at this modseq.
+pub(crate) fn of_kind(
+    write: &Write<'_>,
+    id: AccountId,
+    kind: RowKind,
+    expect: Option<Modseq>,
+) -> Result<AnyEntry, RequestError> {
     let entry = found(write.reader.entry(id)?, kind_name(kind), id, expect)?;
     if entry.kind() != kind {
         return Err(RequestError::NoSuch { what: kind_name(kind), id: id.to_string() });
     }
+    Ok(entry)
+}
+
+/// Deletes an entry and what hangs on it; its store and where that is are left.
+pub(crate) fn forget(write: &mut Write<'_>, id: AccountId, kind: RowKind) -> Result<(), RequestError> {
     leave_groups(write, id)?;
     crate::share::forget(write, id)?;
     crate::rights::forget(write, id)?;
-    super::pending::abandon(write, id)?;
     if kind == RowKind::Group {
         super::group::remove_all_members(write, id)?;
     }
-    write.delete(kind, &row::account_key(id))?;
-    write.delete(RowKind::Placement, &row::account_key(id))?;
-    Ok(())
+    Ok(write.delete(kind, &row::account_key(id))?)
 }
 
 /// Removes an entry from every group that has it as a member itself.
@@ -280,7 +295,7 @@ pub(crate) fn change_senders(
     Ok(())
 }
 
-fn read_address(write: &Write<'_>, field: &'static str, text: &str) -> Result<Address, RequestError> {
+pub(super) fn read_address(write: &Write<'_>, field: &'static str, text: &str) -> Result<Address, RequestError> {
     let (local, name) = names::address(text).ok_or_else(|| invalid(field, format!("“{text}” is not an address")))?;
     match write.reader.domain_id(&name)? {
         Some(domain) => Ok(Address { local, domain }),
@@ -321,7 +336,7 @@ pub(crate) fn check_addresses(write: &Write<'_>, entry: &Entry) -> Result<(), Re
     Ok(())
 }
 
-fn checked_user(write: &Write<'_>, mut user: User) -> Result<User, RequestError> {
+pub(super) fn checked_user(write: &Write<'_>, mut user: User) -> Result<User, RequestError> {
     check_addresses(write, &user.entry)?;
     user.login = user.login.as_deref().map(names::login).transpose()?;
     if let Some(login) = &user.login

@@ -1,5 +1,6 @@
 //! What each request checks and writes.
 
+mod bin;
 mod copies;
 mod domain;
 mod entry;
@@ -36,6 +37,11 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::SetGroup { id, expect, patch } => group::set(write, *id, *expect, patch).map(|()| None),
         Request::SetMembers { id, add, remove } => group::set_members(write, *id, add, remove).map(|()| None),
         Request::DeleteEntry { id, kind, expect } => entry::delete(write, *id, *kind, *expect).map(|()| None),
+        Request::BinEntry { id, kind, expect, until, by } => {
+            bin::put(write, *id, *kind, *expect, (*until, by)).map(|()| None)
+        }
+        Request::RestoreEntry { id, address } => bin::restore(write, *id, address.as_deref()).map(|()| None),
+        Request::PurgeEntry { id } => bin::purge(write, *id).map(|()| None),
         Request::SetShare { share, shares } => share::set(write, *share, *shares).map(|()| None),
         Request::PutServer { id, name, address, roles } => {
             server::put(write, *id, name, address, *roles).map(|()| None)

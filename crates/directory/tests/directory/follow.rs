@@ -1,7 +1,7 @@
 //! Copies: whatever happens on the main node and on the way, a copy at the head has the same rows, indexes and digest.
 
 use proptest::prelude::*;
-use sterna_base::{AccountId, DomainId, InstallationId, Modseq, NodeId};
+use sterna_base::{AccountId, DomainId, InstallationId, Modseq, NodeId, Timestamp};
 use sterna_directory::request::{DomainPatch, NewDomain, NewGroup, NewShared, NewUser, ServerPatch, UserPatch};
 use sterna_directory::{
     ApplyError, Change, Changes, Core, Cursor, Member, Mode, Request, RowKind, Scope, StorageError,
@@ -73,6 +73,9 @@ enum Step {
     Group { local: u8, domain: u8 },
     Members { group: u8, add: u8, remove: u8 },
     Delete { id: u8 },
+    Bin { id: u8 },
+    Restore { id: u8, address: Option<u8> },
+    Purge { id: u8 },
     Cleanup { id: u8 },
     Weight { server: bool, weight: u8 },
     Moves(MoveStep),
@@ -100,6 +103,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (n.clone(), n.clone()).prop_map(|(local, domain)| Step::Group { local, domain }),
         3 => (id.clone(), id.clone(), id.clone()).prop_map(|(group, add, remove)| Step::Members { group, add, remove }),
         3 => id.clone().prop_map(|id| Step::Delete { id }),
+        2 => id.clone().prop_map(|id| Step::Bin { id }),
+        2 => (id.clone(), maybe()).prop_map(|(id, address)| Step::Restore { id, address }),
+        1 => id.clone().prop_map(|id| Step::Purge { id }),
         2 => id.clone().prop_map(|id| Step::Cleanup { id }),
         1 => (any::<bool>(), n.clone()).prop_map(|(server, weight)| Step::Weight { server, weight }),
         6 => move_steps::step().prop_map(Step::Moves),
@@ -172,6 +178,14 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
             let kind = main.core.reader().entry(account(id)).unwrap()?.value.kind();
             Request::DeleteEntry { id: account(id), kind, expect: None }
         }
+        Step::Bin { id } => {
+            let kind = main.core.reader().entry(account(id)).unwrap()?.value.kind();
+            Request::BinEntry { id: account(id), kind, expect: None, until: Timestamp(0), by: "root".into() }
+        }
+        Step::Restore { id, address: local } => {
+            Request::RestoreEntry { id: account(id), address: local.map(|local| address(local, local)) }
+        }
+        Step::Purge { id } => Request::PurgeEntry { id: account(id) },
         Step::Cleanup { id } => {
             let account = account(id);
             let pending = main.core.reader().pending_stores_of(account).unwrap().first().copied()?;

@@ -1,5 +1,6 @@
 //! Tests of the directory from outside.
 
+mod bin;
 mod common;
 mod dkim;
 mod follow;

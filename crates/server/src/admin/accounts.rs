@@ -13,13 +13,13 @@ use sterna_directory::{MovePhase, Reader, Request, RowKind};
 use super::create::NewEntry;
 use super::domains::present;
 use super::doors::AdminState;
-use super::input::{Body, IfMatch, Params};
+use super::input::{Body, By, IfMatch, Params};
 use super::principal::Seen;
 use super::problem::Problem;
 use super::resources::{self, ResourceBody};
 use super::users::one;
 use super::view::{EntryView, Page, Resource};
-use super::{resolve, view};
+use super::{bin, resolve, view};
 
 /// The body of POST and PATCH; in a PATCH what is not there stays, and null removes.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -214,9 +214,9 @@ pub(super) async fn delete(
     State(state): State<AdminState>,
     Path(account): Path<String>,
     params: Params,
-    IfMatch(expect): IfMatch,
+    expect: IfMatch,
+    by: By,
 ) -> Result<Response, Problem> {
     let found = state.directory.read(move |reader| resolve::entry_of(reader, &account, RowKind::Shared)).await?;
-    state.delete_entry(found.value.entry().id, RowKind::Shared, expect, params.dry_run).await?;
-    Ok(view::no_content())
+    bin::delete(&state, (found.value.entry().id, RowKind::Shared), &params, expect, by).await
 }

@@ -154,9 +154,15 @@ impl AdminState {
     ) -> Result<(), Problem> {
         self.write(Request::DeleteEntry { id, kind, expect }, dry_run).await?;
         if !dry_run {
-            for store in self.directory.read(move |reader| reader.pending_stores_of(id)).await? {
-                self.delete_pending(id, store.server).await?;
-            }
+            self.delete_stores_of(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the stores of an account that nobody has any more.
+    pub(super) async fn delete_stores_of(&self, id: AccountId) -> Result<(), Problem> {
+        for store in self.directory.read(move |reader| reader.pending_stores_of(id)).await? {
+            self.delete_pending(id, store.server).await?;
         }
         Ok(())
     }

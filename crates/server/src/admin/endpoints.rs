@@ -11,10 +11,10 @@ use sterna_directory::rights::Area::{
 use sterna_directory::rights::{Area, Permission};
 
 use super::doors::AdminState;
-use super::policy::Place::{AskedDomain, Domain, Entry, Filtered, NewEntry, Own, System};
+use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntry, Own, System};
 use super::policy::{self, Place, Rule};
 use super::{
-    accounts, acl, api_tokens, app_passwords, audit, copies, dkim, dns, domains, drain, events, external, files,
+    accounts, acl, api_tokens, app_passwords, audit, bin, copies, dkim, dns, domains, drain, events, external, files,
     greylist, groups, imports, jobs, links, maintenance, objects, orphans, queue, resources, roles, search,
     second_factor, servers, sessions, settings, sieve, sources, status, tokens, trace, users,
 };
@@ -94,7 +94,11 @@ fn of_people() -> Vec<Endpoint> {
     const GROUPS: &str = "/api/v1/groups";
     const GROUP: &str = "/api/v1/groups/{group}";
     const MEMBERS: &str = "/api/v1/groups/{group}/members";
+    const BINNED: &str = "/api/v1/bin/{entry}";
     vec![
+        look("/api/v1/bin", get(bin::list), People, Filtered, "What was deleted and can be had back"),
+        change(("POST", BINNED), post(bin::restore), People, Binned("entry"), "Bring back what was deleted"),
+        change(("DELETE", BINNED), delete(bin::purge), People, Binned("entry"), "Delete it for good"),
         look(USERS, get(users::list), People, Filtered, "Users, by domain and address"),
         change(("POST", USERS), post(users::create), People, NewEntry, "Make a user, with an account on a server"),
         look(USER, get(users::get), People, Entry("user"), "One user"),

@@ -38,13 +38,13 @@ pub(super) struct EventParams {
 fn topic(kind: u16) -> Option<&'static str> {
     Some(match RowKind::from_number(kind)? {
         RowKind::User | RowKind::Group | RowKind::Shared | RowKind::Member | RowKind::AppPassword => "people",
-        RowKind::SecondFactor => "people",
+        RowKind::SecondFactor | RowKind::Deleted => "people",
         RowKind::Domain | RowKind::DkimKey | RowKind::Source => "domains",
         RowKind::Server => "servers",
         RowKind::Job | RowKind::Move | RowKind::Copy | RowKind::Placement | RowKind::PendingStore => "jobs",
         RowKind::Setting | RowKind::SettingChange => "settings",
         RowKind::Role | RowKind::Grant | RowKind::ApiToken => "administrators",
-        RowKind::Counter | RowKind::Share | RowKind::Link => return None,
+        RowKind::Counter | RowKind::Share | RowKind::Link | RowKind::DeletedParts => return None,
     })
 }
 

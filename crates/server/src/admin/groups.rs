@@ -9,12 +9,12 @@ use sterna_directory::request::{GroupPatch, NewGroup};
 use sterna_directory::{Created, Member, Reader, Request, RowKind, StorageError};
 
 use super::doors::AdminState;
-use super::input::{Body, IfMatch, Params};
+use super::input::{Body, By, IfMatch, Params};
 use super::principal::Seen;
 use super::problem::Problem;
 use super::users::one;
 use super::view::{EntryView, Page, Resource};
-use super::{listing, resolve, view};
+use super::{bin, listing, resolve, view};
 
 /// The body of POST and PATCH; in a PATCH what is not there stays.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -148,11 +148,11 @@ pub(super) async fn delete(
     State(state): State<AdminState>,
     Path(group): Path<String>,
     params: Params,
-    IfMatch(expect): IfMatch,
+    expect: IfMatch,
+    by: By,
 ) -> Result<Response, Problem> {
     let id = id_of(&state, group).await?;
-    state.delete_entry(id, RowKind::Group, expect, params.dry_run).await?;
-    Ok(view::no_content())
+    bin::delete(&state, (id, RowKind::Group), &params, expect, by).await
 }
 
 /// Members in the order in which they are kept; `after` is the address of the last one of the page before.

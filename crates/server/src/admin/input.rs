@@ -57,6 +57,8 @@ pub(super) struct Params {
     pub on: Option<String>,
     /// Only jobs that are not over.
     pub active: bool,
+    /// Delete without a way back.
+    pub forever: bool,
     /// Check, and do nothing.
     pub dry_run: bool,
 }

@@ -17,6 +17,7 @@ pub mod api_tokens;
 mod app_passwords;
 mod audit;
 mod auto_failover;
+mod bin;
 mod copies;
 mod create;
 pub mod dkim;

@@ -21,7 +21,7 @@ use super::doors::AdminState;
 use super::input::Params;
 use super::principal::{Principal, Via, place_of};
 use super::problem::Problem;
-use super::{BODY_BYTES_MAX, objects, resolve};
+use super::{BODY_BYTES_MAX, bin, objects, resolve};
 
 /// Where what is asked for lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Place {
     Domain(&'static str),
     /// Where the user, group or mailbox lies that the path names by this parameter.
     Entry(&'static str),
+    /// Where the entry in the bin lay that the path names by this parameter.
+    Binned(&'static str),
     /// Where the address lies that the body gives to something new.
     NewEntry,
     /// In the domain that the query string names; in the installation without one.
@@ -97,7 +99,7 @@ async fn admitted(state: &AdminState, rule: Rule, request: Request) -> Result<Re
         .await
         .map_err(|error| Problem::malformed(error.body_text()))?;
     let params = Params::from_request_parts(&mut head, &()).await.unwrap_or_default();
-    let has_fields = matches!(rule.place, Place::Entry(_) | Place::NewEntry | Place::Domain(_))
+    let has_fields = matches!(rule.place, Place::Entry(_) | Place::Binned(_) | Place::NewEntry | Place::Domain(_))
         && !matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
     let (body, fields) = if has_fields { buffered(body, rule).await? } else { (body, Map::new()) };
     let asked = Asked { rule, path, domain: params.domain, fields };
@@ -168,6 +170,15 @@ impl Asked {
                 self.check_fields(reader, rights, needs, None)
             }
             Place::Entry(parameter) => self.check_entry(reader, rights, named(parameter)),
+            Place::Binned(parameter) => {
+                let row = bin::found(reader, named(parameter))?;
+                if !bin::with_place(&row, |place| rights.may(Permission::read(needs.area), place)) {
+                    return Err(bin::none(named(parameter)));
+                }
+                bin::with_place(&row, |place| self.must(rights, needs, place))?;
+                let any = row.was.entry();
+                self.check_fields(reader, rights, needs, Some(&any))
+            }
         }
     }
 

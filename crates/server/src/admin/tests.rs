@@ -18,7 +18,7 @@ use super::doors::{
     AdminState, JoinToken, NodeInfo, Provision, ProvisionError, StoreReport, TokenError, TokenRequest, Tokens,
 };
 use super::principal::Principal;
-use super::{router, socket, sweep};
+use super::{bin, router, socket, sweep};
 use crate::cli::client::{Answer, CliError, Client, path};
 use crate::cli::{Cli, Command, Exit};
 
@@ -298,7 +298,7 @@ async fn stores_that_are_left_behind_are_swept() {
     node.post("users", json!({"address": "ana@demo.test", "server": "beta"})).await.unwrap();
     let ana = node.get(&["users", "ana@demo.test"]).await.unwrap()["id"].as_u64().unwrap();
     *node.servers.beta_is_down.lock().unwrap() = true;
-    assert_eq!(node.run(&["user", "delete", "ana@demo.test", "--yes"]).await, Exit::Done);
+    assert_eq!(node.run(&["user", "delete", "ana@demo.test", "--yes", "--forever"]).await, Exit::Done);
     sweep::sweep(&node.state, &mut Default::default()).await.unwrap();
     *node.servers.beta_is_down.lock().unwrap() = false;
     node.log();
@@ -309,6 +309,40 @@ async fn stores_that_are_left_behind_are_swept() {
     assert_eq!(node.log(), [format!("delete {forgotten} on beta")]);
     sweep::sweep(&node.state, &mut Default::default()).await.unwrap();
     assert_eq!(node.log(), [""; 0]);
+    assert_eq!(node.state.directory.check().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn who_is_deleted_by_a_slip_comes_back_until_the_time_is_over() {
+    let node = Node::main().await;
+    let made = node.post("users", json!({"address": "ana@demo.test", "server": "beta"})).await.unwrap();
+    let ana = made.body["id"].as_u64().unwrap();
+    node.log();
+    assert_eq!(node.run(&["user", "delete", "ana@demo.test", "--yes"]).await, Exit::Done);
+    let binned = node.get(&["bin"]).await.unwrap();
+    assert_eq!(binned["items"][0]["address"], "ana@demo.test");
+    assert_eq!(binned["items"][0]["deleted_until"], "1970-01-31T00:16:40Z");
+    assert_eq!(node.run(&["user", "get", "ana@demo.test"]).await, Exit::Failed);
+    let id = ana.to_string();
+    assert_eq!(node.run(&["bin", "restore", &id, "--dry-run"]).await, Exit::Done);
+    assert_eq!(node.run(&["bin", "restore", &id]).await, Exit::Done);
+    assert_eq!(node.run(&["bin", "restore", &id]).await, Exit::Failed);
+    assert_eq!(node.get(&["users", "ana@demo.test"]).await.unwrap()["id"], ana);
+    assert_eq!(node.log(), [""; 0], "its store was left alone");
+
+    assert_eq!(node.run(&["user", "delete", "ana@demo.test", "--yes"]).await, Exit::Done);
+    node.clock.advance_ms(29 * 24 * 3600 * 1000);
+    bin::sweep(&node.state).await.unwrap();
+    assert_eq!(node.log(), [""; 0]);
+    node.clock.advance_ms(24 * 3600 * 1000);
+    bin::sweep(&node.state).await.unwrap();
+    assert_eq!(node.log(), [format!("delete {ana} on beta")]);
+    assert_eq!(node.get(&["bin"]).await.unwrap()["items"], json!([]));
+
+    node.post("users", json!({"address": "ana@demo.test", "server": "beta"})).await.unwrap();
+    assert_eq!(node.run(&["config", "set", "bin-days", "0", "--domain", "demo.test"]).await, Exit::Done);
+    assert_eq!(node.run(&["user", "delete", "ana@demo.test", "--yes"]).await, Exit::Done);
+    assert_eq!(node.get(&["bin"]).await.unwrap()["items"], json!([]), "this domain keeps nothing");
     assert_eq!(node.state.directory.check().await.unwrap(), [""; 0]);
 }
 

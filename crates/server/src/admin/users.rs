@@ -15,11 +15,11 @@ use sterna_directory::{Address, PasswordHash, Reader, Request, RowKind, Scram, n
 use super::create::NewEntry;
 use super::domains::present;
 use super::doors::AdminState;
-use super::input::{Body, IfMatch, Params};
+use super::input::{Body, By, IfMatch, Params};
 use super::principal::{Principal, Seen, Via};
 use super::problem::Problem;
 use super::view::{EntryView, Page, Resource};
-use super::{listing, resolve, view};
+use super::{bin, listing, resolve, view};
 
 /// How long an account's server has to say how full the account is, in milliseconds.
 const USAGE_TIMEOUT_MS: u64 = 3_000;
@@ -208,9 +208,9 @@ pub(super) async fn delete(
     State(state): State<AdminState>,
     Path(user): Path<String>,
     params: Params,
-    IfMatch(expect): IfMatch,
+    expect: IfMatch,
+    by: By,
 ) -> Result<Response, Problem> {
     let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
-    state.delete_entry(found.value.entry().id, RowKind::User, expect, params.dry_run).await?;
-    Ok(view::no_content())
+    bin::delete(&state, (found.value.entry().id, RowKind::User), &params, expect, by).await
 }

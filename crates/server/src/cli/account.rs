@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::link::{self, LinkCommand};
 use super::moving;
 use super::output::Column;
-use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
+use super::resource::{BinArgs, CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
@@ -113,9 +113,9 @@ pub enum AccountCommand {
     Delete {
         /// Address or id
         account: String,
-        /// See [`DeleteArgs`].
+        /// See [`BinArgs`].
         #[command(flatten)]
-        delete: DeleteArgs,
+        delete: BinArgs,
     },
 }
 
@@ -182,8 +182,7 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Acc
             session.set(&["accounts", &account], fields.0, &write).await
         }
         AccountCommand::Delete { account, delete } => {
-            let question = format!("Delete mailbox {account} and everything in it?");
-            session.delete(&["accounts", &account], &question, &delete).await
+            session.bin(&["accounts", &account], &format!("mailbox {account}"), &delete).await
         }
     }
 }

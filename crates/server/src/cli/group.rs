@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output::Column;
-use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, yes_or_no};
+use super::resource::{BinArgs, CreateArgs, Fields, Session, WriteArgs, yes_or_no};
 
 const COLUMNS: &[Column] =
     &[("ADDRESS", "address"), ("NAME", "display_name"), ("MEMBERS", "member_count"), ("EXTERNAL", "external_members")];
@@ -76,9 +76,9 @@ pub enum GroupCommand {
     Delete {
         /// Address or id
         group: String,
-        /// See [`DeleteArgs`].
+        /// See [`BinArgs`].
         #[command(flatten)]
-        delete: DeleteArgs,
+        delete: BinArgs,
     },
 }
 
@@ -127,7 +127,7 @@ pub(super) async fn run(session: &Session<'_>, command: GroupCommand) -> Result<
             set(session, &group, fields, &add, &remove, &write).await
         }
         GroupCommand::Delete { group, delete } => {
-            session.delete(&["groups", &group], &format!("Delete group {group}?"), &delete).await
+            session.bin(&["groups", &group], &format!("group {group}"), &delete).await
         }
     }
 }

@@ -6,6 +6,7 @@ mod acl;
 mod administrator;
 pub mod args;
 mod aside;
+mod bin;
 mod calendar;
 pub mod client;
 mod config;
@@ -191,6 +192,9 @@ pub enum ClientCommand {
     /// Manage groups
     #[command(subcommand)]
     Group(group::GroupCommand),
+    /// Bring back users, groups and mailboxes that were deleted
+    #[command(subcommand)]
+    Bin(bin::BinCommand),
     /// Bring mail from other servers, and calendars and contacts from files; doing it again changes nothing
     #[command(subcommand)]
     Import(interchange::ImportCommand),
@@ -289,6 +293,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Domain(command) => domain::run(&session, global, command).await,
         ClientCommand::Dkim(command) => dkim::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,
+        ClientCommand::Bin(command) => bin::run(&session, command).await,
         ClientCommand::Group(command) => group::run(&session, command).await,
         ClientCommand::Import(command) => interchange::import(&session, command).await,
         ClientCommand::Export(command) => interchange::export(&session, command).await,

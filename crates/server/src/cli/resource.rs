@@ -49,6 +49,17 @@ pub struct DeleteArgs {
     pub write: WriteArgs,
 }
 
+/// Options of `delete` for what goes into the bin.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BinArgs {
+    /// Delete it at once, without a way back
+    #[arg(long)]
+    pub forever: bool,
+    /// See [`DeleteArgs`].
+    #[command(flatten)]
+    pub delete: DeleteArgs,
+}
+
 /// Does the commands of one command line.
 pub struct Session<'a> {
     global: &'a GlobalArgs,
@@ -178,6 +189,21 @@ impl<'a> Session<'a> {
         let path = path(segments, &[args.write.parameter()]);
         let answer = self.client.send(Method::DELETE, &path, None).await?;
         self.written(&answer, &args.write)
+    }
+
+    /// Puts a resource into the bin, or deletes it for good, after asking.
+    pub async fn bin(&self, segments: &[&str], what: &str, args: &BinArgs) -> Result<Exit, CliError> {
+        let question = match args.forever {
+            true => format!("Delete {what} for good, with everything in it? There is no way back."),
+            false => format!("Delete {what}? It is in the bin for a while (sterna bin list)."),
+        };
+        if !args.delete.write.dry_run {
+            prompt::confirm(&question, args.delete.yes)?;
+        }
+        let forever = ("forever", args.forever.then_some("true"));
+        let path = path(segments, &[args.delete.write.parameter(), forever]);
+        let answer = self.client.send(Method::DELETE, &path, None).await?;
+        self.written(&answer, &args.delete.write)
     }
 
     /// Makes a resource what is said, and prints it.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::client::CliError;
 use super::exit::Exit;
 use super::output::Column;
-use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, yes_or_no};
+use super::resource::{BinArgs, CreateArgs, Fields, Session, WriteArgs, yes_or_no};
 
 const COLUMNS: &[Column] =
     &[("ADDRESS", "address"), ("NAME", "display_name"), ("SERVER", "server"), ("SUSPENDED", "suspended")];
@@ -61,9 +61,9 @@ pub enum ResourceCommand {
     Delete {
         /// Address or id
         resource: String,
-        /// See [`DeleteArgs`].
+        /// See [`BinArgs`].
         #[command(flatten)]
-        delete: DeleteArgs,
+        delete: BinArgs,
     },
 }
 
@@ -141,8 +141,7 @@ pub(super) async fn run(session: &Session<'_>, command: ResourceCommand) -> Resu
             session.set(&["resources", &resource], fields.0, &write).await
         }
         ResourceCommand::Delete { resource, delete } => {
-            let question = format!("Delete {resource} and its calendar?");
-            session.delete(&["resources", &resource], &question, &delete).await
+            session.bin(&["resources", &resource], &format!("resource {resource}"), &delete).await
         }
     }
 }

@@ -9,7 +9,7 @@ use super::client::CliError;
 use super::exit::Exit;
 use super::output::Column;
 use super::prompt;
-use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
+use super::resource::{BinArgs, CreateArgs, Fields, Session, WriteArgs, quota, yes_or_no};
 
 const COLUMNS: &[Column] = &[
     ("ADDRESS", "address"),
@@ -75,9 +75,9 @@ pub enum UserCommand {
     Delete {
         /// Address, login or id
         user: String,
-        /// See [`DeleteArgs`].
+        /// See [`BinArgs`].
         #[command(flatten)]
-        delete: DeleteArgs,
+        delete: BinArgs,
     },
 }
 
@@ -164,9 +164,6 @@ pub(super) async fn run(session: &Session<'_>, command: UserCommand) -> Result<E
             }
             session.set(&["users", &user], fields.0, &write).await
         }
-        UserCommand::Delete { user, delete } => {
-            let question = format!("Delete user {user} with the mailbox and everything in it?");
-            session.delete(&["users", &user], &question, &delete).await
-        }
+        UserCommand::Delete { user, delete } => session.bin(&["users", &user], &format!("user {user}"), &delete).await,
     }
 }

@@ -1,0 +1,239 @@
+//! The bin: entries that were deleted, and can be had back for a while.
+//!
+//! An entry's row goes at once, and with it its addresses, its log-in and every answer by its id. What stays is the
+//! placement: the store is kept, copied, moved and drained like any other until the bin's time is over. What else the
+//! entry was part of is noted in [`Part`]s. What it was permitted to administer is not: whoever brings somebody back
+//! would give what they may not have themselves.
+
+use serde::{Deserialize, Serialize};
+use sterna_account::Identifier;
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, Modseq, Timestamp};
+
+use crate::index;
+use crate::model::{Group, Member, Membership, SharedMailbox, User};
+use crate::read::{AnyEntry, Reader, Versioned};
+use crate::rights::{AppPassword, SecondFactor};
+use crate::row::{Content, RowKind, account_key};
+use crate::write::Write;
+use crate::{RequestError, Share, StorageError};
+
+/// Parts in one row.
+const PARTS_PER_ROW: usize = 500;
+/// Rows of parts of one entry: far more than the members of a group and what is shared come to.
+const PART_ROWS_MAX: usize = 10_000;
+/// Groups and shares of one entry that are noted; more of them are not brought back.
+const LINKS_MAX: usize = 10_000;
+
+/// An entry in the bin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deleted {
+    /// Its id, which it keeps.
+    pub id: AccountId,
+    /// What it was.
+    pub was: Was,
+    /// When it was deleted.
+    pub at: Timestamp,
+    /// When it goes for good.
+    pub until: Timestamp,
+    /// Who deleted it, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// Rows of [`Part`]s.
+    #[serde(default)]
+    part_rows: usize,
+}
+
+/// What an entry in the bin was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Was {
+    /// A person.
+    User(User),
+    /// A list of recipients.
+    Group(Group),
+    /// A mailbox without a log-in.
+    Shared(SharedMailbox),
+}
+
+impl Was {
+    /// The same, as entries are read.
+    pub fn entry(self) -> AnyEntry {
+        match self {
+            Was::User(user) => AnyEntry::User(user),
+            Was::Group(group) => AnyEntry::Group(group),
+            Was::Shared(shared) => AnyEntry::Shared(shared),
+        }
+    }
+}
+
+impl From<AnyEntry> for Was {
+    fn from(entry: AnyEntry) -> Self {
+        match entry {
+            AnyEntry::User(user) => Was::User(user),
+            AnyEntry::Group(group) => Was::Group(group),
+            AnyEntry::Shared(shared) => Was::Shared(shared),
+        }
+    }
+}
+
+impl Content for Deleted {
+    const KIND: RowKind = RowKind::Deleted;
+    fn key(&self) -> String {
+        account_key(self.id)
+    }
+}
+
+/// Something that an entry was part of, or that was part of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Part {
+    /// A member of the group that it was.
+    Member(Member),
+    /// A group that it was in.
+    InGroup(AccountId),
+    /// What it shared, or what was shared with it.
+    Share(Share),
+    /// One of its programs.
+    AppPassword(AppPassword),
+    /// What it had besides a password.
+    SecondFactor(SecondFactor),
+}
+
+/// Some of the parts of one entry.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    pub(crate) id: AccountId,
+    number: usize,
+    parts: Vec<Part>,
+}
+
+impl Content for Parts {
+    const KIND: RowKind = RowKind::DeletedParts;
+    fn key(&self) -> String {
+        parts_key(self.id, self.number)
+    }
+}
+
+fn parts_key(id: AccountId, number: usize) -> String {
+    format!("{}/{number:08x}", account_key(id))
+}
+
+/// Every method fails when the file can't be read, and for no other reason.
+impl Reader<'_> {
+    /// An entry in the bin.
+    pub fn deleted(&self, id: AccountId) -> Result<Option<Versioned<Deleted>>, StorageError> {
+        self.row(&account_key(id))
+    }
+
+    /// The entries in the bin by id, after `after`, at most `limit`.
+    pub fn all_deleted(&self, after: AccountId, limit: usize) -> Result<Vec<Versioned<Deleted>>, StorageError> {
+        let sql = "SELECT row_key, content, modseq FROM dir_row WHERE kind = $1 AND row_key > $2
+            AND content IS NOT NULL ORDER BY row_key LIMIT $3";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let limit = i64::try_from(limit.min(PAGE_ITEMS_MAX)).unwrap_or(i64::MAX);
+        let mut rows = statement.query(rusqlite::params![Deleted::KIND as u16, account_key(after), limit])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (key, content, modseq): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let value = index::read(Deleted::KIND, &key, &content)?;
+            found.push(Versioned { value, modseq: Modseq(modseq.unsigned_abs()) });
+        }
+        Ok(found)
+    }
+
+    fn parts_of(&self, id: AccountId) -> Result<Vec<Part>, StorageError> {
+        let rows: Vec<Versioned<Parts>> = self.rows_under(&format!("{}/", account_key(id)), PART_ROWS_MAX)?;
+        Ok(rows.into_iter().flat_map(|row| row.value.parts).collect())
+    }
+
+    /// What an entry is part of now.
+    fn parts_now(&self, entry: &AnyEntry) -> Result<Vec<Part>, StorageError> {
+        let id = entry.entry().id;
+        let mut parts = Vec::new();
+        let mut last: Option<Member> = None;
+        loop {
+            let members = self.members(id, last.as_ref(), PAGE_ITEMS_MAX)?;
+            let Some(end) = members.last() else { break };
+            last = Some(end.clone());
+            parts.extend(members.into_iter().map(Part::Member));
+        }
+        let mut after = AccountId(0);
+        loop {
+            let groups = self.groups_of(id, after, PAGE_ITEMS_MAX)?;
+            let Some(end) = groups.last() else { break };
+            after = *end;
+            parts.extend(groups.into_iter().map(Part::InGroup));
+        }
+        let shared = self.grantees_of(id)?.into_iter().map(|grantee| Share { owner: id, grantee });
+        let grantee = Identifier::Entry(id);
+        let got = self.owners_of(grantee, LINKS_MAX)?.into_iter().map(|owner| Share { owner, grantee });
+        parts.extend(shared.take(LINKS_MAX).chain(got).map(Part::Share));
+        parts.extend(self.app_passwords(id)?.into_iter().map(|found| Part::AppPassword(found.value)));
+        let factor: Option<Versioned<SecondFactor>> = self.row(&account_key(id))?;
+        parts.extend(factor.map(|found| Part::SecondFactor(found.value)));
+        Ok(parts)
+    }
+}
+
+/// Writes an entry and its parts into the bin; the caller deletes its row and what hangs on it.
+pub(crate) fn put(write: &mut Write<'_>, entry: AnyEntry, until: Timestamp, by: &str) -> Result<(), RequestError> {
+    let id = entry.entry().id;
+    let parts = write.reader.parts_now(&entry)?;
+    let part_rows = parts.len().div_ceil(PARTS_PER_ROW);
+    for (number, parts) in parts.chunks(PARTS_PER_ROW).enumerate() {
+        write.put(&Parts { id, number, parts: parts.to_vec() })?;
+    }
+    let mut was = Was::from(entry);
+    if let Was::User(user) = &mut was {
+        user.admin = false;
+    }
+    Ok(write.put(&Deleted { id, was, at: write.now, until, by: by.to_owned(), part_rows })?)
+}
+
+/// Takes an entry out of the bin, with its parts.
+pub(crate) fn take(write: &mut Write<'_>, id: AccountId) -> Result<(AnyEntry, Vec<Part>), RequestError> {
+    let Some(found) = write.reader.deleted(id)? else {
+        return Err(RequestError::NoSuch { what: "deleted entry", id: id.to_string() });
+    };
+    let parts = write.reader.parts_of(id)?;
+    for number in 0..found.value.part_rows {
+        write.delete(RowKind::DeletedParts, &parts_key(id, number))?;
+    }
+    write.delete(RowKind::Deleted, &account_key(id))?;
+    Ok((found.value.was.entry(), parts))
+}
+
+/// Makes an entry part again of what is still there.
+pub(crate) fn rejoin(write: &mut Write<'_>, id: AccountId, parts: Vec<Part>) -> Result<(), RequestError> {
+    for part in parts {
+        match part {
+            Part::Member(member) => {
+                let is_there = match &member {
+                    Member::Local(member) => write.reader.entry(*member)?.is_some(),
+                    Member::External(_) => true,
+                };
+                if is_there {
+                    write.put(&Membership { group: id, member })?;
+                }
+            }
+            Part::InGroup(group) => {
+                if write.reader.group(group)?.is_some() {
+                    write.put(&Membership { group, member: Member::Local(id) })?;
+                }
+            }
+            Part::Share(share) => {
+                let set = crate::share::set(write, share, true);
+                // Whoever it was shared with is gone meanwhile.
+                if let Err(error) = set
+                    && !matches!(error, RequestError::NoSuch { .. })
+                {
+                    return Err(error);
+                }
+            }
+            Part::AppPassword(password) => write.put(&password)?,
+            Part::SecondFactor(factor) => write.put(&factor)?,
+        }
+    }
+    Ok(())
+}
