@@ -58,6 +58,7 @@ mod setup;
 mod setup_browser;
 mod sharing_servers;
 mod sieve;
+mod signed_out;
 mod sources;
 mod split_domain;
 mod takeover;

@@ -176,23 +176,41 @@ async function keyboard() {
 }
 
 async function deleteUser(user) {
-  step("deleting asks for the name");
-  await page.goto(`${BASE}/admin/people/users/${user.id}`);
-  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  step("who is deleted is in the bin, comes back, and goes for ever when the address is typed");
+  const isThere = () => page.evaluate(async (id) => (await fetch(`/api/v1/users?limit=1000`)).json().then((page) => page.items.some((one) => one.id === id)), user.id);
+  const remove = async () => {
+    await page.goto(`${BASE}/admin/people/users/${user.id}`);
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
+    await heading("People");
+  };
+  await remove();
+  assert.equal(await isThere(), false);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.waitForFunction(async (id) => (await fetch(`/api/v1/users/${id}`)).ok, user.id);
+  await remove();
+  await page.goto(`${BASE}/admin/people/bin`);
+  const row = page.getByRole("row").filter({ hasText: `walk@${DOMAIN}` });
+  await row.getByRole("button", { name: /^Bring back/ }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Bring back" }).click();
+  await page.getByText("Nothing is in the bin.").waitFor();
+  assert.equal(await isThere(), true);
+  await remove();
+  await page.goto(`${BASE}/admin/people/bin`);
+  await row.getByRole("button", { name: /^Delete for ever/ }).click();
   const dialog = page.getByRole("dialog");
   const forEver = dialog.getByRole("button", { name: "Delete for ever" });
   assert.ok(await forEver.isDisabled());
   await dialog.getByLabel(/Type walk@/).fill(`walk@${DOMAIN}`);
   await forEver.click();
-  await heading("People");
-  const answer = await page.evaluate(async (id) => (await fetch(`/api/v1/users?limit=1000`)).json().then((page) => page.items.some((one) => one.id === id)), user.id);
-  assert.equal(answer, false);
+  await page.getByText("Nothing is in the bin.").waitFor();
+  assert.equal(await isThere(), false);
 }
 
 /** Pages that are looked at one by one: by path, with their names. */
 function pages(user) {
   const mail = ["queue", "trace", "maintenance", "networks", "relay", "limits"].map((name) => `/mail/${name}`);
-  const people = ["users", "groups", "shared", "resources", "administrators"].map((name) => `/people/${name}`);
+  const people = ["users", "groups", "shared", "resources", "administrators", "bin"].map((name) => `/people/${name}`);
   const others = ["/me", "/jobs", "/audit", "/certificates", "/firewall", "/updates", "/migration", "/settings", "/settings/mail.networks"];
   const servers = ["/servers", `/servers/${FROM}`, "/servers/join", "/servers/rebalance"];
   const domains = ["/domains", `/domains/${DOMAIN}`];

@@ -31,6 +31,7 @@ pub mod item;
 pub mod kept;
 pub mod links;
 pub mod local;
+pub mod open_sessions;
 pub mod own_containers;
 pub mod retention;
 pub mod scheduling;

@@ -142,6 +142,13 @@ pub const DANE: &str = "sending.dane";
 pub const REPORTS_DMARC: &str = "reports.dmarc";
 /// Whether TLS reports (RFC 8460) are: the same words.
 pub const REPORTS_TLS: &str = "reports.tls";
+/// Whether administrators are written to in the morning when something in the installation changed for better or worse:
+/// "on" or "off"; "on" when not set.
+pub const REPORTS_HEALTH: &str = "reports.health";
+/// At which hour of the day, by the clock of the main node.
+pub const REPORTS_HEALTH_HOUR: &str = "reports.health-hour";
+/// To which addresses, separated by spaces; all administrators when not set.
+pub const REPORTS_HEALTH_TO: &str = "reports.health-to";
 /// Who they say makes them; the name of the node in the mail world when not set.
 pub const REPORTS_ORGANIZATION: &str = "reports.organization";
 /// The address that they come from, and that is to be asked about them; without it none are sent.
@@ -225,6 +232,7 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
     (MOVE_PARALLEL, 4, 1, 64),
     (MOVE_ROLLBACK_HOURS, 24, 0, 24 * 90),
     (POSTFIX_LMTP_PORT, 24, 1, 65_535),
+    (REPORTS_HEALTH_HOUR, 7, 0, 23),
     (QUEUE_LIFETIME_HOURS, 120, 1, 24 * 30),
     (QUEUE_PARALLEL, 200, 1, 10_000),
     (QUEUE_PARALLEL_PER_DESTINATION, 20, 1, 1000),
@@ -300,6 +308,9 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (RELAY_USER, None),
     (REPORTS_CONTACT, None),
     (REPORTS_DMARC, Some("off")),
+    (REPORTS_HEALTH, Some("on")),
+    (REPORTS_HEALTH_HOUR, Some("7")),
+    (REPORTS_HEALTH_TO, None),
     (REPORTS_ORGANIZATION, None),
     (REPORTS_TLS, Some("off")),
     (RETENTION_DAYS, Some("7")),
@@ -472,9 +483,14 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             let invalid = || names::invalid("value", "it must be never, opportunistic, encrypt or verify");
             good.then(|| value.to_owned()).ok_or_else(invalid)
         }
-        DANE | MTA_STS | REPORTS_DMARC | REPORTS_TLS => {
+        DANE | MTA_STS | REPORTS_DMARC | REPORTS_HEALTH | REPORTS_TLS => {
             let good = matches!(value, "on" | "off");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be on or off"))
+        }
+        REPORTS_HEALTH_TO => {
+            let addresses: Option<Vec<String>> = value.split_whitespace().map(names::external).collect();
+            let invalid = || names::invalid("value", "it must be addresses, with spaces");
+            addresses.filter(|to| !to.is_empty()).map(|to| to.join(" ")).ok_or_else(invalid)
         }
         RELAY_HOST | UNKNOWN_RECIPIENTS => {
             host(value).ok_or_else(|| names::invalid("value", "it must be HOST or HOST:PORT"))

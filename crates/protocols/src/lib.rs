@@ -1,7 +1,7 @@
 //! The protocols that clients speak: one folder each, one file per command. They know the model and the doors of
 //! `sterna_account`, and name no engine and no directory.
 
-mod account_sessions;
+pub mod account_sessions;
 pub mod dav;
 mod failure;
 mod grants;

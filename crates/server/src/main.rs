@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod demo;
 mod derived;
+mod letter;
 mod node;
 mod openid;
 mod pdf;

@@ -8,7 +8,7 @@
 mod assets;
 mod code;
 mod form;
-mod i18n;
+pub mod i18n;
 mod page;
 pub mod qr;
 pub mod setup;

@@ -87,10 +87,10 @@ function isBelow(path: string, top: string): boolean {
 }
 
 /** Deletes something that is looked at; afterwards the page must be left. */
-export async function deleting(paths: string[], work: () => Promise<unknown>): Promise<void> {
+export async function deleting<T>(paths: string[], work: () => Promise<T>): Promise<T> {
   for (const path of paths) going.add(path);
   try {
-    await work();
+    return await work();
   } finally {
     // The page is left in the same turn.
     setTimeout(() => paths.forEach((path) => going.delete(path)));

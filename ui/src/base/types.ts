@@ -199,6 +199,24 @@ export interface Entry {
   created_at: string;
 }
 
+/** Something that was deleted and can be had back. */
+export interface Binned extends Entry {
+  deleted_at: string;
+  deleted_by: string;
+  deleted_until: string;
+}
+
+/** A session of a mail program. */
+export interface Connection {
+  id: string;
+  protocol: string;
+  server: string;
+  peer: string;
+  encrypted: boolean;
+  since: string;
+  client: string | null;
+}
+
 export interface Member {
   address: string;
   kind: "user" | "group" | "shared" | "resource" | "external" | "gone";

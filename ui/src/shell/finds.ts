@@ -25,6 +25,7 @@ export function pages(text: string): Find[] {
     ["/people/shared", t("people.shared"), "mail"],
     ["/people/resources", t("people.resources"), "room"],
     ["/people/administrators", t("people.administrators"), "people"],
+    ["/people/bin", t("bin.title"), "people"],
     ["/me", t("me.title"), "people"],
     ["/people/users?new=1", t("users.new"), "plus"],
     ["/servers/join", t("join.title"), "plus"],

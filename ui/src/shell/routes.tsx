@@ -17,6 +17,7 @@ import { FirewallPage } from "../pages/other/firewall.tsx";
 import { MigrationPage, UpdatesPage } from "../pages/other/later.tsx";
 import { OverviewPage } from "../pages/overview.tsx";
 import { AdministratorsPage } from "../pages/people/administrators.tsx";
+import { BinPage } from "../pages/people/bin.tsx";
 import { GroupPage } from "../pages/people/group.tsx";
 import { PeoplePage } from "../pages/people/list.tsx";
 import { MePage } from "../pages/people/me.tsx";
@@ -47,6 +48,7 @@ const ROUTES: [string, (values: Values) => ComponentChild][] = [
   ["/people/administrators", () => <AdministratorsPage />],
   ["/people/sources", () => <SourcesPage />],
   ["/people/sources/:name", ({ name = "" }) => <SourcePage key={name} name={name} />],
+  ["/people/bin", () => <BinPage />],
   ["/me", () => <MePage />],
   ["/servers", () => <ServersPage />],
   ["/servers/join", () => <JoinPage />],

@@ -8,6 +8,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use sterna_account::edge_guard::{GuardChanges, GuardSince};
 use sterna_account::edge_report::EdgeReport;
+use sterna_account::open_sessions::{OpenSession, SessionsQuestion};
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{AccountError, Identifier, StoreError};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Timestamp, Version};
@@ -53,6 +54,11 @@ pub trait NodeControl: Send + Sync {
     /// Why it can't be said, for the operator.
     async fn edge_report(&self) -> Result<EdgeReport, String> {
         Ok(EdgeReport::default())
+    }
+
+    /// The sessions of an account that are open on this node, as they are before some of them are ended.
+    async fn sessions(&self, _question: SessionsQuestion) -> Vec<OpenSession> {
+        Vec::new()
     }
 
     /// What this edge has seen of those who bring mail since another edge asked.
@@ -364,6 +370,15 @@ impl ControlClient {
     /// [`CallError`]
     pub async fn edge_report(&self, node: NodeId) -> Result<EdgeReport, CallError> {
         let answer = self.get(node, "/v1/edge-report").await?;
+        self.peers.peer(node).read(&answer)
+    }
+
+    /// See [`NodeControl::sessions`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn sessions(&self, node: NodeId, question: &SessionsQuestion) -> Result<Vec<OpenSession>, CallError> {
+        let answer = self.put(node, "/v1/sessions", question).await?;
         self.peers.peer(node).read(&answer)
     }
 

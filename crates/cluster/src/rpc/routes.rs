@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
+use sterna_account::open_sessions::SessionsQuestion;
 use sterna_account::trace::TraceQuery;
 use sterna_base::{AccountId, NodeId};
 use tokio_util::sync::CancellationToken;
@@ -202,6 +203,10 @@ impl Caller {
                 Ok(Answer::Json(Bytes::from_static(b"{}")))
             }
             (&Method::PUT, ["trace"]) => self.trace(request).await,
+            (&Method::PUT, ["sessions"]) => {
+                let question: SessionsQuestion = self.control_body(request.into_body()).await?;
+                Ok(Answer::Json(json(&self.control()?.sessions(question).await)?))
+            }
             (&Method::GET, ["edge-report"]) => {
                 Ok(Answer::Json(json(&control.edge_report().await.map_err(FaultKind::Other)?)?))
             }

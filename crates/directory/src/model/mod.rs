@@ -104,6 +104,9 @@ pub struct User {
     /// by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scram: Option<Scram>,
+    /// When the password was last changed: sessions of before were opened with another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_at: Option<Timestamp>,
     /// May administer the installation, and gets the mail of a postmaster that nobody else was named for.
     #[serde(default, skip_serializing_if = "is_false")]
     pub admin: bool,

@@ -33,6 +33,7 @@ pub(crate) fn create_user(
         login: new.login.clone(),
         password_hash: new.password_hash.clone(),
         scram: new.scram.clone(),
+        password_at: None,
         admin: new.admin,
         quota_bytes: new.quota_bytes,
     };
@@ -58,6 +59,9 @@ pub(crate) fn set_user(
     if let Some(hash) = password_hash {
         // Of another password than before: what SCRAM knew of that one goes.
         user.scram = scram.filter(|_| hash.is_some());
+        if user.password_hash != hash {
+            user.password_at = Some(write.now);
+        }
         user.password_hash = hash;
     }
     user.admin = admin.unwrap_or(user.admin);

@@ -85,6 +85,7 @@ fn rows() -> Vec<Change> {
             login: Some(format!("u{id}")),
             password_hash: None,
             scram: None,
+            password_at: None,
             admin: false,
             quota_bytes: None,
         };

@@ -114,6 +114,11 @@ impl ImapProtocol {
         ImapProtocol { shared: Arc::new(Shared { clock, registry, ..(*self.shared).clone() }) }
     }
 
+    /// With the sessions of all protocols, to be looked at and ended from outside.
+    pub fn with_sessions(&self, sessions: Arc<AccountSessions>) -> Self {
+        ImapProtocol { shared: Arc::new(Shared { sessions, ..(*self.shared).clone() }) }
+    }
+
     /// Within these limits, which may change.
     pub fn with_limits(&self, limits: Arc<LiveSessionLimits>) -> Self {
         ImapProtocol { shared: Arc::new(Shared { limits, ..(*self.shared).clone() }) }

@@ -33,7 +33,7 @@ pub struct User {
     pub account: Arc<dyn Account>,
     pub address: String,
     /// Counts as one of the user's sessions.
-    pub _place: AccountSession,
+    pub place: AccountSession,
 }
 
 /// Extensions that a client switched on (RFC 5161).
@@ -142,6 +142,7 @@ impl Session {
             Ok(()) | Err(Disconnect::Closed | Disconnect::Io(_)) => None,
             Err(Disconnect::Timeout) => Some("* BYE You were silent for too long\r\n".to_owned()),
             Err(Disconnect::Stopping) => Some("* BYE [UNAVAILABLE] The server is ending\r\n".to_owned()),
+            Err(Disconnect::SignedOut) => Some("* BYE [UNAVAILABLE] You were signed out\r\n".to_owned()),
             Err(Disconnect::Hopeless(why)) => Some(format!("* BYE {why}\r\n")),
         };
         if let Some(bye) = bye {
@@ -150,7 +151,7 @@ impl Session {
         }
         let user = self.user.as_ref().map(|user| user.address.as_str()).unwrap_or_default();
         match end {
-            Err(why @ (Disconnect::Hopeless(_) | Disconnect::Timeout)) => {
+            Err(why @ (Disconnect::Hopeless(_) | Disconnect::Timeout | Disconnect::SignedOut)) => {
                 tracing::info!(peer = %self.peer, user, %why, "IMAP session ended");
             }
             _ => tracing::debug!(peer = %self.peer, user, "IMAP session ended"),

@@ -36,6 +36,9 @@ pub enum Disconnect {
     /// The node is ending.
     #[error("the server is ending")]
     Stopping,
+    /// An administrator ended the session, or the user may not log in any more.
+    #[error("the session was ended")]
+    SignedOut,
     /// The session is hopeless; the text is for the client.
     #[error("{0}")]
     Hopeless(&'static str),
@@ -71,6 +74,11 @@ impl Io {
     pub fn login_wait(&self, since: Instant) -> Duration {
         let altogether = SessionLimits::seconds(self.limits.login_seconds);
         SessionLimits::seconds(self.limits.login_pause_seconds).min(altogether.saturating_sub(since.elapsed()))
+    }
+
+    /// The connection, for what is not about bytes.
+    pub fn connection(&self) -> &Connection {
+        &self.stream
     }
 
     /// Where the client is.
@@ -155,9 +163,12 @@ impl Io {
         let count = tokio::select! {
             biased;
             // The end of the node first: a client that never stops sending would not hear of it.
-            () = shutdown.cancelled() => return Err(Disconnect::Stopping),
-            count = timeout(wait, read) => count.map_err(|_| Disconnect::Timeout)??,
+            () = shutdown.cancelled() => None,
+            count = timeout(wait, read) => Some(count.map_err(|_| Disconnect::Timeout)??),
             () = other => return Ok(true),
+        };
+        let Some(count) = count else {
+            return Err(if self.stream.is_node_ending() { Disconnect::Stopping } else { Disconnect::SignedOut });
         };
         if count == 0 {
             return Err(Disconnect::Closed);

@@ -45,13 +45,15 @@ pub struct Connection {
     client_certificates: Option<Arc<ClientCertificates>>,
     client_addresses: Box<[String]>,
     start_tls: Option<Arc<rustls::ServerConfig>>,
+    /// The end of the node, and of this connection alone.
+    node_end: CancellationToken,
     shutdown: CancellationToken,
 }
 
 impl Connection {
     /// A plain connection; with a configuration when it can be encrypted later.
     pub fn new(stream: impl Stream + 'static, peer: IpAddr, start_tls: Option<Arc<rustls::ServerConfig>>) -> Self {
-        let (stream, shutdown) = (Box::new(stream), CancellationToken::new());
+        let (stream, node_end) = (Box::new(stream), CancellationToken::new());
         Connection {
             _permit: None,
             stream,
@@ -61,13 +63,15 @@ impl Connection {
             client_certificates: None,
             client_addresses: Box::default(),
             start_tls,
-            shutdown,
+            shutdown: node_end.child_token(),
+            node_end,
         }
     }
 
     /// With the token that is cancelled when the node ends.
     pub fn with_shutdown(mut self, shutdown: CancellationToken) -> Self {
-        self.shutdown = shutdown;
+        self.shutdown = shutdown.child_token();
+        self.node_end = shutdown;
         self
     }
 
@@ -108,9 +112,14 @@ impl Connection {
         !self.encrypted && self.start_tls.is_some()
     }
 
-    /// Cancelled when the node ends.
+    /// Cancelled when the node ends, or this session alone from outside.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
+    }
+
+    /// Whether the node ends, when [`Connection::shutdown`] was cancelled.
+    pub fn is_node_ending(&self) -> bool {
+        self.node_end.is_cancelled()
     }
 
     /// Encrypts the connection. Before this, the session must have sent its answer and dropped every byte that it has

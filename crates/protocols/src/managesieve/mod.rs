@@ -56,6 +56,11 @@ impl ManageSieveProtocol {
         ManageSieveProtocol { shared: Arc::new(Shared { config, accounts, authenticator, checker, limits, sessions }) }
     }
 
+    /// With the sessions of all protocols, to be looked at and ended from outside.
+    pub fn with_sessions(&self, sessions: Arc<AccountSessions>) -> Self {
+        ManageSieveProtocol { shared: Arc::new(Shared { sessions, ..(*self.shared).clone() }) }
+    }
+
     /// Within these limits, which may change.
     pub fn with_limits(&self, limits: Arc<LiveSessionLimits>) -> Self {
         ManageSieveProtocol { shared: Arc::new(Shared { limits, ..(*self.shared).clone() }) }

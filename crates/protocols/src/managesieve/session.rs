@@ -72,6 +72,7 @@ impl Session {
         self.answer("OK", None, "Sterna ready");
         let end = self.serve().await;
         let last = match &end {
+            Err(Disconnect::SignedOut) => Some((Some(TRYLATER), "You were signed out")),
             Err(Disconnect::Stopping) => Some((Some(TRYLATER), "The server is ending, please come again")),
             Err(Disconnect::Timeout) => Some((None, "You were silent for too long")),
             Err(Disconnect::Hopeless(why)) => Some((None, *why)),
@@ -83,7 +84,7 @@ impl Session {
         }
         let user = self.user.as_ref().map_or("", |user| user.address.as_str());
         match end {
-            Err(why @ (Disconnect::Hopeless(_) | Disconnect::Timeout)) => {
+            Err(why @ (Disconnect::Hopeless(_) | Disconnect::Timeout | Disconnect::SignedOut)) => {
                 tracing::info!(peer = %self.peer, user, %why, "ManageSieve session ended");
             }
             _ => tracing::debug!(peer = %self.peer, user, "ManageSieve session ended"),

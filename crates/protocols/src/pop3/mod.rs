@@ -57,6 +57,11 @@ impl Pop3Protocol {
         Pop3Protocol { shared: Arc::new(Shared { config, accounts, authenticator, pictures, limits, sessions }) }
     }
 
+    /// With the sessions of all protocols, to be looked at and ended from outside.
+    pub fn with_sessions(&self, sessions: Arc<AccountSessions>) -> Self {
+        Pop3Protocol { shared: Arc::new(Shared { sessions, ..(*self.shared).clone() }) }
+    }
+
     /// Within these limits, which may change.
     pub fn with_limits(&self, limits: Arc<LiveSessionLimits>) -> Self {
         Pop3Protocol { shared: Arc::new(Shared { limits, ..(*self.shared).clone() }) }

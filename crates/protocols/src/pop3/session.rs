@@ -75,6 +75,7 @@ impl Session {
         // it would be taken for a part of that.
         let last = match &end {
             Err(Disconnect::Stopping) => Some(Refusal::new("The server is ending, please come again").code(SYS_TEMP)),
+            Err(Disconnect::SignedOut) => Some(Refusal::new("You were signed out").code(SYS_TEMP)),
             Err(Disconnect::Hopeless(why)) => Some(Refusal::new(*why)),
             Ok(()) | Err(Disconnect::Closed | Disconnect::Timeout | Disconnect::Io(_)) => None,
         };
@@ -90,7 +91,7 @@ impl Session {
             }
         }
         match end {
-            Err(why @ (Disconnect::Hopeless(_) | Disconnect::Timeout)) => {
+            Err(why @ (Disconnect::Hopeless(_) | Disconnect::Timeout | Disconnect::SignedOut)) => {
                 tracing::info!(peer = %self.peer, user, %why, "POP3 session ended");
             }
             _ => tracing::debug!(peer = %self.peer, user, "POP3 session ended"),

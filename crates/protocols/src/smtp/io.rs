@@ -41,6 +41,8 @@ pub(crate) enum Disconnect {
     Flood,
     #[error("this server is stopping")]
     Shutdown,
+    #[error("the session was ended")]
+    SignedOut,
     #[error("{0}")]
     Handshake(#[from] HandshakeError),
     #[error("the connection broke: {0}")]
@@ -178,7 +180,10 @@ impl Io {
             tokio::select! {
                 biased;
                 filled = self.fill_some(COMMAND_READ_BYTES_MAX, deadline) => filled?,
-                () = shutdown.cancelled() => return Err(Disconnect::Shutdown),
+                () = shutdown.cancelled() => {
+                    let node_ends = self.connection.is_node_ending();
+                    return Err(if node_ends { Disconnect::Shutdown } else { Disconnect::SignedOut });
+                }
             }
         }
     }

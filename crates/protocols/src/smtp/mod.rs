@@ -23,6 +23,7 @@ mod spool;
 mod tests;
 pub(crate) mod transaction;
 
+use crate::account_sessions::AccountSessions;
 use crate::listener::{Connection, Protocol};
 use io::Io;
 use session::Session;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub reception: Arc<dyn Reception>,
     pub authenticator: Arc<dyn Authenticator>,
     pub clock: Arc<dyn Clock>,
+    pub sessions: Arc<AccountSessions>,
 }
 
 impl SmtpProtocol {
@@ -54,7 +56,13 @@ impl SmtpProtocol {
         authenticator: Arc<dyn Authenticator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        SmtpProtocol { shared: Arc::new(Shared { config, reception, authenticator, clock }), limits: None }
+        let sessions = Arc::default();
+        SmtpProtocol { shared: Arc::new(Shared { config, reception, authenticator, clock, sessions }), limits: None }
+    }
+
+    /// With the sessions of all protocols, to be looked at and ended from outside.
+    pub fn with_sessions(self, sessions: Arc<AccountSessions>) -> Self {
+        SmtpProtocol { shared: Arc::new(Shared { sessions, ..(*self.shared).clone() }), ..self }
     }
 
     /// With what administrators set of messages' sizes and refused recipients, which may change; sessions keep to what

@@ -7,6 +7,8 @@ use sterna_account::service::{Login, Sender};
 use sterna_formats::smtp::limits::COMMAND_LINE_BYTES_MAX;
 use sterna_formats::smtp::{AddressError, Command, CommandError, ParamError, Reply};
 
+use crate::account_sessions::AccountSession;
+
 use super::io::{Disconnect, Io, LineRead};
 use super::transaction::Transaction;
 use super::{Service, Shared};
@@ -52,6 +54,8 @@ pub(crate) struct Session {
     pub tls: bool,
     pub client: Option<Client>,
     pub login: Option<Login>,
+    /// Counts as one of the user's sessions.
+    pub place: Option<AccountSession>,
     pub transaction: Option<Transaction>,
     pub counters: Counters,
 }
@@ -59,8 +63,8 @@ pub(crate) struct Session {
 impl Session {
     pub fn new(io: Io, shared: Arc<Shared>) -> Self {
         let (peer, tls) = (io.connection().peer(), io.connection().is_encrypted());
-        let (client, login, transaction, counters) = (None, None, None, Counters::default());
-        Session { io, shared, peer, tls, client, login, transaction, counters }
+        let (client, login, place, transaction, counters) = (None, None, None, None, Counters::default());
+        Session { io, shared, peer, tls, client, login, place, transaction, counters }
     }
 
     /// Serves the connection until it ends.
@@ -226,6 +230,7 @@ fn farewell(cause: &Disconnect) -> Option<(u8, u16, u16)> {
     match cause {
         Disconnect::Timeout | Disconnect::Flood => Some((4, 4, 2)),
         Disconnect::Shutdown => Some((4, 3, 2)),
+        Disconnect::SignedOut => Some((4, 7, 0)),
         Disconnect::Closed | Disconnect::Handshake(_) | Disconnect::Io(_) => None,
     }
 }

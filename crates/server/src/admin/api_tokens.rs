@@ -138,6 +138,7 @@ pub(super) async fn create(
     let headers = response.headers_mut();
     headers.extend(location.ok().map(|location| (header::LOCATION, location)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(view::CHANGED, HeaderValue::from_static("true"));
     Ok(response)
 }
 

@@ -140,7 +140,8 @@ async fn create_for(
     let made = found.into_iter().map(|found| found.value).find(|found| found.id == id);
     let mut made = shown(made.ok_or_else(|| Problem::no_such("app password", &id))?);
     made.password = Some(password);
-    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(made)).into_response())
+    let headers = [(header::CACHE_CONTROL, "no-store"), (view::CHANGED, "true")];
+    Ok((StatusCode::CREATED, headers, Json(made)).into_response())
 }
 
 /// Makes one's own worthless.

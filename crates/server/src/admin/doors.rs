@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sterna_account::edge_report::EdgeReport;
 use sterna_account::local::LocalAccounts;
+use sterna_account::open_sessions::{OpenSession, SessionsQuestion};
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, Quota};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
@@ -20,6 +21,7 @@ use super::maintenance::RoutingTools;
 use super::memory::Memory;
 use super::records::Records;
 use crate::node::discovery::Discovery;
+use crate::setup::checks::Checks;
 use crate::sources::run::Sources;
 
 /// What the handlers of the API hold.
@@ -51,6 +53,8 @@ pub struct AdminState {
     pub discovery: Option<Arc<Discovery>>,
     /// Who is signed in, and what administrators did; the main node only.
     pub records: Option<Records>,
+    /// What is looked at around this machine; `None` where there is no node around the API.
+    pub checks: Option<Arc<Checks>>,
     /// Directories elsewhere that people come from; the main node only.
     pub sources: Option<Arc<Sources>>,
     /// What all mail routing is derived with; `None` where there is no node around the API.
@@ -130,6 +134,14 @@ pub trait Provision: Send + Sync {
     /// # Errors
     /// [`ProvisionError`].
     async fn trace(&self, _server: NodeId, _query: TraceQuery) -> Result<Vec<TracedMessage>, ProvisionError> {
+        Ok(Vec::new())
+    }
+
+    /// The sessions of protocols that an account has on an edge, as they are before some are ended.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn sessions(&self, _server: NodeId, _question: SessionsQuestion) -> Result<Vec<OpenSession>, ProvisionError> {
         Ok(Vec::new())
     }
 

@@ -14,9 +14,9 @@ use super::doors::AdminState;
 use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntry, Own, System};
 use super::policy::{self, Place, Rule};
 use super::{
-    accounts, acl, api_tokens, app_passwords, audit, bin, copies, dkim, dns, domains, drain, events, external, files,
-    greylist, groups, imports, jobs, links, maintenance, objects, orphans, queue, resources, roles, search,
-    second_factor, servers, sessions, settings, sieve, sources, status, tokens, trace, users,
+    accounts, acl, api_tokens, app_passwords, audit, bin, connections, copies, dkim, dns, doctor, domains, drain,
+    events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans, queue, resources,
+    roles, search, second_factor, servers, sessions, settings, sieve, sources, status, tokens, trace, users,
 };
 
 /// One method of one path.
@@ -94,6 +94,8 @@ fn of_people() -> Vec<Endpoint> {
     const GROUPS: &str = "/api/v1/groups";
     const GROUP: &str = "/api/v1/groups/{group}";
     const MEMBERS: &str = "/api/v1/groups/{group}/members";
+    const CONNECTIONS: &str = "/api/v1/users/{user}/connections";
+    const CONNECTION: &str = "/api/v1/users/{user}/connections/{connection}";
     const BINNED: &str = "/api/v1/bin/{entry}";
     vec![
         look("/api/v1/bin", get(bin::list), People, Filtered, "What was deleted and can be had back"),
@@ -104,6 +106,9 @@ fn of_people() -> Vec<Endpoint> {
         look(USER, get(users::get), People, Entry("user"), "One user"),
         change(("PATCH", USER), patch(users::set), People, Entry("user"), "Change a user").gives_passwords(),
         change(("DELETE", USER), delete(users::delete), People, Entry("user"), "Delete a user and the account"),
+        look(CONNECTIONS, get(connections::list), People, Entry("user"), "Sessions of a user's mail programs"),
+        change(("DELETE", CONNECTIONS), delete(connections::end_all), People, Entry("user"), "End them all"),
+        change(("DELETE", CONNECTION), delete(connections::end), People, Entry("user"), "End one of them"),
         look(GROUPS, get(groups::list), People, Filtered, "Groups, by domain and address"),
         change(("POST", GROUPS), post(groups::create), People, NewEntry, "Make a group"),
         look(GROUP, get(groups::get), People, Entry("group"), "One group"),
@@ -263,6 +268,7 @@ fn of_servers() -> Vec<Endpoint> {
     const INDEX: &str = "/api/v1/search/{account}";
     vec![
         look("/api/v1/status", get(status::get), Servers, System, "How the installation is"),
+        look("/api/v1/doctor", get(doctor::get), Servers, System, "Everything that can be looked at"),
         look(JOBS, get(jobs::list), Jobs, System, "Jobs: moves, drains, failovers"),
         change(("POST", JOBS), post(jobs::create), Jobs, System, "Plan moves of accounts"),
         look(JOB, get(jobs::get), Jobs, System, "One job, with its progress"),

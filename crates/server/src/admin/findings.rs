@@ -59,9 +59,13 @@ impl Finding {
     }
 
     /// What is wrong.
-    #[cfg(test)]
     pub(super) fn what(&self) -> &str {
         &self.what
+    }
+
+    /// What to do about it.
+    pub(super) fn remedy(&self) -> &str {
+        &self.remedy
     }
 }
 

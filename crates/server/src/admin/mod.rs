@@ -18,10 +18,12 @@ mod app_passwords;
 mod audit;
 mod auto_failover;
 mod bin;
+mod connections;
 mod copies;
 mod create;
 pub mod dkim;
 mod dns;
+mod doctor;
 mod domains;
 pub mod doors;
 mod drain;
@@ -43,6 +45,7 @@ mod listing;
 pub mod maintenance;
 mod memory;
 mod meter;
+mod morning;
 mod objects;
 mod openapi;
 mod orphans;
@@ -87,6 +90,7 @@ pub use doors::{
 };
 pub(crate) use job_view::address_of;
 pub use memory::Memory;
+pub use morning::Morning;
 pub use sweep::sweep_forever;
 pub(crate) use view::time;
 

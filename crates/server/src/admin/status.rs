@@ -27,7 +27,7 @@ pub(super) struct StatusView {
     node: NodeView,
     directory: DirectoryView,
     /// What an administrator should look at; empty when all is well.
-    problems: Vec<Finding>,
+    pub(super) problems: Vec<Finding>,
     servers: Vec<ServerHealth>,
 }
 

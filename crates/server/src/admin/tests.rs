@@ -180,6 +180,7 @@ impl Node {
             dkim: None,
             discovery: None,
             sources: None,
+            checks: None,
             routing: None,
             records: None,
             local: None,

@@ -13,6 +13,7 @@ mod config;
 mod credential;
 mod declared;
 mod dkim;
+mod doctor;
 mod domain;
 mod domain_dns;
 pub mod exit;
@@ -178,6 +179,8 @@ pub enum Command {
 pub enum ClientCommand {
     /// Show the state of the node and of its installation
     Status,
+    /// Look at everything: servers, mail routing, DNS of all domains, and what is around this machine
+    Doctor,
     /// Set up a new installation: in a browser by a link, or from a file of answers
     Setup(setup::SetupArgs),
     /// Manage mail domains
@@ -290,6 +293,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
     let result = match command {
         ClientCommand::Status => status::run(&session, global).await,
         ClientCommand::Setup(args) => setup::run(&session, args).await,
+        ClientCommand::Doctor => doctor::run(&session, global).await,
         ClientCommand::Domain(command) => domain::run(&session, global, command).await,
         ClientCommand::Dkim(command) => dkim::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,

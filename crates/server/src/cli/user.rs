@@ -9,6 +9,7 @@ use super::client::CliError;
 use super::exit::Exit;
 use super::output::Column;
 use super::prompt;
+use super::resource::{BinArgs, CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
 use super::resource::{BinArgs, CreateArgs, Fields, Session, WriteArgs, quota, yes_or_no};
 
 const COLUMNS: &[Column] = &[
@@ -18,6 +19,15 @@ const COLUMNS: &[Column] = &[
     ("SERVER", "server"),
     ("ADMIN", "admin"),
     ("SUSPENDED", "suspended"),
+];
+
+const CONNECTION_COLUMNS: &[Column] = &[
+    ("ID", "id"),
+    ("PROTOCOL", "protocol"),
+    ("FROM", "peer"),
+    ("PROGRAM", "client"),
+    ("SINCE", "since"),
+    ("ENCRYPTED", "encrypted"),
 ];
 
 /// Manage users
@@ -71,7 +81,23 @@ pub enum UserCommand {
         #[command(flatten)]
         write: WriteArgs,
     },
-    /// Delete a user with the mailbox and all that is in it
+    /// List the sessions that a user's mail programs have open
+    Connections {
+        /// Address, login or id
+        user: String,
+    },
+    /// End sessions of a user's mail programs; those that may log in come back
+    Disconnect {
+        /// Address, login or id
+        user: String,
+        /// Only this one, as the list shows it
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+        /// See [`DeleteArgs`].
+        #[command(flatten)]
+        delete: DeleteArgs,
+    },
+    /// Delete a user; the mailbox and all that is in it is in the bin for a while
     Delete {
         /// Address, login or id
         user: String,
@@ -163,6 +189,15 @@ pub(super) async fn run(session: &Session<'_>, command: UserCommand) -> Result<E
                 fields = fields.add("password", Some(password.expose()));
             }
             session.set(&["users", &user], fields.0, &write).await
+        }
+        UserCommand::Connections { user } => {
+            session.list(&["users", &user, "connections"], &[], CONNECTION_COLUMNS).await
+        }
+        UserCommand::Disconnect { user, id, delete } => {
+            let question = format!("End the sessions of {user}'s mail programs?");
+            let id = id.unwrap_or_default();
+            let all = ["users", &user, "connections", &id];
+            session.delete(&all[..if id.is_empty() { 3 } else { 4 }], &question, &delete).await
         }
         UserCommand::Delete { user, delete } => session.bin(&["users", &user], &format!("user {user}"), &delete).await,
     }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use sterna_account::edge_guard::{GuardChanges, GuardSince};
 use sterna_account::edge_report::EdgeReport;
 use sterna_account::local::LocalAccounts;
+use sterna_account::open_sessions::{Ending, OpenSession, SESSIONS_TOLD_MAX, SessionsQuestion};
 use sterna_account::shares::{Shares, SharesError};
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, CommitError, Outcome, StoreError, first_containers};
@@ -25,6 +26,7 @@ use sterna_formats::discovery::Endpoint;
 use sterna_mailflow::filter::Filters;
 use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::trace::TraceStore;
+use sterna_protocols::account_sessions::AccountSessions;
 use tokio::sync::watch;
 
 use super::directory_nodes::DirectoryNodes;
@@ -53,6 +55,7 @@ pub struct Control {
     started_at: Timestamp,
     trace: Option<TraceStore>,
     edge_check: Arc<OnceLock<EdgeCheck>>,
+    sessions: Arc<AccountSessions>,
     filters: Arc<OnceLock<Arc<Filters>>>,
     /// The certificate that mail clients see; edges only.
     client_certificate: Option<PathBuf>,
@@ -92,6 +95,7 @@ impl Control {
             started_at: parts.clock.now(),
             trace: parts.trace.as_ref().map(|(store, _)| store.clone()),
             edge_check: parts.edge_check.clone(),
+            sessions: parts.sessions.clone(),
             filters: parts.filters.clone(),
             endpoints: parts.endpoints.clone(),
             handover: parts.handover.clone(),
@@ -222,6 +226,17 @@ impl NodeControl for Control {
             Some(check) => check.report().await,
             None => Ok(EdgeReport::default()),
         }
+    }
+
+    async fn sessions(&self, question: SessionsQuestion) -> Vec<OpenSession> {
+        let mut found = self.sessions.of(question.account);
+        found.truncate(SESSIONS_TOLD_MAX);
+        match question.end {
+            Ending::Nothing => {}
+            Ending::One(number) => _ = self.sessions.end(question.account, |session| session.number == number),
+            Ending::All => _ = self.sessions.end(question.account, |_| true),
+        }
+        found
     }
 
     async fn guard_changes(&self, since: GuardSince) -> Result<GuardChanges, String> {

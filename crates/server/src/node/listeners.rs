@@ -24,7 +24,7 @@ use super::mail_tables::NodeMailTables;
 use super::sending::Sending;
 use super::shares::NodeShares;
 use super::user_api::UserApi;
-use super::{Parts, certificate, client_certificates, detaching, discovery, filtering};
+use super::{Parts, certificate, client_certificates, detaching, discovery, filtering, sign_out};
 use crate::config::PlaintextLogin;
 use crate::setup::doors::HTTPS_PORTS;
 use crate::setup::reception::Waiting;
@@ -81,19 +81,19 @@ pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Re
         let mut smtp = SmtpConfig::new(service, config.hostname(), &spool);
         smtp.plaintext_login = plaintext(address);
         let (reception, clock) = (reception.clone(), parts.clock.clone());
-        Arc::new(SmtpProtocol::new(smtp, reception, parts.authentication.clone(), clock).with_limits(limits.clone()))
-            as Arc<dyn Protocol>
+        let smtp = SmtpProtocol::new(smtp, reception, parts.authentication.clone(), clock).with_limits(limits.clone());
+        Arc::new(smtp.with_sessions(parts.sessions.clone())) as Arc<dyn Protocol>
     };
     let (accounts, authentication, main) =
         (parts.accounts.clone(), parts.authentication.clone(), ControlClient::new(parts.peers.clone()));
     let shares = Arc::new(NodeShares::new(parts.directory.clone(), parts.nodes.clone(), main));
     let pop3 = Pop3Protocol::new(Pop3Config::default(), accounts.clone(), authentication.clone());
-    let pop3 = pop3.with_limits(limits.clone());
+    let pop3 = pop3.with_limits(limits.clone()).with_sessions(parts.sessions.clone());
     let pop3 = |address: SocketAddr| {
         Arc::new(pop3.with_config(Pop3Config { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
     };
     let imap = ImapProtocol::new(ImapConfig::default(), accounts.clone(), authentication.clone(), shares.clone());
-    let imap = imap.with_limits(limits.clone());
+    let imap = imap.with_limits(limits.clone()).with_sessions(parts.sessions.clone());
     let imap = |address: SocketAddr| {
         Arc::new(imap.with_config(ImapConfig { plaintext_login: plaintext(address) })) as Arc<dyn Protocol>
     };
@@ -104,7 +104,8 @@ pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Re
         parts.authentication.clone(),
         sending.sieve,
     );
-    let sieve = sieve.with_limits(limits.clone());
+    let sieve = sieve.with_limits(limits.clone()).with_sessions(parts.sessions.clone());
+    sign_out::start(parts, parts.sessions.clone()).await?;
 
     let dav = DavProtocol::new(
         DavConfig::default(),

@@ -28,6 +28,7 @@ mod reports;
 mod rounds;
 mod sending;
 mod shares;
+mod sign_out;
 pub(crate) mod signing;
 mod user_api;
 
@@ -58,6 +59,7 @@ use sterna_mailflow::guard::Guard;
 use sterna_mailflow::queue::Queue;
 use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::trace::{Trace, TraceStore};
+use sterna_protocols::account_sessions::AccountSessions;
 use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
 use sterna_web::setup::Setup;
 use tokio::sync::{Notify, watch};
@@ -66,11 +68,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::maintenance::RoutingTools;
 use crate::admin::records::Records;
-use crate::admin::{self, AdminState, Memory, NodeInfo};
+use crate::admin::{self, AdminState, Memory, Morning, NodeInfo};
 use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
 use crate::derived::Derived;
 use crate::pdf::reader::PdfReader;
+use crate::setup::checks::Checks;
 use crate::setup::doors::Doors;
 use crate::setup::socket::SetupState;
 use crate::setup::{self, NodeInstallation};
@@ -307,6 +310,8 @@ struct Parts {
     trace: Option<(TraceStore, Trace)>,
     /// What looks at this edge's mail, once it is there.
     edge_check: Arc<OnceLock<EdgeCheck>>,
+    /// Who is logged in on this edge.
+    sessions: Arc<AccountSessions>,
     /// Where this edge listens, once it does.
     endpoints: Arc<OnceLock<Vec<Endpoint>>>,
     /// Where the services of the installation are.
@@ -355,9 +360,10 @@ impl Node {
             control.tell_dane(dane.ability());
         }
         let mail = sending.as_ref().map(|sending| (sending.queue.clone(), sending.guard.clone()));
-        let state = parts.admin_state(desk, control, mail)?;
-        let restart = Arc::<Notify>::default();
         let dane = sending.as_ref().and_then(|sending| sending.dane.as_ref()).map(|dane| dane.ability());
+        let state = parts.admin_state(desk, control, mail, dane.clone())?;
+        parts.write_in_the_morning(&state);
+        let restart = Arc::<Notify>::default();
         let setup = parts.setup(dane, restart.clone()).await?;
         parts.serve_admin(state.clone(), setup.clone()).await?;
         let pages = Web::new(state, setup.clone());
@@ -461,6 +467,7 @@ impl Parts {
             memory: Arc::default(),
             trace,
             edge_check: Arc::default(),
+            sessions: Arc::default(),
             filters: Arc::default(),
             doors,
             sockets,
@@ -585,6 +592,7 @@ impl Parts {
         desk: Option<Arc<JoinDesk>>,
         control: Arc<Control>,
         mail: Option<(Arc<Queue>, Arc<Guard>)>,
+        dane: Option<watch::Receiver<Ability>>,
     ) -> Result<AdminState> {
         let (queue, guard) = mail.unzip();
         let roles = self.config.roles.iter().map(|role| role.name().to_owned()).collect();
@@ -619,6 +627,13 @@ impl Parts {
             discovery: Some(self.discovery.clone()),
             records: self.records()?,
             sources: self.sources()?,
+            checks: Some(Arc::new(Checks {
+                dns: Arc::new(sending::dns(&self.config.nameservers)?),
+                doors: self.doors.clone(),
+                dane,
+                folder: self.folder.clone(),
+                clock: self.clock.clone(),
+            })),
             routing: Some(Arc::new(RoutingTools::new(&self.folder, mail_tables::Own::of(self)))),
         })
     }
@@ -627,6 +642,14 @@ impl Parts {
     fn sources(&self) -> Result<Option<Arc<Sources>>> {
         let opened = self.directory.is_main().then(|| Sources::open(&self.folder)).transpose();
         Ok(opened.context("the book of sources' runs")?.map(Arc::new))
+    }
+
+    /// Tells administrators once a day what changed.
+    fn write_in_the_morning(&self, state: &AdminState) {
+        let (doors, stop) = (self.doors.clone(), self.stop.clone());
+        let reception = Arc::new(move || doors.reception.get().cloned());
+        let morning = Morning::new(state.clone(), reception, self.config.hostname().to_owned(), &self.folder);
+        self.tasks.spawn(async move { stop.run_until_cancelled(morning.run()).await });
     }
 
     /// Who is signed in, and what administrators did: the main node knows.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sterna_account::edge_report::EdgeReport;
+use sterna_account::open_sessions::{OpenSession, SessionsQuestion};
 use sterna_account::service::Accounts;
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, Mutation, Quota, Role};
@@ -151,6 +152,13 @@ impl Provision for Stores {
             return self.own.trace(query).await.map_err(|cause| ProvisionError::Refused { server, cause });
         }
         self.others.trace(server, &query).await.map_err(|error| call_error(server, &error))
+    }
+
+    async fn sessions(&self, server: NodeId, question: SessionsQuestion) -> Result<Vec<OpenSession>, ProvisionError> {
+        if server == self.node {
+            return Ok(self.own.sessions(question).await);
+        }
+        self.others.sessions(server, &question).await.map_err(|error| call_error(server, &error))
     }
 
     async fn edge_report(&self, server: NodeId) -> Result<EdgeReport, ProvisionError> {

@@ -1,7 +1,7 @@
 //! The installation as the setup sees it: the administration API, the node's files, DNS, and the mail flow.
 
 mod api;
-mod checks;
+pub mod checks;
 mod config_file;
 pub mod doors;
 mod link;

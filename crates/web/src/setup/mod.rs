@@ -10,7 +10,7 @@ mod guard;
 mod guesses;
 mod http_routes;
 mod live;
-mod pages;
+pub mod pages;
 mod state;
 mod steps;
 pub mod unattended;

@@ -11,7 +11,7 @@ import { NewDialog } from "../../widgets/form.tsx";
 import { Copyable, Loaded, Section } from "../../widgets/parts.tsx";
 import { done } from "../../widgets/toast.tsx";
 import { nameOf } from "./paths.ts";
-import { Sessions } from "./sessions.tsx";
+import { Connections, Sessions } from "./sessions.tsx";
 
 const PROTOCOLS = ["imap", "pop3", "smtp", "managesieve", "dav"];
 
@@ -46,6 +46,7 @@ export function Devices({ user }: { user: Entry }) {
         )}
       </Loaded>
       <Sessions user={user.address} />
+      <Connections user={user.address} />
       {adds && (
         <NewDialog
           title={t("devices.new")}

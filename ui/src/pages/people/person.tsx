@@ -6,13 +6,14 @@ import { ask, part } from "../../base/api.ts";
 import { bytes, count, moment, t } from "../../base/i18n.ts";
 import { changed, deleting, useLive } from "../../base/live.ts";
 import { go } from "../../base/router.ts";
-import type { Entry } from "../../base/types.ts";
+import type { Binned, Entry } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
 import { Confirm } from "../../widgets/dialog.tsx";
 import type { FieldSpec } from "../../widgets/field.tsx";
 import { EditForm } from "../../widgets/form.tsx";
 import { Badge, Facts, Loaded, Page, Section, Usage } from "../../widgets/parts.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
+import { restore } from "./bin.tsx";
 import { resourceFields } from "./create.tsx";
 import { Devices } from "./devices.tsx";
 import { Grants } from "./grants.tsx";
@@ -167,16 +168,17 @@ export function EntryActions({ collection, entry, etag }: ActionProps) {
       {deletes && (
         <Confirm
           title={t("delete.title", { name: nameOf(entry) })}
-          action={t("delete.for-ever")}
-          name={entry.address}
+          action={t("delete")}
           danger
           onClose={() => setDeletes(false)}
           onConfirm={async () => {
             const paths = [path, `/accounts/${part(entry.id)}`];
-            await deleting(paths, () => ask("DELETE", path, { ifMatch: etag }));
+            const answer = await deleting(paths, () => ask<Binned | null>("DELETE", path, { ifMatch: etag }));
             go(COLLECTIONS[collection].to);
-            changed(`/${collection}`, "/status");
-            done(t("deleted", { name: nameOf(entry) }));
+            changed(`/${collection}`, "/bin", "/status");
+            const name = nameOf(entry);
+            if (answer.data) done(t("bin.put", { name }), () => restore(entry.id));
+            else done(t("deleted", { name }));
           }}
         >
           <p>{t(entry.kind === "group" ? "delete.group" : "delete.account")}</p>

@@ -3,7 +3,7 @@
 import { ask, part, query } from "../../base/api.ts";
 import { ago, moment, t } from "../../base/i18n.ts";
 import { changed, useLive } from "../../base/live.ts";
-import type { Page, SignedIn } from "../../base/types.ts";
+import type { Connection, Page, SignedIn } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
 import { Badge, Loaded } from "../../widgets/parts.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
@@ -18,6 +18,44 @@ function agentOf(text: string): string {
   const names: Record<string, string> = { Edg: "Edge", OPR: "Opera", "Mac OS X": "macOS" };
   const known = [browser, system].filter((name) => name !== undefined).map((name) => names[name] ?? name);
   return browser ? known.join(", ") : (text.split(" ")[0] ?? "").slice(0, AGENT_SHOWN_MAX);
+}
+
+/** Sessions of mail programs; those that may log in come back by themselves. */
+export function Connections({ user }: { user: string }) {
+  const path = `/users/${part(user)}/connections`;
+  const connections = useLive<Page<Connection>>(path);
+  return (
+    <Loaded read={connections}>
+      {({ items }) => (
+        <>
+          {items.map((connection) => (
+            <ConnectionLine key={connection.id} connection={connection} path={path} />
+          ))}
+        </>
+      )}
+    </Loaded>
+  );
+}
+
+function ConnectionLine({ connection, path }: { connection: Connection; path: string }) {
+  const end = (): Promise<boolean> =>
+    attempt(async () => {
+      await ask("DELETE", `${path}/${part(connection.id)}`);
+      changed(path);
+      done(t("devices.ended"));
+    });
+  return (
+    <div class="line">
+      <div>
+        <strong>{connection.client ?? t("devices.program")}</strong> <Badge>{connection.protocol.toUpperCase()}</Badge>{" "}
+        {!connection.encrypted && <Badge tone="attention">{t("devices.clear")}</Badge>}
+        <p class="soft">
+          {connection.peer} · {connection.server} · <span title={moment(connection.since)}>{ago(connection.since)}</span>
+        </p>
+      </div>
+      <Button onPress={end}>{t("devices.end")}</Button>
+    </div>
+  );
 }
 
 export function Sessions({ user }: { user: string }) {

@@ -9,5 +9,6 @@ export function PeopleTabs() {
   const tabs = Object.values(COLLECTIONS).map((one) => ({ to: one.to, title: t(one.title) }));
   tabs.push({ to: "/people/administrators", title: t("people.administrators") });
   tabs.push({ to: "/people/sources", title: t("sources.title") });
+  tabs.push({ to: "/people/bin", title: t("bin.title") });
   return <Tabs tabs={tabs} at={path.value} label={t("nav.people")} />;
 }

@@ -8,6 +8,9 @@ pub fn run(session: &mut Session, fields: &[(Vec<u8>, Option<Vec<u8>>)]) -> Outc
     let name = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"name"));
     if let Some((_, Some(value))) = name {
         tracing::debug!(peer = %session.peer, client = text(value), "IMAP client");
+        if let Some(user) = &session.user {
+            user.place.note_client(&text(value));
+        }
     }
     session.io.output.extend_from_slice(b"* ID (\"name\" \"Sterna\")\r\n");
     Ok(Reply::ok("Done"))

@@ -33,13 +33,14 @@ pub async fn check(session: &mut Session, login: &str, password: &str) -> Outcom
 pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, LoginError>) -> Outcome {
     match answer {
         Ok(login) => {
-            let Some(place) = session.shared.sessions.enter(login.account, session.io.limits.per_account) else {
+            let limit = ("imap", session.io.limits.per_account);
+            let Some(place) = session.shared.sessions.enter(login.account, limit, session.io.connection()) else {
                 tracing::info!(peer = %session.peer, user = login.address, "IMAP log-in refused: too many sessions");
                 return Ok(Reply::no("This user has too many sessions").code("LIMIT"));
             };
             let account = session.shared.accounts.open(login.account).await?;
             tracing::info!(peer = %session.peer, user = login.address, tls = session.io.is_encrypted(), "IMAP log-in");
-            session.user = Some(User { account, address: login.address, _place: place });
+            session.user = Some(User { account, address: login.address, place });
             let code = format!("CAPABILITY {}", capability::list(session));
             Ok(Reply::ok("Logged in").code(code))
         }

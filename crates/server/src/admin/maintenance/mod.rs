@@ -66,9 +66,9 @@ pub(super) struct RunView {
     /// What is other than then.
     changes: Changes,
     /// What is wrong; empty when all is well.
-    problems: Vec<Finding>,
+    pub(super) problems: Vec<Finding>,
     /// Edges that could not be asked.
-    not_asked: Vec<String>,
+    pub(super) not_asked: Vec<String>,
 }
 
 #[derive(Serialize)]

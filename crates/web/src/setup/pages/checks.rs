@@ -91,7 +91,8 @@ pub fn state(health: Health, lang: Lang) -> Markup {
     html! { span class=(class) { (word) } }
 }
 
-fn name(check: Check, lang: Lang) -> &'static str {
+/// What is looked at, for people.
+pub fn name(check: Check, lang: Lang) -> &'static str {
     match check {
         Check::Ports => text::setup_check_ports(lang),
         Check::Outbound => text::setup_check_outbound(lang),
@@ -105,12 +106,17 @@ fn name(check: Check, lang: Lang) -> &'static str {
     }
 }
 
-/// What was found, and what to do.
 fn said(check: Check, finding: &Finding, lang: Lang) -> Markup {
+    let (found, remedy) = words(check, finding, lang);
+    html! { (found) @if let Some(remedy) = remedy { br; strong { (text::setup_do(lang)) } " " (remedy) } }
+}
+
+/// What was found, and what to do about it.
+pub fn words(check: Check, finding: &Finding, lang: Lang) -> (String, Option<String>) {
     let list = |items: &[String]| items.join(", ");
     let addresses = |found: &[std::net::IpAddr]| found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let seconds = |ms: i64| format!("{}.{}", ms.abs() / 1000, ms.abs() % 1000 / 100);
-    let (found, remedy): (String, Option<String>) = match finding {
+    match finding {
         Finding::AllListen => (text::setup_found_all_listen(lang).into(), None),
         Finding::Closed { services } => {
             (text::setup_found_closed(lang, list(services)), Some(text::setup_remedy_closed(lang).into()))
@@ -161,6 +167,5 @@ fn said(check: Check, finding: &Finding, lang: Lang) -> Markup {
             (found, remedy)
         }
         Finding::NotKnown { cause } => (text::setup_found_unknown(lang, cause), None),
-    };
-    html! { (found) @if let Some(remedy) = remedy { br; strong { (text::setup_do(lang)) } " " (remedy) } }
+    }
 }

@@ -1,0 +1,254 @@
+//! The morning mail: once a day the main node looks at everything, and writes to the administrators if something is other
+//! than when it last wrote. When nothing is, it is silent.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use sterna_account::service::Reception;
+use sterna_base::{AccountId, Timestamp, atomic_file};
+use sterna_directory::{Reader, StorageError, settings};
+
+use super::doctor;
+use super::doors::AdminState;
+use super::findings::Finding;
+use super::problem::Problem;
+use crate::letter::{self, Letter};
+
+/// How often it is looked whether it is time, in milliseconds.
+const LOOK_MS: u64 = 5 * 60 * 1000;
+/// Administrators that are written to.
+const ADMINISTRATORS_MAX: usize = 50;
+/// The file with what was last told, in the node's folder.
+const FILE_NAME: &str = "health-report";
+/// Its permissions.
+const MODE: u32 = 0o640;
+/// A morning that was missed (the node was off) is made up for within so many hours.
+const LATE_HOURS_MAX: i8 = 12;
+
+/// What was last told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Told {
+    /// When it was last looked, in milliseconds since the epoch.
+    looked_at_ms: i64,
+    /// What was wrong when it was last written, each by [`key`].
+    problems: BTreeMap<String, String>,
+}
+
+impl Told {
+    fn read(file: &Path) -> Self {
+        let text = std::fs::read(file).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    fn write(&self, file: &Path) -> std::io::Result<()> {
+        atomic_file::write(file, &serde_json::to_vec(self)?, MODE)
+    }
+}
+
+/// What is other than it was last told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct News {
+    new: Vec<String>,
+    gone: Vec<String>,
+    still: Vec<String>,
+}
+
+impl News {
+    fn between(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Self {
+        let mut news = News::default();
+        for (key, text) in now {
+            let list = if before.contains_key(key) { &mut news.still } else { &mut news.new };
+            list.push(text.clone());
+        }
+        news.gone = before.iter().filter(|(key, _)| !now.contains_key(*key)).map(|(_, text)| text.clone()).collect();
+        news
+    }
+
+    fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.gone.is_empty()
+    }
+
+    fn subject(&self, installation: &str) -> String {
+        match (self.new.len(), self.gone.len()) {
+            (0, _) if self.still.is_empty() => format!("{installation}: all is well again"),
+            (0, gone) => format!("{installation}: {gone} mended"),
+            (new, 0) => format!("{installation}: {new} to look at"),
+            (new, gone) => format!("{installation}: {new} to look at, {gone} mended"),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (title, list) in [("New:", &self.new), ("Mended:", &self.gone), ("As before:", &self.still)] {
+            if !list.is_empty() {
+                text += &format!("{title}\r\n\r\n");
+                list.iter().for_each(|line| text += &format!("- {}\r\n\r\n", line.replace('\n', "\r\n  ")));
+            }
+        }
+        text + "This is written in the morning, and only when something changed. Look at everything yourself:\r\n\r\n    \
+            sterna doctor\r\n"
+    }
+}
+
+/// What makes a problem the same as yesterday's: its words without the numbers in them, which change from day to day.
+fn key(finding: &Finding) -> String {
+    let (mut key, mut in_number) = (String::new(), false);
+    for letter in finding.what().chars() {
+        match letter.is_ascii_digit() {
+            true if in_number => {}
+            true => key.push('#'),
+            false => key.push(letter),
+        }
+        in_number = letter.is_ascii_digit();
+    }
+    format!("{}\t{key}", finding.server().unwrap_or_default())
+}
+
+fn words(finding: &Finding) -> String {
+    let place = finding.server().map(|name| format!("{name}: ")).unwrap_or_default();
+    format!("{place}{}\n{}", finding.what(), finding.remedy())
+}
+
+/// Whether it is this morning's time, and nobody looked since.
+fn is_due(looked_at: Timestamp, now: Timestamp, hour: i8, zone: &TimeZone) -> bool {
+    let local = |at: Timestamp| jiff::Timestamp::from_millisecond(at.0).ok().map(|at| at.to_zoned(zone.clone()));
+    let (Some(then), Some(now)) = (local(looked_at), local(now)) else { return false };
+    let Ok(morning) = now.date().to_zoned(zone.clone()).and_then(|day| day.with().hour(hour).build()) else {
+        return false;
+    };
+    now >= morning && then < morning && now.hour() - hour <= LATE_HOURS_MAX
+}
+
+fn unwritten(error: std::io::Error) -> Problem {
+    let (title, remedy) = ("It failed", "Look at the disk of the node's folder.");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "store", title, error.to_string(), remedy)
+}
+
+/// What it needs.
+pub struct Morning {
+    state: AdminState,
+    reception: Arc<dyn Fn() -> Option<Arc<dyn Reception>> + Send + Sync>,
+    host: String,
+    file: PathBuf,
+}
+
+impl Morning {
+    /// Of the node with this folder and name; `reception` says who takes mail, once somebody does.
+    pub fn new(
+        state: AdminState,
+        reception: Arc<dyn Fn() -> Option<Arc<dyn Reception>> + Send + Sync>,
+        host: String,
+        folder: &Path,
+    ) -> Self {
+        Morning { state, reception, host, file: folder.join(FILE_NAME) }
+    }
+
+    /// Goes on for as long as the node runs; only on the main node is there anything to do.
+    pub async fn run(self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
+            if self.state.directory.is_main()
+                && let Err(problem) = self.round(&TimeZone::system()).await
+            {
+                tracing::warn!(cause = problem.detail, "the health report could not be made; it is tried again");
+            }
+        }
+    }
+
+    async fn round(&self, zone: &TimeZone) -> Result<(), Problem> {
+        let read = |reader: &Reader<'_>| {
+            let is_on = reader.setting_for(None, settings::REPORTS_HEALTH)?.is_none_or(|value| value != "off");
+            Ok::<_, StorageError>((is_on, reader.number_setting(settings::REPORTS_HEALTH_HOUR)?))
+        };
+        let (is_on, hour) = self.state.directory.read(read).await?;
+        let (mut told, now) = (Told::read(&self.file), self.state.directory.now());
+        let hour = i8::try_from(hour).unwrap_or(0);
+        if !is_on || !is_due(Timestamp(told.looked_at_ms), now, hour, zone) {
+            return Ok(());
+        }
+        let found = doctor::look(&self.state).await?;
+        let problems: BTreeMap<String, String> =
+            found.problems.iter().map(|finding| (key(finding), words(finding))).collect();
+        let news = News::between(&told.problems, &problems);
+        if news.is_empty() || self.tell(&news).await? {
+            told.problems = problems;
+        }
+        told.looked_at_ms = now.0;
+        told.write(&self.file).map_err(unwritten)
+    }
+
+    /// Writes to the administrators; whether it was taken.
+    async fn tell(&self, news: &News) -> Result<bool, Problem> {
+        let Some(reception) = (self.reception)() else {
+            tracing::warn!("the health report can't be sent: no mail goes out from the main node; see sterna doctor");
+            return Ok(false);
+        };
+        let read = |reader: &Reader<'_>| {
+            let mut found: Vec<(AccountId, String)> = Vec::new();
+            for id in reader.admins(ADMINISTRATORS_MAX)? {
+                let Some(user) = reader.user(id)?.filter(|user| !user.value.entry.suspended) else { continue };
+                found.extend(reader.address_text(&user.value.entry.address)?.map(|address| (id, address)));
+            }
+            Ok::<_, StorageError>((found, reader.setting_for(None, settings::REPORTS_HEALTH_TO)?))
+        };
+        let (administrators, named) = self.state.directory.read(read).await?;
+        let Some((account, from)) = administrators.first().cloned() else { return Ok(false) };
+        let named: Vec<String> = named.iter().flat_map(|list| list.split_whitespace()).map(str::to_owned).collect();
+        let to = match named.is_empty() {
+            true => administrators.into_iter().map(|(_, address)| address).collect(),
+            false => named,
+        };
+        let (subject, text) = (news.subject(&self.host), news.text());
+        let now = self.state.directory.now();
+        let (from, to, host, is_automatic) = (&from, &to, &self.host, true);
+        let letter = Letter { account, from, to, host, subject: &subject, text: &text, is_automatic, now };
+        match letter::send(&reception, &letter).await {
+            Ok(_) => Ok(true),
+            Err(cause) => {
+                tracing::warn!(cause, "the health report was not taken; it is tried again tomorrow");
+                Ok(false)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+    }
+
+    #[test]
+    fn it_is_time_once_a_morning() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        let due = |looked: &str, now: &str| is_due(at(looked), at(now), 7, &zone);
+        assert!(!due("2026-11-21T06:00:00Z", "2026-11-22T04:59:00Z"), "six o'clock there");
+        assert!(due("2026-11-21T06:00:00Z", "2026-11-22T05:01:00Z"));
+        assert!(!due("2026-11-22T05:01:00Z", "2026-11-22T05:06:00Z"));
+        assert!(due("2026-11-20T05:01:00Z", "2026-11-22T13:00:00Z"), "the node was off in the morning");
+        assert!(!due("2026-11-20T05:01:00Z", "2026-11-22T20:00:00Z"), "that is for tomorrow");
+    }
+
+    #[test]
+    fn what_only_counts_on_is_no_news() {
+        let full = |megabytes: u32| Finding::of_server("beta", format!("has only {megabytes} MiB free"), "Free some.");
+        let by_key = |findings: &[Finding]| findings.iter().map(|found| (key(found), words(found))).collect();
+        let (before, now) = (by_key(&[full(1200)]), by_key(&[full(980)]));
+        assert!(News::between(&before, &now).is_empty());
+        let other = Finding::of_installation("no server takes new accounts", "Open one.");
+        let news = News::between(&before, &by_key(&[full(980), other.clone()]));
+        assert_eq!(news.subject("mail.tern.test"), "mail.tern.test: 1 to look at");
+        assert!(news.text().contains("New:\r\n\r\n- no server takes new accounts\r\n  Open one."), "{}", news.text());
+        assert!(news.text().contains("As before:\r\n\r\n- beta: has only 980 MiB free"));
+        let news = News::between(&by_key(&[other]), &BTreeMap::new());
+        assert_eq!(news.subject("mail.tern.test"), "mail.tern.test: all is well again");
+    }
+}

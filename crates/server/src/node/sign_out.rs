@@ -1,0 +1,143 @@
+//! Ends the sessions of protocols whose users may not log in any more: who is deleted or suspended, whose domain is, who
+//! has another password than the one that the session was opened with, and who took back an app password. Clients that
+//! may come again do so by themselves.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, Timestamp};
+use sterna_directory::{Change, Cursor, Directory, Reader, RowKind, StorageError};
+use sterna_protocols::account_sessions::AccountSessions;
+use tokio::time::Instant;
+
+use super::Parts;
+
+/// How long after a change it is looked at once more: a log-in that was checked before it may have become a session
+/// after it.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// Looks that wait; more are left out.
+const LATER_MAX: usize = 1000;
+
+/// What a change says of an account's sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    /// Whether they may go on is to be looked up.
+    Perhaps,
+    /// They end: any of them may be of the app password that is gone.
+    All,
+}
+
+/// Follows the directory until the node stops.
+///
+/// # Errors
+/// When the directory can't be read.
+pub async fn start(parts: &Parts, sessions: Arc<AccountSessions>) -> Result<()> {
+    let (directory, stop) = (parts.directory.clone(), parts.stop.clone());
+    let head = directory.head().await.context("who may log in")?;
+    let follower = Follower { directory, sessions, at: Cursor::since(head.modseq), later: VecDeque::new() };
+    parts.tasks.spawn(async move { stop.run_until_cancelled(follower.run()).await });
+    Ok(())
+}
+
+struct Follower {
+    directory: Directory,
+    sessions: Arc<AccountSessions>,
+    at: Cursor,
+    /// Whom to look at once more, and when.
+    later: VecDeque<(Instant, AccountId)>,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        let mut changed = self.directory.watch();
+        loop {
+            let next = self.later.front().map_or_else(|| Instant::now() + LOOK_AGAIN, |(at, _)| *at);
+            tokio::select! {
+                ended = changed.changed() => if ended.is_err() { return },
+                () = tokio::time::sleep_until(next), if !self.later.is_empty() => {}
+            }
+            if let Err(error) = self.round().await {
+                tracing::warn!(%error, "who may not be logged in any more could not be read from the directory");
+            }
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), StorageError> {
+        let mut touched = self.due();
+        loop {
+            let page = self.directory.changes_since(self.at.clone(), PAGE_ITEMS_MAX).await?;
+            for change in &page.rows {
+                self.note(change, &mut touched);
+            }
+            match page.next {
+                Some(next) => self.at = next,
+                None => break self.at = Cursor::since(page.head),
+            }
+        }
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<AccountId> = touched.keys().copied().collect();
+        let read = move |reader: &Reader<'_>| {
+            ids.into_iter().map(|id| Ok((id, since_when(reader, id)?))).collect::<Result<Vec<_>, StorageError>>()
+        };
+        for (id, since) in self.directory.read(read).await? {
+            let all = touched.get(&id) == Some(&Touched::All);
+            let ended = self.sessions.end(id, |session| all || since.is_none_or(|since| session.since < since));
+            if ended > 0 {
+                tracing::info!(account = %id, sessions = ended, "sessions were ended: their log-in is not good any more");
+            }
+        }
+        Ok(())
+    }
+
+    /// Those whose second look is due.
+    fn due(&mut self) -> HashMap<AccountId, Touched> {
+        let (now, mut due) = (Instant::now(), HashMap::new());
+        while let Some((at, id)) = self.later.front()
+            && *at <= now
+        {
+            due.insert(*id, Touched::Perhaps);
+            self.later.pop_front();
+        }
+        due
+    }
+
+    fn note(&mut self, change: &Change, touched: &mut HashMap<AccountId, Touched>) {
+        let account = || {
+            let id = change.key.split('/').next().unwrap_or_default();
+            u64::from_str_radix(id, 16).ok().map(AccountId)
+        };
+        match RowKind::from_number(change.kind) {
+            Some(RowKind::User) => self.look_at(account(), touched),
+            Some(RowKind::AppPassword) if change.content.is_none() => {
+                touched.extend(account().map(|id| (id, Touched::All)));
+            }
+            Some(RowKind::Domain) => {
+                for id in self.sessions.accounts() {
+                    self.look_at(Some(id), touched);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn look_at(&mut self, account: Option<AccountId>, touched: &mut HashMap<AccountId, Touched>) {
+        let Some(account) = account else { return };
+        touched.entry(account).or_insert(Touched::Perhaps);
+        if self.later.len() < LATER_MAX {
+            self.later.push_back((Instant::now() + LOOK_AGAIN, account));
+        }
+    }
+}
+
+/// From when on sessions of an account are good; `None` when none are.
+fn since_when(reader: &Reader<'_>, account: AccountId) -> Result<Option<Timestamp>, StorageError> {
+    let Some(user) = reader.user(account)? else { return Ok(None) };
+    let domain_is_open = reader.domain_of(account)?.is_some_and(|domain| !domain.suspended);
+    let is_open = domain_is_open && !user.value.entry.suspended;
+    Ok(is_open.then(|| user.value.password_at.unwrap_or(Timestamp(0))))
+}
