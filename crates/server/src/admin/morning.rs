@@ -161,7 +161,7 @@ impl Morning {
         }
     }
 
-    async fn round(&self, zone: &TimeZone) -> Result<(), Problem> {
+    pub(in crate::admin) async fn round(&self, zone: &TimeZone) -> Result<(), Problem> {
         let read = |reader: &Reader<'_>| {
             let is_on = reader.setting_for(None, settings::REPORTS_HEALTH)?.is_none_or(|value| value != "off");
             Ok::<_, StorageError>((is_on, reader.number_setting(settings::REPORTS_HEALTH_HOUR)?))

@@ -248,6 +248,7 @@ fn code(result: Result<Answer, CliError>) -> (u16, String) {
     }
 }
 
+mod health;
 mod config;
 mod declared;
 mod moving;
