@@ -16,7 +16,7 @@ use crate::read::{AnyEntry, Reader, Versioned};
 use crate::rights::{AppPassword, SecondFactor};
 use crate::row::{Content, RowKind, account_key};
 use crate::write::Write;
-use crate::{RequestError, Share, StorageError};
+use crate::{Link, RequestError, Share, StorageError};
 
 /// Parts in one row.
 const PARTS_PER_ROW: usize = 500;
@@ -98,6 +98,8 @@ pub(crate) enum Part {
     AppPassword(AppPassword),
     /// What it had besides a password.
     SecondFactor(SecondFactor),
+    /// Where it came from.
+    Link(Link),
 }
 
 /// Some of the parts of one entry.
@@ -171,6 +173,7 @@ impl Reader<'_> {
         parts.extend(shared.take(LINKS_MAX).chain(got).map(Part::Share));
         parts.extend(self.app_passwords(id)?.into_iter().map(|found| Part::AppPassword(found.value)));
         let factor: Option<Versioned<SecondFactor>> = self.row(&account_key(id))?;
+        parts.extend(self.link(id)?.map(Part::Link));
         parts.extend(factor.map(|found| Part::SecondFactor(found.value)));
         Ok(parts)
     }
@@ -233,6 +236,15 @@ pub(crate) fn rejoin(write: &mut Write<'_>, id: AccountId, parts: Vec<Part>) -> 
             }
             Part::AppPassword(password) => write.put(&password)?,
             Part::SecondFactor(factor) => write.put(&factor)?,
+            Part::Link(link) => {
+                // A source that found them again meanwhile has made somebody new of them.
+                let others = write.reader.links_of(&link.source)?;
+                let is_free = others.iter().all(|other| other.external_id != link.external_id);
+                let has_source = link.source == crate::source::SCIM || write.reader.source(&link.source)?.is_some();
+                if is_free && has_source {
+                    write.put(&link)?;
+                }
+            }
         }
     }
     Ok(())

@@ -248,9 +248,9 @@ fn code(result: Result<Answer, CliError>) -> (u16, String) {
     }
 }
 
-mod health;
 mod config;
 mod declared;
+mod health;
 mod moving;
 mod openid;
 mod rights;
