@@ -10,7 +10,6 @@ use super::exit::Exit;
 use super::output::Column;
 use super::prompt;
 use super::resource::{BinArgs, CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
-use super::resource::{BinArgs, CreateArgs, Fields, Session, WriteArgs, quota, yes_or_no};
 
 const COLUMNS: &[Column] = &[
     ("ADDRESS", "address"),
