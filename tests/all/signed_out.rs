@@ -1,5 +1,5 @@
-//! Whoever may not log in any more is logged out, on every edge, and nobody else is; and what was deleted by a slip comes
-//! back as it was.
+//! Whoever may not log in any more is logged out, on every edge, and nobody else is; and what was deleted by a slip
+//! comes back as it was.
 
 use std::time::Duration;
 

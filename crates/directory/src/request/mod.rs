@@ -124,7 +124,8 @@ pub enum Request {
         /// Only if it is still at this modseq.
         expect: Option<Modseq>,
     },
-    /// Puts a user, group or shared mailbox into the bin: all of it but its store, which stays where it is, ends at once.
+    /// Puts a user, group or shared mailbox into the bin: all of it but its store, which stays where it is, ends at
+    /// once.
     BinEntry {
         /// Which.
         id: AccountId,

@@ -1,5 +1,6 @@
-//! `/api/v1/doctor`: everything that can be looked at, in one answer: how the servers are, mail routing, what DNS has of
-//! each domain, and what is around the machine that answers. What is in order is named, too: nobody trusts a silence.
+//! `/api/v1/doctor`: everything that can be looked at, in one answer: how the servers are, mail routing, what DNS has
+//! of each domain, and what is around the machine that answers. What is in order is named, too: nobody trusts a
+//! silence.
 
 use std::sync::Arc;
 use std::time::Duration;

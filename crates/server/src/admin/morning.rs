@@ -1,5 +1,5 @@
-//! The morning mail: once a day the main node looks at everything, and writes to the administrators if something is other
-//! than when it last wrote. When nothing is, it is silent.
+//! The morning mail: once a day the main node looks at everything, and writes to the administrators if something is
+//! other than when it last wrote. When nothing is, it is silent.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! Ends the sessions of protocols whose users may not log in any more: who is deleted or suspended, whose domain is, who
-//! has another password than the one that the session was opened with, and who took back an app password. Clients that
-//! may come again do so by themselves.
+//! Ends the sessions of protocols whose users may not log in any more: who is deleted or suspended, whose domain is,
+//! who has another password than the one that the session was opened with, and who took back an app password. Clients
+//! that may come again do so by themselves.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
