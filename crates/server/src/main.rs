@@ -9,6 +9,7 @@ mod letter;
 mod node;
 mod openid;
 mod pdf;
+mod people_csv;
 mod setup;
 mod sources;
 mod update;

@@ -15,8 +15,9 @@ use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntr
 use super::policy::{self, Place, Rule};
 use super::{
     accounts, acl, api_tokens, app_passwords, audit, bin, connections, copies, dkim, dns, doctor, domains, drain,
-    events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans, queue, resources,
-    roles, search, second_factor, servers, sessions, settings, sieve, sources, status, tokens, trace, users,
+    events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans, people_import,
+    queue, resources, roles, search, second_factor, servers, sessions, settings, sieve, sources, status, tokens, trace,
+    users,
 };
 
 /// One method of one path.
@@ -103,6 +104,13 @@ fn of_people() -> Vec<Endpoint> {
         change(("DELETE", BINNED), delete(bin::purge), People, Binned("entry"), "Delete it for good"),
         look(USERS, get(users::list), People, Filtered, "Users, by domain and address"),
         change(("POST", USERS), post(users::create), People, NewEntry, "Make a user, with an account on a server"),
+        change(
+            ("POST", "/api/v1/people-imports"),
+            post(people_import::create),
+            People,
+            Filtered,
+            "Make the users of a list",
+        ),
         look(USER, get(users::get), People, Entry("user"), "One user"),
         change(("PATCH", USER), patch(users::set), People, Entry("user"), "Change a user").gives_passwords(),
         change(("DELETE", USER), delete(users::delete), People, Entry("user"), "Delete a user and the account"),

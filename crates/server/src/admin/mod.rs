@@ -49,6 +49,7 @@ mod morning;
 mod objects;
 mod openapi;
 mod orphans;
+mod people_import;
 mod plan;
 mod policy;
 pub mod principal;

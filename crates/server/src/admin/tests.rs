@@ -253,6 +253,7 @@ mod declared;
 mod health;
 mod moving;
 mod openid;
+mod people_import;
 mod rights;
 mod scim;
 

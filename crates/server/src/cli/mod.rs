@@ -44,6 +44,7 @@ mod source;
 mod status;
 mod trace;
 mod user;
+mod user_import;
 
 use std::path::PathBuf;
 
@@ -53,6 +54,7 @@ use sterna_base::Secret;
 pub use args::{CheckArgs, DemoArgs, InitArgs};
 pub use aside::AsideCommand;
 pub use exit::Exit;
+pub(crate) use resource::quota;
 
 use crate::config::{ADMIN_SOCKET, Config};
 

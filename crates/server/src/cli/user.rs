@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::output::Column;
 use super::prompt;
 use super::resource::{BinArgs, CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
+use super::user_import::{self, ImportArgs};
 
 const COLUMNS: &[Column] = &[
     ("ADDRESS", "address"),
@@ -80,6 +81,8 @@ pub enum UserCommand {
         #[command(flatten)]
         write: WriteArgs,
     },
+    /// Make the users of a list (CSV): all of them, or nobody
+    Import(ImportArgs),
     /// List the sessions that a user's mail programs have open
     Connections {
         /// Address, login or id
@@ -189,6 +192,7 @@ pub(super) async fn run(session: &Session<'_>, command: UserCommand) -> Result<E
             }
             session.set(&["users", &user], fields.0, &write).await
         }
+        UserCommand::Import(args) => user_import::run(session, args).await,
         UserCommand::Connections { user } => {
             session.list(&["users", &user, "connections"], &[], CONNECTION_COLUMNS).await
         }

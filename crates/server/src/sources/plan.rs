@@ -170,7 +170,8 @@ pub struct Reading<'a> {
 pub fn plan(source: &Source, reading: &Reading<'_>, present: &Present, allow_removals: bool) -> Plan {
     let by_id: HashMap<&str, &Here> =
         present.linked.iter().map(|here| (here.link.external_id.as_str(), here)).collect();
-    let mut planner = Planner { source, present, by_id, plan: Plan::default(), taken: HashMap::new() };
+    let by_account = present.linked.iter().map(|here| (here.link.account, here)).collect();
+    let mut planner = Planner { source, present, by_id, by_account, plan: Plan::default(), taken: HashMap::new() };
     planner.plan.found = reading.found.len();
     let mut seen = HashSet::new();
     let mut usable = Vec::new();
@@ -199,6 +200,7 @@ struct Planner<'a> {
     source: &'a Source,
     present: &'a Present,
     by_id: HashMap<&'a str, &'a Here>,
+    by_account: HashMap<AccountId, &'a Here>,
     plan: Plan,
     /// Addresses that this answer gives to somebody.
     taken: HashMap<String, String>,
@@ -423,14 +425,12 @@ impl Planner<'_> {
         let here = self.by_id.get(group.external_id.as_str()).copied();
         let none = BTreeSet::new();
         let present = here.map_or(&none, |here| &here.members);
-        let accounts: HashMap<AccountId, &Here> =
-            self.present.linked.iter().map(|here| (here.link.account, here)).collect();
         let is_in = |id: &str| self.by_id.get(id).is_some_and(|here| present.contains(&here.link.account));
         let joining: Vec<String> = wanted.iter().filter(|id| !is_in(id)).map(|id| (*id).clone()).collect();
         // Who was put into the group here stays in it.
         let leaving: Vec<&&Here> = present
             .iter()
-            .filter_map(|account| accounts.get(account))
+            .filter_map(|account| self.by_account.get(account))
             .filter(|here| !wanted.contains(&here.link.external_id))
             .collect();
         if joining.is_empty() && leaving.is_empty() {

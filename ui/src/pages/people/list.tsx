@@ -14,6 +14,7 @@ import { type Column, More, Table } from "../../widgets/table.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
 import { MoveDialog } from "../servers/move.tsx";
 import { CreateEntry } from "./create.tsx";
+import { ImportDialog } from "./import.tsx";
 import { type Collection, COLLECTIONS, apiPath, nameOf, pathOf } from "./paths.ts";
 import { PeopleTabs } from "./tabs.tsx";
 
@@ -27,6 +28,7 @@ export function PeoplePage({ collection }: { collection: Collection }) {
   const domains = useLive<Items<Domain>>("/domains");
   const entries = usePages<Entry>(`/${collection}${query({ limit: 100, domain, text })}`);
   const [chosen, setChosen] = useState(new Set<string>());
+  const [imports, setImports] = useState(false);
   const isNew = parameters.value.get("new") === "1";
   // Rooms are shared mailboxes with rules, and have a list of their own.
   const rows = entries.items.filter((entry) => collection !== "accounts" || entry.kind === "shared");
@@ -35,9 +37,12 @@ export function PeoplePage({ collection }: { collection: Collection }) {
     <Page
       title={t("nav.people")}
       actions={
-        <Button kind="primary" icon="plus" onPress={() => setParameter("new", "1")}>
-          {t(create)}
-        </Button>
+        <>
+          {collection === "users" && <Button onPress={() => setImports(true)}>{t("import.action")}</Button>}
+          <Button kind="primary" icon="plus" onPress={() => setParameter("new", "1")}>
+            {t(create)}
+          </Button>
+        </>
       }
     >
       <PeopleTabs />
@@ -55,6 +60,7 @@ export function PeoplePage({ collection }: { collection: Collection }) {
         columns={columns(collection)}
       />
       <More more={entries.more} loading={entries.loading} />
+      {imports && <ImportDialog onClose={() => setImports(false)} />}
       {isNew && <CreateEntry collection={collection} onClose={() => setParameter("new", "")} />}
     </Page>
   );
