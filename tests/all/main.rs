@@ -42,6 +42,7 @@ mod moves_paused;
 mod moves_sessions;
 mod moving_stage;
 mod nodes;
+mod packages;
 mod partition;
 mod pdf;
 mod postfix_front;

@@ -103,7 +103,8 @@ fn forget_old(folder: &Path) -> Result<()> {
 
 /// The file that names all others, signed.
 fn release(folder: &Path, suite: &Path, architecture: &str, key: &str) -> Result<()> {
-    let until = run::output("date", &["-u", "-R", "-d", &format!("{VALID_DAYS} days")])?.replace("+0000", "UTC");
+    // It writes Valid-Until of this; a date under that name it passes over without a word.
+    let valid_seconds = (VALID_DAYS * 24 * 3600).to_string();
     let fields = [
         ("Origin", "Sterna"),
         ("Label", "Sterna"),
@@ -113,7 +114,7 @@ fn release(folder: &Path, suite: &Path, architecture: &str, key: &str) -> Result
         ("Components", COMPONENT),
         ("Description", "Sterna groupware server"),
         ("Acquire-By-Hash", "yes"),
-        ("Valid-Until", until.trim()),
+        ("ValidTime", &valid_seconds),
     ];
     let mut options: Vec<String> = Vec::new();
     for (name, value) in fields {
