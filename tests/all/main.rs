@@ -3,6 +3,7 @@
 mod addresses;
 mod alike;
 mod authentication;
+mod certificates;
 mod cli;
 mod clients;
 mod console;

@@ -46,6 +46,7 @@ pub const TESTS: &[&str] = &[
     "opendkim",
     "openssl",
     "python3-milter",
+    "pebble",
     "chromium",
     "slapd",
     "ldap-utils",

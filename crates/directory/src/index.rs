@@ -39,6 +39,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(kind: RowKind, key: &str, con
 fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<(), StorageError> {
     match kind {
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
+        RowKind::Certificate | RowKind::Acme => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Source | RowKind::Link => {}
         RowKind::Deleted | RowKind::DeletedParts => {}
@@ -96,6 +97,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
 fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<(), StorageError> {
     match kind {
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
+        RowKind::Certificate | RowKind::Acme => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Source | RowKind::Link => {}
         RowKind::Deleted | RowKind::DeletedParts => {}

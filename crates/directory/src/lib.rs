@@ -10,6 +10,7 @@
 //!
 //! Nothing here loads all users or looks at all of them. It never touches an account's store.
 
+pub mod acme;
 pub mod auth;
 mod book;
 pub mod check;

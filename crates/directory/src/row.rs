@@ -69,11 +69,15 @@ pub enum RowKind {
     Deleted = 29,
     /// What entries in the bin were part of.
     DeletedParts = 30,
+    /// [`crate::acme::Certificate`]
+    Certificate = 40,
+    /// [`crate::acme::Acme`]
+    Acme = 41,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 25] = [
+    pub const ALL: [RowKind; 27] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -99,6 +103,8 @@ impl RowKind {
         RowKind::Link,
         RowKind::Deleted,
         RowKind::DeletedParts,
+        RowKind::Certificate,
+        RowKind::Acme,
     ];
 
     /// The kind with this number; `None` for one of a later version.

@@ -99,6 +99,25 @@ pub const COLLECT: &str = "contacts.collect";
 pub const DETACH_BYTES: &str = "attachments.detach-bytes";
 /// For how many days such links are good.
 pub const DETACH_DAYS: &str = "attachments.link-days";
+/// Whose certificates the installation asks for by itself (ACME, RFC 8555): "letsencrypt", "letsencrypt-staging" (for
+/// trying out; nobody trusts those), or the `https` URL of another authority's directory. None when not set.
+pub const ACME_DIRECTORY: &str = "acme.directory";
+/// Whom the authority may write to.
+pub const ACME_CONTACT: &str = "acme.contact";
+/// "agreed": the administrator has read the authority's terms of service and agrees to them.
+pub const ACME_TERMS: &str = "acme.terms";
+/// Names that the certificate is for besides those of the services, separated by spaces.
+pub const ACME_NAMES: &str = "acme.names";
+/// How names are proved, in this order of trying, separated by spaces: "tls-alpn-01" (at port 443), "http-01" (at port
+/// 80).
+pub const ACME_CHALLENGES: &str = "acme.challenges";
+/// What an authority that knows its customers calls this one (External Account Binding).
+pub const ACME_EAB_KEY_ID: &str = "acme.eab-key-id";
+/// And the key that goes with it, in base64url.
+pub const ACME_EAB_KEY: &str = "acme.eab-key";
+/// Certificates in PEM that are trusted when the authority is asked, besides those that the system trusts: for an
+/// authority of one's own.
+pub const ACME_ROOTS: &str = "acme.roots";
 /// Hosts that may send to anybody without logging in: networks, separated by spaces; none when not set.
 pub const NETWORKS: &str = "mail.networks";
 /// Domains whose mail goes another way than the others': `domain=host` or `domain=host:port`, separated by spaces;
@@ -250,6 +269,14 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
 /// The settings that the directory reads, each with what holds when it isn't set.
 pub const KNOWN: &[(&str, Option<&str>)] = &[
     (BIN_DAYS, Some("30")),
+    (ACME_CHALLENGES, Some("tls-alpn-01 http-01")),
+    (ACME_CONTACT, None),
+    (ACME_DIRECTORY, None),
+    (ACME_EAB_KEY, None),
+    (ACME_EAB_KEY_ID, None),
+    (ACME_NAMES, None),
+    (ACME_ROOTS, None),
+    (ACME_TERMS, None),
     (COLLECT, Some("off")),
     (DETACH_BYTES, Some("0")),
     (DETACH_DAYS, Some("30")),
@@ -331,8 +358,14 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
 ];
 
 /// Settings whose values are shown to nobody.
-const SECRETS: &[&str] =
-    &[OAUTH_CLIENT_SECRET, OPENID_CLIENT_SECRET, RELAY_PASSWORD, filter_settings::RSPAMD_PASSWORD, SRS_KEYS];
+const SECRETS: &[&str] = &[
+    ACME_EAB_KEY,
+    OAUTH_CLIENT_SECRET,
+    OPENID_CLIENT_SECRET,
+    RELAY_PASSWORD,
+    filter_settings::RSPAMD_PASSWORD,
+    SRS_KEYS,
+];
 
 /// What is shown in the place of a secret.
 pub const SECRET: &str = "(secret)";
@@ -380,6 +413,9 @@ const MS_PER_HOUR: i64 = 60 * 60 * 1000;
 /// DNS block lists that one client is looked up in.
 pub const BLOCK_LISTS_MAX: usize = 20;
 
+/// Names that a certificate is for besides those of the services.
+const ACME_NAMES_MAX: usize = 50;
+
 /// Mail exchangers of one domain.
 pub const EXCHANGERS_MAX: usize = 20;
 
@@ -407,7 +443,24 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             good.then(|| value.to_owned())
                 .ok_or_else(|| names::invalid("value", "at most four of + - = . _ #, or none"))
         }
-        REPORTS_CONTACT => names::address(value)
+        ACME_DIRECTORY => acme_directory(value),
+        ACME_TERMS => {
+            let good = value == "agreed";
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be agreed"))
+        }
+        ACME_NAMES => {
+            let found: Option<Vec<String>> = value.split_whitespace().map(names::domain).collect();
+            let found = found.filter(|found| found.len() <= ACME_NAMES_MAX);
+            let invalid = || names::invalid("value", format!("at most {ACME_NAMES_MAX} names of hosts, with spaces"));
+            found.map(|found| found.join(" ")).ok_or_else(invalid)
+        }
+        ACME_CHALLENGES => {
+            let kinds: Vec<&str> = value.split_whitespace().collect();
+            let good = !kinds.is_empty() && kinds.iter().all(|kind| matches!(*kind, "tls-alpn-01" | "http-01"));
+            let invalid = || names::invalid("value", "tls-alpn-01, http-01 or both, with a space");
+            good.then(|| kinds.join(" ")).ok_or_else(invalid)
+        }
+        ACME_CONTACT | REPORTS_CONTACT => names::address(value)
             .map(|(local, domain)| format!("{local}@{domain}"))
             .ok_or_else(|| names::invalid("value", "it must be an address")),
         REPORTS_ORGANIZATION => {
@@ -516,6 +569,17 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
             None => filter_settings::check(name, value).unwrap_or_else(|| Ok(value.to_owned())),
         },
     }
+}
+
+/// An authority's name, or the URL of its directory.
+fn acme_directory(value: &str) -> Result<String, RequestError> {
+    let is_named = matches!(value, "letsencrypt" | "letsencrypt-staging");
+    let is_url = value.len() > "https://".len()
+        && value.starts_with("https://")
+        && value.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_named || is_url).then(|| value.to_owned()).ok_or_else(|| {
+        names::invalid("value", "it must be letsencrypt, letsencrypt-staging or the https:// URL of an ACME directory")
+    })
 }
 
 /// A host with or without a port, in small letters.

@@ -1,5 +1,6 @@
 //! The `sterna` program: configuration, roles, wiring, command line. The only crate that knows everyone.
 
+mod acme;
 mod admin;
 mod cli;
 mod config;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is part of a release.
 
+pub mod authority;
 pub mod binary;
 pub mod daemon;
 pub mod demo;

@@ -52,8 +52,10 @@ impl Web {
                 }
                 counts.fetch_add(1, Ordering::SeqCst);
                 let page = says.lock().clone();
-                let head =
-                    format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n", page.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nRetry-After: 21600\r\nContent-Length: {}\r\n\r\n",
+                    page.len()
+                );
                 let _ = stream.write_all((head + &page).as_bytes());
                 stream.conn.send_close_notify();
                 let _ = stream.flush();

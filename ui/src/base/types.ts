@@ -115,6 +115,28 @@ export interface Status {
   servers: ServerHealth[];
 }
 
+export interface Certificate {
+  name: string;
+  names: string[];
+  issuer: string;
+  directory: string;
+  not_before: string;
+  not_after: string;
+}
+
+/** How the asking for certificates stands. */
+export interface Acme {
+  state: "off" | "terms" | "failing" | "waiting" | "good";
+  directory: string | null;
+  contact: string | null;
+  terms_agreed: boolean;
+  names: string[];
+  failure: { what: string; remedy: string; at: string } | null;
+  not_before: string | null;
+  renew_at: string | null;
+  left_out: { name: string; why: string; again_at: string | null }[];
+}
+
 export interface Domain {
   id: number;
   name: string;

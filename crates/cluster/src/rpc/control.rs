@@ -231,6 +231,10 @@ pub struct NodeStatus {
     /// When the certificate that mail clients see ends; edges only.
     #[serde(default)]
     pub client_certificate_not_after: Option<Timestamp>,
+    /// The directory's modseq up to which its listeners show the certificates, and the answers to certificate
+    /// authorities, that the directory has; where there are such listeners.
+    #[serde(default)]
+    pub client_certificate_modseq: Option<u64>,
     /// For which standby copies its accounts wait in vain.
     #[serde(default)]
     pub waiting_for: Vec<WaitingFor>,

@@ -6,6 +6,7 @@ mod content;
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
 
+use crate::acme::{Acme, Certificate};
 use crate::dkim::{DkimState, NewDkimKey};
 use crate::model::{Durability, Member, Roles, Scope};
 use crate::rights::{FactorUse, Grant, NewApiToken, NewAppPassword, Role, SecondFactor};
@@ -403,6 +404,20 @@ pub enum Request {
         account: AccountId,
         /// What; `None` removes it.
         factor: Option<SecondFactor>,
+    },
+    /// Puts a certificate of the installation in the place of the former one.
+    PutCertificate(Certificate),
+    /// Deletes a certificate of the installation.
+    DeleteCertificate {
+        /// Which.
+        name: String,
+    },
+    /// Takes down how the asking for certificates stands.
+    PutAcme {
+        /// How.
+        acme: Acme,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
     },
 }
 

@@ -18,7 +18,7 @@ use crate::request::{Created, Request};
 use crate::row::ACCOUNT_COUNTER;
 use crate::write::Write;
 use crate::{RequestError, StorageError};
-use crate::{dkim, rights, share, source};
+use crate::{acme, dkim, rights, share, source};
 
 /// Does one request inside an open transaction. On `Err` the caller rolls back.
 pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Created>, RequestError> {
@@ -73,6 +73,9 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::SetSecondFactor { account, factor } => {
             rights::set_second_factor(write, *account, factor.as_ref()).map(|()| None)
         }
+        Request::PutCertificate(certificate) => acme::put_certificate(write, certificate).map(|()| None),
+        Request::DeleteCertificate { name } => acme::delete_certificate(write, name).map(|()| None),
+        Request::PutAcme { acme, expect } => acme::put(write, acme, *expect).map(|()| None),
         Request::BeginJob(new) => job::begin(write, new).map(|id| Some(Created::Job(id))),
         Request::MoveBack { accounts, what, by } => {
             job::move_back(write, accounts, what, by).map(|id| Some(Created::Job(id)))

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::ACME_TLS;
 use super::clients::ClientCertificates;
 use super::limits::HANDSHAKE_TIMEOUT;
 use super::peers::PeerPermit;
@@ -28,6 +29,9 @@ pub enum HandshakeError {
     /// The client and the server did not agree, or the connection broke.
     #[error("the TLS handshake failed")]
     Failed(#[source] io::Error),
+    /// It was a certificate authority that looked at the certificate (RFC 8737): there is nothing more to say.
+    #[error("a certificate authority has looked whether the name is ours")]
+    Looked,
     /// TLS is not set up, or on already.
     #[error("TLS can't be started")]
     NotOffered,
@@ -135,6 +139,9 @@ impl Connection {
         let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(clear));
         let encrypted = handshake.await.map_err(|_| HandshakeError::Timeout)?.map_err(HandshakeError::Failed)?;
         let tls = encrypted.get_ref().1;
+        if tls.alpn_protocol() == Some(ACME_TLS) {
+            return Err(HandshakeError::Looked);
+        }
         self.tls_exporter = exporter(tls);
         self.client_addresses = self.addresses_of(tls.peer_certificates().unwrap_or_default());
         self.stream = Box::new(encrypted);

@@ -20,6 +20,10 @@ pub use accept::Listener;
 pub use clients::{ClientCertificateError, ClientCertificates, ClientTrust};
 pub use connection::{Connection, HandshakeError, Stream};
 
+/// The protocol of handshakes in which a certificate authority looks whether a name is ours (RFC 8737 section 3).
+/// Nothing is said on such a connection: the handshake is all.
+pub const ACME_TLS: &[u8] = b"acme-tls/1";
+
 /// A protocol that serves connections.
 #[async_trait]
 pub trait Protocol: Send + Sync + 'static {

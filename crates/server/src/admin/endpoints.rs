@@ -14,10 +14,10 @@ use super::doors::AdminState;
 use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntry, Own, System};
 use super::policy::{self, Place, Rule};
 use super::{
-    accounts, acl, api_tokens, app_passwords, audit, bin, connections, copies, dkim, dns, doctor, domains, drain,
-    events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans, people_import,
-    queue, resources, roles, search, second_factor, servers, sessions, settings, sieve, sources, status, tokens, trace,
-    users,
+    accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
+    domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans,
+    people_import, queue, resources, roles, search, second_factor, servers, sessions, settings, sieve, sources, status,
+    tokens, trace, users,
 };
 
 /// One method of one path.
@@ -274,6 +274,7 @@ fn of_servers() -> Vec<Endpoint> {
     const STANDBY: &str = "/api/v1/servers/{server}/standby";
     const TOKENS: &str = "/api/v1/tokens";
     const INDEX: &str = "/api/v1/search/{account}";
+    const ACME: &str = "/api/v1/acme";
     vec![
         look("/api/v1/status", get(status::get), Servers, System, "How the installation is"),
         look("/api/v1/doctor", get(doctor::get), Servers, System, "Everything that can be looked at"),
@@ -303,6 +304,18 @@ fn of_servers() -> Vec<Endpoint> {
         look(TOKENS, get(tokens::list), Servers, System, "Tokens with which servers may join"),
         change(("POST", TOKENS), post(tokens::issue), Servers, System, "Issue a token for a server"),
         change(("DELETE", "/api/v1/tokens/{token}"), delete(tokens::revoke), Servers, System, "Revoke such a token"),
+        look("/api/v1/certificates", get(certificates::list), Servers, System, "Certificates that clients see"),
+        change(
+            ("DELETE", "/api/v1/certificates/{certificate}"),
+            delete(certificates::delete),
+            Servers,
+            System,
+            "Delete a certificate",
+        ),
+        look(ACME, get(certificates::get), Servers, System, "How the asking for certificates stands"),
+        change(("PUT", ACME), put(certificates::put), Settings, System, "Let an authority issue certificates"),
+        change(("DELETE", ACME), delete(certificates::turn_off), Settings, System, "Ask for no more certificates"),
+        change(("POST", "/api/v1/acme/orders"), post(certificates::order), Servers, System, "Ask for one at once"),
         look("/api/v1/search", get(search::list), Servers, System, "Search indexes"),
         look(INDEX, get(search::get), Servers, System, "The search index of an account"),
         change(("DELETE", INDEX), delete(search::delete), Servers, System, "Make a search index again"),

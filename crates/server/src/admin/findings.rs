@@ -193,8 +193,9 @@ fn certificates(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, 
     let ends = |end: Timestamp| if end < now { "ended" } else { "ends" };
     if let Some(end) = soon(answer.client_certificate_not_after) {
         let what = format!("its certificate for mail clients {} at {}", ends(end), view::time(end));
-        let remedy = "Renew the files that [tls] in its sterna.toml names and restart it; without [tls], delete \
-                      client-tls.crt and client-tls.key in its folder and restart it.";
+        let remedy = "Let certificates be issued by themselves (sterna certificate enable, sterna certificate status), \
+                      or renew the files that [tls] in its sterna.toml names; without either, delete client-tls.crt \
+                      and client-tls.key in its folder and restart it.";
         found.push(finding(server, what, remedy));
     }
     if let Some(end) = soon(answer.certificate_not_after) {
@@ -382,6 +383,7 @@ mod tests {
             main_address: Some("old:7700".to_owned()),
             certificate_not_after: Some(NOW.plus_ms(60 * DAY_MS)),
             client_certificate_not_after: None,
+            client_certificate_modseq: None,
             waiting_for: Vec::new(),
             over_limits: Vec::new(),
             filters_down: Vec::new(),

@@ -18,6 +18,7 @@ mod app_passwords;
 mod audit;
 mod auto_failover;
 mod bin;
+mod certificates;
 mod connections;
 mod copies;
 mod create;

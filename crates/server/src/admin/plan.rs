@@ -330,6 +330,7 @@ mod tests {
             main_address: None,
             certificate_not_after: None,
             client_certificate_not_after: None,
+            client_certificate_modseq: None,
             waiting_for: Vec::new(),
             over_limits: Vec::new(),
             filters_down: Vec::new(),

@@ -11,6 +11,7 @@ use sterna_cluster::NodeStatus;
 use sterna_directory::placement_policy::Candidate;
 use sterna_directory::{Reader, RowKind};
 
+use super::certificates;
 use super::doors::{AdminState, NodeInfo};
 use super::findings::{self, Finding};
 use super::problem::Problem;
@@ -90,7 +91,8 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusVi
             groups: reader.entry_count(RowKind::Group)?,
             shared_mailboxes: reader.entry_count(RowKind::Shared)?,
         };
-        let (servers, work) = (reader.candidates()?, findings::of_work(reader, now)?);
+        let (servers, mut work) = (reader.candidates()?, findings::of_work(reader, now)?);
+        work.extend(certificates::findings(reader, now)?);
         Ok::<_, Problem>((directory, servers, work))
     };
     let (directory, candidates, work) = state.directory.read(read).await?;

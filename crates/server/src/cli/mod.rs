@@ -8,6 +8,7 @@ pub mod args;
 mod aside;
 mod bin;
 mod calendar;
+mod certificate;
 pub mod client;
 mod config;
 mod credential;
@@ -191,6 +192,9 @@ pub enum ClientCommand {
     /// Manage the keys that domains sign their mail with
     #[command(subcommand)]
     Dkim(dkim::DkimCommand),
+    /// See to the certificates that clients see
+    #[command(subcommand)]
+    Certificate(certificate::CertificateCommand),
     /// Manage users
     #[command(subcommand)]
     User(user::UserCommand),
@@ -298,6 +302,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Doctor => doctor::run(&session, global).await,
         ClientCommand::Domain(command) => domain::run(&session, global, command).await,
         ClientCommand::Dkim(command) => dkim::run(&session, command).await,
+        ClientCommand::Certificate(command) => certificate::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,
         ClientCommand::Bin(command) => bin::run(&session, command).await,
         ClientCommand::Group(command) => group::run(&session, command).await,

@@ -7,8 +7,12 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ResolvesServerCert;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::CertifiedKey;
 use sterna_base::{Timestamp, atomic_file};
+
+use sterna_protocols::listener::ACME_TLS;
 
 use crate::config::Config;
 
@@ -35,16 +39,19 @@ pub enum CertificateFileError {
     },
 }
 
-/// The TLS configuration of the listeners for clients, which are asked for certificates of their own if somebody does.
-/// Blocking.
+/// What speaks the certificate of the files, and their names.
+pub struct FileCertificate {
+    /// It and its key.
+    pub key: Arc<CertifiedKey>,
+    /// Where it is.
+    pub file: PathBuf,
+}
+
+/// The certificate of the files that the configuration names, or of the node's own. Blocking.
 ///
 /// # Errors
 /// [`CertificateFileError`].
-pub fn load(
-    folder: &Path,
-    config: &Config,
-    asking: Option<Arc<dyn ClientCertVerifier>>,
-) -> Result<Arc<ServerConfig>, CertificateFileError> {
+pub fn load(folder: &Path, config: &Config) -> Result<FileCertificate, CertificateFileError> {
     let certificate = certificate_file(folder, config);
     let key = match &config.tls {
         Some(tls) => tls.key.clone(),
@@ -54,24 +61,48 @@ pub fn load(
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|cause| file_error(&certificate, cause))?;
     let secret = PrivateKeyDer::from_pem_file(&key).map_err(|cause| file_error(&key, cause))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let built =
-        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().and_then(|builder| {
-            match asking {
-                Some(asking) => builder.with_client_cert_verifier(asking).with_single_cert(chain, secret),
-                None => builder.with_no_client_auth().with_single_cert(chain, secret),
-            }
-        });
-    match built {
-        Ok(config) => Ok(Arc::new(config)),
+    match certified(chain, secret) {
+        Ok(found) => Ok(FileCertificate { key: Arc::new(found), file: certificate }),
         Err(cause) => Err(CertificateFileError::Unusable { certificate, key, cause: cause.to_string() }),
     }
 }
 
-/// The same for HTTP, which says in the handshake which version is spoken.
+/// A chain with the key that belongs to it.
+///
+/// # Errors
+/// When the two don't belong together, or are of a kind that TLS doesn't take.
+pub fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, rustls::Error> {
+    if chain.is_empty() {
+        return Err(rustls::Error::NoCertificatesPresented);
+    }
+    CertifiedKey::from_der(chain, key, &rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// The TLS configuration of the listeners for clients, which are asked for certificates of their own if somebody does.
+///
+/// # Errors
+/// When the library has no protocol version in common with itself.
+pub fn server_config(
+    certificates: Arc<dyn ResolvesServerCert>,
+    asking: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = match asking {
+        Some(asking) => builder.with_client_cert_verifier(asking).with_cert_resolver(certificates),
+        None => builder.with_no_client_auth().with_cert_resolver(certificates),
+    };
+    Ok(Arc::new(config))
+}
+
+/// The same for HTTP, which says in the handshake which version is spoken; and where certificate authorities look
+/// (RFC 8737).
 pub fn for_http(tls: &ServerConfig) -> Arc<ServerConfig> {
     let mut tls = tls.clone();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec(), ACME_TLS.to_vec()];
     Arc::new(tls)
 }
 

@@ -32,7 +32,8 @@ use tokio::sync::watch;
 use super::directory_nodes::DirectoryNodes;
 use super::edge_check::EdgeCheck;
 use super::orphans::Orphans;
-use super::{Parts, accounts_folder, certificate, signing};
+use super::served::Served;
+use super::{Parts, accounts_folder, signing};
 use crate::config::Role;
 use crate::update::handover::Handover;
 
@@ -57,8 +58,8 @@ pub struct Control {
     edge_check: Arc<OnceLock<EdgeCheck>>,
     sessions: Arc<AccountSessions>,
     filters: Arc<OnceLock<Arc<Filters>>>,
-    /// The certificate that mail clients see; edges only.
-    client_certificate: Option<PathBuf>,
+    /// The certificates that clients see, where there are listeners for them.
+    served: Arc<OnceLock<Arc<Served>>>,
     /// Where this edge listens, once it does.
     endpoints: Arc<OnceLock<Vec<Endpoint>>>,
     handover: Arc<Handover>,
@@ -99,10 +100,7 @@ impl Control {
             filters: parts.filters.clone(),
             endpoints: parts.endpoints.clone(),
             handover: parts.handover.clone(),
-            client_certificate: parts
-                .config
-                .has(Role::Edge)
-                .then(|| certificate::certificate_file(&parts.folder, &parts.config)),
+            served: parts.served.clone(),
         }
     }
 
@@ -272,7 +270,8 @@ impl NodeControl for Control {
             started_at: Some(self.started_at),
             main_address: self.nodes.main().and_then(|main| self.nodes.node(main)).map(|main| main.address),
             certificate_not_after: Some(self.identity.not_after()),
-            client_certificate_not_after: self.client_certificate.as_deref().and_then(certificate::not_after),
+            client_certificate_not_after: self.served.get().and_then(|served| served.not_after()),
+            client_certificate_modseq: self.served.get().map(|served| served.modseq()),
             dane_off: self.dane.get().and_then(|dane| dane.borrow().as_ref()?.1.clone().err()),
             waiting_for: self.keeper.as_ref().map(|keeper| keeper.awaited().waiting_for()).unwrap_or_default(),
             over_limits: self.edge_check.get().map(EdgeCheck::over_limits).unwrap_or_default(),

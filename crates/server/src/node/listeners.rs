@@ -33,11 +33,12 @@ use crate::setup::reception::Waiting;
 pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Result<()> {
     let config = &parts.config;
     // Other servers have certificates of their own and no use for the question, and some fail at it.
-    let tls = certificate::load(&parts.folder, config, None)?;
+    let served = parts.served.get().context("the certificates")?.clone();
+    let tls = certificate::server_config(served.clone(), None)?;
     let (start_tls, implicit, web_tls) = (Tls::StartTls(tls.clone()), Tls::Implicit(tls.clone()), tls.clone());
     let clients = clients_of(parts)?;
     let asking = match &clients {
-        Some(clients) => certificate::load(&parts.folder, config, Some(clients.asking()))?,
+        Some(clients) => certificate::server_config(served, Some(clients.asking()))?,
         None => tls,
     };
     let limits = Arc::<LiveSessionLimits>::default();
@@ -166,7 +167,8 @@ pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Re
 /// reason not to serve the other nodes.
 pub async fn start_pages(parts: &Parts, pages: Arc<dyn Pages>) -> Result<()> {
     let protocol: Arc<dyn Protocol> = Arc::new(PagesProtocol(pages));
-    let tls = certificate::load(&parts.folder, &parts.config, None)?;
+    let served = parts.served.get().context("the certificates")?.clone();
+    let tls = certificate::server_config(served, None)?;
     let listen = &parts.config.listen;
     let https = listen.https.map(|address| ("https", address, Tls::Implicit(certificate::for_http(&tls))));
     let http = listen.http.map(|address| ("http", address, Tls::None));

@@ -27,6 +27,7 @@ mod provision;
 mod reports;
 mod rounds;
 mod sending;
+pub(crate) mod served;
 mod shares;
 mod sign_out;
 pub(crate) mod signing;
@@ -66,6 +67,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::acme;
 use crate::admin::maintenance::RoutingTools;
 use crate::admin::records::Records;
 use crate::admin::{self, AdminState, Memory, Morning, NodeInfo};
@@ -93,6 +95,7 @@ use edge_check::EdgeCheck;
 pub(crate) use introspection::client_config as trusted_roots;
 use provision::{Invitations, Stores};
 use rounds::Rounds;
+use served::Served;
 
 /// How often expunged items are looked for whose time is over.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(6 * 3600);
@@ -318,6 +321,8 @@ struct Parts {
     discovery: Arc<Discovery>,
     /// The content filters, once they are there; edges only.
     filters: Arc<OnceLock<Arc<Filters>>>,
+    /// The certificates that are shown to clients, once there are listeners.
+    served: Arc<OnceLock<Arc<Served>>>,
     /// What listens, as far as the setup wants to know.
     doors: Arc<Doors>,
     /// The sockets that it listens on, for the program that comes after this one.
@@ -366,6 +371,12 @@ impl Node {
         let restart = Arc::<Notify>::default();
         let setup = parts.setup(dane, restart.clone()).await?;
         parts.serve_admin(state.clone(), setup.clone()).await?;
+        if parts.config.has(Role::Edge) || parts.directory.is_main() {
+            let _ = parts.served.set(Served::start(&parts).await?);
+        }
+        if parts.directory.is_main() {
+            parts.tasks.spawn(acme::run(parts.acme_tools()?, parts.stop.clone()));
+        }
         let pages = Web::new(state, setup.clone());
         match sending {
             Some(sending) => listeners::start(&parts, sending, pages).await?,
@@ -469,6 +480,7 @@ impl Parts {
             edge_check: Arc::default(),
             sessions: Arc::default(),
             filters: Arc::default(),
+            served: Arc::default(),
             doors,
             sockets,
             handover,
@@ -650,6 +662,19 @@ impl Parts {
         let reception = Arc::new(move || doors.reception.get().cloned());
         let morning = Morning::new(state.clone(), reception, self.config.hostname().to_owned(), &self.folder);
         self.tasks.spawn(async move { stop.run_until_cancelled(morning.run()).await });
+    }
+
+    /// What certificates are ordered with, on the main node.
+    fn acme_tools(&self) -> Result<acme::Tools> {
+        Ok(acme::Tools {
+            directory: self.directory.clone(),
+            discovery: self.discovery.clone(),
+            dns: Arc::new(sending::dns(&self.config.nameservers)?),
+            folder: self.folder.clone(),
+            node: self.identity.node(),
+            served: self.served.get().context("the certificates")?.clone(),
+            others: ControlClient::new(self.peers.clone()),
+        })
     }
 
     /// Who is signed in, and what administrators did: the main node knows.

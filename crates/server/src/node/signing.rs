@@ -62,12 +62,7 @@ type Named = (String, DkimKey);
 pub(super) fn start(parts: &Parts) -> watch::Receiver<Signers> {
     let (signers, receiver) = watch::channel(Signers::default());
     let (directory, stop) = (parts.directory.clone(), parts.stop.clone());
-    let source = Source {
-        folder: parts.folder.clone(),
-        nodes: parts.nodes.clone(),
-        main: parts.directory.is_main(),
-        control: ControlClient::new(parts.peers.clone()),
-    };
+    let source = Source::new(parts);
     parts.tasks.spawn(async move {
         let mut changed = directory.watch();
         let mut opened: Vec<Named> = Vec::new();
@@ -117,7 +112,7 @@ fn active(reader: &Reader<'_>) -> Result<Vec<Named>, StorageError> {
 }
 
 /// Where the secret comes from.
-struct Source {
+pub(super) struct Source {
     folder: std::path::PathBuf,
     nodes: Arc<super::directory_nodes::DirectoryNodes>,
     main: bool,
@@ -125,15 +120,30 @@ struct Source {
 }
 
 impl Source {
-    /// Opens keys; with a secret from the main node when the one that is kept is none or another.
+    /// Of a node with these parts.
+    pub(super) fn new(parts: &Parts) -> Self {
+        Source {
+            folder: parts.folder.clone(),
+            nodes: parts.nodes.clone(),
+            main: parts.directory.is_main(),
+            control: ControlClient::new(parts.peers.clone()),
+        }
+    }
+
+    /// Opens keys.
     async fn open(&self, keys: &[Named]) -> Result<Signers, String> {
         if keys.is_empty() {
             return Ok(Signers::default());
         }
+        self.open_with(|secret| signers(secret, keys)).await
+    }
+
+    /// Opens what is sealed; with a secret from the main node when the one that is kept is none or another.
+    pub(super) async fn open_with<T>(&self, open: impl Fn(&SealingSecret) -> Result<T, KeyError>) -> Result<T, String> {
         let folder = self.folder.clone();
         let kept = tokio::task::spawn_blocking(move || kept(&folder)).await.map_err(|error| error.to_string())?;
         if let Some(secret) = kept.map_err(|error| error.to_string())? {
-            match signers(&secret, keys) {
+            match open(&secret) {
                 Err(KeyError::Sealed) if !self.main => {}
                 result => return result.map_err(|error| error.to_string()),
             }
@@ -141,7 +151,7 @@ impl Source {
         let main = self.nodes.main().ok_or("the main node is not known")?;
         let secret = self.control.signing_secret(main).await.map_err(|error| error.to_string())?;
         let secret: SealingSecret = secret.try_into().map_err(|_| "the main node's secret is none")?;
-        let opened = signers(&secret, keys).map_err(|error| error.to_string())?;
+        let opened = open(&secret).map_err(|error| error.to_string())?;
         let folder = self.folder.clone();
         let keeping = tokio::task::spawn_blocking(move || keep(&folder, &secret)).await;
         keeping.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;

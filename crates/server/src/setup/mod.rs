@@ -261,7 +261,7 @@ impl Installation for Door {
                 let remedy = "Name PEM files that belong together and that the user of the node may read.";
                 Refusal::new("certificate", cause, remedy)
             };
-            let loading = move || certificate::load(&folder, &config, None).map(drop);
+            let loading = move || certificate::load(&folder, &config).map(drop);
             let loaded = tokio::task::spawn_blocking(loading).await.map_err(|error| refused(error.to_string()))?;
             loaded.map_err(|error| refused(error.to_string()))?;
             let file = PathBuf::from(certificate);

@@ -3,6 +3,7 @@
 //!
 //! Everything that a page does goes through the API. Here is who asks ([`door`]), and which path belongs to whom.
 
+mod challenge;
 mod console;
 mod door;
 mod health;
@@ -50,6 +51,7 @@ impl Web {
             .route("/admin", get(|| async { redirect("/admin/") }))
             .route("/admin/", get(console::file))
             .route("/admin/{*path}", get(console::file))
+            .route(&format!("{}{{token}}", challenge::PATH), get(challenge::answer))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics))
@@ -79,6 +81,7 @@ impl Pages for Web {
         match path {
             "/" => matches!(*method, Method::GET | Method::HEAD),
             "/healthz" | "/readyz" | "/metrics" => true,
+            path if path.starts_with(challenge::PATH) => true,
             path if is_below(path, setup::PATH) => self.has_setup,
             path if is_below(path, admin::scim::PATH) => true,
             path => is_below(path, "/admin") || is_below(path, "/api") && !path.starts_with(OF_USERS),

@@ -17,6 +17,7 @@ const SOURCES: Record<Setting["from"], Tone> = { default: "plain", system: "info
 
 /** Words that settings can have, where they have a choice of few. */
 const CHOICES: Record<string, string[]> = {
+  "acme.terms": ["agreed"],
   "full-mailbox": ["defer", "refuse"],
   scram: ["off", "keep", "offer"],
   "calendar.mail": ["add", "update", "off"],
@@ -35,10 +36,10 @@ const CHOICES: Record<string, string[]> = {
 };
 
 /** Settings that are lists of words with spaces between them. */
-const LISTS = ["mail.networks", "mail.block-lists", "mail.arc-trusted", "mail.routes", "mail.greylist-allow", "calendar.external-networks", "discovery.exchangers"];
+const LISTS = ["mail.networks", "mail.block-lists", "mail.arc-trusted", "mail.routes", "mail.greylist-allow", "calendar.external-networks", "discovery.exchangers", "acme.names", "acme.challenges"];
 
 /** Settings that are not shown when they were set. */
-const SECRETS = ["relay.password", "oauth.client-secret", "openid.client-secret", "srs.keys"];
+const SECRETS = ["relay.password", "oauth.client-secret", "openid.client-secret", "srs.keys", "acme.eab-key"];
 
 export function isSecret(name: string): boolean {
   return SECRETS.includes(name);
