@@ -10,7 +10,7 @@ const WAIT_MS: i64 = 10 * 60 * 1000;
 /// The longest such time, in milliseconds: half a day.
 const WAIT_MS_MAX: i64 = 12 * 3600 * 1000;
 
-/// The longest that an authority can make us wait, in milliseconds: a week is the longest limit of those that are known.
+/// The longest that an authority can make us wait, in milliseconds: a week, the longest limit that is known.
 const TOLD_MS_MAX: i64 = 7 * 24 * 3600 * 1000;
 
 /// When an authority that doesn't say when to renew is asked again whether it does, in milliseconds: a day.
@@ -21,7 +21,8 @@ const LEFT_PART: i64 = 3;
 /// See [`LEFT_PART`].
 const JITTER_PART: i64 = 30;
 
-/// An authority that wants certificates renewed again and again is obeyed once in this time, in milliseconds: six hours.
+/// An authority that wants certificates renewed again and again is obeyed once in this time, in milliseconds: six
+/// hours.
 pub const TOLD_AGAIN_MS: i64 = 6 * 3600 * 1000;
 
 /// What is to be done.
