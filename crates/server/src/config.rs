@@ -129,7 +129,10 @@ pub struct Listen {
     /// Lookups for a Postfix in front, all tables on one port (socketmap_table(5)); it answers whoever connects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socketmap: Option<SocketAddr>,
-    /// The same by tcp_table(5), for each table a port of its own.
+    /// Replication of a Cyrus server, whose users come here: its `sync_client` calls this port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cyrus: Option<SocketAddr>,
+    /// Lookups by tcp_table(5), for each table a port of its own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tcp_tables: BTreeMap<String, SocketAddr>,
 }
@@ -150,6 +153,7 @@ impl Default for Listen {
             submissions: any(465),
             lmtp: Some(SocketAddr::from(([127, 0, 0, 1], 24))),
             socketmap: None,
+            cyrus: None,
             tcp_tables: BTreeMap::new(),
         }
     }

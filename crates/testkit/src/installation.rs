@@ -86,20 +86,23 @@ pub struct Ports {
     pub socketmap: u16,
     /// The same by tcp_table, of transports.
     pub transport: u16,
+    /// Replication of a Cyrus server.
+    pub cyrus: u16,
 }
 
 impl Doors {
     /// Ports that nobody has on this address.
     fn free(host: IpAddr) -> Self {
         // All are held until all are known, so that none comes twice.
-        let held: Vec<TcpListener> = (0..12).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
+        let held: Vec<TcpListener> = (0..13).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
         let ports: Vec<u16> = held.iter().filter_map(|one| Some(one.local_addr().ok()?.port())).collect();
-        let [cluster, imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport] =
+        let [cluster, imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport, cyrus] =
             ports[..]
         else {
             panic!("no free ports on {host}")
         };
-        let ports = Ports { imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport };
+        let ports =
+            Ports { imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport, cyrus };
         Doors { host, ports, cluster: (host, cluster).into() }
     }
 
@@ -489,6 +492,7 @@ impl Node {
             ("submission", ports.submission),
             ("lmtp", ports.lmtp),
             ("socketmap", ports.socketmap),
+            ("cyrus", ports.cyrus),
         ];
         let at = |port: u16| toml::Value::String(format!("{host}:{port}"));
         let mut listen: toml::Table =

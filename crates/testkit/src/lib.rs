@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod binary;
+pub mod cyrus;
 pub mod daemon;
 pub mod demo;
 pub mod disk;

@@ -26,6 +26,7 @@ const PORTS: Ports = Ports {
     lmtp: 1024,
     socketmap: 1700,
     transport: 1701,
+    cyrus: 1702,
 };
 
 /// The port for other nodes.

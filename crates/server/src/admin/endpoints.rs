@@ -14,10 +14,7 @@ use super::doors::AdminState;
 use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntry, Own, System};
 use super::policy::{self, Place, Rule};
 use super::{
-    accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
-    domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans,
-    people_import, queue, resources, roles, search, second_factor, servers, sessions, settings, sieve, sources, status,
-    tokens, trace, users,
+    accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor, domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans, people_import, queue, replication, resources, roles, search, second_factor, servers, sessions, settings, sieve, sources, status, tokens, trace, users,
 };
 
 /// One method of one path.
@@ -148,6 +145,7 @@ fn of_accounts() -> Vec<Endpoint> {
     const SCRIPT: &str = "/api/v1/accounts/{account}/sieve/{script}";
     const IMPORTS: &str = "/api/v1/imports";
     const IMPORT: &str = "/api/v1/imports/{import}";
+    const SWITCH: &str = "/api/v1/replication/{user}/switch";
     let account = Entry("account");
     vec![
         look(IMPORTS, get(imports::list), People, System, "Imports from other servers since this node started"),
@@ -155,6 +153,9 @@ fn of_accounts() -> Vec<Endpoint> {
             .large()
             .never_dry(),
         look(IMPORT, get(imports::get), People, System, "One import, with all its accounts"),
+        look("/api/v1/replication", get(replication::list), People, System, "Users that a Cyrus server brings"),
+        look("/api/v1/replication/{user}", get(replication::get), People, System, "One of them, compared"),
+        change(("POST", SWITCH), post(replication::switch), People, System, "Let one work here"),
         change(("DELETE", IMPORT), delete(imports::stop), People, System, "Stop an import").never_dry(),
         look(ACCOUNTS, get(accounts::list), People, Filtered, "Shared mailboxes, or all accounts on a server"),
         change(("POST", ACCOUNTS), post(accounts::create), People, NewEntry, "Make a shared mailbox"),

@@ -2,12 +2,13 @@
 //! answer. All of it can be asked for again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use sterna_account::turns::AccountTurns;
 use sterna_base::{AccountId, JobId, NodeId, Timestamp};
+use sterna_migration::cyrus::mirror::Mirror;
 use sterna_migration::imap::job::Imports;
 use tokio::sync::Semaphore;
 
@@ -34,6 +35,8 @@ const METERS_MAX: usize = 1000;
 pub struct Memory {
     /// Mail that comes from other servers.
     pub(super) imports: Imports,
+    /// What a Cyrus server has told this node, where it may.
+    pub cyrus: OnceLock<Mirror>,
     /// One after the other deletes stores of an account.
     pub(super) deleting: AccountTurns<DELETING_LOCKS>,
     sizes: Mutex<HashMap<AccountId, (u64, Timestamp)>>,

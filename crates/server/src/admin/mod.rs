@@ -57,6 +57,7 @@ pub mod principal;
 pub mod problem;
 mod queue;
 pub mod records;
+mod replication;
 mod resolve;
 mod resources;
 mod roles;

@@ -11,6 +11,7 @@ use sterna_formats::interchange::{Fault, OBJECTS_MAX, Object, ics, ldif, vcf};
 
 use super::client::{CliError, path};
 use super::exit::Exit;
+use super::import_cyrus::{self, CyrusCommand};
 use super::import_imap::{self, ImapArgs};
 use super::output;
 use super::resource::Session;
@@ -39,6 +40,9 @@ pub struct ImportArgs {
 pub enum ImportCommand {
     /// Mail of one account or many from an IMAP server, with UIDs, flags, dates and rights; again and again
     Imap(Box<ImapArgs>),
+    /// Watch users that a Cyrus server brings by its own replication, and switch them
+    #[command(subcommand)]
+    Cyrus(CyrusCommand),
     /// Events, tasks or journals from an iCalendar file
     Ics(ImportArgs),
     /// Cards from a vCard file
@@ -91,6 +95,7 @@ fn open(path: &Path) -> Result<File, CliError> {
 
 pub(super) async fn import(session: &Session<'_>, command: ImportCommand) -> Result<Exit, CliError> {
     match command {
+        ImportCommand::Cyrus(command) => import_cyrus::run(session, command).await,
         ImportCommand::Imap(args) => import_imap::run(session, *args).await,
         ImportCommand::Ics(args) => {
             let mut file = open(&args.file)?;

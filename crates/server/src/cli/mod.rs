@@ -22,6 +22,7 @@ mod file;
 mod generate;
 mod greylist;
 mod group;
+mod import_cyrus;
 mod import_imap;
 mod interchange;
 mod job;

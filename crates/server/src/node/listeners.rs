@@ -24,7 +24,7 @@ use super::mail_tables::NodeMailTables;
 use super::sending::Sending;
 use super::shares::NodeShares;
 use super::user_api::UserApi;
-use super::{Parts, certificate, client_certificates, detaching, discovery, filtering, sign_out};
+use super::{Parts, certificate, client_certificates, cyrus, detaching, discovery, filtering, sign_out};
 use crate::config::PlaintextLogin;
 use crate::setup::doors::HTTPS_PORTS;
 use crate::setup::reception::Waiting;
@@ -157,6 +157,14 @@ pub async fn start(parts: &Parts, sending: Sending, pages: Arc<dyn Pages>) -> Re
     }
     if let Some(address) = listen.lmtp {
         service(parts, "lmtp", address, start_tls.clone(), smtp(Service::Lmtp, address)).await?;
+    }
+    if let Some(address) = listen.cyrus {
+        let users =
+            cyrus::NodeUsers::new(parts.directory.clone(), parts.accounts.clone(), parts.authentication.clone());
+        let mirror = cyrus::mirror(parts)?;
+        let _ = parts.memory.cyrus.set(mirror.clone());
+        let protocol = Arc::new(cyrus::CyrusReplication::new(users, mirror, config.hostname()));
+        service(parts, "cyrus", address, start_tls.clone(), protocol).await?;
     }
     // Only now: what is announced answers.
     let _ = parts.endpoints.set(discovery::endpoints(listen, config.hostname()));

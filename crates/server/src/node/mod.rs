@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod check;
 mod client_certificates;
 mod control;
+pub(crate) mod cyrus;
 mod detaching;
 mod directory_log;
 mod directory_moves;
