@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use sterna_directory::{Cursor, Reader, RowKind};
 
 use super::doors::AdminState;
 use super::principal::Principal;
+use super::problem::Problem;
 
 /// Changed rows that are looked at together; more are told as "everything".
 const ROWS_AT_ONCE: usize = 1000;
@@ -25,6 +27,9 @@ const ALIVE: Duration = Duration::from_secs(15);
 
 /// How long one stream goes on; the page begins another, and is asked again who it is.
 const STREAM_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Streams that somebody may have open: more than anybody has windows.
+const STREAMS_MAX: usize = 20;
 
 /// What is asked.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -55,26 +60,36 @@ const TOPICS: [&str; 6] = ["people", "domains", "servers", "jobs", "settings", "
 /// something.
 pub(super) async fn stream(
     State(state): State<AdminState>,
-    _principal: Principal,
+    principal: Principal,
     Query(params): Query<EventParams>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let open = state.memory.streams.open(&principal.name, STREAMS_MAX).ok_or_else(too_many)?;
     let wanted: BTreeSet<String> =
         params.topics.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let mut watch = state.directory.watch();
     let since = *watch.borrow_and_update();
     let end = tokio::time::Instant::now() + STREAM_MAX;
-    let stream = stream::unfold((state, watch, since, wanted), move |(state, mut watch, since, wanted)| async move {
-        let Ok(Ok(())) = tokio::time::timeout_at(end, watch.changed()).await else { return None };
-        tokio::time::sleep(GATHERED).await;
-        let now = *watch.borrow_and_update();
-        let topics = changed(&state, since).await.into_iter();
-        let told: Vec<&str> = topics.filter(|topic| wanted.is_empty() || wanted.contains(*topic)).collect();
-        let event =
-            (!told.is_empty()).then(|| Ok(Event::default().event("changed").data(told.join(" ")).id(now.to_string())));
-        Some((event, (state, watch, now, wanted)))
-    });
+    let stream = stream::unfold(
+        (state, watch, since, wanted, open),
+        move |(state, mut watch, since, wanted, open)| async move {
+            let Ok(Ok(())) = tokio::time::timeout_at(end, watch.changed()).await else { return None };
+            tokio::time::sleep(GATHERED).await;
+            let now = *watch.borrow_and_update();
+            let topics = changed(&state, since).await.into_iter();
+            let told: Vec<&str> = topics.filter(|topic| wanted.is_empty() || wanted.contains(*topic)).collect();
+            let event = (!told.is_empty())
+                .then(|| Ok(Event::default().event("changed").data(told.join(" ")).id(now.to_string())));
+            Some((event, (state, watch, now, wanted, open)))
+        },
+    );
     let stream = futures_util::StreamExt::filter_map(stream, |event| async move { event });
-    Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE))
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE)))
+}
+
+fn too_many() -> Problem {
+    let detail = format!("{STREAMS_MAX} streams of events are open already");
+    let (title, remedy) = ("Too many streams", "Close some windows of the console, or programs that listen.");
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", title, detail, remedy)
 }
 
 async fn changed(state: &AdminState, since: Modseq) -> BTreeSet<&'static str> {

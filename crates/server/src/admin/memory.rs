@@ -39,6 +39,8 @@ pub struct Memory {
     pub cyrus: OnceLock<Mirror>,
     /// One after the other deletes stores of an account.
     pub(super) deleting: AccountTurns<DELETING_LOCKS>,
+    /// Streams of events.
+    pub(super) streams: Arc<Streams>,
     sizes: Mutex<HashMap<AccountId, (u64, Timestamp)>>,
     meters: Mutex<HashMap<JobId, Meter>>,
     health: Mutex<HashMap<NodeId, Health>>,
@@ -46,6 +48,41 @@ pub struct Memory {
     refusals: Mutex<BTreeMap<(AccountId, NodeId), String>>,
     /// Why a lost server is not failed over by itself.
     left_alone: Mutex<Option<String>>,
+}
+
+/// Streams of events that are open, by who has them.
+#[derive(Default)]
+pub(super) struct Streams(Mutex<HashMap<String, usize>>);
+
+/// One of them; it is none any more when dropped.
+pub(super) struct OpenStream {
+    streams: Arc<Streams>,
+    whose: String,
+}
+
+impl Streams {
+    /// One more, unless whoever asks has so many.
+    pub(super) fn open(self: &Arc<Self>, whose: &str, most: usize) -> Option<OpenStream> {
+        let mut open = self.0.lock();
+        let count = open.entry(whose.to_owned()).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(OpenStream { streams: self.clone(), whose: whose.to_owned() })
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let mut open = self.streams.0.lock();
+        if let Some(count) = open.get_mut(&self.whose) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.whose);
+            }
+        }
+    }
 }
 
 /// Whether a server answers.
@@ -201,5 +238,15 @@ mod tests {
         memory.note_size(account, 17, Timestamp(0));
         assert_eq!(memory.size(account, Timestamp(SIZE_MS_MAX - 1)), Some(17));
         assert_eq!(memory.size(account, Timestamp(SIZE_MS_MAX)), None);
+    }
+
+    #[test]
+    fn streams_are_counted_for_each_and_given_back() {
+        let streams: Arc<Streams> = Arc::default();
+        let first = streams.open("ana", 1).unwrap();
+        assert!(streams.open("ana", 1).is_none() && streams.open("ben", 1).is_some());
+        drop(first);
+        assert!(streams.open("ana", 1).is_some());
+        assert!(streams.0.lock().is_empty());
     }
 }
