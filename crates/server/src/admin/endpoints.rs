@@ -14,7 +14,10 @@ use super::doors::AdminState;
 use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntry, Own, System};
 use super::policy::{self, Place, Rule};
 use super::{
-    accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor, domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans, people_import, queue, replication, resources, roles, search, second_factor, servers, sessions, settings, sieve, sources, status, tokens, trace, users,
+    accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
+    domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans,
+    people_import, queue, replication, resources, roles, search, second_factor, servers, sessions, settings, sieve,
+    sources, status, tokens, trace, users,
 };
 
 /// One method of one path.
