@@ -1,12 +1,20 @@
 //! Log-in of people who come from a directory elsewhere: it checks their passwords.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sterna_account::service::LoginError;
-use sterna_base::{Secret, Timestamp};
+use sterna_base::{Modseq, Secret, Timestamp};
 
-use super::{Authentication, Known, Success};
+use super::throttle::{LoginKey, Peer};
+use super::{Authentication, Known, Success, wrong};
+use crate::rights::Rights;
 use crate::source::Source;
 use crate::{Reader, StorageError};
+
+/// Stands for the row's version in what is remembered of guesses during an outage: no wrong password, so the same one
+/// is looked at again once the source answers.
+const OUTAGE: Modseq = Modseq(u64::MAX);
 
 /// What a source says of a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +40,34 @@ pub(super) struct Checked {
     dn: String,
 }
 
-/// Who checks a user's password, if it isn't this installation.
+/// A password that somebody tries, and who.
+pub(super) struct Guess<'a> {
+    pub(super) password: &'a Secret,
+    pub(super) key: LoginKey,
+    pub(super) peer: Peer,
+}
+
+/// Who checks a user's password, if it isn't this installation. Whoever administers anything is let in by nobody else:
+/// otherwise whoever may say where a source is would become each of them.
 pub(super) fn checked(reader: &Reader<'_>, account: sterna_base::AccountId) -> Result<Option<Checked>, StorageError> {
     let Some(link) = reader.link(account)? else { return Ok(None) };
     let source = reader.source(&link.source)?.map(|found| found.value).filter(|source| source.logins);
-    Ok(source.map(|source| Checked { source, dn: link.dn }))
+    let Some(source) = source else { return Ok(None) };
+    if administers(reader, account)? {
+        let (source, remedy) = (&source.name, "give them a password here (sterna user set --password)");
+        tracing::info!(%account, source, remedy, "whoever administers isn't let in by a source");
+        return Ok(None);
+    }
+    Ok(Some(Checked { source, dn: link.dn }))
+}
+
+/// Whether a user administers anything.
+///
+/// # Errors
+/// When the directory can't be read.
+pub fn administers(reader: &Reader<'_>, account: sterna_base::AccountId) -> Result<bool, StorageError> {
+    let is_admin = reader.user(account)?.is_some_and(|user| user.value.admin);
+    Ok(is_admin || reader.granted(account)? != Rights::default())
 }
 
 impl Authentication {
@@ -51,9 +82,10 @@ impl Authentication {
         &self,
         known: &Known,
         checked: &Checked,
-        password: &Secret,
+        guess: Guess<'_>,
         now: Timestamp,
     ) -> Result<bool, LoginError> {
+        let Guess { password, key, peer } = guess;
         // RFC 4513 section 5.1.2: a bind without a password says nothing, and succeeds.
         if password.expose().is_empty() || checked.dn.is_empty() {
             return Ok(false);
@@ -77,11 +109,18 @@ impl Authentication {
                 Ok(false)
             }
             BindAnswer::Unavailable(cause) => {
-                let is_kept = |kept: &Success| kept.proof == proof && now < kept.until;
-                if self.outages.lock().get(&known.account).is_some_and(is_kept) {
+                let kept =
+                    self.outages.lock().get(&known.account).filter(|kept| now < kept.until).map(|kept| kept.proof);
+                if kept == Some(proof) {
                     let (source, login) = (&checked.source.name, &known.address);
                     tracing::warn!(source, login, cause, "a log-in was taken that the source took before");
                     return Ok(true);
+                }
+                // There is an answer to be guessed, so guesses are counted; they may be right at the source.
+                if kept.is_some() {
+                    let guessed = wrong(&self.proof(known.account, OUTAGE, password));
+                    let delay_ms = self.throttle.lock().failure(key, peer, guessed, now);
+                    tokio::time::sleep(Duration::from_millis(delay_ms)).await;
                 }
                 Err(LoginError::Unavailable(format!("the source “{}”: {cause}", checked.source.name)))
             }

@@ -302,6 +302,8 @@ impl Authenticator for Authentication {
         if let Some(known) = &known
             && known.open
             && known.takes_password(attempt.protocol)
+            // Whose source was deleted has no row that changed, and nobody who says yes any more.
+            && (known.hash.is_some() || known.checked.is_some())
             && self.is_remembered(account, &proof, now)
         {
             self.note_success(known, attempt.protocol, key, peer, now);
@@ -322,7 +324,10 @@ impl Authenticator for Authentication {
         let verified = match at_source {
             // Nobody is asked for whom nothing would come of it.
             Some((known, _)) if !known.open => false,
-            Some((known, checked)) => self.verify_at_source(known, checked, attempt.password, now).await?,
+            Some((known, checked)) => {
+                let guess = bind::Guess { password: attempt.password, key, peer };
+                self.verify_at_source(known, checked, guess, now).await?
+            }
             None => self.verify(&known, attempt.password).await?,
         };
         match known {

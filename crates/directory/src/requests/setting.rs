@@ -58,9 +58,17 @@ fn change(
         None => write.delete(RowKind::Setting, &row::setting_key(scope, name))?,
         Some(value) => write.put(&Setting { scope, name: name.to_owned(), value: value.clone() })?,
     }
+    let had_one = before.is_some();
     let shown = |value: Option<String>| value.map(|value| settings::shown(name, value));
     let number = write.next_number(SETTING_CHANGE_COUNTER)?;
     let (before, after) = (shown(before), shown(after));
     let (name, by, at) = (name.to_owned(), by.to_owned(), write.now);
-    Ok(write.put(&SettingChange { number, at, by, scope, name, before, after, reverts })?)
+    let is_issuer = name == settings::OPENID_ISSUER;
+    let noted = by.clone();
+    write.put(&SettingChange { number, at, by, scope, name, before, after, reverts })?;
+    // A secret is sent to the provider that gave it and to no other: it is given again for another one.
+    match is_issuer && had_one {
+        true => change(write, scope, settings::OPENID_CLIENT_SECRET, None, &noted, None),
+        false => Ok(()),
+    }
 }

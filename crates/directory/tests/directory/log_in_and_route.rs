@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use crate::common::{BETA, INSTALLATION, Main};
+use crate::common::{BETA, INSTALLATION, Main, new_user};
 use sterna_account::scram::{self, ScramVerifier};
 use sterna_account::service::{
     Authenticator, BearerAttempt, ExternalAttempt, Login, LoginAttempt, LoginError, Recipients, ScramAttempt,
@@ -11,9 +11,13 @@ use sterna_account::service::{
 };
 use sterna_base::{AccountId, Secret};
 use sterna_directory::auth::bearer::{Introspection, OauthSettings};
-use sterna_directory::request::{DomainPatch, GroupPatch, UserPatch};
+use sterna_directory::auth::bind::{BindAnswer, BindCheck};
+use sterna_directory::request::{DomainPatch, GroupPatch, NewUser, UserPatch};
 use sterna_directory::routing::{Recipient, RoutingError, resolve};
-use sterna_directory::{Authentication, Directory, Member, Mode, PasswordCost, Request, Scope, password, settings};
+use sterna_directory::{
+    Authentication, Directory, Link, Mapping, Member, Mode, PasswordCost, Request, Scope, Source, SourceKind, password,
+    settings,
+};
 
 fn route(main: &Main, address: &str) -> Result<Vec<AccountId>, RoutingError> {
     resolve(&main.core.reader(), address).map(|found| found.accounts)
@@ -400,4 +404,87 @@ async fn a_user_sends_as_the_own_addresses_only() {
     let route = directory.route("team@demo.test").await.unwrap();
     assert_eq!(route.targets.iter().map(|target| target.account).collect::<Vec<_>>(), [ana]);
     assert_eq!(directory.placement(ana).await.unwrap().map(|p| p.server != BETA), Some(true));
+}
+
+/// A source that says what the test wants.
+struct Elsewhere(parking_lot::Mutex<BindAnswer>);
+
+#[async_trait::async_trait]
+impl BindCheck for Elsewhere {
+    async fn check(&self, _: &Source, _: &str, _: &Secret) -> BindAnswer {
+        self.0.lock().clone()
+    }
+}
+
+/// Somebody who comes from the source “ldap” and has no password here.
+fn from_elsewhere(main: &mut Main) -> AccountId {
+    let domain = main.domain("demo.test", &[]);
+    let id = main.try_user(NewUser { password_hash: None, ..new_user("ana@demo.test", &[]) }).unwrap();
+    let kind = SourceKind::OpenLdap;
+    let source = Source {
+        name: "ldap".into(),
+        kind,
+        domain,
+        urls: vec!["ldaps://ldap.test".into()],
+        start_tls: false,
+        ca: String::new(),
+        bind_dn: String::new(),
+        password_sealed: String::new(),
+        base: "dc=test".into(),
+        user_filter: kind.user_filter().to_owned(),
+        group_base: String::new(),
+        group_filter: String::new(),
+        mapping: Mapping::preset(kind),
+        logins: true,
+        outage_minutes: 60,
+        adopt: false,
+        every_minutes: 10,
+        full_every_hours: 24,
+        removals_percent_max: 10,
+        enabled: true,
+        created_at: sterna_base::Timestamp(0),
+    };
+    main.submit(Request::PutSource { source: Box::new(source), expect: None }).unwrap();
+    let (external_id, dn) = ("7".to_owned(), "uid=ana,dc=test".to_owned());
+    let link = Link { account: id, source: "ldap".into(), external_id, dn, login: "ana".into(), suspended: false };
+    let request = Box::new(Request::SetUser { id, expect: None, patch: UserPatch::default() });
+    main.submit(Request::Linked { link, request }).unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_source_is_asked_guessed_at_and_forgotten() {
+    let mut main = Main::new();
+    let id = from_elsewhere(&mut main);
+    let (_folder, directory, authentication) = serve(main);
+    let source = Arc::new(Elsewhere(parking_lot::Mutex::new(BindAnswer::Right)));
+    let authentication = authentication.with_sources(source.clone());
+    let right = Secret::new("sesame");
+    assert!(authentication.authenticate(attempt("ana@demo.test", &right, 1)).await.is_ok());
+
+    // While it is away what it took is good, and guesses at that are counted as ever.
+    let patch = UserPatch { display_name: Some("Ana".into()), ..UserPatch::default() };
+    directory.submit(Request::SetUser { id, expect: None, patch }).await.unwrap();
+    *source.0.lock() = BindAnswer::Unavailable("down".into());
+    let mut answers = Vec::new();
+    for n in 0..10 {
+        let guess = Secret::new(format!("guess{n}"));
+        answers.push(authentication.authenticate(attempt("ana@demo.test", &guess, 2)).await.unwrap_err());
+    }
+    assert!(matches!(answers[0], LoginError::Unavailable(_)), "it may be right there: {answers:?}");
+    assert!(matches!(answers[9], LoginError::TooMany { .. }), "{answers:?}");
+    assert!(authentication.authenticate(attempt("ana@demo.test", &right, 1)).await.is_ok());
+
+    // Whoever administers is let in by nobody elsewhere.
+    *source.0.lock() = BindAnswer::Right;
+    let admin = |admin| UserPatch { admin: Some(admin), ..UserPatch::default() };
+    directory.submit(Request::SetUser { id, expect: None, patch: admin(true) }).await.unwrap();
+    let refused = authentication.authenticate(attempt("ana@demo.test", &right, 3)).await;
+    assert_eq!(refused, Err(LoginError::Invalid));
+    directory.submit(Request::SetUser { id, expect: None, patch: admin(false) }).await.unwrap();
+    assert!(authentication.authenticate(attempt("ana@demo.test", &right, 4)).await.is_ok());
+
+    // Without the source nothing that was right is.
+    directory.submit(Request::DeleteSource { name: "ldap".into(), expect: None }).await.unwrap();
+    assert_eq!(authentication.authenticate(attempt("ana@demo.test", &right, 4)).await, Err(LoginError::Invalid));
 }

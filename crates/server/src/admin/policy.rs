@@ -255,7 +255,8 @@ fn is_password(field: &str) -> bool {
     matches!(field, "password" | "password_hash")
 }
 
-fn forbidden(needs: Permission) -> Problem {
+/// The problem of who has not this permission.
+pub(super) fn forbidden(needs: Permission) -> Problem {
     let detail = format!("it needs the permission {needs} there");
     let remedy = "Ask an administrator who has it, or to be granted a role with it.";
     Problem::new(StatusCode::FORBIDDEN, "not-permitted", "Not permitted", detail, remedy)

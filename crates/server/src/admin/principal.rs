@@ -57,7 +57,7 @@ impl Principal {
         match self.via {
             Via::Socket | Via::Session(_) => Ok(()),
             Via::Token(_) => {
-                let (title, detail) = ("Not permitted", "programs with a token make no tokens and passwords");
+                let (title, detail) = ("Not permitted", "programs with a token may not do this: it lets somebody in");
                 let remedy = "Sign in at the console, or use the command line on the main node.";
                 Err(Problem::new(StatusCode::FORBIDDEN, "not-permitted", title, detail, remedy))
             }

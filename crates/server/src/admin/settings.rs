@@ -6,16 +6,20 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use sterna_directory::model::{Domain, Scope, SettingChange};
-use sterna_directory::rights::{Area, Permission, Within};
+use sterna_directory::rights::{Area, Permission, Rights, Within};
 use sterna_directory::settings::{OF_DOMAINS, all, shown};
 use sterna_directory::{Reader, Request, StorageError};
 
 use super::doors::AdminState;
-use super::input::{Body, By, Params};
+use super::input::{Body, Params};
+use super::policy::above;
 use super::principal::Principal;
 use super::problem::Problem;
 use super::resolve;
 use super::view::{Page, Resource, time};
+
+/// How the settings begin that say who signs people in.
+const OPENID: &str = "openid.";
 
 /// One setting.
 #[derive(Serialize)]
@@ -76,6 +80,21 @@ fn known(name: &str) -> Result<Known, Problem> {
     all().into_iter().find(|(known, _)| *known == name).ok_or_else(|| Problem::no_such("setting", name))
 }
 
+/// Whether somebody may change a setting besides what the endpoint needs: whoever says which provider signs people in,
+/// and by which claim, could be any of them.
+///
+/// # Errors
+/// 403.
+fn must_set(principal: &Principal, name: &str) -> Result<(), Problem> {
+    if !name.starts_with(OPENID) {
+        return Ok(());
+    }
+    if !principal.rights.covers(&Rights::all()) {
+        return Err(above());
+    }
+    principal.must_be_present()
+}
+
 /// The domain that is asked about, if one is.
 fn domain(reader: &Reader<'_>, name: Option<&str>) -> Result<Option<Domain>, Problem> {
     Ok(name.map(|name| resolve::domain(reader, name)).transpose()?.map(|found| found.value))
@@ -109,10 +128,12 @@ pub(super) async fn set(
     State(state): State<AdminState>,
     Path(name): Path<String>,
     params: Params,
-    By(by): By,
+    principal: Principal,
     Body(body): Body<SettingBody>,
 ) -> Result<Resource<SettingView>, Problem> {
     let known = known(&name)?;
+    must_set(&principal, known.0)?;
+    let by = principal.name;
     let asked = params.domain.clone();
     let domain = state.directory.read(move |reader| domain(reader, asked.as_deref())).await?;
     if domain.is_some() && !OF_DOMAINS.contains(&known.0) {
@@ -175,18 +196,23 @@ pub(super) async fn revert(
     principal: Principal,
     Body(body): Body<RevertBody>,
 ) -> Result<Resource<Option<ChangeView>>, Problem> {
-    let (change, by) = (body.revert, principal.name);
+    let change = body.revert;
     let of_change = move |reader: &Reader<'_>| {
         let found = reader.setting_changes()?.into_iter().find(|found| found.number == change);
-        Ok::<_, StorageError>(found.map(|found| found.scope))
+        Ok::<_, StorageError>(found.map(|found| (found.scope, found.name)))
     };
-    let place = match state.directory.read(of_change).await? {
-        Some(Scope::Domain(id)) => Within::Domain(id),
-        Some(Scope::System) | None => Within::System,
+    let found = state.directory.read(of_change).await?;
+    let place = match &found {
+        Some((Scope::Domain(id), _)) => Within::Domain(*id),
+        Some((Scope::System, _)) | None => Within::System,
     };
     if !principal.rights.may(Permission::write(Area::Settings), place) {
         return Err(Problem::no_such("change", &change.to_string()));
     }
+    if let Some((_, name)) = &found {
+        must_set(&principal, name)?;
+    }
+    let by = principal.name;
     let done = state.write(Request::RevertSetting { change, by }, params.dry_run).await?;
     let read =
         |reader: &Reader<'_>| reader.setting_changes()?.pop().map(|change| change_view(reader, change)).transpose();

@@ -9,10 +9,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sterna_base::{Modseq, Secret};
+use sterna_directory::rights::{Area, Permission, Within};
 use sterna_directory::{Mapping, Reader, Request, Source, SourceKind, StorageError};
 
 use super::doors::AdminState;
-use super::input::{Body, By, IfMatch, Params};
+use super::input::{Body, IfMatch, Params};
+use super::policy::forbidden;
+use super::principal::Principal;
 use super::problem::Problem;
 use super::view::{Page, Resource, time};
 use super::{resolve, view};
@@ -213,12 +216,29 @@ pub(super) async fn get(
     Ok(Resource::read(shown(&state, source).await?, modseq))
 }
 
+/// Whether somebody may say who the people of a source are, and who checks their passwords: that is as much as to make
+/// people and to give passwords.
+///
+/// # Errors
+/// 403.
+fn must_fill(principal: &Principal) -> Result<(), Problem> {
+    for needs in [Area::People, Area::Passwords].map(Permission::write) {
+        if !principal.rights.may(needs, Within::System) {
+            return Err(forbidden(needs));
+        }
+    }
+    Ok(())
+}
+
 /// Makes one, from what is usual for its kind.
 pub(super) async fn create(
     State(state): State<AdminState>,
     params: Params,
+    principal: Principal,
     Body(body): Body<SourceBody>,
 ) -> Result<Response, Problem> {
+    must_fill(&principal)?;
+    principal.must_be_present()?;
     let name = body.name.clone().ok_or_else(|| Problem::malformed("a source needs a name"))?;
     let domain = body.domain.clone().ok_or_else(|| Problem::malformed("a source needs a domain that it fills"))?;
     let asked = name.clone();
@@ -295,8 +315,14 @@ pub(super) async fn set(
     Path(name): Path<String>,
     params: Params,
     IfMatch(expect): IfMatch,
+    principal: Principal,
     Body(body): Body<SourceBody>,
 ) -> Result<Resource<SourceView>, Problem> {
+    must_fill(&principal)?;
+    // Passwords are sent there.
+    if body.urls.is_some() || body.start_tls.is_some() || body.ca.is_some() {
+        principal.must_be_present()?;
+    }
     if body.name.is_some() || body.domain.is_some() {
         return Err(Problem::malformed("a source keeps its name and its domain: make another one"));
     }
@@ -336,9 +362,11 @@ pub(super) async fn run(
     State(state): State<AdminState>,
     Path(name): Path<String>,
     params: Params,
-    By(by): By,
+    principal: Principal,
     Body(body): Body<RunBody>,
 ) -> Result<Response, Problem> {
+    must_fill(&principal)?;
+    let by = principal.name;
     let sources = of_main(&state)?;
     let (source, _) = found(&state, &name).await?;
     if params.dry_run {

@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sterna_base::AccountId;
-use sterna_directory::{Reader, StorageError};
+use sterna_directory::{Reader, StorageError, User, names};
 
 use super::provider::form;
 use super::token::{Expected, TokenError, verify};
@@ -243,19 +243,33 @@ async fn who(pages: &Pages, settings: &Settings, begun: &Begun, query: Callback)
     known(state, settings, &claims).await
 }
 
+/// Whether a name is somebody's main address or log-in: further addresses pass from one person to another, and who had
+/// one at the provider must not become who has it here.
+fn is_own_name(reader: &Reader<'_>, user: &User, name: &str) -> Result<bool, StorageError> {
+    let Some((local, domain)) = names::address(name) else {
+        return Ok(user.login.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(name)));
+    };
+    let domain = reader.domain_named(&domain)?.map(|found| found.value.id);
+    Ok(domain == Some(user.entry.address.domain) && local == user.entry.address.local)
+}
+
 /// The user whom the claim names. Nobody is made, and nobody is let in who may not be.
 async fn known(state: &AdminState, settings: &Settings, claims: &Value) -> Result<AccountId, Refused> {
     let claim = &settings.claim;
     let name = claims[claim].as_str().filter(|name| !name.is_empty()).map(str::to_owned);
     let name = name.ok_or_else(|| Refused::new("unknown", format!("the ID token has no claim {claim:?}")))?;
-    let is_unverified = matches!(&claims["email_verified"], Value::Bool(false))
-        || claims["email_verified"].as_str().is_some_and(|text| text.eq_ignore_ascii_case("false"));
-    if claim == "email" && is_unverified {
+    let is_verified = claims["email_verified"] == true
+        || claims["email_verified"].as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    if claim == "email" && !is_verified {
         return Err(Refused::new("unknown", format!("the provider has not verified the address {name}")));
     }
     let asked = name.clone();
     let read = move |reader: &Reader<'_>| {
-        let Some(user) = reader.user_by_login(asked.trim())? else { return Ok(None) };
+        let found = reader.user_by_login(asked.trim())?;
+        let Some(user) = found else { return Ok(None) };
+        if !is_own_name(reader, &user.value, asked.trim())? {
+            return Ok(None);
+        }
         let id = user.value.entry.id;
         Ok::<_, StorageError>(Some((id, reader.is_open(id)?, reader.second_factor(id)?.is_some())))
     };

@@ -82,6 +82,13 @@ async fn one(
                 patch.suspended = step.restores.then_some(false);
             })
             .await?;
+            // Whoever was let in by what was known here is let in by the source from now on, or not.
+            if source.logins
+                && step.kind == "user"
+                && let Some(records) = &state.records
+            {
+                records.end_sessions(id, None).await?;
+            }
             accounts.insert(step.link.external_id.clone(), id);
             Ok(())
         }
@@ -129,12 +136,12 @@ async fn set(state: &AdminState, step: &Step, id: AccountId, more: impl FnOnce(&
     let (display_name, unit) = (Some(found.display_name.clone()), found.unit.clone());
     let request = if found.is_group {
         let patch = GroupPatch { address, aliases, display_name, ..GroupPatch::default() };
-        Request::SetGroup { id, expect: None, patch }
+        Request::SetGroup { id, expect: step.expect, patch }
     } else {
         let login = step.login.clone().map(Some);
         let mut patch = UserPatch { address, aliases, display_name, unit, login, ..UserPatch::default() };
         more(&mut patch);
-        Request::SetUser { id, expect: None, patch }
+        Request::SetUser { id, expect: step.expect, patch }
     };
     linked(state, step, id, request).await
 }

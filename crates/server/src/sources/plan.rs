@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
-use sterna_base::AccountId;
+use sterna_base::{AccountId, Modseq};
 use sterna_directory::{Link, Source, names};
 
 use super::ldap::entry::Found;
@@ -47,12 +47,15 @@ pub struct Here {
 pub struct Holder {
     /// Who.
     pub account: AccountId,
-    /// Whether they could become the source's: of the right kind, from nowhere else, and no administrator.
+    /// Whether they could become the source's: of the right kind, from nowhere else, no administrator, and with this
+    /// very address as their main one in the source's domain.
     pub can_be_adopted: bool,
     /// Whether they are suspended because they were gone from this source.
     pub was_gone: bool,
     /// Their aliases.
     pub aliases: Vec<String>,
+    /// Which version of them was looked at.
+    pub version: Modseq,
     /// What they are, for people.
     pub what: &'static str,
 }
@@ -126,6 +129,9 @@ pub struct Step {
     /// All aliases afterwards.
     #[serde(skip)]
     pub aliases: Vec<String>,
+    /// The version that it is done to; `None` is any.
+    #[serde(skip)]
+    pub expect: Option<Modseq>,
     /// Whether they are let in again with it.
     #[serde(skip)]
     pub restores: bool,
@@ -262,6 +268,7 @@ impl Planner<'_> {
             link: self.link(found, account.unwrap_or_default(), false),
             login: None,
             aliases: found.aliases.clone(),
+            expect: None,
             restores: false,
             joining: Vec::new(),
             leaving: Vec::new(),
@@ -305,6 +312,13 @@ impl Planner<'_> {
         }
         let moved = here.link.dn != found.dn || here.link.login != found.login;
         let mut quiet = fields.is_empty() && !moved;
+        // Their password is known here, and so is who they are.
+        if here.is_admin && !fields.is_empty() {
+            let (who, names) = (&here.address, fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", "));
+            let remedy = "an administrator changes it here";
+            self.plan.problems.push(format!("{who} has another {names} there, administers here, and {remedy}"));
+            return;
+        }
         if !quiet {
             let step = self.step(Action::Change, found, Some(here.link.account));
             let link = Link { suspended: here.link.suspended, ..step.link.clone() };
@@ -346,6 +360,7 @@ impl Planner<'_> {
             link,
             login: None,
             aliases: Vec::new(),
+            expect: None,
             restores: false,
             joining: Vec::new(),
             leaving: Vec::new(),
@@ -357,8 +372,8 @@ impl Planner<'_> {
         let holder = self.present.holders.get(&found.address).cloned();
         let login = self.login(found, holder.as_ref().map(|holder| holder.account));
         match holder {
-            // Nobody needs an account who may not use it.
-            None if found.suspended => {
+            // Nobody needs an account who may not use it; nor does one come back, or become another's.
+            _ if found.suspended => {
                 self.plan.unchanged += 1;
                 false
             }
@@ -381,13 +396,17 @@ impl Planner<'_> {
                 let mut aliases: BTreeSet<String> = holder.aliases.iter().chain(&found.aliases).cloned().collect();
                 aliases.remove(&found.address);
                 let aliases = aliases.into_iter().collect();
-                self.plan.steps.push(Step { login, aliases, restores: holder.was_gone, ..step });
+                let (expect, restores) = (Some(holder.version), holder.was_gone);
+                self.plan.steps.push(Step { login, aliases, restores, expect, ..step });
                 true
             }
             Some(holder) => {
                 let remedy = match holder.can_be_adopted {
                     true => "let the source adopt (--adopt yes) if it is the same person",
-                    false => "it can't be adopted: it administers, comes from elsewhere, or is of another kind",
+                    false => {
+                        "it can't be adopted: it administers, comes from elsewhere, is of another kind, or this is not \
+                         its main address in the source's domain (sterna user set --address, if it is the same person)"
+                    }
                 };
                 self.problem(found, &format!("{} is a {} here; {remedy}", found.address, holder.what));
                 false
@@ -483,8 +502,10 @@ fn guard(plan: &mut Plan, source: &Source, present: &Present, reading: &Reading<
     let share = |whole: usize| (whole * source.removals_percent_max as usize).div_ceil(100);
     let suspended = plan.steps.iter().filter(|step| step.action == Action::Suspend).count();
     let leaving: usize = plan.steps.iter().map(|step| step.leaving.len()).sum();
-    let people = share(active).max(1);
-    let members = share(memberships).max(MEMBERSHIPS_FREE);
+    // Nothing is free for who allows nothing.
+    let is_free = source.removals_percent_max > 0;
+    let people = if is_free { share(active).max(1) } else { 0 };
+    let members = if is_free { share(memberships).max(MEMBERSHIPS_FREE) } else { 0 };
     let is_empty = reading.is_full && plan.found == 0;
     if suspended <= people && leaving <= members && !(is_empty && suspended > 0) {
         return;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use parking_lot::Mutex;
 use sterna_base::{Modseq, Secret, Timestamp};
-use sterna_directory::rights::Rights;
-use sterna_directory::{AnyEntry, Member, Reader, Source, StorageError};
+use sterna_directory::auth::bind::administers;
+use sterna_directory::{AnyEntry, Member, Reader, Source, StorageError, names};
 use sterna_mailflow::auth::keys;
 
 use super::apply;
@@ -340,7 +340,11 @@ fn present(reader: &Reader<'_>, source: &Source, found: &[Found]) -> Result<Pres
             let aliases = aliases.map(|address| Ok(reader.address_text(address)?.unwrap_or_default()));
             let holder = Holder {
                 account: entry.value.entry().id,
-                can_be_adopted: is_kind && !from_elsewhere && !is_admin(reader, &entry.value)?,
+                can_be_adopted: is_kind
+                    && !from_elsewhere
+                    && !is_admin(reader, &entry.value)?
+                    && is_main(reader, source, &entry.value, &found.address)?,
+                version: entry.modseq,
                 was_gone,
                 aliases: aliases.collect::<Result<_, StorageError>>()?,
                 what: match entry.value {
@@ -355,9 +359,17 @@ fn present(reader: &Reader<'_>, source: &Source, found: &[Found]) -> Result<Pres
     Ok(present)
 }
 
+/// Whether an address is somebody's main one, in the source's domain: a further address doesn't say who somebody is.
+fn is_main(reader: &Reader<'_>, source: &Source, entry: &AnyEntry, address: &str) -> Result<bool, StorageError> {
+    let main = &entry.entry().address;
+    let Some((local, domain)) = names::address(address) else { return Ok(false) };
+    let domain = reader.domain_named(&domain)?.map(|found| found.value.id);
+    Ok(main.domain == source.domain && domain == Some(main.domain) && local == main.local)
+}
+
 fn is_admin(reader: &Reader<'_>, entry: &AnyEntry) -> Result<bool, StorageError> {
     match entry {
-        AnyEntry::User(user) => Ok(user.admin || reader.granted(user.entry.id)? != Rights::default()),
+        AnyEntry::User(user) => administers(reader, user.entry.id),
         _ => Ok(false),
     }
 }

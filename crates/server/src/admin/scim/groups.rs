@@ -10,16 +10,18 @@ use serde_json::{Value, json};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, Modseq};
 use sterna_directory::request::{GroupPatch, NewGroup};
-use sterna_directory::rights::Rights;
+use sterna_directory::rights::{Area, Permission, Rights};
 use sterna_directory::source::SCIM;
-use sterna_directory::{AnyEntry, Created, Group, Link, Member, Reader, Request, RowKind, StorageError};
+use sterna_directory::{
+    AnyEntry, Created, Group, Link, MEMBERS_PER_GROUP_MAX, Member, Reader, Request, RowKind, StorageError,
+};
 
 use super::filter::member;
 use super::listing::{self, Query};
 use super::resource::{find, is_gone, may_read, may_write, meta, must_own, only_domain, own_address, text};
 use super::{ScimError, answer, base, etag, has_it, if_match, object, patch as patching};
 use crate::admin::doors::AdminState;
-use crate::admin::principal::Principal;
+use crate::admin::principal::{Principal, place_of};
 
 /// The schema of groups.
 pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
@@ -37,7 +39,7 @@ fn shown(
     version: Modseq,
     link: &Option<Link>,
     base: &str,
-    with_members: bool,
+    seen_by: Option<&Rights>,
 ) -> Result<Value, StorageError> {
     let name = match group.entry.display_name.as_str() {
         "" => group.entry.address.local.as_str(),
@@ -53,17 +55,15 @@ fn shown(
     if let Some(id) = link.map(|link| &link.external_id).filter(|id| !id.is_empty()) {
         value["externalId"] = id.as_str().into();
     }
-    if with_members {
+    if let Some(rights) = seen_by {
         let mut members = Vec::new();
-        for found in reader.all_members(group.entry.id)? {
-            // Addresses elsewhere are no resources.
-            let Member::Local(id) = found else { continue };
-            let Some(entry) = reader.entry(id)? else { continue };
-            let kind = match entry.value {
+        for id in local_members(reader, group.entry.id)? {
+            let Some(entry) = seen_member(reader, rights, id)? else { continue };
+            let kind = match entry {
                 AnyEntry::Group(_) => "Group",
                 _ => "User",
             };
-            let address = reader.address_text(&entry.value.entry().address)?.unwrap_or_default();
+            let address = reader.address_text(&entry.entry().address)?.unwrap_or_default();
             members.push(json!({
                 "value": id.to_string(), "display": address, "type": kind, "$ref": format!("{base}/{kind}s/{id}"),
             }));
@@ -73,10 +73,24 @@ fn shown(
     Ok(value)
 }
 
-fn show(reader: &Reader<'_>, id: AccountId, base: &str, with_members: bool) -> Result<(Value, Modseq), ScimError> {
+/// A member that is a resource to whoever asks: addresses elsewhere, who was deleted and who isn't seen are none. They
+/// stay in the group, whatever is made of those that are seen.
+fn seen_member(reader: &Reader<'_>, rights: &Rights, id: AccountId) -> Result<Option<AnyEntry>, StorageError> {
+    let Some(found) = reader.entry(id)? else { return Ok(None) };
+    let is_seen = rights.may(Permission::read(Area::People), place_of(found.value.entry()));
+    let is_resource = matches!(found.value, AnyEntry::User(_) | AnyEntry::Group(_));
+    Ok((is_seen && is_resource && !is_gone(&reader.link(id)?)).then_some(found.value))
+}
+
+fn show(
+    reader: &Reader<'_>,
+    id: AccountId,
+    base: &str,
+    seen_by: Option<&Rights>,
+) -> Result<(Value, Modseq), ScimError> {
     let found = reader.group(id)?.ok_or_else(|| ScimError::not_found(&id.to_string()))?;
     let link = reader.link(id)?;
-    Ok((shown(reader, &found.value, found.modseq, &link, base, with_members)?, found.modseq))
+    Ok((shown(reader, &found.value, found.modseq, &link, base, seen_by)?, found.modseq))
 }
 
 /// All that the filter wants.
@@ -115,10 +129,10 @@ async fn listed(state: AdminState, asking: Asking, headers: HeaderMap, query: Qu
                 return Ok(());
             }
             // Held against the filter first: the members of most groups are read for nothing otherwise.
-            let bare = shown(reader, &group, entry.modseq, &link, &base, by_members)?;
+            let bare = shown(reader, &group, entry.modseq, &link, &base, by_members.then_some(&rights))?;
             if filter.as_ref().is_none_or(|filter| filter.fits(&bare)) {
                 found.push(match with_members && !by_members {
-                    true => shown(reader, &group, entry.modseq, &link, &base, true)?,
+                    true => shown(reader, &group, entry.modseq, &link, &base, Some(&rights))?,
                     false => bare,
                 });
             }
@@ -141,7 +155,7 @@ pub(super) async fn get(
     let (base, with_members) = (base(&headers), query.wants("members"));
     let read = move |reader: &Reader<'_>| {
         let found = find(reader, &rights, &id, true)?.0;
-        show(reader, found.value.entry().id, &base, with_members)
+        show(reader, found.value.entry().id, &base, with_members.then_some(&rights))
     };
     let (value, version) = state.directory.read(read).await?;
     // Who is in a group is no part of its row: only what names it has a version.
@@ -159,15 +173,30 @@ struct Wanted {
     members: Option<BTreeSet<AccountId>>,
 }
 
-fn wanted(reader: &Reader<'_>, rights: &Rights, body: &Value) -> Result<Wanted, ScimError> {
+/// What a body wants of a group with these members, of which those are seen.
+fn wanted(
+    reader: &Reader<'_>,
+    rights: &Rights,
+    body: &Value,
+    (all, seen): (&BTreeSet<AccountId>, &BTreeSet<AccountId>),
+) -> Result<Wanted, ScimError> {
     let display_name =
         text(body, "displayName").ok_or_else(|| ScimError::invalid_value("a group needs a displayName"))?;
     let members = match member(body, "members") {
         None | Some(Value::Null) => None,
         Some(Value::Array(items)) => {
+            if items.len() > MEMBERS_PER_GROUP_MAX {
+                let detail = format!("a group has at most {MEMBERS_PER_GROUP_MAX} members");
+                return Err(ScimError::invalid_value(detail));
+            }
             let mut ids = BTreeSet::new();
             for item in items {
                 let id = item.as_str().or_else(|| text(item, "value")).unwrap_or_default();
+                // Only who comes in must be somebody; who is in already and isn't seen stays as they are.
+                if let Some(known) = id.parse().ok().filter(|known| all.contains(known)) {
+                    ids.extend(seen.contains(&known).then_some(known));
+                    continue;
+                }
                 ids.insert(member_of(reader, rights, id)?);
             }
             Some(ids)
@@ -219,10 +248,11 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Result<Response, ScimError> {
     let rights = may_write(principal(asking))?;
-    let body = object(&body)?;
+    let (body, asked) = (object(&body)?, rights.clone());
     let read = move |reader: &Reader<'_>| {
-        let wanted = wanted(reader, &rights, &body)?;
-        let address = address_of(reader, &rights, &wanted.display_name)?;
+        let nobody = BTreeSet::new();
+        let wanted = wanted(reader, &asked, &body, (&nobody, &nobody))?;
+        let address = address_of(reader, &asked, &wanted.display_name)?;
         Ok::<_, ScimError>((wanted, address))
     };
     let (wanted, address) = state.directory.read(read).await?;
@@ -234,7 +264,8 @@ pub(super) async fn create(
     };
     set_members(&state, id, &BTreeSet::new(), &wanted.members).await?;
     let base = base(&headers);
-    let (value, version) = state.directory.read(move |reader: &Reader<'_>| show(reader, id, &base, true)).await?;
+    let read = move |reader: &Reader<'_>| show(reader, id, &base, Some(&rights));
+    let (value, version) = state.directory.read(read).await?;
     Ok(answer(StatusCode::CREATED, value, Some(version)))
 }
 
@@ -301,31 +332,46 @@ async fn change(
 ) -> Result<Response, ScimError> {
     let rights = may_write(principal(asking))?;
     let (expect, base) = (if_match(&headers)?, base(&headers));
-    let at = base.clone();
+    let (at, asked) = (base.clone(), rights.clone());
     let read = move |reader: &Reader<'_>| {
-        let (found, link) = find(reader, &rights, &id, true)?;
-        must_own(reader, &rights, &found.value, &link)?;
+        let (found, link) = find(reader, &asked, &id, true)?;
+        must_own(reader, &asked, &found.value, &link)?;
         let AnyEntry::Group(group) = found.value else { return Err(ScimError::not_found(&id)) };
-        let before = shown(reader, &group, found.modseq, &link, &at, true)?;
-        let members: BTreeSet<AccountId> = local_members(reader, group.entry.id)?;
-        let name = before["displayName"].clone();
-        let mut wanted = wanted(reader, &rights, &changed(before)?)?;
+        let before = shown(reader, &group, found.modseq, &link, &at, Some(&asked))?;
+        Ok((group, link, before))
+    };
+    let (group, link, before) = state.directory.read(read).await?;
+    let name = before["displayName"].clone();
+    let after = patching::aside(move || changed(before)).await?;
+    let (id, asked, linked) = (group.entry.id, rights.clone(), link.is_some());
+    let read = move |reader: &Reader<'_>| {
+        let all = local_members(reader, id)?;
+        let mut seen = BTreeSet::new();
+        for member in &all {
+            seen.extend(seen_member(reader, &asked, *member)?.map(|_| *member));
+        }
+        let mut wanted = wanted(reader, &asked, &after, (&all, &seen))?;
         if wanted.external_id.is_empty() {
             wanted.external_id = link.as_ref().map(|link| link.external_id.clone()).unwrap_or_default();
         }
-        let is_renamed = name != wanted.display_name.as_str()
-            || link.as_ref().is_none_or(|link| link.external_id != wanted.external_id);
-        Ok((group, wanted, members, is_renamed))
+        let is_other = |link: &Link| link.external_id != wanted.external_id;
+        let is_renamed = name != wanted.display_name.as_str() || link.as_ref().is_some_and(is_other);
+        Ok::<_, ScimError>((wanted, seen, is_renamed))
     };
-    let (group, wanted, members, is_renamed) = state.directory.read(read).await?;
-    let id = group.entry.id;
+    let (wanted, seen, is_renamed) = state.directory.read(read).await?;
     if is_renamed || expect.is_some() {
         let patch = GroupPatch { display_name: Some(wanted.display_name.clone()), ..GroupPatch::default() };
-        let request = Box::new(Request::SetGroup { id, expect, patch });
-        state.write(Request::Linked { link: link_of(&wanted, id), request }, false).await?;
+        let request = Request::SetGroup { id, expect, patch };
+        // Who made a group may delete it: one that was made by an administrator stays theirs.
+        let request = match linked {
+            true => Request::Linked { link: link_of(&wanted, id), request: Box::new(request) },
+            false => request,
+        };
+        state.write(request, false).await?;
     }
-    set_members(&state, id, &members, &wanted.members).await?;
-    let (value, version) = state.directory.read(move |reader: &Reader<'_>| show(reader, id, &base, true)).await?;
+    set_members(&state, id, &seen, &wanted.members).await?;
+    let read = move |reader: &Reader<'_>| show(reader, id, &base, Some(&rights));
+    let (value, version) = state.directory.read(read).await?;
     Ok(answer(StatusCode::OK, value, Some(version)))
 }
 

@@ -1,7 +1,10 @@
 //! PATCH (RFC 7644 section 3.5.2), done to a resource as JSON: as the RFC has it, and as Entra and Okta send it - names
 //! of operations with a capital, paths as names of members, members to be removed as a value.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
+use sterna_directory::MEMBERS_PER_GROUP_MAX;
 
 use super::ScimError;
 use super::filter::{Attribute, Filter, Operator, member};
@@ -30,6 +33,15 @@ fn failed(kind: &'static str, why: impl Into<String>) -> ScimError {
     ScimError::new(axum::http::StatusCode::BAD_REQUEST, Some(kind), why)
 }
 
+/// Does what may take long on a thread of its own, where nothing waits for it and no state of the directory is held.
+///
+/// # Errors
+/// Those of the work.
+pub async fn aside(work: impl FnOnce() -> Result<Value, ScimError> + Send + 'static) -> Result<Value, ScimError> {
+    let broken = |_| ScimError::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, None, "the node is stopping");
+    tokio::task::spawn_blocking(work).await.map_err(broken)?
+}
+
 /// Does all operations, in order.
 ///
 /// # Errors
@@ -39,6 +51,14 @@ pub fn apply(resource: &mut Value, body: &Value) -> Result<(), ScimError> {
     let operations = operations.ok_or_else(|| ScimError::invalid_syntax("there must be a list “Operations”"))?;
     if operations.len() > OPERATIONS_MAX {
         return Err(failed("tooMany", format!("at most {OPERATIONS_MAX} operations in one request")));
+    }
+    // Filters look at every value there is, each time.
+    let named = operations.iter().map(|operation| match member(operation, "value") {
+        Some(Value::Array(values)) => values.len(),
+        _ => 1,
+    });
+    if named.sum::<usize>() > MEMBERS_PER_GROUP_MAX {
+        return Err(failed("tooMany", format!("at most {MEMBERS_PER_GROUP_MAX} values in one request")));
     }
     for operation in operations {
         let kind = member(operation, "op").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
@@ -126,7 +146,8 @@ fn at(resource: &mut Value, kind: Kind, path: &Path, value: Value) -> Result<(),
     match (kind, object.get_mut(&name), value) {
         // Entra names those to be removed by the value, the RFC by the path.
         (Kind::Remove, Some(Value::Array(items)), Value::Array(gone)) if !gone.is_empty() => {
-            items.retain(|item| !gone.iter().any(|gone| is_same(item, gone)));
+            let gone: HashSet<String> = gone.iter().map(key).collect();
+            items.retain(|item| !gone.contains(&key(item)));
         }
         (Kind::Remove, ..) => drop(object.remove(&name)),
         (Kind::Add, Some(Value::Array(items)), value) => {
@@ -134,11 +155,8 @@ fn at(resource: &mut Value, kind: Kind, path: &Path, value: Value) -> Result<(),
                 Value::Array(more) => more,
                 one => vec![one],
             };
-            for one in more {
-                if !items.iter().any(|item| is_same(item, &one)) {
-                    items.push(one);
-                }
-            }
+            let mut known: HashSet<String> = items.iter().map(key).collect();
+            items.extend(more.into_iter().filter(|one| known.insert(key(one))));
         }
         // Of a complex value what isn't named stays (section 3.5.2.3).
         (_, Some(Value::Object(old)), Value::Object(new)) => {
@@ -159,13 +177,9 @@ fn set(object: &mut Map<String, Value>, name: &str, kind: Kind, value: Value) {
     }
 }
 
-/// Two values of a multi-valued attribute are the same by their `value`.
-fn is_same(item: &Value, other: &Value) -> bool {
-    let key = |value: &Value| member(value, "value").cloned().unwrap_or_else(|| value.clone());
-    match (key(item), key(other)) {
-        (Value::String(one), Value::String(other)) => one.eq_ignore_ascii_case(&other),
-        (one, other) => one == other,
-    }
+/// By what two values of a multi-valued attribute are the same: their `value`, in any case.
+fn key(value: &Value) -> String {
+    member(value, "value").unwrap_or(value).to_string().to_ascii_lowercase()
 }
 
 /// Done to values that a filter chooses.

@@ -134,9 +134,25 @@ pub fn meta(kind: &str, base: &str, entry: &Entry, version: sterna_base::Modseq)
     })
 }
 
-/// Who has a name of SCIM, other than this one.
-pub fn link_named(reader: &Reader<'_>, user_name: &str, but: Option<AccountId>) -> Result<Option<Link>, StorageError> {
-    let links = reader.links_of(SCIM)?;
+/// Who has a name of SCIM, other than this one, among those whom the token sees: names of another domain's program are
+/// nobody's business. Whoever is there comes before those who were deleted.
+///
+/// # Errors
+/// When the directory can't be read.
+pub fn link_named(
+    reader: &Reader<'_>,
+    rights: &Rights,
+    user_name: &str,
+    but: Option<AccountId>,
+) -> Result<Option<Link>, StorageError> {
     let is_it = |link: &Link| link.login.eq_ignore_ascii_case(user_name) && Some(link.account) != but;
-    Ok(links.into_iter().find(is_it))
+    let mut found: Option<Link> = None;
+    for link in reader.links_of(SCIM)?.into_iter().filter(is_it) {
+        let Some(entry) = reader.entry(link.account)? else { continue };
+        let is_seen = rights.may(Permission::read(Area::People), place_of(entry.value.entry()));
+        if is_seen && found.as_ref().is_none_or(|found| found.suspended) {
+            found = Some(link);
+        }
+    }
+    Ok(found)
 }

@@ -5,9 +5,9 @@ use axum::extract::{Extension, Path, Query as AxumQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use sterna_base::{AccountId, Modseq, Secret};
+use sterna_base::{AccountId, DomainId, Modseq, Secret};
 use sterna_directory::request::{NewUser, UserPatch};
-use sterna_directory::rights::Rights;
+use sterna_directory::rights::{Area, Permission, Rights, Within};
 use sterna_directory::source::SCIM;
 use sterna_directory::{AnyEntry, Link, PasswordHash, Reader, Request, RowKind, Scram, StorageError, User};
 
@@ -18,7 +18,7 @@ use super::resource::{
 };
 use super::{ScimError, answer, base, etag, has_it, if_match, object, patch as patching};
 use crate::admin::doors::AdminState;
-use crate::admin::principal::Principal;
+use crate::admin::principal::{Principal, place_of};
 
 /// The schema of users.
 pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -94,7 +94,7 @@ async fn listed(state: AdminState, asking: Asking, headers: HeaderMap, query: Qu
     let (filter, base) = (query.read_filter()?, base(&headers));
     let read = move |reader: &Reader<'_>| {
         let mut found = Vec::new();
-        match named(reader, &filter)? {
+        match named(reader, &rights, &filter)? {
             Some(ids) => {
                 for id in ids {
                     match find(reader, &rights, &id.to_string(), false) {
@@ -122,13 +122,17 @@ async fn listed(state: AdminState, asking: Asking, headers: HeaderMap, query: Qu
 }
 
 /// Whom a filter names that is asked before every single change: nobody else is looked at for it.
-fn named(reader: &Reader<'_>, filter: &Option<Filter>) -> Result<Option<Vec<AccountId>>, StorageError> {
+fn named(
+    reader: &Reader<'_>,
+    rights: &Rights,
+    filter: &Option<Filter>,
+) -> Result<Option<Vec<AccountId>>, StorageError> {
     let Some(filter) = filter else { return Ok(None) };
     if let Some(id) = filter.only("id") {
         return Ok(Some(id.parse().into_iter().collect()));
     }
     if let Some(name) = filter.only("userName") {
-        let linked = resource::link_named(reader, name, None)?.map(|link| link.account);
+        let linked = resource::link_named(reader, rights, name, None)?.map(|link| link.account);
         let addressed = reader.entry_at(name)?.map(|found| found.value.entry().id);
         return Ok(Some(linked.or(addressed).into_iter().collect()));
     }
@@ -217,6 +221,21 @@ fn wanted(reader: &Reader<'_>, rights: &Rights, body: &Value) -> Result<Wanted, 
     })
 }
 
+/// Whoever fills a domain with people doesn't thereby say by which passwords they are let in.
+fn must_give(rights: &Rights, wanted: &Wanted, place: Within<'_>) -> Result<(), ScimError> {
+    let needs = Permission::write(Area::Passwords);
+    match wanted.password.is_none() || rights.may(needs, place) {
+        true => Ok(()),
+        false => Err(ScimError::forbidden(format!("to set a password the token needs the permission {needs} there"))),
+    }
+}
+
+/// Where somebody new would be.
+fn place_of_new(reader: &Reader<'_>, address: &str) -> Result<DomainId, ScimError> {
+    let domain = address.rsplit_once('@').map(|(_, domain)| reader.domain_named(domain)).transpose()?.flatten();
+    domain.map(|found| found.value.id).ok_or_else(|| ScimError::invalid_value("the address is in no domain here"))
+}
+
 type Hashed = Option<(PasswordHash, Option<Scram>)>;
 
 async fn hashed(state: &AdminState, password: &Option<String>) -> Result<Hashed, ScimError> {
@@ -247,25 +266,18 @@ pub(super) async fn create(
     let (body, asked) = (object(&body)?, rights.clone());
     let read = move |reader: &Reader<'_>| {
         let wanted = wanted(reader, &asked, &body)?;
-        let taken = || ScimError::uniqueness(format!("there is a user “{}”", wanted.user_name));
-        let holder = reader.entry_at(&wanted.address)?;
-        let named = resource::link_named(reader, &wanted.user_name, None)?;
-        let Some(found) = holder else {
-            return if named.is_some() { Err(taken()) } else { Ok((wanted, None)) };
-        };
-        let id = found.value.entry().id;
-        let link = reader.link(id)?;
-        if !is_gone(&link) || named.is_some_and(|named| named.account != id) {
-            return Err(taken());
+        must_give(&asked, &wanted, Within::Domain(place_of_new(reader, &wanted.address)?))?;
+        let former = former(reader, &asked, &wanted)?;
+        if let Some(user) = &former {
+            must_give(&asked, &wanted, place_of(&user.entry))?;
         }
-        must_own(reader, &asked, &found.value, &link)?;
-        Ok((wanted, Some(found)))
+        Ok::<_, ScimError>((wanted, former))
     };
     let (wanted, former) = state.directory.read(read).await?;
     let hash = hashed(&state, &wanted.password).await?;
     let id = match former {
-        Some(found) => {
-            let AnyEntry::User(user) = found.value else { return Err(ScimError::uniqueness("the address is taken")) };
+        Some(user) => {
+            forget_ways_in(&state, user.entry.id).await?;
             save(&state, &user, &wanted, hash, true, None).await?;
             user.entry.id
         }
@@ -290,6 +302,57 @@ pub(super) async fn create(
     let base = base(&headers);
     let (value, version) = state.directory.read(move |reader: &Reader<'_>| show(reader, id, &base)).await?;
     Ok(answer(StatusCode::CREATED, value, Some(version)))
+}
+
+/// Who was deleted through here and is made again: the same name or the same id there. Whoever else gets a former
+/// address is another person, whose mailbox this isn't.
+///
+/// # Errors
+/// 409 when there is somebody of that name or address.
+fn former(reader: &Reader<'_>, rights: &Rights, wanted: &Wanted) -> Result<Option<User>, ScimError> {
+    let taken = || ScimError::uniqueness(format!("there is a user “{}”", wanted.user_name));
+    let holder = reader.entry_at(&wanted.address)?.map(|found| found.value.entry().id);
+    let named = resource::link_named(reader, rights, &wanted.user_name, None)?;
+    let id = match (named, holder) {
+        (None, None) => return Ok(None),
+        (Some(named), holder) => match named.suspended && holder.is_none_or(|holder| holder == named.account) {
+            true => named.account,
+            false => return Err(taken()),
+        },
+        (None, Some(holder)) => {
+            let link = reader.link(holder)?.filter(|link| link.source == SCIM && link.suspended).ok_or_else(taken)?;
+            if link.external_id.is_empty() || link.external_id != wanted.external_id {
+                let detail = format!(
+                    "{} is an address of somebody who was deleted, under another userName and externalId: an                      administrator deletes them for good, or takes the address from them",
+                    wanted.address
+                );
+                return Err(ScimError::uniqueness(detail));
+            }
+            holder
+        }
+    };
+    let found = reader.entry(id)?.ok_or_else(taken)?;
+    must_own(reader, rights, &found.value, &reader.link(id)?)?;
+    match found.value {
+        AnyEntry::User(user) => Ok(Some(user)),
+        _ => Err(taken()),
+    }
+}
+
+/// Whoever comes back begins anew: what let them in before may be in other hands.
+async fn forget_ways_in(state: &AdminState, account: AccountId) -> Result<(), ScimError> {
+    let read = move |reader: &Reader<'_>| {
+        let passwords = reader.app_passwords(account)?.into_iter().map(|found| found.value.id).collect::<Vec<_>>();
+        Ok::<_, StorageError>((passwords, reader.second_factor(account)?.is_some()))
+    };
+    let (passwords, has_factor) = state.directory.read(read).await?;
+    for id in passwords {
+        state.write(Request::DeleteAppPassword { account, id }, false).await?;
+    }
+    if has_factor {
+        state.write(Request::SetSecondFactor { account, factor: None }, false).await?;
+    }
+    Ok(())
 }
 
 /// Makes a user what is wanted. Former addresses stay as aliases, so that mail doesn't bounce.
@@ -380,22 +443,29 @@ async fn change(
 ) -> Result<Response, ScimError> {
     let rights = may_write(principal(asking))?;
     let (expect, base) = (if_match(&headers)?, base(&headers));
-    let at = base.clone();
+    let (at, asked) = (base.clone(), rights.clone());
     let read = move |reader: &Reader<'_>| {
         let (found, link) = find(reader, &rights, &id, false)?;
         must_own(reader, &rights, &found.value, &link)?;
         let AnyEntry::User(user) = found.value else { return Err(ScimError::not_found(&id)) };
         let before = shown(reader, &user, found.modseq, &link, &at)?;
-        let mut wanted = wanted(reader, &rights, &changed(before)?)?;
+        Ok((user, link, before, found.modseq))
+    };
+    let (user, link, before, version) = state.directory.read(read).await?;
+    let after = patching::aside(move || changed(before)).await?;
+    let (own, place_user) = (user.entry.id, user.entry.clone());
+    let read = move |reader: &Reader<'_>| {
+        let mut wanted = wanted(reader, &asked, &after)?;
+        must_give(&asked, &wanted, place_of(&place_user))?;
         if wanted.external_id.is_empty() {
             wanted.external_id = link.map(|link| link.external_id).unwrap_or_default();
         }
-        if resource::link_named(reader, &wanted.user_name, Some(user.entry.id))?.is_some() {
+        if resource::link_named(reader, &asked, &wanted.user_name, Some(own))?.is_some() {
             return Err(ScimError::uniqueness(format!("there is a user “{}”", wanted.user_name)));
         }
-        Ok((user, wanted, found.modseq))
+        Ok(wanted)
     };
-    let (user, wanted, version) = state.directory.read(read).await?;
+    let wanted = state.directory.read(read).await?;
     let hash = hashed(&state, &wanted.password).await?;
     // What was compared is what is changed, whether or not the client names a version.
     let expect = Some(expect.unwrap_or(version));

@@ -67,7 +67,7 @@ async fn provider() -> Arc<Provider> {
         let basic = headers.get("authorization").is_some_and(|value| value == "Basic c3Rlcm5hOnMlMjZjcmV0");
         assert!(basic, "the secret proves who asks: {headers:?}");
         let mut claims = json!({
-            "iss": provider.issuer, "aud": "sterna", "sub": "7", "email": "ana@demo.test",
+            "iss": provider.issuer, "aud": "sterna", "sub": "7", "email": "ana@demo.test", "email_verified": true,
             // The clock of the tests.
             "iat": 1000, "exp": 1300,
         });
@@ -100,7 +100,14 @@ impl Stage {
         let mut node = Node::main().await;
         let records = Records::open(node.folder.path()).unwrap();
         node.state.records = Some(records.clone());
-        node.post("users", json!({"address": "ana@demo.test", "password": "sesame", "server": "alpha"})).await.unwrap();
+        node.post(
+            "users",
+            json!({
+                "address": "ana@demo.test", "aliases": ["lima@demo.test"], "password": "sesame", "server": "alpha",
+            }),
+        )
+        .await
+        .unwrap();
         let provider = provider().await;
         let stage = Stage { pages: sign_in::router(node.state.clone()), node, records, provider };
         for (name, value) in [
@@ -208,7 +215,10 @@ async fn somebody_who_is_here_signs_in_and_is_granted_nothing() {
 
     // By another claim; and signing out there.
     stage.set("openid.claim", "preferred_username").await;
-    assert!(stage.sign_in(json!({"preferred_username": "ANA@demo.example"}), "").await.1, "any of her names");
+    assert!(
+        stage.sign_in(json!({"preferred_username": "ANA@demo.example"}), "").await.1,
+        "her address by the domain's other name"
+    );
     let (place, _) = stage.visit("/admin/openid/logout", "").await;
     let back = "client_id=sterna&post_logout_redirect_uri=https%3A%2F%2Fmail.demo.test%2Fadmin%2F";
     assert_eq!(place, format!("{}/logout?{back}", stage.provider.issuer));
@@ -238,6 +248,8 @@ async fn what_the_provider_says_wrongly_signs_nobody_in() {
         json!({"email": 7}),
         json!({"email_verified": false}),
         json!({"email_verified": "false"}),
+        json!({"email_verified": null}),
+        json!({"email": "lima@demo.test"}),
     ] {
         stage.is_refused(says, "", "unknown").await;
     }
@@ -330,4 +342,17 @@ async fn keys_change_and_answers_say_from_whom_they_are() {
     fresh.is_refused(json!({}), &own, "second-factor").await;
     fresh.is_refused(json!({"amr": ["pwd"]}), &own, "second-factor").await;
     assert!(fresh.sign_in(json!({"amr": ["pwd", "mfa"]}), &own).await.1);
+}
+
+#[tokio::test]
+async fn a_secret_is_of_the_provider_that_gave_it() {
+    let stage = Stage::new().await;
+    let secret = async || {
+        let read = |reader: &sterna_directory::Reader<'_>| reader.setting(Scope::System, "openid.client-secret");
+        stage.node.state.directory.read(read).await.unwrap()
+    };
+    stage.set("openid.issuer", &stage.provider.issuer).await;
+    assert!(secret().await.is_some());
+    stage.set("openid.issuer", "https://evil.test").await;
+    assert!(secret().await.is_none(), "it would be sent there");
 }

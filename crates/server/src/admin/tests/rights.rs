@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use sterna_base::{AccountId, DomainId};
 use sterna_directory::Scope;
-use sterna_directory::rights::{Permissions, Rights, builtin_roles};
+use sterna_directory::rights::{Area, Permission, Permissions, Rights, builtin_roles};
 use tower::ServiceExt;
 
 use super::super::principal::{Principal, Via};
@@ -267,4 +267,40 @@ async fn a_request_sent_twice_is_done_once() {
     assert_eq!(face.ask_with("POST", "/api/v1/api-tokens", token.clone(), &key).await.0, 201);
     let (status, second) = face.ask_with("POST", "/api/v1/api-tokens", token, &key).await;
     assert_eq!((status, second["code"].as_str()), (StatusCode::CONFLICT, Some("secret-not-repeated")));
+}
+
+#[tokio::test]
+async fn who_says_who_lets_people_in_may_do_as_much_as_they() {
+    let (node, _) = node().await;
+    let only = |areas: &[Area]| {
+        let permissions = areas.iter().flat_map(|area| [Permission::read(*area), Permission::write(*area)]).collect();
+        somebody(Scope::System, "", permissions)
+    };
+    let denied = (403, "not-permitted".to_owned());
+    let settings = Face::of(&node, only(&[Area::Settings]));
+    let openid = "/api/v1/settings/openid.issuer";
+    assert_eq!(settings.outcome("PATCH", openid, json!({"value": "https://evil.test"})).await, denied);
+    let postmaster = "/api/v1/settings/postmaster";
+    assert_eq!(settings.outcome("PATCH", postmaster, json!({"value": "root@demo.test"})).await.0, 200);
+    let mut all = only(&[]);
+    all.rights = Rights::all();
+    assert_eq!(Face::of(&node, all.clone()).outcome("PATCH", openid, json!({"value": "https://id.test"})).await.0, 200);
+    let changes = Face::of(&node, all.clone()).ask("GET", "/api/v1/setting-changes", Value::Null).await.1;
+    let number = &changes["items"][0]["change"];
+    assert_eq!(settings.outcome("POST", "/api/v1/setting-changes", json!({"revert": number})).await, denied);
+    all.via = Via::Token("t".to_owned());
+    assert_eq!(Face::of(&node, all).outcome("PATCH", openid, json!({"value": null})).await, denied, "a program");
+
+    // A source makes people, and says which passwords are right.
+    let make = json!({"name": "ldap", "domain": "demo.test", "urls": ["ldaps://evil.test"], "base": "dc=test"});
+    for areas in [&[Area::Domains][..], &[Area::Domains, Area::People], &[Area::Domains, Area::Passwords]] {
+        let face = Face::of(&node, only(areas));
+        assert_eq!(face.outcome("POST", "/api/v1/sources", make.clone()).await, denied, "{areas:?}");
+        assert_eq!(face.outcome("PATCH", "/api/v1/sources/ldap", json!({"adopt": true})).await, denied);
+        assert_eq!(face.outcome("POST", "/api/v1/sources/ldap/runs", json!({})).await, denied);
+    }
+    let mut program = only(&[Area::Domains, Area::People, Area::Passwords]);
+    program.via = Via::Token("t".to_owned());
+    let urls = json!({"urls": ["ldaps://evil.test"]});
+    assert_eq!(Face::of(&node, program).outcome("PATCH", "/api/v1/sources/ldap", urls).await, denied, "a program");
 }

@@ -7,7 +7,7 @@ use axum::middleware::from_fn;
 use serde_json::{Value, json};
 use sterna_base::DomainId;
 use sterna_directory::Scope;
-use sterna_directory::rights::{Permissions, Rights, builtin_roles};
+use sterna_directory::rights::{Area, Permission, Permissions, Rights, builtin_roles};
 use tower::ServiceExt;
 
 use super::super::principal::{Principal, Via};
@@ -298,4 +298,77 @@ async fn what_must_not_be_is_refused_as_scim_says() {
     let response =
         router(node.state.clone()).oneshot(axum::http::Request::get("/scim/v2/Users").body(Body::empty()).unwrap());
     assert_eq!(response.await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn a_former_mailbox_is_for_whom_it_was() {
+    let node = Node::main().await;
+    let program = Program::of_domain(&node, 1).await;
+    let made = program.made("/Users", ana()).await;
+    let path = format!("/Users/{}", made["id"].as_str().unwrap());
+    assert_eq!(program.ask("DELETE", &path, Value::Null).await.0, 204);
+    // Another person gets the address that she had.
+    let mut other = ana();
+    other["userName"] = "ana.young@demo.test".into();
+    other["externalId"] = "another".into();
+    let (status, refused) = program.ask("POST", "/Users", other).await;
+    assert_eq!((status, &refused["scimType"]), (409, &json!("uniqueness")), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("deleted"), "{refused}");
+    // She comes back under another address.
+    let mut back = ana();
+    back["emails"][0]["value"] = "costa@demo.test".into();
+    let again = program.made("/Users", back).await;
+    assert_eq!(again["id"], made["id"]);
+    assert!(node.get(&["users", "costa@demo.test"]).await.unwrap()["aliases"].to_string().contains("ana@demo.test"));
+}
+
+#[tokio::test]
+async fn passwords_need_the_permission_to_give_them() {
+    let node = Node::main().await;
+    let mut rights = Rights::default();
+    let people: Permissions = [Permission::read(Area::People), Permission::write(Area::People)].into_iter().collect();
+    rights.add(Scope::Domain(DomainId(1)), "", people);
+    let program = Program::with(&node, rights);
+    let mut with_password = ana();
+    with_password["password"] = "t1m-and-tern".into();
+    assert_eq!(program.ask("POST", "/Users", with_password.clone()).await.0, 403);
+    let made = program.made("/Users", ana()).await;
+    let path = format!("/Users/{}", made["id"].as_str().unwrap());
+    let set = operations(json!([{"op": "replace", "path": "password", "value": "t1m-and-tern"}]));
+    assert_eq!(program.ask("PATCH", &path, set).await.0, 403);
+    assert_eq!(program.ask("PUT", &path, with_password.clone()).await.0, 403);
+    assert_eq!(program.ask("DELETE", &path, Value::Null).await.0, 204);
+    assert_eq!(program.ask("POST", "/Users", with_password).await.0, 403, "nor of who comes back");
+    assert_eq!(node.get(&["users", "ana@demo.test"]).await.unwrap()["has_password"], false);
+}
+
+#[tokio::test]
+async fn a_group_changes_though_a_member_was_deleted() {
+    let node = Node::main().await;
+    let program = Program::of_domain(&node, 1).await;
+    let mut ids = Vec::new();
+    for name in ["p0", "p1", "p2"] {
+        ids.push(program.made("/Users", json!({"userName": format!("{name}@demo.test")})).await["id"].clone());
+    }
+    let members = json!([{"value": ids[0]}, {"value": ids[1]}]);
+    let group = program.made("/Groups", json!({"displayName": "staff", "members": members})).await;
+    let at = format!("/Groups/{}", group["id"].as_str().unwrap());
+    assert_eq!(program.ask("DELETE", &format!("/Users/{}", ids[0].as_str().unwrap()), Value::Null).await.0, 204);
+    let add = operations(json!([{"op": "add", "path": "members", "value": [{"value": ids[2]}, {"value": ids[2]}]}]));
+    let (status, body) = program.ask("PATCH", &at, add).await;
+    assert_eq!(status, 200, "{body}");
+    let shown: Vec<&Value> = body["members"].as_array().unwrap().iter().map(|member| &member["value"]).collect();
+    assert_eq!(shown, [&ids[1], &ids[2]]);
+    // Whoever isn't seen stays in it, whatever the program says of the others.
+    let put = json!({"displayName": "staff", "members": [{"value": ids[0]}, {"value": ids[1]}]});
+    assert_eq!(program.ask("PUT", &at, put).await.0, 200);
+    let found = node.get(&["groups", "staff@demo.test", "members"]).await.unwrap().to_string();
+    assert!(found.contains("p0@") && found.contains("p1@") && !found.contains("p2@"), "{found}");
+
+    // A group of an administrator's can be filled, and stays theirs.
+    node.post("groups", json!({"address": "own@demo.test"})).await.unwrap();
+    let id = node.get(&["groups", "own@demo.test"]).await.unwrap()["id"].to_string();
+    let renamed = operations(json!([{"op": "replace", "path": "displayName", "value": "Own"}]));
+    assert_eq!(program.ask("PATCH", &format!("/Groups/{id}"), renamed).await.0, 200);
+    assert_eq!(program.ask("DELETE", &format!("/Groups/{id}"), Value::Null).await.0, 403);
 }

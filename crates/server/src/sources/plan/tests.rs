@@ -174,7 +174,14 @@ fn members_are_found_by_name_by_login_and_in_groups() {
 #[test]
 fn whoever_is_here_already_is_adopted_only_when_the_source_may() {
     let ana = person("ana");
-    let holder = Holder { account: AccountId(5), can_be_adopted: true, was_gone: false, aliases: vec![], what: "user" };
+    let holder = Holder {
+        account: AccountId(5),
+        can_be_adopted: true,
+        was_gone: false,
+        aliases: vec![],
+        version: Modseq(3),
+        what: "user",
+    };
     let mut present = Present::default();
     present.holders.insert(ana.address.clone(), holder.clone());
     let may = Source { adopt: true, ..source() };
@@ -194,4 +201,32 @@ fn one_address_is_one_entrys_and_a_login_too() {
     let logins = HashMap::from([("ana".to_owned(), AccountId(9))]);
     let plan = compared(&source(), &[ana], &Present { logins, ..Present::default() });
     assert_eq!((plan.steps[0].login.clone(), plan.problems.len()), (None, 1));
+}
+
+#[test]
+fn administrators_are_reported_and_not_changed() {
+    let before = person("ana");
+    let after = Found { address: "anna@tern.test".into(), ..before.clone() };
+    let mut ana = here(7, &before);
+    ana.is_admin = true;
+    let plan = compared(&source(), &[after], &linked(vec![ana]));
+    assert!(plan.steps.is_empty() && plan.problems[0].contains("administers here"), "{plan:?}");
+}
+
+#[test]
+fn who_is_disabled_there_is_not_adopted() {
+    let ana = Found { suspended: true, ..person("ana") };
+    let (aliases, version) = (vec![], Modseq(3));
+    let holder = Holder { account: AccountId(5), can_be_adopted: true, was_gone: true, aliases, version, what: "user" };
+    let present = Present { holders: HashMap::from([(ana.address.clone(), holder)]), ..Present::default() };
+    assert!(compared(&Source { adopt: true, ..source() }, &[ana], &present).steps.is_empty());
+}
+
+#[test]
+fn who_allows_no_removal_has_none() {
+    let people: Vec<Found> = ["ana", "ben", "zoe"].map(person).into();
+    let present = linked(people.iter().zip(1..).map(|(found, n)| here(n, found)).collect());
+    let none = Source { removals_percent_max: 0, ..source() };
+    let plan = compared(&none, &people[1..], &present);
+    assert_eq!((plan.steps.len(), plan.held.len()), (0, 1));
 }
