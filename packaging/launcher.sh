@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs one of the installed versions of Sterna. Packages install versions beside each other; which one a node runs stands
-# in the file `version` of its folder and is changed by `sterna update` alone, never by apt.
+# in the file `version` of its folder and is changed by `sterna server run-version` alone, never by apt.
 #
 # A version that a node has just been given has one try. If it began and never came to serve, the one before runs again:
 #   version.trial   the version to go back to, while the one in `version` has not shown that it serves

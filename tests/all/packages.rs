@@ -248,6 +248,8 @@ fn packages_lie_beside_each_other_and_leave_nothing() {
     let (went_well, said) = debian.apt(&["install", "sterna"]);
     assert!(went_well, "{said}");
     assert_eq!(debian.ok(&["sterna", "--version"]), "sterna 0.1.0\n");
+    let depends = debian.ok(&["dpkg-query", "-W", "-f", "${Depends}", "sterna"]);
+    assert!(depends.starts_with("sterna-0.1.0 | sterna-program,"), "{depends}");
     assert_eq!(debian.ok(&["stat", "-c", "%U:%G %a", "/var/lib/sterna"]), "sterna:sterna 750\n");
     assert!(debian.path("etc/systemd/system/multi-user.target.wants/sterna.service").is_symlink());
     assert!(debian.path("usr/share/man/man1/sterna-serve.1.gz").exists(), "{}", debian.files());
@@ -280,6 +282,10 @@ fn packages_lie_beside_each_other_and_leave_nothing() {
     let (went_well, said) = debian.apt(&["remove", "sterna-0.1.0"]);
     assert!(!went_well && said.contains("is the version that runs here"), "{said}");
     assert!(debian.path("usr/lib/sterna/0.1.0/sterna").exists());
+    debian.write("var/lib/sterna/version.trial", "0.2.0\n");
+    let (went_well, said) = debian.apt(&["remove", "sterna-0.2.0"]);
+    assert!(!went_well && said.contains("the one to go back to"), "{said}");
+    fs::remove_file(debian.path("var/lib/sterna/version.trial")).unwrap();
 
     // Another version has one try; what can't serve is not tried twice.
     let program = debian.path("usr/lib/sterna/0.3.0");

@@ -55,6 +55,14 @@ impl Directory {
         Self::over(Core::inspect(path)?, path, clock)
     }
 
+    /// The format of a file, which may be one that this version doesn't know.
+    ///
+    /// # Errors
+    /// When the file can't be read or isn't a directory's.
+    pub fn format_of(path: &Path) -> Result<i64, StorageError> {
+        crate::schema::format_of(&Core::open_reader(path)?)
+    }
+
     fn over(core: Core, path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StorageError> {
         let head = core.reader().head()?;
         let shared = Shared {

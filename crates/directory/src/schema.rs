@@ -172,9 +172,14 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// The format that a file has.
+pub(crate) fn format_of(conn: &Connection) -> Result<i64, StorageError> {
+    Ok(conn.query_row("SELECT format FROM dir_head WHERE id = 1", [], |row| row.get(0))?)
+}
+
 /// For who reads a file and must not change it.
 pub(crate) fn must_be_current(conn: &Connection) -> Result<(), StorageError> {
-    let found: i64 = conn.query_row("SELECT format FROM dir_head WHERE id = 1", [], |row| row.get(0))?;
+    let found = format_of(conn)?;
     match found.cmp(&FORMAT) {
         Ordering::Less => Err(StorageError::OlderFormat { found, known: FORMAT }),
         Ordering::Equal => Ok(()),

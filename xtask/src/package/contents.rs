@@ -35,7 +35,7 @@ fn version(program: &Program, staging: &Path) -> Result<Deb> {
     let about = format!(
         "Sterna groupware server, version {version}\n Mail, calendars, contacts and files for an organisation, on one \
          machine or on many.\n .\n Versions are installed beside each other, and installing one changes nothing that \
-         runs.\n Which one runs is decided by sterna update."
+         runs.\n Which one runs is decided by sterna server run-version."
     );
     let mut package = Deb::new(&name, version, architecture.trim(), staging)?
         .field("Depends", format!("{libraries}, ca-certificates"))
@@ -54,7 +54,8 @@ fn version(program: &Program, staging: &Path) -> Result<Deb> {
 fn common(program: &Program, staging: &Path) -> Result<Deb> {
     let version = &program.version;
     let package = Deb::new("sterna", version, "all", staging)?
-        .field("Depends", format!("{PROVIDED}, adduser, init-system-helpers"))
+        // A real package first: where none is installed, apt takes that one instead of any.
+        .field("Depends", format!("sterna-{version} | {PROVIDED}, adduser, init-system-helpers"))
         .field("Recommends", format!("sterna-{version}"))
         .field(
             "Description",

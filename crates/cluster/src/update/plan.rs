@@ -50,7 +50,7 @@ pub enum PlanRefused {
     #[error("the main node does not say what it runs")]
     NoMain,
     /// The policy names a version that was taken back.
-    #[error("version {0} was withdrawn by who published it; pin another one (sterna update policy)")]
+    #[error("version {0} was withdrawn by who published it; pin another one")]
     Withdrawn(Version),
     /// The policy names a version that no node has.
     #[error("version {0} is installed on no server; install it: apt install sterna-{0}, on each")]

@@ -86,6 +86,7 @@ use crate::sources::schedule;
 use crate::update::handover::{Handover, replace};
 use crate::update::record::{Record, Start};
 use crate::update::sockets::Sockets;
+use crate::update::trial;
 use crate::web::Web;
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
@@ -114,6 +115,10 @@ const HANDOVER_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a version on trial may take until it serves.
 const TRIAL_START_MAX: Duration = Duration::from_secs(300);
+
+/// How long the service manager is told that a start goes on; whoever hangs for longer is ended by its watchdog. As
+/// TimeoutStartSec in `packaging/sterna.service`.
+const START_MAX: Duration = Duration::from_secs(600);
 
 /// Passwords hashed at the same time.
 const HASHING_MAX: usize = 2;
@@ -158,7 +163,7 @@ pub async fn serve(global: &GlobalArgs, sockets: Sockets) -> Exit {
         Ok(End::Other(version)) => give_way(version, &handover, &sockets),
         Err(error) => {
             eprintln!("sterna serve: {error:#}");
-            Exit::Failed
+            trial::exit_of(&error, &folder)
         }
     }
 }
@@ -197,6 +202,8 @@ fn give_way(version: Version, handover: &Handover, sockets: &Sockets) -> Exit {
 async fn run(folder: &Path, config: Config, sockets: Arc<Sockets>, handover: Arc<Handover>) -> Result<End> {
     owner::is_ours(folder)?;
     let record = handover.record();
+    // Where the program was replaced in its place, the watchdog of the one before goes on.
+    let starts = tokio::spawn(tokio::time::timeout(START_MAX, notify::stay_alive()));
     let start = record.settle(version::own()).context("the record of the version that runs here")?;
     tell_start(start, record);
     failpoint::reached("version-starts");
@@ -206,18 +213,18 @@ async fn run(folder: &Path, config: Config, sockets: Arc<Sockets>, handover: Arc
             Ok(Ok(node)) => node,
             failed => {
                 let cause = failed.map_or_else(|_| "it took too long".to_owned(), |error| cause_of(error.err()));
-                tracing::error!(version = %version::own(), %back, cause, "this version can't serve here; the one of before does");
-                record.give_up(version::own(), back).context("the record of the version that runs here")?;
-                return Ok(End::Other(back));
+                return trial::give_up(&handover, folder, back, cause).await.map(End::Other);
             }
         },
         _ => starting.await?,
     };
     sockets.close_unused();
     failpoint::reached("version-serves");
-    let alive = tokio::spawn(notify::stay_alive());
+    // Goes on until this program ends or is replaced.
+    tokio::spawn(notify::stay_alive());
+    starts.abort();
     if let Start::OnTrial { .. } = start {
-        record.confirm().context("the record of the version that runs here")?;
+        record.confirm(version::own()).context("the record of the version that runs here")?;
     }
     notify::ready("serving");
     let end = tokio::select! {
@@ -237,7 +244,6 @@ async fn run(folder: &Path, config: Config, sockets: Arc<Sockets>, handover: Arc
             node.make_way().await;
         }
     }
-    alive.abort();
     Ok(end)
 }
 

@@ -52,7 +52,7 @@ pub enum HandoverError {
     #[error("version {0} is about to take over; wait until it serves")]
     Busy(Version),
     /// A later plan was heard of.
-    #[error("plan {plan} is out of date here: plan {latest} came after it; look at sterna update status")]
+    #[error("plan {plan} is out of date here: plan {latest} came after it; look at what runs: sterna server list")]
     OldPlan {
         /// That of the question.
         plan: u64,
@@ -69,6 +69,17 @@ impl Handover {
     pub fn new(record: Record) -> Self {
         let (programs, asked) = (Programs::of_machine(), Notify::new());
         Handover { programs, record, wish: Mutex::default(), asked, asked_before: Mutex::default() }
+    }
+
+    /// Of the programs in this folder.
+    #[cfg(test)]
+    pub(super) fn among(programs: Programs, record: Record) -> Self {
+        Handover { programs, ..Handover::new(record) }
+    }
+
+    /// The installed versions.
+    pub(super) fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// The record of the version that runs.
@@ -92,6 +103,9 @@ impl Handover {
         let mut wish = self.wish.lock();
         if let Some(other) = *wish {
             return if other == version { Ok(()) } else { Err(HandoverError::Busy(other)) };
+        }
+        if self.record.is_on_trial(version::own()).map_err(HandoverError::Record)? {
+            return Err(HandoverError::Busy(version::own()));
         }
         self.record.begin_trial(version::own(), version).map_err(HandoverError::Record)?;
         failpoint::reached("handover-recorded");
@@ -197,6 +211,25 @@ fn fits(facts: &Facts, own: &Facts) -> Result<(), HandoverError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::update::programs::tests::{programs, says};
+
+    #[tokio::test]
+    async fn a_version_on_trial_gives_way_to_nobody() {
+        let newer = "99.0.0".parse::<Version>().unwrap();
+        let (folder, programs) = programs(&[("99.0.0", &says("99.0.0", 99))]);
+        let record = Record::of(folder.path());
+        let back = "0.0.1".parse::<Version>().unwrap();
+        record.begin_trial(back, version::own()).unwrap();
+        let handover = Handover::among(programs, record.clone());
+        let asked = || handover.ask(RunVersion { version: newer, plan: None });
+        let refused = asked().await.unwrap_err();
+        assert!(matches!(refused, HandoverError::Busy(own) if own == version::own()), "{refused}");
+        assert_eq!(record.decided().unwrap(), Some(version::own()));
+        assert!(record.is_on_trial(version::own()).unwrap(), "the way back is as it was");
+        record.confirm(version::own()).unwrap();
+        asked().await.unwrap();
+        assert_eq!(record.decided().unwrap(), Some(newer));
+    }
 
     fn facts(release: u32, store_format: u32, directory_format: i64) -> Facts {
         Facts { version: Version { major: 0, minor: release, patch: 0 }, release, store_format, directory_format }

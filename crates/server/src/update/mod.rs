@@ -4,3 +4,4 @@ pub mod handover;
 pub mod programs;
 pub mod record;
 pub mod sockets;
+pub mod trial;

@@ -98,13 +98,14 @@ fn version_of(folder: &Path) -> Option<Version> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
-    fn programs(texts: &[(&str, &str)]) -> (tempfile::TempDir, Programs) {
+    /// A folder with these programs.
+    pub(in crate::update) fn programs(texts: &[(&str, &str)]) -> (tempfile::TempDir, Programs) {
         let folder = tempfile::tempdir().unwrap();
         for (version, text) in texts {
             let place = folder.path().join(version);
@@ -116,23 +117,24 @@ mod tests {
         (folder, programs)
     }
 
-    fn says(version: &str) -> String {
-        format!(
-            "#!/bin/sh\necho '{{\"version\":\"{version}\",\"release\":2,\"store_format\":3,\"directory_format\":4}}'\n"
-        )
+    /// A program that says it is this version and knows these formats, of the directory and of accounts.
+    pub(in crate::update) fn says(version: &str, format: i64) -> String {
+        let release = sterna_cluster::rpc::wire::RELEASE;
+        let formats = format!("\"store_format\":{format},\"directory_format\":{format}");
+        format!("#!/bin/sh\necho '{{\"version\":\"{version}\",\"release\":{release},{formats}}}'\n")
     }
 
     #[tokio::test]
     async fn a_program_is_what_it_says_and_where_it_lies() {
         let (_folder, programs) = programs(&[
-            ("0.10.0", &says("0.10.0")),
-            ("0.9.0", &says("0.8.0")),
+            ("0.10.0", &says("0.10.0", 4)),
+            ("0.9.0", &says("0.8.0", 4)),
             ("0.9.1", "#!/bin/sh\nexit 3\n"),
             ("roles.d", ""),
         ]);
         let version = |text: &str| text.parse::<Version>().unwrap();
         assert_eq!(programs.installed(), [version("0.9.0"), version("0.9.1"), version("0.10.0")]);
-        assert_eq!(programs.facts(version("0.10.0")).await.unwrap().release, 2);
+        assert_eq!(programs.facts(version("0.10.0")).await.unwrap().directory_format, 4);
         let refused = async |text: &str| programs.facts(version(text)).await.unwrap_err().to_string();
         assert!(refused("0.9.0").await.contains("it says it is version 0.8.0"));
         assert!(refused("0.9.1").await.contains("ended with"));

@@ -87,13 +87,37 @@ impl Record {
         self.write(TRIED, of)
     }
 
-    /// The version on trial serves: it is the one that runs from now on.
+    /// Whether this version runs here and has not shown yet that it serves.
     ///
     /// # Errors
-    /// When the files can't be removed.
-    pub fn confirm(&self) -> io::Result<()> {
+    /// When it can't be read, or is none.
+    pub fn is_on_trial(&self, own: Version) -> io::Result<bool> {
+        Ok(self.decided()? == Some(own) && self.read(TRIAL)?.is_some_and(|back| back != own))
+    }
+
+    /// The version on trial serves: it is the one that runs from now on. The trial of another one stays as it is.
+    ///
+    /// # Errors
+    /// When the files can't be read or removed.
+    pub fn confirm(&self, own: Version) -> io::Result<()> {
+        match self.decided()? == Some(own) {
+            true => self.end_trial(),
+            false => Ok(()),
+        }
+    }
+
+    fn end_trial(&self) -> io::Result<()> {
         self.remove(TRIAL)?;
         self.remove(TRIED)
+    }
+
+    /// The version on trial can't serve, and the one before can't read what it wrote: it stays, without a way back.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn stay(&self, own: Version) -> io::Result<()> {
+        self.write(FAILED, own)?;
+        self.end_trial()
     }
 
     /// Ends a try before the other version was started.
@@ -102,7 +126,7 @@ impl Record {
     /// When it can't be written.
     pub fn take_back(&self, from: Version) -> io::Result<()> {
         self.write(DECIDED, from)?;
-        self.confirm()
+        self.end_trial()
     }
 
     /// The version on trial says itself that it can't serve: the one before runs next, and says so.
@@ -148,7 +172,7 @@ impl Record {
         };
         match self.read(TRIAL)? {
             Some(back) if decided == own && back != own => return Ok(Start::OnTrial { back }),
-            Some(_) if decided == own => self.confirm()?,
+            Some(_) if decided == own => self.end_trial()?,
             // The launcher has gone back, or the power went before `version` was written.
             Some(back) if back == own => self.take_back(own)?,
             _ if decided != own => return Ok(Start::Other { recorded: decided }),
@@ -212,7 +236,11 @@ mod tests {
         record.begin_trial(old, new).unwrap();
         record.note_try(new).unwrap();
         assert_eq!(record.settle(new).unwrap(), Start::OnTrial { back: old });
-        record.confirm().unwrap();
+        assert!(record.is_on_trial(new).unwrap() && !record.is_on_trial(old).unwrap());
+        record.confirm(old).unwrap();
+        assert!(record.is_on_trial(new).unwrap(), "another one's trial is not ended");
+        record.confirm(new).unwrap();
+        assert!(!record.is_on_trial(new).unwrap());
         assert_eq!(record.settle(new).unwrap(), Start::Usual);
         assert_eq!(record.decided().unwrap(), Some(new));
     }
