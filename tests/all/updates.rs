@@ -4,7 +4,6 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -59,17 +58,6 @@ impl Programs {
         fs::hard_link(binary::sterna(), folder.join("sterna")).unwrap();
     }
 
-    /// What the versions tell a service manager from now on, which wants to hear within an hour that they are alive:
-    /// each says it once when it starts.
-    fn service_manager(&self) -> UnixDatagram {
-        let path = self.folder.path().join("notify");
-        let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let run = fs::read_to_string(self.folder.path().join("run")).unwrap();
-        self.script("run", &format!("export NOTIFY_SOCKET={} WATCHDOG_USEC=3600000000\n{run}", path.display()));
-        socket
-    }
-
     /// A machine with these versions.
     fn place(&self) -> Place {
         Place { wrapper: vec![self.folder.path().join("run").to_string_lossy().into_owned()], ..Place::default() }
@@ -91,9 +79,11 @@ fn server(installation: &Installation, name: &str) -> Option<Value> {
     output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
 }
 
+/// Waits until the version answers and its trial is over, which comes a moment later.
 fn runs(installation: &Installation, name: &str, version: &str) {
+    let trial = installation.node(name).dir.join("version.trial");
     until(&format!("{name} runs {version}"), PATIENCE, || {
-        server(installation, name).filter(|server| server["version"] == version).map(drop)
+        server(installation, name).filter(|server| server["version"] == version && !trial.exists()).map(drop)
     });
 }
 
@@ -152,36 +142,6 @@ fn nobody_is_refused_while_another_version_takes_over() {
     ledger.compare(&mut imap, "INBOX", "lmtp-", uid_validity);
     assert_eq!(fs::read_to_string(installation.node("main").dir.join("version")).unwrap().trim(), OLD);
     assert!(!installation.node("main").dir.join("version.trial").exists());
-}
-
-/// The first line of each thing that is told until the node serves.
-fn told_until_ready(manager: &UnixDatagram) -> Vec<String> {
-    let mut told = Vec::new();
-    let mut datagram = [0; 4096];
-    while told.last().is_none_or(|state| state != "READY=1") {
-        let length = manager.recv(&mut datagram).unwrap_or_else(|error| panic!("{error} after {told:?}"));
-        told.push(String::from_utf8_lossy(&datagram[..length]).lines().next().unwrap_or_default().to_owned());
-    }
-    told
-}
-
-#[test]
-fn the_watchdog_is_fed_while_a_version_has_its_try() {
-    let programs = Programs::new();
-    let manager = programs.service_manager();
-    std::thread::scope(|scope| {
-        let hears = scope.spawn(|| [told_until_ready(&manager), told_until_ready(&manager)]);
-        let mut installation = Installation::new();
-        installation.start_main("main", programs.place());
-        programs.install(NEW);
-        run_version(&installation, "main", NEW);
-        let [first, second] = hears.join().unwrap();
-        assert!(first.contains(&"WATCHDOG=1".to_owned()), "{first:?}");
-        // The one of before has said all it will for an hour; the new one says it before it opens anything.
-        let mut new = second.iter().skip_while(|state| *state != "RELOADING=1");
-        let said = new.find(|state| *state == "WATCHDOG=1" || *state == "FDSTORE=1");
-        assert_eq!(said.map(String::as_str), Some("WATCHDOG=1"), "{second:?}");
-    });
 }
 
 #[test]
