@@ -43,7 +43,9 @@ pub struct AccountSession {
 impl AccountSessions {
     /// None yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        AccountSessions { clock, open: Mutex::default() }
+        // A number of before a restart must not name another session after it.
+        let last = clock.now().0.unsigned_abs();
+        AccountSessions { clock, open: Mutex::new(Open { last, ..Open::default() }) }
     }
 
     /// One more of a protocol, unless the account has so many. Others' sessions don't count: whoever opens too many

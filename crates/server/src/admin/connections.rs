@@ -29,6 +29,15 @@ pub(super) struct ConnectionView {
     client: Option<String>,
 }
 
+/// All of them.
+#[derive(Serialize)]
+pub(super) struct ConnectionsView {
+    #[serde(flatten)]
+    page: Page<ConnectionView>,
+    /// Edges that didn't answer, and why: what they have isn't here.
+    silent: Vec<String>,
+}
+
 /// What edges said.
 struct Asked {
     found: Vec<(String, OpenSession)>,
@@ -70,12 +79,9 @@ async fn account_of(state: &AdminState, user: String) -> Result<AccountId, Probl
 pub(super) async fn list(
     State(state): State<AdminState>,
     Path(user): Path<String>,
-) -> Result<Json<Page<ConnectionView>>, Problem> {
+) -> Result<Json<ConnectionsView>, Problem> {
     let account = account_of(&state, user).await?;
     let asked = ask(&state, None, SessionsQuestion { account, end: Ending::Nothing }).await?;
-    for cause in asked.silent {
-        tracing::warn!(cause, "an edge could not be asked for its sessions");
-    }
     let view = |(server, session): (String, OpenSession)| ConnectionView {
         id: format!("{server}:{}", session.number),
         protocol: session.protocol,
@@ -85,7 +91,8 @@ pub(super) async fn list(
         since: time(session.since),
         client: session.client,
     };
-    Ok(Json(Page { items: asked.found.into_iter().map(view).collect(), next: None }))
+    let items = asked.found.into_iter().map(view).collect();
+    Ok(Json(ConnectionsView { page: Page { items, next: None }, silent: asked.silent }))
 }
 
 /// Ends all of them.

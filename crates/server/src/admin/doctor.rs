@@ -107,6 +107,11 @@ async fn dns(state: &AdminState) -> Result<Looked, Problem> {
         Ok::<_, StorageError>(found.into_iter().map(|found| found.value).collect::<Vec<_>>())
     };
     let domains = state.directory.read(read).await?;
+    if domains.len() >= DOMAINS_MAX {
+        looked
+            .unknown
+            .push(format!("DNS of domains after {}: sterna domain dns DOMAIN", domains[DOMAINS_MAX - 1].name));
+    }
     for (domain, found) in join_all(domains.iter().map(|domain| records_of(state, domain))).await {
         match found {
             Ok(problems) => looked.part(&format!("DNS of {domain}"), problems),

@@ -96,18 +96,19 @@ impl News {
     }
 }
 
-/// What makes a problem the same as yesterday's: its words without the numbers in them, which change from day to day.
+/// What makes a problem the same as yesterday's: its words without those that are numbers or times, which change from day
+/// to day. Names with digits in them and addresses stay.
 fn key(finding: &Finding) -> String {
-    let (mut key, mut in_number) = (String::new(), false);
-    for letter in finding.what().chars() {
-        match letter.is_ascii_digit() {
-            true if in_number => {}
-            true => key.push('#'),
-            false => key.push(letter),
-        }
-        in_number = letter.is_ascii_digit();
-    }
-    format!("{}\t{key}", finding.server().unwrap_or_default())
+    let is_number = |word: &str| {
+        let is_digit = |c: char| c.is_ascii_digit();
+        let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
+        word.starts_with(is_digit)
+            && word.matches('.').count() < 3
+            && !word.contains(|c: char| c.is_alphabetic() && c != 'T' && c != 'Z')
+    };
+    let words: Vec<&str> =
+        finding.what().split_whitespace().map(|word| if is_number(word) { "#" } else { word }).collect();
+    format!("{}\t{}", finding.server().unwrap_or_default(), words.join(" "))
 }
 
 fn words(finding: &Finding) -> String {
@@ -206,15 +207,20 @@ impl Morning {
         };
         let (subject, text) = (news.subject(&self.host), news.text());
         let now = self.state.directory.now();
-        let (from, to, host, is_automatic) = (&from, &to, &self.host, true);
-        let letter = Letter { account, from, to, host, subject: &subject, text: &text, is_automatic, now };
-        match letter::send(&reception, &letter).await {
-            Ok(_) => Ok(true),
-            Err(cause) => {
-                tracing::warn!(cause, "the health report was not taken; it is tried again tomorrow");
-                Ok(false)
+        let (from, host, is_automatic) = (&from, &self.host, true);
+        let mut is_told = false;
+        // One by one: an address that nobody has must not keep it from the others.
+        for address in &to {
+            let to = std::slice::from_ref(address);
+            let letter = Letter { account, from, to, host, subject: &subject, text: &text, is_automatic, now };
+            match letter::send(&reception, &letter).await {
+                Ok(_) => is_told = true,
+                Err(cause) => {
+                    tracing::warn!(cause, "the health report was not taken; look at reports.health-to");
+                }
             }
         }
+        Ok(is_told)
     }
 }
 
@@ -243,6 +249,8 @@ mod tests {
         let by_key = |findings: &[Finding]| findings.iter().map(|found| (key(found), words(found))).collect();
         let (before, now) = (by_key(&[full(1200)]), by_key(&[full(980)]));
         assert!(News::between(&before, &now).is_empty());
+        let missing = |name: &str| Finding::of_installation(format!("DNS has no MX record of {name}"), "Enter it.");
+        assert_ne!(key(&missing("shop1.test")), key(&missing("shop2.test")));
         let other = Finding::of_installation("no server takes new accounts", "Open one.");
         let news = News::between(&before, &by_key(&[full(980), other.clone()]));
         assert_eq!(news.subject("mail.tern.test"), "mail.tern.test: 1 to look at");

@@ -228,6 +228,9 @@ impl NodeControl for Control {
 
     async fn sessions(&self, question: SessionsQuestion) -> Vec<OpenSession> {
         let mut found = self.sessions.of(question.account);
+        if let Ending::One(number) = question.end {
+            found.retain(|session| session.number == number);
+        }
         found.truncate(SESSIONS_TOLD_MAX);
         match question.end {
             Ending::Nothing => {}

@@ -17,8 +17,9 @@ use super::Parts;
 
 /// How long after a change it is looked at once more: a log-in that was checked before it may have become a session
 /// after it.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// Looks that wait; more are left out.
+const LOOK_AGAIN: Duration = Duration::from_millis(LOOK_AGAIN_MS as u64);
+const LOOK_AGAIN_MS: i64 = 10_000;
+/// Second looks that wait; with more, the oldest are made early.
 const LATER_MAX: usize = 1000;
 
 /// What a change says of an account's sessions.
@@ -26,6 +27,8 @@ const LATER_MAX: usize = 1000;
 enum Touched {
     /// Whether they may go on is to be looked up.
     Perhaps,
+    /// The same once more: whoever came within [`LOOK_AGAIN`] of a new password may have come with the old one.
+    Again,
     /// They end: any of them may be of the app password that is gone.
     All,
 }
@@ -37,7 +40,13 @@ enum Touched {
 pub async fn start(parts: &Parts, sessions: Arc<AccountSessions>) -> Result<()> {
     let (directory, stop) = (parts.directory.clone(), parts.stop.clone());
     let head = directory.head().await.context("who may log in")?;
-    let follower = Follower { directory, sessions, at: Cursor::since(head.modseq), later: VecDeque::new() };
+    let follower = Follower {
+        directory,
+        sessions,
+        at: Cursor::since(head.modseq),
+        touched: HashMap::new(),
+        later: VecDeque::new(),
+    };
     parts.tasks.spawn(async move { stop.run_until_cancelled(follower.run()).await });
     Ok(())
 }
@@ -46,6 +55,8 @@ struct Follower {
     directory: Directory,
     sessions: Arc<AccountSessions>,
     at: Cursor,
+    /// Whom to look at, until that was done.
+    touched: HashMap<AccountId, Touched>,
     /// Whom to look at once more, and when.
     later: VecDeque<(Instant, AccountId)>,
 }
@@ -66,27 +77,32 @@ impl Follower {
     }
 
     async fn round(&mut self) -> Result<(), StorageError> {
-        let mut touched = self.due();
+        self.take_due();
         loop {
             let page = self.directory.changes_since(self.at.clone(), PAGE_ITEMS_MAX).await?;
             for change in &page.rows {
-                self.note(change, &mut touched);
+                self.note(change);
             }
             match page.next {
                 Some(next) => self.at = next,
                 None => break self.at = Cursor::since(page.head),
             }
         }
-        if touched.is_empty() {
+        if self.touched.is_empty() {
             return Ok(());
         }
-        let ids: Vec<AccountId> = touched.keys().copied().collect();
+        let ids: Vec<AccountId> = self.touched.keys().copied().collect();
         let read = move |reader: &Reader<'_>| {
             ids.into_iter().map(|id| Ok((id, since_when(reader, id)?))).collect::<Result<Vec<_>, StorageError>>()
         };
         for (id, since) in self.directory.read(read).await? {
-            let all = touched.get(&id) == Some(&Touched::All);
-            let ended = self.sessions.end(id, |session| all || since.is_none_or(|since| session.since < since));
+            let Some(touched) = self.touched.remove(&id) else { continue };
+            let ended = self.sessions.end(id, |session| match (touched, since) {
+                (Touched::All, _) | (_, None) => true,
+                (Touched::Perhaps, Some(since)) => session.since < since,
+                // Nobody had another password before it was ever changed.
+                (Touched::Again, Some(since)) => since.0 > 0 && session.since.0 < since.0 + LOOK_AGAIN_MS,
+            });
             if ended > 0 {
                 tracing::info!(account = %id, sessions = ended, "sessions were ended: their log-in is not good any more");
             }
@@ -95,42 +111,43 @@ impl Follower {
     }
 
     /// Those whose second look is due.
-    fn due(&mut self) -> HashMap<AccountId, Touched> {
-        let (now, mut due) = (Instant::now(), HashMap::new());
+    fn take_due(&mut self) {
+        let now = Instant::now();
         while let Some((at, id)) = self.later.front()
             && *at <= now
         {
-            due.insert(*id, Touched::Perhaps);
+            self.touched.entry(*id).or_insert(Touched::Again);
             self.later.pop_front();
         }
-        due
     }
 
-    fn note(&mut self, change: &Change, touched: &mut HashMap<AccountId, Touched>) {
+    fn note(&mut self, change: &Change) {
         let account = || {
             let id = change.key.split('/').next().unwrap_or_default();
             u64::from_str_radix(id, 16).ok().map(AccountId)
         };
         match RowKind::from_number(change.kind) {
-            Some(RowKind::User) => self.look_at(account(), touched),
+            Some(RowKind::User) => account().into_iter().for_each(|id| self.look_at(id)),
             Some(RowKind::AppPassword) if change.content.is_none() => {
-                touched.extend(account().map(|id| (id, Touched::All)));
+                self.touched.extend(account().map(|id| (id, Touched::All)));
             }
-            Some(RowKind::Domain) => {
-                for id in self.sessions.accounts() {
-                    self.look_at(Some(id), touched);
-                }
-            }
+            Some(RowKind::Domain) => self.sessions.accounts().into_iter().for_each(|id| self.look_at(id)),
             _ => {}
         }
     }
 
-    fn look_at(&mut self, account: Option<AccountId>, touched: &mut HashMap<AccountId, Touched>) {
-        let Some(account) = account else { return };
-        touched.entry(account).or_insert(Touched::Perhaps);
-        if self.later.len() < LATER_MAX {
-            self.later.push_back((Instant::now() + LOOK_AGAIN, account));
+    fn look_at(&mut self, account: AccountId) {
+        let known = self.touched.entry(account).or_insert(Touched::Perhaps);
+        if *known == Touched::Again {
+            *known = Touched::Perhaps;
         }
+        if self.later.len() >= LATER_MAX {
+            // The oldest comes too early rather than never.
+            if let Some((_, first)) = self.later.pop_front() {
+                self.touched.entry(first).or_insert(Touched::Again);
+            }
+        }
+        self.later.push_back((Instant::now() + LOOK_AGAIN, account));
     }
 }
 
