@@ -96,8 +96,8 @@ impl News {
     }
 }
 
-/// What makes a problem the same as yesterday's: its words without those that are numbers or times, which change from day
-/// to day. Names with digits in them and addresses stay.
+/// What makes a problem the same as yesterday's: its words without those that are numbers or times, which change from
+/// day to day. Names with digits in them and addresses stay.
 fn key(finding: &Finding) -> String {
     let is_number = |word: &str| {
         let is_digit = |c: char| c.is_ascii_digit();
