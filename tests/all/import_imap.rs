@@ -175,6 +175,46 @@ fn an_account_comes_as_it_is_and_each_pass_brings_what_changed() {
     drop((there, here));
 }
 
+#[test]
+fn a_source_is_known_again_at_another_address_and_folders_keep_what_is_below_them() {
+    let Some(dovecot) = Dovecot::start() else { return };
+    let mut there = login(dovecot.port, "ana");
+    for name in ["Work", "Work/one"] {
+        done(&mut there, &format!("CREATE \"{name}\""));
+        append(&mut there, name, "()", &message(name, name.len() * 1000));
+    }
+    for n in 0..120 {
+        append(&mut there, "INBOX", "()", &message(&format!("{n}"), 100));
+    }
+    let installation = Installation::standard();
+    let first = import_ana(&installation, dovecot.port, &[]);
+    assert_eq!((first.0, first.1["accounts"][0]["messages"].as_u64()), (Some(0), Some(122)), "{first:?}");
+
+    // By another name it would be another one.
+    let (code, view, said) = import_ana(&installation, dovecot.port, &["--source-name", "localhost"]);
+    assert!(code == Some(1) && said.contains("--another-source"), "{view} {said}");
+    let named = ["--source-name", "127.0.0.1"];
+    let port = cutting_proxy(dovecot.port, u64::MAX, Arc::default());
+    done(&mut there, "RENAME Work Play");
+    let (code, view, said) = import_ana(&installation, port, &named);
+    assert_eq!((code, view["accounts"][0]["messages"].as_u64()), (Some(0), Some(0)), "{view} {said}");
+    let mut here = installation.node("main").at.login(ANA).unwrap();
+    for name in ["Play", "Play/one", "INBOX"] {
+        assert_eq!(picture(&mut here, name), picture(&mut there, name), "{name}");
+    }
+    assert!(!here.command("STATUS Work/one (MESSAGES)").unwrap().ok());
+
+    // Nearly everything is gone there.
+    done(&mut there, "SELECT INBOX");
+    done(&mut there, "UID STORE 3:* +FLAGS (\\Deleted)");
+    done(&mut there, "EXPUNGE");
+    let (code, view, said) = import_ana(&installation, dovecot.port, &[]);
+    assert!(code == Some(1) && said.contains("--allow-removals"), "{view} {said}");
+    assert_eq!(view["accounts"][0]["expunged"], 0, "{view}");
+    let (code, view, said) = import_ana(&installation, dovecot.port, &["--allow-removals"]);
+    assert_eq!((code, view["accounts"][0]["expunged"].as_u64()), (Some(0), Some(118)), "{view} {said}");
+}
+
 /// Passes connections on to a port, and cuts each after so many bytes from there.
 fn cutting_proxy(port: u16, bytes: u64, cuts: Arc<AtomicU64>) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -100,9 +100,13 @@ pub enum Mutation {
         uid_validity: UidValidity,
         /// What its UIDNEXT is at least from now on.
         uid_next: Uid,
-        /// What the account's modseq is more than from now on: clients that saw so many changes elsewhere hear of every
-        /// one that is made here. At most [`MODSEQ_MIN_MAX`].
+        /// What the container's HIGHESTMODSEQ is more than from now on: clients that saw so many changes elsewhere hear
+        /// of every one that is made here. At most [`MODSEQ_MIN_MAX`].
         modseq_min: Modseq,
+        /// What its UIDNEXT must be now, when that matters: what others put into it in between is not the other
+        /// server's. Refused with [`CommitError::Unexpected`] when it is another one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expect_uid_next: Option<Uid>,
     },
     /// Writes a named item: replaces the content under its UID when the name exists, appends otherwise.
     /// Outcome: [`Outcome::Appended`].

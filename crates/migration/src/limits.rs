@@ -32,3 +32,9 @@ pub const NOTES_MAX: usize = 200;
 pub const ACCOUNTS_MAX: usize = 100_000;
 /// Accounts that are read at the same time, at most.
 pub const PARALLEL_MAX: usize = 64;
+/// Messages that may go from a mailbox at once, though they are more than half of it.
+pub const REMOVED_MESSAGES_FREE: usize = 100;
+/// Mailboxes that may go at once, though they are more than half of all.
+pub const REMOVED_FOLDERS_FREE: usize = 5;
+/// Messages by whose lengths a mailbox is known that has another name.
+pub const SAMPLE_MESSAGES: usize = 200;

@@ -163,7 +163,7 @@ impl Transaction<'_> {
         &mut self,
         id: ContainerId,
         uid_validity: UidValidity,
-        uid_next: Uid,
+        (uid_next, expect_uid_next): (Uid, Option<Uid>),
         modseq_min: Modseq,
     ) -> Result<Outcome, CommitError> {
         if uid_validity.0 == 0 {
@@ -174,10 +174,12 @@ impl Transaction<'_> {
         }
         let container = self.container(id)?;
         let (is_other, has_grown) = (container.uid_validity != uid_validity, container.uid_next < uid_next);
-        if is_other && container.uid_next != Uid(1) {
+        let is_expected = expect_uid_next.is_none_or(|expected| container.uid_next == expected);
+        if !is_expected || is_other && container.uid_next != Uid(1) {
             return Err(CommitError::Unexpected);
         }
-        if is_other || has_grown || modseq_min > self.head.modseq {
+        // The account's modseq may be larger for other containers' sake: clients know this one's.
+        if is_other || has_grown || modseq_min >= container.highest_modseq {
             let container = self.container_mut(id)?;
             container.uid_validity = uid_validity;
             container.uid_next = container.uid_next.max(uid_next);

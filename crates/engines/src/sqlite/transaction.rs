@@ -188,8 +188,8 @@ impl<'a> Transaction<'a> {
             Mutation::DeleteContainer { container } => self.delete_container(*container),
             Mutation::Append { container, item } => self.append(*container, item),
             Mutation::AppendAt { container, uid, item } => self.append_at(*container, *uid, item),
-            Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min } => {
-                self.set_numbers(*container, *uid_validity, *uid_next, *modseq_min)
+            Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min, expect_uid_next } => {
+                self.set_numbers(*container, *uid_validity, (*uid_next, *expect_uid_next), *modseq_min)
             }
             Mutation::Put { container, item, expect } => self.put(*container, item, *expect),
             Mutation::Remove { container, name } => self.remove(*container, name),

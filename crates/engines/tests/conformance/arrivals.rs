@@ -8,7 +8,8 @@ use crate::bed::*;
 
 fn numbers(container: ContainerId, uid_validity: u32, uid_next: u32, modseq_min: u64) -> Mutation {
     let (uid_validity, uid_next) = (UidValidity(uid_validity), Uid(uid_next));
-    Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min: Modseq(modseq_min) }
+    let modseq_min = Modseq(modseq_min);
+    Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min, expect_uid_next: None }
 }
 
 fn append_at(uid: u32, text: &str) -> Mutation {
@@ -42,6 +43,33 @@ fn numbers_that_clients_have_seen_stay(bed: &mut Bed) {
     }
 }
 
+fn what_came_in_between_is_not_taken_for_the_other_servers(bed: &mut Bed) {
+    let expecting = |expected: u32| match numbers(INBOX, 77, 1, 0) {
+        Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min, .. } => {
+            let expect_uid_next = Some(Uid(expected));
+            Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min, expect_uid_next }
+        }
+        other => other,
+    };
+    bed.done(vec![expecting(1), append_at(3, "three")]);
+    bed.done(vec![append("own")]);
+    assert_eq!(bed.commit(vec![expecting(4), append_at(9, "nine")]), Err(CommitError::Unexpected));
+    bed.done(vec![expecting(5), append_at(9, "nine")]);
+    assert_eq!(bed.texts(INBOX).iter().map(|(uid, _)| *uid).collect::<Vec<_>>(), [3, 4, 9]);
+}
+
+fn a_mailbox_is_beyond_what_clients_saw_also_when_others_brought_the_account_further(bed: &mut Bed) {
+    let create =
+        Mutation::CreateContainer { parent: None, kind: ContainerKind::Mail, name: "a".to_owned(), special_use: None };
+    let Outcome::Container { id, .. } = bed.done(vec![create])[0] else { panic!("no container") };
+    let uid_validity = bed.container(id).uid_validity.0;
+    bed.done(vec![numbers(INBOX, 77, 1, 5000)]);
+    bed.done(vec![numbers(id, uid_validity, 1, 4000)]);
+    assert_eq!(bed.container(id).highest_modseq, Modseq(5002));
+    bed.done(vec![numbers(id, uid_validity, 1, 4000)]);
+    assert_eq!(bed.head().modseq, Modseq(5002));
+}
+
 fn a_mailbox_made_again_has_another_validity(bed: &mut Bed) {
     let create = || Mutation::CreateContainer {
         parent: None,
@@ -66,5 +94,7 @@ fn a_mailbox_made_again_has_another_validity(bed: &mut Bed) {
 on_every_engine!(
     a_mailbox_keeps_the_numbers_of_another_server,
     numbers_that_clients_have_seen_stay,
+    what_came_in_between_is_not_taken_for_the_other_servers,
+    a_mailbox_is_beyond_what_clients_saw_also_when_others_brought_the_account_further,
     a_mailbox_made_again_has_another_validity,
 );

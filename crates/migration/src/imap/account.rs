@@ -1,29 +1,45 @@
 //! One account: all its mailboxes, whose rights they give, what is subscribed to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sterna_account::first_containers::{SUBSCRIPTIONS, subscription};
-use sterna_account::{Account, ContainerKind, Identifier, ItemParts, Mutation, Rights, UidSet, container_named};
-use sterna_base::OperationId;
+use sterna_account::{
+    Account, AccountError, CommitError, ContainerKind, Identifier, ItemParts, Mutation, Rights, UidSet, container_named,
+};
 use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, OperationId};
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Credentials, Session, Source, SourceError};
 use super::folders::{SourceFolder, list};
-use super::pass::{Pass, is_only};
+use super::pass::{Opened, Pass, is_only};
 use super::report::{ImportError, Mode, Report};
 use super::state::{FolderState, States};
 use super::verify::verify;
-use crate::limits::{RETRY_WAIT, TRIES_MAX};
+use crate::limits::{REMOVED_FOLDERS_FREE, RETRY_WAIT, SAMPLE_MESSAGES, TRIES_MAX};
 use crate::target::folders::Folders;
 
 /// Who somebody at a source is here.
 #[async_trait]
 pub trait Identities: Send + Sync {
-    /// The one with this login or address there; `None` when there is no such one here.
-    async fn identify(&self, name: &str) -> Option<Identifier>;
+    /// The one with this login or address there, for whoever owns an account here; `None` when there is no such one.
+    /// `anyone` (RFC 4314 section 3) is everybody of the owner's domain: the source's users are not those of others.
+    async fn identify(&self, owner: AccountId, name: &str) -> Option<Identifier>;
+}
+
+/// What administrators choose.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    /// What the source is called, so that it is known again at another address; its host when left out.
+    pub source_name: Option<String>,
+    /// That it is another one than what came into the account before.
+    pub another_source: bool,
+    /// That rights of others come too.
+    pub rights: bool,
+    /// That most of an account may go at once.
+    pub allow_removals: bool,
 }
 
 /// An account to be imported.
@@ -37,6 +53,8 @@ pub struct AccountImport {
     pub account: Arc<dyn Account>,
     /// What for.
     pub mode: Mode,
+    /// What is chosen.
+    pub choices: Choices,
     /// What is left out by explicit choice.
     pub set_aside: Arc<HashSet<String>>,
     /// Who is who.
@@ -58,7 +76,6 @@ impl AccountImport {
     }
 
     async fn all(&self) -> Result<(), ImportError> {
-        let host = format!("{}:{}", self.source.host, self.source.port);
         let account = self.account.as_ref();
         let (mut session, listed) = self.listed().await?;
         for name in &listed.nameless {
@@ -67,10 +84,11 @@ impl AccountImport {
                 self.report.with(|report| report.damaged.push(text));
             }
         }
-        let mut states = States::read(account, &host, &self.who.login).await?;
+        let mut states = self.states().await?;
         let mut folders = Folders::of(account).await?;
         self.report.with(|report| report.folders = listed.folders.len() as u64);
         if self.mode != Mode::Sweep {
+            self.refuse_shrunk(&states, &listed.folders)?;
             self.follow_names(&mut session, &mut states, &mut folders, &listed.folders).await?;
         }
         for folder in &listed.folders {
@@ -87,6 +105,16 @@ impl AccountImport {
                     let text = format!("{}: the source refuses {command}: {text}", folder.shown);
                     self.report.with(|report| report.damaged.push(text));
                 }
+                // One odd mailbox doesn't keep the others away; what came after it on this connection can't be trusted.
+                Err(ImportError::Source(SourceError::Protocol(text))) => {
+                    let text = format!("{}: {text}; repair it at the source, or --set-aside it", folder.shown);
+                    self.report.with(|report| report.damaged.push(text));
+                    session = self.open().await?;
+                }
+                Err(ImportError::Account(AccountError::Refused(why))) if why != CommitError::OverQuota => {
+                    let text = format!("{}: it can't be kept here: {why}; rename or --set-aside it", folder.shown);
+                    self.report.with(|report| report.damaged.push(text));
+                }
                 Err(error) => return Err(error),
             }
             self.report.with(|report| {
@@ -98,6 +126,34 @@ impl AccountImport {
             self.subscriptions(&listed.folders, &states, &folders).await?;
         }
         session.close().await;
+        Ok(())
+    }
+
+    async fn states(&self) -> Result<States, ImportError> {
+        let name = self.choices.source_name.as_ref().unwrap_or(&self.source.host);
+        let states = States::read(self.account.as_ref(), name, &self.who.login).await?;
+        if states.all.is_empty() && !states.others.is_empty() && !self.choices.another_source {
+            let others: Vec<&str> = states.others.iter().map(String::as_str).collect();
+            return Err(ImportError::OtherSource(others.join(", ")));
+        }
+        Ok(states)
+    }
+
+    /// A source that lost its mailboxes doesn't make them be lost here too.
+    fn refuse_shrunk(&self, states: &States, listed: &[SourceFolder]) -> Result<(), ImportError> {
+        if self.choices.allow_removals {
+            return Ok(());
+        }
+        if !listed.iter().any(|folder| folder.path == ["INBOX"]) {
+            return Err(ImportError::Shrunk("the source lists no INBOX".to_owned()));
+        }
+        let raw: HashSet<&[u8]> = listed.iter().map(|folder| folder.raw.as_slice()).collect();
+        let (gone, all) = (states.all.iter().filter(|state| !raw.contains(&state.raw[..])).count(), states.all.len());
+        // Renamed ones are gone under their old names, and listed under others.
+        let gone = gone.min(all.saturating_sub(listed.len()));
+        if gone > REMOVED_FOLDERS_FREE && gone * 2 > all {
+            return Err(ImportError::Shrunk(format!("{gone} of {all} mailboxes are gone at the source")));
+        }
         Ok(())
     }
 
@@ -145,8 +201,7 @@ impl AccountImport {
                     }
                     tokio::time::sleep(wait).await;
                     *session = self.open().await?;
-                    let host = format!("{}:{}", self.source.host, self.source.port);
-                    *states = States::read(self.account.as_ref(), &host, &self.who.login).await?;
+                    *states = self.states().await?;
                 }
                 done => return done,
             }
@@ -162,10 +217,11 @@ impl AccountImport {
     ) -> Result<(), ImportError> {
         let account = self.account.as_ref();
         let is_set_aside = |name: &str| self.set_aside.contains(name);
-        let mut pass = Pass { account, states, mode: self.mode, report: &self.report, is_set_aside: &is_set_aside };
-        let state = pass.run(session, folders, folder).await?;
-        if self.mode != Mode::Sweep && session.has("ACL") {
-            self.rights(session, folder, &state).await?;
+        let (mode, report, allow_removals) = (self.mode, &self.report, self.choices.allow_removals);
+        let mut pass = Pass { account, states, mode, report, allow_removals, is_set_aside: &is_set_aside };
+        let mut state = pass.run(session, folders, folder).await?;
+        if self.mode != Mode::Sweep && self.choices.rights && session.has("ACL") {
+            self.rights(session, folder, states, &mut state).await?;
         }
         if self.mode == Mode::Final {
             verify(account, session, folder, &state, &self.report).await?;
@@ -194,16 +250,21 @@ impl AccountImport {
         for folder in listed.iter().filter(|folder| states.of(&folder.raw).is_none()).cloned().collect::<Vec<_>>() {
             // What can't be opened is told when its turn comes.
             let Ok(opened) = super::pass::open(session, &folder).await else { continue };
-            let same: Vec<&FolderState> =
-                gone.iter().filter(|state| state.uid_validity == opened.uid_validity).collect();
-            let [state] = same[..] else { continue };
-            if !renamed.insert(state.raw.clone()) || folders.find(&folder.path).is_some() {
+            let Some(state) = self.same(session, &gone, opened).await? else { continue };
+            let mut steps = Vec::new();
+            match folders.find(&folder.path) {
+                // It came along with the one above it.
+                Some(found) if found.id == state.container => {}
+                Some(_) => continue,
+                None => steps.push(folders.rename_step(state.container, &folder.path).await?),
+            }
+            if !renamed.insert(state.raw.clone()) {
                 continue;
             }
-            folders.rename(state.container, &folder.path).await?;
             let after = FolderState { raw: folder.raw.clone(), ..state.clone() };
-            let steps = vec![states.forget(state), states.note(account, &after).await?];
-            account.commit(OperationId::random(), steps).await?;
+            steps.push(states.forget(state));
+            states.commit(account, steps, &after).await?;
+            folders.again().await?;
             states.all.retain(|other| other.raw != state.raw);
             states.all.push(after);
         }
@@ -223,12 +284,42 @@ impl AccountImport {
         Ok(())
     }
 
-    /// Rights of others (RFC 4314), as far as those are known here.
+    /// The one of these that is open under another name: UIDVALIDITY alone is often the time of making it, and that of
+    /// several. Messages that both have must have the same lengths, and there must be some.
+    async fn same<'a>(
+        &self,
+        session: &mut Session,
+        gone: &'a [FolderState],
+        opened: Opened,
+    ) -> Result<Option<&'a FolderState>, ImportError> {
+        let may_be = |state: &&FolderState| {
+            state.uid_validity == opened.uid_validity && opened.uid_next >= state.uid_next && opened.exists > 0
+        };
+        let candidates: Vec<&FolderState> = gone.iter().filter(may_be).collect();
+        if candidates.is_empty() {
+            return Ok(None);
+        }
+        let there: HashMap<u32, u64> = super::fetch::sizes(session, 1).await?.into_iter().collect();
+        let mut same = Vec::new();
+        for state in candidates {
+            let parts = ItemParts::default();
+            let items = self.account.items(state.container, &UidSet::all(), parts, SAMPLE_MESSAGES).await?;
+            let both = items.iter().filter_map(|item| Some((there.get(&state.there(item.uid)?)?, item.size)));
+            let lengths: Vec<bool> = both.map(|(there, here)| *there == here).collect();
+            if !lengths.is_empty() && lengths.iter().all(|is_equal| *is_equal) {
+                same.push(state);
+            }
+        }
+        Ok(if let [state] = same[..] { Some(state) } else { None })
+    }
+
+    /// Rights of others (RFC 4314), as far as those are known here. What came before and is no more there goes.
     async fn rights(
         &self,
         session: &mut Session,
         folder: &SourceFolder,
-        state: &FolderState,
+        states: &States,
+        state: &mut FolderState,
     ) -> Result<(), ImportError> {
         let answers = match session.command(&format!("GETACL {}", folder.quoted())).await {
             Ok(answers) => answers,
@@ -237,26 +328,33 @@ impl AccountImport {
             Err(error) => return Err(error.into()),
         };
         let values = answers.data.iter().find(|values| values.first().is_some_and(|word| word.is("ACL")));
-        let mut steps = Vec::new();
-        for pair in values.map_or(&[][..], |values| values.get(2..).unwrap_or_default()).chunks_exact(2) {
+        let Some(values) = values else { return Ok(()) };
+        let (mut steps, mut granted) = (Vec::new(), Vec::new());
+        for pair in values.get(2..).unwrap_or_default().chunks_exact(2) {
             let (name, letters) = (pair[0].text(), pair[1].text());
             let (negative, name) = name.strip_prefix('-').map_or((false, name), |name| (true, name));
             if name == self.who.login || self.who.master.as_deref() == Some(name) {
                 continue;
             }
-            let identifier = match name {
-                "anyone" => Some(Identifier::Anyone),
-                name => self.identities.identify(name).await,
-            };
+            let identifier = self.identities.identify(self.account.id(), name).await;
             let known: String = letters.chars().filter(|letter| Rights::LETTERS.contains(*letter)).collect();
             let (Some(identifier), Ok(rights)) = (identifier, Rights::parse(&known)) else {
                 self.report.note(format!("{}: {name} has rights there ({letters}), and is nobody here", folder.shown));
                 continue;
             };
             let rights = rights - Rights::FREE_BUSY;
+            granted.push((identifier, negative));
             steps.push(Mutation::SetAcl { container: state.container, identifier, negative, rights });
         }
-        if !steps.is_empty() {
+        for (identifier, negative) in state.granted.iter().filter(|entry| !granted.contains(entry)).copied() {
+            let rights = Rights::default();
+            steps.push(Mutation::SetAcl { container: state.container, identifier, negative, rights });
+        }
+        if granted != state.granted {
+            let after = FolderState { granted, ..state.clone() };
+            states.commit(self.account.as_ref(), steps, &after).await?;
+            *state = after;
+        } else if !steps.is_empty() {
             self.account.commit(OperationId::random(), steps).await?;
         }
         Ok(())

@@ -73,14 +73,16 @@ async fn commit(
             // Expected, so that the note says what the messages are called before they are.
             false => account.container(container).await?.map(|found| found.uid_next.0),
         };
-        let (mut after, mut steps) = (state.clone(), Vec::with_capacity(items.len() + 1));
+        let (mut after, mut steps) = (state.clone(), Vec::with_capacity(items.len() + 2));
+        if state.is_exact {
+            steps.push(numbers(state, state.uid_next, 0));
+        }
         for ((there, item), at) in items.iter().zip(0_u32..) {
             let uid = Uid(next.map_or(*there, |next| next.saturating_add(at)));
             after.came(*there, uid);
             steps.push(Mutation::AppendAt { container, uid, item: item.clone() });
         }
-        steps.push(states.note(account, &after).await?);
-        match account.commit(OperationId::random(), steps).await {
+        match states.commit(account, steps, &after).await {
             Err(AccountError::Refused(CommitError::Unexpected)) if next.is_some() && tries < COMMIT_TRIES_MAX => {}
             Err(error) => return Err(error),
             Ok(_) => {
@@ -149,6 +151,17 @@ pub async fn expunges(
     Ok(())
 }
 
+/// The step that gives a mailbox the source's numbers, as long as nothing was put into it here since.
+pub fn numbers(state: &FolderState, uid_next: u32, highest_modseq: u64) -> Mutation {
+    Mutation::SetNumbers {
+        container: state.container,
+        uid_validity: UidValidity(state.uid_validity),
+        uid_next: Uid(uid_next),
+        modseq_min: Modseq(highest_modseq).min(MODSEQ_MIN_MAX),
+        expect_uid_next: Some(Uid(state.uid_next)),
+    }
+}
+
 /// Notes that a mailbox is as it was there at this HIGHESTMODSEQ, and that its numbers are at least these.
 ///
 /// # Errors
@@ -158,21 +171,32 @@ pub async fn complete(
     states: &States,
     state: &mut FolderState,
     (uid_next, highest_modseq): (u32, u64),
+    (folder, report): (&str, &Report),
 ) -> Result<(), ImportError> {
     let before = state.clone();
-    state.uid_next = state.uid_next.max(uid_next);
-    state.highest_modseq = highest_modseq;
-    let mut steps = Vec::new();
-    if state.is_exact {
-        let (uid_validity, uid_next) = (UidValidity(state.uid_validity), Uid(state.uid_next));
-        let modseq_min = Modseq(highest_modseq).min(MODSEQ_MIN_MAX);
-        steps.push(Mutation::SetNumbers { container: state.container, uid_validity, uid_next, modseq_min });
+    let completed = |state: &FolderState| {
+        let uid_next = state.uid_next.max(uid_next);
+        FolderState { uid_next, highest_modseq, ..state.clone() }
+    };
+    *state = completed(&before);
+    if before.is_exact {
+        let steps = vec![numbers(&before, state.uid_next, highest_modseq)];
+        let done = match *state == before {
+            true => account.commit(OperationId::random(), steps).await,
+            false => states.commit(account, steps, state).await,
+        };
+        match done {
+            Err(AccountError::Refused(CommitError::Unexpected)) => {
+                let mut others = before.clone();
+                others.renumber();
+                report.with(|report| report.renumbered.push(folder.to_owned()));
+                *state = completed(&others);
+            }
+            done => return Ok(done.map(|_| ())?),
+        }
     }
     if *state != before {
-        steps.push(states.note(account, state).await?);
-    }
-    if !steps.is_empty() {
-        account.commit(OperationId::random(), steps).await?;
+        states.commit(account, Vec::new(), state).await?;
     }
     Ok(())
 }

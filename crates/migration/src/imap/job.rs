@@ -6,12 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sterna_account::{Account, AccountError};
-use sterna_base::Secret;
+use sterna_base::{AccountId, Secret};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::account::{AccountImport, Identities};
+use super::account::{AccountImport, Choices, Identities};
 use super::client::{Credentials, Source};
 use super::report::{AccountReport, ImportError, Mode, Report, Stage};
 use crate::limits::PARALLEL_MAX;
@@ -26,8 +26,10 @@ pub struct Wanted {
     pub login: String,
     /// That one's password; empty when a master logs in.
     pub password: Secret,
-    /// Whose account it comes into.
+    /// Whose account it comes into, for people.
     pub target: String,
+    /// That account.
+    pub account: AccountId,
 }
 
 /// What is to be imported.
@@ -42,6 +44,8 @@ pub struct Import {
     pub parallel: usize,
     /// What for.
     pub mode: Mode,
+    /// What is chosen.
+    pub choices: Choices,
     /// What is left out by explicit choice: `LOGIN/MAILBOX`, `LOGIN/MAILBOX;UID=n`.
     pub set_aside: Vec<String>,
 }
@@ -49,11 +53,11 @@ pub struct Import {
 /// Where accounts are, and who is who.
 #[async_trait]
 pub trait Targets: Identities {
-    /// The account of this address.
+    /// The account with this id.
     ///
     /// # Errors
     /// What is wrong, for people; an account that can't be reached at present.
-    async fn open(&self, address: &str) -> Result<Arc<dyn Account>, String>;
+    async fn open(&self, account: AccountId) -> Result<Arc<dyn Account>, String>;
 }
 
 /// An import under way, or ended.
@@ -87,7 +91,7 @@ impl Running {
 pub struct Imports {
     all: Mutex<BTreeMap<u64, Arc<Running>>>,
     /// Accounts into which one is running: two at once would each bring everything.
-    busy: Arc<Mutex<HashSet<String>>>,
+    busy: Arc<Mutex<HashSet<AccountId>>>,
 }
 
 impl Imports {
@@ -121,7 +125,8 @@ impl Imports {
                     },
                     None => Credentials { login: wanted.login, master: None, password: wanted.password },
                 },
-                target: wanted.target,
+                account: wanted.account,
+                choices: import.choices.clone(),
                 mode: import.mode,
                 set_aside: Arc::new(own.map(str::to_owned).collect()),
                 report,
@@ -151,32 +156,51 @@ impl Imports {
     }
 }
 
+/// An account is busy as long as this is there, however its import ends.
+struct Busy {
+    account: AccountId,
+    all: Arc<Mutex<HashSet<AccountId>>>,
+}
+
+impl Busy {
+    /// `None` when it is busy already.
+    fn take(account: AccountId, all: &Arc<Mutex<HashSet<AccountId>>>) -> Option<Self> {
+        let is_free = all.lock().insert(account);
+        is_free.then(|| Busy { account, all: all.clone() })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.account);
+    }
+}
+
 struct One {
     source: Source,
     who: Credentials,
-    target: String,
+    account: AccountId,
+    choices: Choices,
     mode: Mode,
     set_aside: Arc<HashSet<String>>,
     report: Report,
     stop: CancellationToken,
     targets: Arc<dyn Targets>,
-    busy: Arc<Mutex<HashSet<String>>>,
+    busy: Arc<Mutex<HashSet<AccountId>>>,
 }
 
 impl One {
     async fn run(self) {
         let report = self.report.clone();
-        if !self.busy.lock().insert(self.target.clone()) {
+        let Some(_busy) = Busy::take(self.account, &self.busy) else {
             report.with(|report| {
                 report.stage = Stage::Failed;
                 report.error = Some("another import into this account is running; wait for its end".to_owned());
             });
             return;
-        }
+        };
         report.with(|report| report.stage = Stage::Running);
-        let (busy, target) = (self.busy.clone(), self.target.clone());
         let done = self.import().await;
-        busy.lock().remove(&target);
         report.with(|report| {
             report.folder = None;
             let is_whole = report.damaged.is_empty() && report.differences.is_empty();
@@ -191,7 +215,7 @@ impl One {
     }
 
     async fn import(self) -> Result<(), ImportError> {
-        let account = self.targets.open(&self.target).await;
+        let account = self.targets.open(self.account).await;
         let account = account.map_err(|cause| ImportError::Account(AccountError::Unavailable(cause)))?;
         let identities: Arc<dyn Identities> = self.targets;
         AccountImport {
@@ -199,6 +223,7 @@ impl One {
             who: self.who,
             account,
             mode: self.mode,
+            choices: self.choices,
             set_aside: self.set_aside,
             identities,
             report: self.report,
@@ -217,5 +242,22 @@ fn remedy(error: &ImportError) -> &'static str {
         }
         error if error.is_temporary() => "; run the import again, it goes on where it was",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_busy_until_its_import_ends_however_that_is() {
+        let (all, account) = (Arc::default(), AccountId(1));
+        let first = Busy::take(account, &all).unwrap();
+        assert!(Busy::take(account, &all).is_none());
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _first = first;
+            panic!("an import that ends so");
+        }));
+        assert!(ended.is_err() && Busy::take(account, &all).is_some());
     }
 }

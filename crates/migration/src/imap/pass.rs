@@ -3,10 +3,9 @@
 
 use std::collections::HashSet;
 
-use sterna_account::commit::MODSEQ_MIN_MAX;
-use sterna_account::{Account, ContainerKind, Mutation, SystemFlag, UidSet};
+use sterna_account::{Account, AccountError, CommitError, ContainerKind, SystemFlag, UidSet};
 use sterna_base::limits::PAGE_ITEMS_MAX;
-use sterna_base::{Modseq, OperationId, Uid, UidValidity};
+use sterna_base::{OperationId, Uid};
 
 use super::apply;
 use super::client::{Session, SourceError};
@@ -14,7 +13,7 @@ use super::fetch::{self, Fetched};
 use super::folders::SourceFolder;
 use super::report::{ImportError, Mode, Report};
 use super::state::{FolderState, States};
-use crate::limits::{BATCH_BYTES, BATCH_MESSAGES};
+use crate::limits::{BATCH_BYTES, BATCH_MESSAGES, REMOVED_MESSAGES_FREE};
 use crate::target::folders::Folders;
 
 /// What a mailbox was when it was opened.
@@ -66,6 +65,8 @@ pub struct Pass<'a> {
     pub mode: Mode,
     /// Where people are told.
     pub report: &'a Report,
+    /// Whether most of a mailbox may go at once.
+    pub allow_removals: bool,
     /// Whether this is to be left out, by explicit choice: the name of a mailbox, or with `;UID=n` of a message.
     pub is_set_aside: &'a (dyn Fn(&str) -> bool + Send + Sync),
 }
@@ -85,10 +86,12 @@ impl Pass<'_> {
         let mut state = self.begin(folders, folder, opened).await?;
         self.new_messages(session, folder, &mut state, opened).await?;
         if self.mode != Mode::Sweep {
+            self.expunge_outdated(&mut state).await?;
             self.changes(session, folder, &mut state, opened).await?;
         }
         let modseq = if self.mode == Mode::Sweep { state.highest_modseq } else { opened.highest_modseq };
-        apply::complete(self.account, self.states, &mut state, (opened.uid_next, modseq)).await?;
+        let to = (folder.shown.as_str(), self.report);
+        apply::complete(self.account, self.states, &mut state, (opened.uid_next, modseq), to).await?;
         Ok(state)
     }
 
@@ -105,7 +108,17 @@ impl Pass<'_> {
         {
             if state.uid_validity == opened.uid_validity {
                 // What somebody put in here since is not the source's, whatever its number.
-                if state.is_exact && container.uid_next.0 > state.uid_next {
+                let mut is_own = container.uid_next.0 > state.uid_next;
+                // Before anything is changed: clients saw so many changes there.
+                let is_behind = opened.highest_modseq >= container.highest_modseq.0 && self.mode != Mode::Sweep;
+                if state.is_exact && !is_own && is_behind {
+                    let step = apply::numbers(&state, state.uid_next, opened.highest_modseq);
+                    match self.account.commit(OperationId::random(), vec![step]).await {
+                        Err(AccountError::Refused(CommitError::Unexpected)) => is_own = true,
+                        done => _ = done?,
+                    }
+                }
+                if state.is_exact && is_own {
                     state.renumber();
                     self.report.with(|report| report.renumbered.push(folder.shown.clone()));
                 }
@@ -115,35 +128,67 @@ impl Pass<'_> {
                 "{}: the source made it anew (another UIDVALIDITY); its messages come again",
                 folder.shown
             ));
+            let mut after = self.states.begin(&folder.raw, state.container, opened.uid_validity, false);
+            after.granted = state.granted.clone();
             if self.mode != Mode::Sweep {
-                let uids: UidSet = self.live(&state).await?.into_iter().collect();
-                apply::expunges(self.account, &state, uids, self.report).await?;
+                let live = self.live(&state).await?;
+                let lost = live.len().saturating_sub(usize::try_from(opened.exists).unwrap_or(usize::MAX));
+                self.may_remove(folder, lost, live.len())?;
+                let mut outdated: Vec<Uid> = live.into_iter().chain(state.outdated.iter()).collect();
+                outdated.sort_unstable();
+                after.outdated = outdated.into_iter().collect();
             }
-            let state = self.states.begin(&folder.raw, state.container, opened.uid_validity, false);
-            self.keep(&state).await?;
-            return Ok(state);
+            self.states.commit(self.account, Vec::new(), &after).await?;
+            return Ok(after);
         }
         let id = folders.target(&folder.path, folder.special_use).await?;
         let container = self.account.container(id).await?;
         let is_new = container.is_some_and(|container| container.uid_next == Uid(1));
-        let state = self.states.begin(&folder.raw, id, opened.uid_validity, is_new);
-        let note = self.states.note(self.account, &state).await?;
-        let mut steps = vec![note];
         if is_new {
-            let modseq_min = Modseq(opened.highest_modseq).min(MODSEQ_MIN_MAX);
-            let uid_validity = UidValidity(opened.uid_validity);
-            steps.push(Mutation::SetNumbers { container: id, uid_validity, uid_next: Uid(1), modseq_min });
-        } else {
-            self.report.with(|report| report.renumbered.push(folder.shown.clone()));
+            let state = self.states.begin(&folder.raw, id, opened.uid_validity, true);
+            let step = apply::numbers(&state, 1, opened.highest_modseq);
+            match self.states.commit(self.account, vec![step], &state).await {
+                // Something came into it in between.
+                Err(AccountError::Refused(CommitError::Unexpected)) => {}
+                done => return Ok(done.map(|_| state)?),
+            }
         }
-        self.account.commit(OperationId::random(), steps).await.map_err(ImportError::Account)?;
+        self.report.with(|report| report.renumbered.push(folder.shown.clone()));
+        let state = self.states.begin(&folder.raw, id, opened.uid_validity, false);
+        self.states.commit(self.account, Vec::new(), &state).await?;
         Ok(state)
     }
 
-    async fn keep(&self, state: &FolderState) -> Result<(), ImportError> {
-        let note = self.states.note(self.account, state).await?;
-        self.account.commit(OperationId::random(), vec![note]).await?;
+    /// What came before the source made the mailbox anew, now that the new messages are here.
+    async fn expunge_outdated(&self, state: &mut FolderState) -> Result<(), ImportError> {
+        if state.outdated.is_empty() {
+            return Ok(());
+        }
+        let after = FolderState { outdated: UidSet::default(), ..state.clone() };
+        apply::expunges(self.account, state, state.outdated.clone(), self.report).await?;
+        self.states.commit(self.account, Vec::new(), &after).await?;
+        *state = after;
         Ok(())
+    }
+
+    /// A source that lost most of a mailbox doesn't make it be lost here too.
+    fn may_remove(&self, folder: &SourceFolder, gone: usize, all: usize) -> Result<(), ImportError> {
+        if self.allow_removals || gone <= REMOVED_MESSAGES_FREE || gone * 2 <= all {
+            return Ok(());
+        }
+        let text = format!(
+            "{}: {gone} of {all} messages are gone at the source; nothing was expunged here. If that is right, run the \
+             import with --allow-removals",
+            folder.shown
+        );
+        self.report.with(|report| report.damaged.push(text.clone()));
+        Err(ImportError::Damaged(text))
+    }
+
+    async fn expunge(&self, folder: &SourceFolder, state: &FolderState, uids: UidSet) -> Result<(), ImportError> {
+        let all = self.live(state).await?.len();
+        self.may_remove(folder, uids.iter().count(), all)?;
+        apply::expunges(self.account, state, uids, self.report).await
     }
 
     /// The messages here that came from the mailbox.
@@ -251,7 +296,7 @@ impl Pass<'_> {
                 gone.iter().any(|(low, high)| (*low..=*high).contains(&there))
             };
             let uids: UidSet = live.into_iter().filter(is_gone).collect();
-            return apply::expunges(self.account, state, uids, self.report).await;
+            return self.expunge(folder, state, uids).await;
         }
         // All that is there: which are gone can't be told otherwise.
         let mut there = HashSet::new();
@@ -270,7 +315,7 @@ impl Pass<'_> {
         let live = self.live(state).await?;
         let is_gone = |uid: &Uid| state.there(*uid).is_none_or(|uid| !there.contains(&uid));
         let uids: UidSet = live.into_iter().filter(is_gone).collect();
-        apply::expunges(self.account, state, uids, self.report).await
+        self.expunge(folder, state, uids).await
     }
 }
 

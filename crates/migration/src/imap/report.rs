@@ -137,6 +137,15 @@ pub enum ImportError {
     /// A mailbox, or messages of it, can't be read at the source; told in its report.
     #[error("{0}")]
     Damaged(String),
+    /// What came into the account before came from elsewhere.
+    #[error(
+        "mail of {0} came into this account before; if this is that server, give it that name with --source-name, if it \
+         is another one, say --another-source"
+    )]
+    OtherSource(String),
+    /// The source lost most of what it had.
+    #[error("{0}; nothing was deleted here; if that is right, run the import with --allow-removals")]
+    Shrunk(String),
     /// Somebody stopped it.
     #[error("it was stopped")]
     Stopped,

@@ -1,13 +1,17 @@
 //! How far an import is, kept in the account that it fills: in the same commits, and it moves along when that moves.
 
+use std::collections::{BTreeSet, HashMap};
+
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sterna_account::commit::Expect;
 use sterna_account::{
-    Account, AccountError, Container, ContainerKind, Content, ItemParts, Mutation, NewItem, UidSet, container_named,
+    Account, AccountError, CommitError, Committed, Container, ContainerKind, Content, Identifier, ItemParts, Mutation,
+    NewItem, UidSet, container_named,
 };
 use sterna_base::limits::{INLINE_BLOB_BYTES_MAX, PAGE_ITEMS_MAX};
-use sterna_base::{BlobHash, ContainerId, Uid};
+use sterna_base::{BlobHash, ContainerId, OperationId, Uid};
 
 /// The name of the container with these notes.
 pub const CONTAINER: &str = "imports";
@@ -15,9 +19,9 @@ pub const CONTAINER: &str = "imports";
 /// One mailbox of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderState {
-    /// The source: its name and port.
+    /// What the source is called by administrators, in lower case: its address may change.
     pub host: String,
-    /// Whose mailbox.
+    /// Whose mailbox, in lower case.
     pub login: String,
     /// What the source calls it.
     pub raw: Vec<u8>,
@@ -33,6 +37,12 @@ pub struct FolderState {
     pub is_exact: bool,
     /// If not: runs of messages, by their first UID there, their first UID here, and how many they are.
     pub runs: Vec<(u32, u32, u32)>,
+    /// Whose entries in its list of rights came from the source, and whether they take rights away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub granted: Vec<(Identifier, bool)>,
+    /// UIDs here of what came before the source made the mailbox anew, until the new messages have come.
+    #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+    pub outdated: UidSet,
 }
 
 impl FolderState {
@@ -88,6 +98,10 @@ pub struct States {
     container: Container,
     host: String,
     login: String,
+    /// Notes as they were read or written: they are written only over these.
+    written: Mutex<HashMap<String, BlobHash>>,
+    /// Other sources that came into the account, for people.
+    pub others: BTreeSet<String>,
     /// Each mailbox that was seen.
     pub all: Vec<FolderState>,
 }
@@ -99,7 +113,8 @@ impl States {
     /// When the account can't be read; the same holds for the other methods.
     pub async fn read(account: &dyn Account, host: &str, login: &str) -> Result<Self, AccountError> {
         let container = container_named(account, ContainerKind::Settings, CONTAINER).await?;
-        let (mut all, mut after) = (Vec::new(), Uid(0));
+        let (host, login) = (host.to_lowercase(), login.to_lowercase());
+        let (mut all, mut others, mut written, mut after) = (Vec::new(), BTreeSet::new(), HashMap::new(), Uid(0));
         loop {
             let uids = UidSet::range(after.next(), Uid::MAX);
             let parts = ItemParts { body: true, ..ItemParts::default() };
@@ -110,17 +125,18 @@ impl States {
                     Some(body) => body,
                     None => read_all(account, item.blob, item.size).await?,
                 };
-                // What a later version writes, or another source, is not ours.
-                if let Ok(state) = serde_json::from_slice::<FolderState>(&bytes)
-                    && state.host == host
-                    && state.login == login
-                {
-                    all.push(state);
+                // What a later version writes is not ours.
+                let Ok(state) = serde_json::from_slice::<FolderState>(&bytes) else { continue };
+                if state.host != host || state.login != login {
+                    others.insert(format!("{} of {}", state.login, state.host));
+                    continue;
                 }
+                written.extend(item.name.map(|name| (name, item.blob)));
+                all.push(state);
             }
             after = last;
         }
-        Ok(States { container, host: host.to_owned(), login: login.to_owned(), all })
+        Ok(States { container, host, login, written: Mutex::new(written), others, all })
     }
 
     /// What is known of a mailbox.
@@ -140,21 +156,47 @@ impl States {
             highest_modseq: 0,
             is_exact,
             runs: Vec::new(),
+            granted: Vec::new(),
+            outdated: UidSet::default(),
         }
     }
 
-    /// The step of a commit that notes it.
-    pub async fn note(&self, account: &dyn Account, state: &FolderState) -> Result<Mutation, AccountError> {
-        let bytes = Bytes::from(serde_json::to_vec(state).unwrap_or_default());
-        let content = if bytes.len() <= INLINE_BLOB_BYTES_MAX {
-            Content::Inline(bytes)
+    /// Commits these steps and notes the mailbox as it is then, whole or not at all, and only when nobody else has
+    /// noted something about it since.
+    pub async fn commit(
+        &self,
+        account: &dyn Account,
+        mut steps: Vec<Mutation>,
+        after: &FolderState,
+    ) -> Result<Committed, AccountError> {
+        let bytes = Bytes::from(serde_json::to_vec(after).unwrap_or_default());
+        let (hash, content) = if bytes.len() <= INLINE_BLOB_BYTES_MAX {
+            (BlobHash::of(&bytes), Content::Inline(bytes))
         } else {
             let mut upload = account.stage_blob().await?;
             upload.write(bytes).await?;
-            Content::Stored(upload.finish().await?.0)
+            let (hash, _) = upload.finish().await?;
+            (hash, Content::Stored(hash))
         };
-        let item = NewItem::named(name_of(state), content);
-        Ok(Mutation::Put { container: self.container.id, item, expect: Expect::Any })
+        let (container, name) = (self.container.id, name_of(after));
+        let known = self.written.lock().get(&name).copied();
+        let expect = known.map_or(Expect::Absent, Expect::Content);
+        steps.push(Mutation::Put { container, item: NewItem::named(name.clone(), content), expect });
+        match account.commit(OperationId::random(), steps).await {
+            Ok(committed) => {
+                self.written.lock().insert(name, hash);
+                Ok(committed)
+            }
+            Err(AccountError::Refused(CommitError::Unexpected)) => {
+                let found = account.item_named(container, &name, ItemParts::default()).await?;
+                if found.map(|item| item.blob) != known {
+                    let text = "another import into this account is running; wait for its end";
+                    return Err(AccountError::Unavailable(text.to_owned()));
+                }
+                Err(AccountError::Refused(CommitError::Unexpected))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The step of a commit that forgets it.
@@ -197,6 +239,8 @@ mod tests {
             highest_modseq: 0,
             is_exact: true,
             runs: Vec::new(),
+            granted: Vec::new(),
+            outdated: UidSet::default(),
         };
         state.came(3, Uid(3));
         assert_eq!((state.here(3), state.here(4)), (Some(Uid(3)), None));

@@ -98,13 +98,24 @@ impl<'a> Folders<'a> {
 
     /// Gives a folder another path, and makes what is missing above it.
     pub async fn rename(&mut self, id: ContainerId, path: &[String]) -> Result<(), AccountError> {
-        let Some((name, above)) = path.split_last() else { return Ok(()) };
+        let step = self.rename_step(id, path).await?;
+        self.account.commit(OperationId::random(), vec![step]).await?;
+        self.again().await
+    }
+
+    /// The step that gives a folder another path; what is missing above it is made before.
+    pub async fn rename_step(&mut self, id: ContainerId, path: &[String]) -> Result<Mutation, AccountError> {
+        let invalid = AccountError::Refused(CommitError::InvalidName);
+        let (name, above) = path.split_last().ok_or(invalid)?;
         let parent = match above {
             [] => None,
             above => Some(self.make_all(above, None).await?),
         };
-        let step = Mutation::RenameContainer { container: id, parent, name: name.clone() };
-        self.account.commit(OperationId::random(), vec![step]).await?;
+        Ok(Mutation::RenameContainer { container: id, parent, name: name.clone() })
+    }
+
+    /// Reads them again.
+    pub async fn again(&mut self) -> Result<(), AccountError> {
         self.all = self.account.containers().await?;
         Ok(())
     }

@@ -8,11 +8,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use sterna_account::shares::Shares;
 use sterna_account::{Account, Identifier};
-use sterna_base::Secret;
+use sterna_base::{AccountId, Secret};
+use sterna_directory::rights::{Area, Permission, Rights};
 use sterna_directory::{AnyEntry, Reader};
-use sterna_migration::imap::account::Identities;
+use sterna_migration::imap::account::{Choices, Identities};
 use sterna_migration::imap::client::{Encryption, Source};
 use sterna_migration::imap::job::{Import, Running, Targets, Wanted};
 use sterna_migration::imap::report::{AccountReport, Mode};
@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::doors::AdminState;
 use super::input::Body;
+use super::policy::above;
+use super::principal::{Principal, place_of};
 use super::problem::Problem;
 use super::resolve;
 use super::view::{Page, Resource};
@@ -49,6 +51,15 @@ pub(super) struct ImportBody {
     mode: Mode,
     #[serde(default)]
     set_aside: Vec<String>,
+    /// What the source is called, so that it is known again at another address.
+    #[serde(default)]
+    source_name: Option<String>,
+    #[serde(default)]
+    another_source: bool,
+    #[serde(default)]
+    rights: bool,
+    #[serde(default)]
+    allow_removals: bool,
 }
 
 #[derive(Deserialize)]
@@ -85,39 +96,54 @@ impl ImportView {
 }
 
 /// The accounts of this installation.
-struct NodeTargets {
-    state: AdminState,
-    /// Where names without a domain are looked for.
-    domain: Option<String>,
-}
+struct NodeTargets(AdminState);
 
 #[async_trait]
 impl Identities for NodeTargets {
-    async fn identify(&self, name: &str) -> Option<Identifier> {
-        let with_domain = self.domain.as_ref().filter(|_| !name.contains('@')).map(|domain| format!("{name}@{domain}"));
-        for name in [Some(name.to_owned()), with_domain].into_iter().flatten() {
-            if let Ok(Some(found)) = self.state.directory.identifier(&name).await {
-                return Some(found);
-            }
-        }
-        None
+    async fn identify(&self, owner: AccountId, name: &str) -> Option<Identifier> {
+        let name = name.to_owned();
+        let read = move |reader: &Reader<'_>| identified(reader, owner, &name);
+        self.0.directory.read(read).await.ok().flatten()
     }
+}
+
+/// Names without a domain are looked for in that of the account: another domain's users are called the same.
+pub(super) fn identified(reader: &Reader<'_>, owner: AccountId, name: &str) -> Result<Option<Identifier>, Problem> {
+    let Some(owner) = reader.entry(owner)? else { return Ok(None) };
+    let domain = owner.value.entry().address.domain;
+    if name == "anyone" {
+        return Ok(Some(Identifier::Domain(domain)));
+    }
+    let entry = |found: AnyEntry| Identifier::Entry(found.entry().id);
+    if name.contains('@') {
+        return Ok(reader.entry_at(name)?.map(|found| entry(found.value)));
+    }
+    let Some(own) = reader.domain(domain)? else { return Ok(None) };
+    if let Some(found) = reader.entry_at(&format!("{name}@{}", own.value.name))? {
+        return Ok(Some(entry(found.value)));
+    }
+    let by_login = reader.user_by_login(name)?.filter(|found| found.value.entry.address.domain == domain);
+    Ok(by_login.map(|found| Identifier::Entry(found.value.entry.id)))
 }
 
 #[async_trait]
 impl Targets for NodeTargets {
-    async fn open(&self, address: &str) -> Result<Arc<dyn Account>, String> {
-        let id = account_id(&self.state, address.to_owned()).await.map_err(|problem| problem.detail)?;
-        self.state.provision.open(id).await.map_err(|error| error.to_string())
+    async fn open(&self, account: AccountId) -> Result<Arc<dyn Account>, String> {
+        self.0.provision.open(account).await.map_err(|error| error.to_string())
     }
 }
 
-async fn account_id(state: &AdminState, address: String) -> Result<sterna_base::AccountId, Problem> {
-    let read = move |reader: &Reader<'_>| match resolve::entry(reader, &address, "account")?.value {
-        AnyEntry::Group(_) => Err(Problem::no_such("account", &address)),
-        other => Ok(other.entry().id),
-    };
-    state.directory.read(read).await
+/// The account that somebody wants to fill, if they may do that: mail in it is read by those who may do more.
+fn target(reader: &Reader<'_>, rights: &Rights, address: &str) -> Result<AccountId, Problem> {
+    let found = resolve::entry(reader, address, "account")?.value;
+    if matches!(found, AnyEntry::Group(_)) || !rights.may(Permission::read(Area::People), place_of(found.entry())) {
+        return Err(Problem::no_such("account", address));
+    }
+    let may = rights.may(Permission::write(Area::People), place_of(found.entry()));
+    if !may || !rights.covers(&reader.granted(found.entry().id)?) {
+        return Err(above());
+    }
+    Ok(found.entry().id)
 }
 
 pub(super) async fn list(State(state): State<AdminState>) -> Result<Json<Page<ImportView>>, Problem> {
@@ -152,31 +178,45 @@ fn find(state: &AdminState, text: &str) -> Result<(u64, Arc<Running>), Problem> 
 
 pub(super) async fn create(
     State(state): State<AdminState>,
+    principal: Principal,
     Body(body): Body<ImportBody>,
 ) -> Result<Resource<ImportView>, Problem> {
     if body.accounts.is_empty() || body.accounts.len() > ACCOUNTS_MAX {
         return Err(Problem::malformed(format!("an import has at least one account, and at most {ACCOUNTS_MAX}")));
     }
     // Before anything is begun: a wrong address in line 700 is found at once.
-    for wanted in &body.accounts {
-        account_id(&state, wanted.target.clone()).await?;
-    }
+    let addresses: Vec<String> = body.accounts.iter().map(|wanted| wanted.target.clone()).collect();
+    let rights = principal.rights;
+    let resolve = move |reader: &Reader<'_>| -> Result<Vec<AccountId>, Problem> {
+        addresses.iter().map(|address| target(reader, &rights, address)).collect()
+    };
+    let targets = state.directory.read(resolve).await?;
     let ca = body.ca.clone();
     let roots = tokio::task::spawn_blocking(move || trusted_roots(ca.as_deref())).await;
     let roots = roots.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
     let tls = roots.map_err(|cause| Problem::malformed(format!("the certificates to trust can't be read: {cause}")))?;
     let port = body.port.unwrap_or(if body.encryption == Encryption::Tls { 993 } else { 143 });
-    let domain = body.accounts[0].target.rsplit_once('@').map(|(_, domain)| domain.to_owned());
-    let wanted = |one: WantedBody| Wanted { login: one.login, password: Secret::new(one.password), target: one.target };
+    let wanted = |(one, account): (WantedBody, AccountId)| Wanted {
+        login: one.login,
+        password: Secret::new(one.password),
+        target: one.target,
+        account,
+    };
     let import = Import {
         source: Source { host: body.host, port, encryption: body.encryption, tls },
         master: body.master.map(|master| (master.login, Secret::new(master.password))),
-        accounts: body.accounts.into_iter().map(wanted).collect(),
+        accounts: body.accounts.into_iter().zip(targets).map(wanted).collect(),
         parallel: body.parallel.unwrap_or(PARALLEL_DEFAULT),
         mode: body.mode,
+        choices: Choices {
+            source_name: body.source_name,
+            another_source: body.another_source,
+            rights: body.rights,
+            allow_removals: body.allow_removals,
+        },
         set_aside: body.set_aside,
     };
-    let targets = Arc::new(NodeTargets { state: state.clone(), domain });
+    let targets = Arc::new(NodeTargets(state.clone()));
     let id = state.memory.imports.begin(import, targets, &CancellationToken::new());
     let (id, running) = find(&state, &id.to_string())?;
     let (body, location) = (ImportView::of(id, &running), Some(format!("/api/v1/imports/{id}")));

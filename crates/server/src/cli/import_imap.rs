@@ -70,6 +70,18 @@ pub struct ImapArgs {
     /// Leave out what the source can't give: LOGIN/MAILBOX, or LOGIN/MAILBOX;UID=NUMBER (repeatable)
     #[arg(long = "set-aside", value_name = "WHAT")]
     set_aside: Vec<String>,
+    /// What the server is called, so that it is known again at another address; its host when left out
+    #[arg(long, value_name = "NAME")]
+    source_name: Option<String>,
+    /// The server is another one than the one whose mail came into the account before
+    #[arg(long)]
+    another_source: bool,
+    /// Bring the rights of others too (RFC 4314), those who exist here
+    #[arg(long)]
+    rights: bool,
+    /// Most of an account may go at once, because it is gone at the source
+    #[arg(long)]
+    allow_removals: bool,
 }
 
 impl ImapArgs {
@@ -109,6 +121,10 @@ impl ImapArgs {
                 _ => "pass",
             },
             "set_aside": self.set_aside,
+            "source_name": self.source_name,
+            "another_source": self.another_source,
+            "rights": self.rights,
+            "allow_removals": self.allow_removals,
         }))
     }
 }

@@ -144,6 +144,7 @@ impl Pair {
                     }),
                     uid_next: Uid(u32::from(uid_next)),
                     modseq_min: Modseq((head + u64::from(modseq_min)).saturating_sub(200)),
+                    expect_uid_next: None,
                 }
             }
             Act::AppendAt { container, ref what, ahead } => {

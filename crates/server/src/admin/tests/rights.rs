@@ -5,12 +5,15 @@ use axum::body::Body;
 use axum::middleware::from_fn;
 use hyper::StatusCode;
 use serde_json::{Value, json};
+use sterna_account::Identifier;
 use sterna_base::{AccountId, DomainId};
-use sterna_directory::Scope;
 use sterna_directory::rights::{Area, Permission, Permissions, Rights, builtin_roles};
+use sterna_directory::{Reader, Scope};
 use tower::ServiceExt;
 
+use super::super::imports::identified;
 use super::super::principal::{Principal, Via};
+use super::super::problem::Problem;
 use super::super::records::{AuditFilter, Records};
 use super::super::router;
 use super::Node;
@@ -303,4 +306,33 @@ async fn who_says_who_lets_people_in_may_do_as_much_as_they() {
     program.via = Via::Token("t".to_owned());
     let urls = json!({"urls": ["ldaps://evil.test"]});
     assert_eq!(Face::of(&node, program).outcome("PATCH", "/api/v1/sources/ldap", urls).await, denied, "a program");
+}
+
+#[tokio::test]
+async fn nobody_imports_mail_into_the_account_of_somebody_above_them() {
+    let (node, _) = node().await;
+    let face = Face::of(&node, somebody(Scope::System, "", role("domain-administrator")));
+    let import = |target: &str| {
+        let account = json!({"login": "x", "password": "x", "target": target});
+        // Nobody listens there: what is permitted begins, and fails then.
+        json!({"host": "127.0.0.1", "port": 1, "encryption": "none", "mode": "pass", "accounts": [account]})
+    };
+    let refused = face.outcome("POST", "/api/v1/imports", import("root@demo.test")).await;
+    assert_eq!(refused, (403, "not-permitted".to_owned()));
+    assert_eq!(face.outcome("POST", "/api/v1/imports", import("ben@demo.test")).await.0, 201);
+}
+
+#[tokio::test]
+async fn names_of_other_servers_are_those_of_the_account_s_domain() {
+    let (node, _) = node().await;
+    let read = |reader: &Reader<'_>| -> Result<_, Problem> {
+        let id = |address: &str| Ok::<_, Problem>(reader.entry_at(address)?.unwrap().value.entry().id);
+        let (ben, zoe) = (id("ben@demo.test")?, id("zoe@other.test")?);
+        Ok((
+            [identified(reader, zoe, "ben")?, identified(reader, ben, "ben")?, identified(reader, zoe, "anyone")?],
+            [None, Some(Identifier::Entry(ben)), Some(Identifier::Domain(DomainId(2)))],
+        ))
+    };
+    let (found, expected) = node.state.directory.read(read).await.unwrap();
+    assert_eq!(found, expected);
 }
