@@ -35,6 +35,7 @@ mod ledger;
 mod limits_set;
 mod mail_maintenance;
 mod managed_attachments;
+mod migration;
 mod moves;
 mod moves_cut;
 mod moves_ended;

@@ -1,5 +1,6 @@
 //! The installation's own certificate authority: made once on the main node, it signs the certificates by which nodes
-//! know each other. Its key never leaves the main node, as a node's key never leaves the node.
+//! know each other. Its key leaves the main node only for the one that takes its place ([`crate::migration`]); a node's
+//! key never leaves the node.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -31,6 +31,9 @@ pub trait DirectoryLog: Send + Sync {
     /// What the follower's operator is told.
     async fn changes(&self, after: Value, limit: usize) -> Result<Value, String>;
 
+    /// Whether this is the main node's directory and no copy of it.
+    fn is_main(&self) -> bool;
+
     /// The directory's modseq as it grows.
     fn watch(&self) -> watch::Receiver<u64>;
 }
@@ -89,6 +92,14 @@ pub struct LogPage {
     pub head: u64,
     /// What the directory wrote; `None` when nothing came while it was waited for.
     pub page: Option<Value>,
+    /// Whether the main node says so. Who is asked as the main node may be about to become it, or be it no longer, and
+    /// have less than who asks. Versions that don't say never hand the role over.
+    #[serde(default = "yes")]
+    pub is_main: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The side of who is asked.
@@ -99,11 +110,11 @@ pub(crate) async fn answer(log: &dyn DirectoryLog, query: &LogQuery) -> Result<L
     let news = timeout(wait, head.wait_for(|head| *head != query.known)).await.is_ok();
     let head = *head.borrow();
     if !news && head == query.known && query.wait_ms > 0 {
-        return Ok(LogPage { head, page: None });
+        return Ok(LogPage { head, page: None, is_main: log.is_main() });
     }
     let limit = query.limit.clamp(1, LOG_PAGE_ROWS_MAX);
     let page = log.changes(query.after.clone(), limit).await.map_err(FaultKind::Unavailable)?;
-    Ok(LogPage { head, page: Some(page) })
+    Ok(LogPage { head, page: Some(page), is_main: log.is_main() })
 }
 
 /// How far a follower is.
@@ -177,7 +188,7 @@ impl Follower {
             None => true,
             Some(page) => match self.copy.apply(page).await {
                 Ok(at_head) => at_head,
-                Err(failed) if failed.diverged => {
+                Err(failed) if failed.diverged && answer.is_main => {
                     tracing::error!(error = %failed, "the directory copy is filled again from the start");
                     self.copy.start_again().await?;
                     false

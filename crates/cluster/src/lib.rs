@@ -16,6 +16,7 @@ pub mod handle;
 pub mod identity;
 pub mod join;
 pub mod limits;
+pub mod migration;
 pub mod moving;
 pub mod nodes;
 pub mod peer_name;

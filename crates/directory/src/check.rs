@@ -152,6 +152,11 @@ impl Reader<'_> {
                 };
                 expect(is_held, "what stands by for it holds no accounts");
             }
+            RowKind::MainNode => {
+                let row: crate::MainNode = index::read(kind, &change.key, content)?;
+                let is_main = self.server(row.server)?.is_some_and(|found| found.value.roles.main);
+                expect(is_main, "it names a server that isn't the main one");
+            }
             RowKind::Copy => self.check_copy(&index::read(kind, &change.key, content)?, &mut expect)?,
             RowKind::Move => self.check_move(&index::read(kind, &change.key, content)?, &mut expect)?,
             RowKind::Job => self.check_job(&index::read(kind, &change.key, content)?, &mut expect)?,

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use sterna_base::{Clock, InstallationId, Modseq};
+use sterna_base::{Clock, InstallationId, Modseq, NodeId};
 
+use crate::model::Migration;
 use crate::read::Reader;
 use crate::request::{Done, Request};
 use crate::write::Write;
-use crate::{RequestError, StorageError, requests, schema};
+use crate::{RequestError, StorageError, requests, schema, write};
 
 /// What a node does with its directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,15 @@ pub enum Mode {
     Main(InstallationId),
     /// It keeps a copy: takes the main node's changes.
     Copy,
+}
+
+/// What a node is, as far as its own copy of the directory knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it is the main node; `None` when that was never handed over, and its configuration says it.
+    pub is_main: Option<bool>,
+    /// The last migration.
+    pub migration: Option<Migration>,
 }
 
 /// Writes one directory.
@@ -49,6 +59,26 @@ impl Core {
         let conn = Self::open_reader(path)?;
         schema::must_be_current(&conn)?;
         Ok(Core { conn, mode: Mode::Copy, stopped: false })
+    }
+
+    /// Makes the copy in this file the directory of the main node, if it says that this node is the main one and has
+    /// all that the one before it wrote: its last change is the one that says so ([`Request::HandOverMain`]).
+    ///
+    /// # Errors
+    /// When the file can't be opened or has a later format.
+    pub fn take_over(path: &Path, node: NodeId) -> Result<Standing, StorageError> {
+        let mut conn = Connection::open(path)?;
+        schema::prepare(&conn)?;
+        schema::migrate(&mut conn)?;
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let reader = Reader::new(&tx);
+        let (head, main, migration) = (reader.head()?, reader.main_node()?, reader.migration()?);
+        let is_main = main.map(|main| main.value.server == node && head.modseq >= main.modseq);
+        if is_main == Some(true) {
+            tx.execute("UPDATE dir_head SET is_copy = 0 WHERE id = 1", [])?;
+        }
+        tx.commit()?;
+        Ok(Standing { is_main, migration: migration.map(|found| found.value) })
     }
 
     /// A connection that only reads, for another thread.
@@ -107,10 +137,17 @@ impl Core {
         let before: Modseq = write.before();
         let created = requests::run(&mut write, request)?;
         let modseq = write.finish()?;
+        let leaves = matches!(request, Request::HandOverMain { .. });
+        if leaves {
+            write::become_copy(&tx, modseq)?;
+        }
         if dry_run {
             tx.rollback()?;
         } else {
             tx.commit()?;
+            if leaves {
+                self.mode = Mode::Copy;
+            }
         }
         Ok(Done { modseq, changed: modseq != before, created })
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -27,7 +28,8 @@ pub struct Directory {
 
 struct Shared {
     path: PathBuf,
-    mode: Mode,
+    /// Whether this node is the main one. It ceases to be when it hands that over.
+    is_main: AtomicBool,
     clock: Arc<dyn Clock>,
     /// Locked for the length of a transaction, on blocking threads only.
     core: Mutex<Core>,
@@ -67,7 +69,7 @@ impl Directory {
         let head = core.reader().head()?;
         let shared = Shared {
             path: path.to_owned(),
-            mode: core.mode,
+            is_main: AtomicBool::new(matches!(core.mode, Mode::Main(_))),
             clock,
             core: Mutex::new(core),
             idle: Mutex::new(Vec::new()),
@@ -79,7 +81,7 @@ impl Directory {
 
     /// Whether this node is the main one.
     pub fn is_main(&self) -> bool {
-        matches!(self.shared.mode, Mode::Main(_))
+        self.shared.is_main.load(Ordering::Acquire)
     }
 
     /// The present time, by the directory's clock.
@@ -125,7 +127,10 @@ impl Directory {
     pub async fn submit(&self, request: Request) -> Result<Done, RequestError> {
         let shared = Arc::clone(&self.shared);
         let task = tokio::task::spawn_blocking(move || {
-            let done = shared.core.lock().submit(&request, &*shared.clock, false)?;
+            let mut core = shared.core.lock();
+            let done = core.submit(&request, &*shared.clock, false)?;
+            shared.is_main.store(matches!(core.mode, Mode::Main(_)), Ordering::Release);
+            drop(core);
             shared.announce(done.modseq);
             Ok(done)
         });

@@ -43,6 +43,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Source | RowKind::Link => {}
         RowKind::Deleted | RowKind::DeletedParts => {}
+        RowKind::MainNode | RowKind::Migration => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             execute(conn, "DELETE FROM dir_domain_name WHERE domain_id = $1", params![number(domain.id.0)])?;
@@ -101,6 +102,7 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Source | RowKind::Link => {}
         RowKind::Deleted | RowKind::DeletedParts => {}
+        RowKind::MainNode | RowKind::Migration => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             for (name, is_main) in
@@ -155,7 +157,7 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
             let row: Copy = read(kind, key, content)?;
             let kept_until = match row.purpose {
                 CopyPurpose::Kept { until } => Some(until.0),
-                CopyPurpose::Moving | CopyPurpose::Standby { .. } => None,
+                CopyPurpose::Moving | CopyPurpose::Migrating | CopyPurpose::Standby { .. } => None,
             };
             let sql = "INSERT INTO dir_copy (account_id, server, kept_until) VALUES ($1, $2, $3)
                 ON CONFLICT (account_id, server) DO UPDATE SET kept_until = excluded.kept_until";

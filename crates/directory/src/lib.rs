@@ -41,7 +41,7 @@ mod share;
 pub mod source;
 mod write;
 
-pub use crate::core::{Core, Mode};
+pub use crate::core::{Core, Mode, Standing};
 pub use auth::Authentication;
 pub use book::DomainBook;
 pub use deleted::{Deleted, Was};
@@ -50,9 +50,9 @@ pub use dkim::{DKIM_KEYS_MAX, DkimKey, DkimState, NewDkimKey};
 pub use error::{ApplyError, RequestError, StorageError};
 pub use follow::Applied;
 pub use model::{
-    Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, Member, Membership, Move,
-    MovePhase, PasswordHash, PendingStore, Placement, Resource, Roles, Scope, Scram, Server, ServerStandby, Setting,
-    SharedMailbox, StandbyStage, User,
+    Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, MainNode, Member, Membership,
+    Migration, MigrationPhase, Move, MovePhase, Pace, PasswordHash, PendingStore, Placement, Resource, Roles, Scope,
+    Scram, Server, ServerStandby, Setting, SharedMailbox, StandbyStage, User,
 };
 pub use password::PasswordCost;
 pub use read::{AddressPattern, AnyEntry, Reader, Selected, Selection, Versioned};

@@ -10,8 +10,8 @@ use sterna_account::Digest;
 use sterna_base::{AccountId, DomainId, InstallationId, JobId, Modseq, NodeId};
 
 use crate::model::{
-    Copy, Domain, Group, Job, Member, Membership, Move, PendingStore, Placement, Scope, Server, Setting, SettingChange,
-    SharedMailbox, User,
+    Copy, Domain, Group, Job, MainNode, Member, Membership, Migration, Move, PendingStore, Placement, Scope, Server,
+    Setting, SettingChange, SharedMailbox, User,
 };
 
 /// The kinds of rows. The numbers are stored and travel between versions: never reuse one.
@@ -69,6 +69,10 @@ pub enum RowKind {
     Deleted = 29,
     /// What entries in the bin were part of.
     DeletedParts = 30,
+    /// [`MainNode`]
+    MainNode = 31,
+    /// [`Migration`]
+    Migration = 32,
     /// [`crate::acme::Certificate`]
     Certificate = 40,
     /// [`crate::acme::Acme`]
@@ -103,6 +107,8 @@ impl RowKind {
         RowKind::Link,
         RowKind::Deleted,
         RowKind::DeletedParts,
+        RowKind::MainNode,
+        RowKind::Migration,
         RowKind::Certificate,
         RowKind::Acme,
     ];
@@ -176,6 +182,23 @@ impl Content for SettingChange {
 
 pub(crate) fn setting_change_key(number: u64) -> String {
     format!("{:04x}", number % SETTING_CHANGES_MAX)
+}
+
+/// The key of a kind that has one row at most.
+pub(crate) const ONLY_KEY: &str = "";
+
+impl Content for MainNode {
+    const KIND: RowKind = RowKind::MainNode;
+    fn key(&self) -> String {
+        ONLY_KEY.to_owned()
+    }
+}
+
+impl Content for Migration {
+    const KIND: RowKind = RowKind::Migration;
+    fn key(&self) -> String {
+        ONLY_KEY.to_owned()
+    }
 }
 
 impl Content for Server {

@@ -110,6 +110,15 @@ pub(crate) fn store(conn: &Connection, digest: &mut Digest, change: &Change) -> 
     Ok(())
 }
 
+/// The main node's directory becomes a copy that is complete up to here.
+pub(crate) fn become_copy(conn: &Connection, modseq: Modseq) -> Result<(), StorageError> {
+    let position = Cursor::since(modseq);
+    let sql = "UPDATE dir_head SET is_copy = 1, position_modseq = $1, position_kind = $2, position_key = $3
+        WHERE id = 1";
+    conn.prepare_cached(sql)?.execute(params![number(position.modseq.0), position.kind, position.key])?;
+    Ok(())
+}
+
 /// Records how far a follower is.
 pub(crate) fn set_position(
     conn: &Connection,

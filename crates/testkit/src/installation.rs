@@ -194,14 +194,23 @@ impl Installation {
         self.nodes.iter_mut().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
     }
 
+    /// Runs `sterna migrate from` for a node that takes the place of one, and gives it free ports if that went well.
+    pub fn migrate_from(&mut self, name: &str, main: &str, token: &str, place: Place) -> Output {
+        let main = self.node(main).at.cluster.to_string();
+        self.set_up(name, place, &["migrate", "from", &main, "--token", token])
+    }
+
     /// Runs `sterna init` for a node, and gives it free ports if that went well.
     pub fn init(&mut self, name: &str, roles: &str, place: Place, more: &[&str]) -> Output {
+        self.set_up(name, place, &[&["init", "--roles", roles], more].concat())
+    }
+
+    fn set_up(&mut self, name: &str, place: Place, command: &[&str]) -> Output {
         let dir = place.dir.unwrap_or_else(|| self.folder.path().join(name));
         let at = place.at.unwrap_or_else(|| Doors::free(self.host));
         let (text, address) = (dir.to_string_lossy().into_owned(), at.cluster.to_string());
-        let arguments = ["init", "--dir", &text, "--name", name, "--roles", roles];
-        let addresses = ["--address", &address, "--cluster-listen", &address];
-        let arguments = [&arguments[..], &addresses, more].concat();
+        let more = ["--dir", &text, "--name", name, "--address", &address, "--cluster-listen", &address];
+        let arguments = [command, &more].concat();
         let log = self.folder.path().join(format!("{name}.log"));
         let node = Node { name: name.to_owned(), log, dir, at, wrapper: place.wrapper, process: None };
         let output = node.command(&arguments).output().unwrap_or_else(|error| panic!("sterna init: {error}"));

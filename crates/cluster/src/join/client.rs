@@ -43,6 +43,8 @@ pub struct JoinOptions {
     pub listen: Option<SocketAddr>,
     /// The version of this binary.
     pub version: String,
+    /// Whether it is to take another machine's place, with a token for that; the token says its roles then.
+    pub migrates: bool,
 }
 
 /// A machine that is now a node.
@@ -51,6 +53,8 @@ pub struct Joined {
     pub identity: Identity,
     /// What people call it: the name of the token, if that has one.
     pub name: String,
+    /// What it is to do, when the token says so.
+    pub roles: Option<NodeRoles>,
     /// What the administrator should look at.
     pub warnings: Vec<String>,
 }
@@ -116,6 +120,7 @@ pub async fn join(data_dir: &Path, options: &JoinOptions, clock: Arc<dyn Clock>)
         version: options.version.clone(),
         release: RELEASE,
         now: clock.now(),
+        migrates: options.migrates,
     };
     let answer = ask(options, &request, clock).await?;
     drop(probe);
@@ -137,7 +142,7 @@ pub async fn join(data_dir: &Path, options: &JoinOptions, clock: Arc<dyn Clock>)
         Identity::store(&data_dir, facts, pending, CertificateDer::from(certificate), authority)
     });
     let identity = stored.await.map_err(|error| JoinError::Answer(error.to_string()))??;
-    Ok(Joined { identity, name: answer.name, warnings: answer.warnings })
+    Ok(Joined { identity, name: answer.name, roles: answer.roles, warnings: answer.warnings })
 }
 
 async fn ask(options: &JoinOptions, request: &JoinRequest, clock: Arc<dyn Clock>) -> Result<JoinAnswer, JoinError> {

@@ -33,6 +33,8 @@ pub struct NewNode {
     pub address: String,
     /// The version of its binary.
     pub version: String,
+    /// The node whose place it takes, if it does.
+    pub replaces: Option<NodeId>,
 }
 
 /// Why the directory doesn't take a node.
@@ -145,7 +147,10 @@ impl JoinDesk {
         if let Some(name) = grant.name {
             request.name = name;
         }
-        self.check_request(&request, &grant.roles)?;
+        if grant.replaces.is_some() {
+            request.roles.clone_from(&grant.roles);
+        }
+        self.check_request(&request, &grant.roles, grant.replaces)?;
         let repetition = self.book.is_repetition(&secret, request.node, signing_hash);
         let node = NewNode {
             id: request.node,
@@ -153,6 +158,7 @@ impl JoinDesk {
             roles: request.roles.clone(),
             address: request.address.clone(),
             version: request.version.clone(),
+            replaces: grant.replaces,
         };
         if !repetition {
             self.admission.check(&node).await.map_err(|error| refused(error, &node))?;
@@ -174,11 +180,30 @@ impl JoinDesk {
             installation: self.authority.installation(),
             main: self.main,
             name: node.name,
+            roles: grant.replaces.map(|_| node.roles),
             warnings,
         })
     }
 
-    fn check_request(&self, request: &JoinRequest, roles: &NodeRoles) -> Result<(), JoinRefused> {
+    fn check_request(
+        &self,
+        request: &JoinRequest,
+        roles: &NodeRoles,
+        replaces: Option<NodeId>,
+    ) -> Result<(), JoinRefused> {
+        match (request.migrates, replaces) {
+            (true, None) => {
+                let text = "this token lets a server join; one that takes another machine's place needs a token of \
+                            sterna migrate token";
+                return Err(JoinRefused::Invalid(text.to_owned()));
+            }
+            (false, Some(_)) => {
+                let text = "this token is for a machine that takes another one's place: sterna migrate from HOST \
+                            --token TOKEN";
+                return Err(JoinRefused::Invalid(text.to_owned()));
+            }
+            _ => {}
+        }
         let ahead_ms = request.now.0.saturating_sub(self.clock.now().0);
         if ahead_ms.saturating_abs() > CLOCK_SKEW_MS_MAX {
             return Err(JoinRefused::Clock { ahead_ms });
@@ -192,7 +217,9 @@ impl JoinDesk {
             let text = format!("a server's name has 1 to {NODE_NAME_BYTES_MAX} of a-z, 0-9, - and .; {name:?} hasn't");
             return Err(JoinRefused::Invalid(text));
         }
-        if request.roles.is_empty() || request.roles.contains(&crate::nodes::NodeRole::Main) {
+        // Who takes the place of a machine that is the main node and nothing else has no role at first.
+        let is_empty = request.roles.is_empty() && replaces.is_none();
+        if is_empty || request.roles.contains(&crate::nodes::NodeRole::Main) {
             return Err(JoinRefused::Invalid("a joining server is data, edge or both".to_owned()));
         }
         if !request.roles.is_subset(roles) {
@@ -295,7 +322,7 @@ mod tests {
         let book = TokenBook::open(folder.path(), clock.clone()).unwrap();
         let desk = JoinDesk::new(authority, NodeId::random(), book, Arc::new(Nobody), clock.clone(), "1.0.0");
         let roles: NodeRoles = [NodeRole::Data].into();
-        let grant = TokenGrant { name: None, roles: roles.clone(), lifetime_ms: 60_000 };
+        let grant = TokenGrant { name: None, roles: roles.clone(), lifetime_ms: 60_000, replaces: None };
         let (token, _) = desk.issue_token(grant).await.unwrap();
         let node = NodeId::random();
         let mut request = JoinRequest {
@@ -309,6 +336,7 @@ mod tests {
             version: "3.0.0".to_owned(),
             release: RELEASE + 2,
             now: clock.now(),
+            migrates: false,
         };
         let refused = desk.join(request.clone()).await.unwrap_err();
         assert_eq!(refused, JoinRefused::Version { theirs: "3.0.0".to_owned(), ours: "1.0.0".to_owned() });

@@ -44,6 +44,9 @@ pub struct JoinRequest {
     pub release: u32,
     /// Its clock.
     pub now: Timestamp,
+    /// Whether it is to take another machine's place: then the token says whose, and which roles.
+    #[serde(default)]
+    pub migrates: bool,
 }
 
 /// What the main node answers.
@@ -60,6 +63,9 @@ pub struct JoinAnswer {
     /// What people call the new node: its own wish, unless the token has a name.
     #[serde(default)]
     pub name: String,
+    /// What it is to do, when the token says so.
+    #[serde(default)]
+    pub roles: Option<NodeRoles>,
     /// What the administrator should look at although the node was let in.
     #[serde(default)]
     pub warnings: Vec<String>,

@@ -27,6 +27,9 @@ pub struct TokenGrant {
     pub roles: NodeRoles,
     /// How long the token holds, in milliseconds.
     pub lifetime_ms: i64,
+    /// The node whose place the new one is to take, with `roles`; `None` for one that joins.
+    #[serde(default)]
+    pub replaces: Option<NodeId>,
 }
 
 /// One token.

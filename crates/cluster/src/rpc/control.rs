@@ -19,6 +19,7 @@ use super::peer::Call;
 use super::peers::Peers;
 use crate::copies::{Speed, StageReport, WaitingFor};
 use crate::limits::CALL_BODY_BYTES_MAX;
+use crate::migration::calls::{FetchCall, Fetched, Offer, PartQuery};
 use crate::nodes::NodeRoles;
 
 /// What a node does on the main node's word. The server wires its engine behind this.
@@ -101,6 +102,30 @@ pub trait NodeControl: Send + Sync {
     /// Why it can't, for the operator; then nothing happened.
     async fn run_version(&self, _wish: RunVersion) -> Result<(), String> {
         Err("this node has no other versions".to_owned())
+    }
+
+    /// What this machine alone has, for `by` that takes its place.
+    ///
+    /// # Errors
+    /// Why not: `by` takes nobody's place, or not this one's.
+    async fn offer(&self, _by: NodeId) -> Result<Offer, String> {
+        Err("nobody takes this machine's place".to_owned())
+    }
+
+    /// A part of a file of the last offer.
+    ///
+    /// # Errors
+    /// As [`NodeControl::offer`], and when there is no such file.
+    async fn offered(&self, _by: NodeId, _part: PartQuery) -> Result<Vec<u8>, String> {
+        Err("nobody takes this machine's place".to_owned())
+    }
+
+    /// Fetches what another machine offers, to be ready to become the main node.
+    ///
+    /// # Errors
+    /// Why not, for the operator.
+    async fn fetch(&self, _from: NodeId) -> Result<Fetched, String> {
+        Err("this machine takes nobody's place".to_owned())
     }
 
     /// Takes down in the directory how far a standby copy is, as `by` saw it. Only the main node can.
@@ -253,6 +278,9 @@ pub struct NodeStatus {
     /// The version that was tried last and did not come to serve.
     #[serde(default)]
     pub version_failed: Option<Version>,
+    /// Messages that wait in its queue.
+    #[serde(default)]
+    pub waiting_mail: u64,
 }
 
 /// A user who wanted to send more mail than users may: a stolen password, or somebody who needs a higher limit.
@@ -422,6 +450,34 @@ impl ControlClient {
     pub async fn signing_secret(&self, node: NodeId) -> Result<Vec<u8>, CallError> {
         let answer = self.get(node, "/v1/signing-secret").await?;
         Ok(self.peers.peer(node).read::<SigningSecret>(&answer)?.secret)
+    }
+
+    /// See [`NodeControl::offer`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn offer(&self, node: NodeId) -> Result<Offer, CallError> {
+        let answer = self.get(node, "/v1/migration/offer").await?;
+        self.peers.peer(node).read(&answer)
+    }
+
+    /// See [`NodeControl::offered`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn offered(&self, node: NodeId, part: &PartQuery) -> Result<Bytes, CallError> {
+        let body = self.peers.peer(node).json(part)?;
+        let call = Call { answer_bytes_max: CALL_BODY_BYTES_MAX, ..Call::control(Method::PUT, "/v1/migration/part") };
+        self.send(node, &call, body).await
+    }
+
+    /// See [`NodeControl::fetch`]; asked by the main node.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn fetch(&self, node: NodeId, from: NodeId) -> Result<Fetched, CallError> {
+        let answer = self.put(node, "/v1/migration/fetch", &FetchCall { from }).await?;
+        self.peers.peer(node).read(&answer)
     }
 
     /// See [`NodeControl::note_stage`]; asked of the main node.

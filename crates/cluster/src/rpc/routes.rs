@@ -26,6 +26,7 @@ use crate::copies::calls::path as copy;
 use crate::follow::LogQuery;
 use crate::identity::Identity;
 use crate::limits::{CALL_BODY_BYTES_MAX, CONTROL_BODY_BYTES_MAX};
+use crate::migration::calls::FetchCall;
 use crate::peer_name::PeerName;
 
 /// One connection's view: the services, and who is calling.
@@ -112,6 +113,15 @@ impl Caller {
                 let secret = self.control()?.signing_secret(caller).await.map_err(FaultKind::Other)?;
                 return Ok(Answer::Json(json(&SigningSecret { secret })?));
             }
+            (&Method::GET, ["migration", "offer"]) => {
+                let offer = self.control()?.offer(caller).await.map_err(FaultKind::Other)?;
+                return Ok(Answer::Json(json(&offer)?));
+            }
+            (&Method::PUT, ["migration", "part"]) => {
+                let part = self.control_body(request.into_body()).await?;
+                let bytes = self.control()?.offered(caller, part).await.map_err(FaultKind::Other)?;
+                return Ok(Answer::Bytes(bytes.into()));
+            }
             (&Method::PUT, ["share"]) => {
                 let share: NotedShare = self.control_body(request.into_body()).await?;
                 let modseq = self.control()?.set_share(share).await.map_err(|refused| match refused {
@@ -179,7 +189,7 @@ impl Caller {
 
         // The main node only.
         if caller != self.main() {
-            let is_mains = ["stores", "copies", "trace", "edge-report", "version"].contains(&parts[0]);
+            let is_mains = ["stores", "copies", "trace", "edge-report", "version", "migration"].contains(&parts[0]);
             return Err(if is_mains { FaultKind::NotMain } else { FaultKind::NoRoute });
         }
         if let (&Method::POST, ["copies", account, call]) = (&method, parts.as_slice()) {
@@ -201,6 +211,10 @@ impl Caller {
                 let wish: RunVersion = self.control_body(request.into_body()).await?;
                 control.run_version(wish).await.map_err(FaultKind::Other)?;
                 Ok(Answer::Json(Bytes::from_static(b"{}")))
+            }
+            (&Method::PUT, ["migration", "fetch"]) => {
+                let call: FetchCall = self.control_body(request.into_body()).await?;
+                Ok(Answer::Json(json(&control.fetch(call.from).await.map_err(FaultKind::Other)?)?))
             }
             (&Method::PUT, ["trace"]) => self.trace(request).await,
             (&Method::PUT, ["sessions"]) => {
@@ -228,7 +242,7 @@ impl Caller {
     fn member(&self) -> Result<NodeId, FaultKind> {
         let node = self.name.ok_or(FaultKind::NoCertificate)?.node;
         let facts = self.identity.facts();
-        let known = node == facts.node || node == facts.main || self.services.nodes.node(node).is_some();
+        let known = node == facts.node || node == self.main() || self.services.nodes.node(node).is_some();
         if known { Ok(node) } else { Err(FaultKind::UnknownNode(node)) }
     }
 

@@ -236,7 +236,7 @@ async fn an_interrupted_join_goes_on_with_the_same_token() {
 async fn a_token_gives_a_name_and_limits_roles_and_can_be_revoked() {
     let installation = Installation::new().await;
     let roles = [NodeRole::Edge].into();
-    let grant = TokenGrant { name: Some("gate".to_owned()), roles, lifetime_ms: TOKEN_LIFETIME_MS };
+    let grant = TokenGrant { name: Some("gate".to_owned()), roles, lifetime_ms: TOKEN_LIFETIME_MS, replaces: None };
     let (token, _) = installation.desk.issue_token(grant.clone()).await.unwrap();
     let mut options = installation.options(token, "alpha");
     let folder = folder();

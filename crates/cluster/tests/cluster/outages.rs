@@ -146,6 +146,10 @@ impl DirectoryLog for Log {
         Ok(json!({ "after": after, "rows": page, "head": rows.len() }))
     }
 
+    fn is_main(&self) -> bool {
+        true
+    }
+
     fn watch(&self) -> watch::Receiver<u64> {
         self.asked.send_modify(|asked| *asked += 1);
         self.head.subscribe()

@@ -129,6 +129,7 @@ impl NodeControl for Control {
             endpoints: Vec::new(),
             installed: Vec::new(),
             version_failed: None,
+            waiting_mail: 0,
         }
     }
 
@@ -237,7 +238,7 @@ impl Installation {
 
     pub async fn token(&self) -> join::JoinToken {
         let roles = [NodeRole::Data].into();
-        let grant = join::TokenGrant { name: None, roles, lifetime_ms: limits::TOKEN_LIFETIME_MS };
+        let grant = join::TokenGrant { name: None, roles, lifetime_ms: limits::TOKEN_LIFETIME_MS, replaces: None };
         self.desk.issue_token(grant).await.unwrap().0
     }
 
@@ -250,6 +251,7 @@ impl Installation {
             address: "127.0.0.1:9".to_owned(),
             listen: None,
             version: "0.1.0".to_owned(),
+            migrates: false,
         }
     }
 

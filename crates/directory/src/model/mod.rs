@@ -4,6 +4,7 @@
 //! group can be given a mailbox later without a new identity. Addresses name domains by id, so that renaming a domain
 //! touches one row.
 
+mod migration;
 mod moves;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, DomainId, Epoch, NodeId, Timestamp};
 use sterna_formats::calendar::booking::Rules;
 
+pub use migration::{MainNode, Migration, MigrationPhase, Pace};
 pub use moves::{Copy, CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase, StandbyStage};
 
 /// A mail domain.

@@ -55,6 +55,9 @@ impl StandbyStage {
 pub enum CopyPurpose {
     /// The account is moving there.
     Moving,
+    /// The server's machine is to take the place of the account's ([`crate::Migration`]). Nobody takes it over without
+    /// the account's server, so that one needs no lease.
+    Migrating,
     /// The account was moved away from there, and can be moved back for some time.
     Kept {
         /// When the time is over. The copy stays until somebody deletes it.
@@ -68,10 +71,11 @@ pub enum CopyPurpose {
 }
 
 impl CopyPurpose {
-    /// The word for people: "moving", "kept" or "standby".
+    /// The word for people: "moving", "migrating", "kept" or "standby".
     pub fn name(self) -> &'static str {
         match self {
             CopyPurpose::Moving => "moving",
+            CopyPurpose::Migrating => "migrating",
             CopyPurpose::Kept { .. } => "kept",
             CopyPurpose::Standby { .. } => "standby",
         }
@@ -218,16 +222,19 @@ pub enum JobKind {
     Rebalance,
     /// Places accounts on their standby copies, without asking their servers.
     Failover,
+    /// Moves everything from a machine to the one that takes its place.
+    Migration,
 }
 
 impl JobKind {
-    /// The word for people: "move", "drain", "rebalance" or "failover".
+    /// The word for people: "move", "drain", "rebalance", "failover" or "migration".
     pub fn name(self) -> &'static str {
         match self {
             JobKind::Move => "move",
             JobKind::Drain => "drain",
             JobKind::Rebalance => "rebalance",
             JobKind::Failover => "failover",
+            JobKind::Migration => "migration",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reading: indexed point reads and pages; nothing here looks at all rows of anything.
 
 mod entries;
+mod migration;
 mod moves;
 mod selection;
 mod servers;

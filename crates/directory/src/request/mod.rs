@@ -8,7 +8,7 @@ use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
 
 use crate::acme::{Acme, Certificate};
 use crate::dkim::{DkimState, NewDkimKey};
-use crate::model::{Durability, Member, Roles, Scope};
+use crate::model::{Durability, Member, MigrationPhase, Pace, Roles, Scope};
 use crate::rights::{FactorUse, Grant, NewApiToken, NewAppPassword, Role, SecondFactor};
 use crate::row::RowKind;
 use crate::source::{Link, Source};
@@ -287,6 +287,40 @@ pub enum Request {
         to: NodeId,
         /// The epoch that the caller has seen.
         expect: Epoch,
+    },
+    /// A machine begins to take another one's place ([`crate::Migration`]). The very same again is success.
+    BeginMigration {
+        /// The machine that is left.
+        from: NodeId,
+        /// The machine that takes its place.
+        to: NodeId,
+        /// Who asks, for people.
+        #[serde(default)]
+        by: String,
+    },
+    /// Changes how far the migration is. Being so already is success.
+    SetMigration {
+        /// Only if its row is still at this modseq.
+        expect: Option<Modseq>,
+        /// The next phase.
+        phase: MigrationPhase,
+        /// How accounts are switched, if that changes.
+        pace: Option<Pace>,
+    },
+    /// Lets the new machine hold a copy of what lives on the old one, at most [`crate::COPIES_PER_REQUEST_MAX`] more.
+    FollowMigration,
+    /// Plans the moves of accounts that live on the wrong one of both machines, at most
+    /// [`crate::MOVES_PER_REQUEST_MAX`] more.
+    PlanMigration,
+    /// Gives up copies that a migration needs no more, at most [`crate::COPIES_PER_REQUEST_MAX`].
+    DropMigrationCopies,
+    /// Removes the old machine of a migration that is done from the servers.
+    ForgetMigrated,
+    /// Another node becomes the main one, as the migration wants it. This is the last change that this directory takes:
+    /// in the same transaction it becomes a copy, for ever or until the role comes back. The only commit point.
+    HandOverMain {
+        /// Which.
+        to: NodeId,
     },
     /// Adds a key that a domain can sign with.
     CreateDkimKey(NewDkimKey),

@@ -34,6 +34,10 @@ pub(crate) fn put_standby(
         match old.map(|copy| copy.purpose) {
             Some(old) if old == purpose => continue,
             Some(CopyPurpose::Moving) => return Err(moving(write, account)?),
+            Some(CopyPurpose::Migrating) => {
+                let by = format!("the migration to {}", target.name);
+                return Err(RequestError::InUse { by });
+            }
             Some(CopyPurpose::Standby { .. }) => {}
             Some(CopyPurpose::Kept { .. }) | None => check_open(write, account, &target)?,
         }

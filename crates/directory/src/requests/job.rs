@@ -20,10 +20,27 @@ enum Targets {
     Kept,
     /// Those that have a standby copy of it.
     Standby,
+    /// The machine that takes another one's place: it is open for nothing else.
+    Successor,
+}
+
+/// Moves of a migration, in a job of their own or in one that is there.
+pub(crate) fn migrate(
+    write: &mut Write<'_>,
+    id: Option<JobId>,
+    what: String,
+    by: String,
+    moves: Vec<(AccountId, NodeId)>,
+) -> Result<JobId, RequestError> {
+    plan_all(write, &NewJob { id, kind: JobKind::Migration, what, moves, by }, Targets::Successor)
 }
 
 pub(crate) fn begin(write: &mut Write<'_>, new: &NewJob) -> Result<JobId, RequestError> {
-    let targets = if new.kind == JobKind::Failover { Targets::Standby } else { Targets::Open };
+    let targets = match new.kind {
+        JobKind::Failover => Targets::Standby,
+        JobKind::Migration => return Err(invalid("kind", "a migration plans its moves by itself")),
+        _ => Targets::Open,
+    };
     plan_all(write, new, targets)
 }
 
@@ -157,8 +174,8 @@ fn plan(
     }
     match targets {
         Targets::Open => placement_policy::check_target(&server, &allowed(write, account)?)?,
-        Targets::Kept if !server.roles.data => return Err(NoServer::NotData(server.name).into()),
-        Targets::Kept => {}
+        Targets::Kept | Targets::Successor if !server.roles.data => return Err(NoServer::NotData(server.name).into()),
+        Targets::Kept | Targets::Successor => {}
         Targets::Standby => super::moves::standby_on(write, account, to).map(|_| ())?,
     }
     Ok(write.put(&Move {

@@ -6,6 +6,7 @@ mod domain;
 mod entry;
 mod group;
 mod job;
+pub(crate) mod migration;
 mod moves;
 mod pending;
 mod server;
@@ -98,6 +99,13 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::SetStandbyStage(report) => copies::set_stage(write, report).map(|()| None),
         Request::DropCopy { account, server } => copies::drop(write, *account, *server).map(|()| None),
         Request::DropStore { account, server } => copies::drop_store(write, *account, *server).map(|()| None),
+        Request::BeginMigration { from, to, by } => migration::begin(write, *from, *to, by).map(|()| None),
+        Request::SetMigration { expect, phase, pace } => migration::set(write, *expect, *phase, *pace).map(|()| None),
+        Request::FollowMigration => migration::follow(write).map(|()| None),
+        Request::PlanMigration => migration::plan(write).map(|()| None),
+        Request::DropMigrationCopies => migration::drop_copies(write).map(|()| None),
+        Request::ForgetMigrated => migration::forget(write).map(|()| None),
+        Request::HandOverMain { to } => migration::hand_over(write, *to).map(|()| None),
         Request::PruneJobs => job::prune(write).map(|()| None),
         Request::ExpireCopies { before } => copies::expire(write, *before).map(|()| None),
         Request::FailOver { account, to, expect } => {

@@ -8,6 +8,7 @@ mod forwards;
 mod leaving;
 mod log_in_and_route;
 mod many;
+mod migration;
 mod move_calls;
 mod move_steps;
 mod moves;

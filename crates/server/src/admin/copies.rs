@@ -132,7 +132,7 @@ pub(super) async fn list_standby(
 fn one(reader: &Reader<'_>, copy: &Copy) -> Result<CopyView, StorageError> {
     let server = reader.server(copy.server)?;
     let (until, durability) = match copy.purpose {
-        CopyPurpose::Moving => (None, None),
+        CopyPurpose::Moving | CopyPurpose::Migrating => (None, None),
         CopyPurpose::Kept { until } => (Some(view::time(until)), None),
         CopyPurpose::Standby { durability } => (None, Some(durability)),
     };
@@ -247,6 +247,9 @@ pub(super) async fn delete_all(
 fn other_purpose(account: &str, server: &str, purpose: CopyPurpose) -> Problem {
     let (is, remedy) = match purpose {
         CopyPurpose::Moving => ("is there because the account is moving", "Abort its job: sterna job abort ID."),
+        CopyPurpose::Migrating => {
+            ("is there because its server takes another machine's place", "Give that up: sterna migrate abort.")
+        }
         CopyPurpose::Kept { .. } => (
             "is kept for the way back after a move",
             "It goes by itself when its time is over; sooner: sterna account release ADDRESS --on SERVER.",

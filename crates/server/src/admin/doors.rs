@@ -21,6 +21,7 @@ use super::maintenance::RoutingTools;
 use super::memory::Memory;
 use super::records::Records;
 use crate::node::discovery::Discovery;
+use crate::node::migration::driver::SharedPulse;
 use crate::setup::checks::Checks;
 use crate::sources::run::Sources;
 
@@ -59,6 +60,8 @@ pub struct AdminState {
     pub sources: Option<Arc<Sources>>,
     /// What all mail routing is derived with; `None` where there is no node around the API.
     pub routing: Option<Arc<RoutingTools>>,
+    /// What the driver of a migration did last.
+    pub migration: SharedPulse,
 }
 
 /// The node that answers.
@@ -251,6 +254,9 @@ pub struct TokenRequest {
     pub roles: Vec<String>,
     /// How long the token is good for, in milliseconds.
     pub lifetime_ms: u64,
+    /// The server whose place the joining node takes.
+    #[serde(default)]
+    pub replaces: Option<NodeId>,
 }
 
 /// A token.

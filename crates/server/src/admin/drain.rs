@@ -137,6 +137,7 @@ fn remedy_for(
     let address = address_of(reader, account)?;
     Ok(match purpose {
         CopyPurpose::Moving => None,
+        CopyPurpose::Migrating => Some("sterna migrate abort".to_owned()),
         CopyPurpose::Kept { until } => Some(format!(
             "wait until {} when the way back of {address} ends, or give it up: sterna account release {address} --on \
              {server}",

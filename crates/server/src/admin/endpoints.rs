@@ -15,9 +15,9 @@ use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntr
 use super::policy::{self, Place, Rule};
 use super::{
     accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
-    domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, objects, orphans,
-    people_import, queue, replication, resources, roles, search, second_factor, servers, sessions, settings, sieve,
-    sources, status, tokens, trace, users,
+    domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, migration, objects,
+    orphans, people_import, queue, replication, resources, roles, search, second_factor, servers, sessions, settings,
+    sieve, sources, status, tokens, trace, users,
 };
 
 /// One method of one path.
@@ -279,6 +279,7 @@ fn of_servers() -> Vec<Endpoint> {
     const TOKENS: &str = "/api/v1/tokens";
     const INDEX: &str = "/api/v1/search/{account}";
     const ACME: &str = "/api/v1/acme";
+    const MIGRATION: &str = "/api/v1/migration";
     vec![
         look("/api/v1/status", get(status::get), Servers, System, "How the installation is"),
         look("/api/v1/doctor", get(doctor::get), Servers, System, "Everything that can be looked at"),
@@ -320,6 +321,16 @@ fn of_servers() -> Vec<Endpoint> {
         change(("PUT", ACME), put(certificates::put), Settings, System, "Let an authority issue certificates"),
         change(("DELETE", ACME), delete(certificates::turn_off), Settings, System, "Ask for no more certificates"),
         change(("POST", "/api/v1/acme/orders"), post(certificates::order), Servers, System, "Ask for one at once"),
+        look(MIGRATION, get(migration::get), Servers, System, "How far the change of a machine is"),
+        change(("POST", MIGRATION), post(migration::token), Servers, System, "A token for a machine's successor"),
+        change(("PATCH", MIGRATION), patch(migration::act), Servers, System, "Switch, go back, finish or give up"),
+        look(
+            "/api/v1/migration/accounts",
+            get(migration::accounts),
+            Servers,
+            System,
+            "How far the copy of each account is",
+        ),
         look("/api/v1/search", get(search::list), Servers, System, "Search indexes"),
         look(INDEX, get(search::get), Servers, System, "The search index of an account"),
         change(("DELETE", INDEX), delete(search::delete), Servers, System, "Make a search index again"),

@@ -45,7 +45,7 @@ fn topic(kind: u16) -> Option<&'static str> {
         RowKind::User | RowKind::Group | RowKind::Shared | RowKind::Member | RowKind::AppPassword => "people",
         RowKind::SecondFactor | RowKind::Deleted => "people",
         RowKind::Domain | RowKind::DkimKey | RowKind::Source => "domains",
-        RowKind::Server | RowKind::Certificate | RowKind::Acme => "servers",
+        RowKind::Server | RowKind::Certificate | RowKind::Acme | RowKind::MainNode | RowKind::Migration => "servers",
         RowKind::Job | RowKind::Move | RowKind::Copy | RowKind::Placement | RowKind::PendingStore => "jobs",
         RowKind::Setting | RowKind::SettingChange => "settings",
         RowKind::Role | RowKind::Grant | RowKind::ApiToken => "administrators",

@@ -46,6 +46,7 @@ mod listing;
 pub mod maintenance;
 mod memory;
 mod meter;
+mod migration;
 mod morning;
 mod objects;
 mod openapi;

@@ -187,7 +187,8 @@ fn facts(
     (account, to, is_back): &(AccountId, NodeId, bool),
 ) -> Result<Facts, Problem> {
     let copy = reader.copy(*account, *to)?.map(|found| found.value.purpose);
-    let has_copy = matches!(copy, Some(CopyPurpose::Kept { .. } | CopyPurpose::Standby { .. }));
+    let has_copy =
+        matches!(copy, Some(CopyPurpose::Kept { .. } | CopyPurpose::Migrating | CopyPurpose::Standby { .. }));
     let moving = reader.move_of(*account)?.map(|found| found.value).filter(|row| row.phase != MovePhase::Failed);
     let refusal = match moving {
         Some(row) => Some(("moving", is_moving(&name(servers, row.to), row.job))),
@@ -337,6 +338,7 @@ mod tests {
             endpoints: Vec::new(),
             installed: Vec::new(),
             version_failed: None,
+            waiting_mail: 0,
         }
     }
 

@@ -123,6 +123,7 @@ impl Provision for Servers {
             endpoints: Vec::new(),
             installed: Vec::new(),
             version_failed: None,
+            waiting_mail: 0,
         })
     }
 }
@@ -183,6 +184,7 @@ impl Node {
             sources: None,
             checks: None,
             routing: None,
+            migration: Default::default(),
             records: None,
             local: None,
         };

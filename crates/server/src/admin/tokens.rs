@@ -83,7 +83,8 @@ pub(super) async fn issue(
     if params.dry_run {
         return Ok(view::no_content());
     }
-    let token = state.tokens.issue(TokenRequest { name: body.name, roles: body.roles, lifetime_ms }).await?;
+    let token =
+        state.tokens.issue(TokenRequest { name: body.name, roles: body.roles, lifetime_ms, replaces: None }).await?;
     let location = format!("/api/v1/tokens/{}", token.id);
     let resource = Resource {
         status: StatusCode::CREATED,

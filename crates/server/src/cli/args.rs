@@ -28,12 +28,23 @@ pub struct InitArgs {
     /// Where this node listens for other nodes
     #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:7700")]
     pub cluster_listen: std::net::SocketAddr,
+    /// Whether it takes another machine's place: `sterna migrate from`.
+    #[arg(skip)]
+    pub migrates: bool,
 }
 
 impl Default for InitArgs {
     fn default() -> Self {
         let cluster_listen = std::net::SocketAddr::from(([0, 0, 0, 0], 7700));
-        InitArgs { name: None, join: None, token: None, roles: Vec::new(), address: None, cluster_listen }
+        InitArgs {
+            name: None,
+            join: None,
+            token: None,
+            roles: Vec::new(),
+            address: None,
+            cluster_listen,
+            migrates: false,
+        }
     }
 }
 

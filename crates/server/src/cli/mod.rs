@@ -29,6 +29,7 @@ mod job;
 mod link;
 mod mail;
 mod mail_files;
+mod migrate;
 mod moving;
 pub mod output;
 mod plan;
@@ -226,6 +227,9 @@ pub enum ClientCommand {
     /// Manage rooms and things that are booked by inviting them
     #[command(subcommand)]
     Resource(resources::ResourceCommand),
+    /// Put a new machine in the place of an old one, while it is used
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
     /// Watch, pause and abort work on many accounts: moves, drains, rebalances, failovers
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -314,6 +318,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Server(command) => server::run(&session, global, command).await,
         ClientCommand::Account(command) => account::run(&session, global, command).await,
         ClientCommand::Resource(command) => resources::run(&session, command).await,
+        ClientCommand::Migrate(command) => migrate::run(&session, global, command).await,
         ClientCommand::Job(command) => job::run(&session, global, command).await,
         ClientCommand::Greylist(command) => greylist::run(&session, command).await,
         ClientCommand::Queue(command) => queue::run(&session, command).await,

@@ -14,16 +14,18 @@ use sterna_account::{Account, AccountError, CommitError, Outcome, StoreError, fi
 use sterna_base::{AccountId, Clock, Epoch, Modseq, NodeId, OperationId, Timestamp, failpoint};
 use sterna_cluster::copies::{CopyStage, Keeper, StageReport};
 use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
+use sterna_cluster::migration::calls::{Fetched, Offer, PartQuery};
 use sterna_cluster::rpc::control::{AsidesStatus, FilterDown};
 use sterna_cluster::rpc::wire::RELEASE;
 use sterna_cluster::{
-    CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, RunVersion, ShareRefused,
-    StageRefused,
+    ControlClient, CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, RunVersion,
+    ShareRefused, StageRefused,
 };
 use sterna_directory::request::{self, ServerPatch};
-use sterna_directory::{Directory, Request, RequestError, Roles, StandbyStage};
+use sterna_directory::{Directory, Reader, Request, RequestError, Roles, StandbyStage, StorageError};
 use sterna_formats::discovery::Endpoint;
 use sterna_mailflow::filter::Filters;
+use sterna_mailflow::queue::Queue;
 use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::trace::TraceStore;
 use sterna_protocols::account_sessions::AccountSessions;
@@ -31,10 +33,11 @@ use tokio::sync::watch;
 
 use super::directory_nodes::DirectoryNodes;
 use super::edge_check::EdgeCheck;
+use super::migration::{self, files};
 use super::orphans::Orphans;
 use super::served::Served;
 use super::{Parts, accounts_folder, signing};
-use crate::config::Role;
+use crate::config::{Config, Role};
 use crate::update::handover::Handover;
 
 /// Accounts that a node names of which it has something set aside.
@@ -65,6 +68,11 @@ pub struct Control {
     handover: Arc<Handover>,
     /// Whether answers of DNS can be validated; edges only, and late.
     dane: OnceLock<watch::Receiver<Ability>>,
+    /// What waits to be sent; edges only, and late.
+    queue: OnceLock<Arc<Queue>>,
+    /// What this node was started with.
+    config: Config,
+    others: ControlClient,
 }
 
 impl Control {
@@ -73,8 +81,22 @@ impl Control {
         let _ = self.dane.set(dane);
     }
 
+    /// From now on it can say how much waits to be sent.
+    pub fn tell_queue(&self, queue: Arc<Queue>) {
+        let _ = self.queue.set(queue);
+    }
+
+    /// The row of the migration in which `by` takes this machine's place, or gives it back.
+    async fn succeeded_by(&self, by: NodeId) -> Result<(), String> {
+        let row = self.directory.read(|reader| reader.migration()).await.map_err(|error| error.to_string())?;
+        match row.as_ref().and_then(|found| migration::successor(&found.value)) {
+            Some((to, from)) if (to, from) == (by, self.node) => Ok(()),
+            _ => Err("that node doesn't take this machine's place".to_owned()),
+        }
+    }
+
     /// Of the node with these parts.
-    pub fn new(parts: &Parts) -> Self {
+    pub(super) fn new(parts: &Parts) -> Self {
         let role = |role: &Role| match role {
             Role::Main => NodeRole::Main,
             Role::Data => NodeRole::Data,
@@ -92,6 +114,9 @@ impl Control {
             nodes: parts.nodes.clone(),
             orphans: Orphans::default(),
             dane: OnceLock::new(),
+            queue: OnceLock::new(),
+            config: parts.config.clone(),
+            others: ControlClient::new(parts.peers.clone()),
             identity: parts.identity.clone(),
             started_at: parts.clock.now(),
             trace: parts.trace.as_ref().map(|(store, _)| store.clone()),
@@ -282,6 +307,7 @@ impl NodeControl for Control {
             endpoints: self.endpoints.get().cloned().unwrap_or_default(),
             installed,
             version_failed: self.handover.record().failed().ok().flatten(),
+            waiting_mail: self.queue.get().map_or(0, |queue| queue.len()),
         }
     }
 
@@ -314,6 +340,24 @@ impl NodeControl for Control {
         let made = tokio::task::spawn_blocking(move || signing::made(&folder)).await;
         let secret = made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         Ok(secret.to_vec())
+    }
+
+    async fn offer(&self, by: NodeId) -> Result<Offer, String> {
+        self.succeeded_by(by).await?;
+        let (folder, config) = (self.node_folder.clone(), self.config.clone());
+        let offered = tokio::task::spawn_blocking(move || files::offer(&folder, &config)).await;
+        offered.map_err(|error| error.to_string())?.map_err(|error| format!("{error:#}"))
+    }
+
+    async fn offered(&self, by: NodeId, part: PartQuery) -> Result<Vec<u8>, String> {
+        self.succeeded_by(by).await?;
+        let folder = self.node_folder.clone();
+        let read = tokio::task::spawn_blocking(move || files::part(&folder, &part)).await;
+        read.map_err(|error| error.to_string())?.map_err(|error| format!("{error:#}"))
+    }
+
+    async fn fetch(&self, from: NodeId) -> Result<Fetched, String> {
+        files::fetch(&self.node_folder, from, &self.others).await.map_err(|error| format!("{error:#}"))
     }
 
     async fn note_stage(&self, by: NodeId, report: StageReport) -> Result<(), StageRefused> {
@@ -377,6 +421,21 @@ fn refused(error: &RequestError) -> AdmitRefused {
 #[async_trait]
 impl Admission for Gate {
     async fn check(&self, node: &NewNode) -> Result<(), AdmitRefused> {
+        if let Some(replaces) = node.replaces {
+            let read = move |reader: &Reader<'_>| {
+                Ok::<_, StorageError>((reader.migration()?, reader.server(replaces)?.is_some()))
+            };
+            let (under_way, is_there) =
+                self.directory.read(read).await.map_err(|error| AdmitRefused::Other(error.to_string()))?;
+            if !is_there {
+                return Err(AdmitRefused::Other("the machine whose place it is to take is gone".to_owned()));
+            }
+            if under_way.is_some_and(|found| !found.value.phase.is_over()) {
+                let text = "another machine is taking a place in this installation already (sterna migrate status); \
+                            finish that or give it up (sterna migrate abort), and use the same token again";
+                return Err(AdmitRefused::Other(text.to_owned()));
+            }
+        }
         if node.roles.contains(&NodeRole::Main) {
             return Err(AdmitRefused::Other("an installation has one main node; join with data or edge".to_owned()));
         }
@@ -388,6 +447,10 @@ impl Admission for Gate {
     }
 
     async fn admit(&self, node: &NewNode) -> Result<(), AdmitRefused> {
-        self.directory.submit(Self::request(node)).await.map(drop).map_err(|error| refused(&error))
+        self.directory.submit(Self::request(node)).await.map(drop).map_err(|error| refused(&error))?;
+        let Some(from) = node.replaces else { return Ok(()) };
+        let by = format!("the token of {}", node.name);
+        let begun = self.directory.submit(Request::BeginMigration { from, to: node.id, by }).await;
+        begun.map(drop).map_err(|error| refused(&error))
     }
 }

@@ -35,6 +35,10 @@ impl DirectoryLog for Log {
         serde_json::to_value(page).map_err(|error| error.to_string())
     }
 
+    fn is_main(&self) -> bool {
+        self.directory.is_main()
+    }
+
     fn watch(&self) -> watch::Receiver<u64> {
         self.modseq.clone()
     }

@@ -11,7 +11,9 @@ use sterna_cluster::moving::core::limits::{CUT_OVER_MS, back_off_ms};
 use sterna_cluster::moving::core::step::{MovePhase as Phase, MoveView};
 use sterna_cluster::moving::{BookError, MoveBook, MoveEntry, Wish};
 use sterna_cluster::{ControlClient, Nodes, Peers, Placement, StageRefused};
-use sterna_directory::model::{Copy, CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase, StandbyStage};
+use sterna_directory::model::{
+    Copy, CopyPurpose, Durability, Job, JobKind, JobState, MigrationPhase, Move, MovePhase, Pace, StandbyStage,
+};
 use sterna_directory::read::Reader;
 use sterna_directory::row::{Cursor, RowKind};
 use sterna_directory::{Directory, Request, StorageError, settings};
@@ -27,6 +29,9 @@ const PAGE_ROWS: usize = 1_000;
 
 /// Jobs looked at by the driver in one round; later ones wait for their turn.
 const JOBS_MAX: usize = 100;
+
+/// Accounts of a migration that are switched at the same time when all are to be switched at once.
+const AT_ONCE_PARALLEL: u64 = 256;
 
 /// How long the main node is waited for.
 const MAIN_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -280,7 +285,16 @@ impl MoveBook for DirectoryMoves {
     }
 
     async fn parallel(&self) -> usize {
-        let parallel = self.directory.read(|reader| reader.number_setting(settings::MOVE_PARALLEL)).await;
+        let read = |reader: &Reader<'_>| {
+            let set = reader.number_setting(settings::MOVE_PARALLEL)?;
+            let row = reader.migration()?.map(|found| found.value);
+            let at_once = row.is_some_and(|row| {
+                let goes = matches!(row.phase, MigrationPhase::Switching | MigrationPhase::Returning);
+                goes && row.pace == Pace::AtOnce
+            });
+            Ok::<_, StorageError>(if at_once { set.max(AT_ONCE_PARALLEL) } else { set })
+        };
+        let parallel = self.directory.read(read).await;
         parallel.map_or(1, |parallel| usize::try_from(parallel).unwrap_or(usize::MAX))
     }
 

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use sterna_account::AccountError;
 use sterna_base::{AccountId, NodeId};
 use sterna_cluster::{Identity, NodeEntry, Nodes, Placement, Placements};
-use sterna_directory::{Directory, StorageError};
+use sterna_directory::{Directory, Reader, StorageError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,11 +17,12 @@ use tokio_util::task::TaskTracker;
 pub struct DirectoryNodes {
     directory: Directory,
     known: RwLock<HashMap<NodeId, NodeEntry>>,
-    main: NodeId,
+    /// The main node: the one that the directory names, once the role was handed over.
+    main: RwLock<NodeId>,
     /// Where the main node was when this one joined: all that a node knows before it has a directory.
     first: NodeEntry,
-    /// Where the main node says it is, or the configuration, before the directory says so.
-    told: RwLock<Option<String>>,
+    /// Where that main node says it is, or the configuration, before the directory says so.
+    told: RwLock<Option<(NodeId, String)>>,
 }
 
 impl DirectoryNodes {
@@ -42,9 +43,9 @@ impl DirectoryNodes {
         let nodes = DirectoryNodes {
             directory: directory.clone(),
             known: RwLock::default(),
-            main: facts.main,
+            main: RwLock::new(facts.main),
             first,
-            told: RwLock::new(main_address),
+            told: RwLock::new(main_address.map(|address| (facts.main, address))),
         };
         let nodes = Arc::new(nodes);
         nodes.reload().await?;
@@ -68,17 +69,27 @@ impl DirectoryNodes {
     /// # Errors
     /// When the directory can't be read.
     pub async fn reload(&self) -> Result<(), StorageError> {
-        let servers = self.directory.servers().await?.into_iter().map(|found| found.value);
+        let read = |reader: &Reader<'_>| Ok::<_, StorageError>((reader.servers()?, reader.main_node()?));
+        let (servers, main) = self.directory.read(read).await?;
+        let servers = servers.into_iter().map(|found| found.value);
         let entry = |server: sterna_directory::Server| {
             let (id, is_data, is_edge) = (server.id, server.roles.data, server.roles.edge);
             (id, NodeEntry { id, name: server.name, address: server.address, is_data, is_edge })
         };
         let mut known: HashMap<_, _> = servers.map(entry).collect();
-        let main = known.entry(self.first.id).or_insert_with(|| self.first.clone());
-        if let Some(told) = &*self.told.read() {
-            main.address.clone_from(told);
+        // Who was the main node once, and was let go, is nobody.
+        if main.is_none() {
+            known.entry(self.first.id).or_insert_with(|| self.first.clone());
+        }
+        if let Some((told_of, address)) = &*self.told.read()
+            && let Some(entry) = known.get_mut(told_of)
+        {
+            entry.address.clone_from(address);
         }
         *self.known.write() = known;
+        if let Some(main) = main {
+            *self.main.write() = main.value.server;
+        }
         Ok(())
     }
 }
@@ -90,7 +101,8 @@ impl DirectoryNodes {
     /// When the directory can't be read.
     pub async fn main_moved(&self, address: String) -> Result<(), StorageError> {
         tracing::info!(address, "the main node has a new address");
-        *self.told.write() = Some(address);
+        let main = *self.main.read();
+        *self.told.write() = Some((main, address));
         self.reload().await
     }
 }
@@ -101,7 +113,7 @@ impl Nodes for DirectoryNodes {
     }
 
     fn main(&self) -> Option<NodeId> {
-        Some(self.main)
+        Some(*self.main.read())
     }
 
     fn data_nodes(&self) -> Vec<NodeId> {

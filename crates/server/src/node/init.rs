@@ -19,6 +19,22 @@ use sterna_web::setup::Setup;
 
 use crate::config::{Cluster, Config, ConfigError, FILE_NAME, Listen, PlaintextLogin, Role};
 
+/// The usual port of a node, where one is named without.
+const PORT: u16 = 7700;
+
+/// Sets up this machine to take another one's place, and says what to do next.
+///
+/// # Errors
+/// When it can't be reached or refuses, or something is in the way here.
+pub async fn migrate_from(folder: &Path, host: &str, mut arguments: InitArgs) -> Result<String> {
+    let has_port = host
+        .rsplit_once(':')
+        .is_some_and(|(name, port)| port.parse::<u16>().is_ok() && (!name.contains(':') || name.ends_with(']')));
+    arguments.join = Some(if has_port { host.to_owned() } else { format!("{host}:{PORT}") });
+    arguments.migrates = true;
+    set_up(folder, &arguments).await
+}
+
 /// Sets the folder up.
 #[allow(clippy::print_stderr, clippy::print_stdout)]
 pub async fn run(global: &GlobalArgs, arguments: InitArgs) -> Exit {
@@ -53,7 +69,7 @@ async fn set_up(folder: &Path, arguments: &InitArgs) -> Result<String> {
     })?;
     owner::is_ours(folder)?;
     match (&arguments.join, &arguments.token) {
-        (Some(main), Some(token)) => join_installation(folder, config, main, token).await,
+        (Some(main), Some(token)) => join_installation(folder, config, main, token, arguments.migrates).await,
         _ => {
             let founded = found_installation(folder, config).await;
             if founded.is_err() {
@@ -181,7 +197,13 @@ async fn found(folder: &Path, config: &Config) -> Result<()> {
     announce(folder, &directory, identity.node(), config).await
 }
 
-async fn join_installation(folder: &Path, mut config: Config, main: &str, token: &str) -> Result<String> {
+async fn join_installation(
+    folder: &Path,
+    mut config: Config,
+    main: &str,
+    token: &str,
+    migrates: bool,
+) -> Result<String> {
     let token = match token.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading the token from {path}"))?,
         None => token.to_owned(),
@@ -203,12 +225,27 @@ async fn join_installation(folder: &Path, mut config: Config, main: &str, token:
         address: config.cluster.address.clone(),
         listen: Some(config.cluster.listen),
         version: sterna_base::version::own_text().to_owned(),
+        migrates,
     };
     let joined = join(folder, &options, Arc::new(SystemClock)).await?;
     config.name = joined.name;
+    if let Some(roles) = joined.roles {
+        config.roles = roles
+            .iter()
+            .map(|role| match role {
+                NodeRole::Main => Role::Main,
+                NodeRole::Data => Role::Data,
+                NodeRole::Edge => Role::Edge,
+            })
+            .collect();
+    }
     announced::note(folder, &config.cluster.address)?;
     config.write(folder)?;
-    let mut message = format!("{} has joined. Start it: sterna serve --dir {}", config.name, folder.display());
+    let start = format!("Start it: sterna serve --dir {}", folder.display());
+    let mut message = match migrates {
+        true => format!("{} follows from when it runs. {start}. Then, on both: sterna migrate status", config.name),
+        false => format!("{} has joined. {start}", config.name),
+    };
     for warning in joined.warnings {
         message.push_str(&format!("\nnote: {warning}"));
     }

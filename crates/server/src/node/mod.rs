@@ -21,6 +21,7 @@ mod introspection;
 mod learning;
 mod listeners;
 pub(crate) mod mail_tables;
+pub(crate) mod migration;
 pub mod notify;
 mod orphans;
 mod owner;
@@ -95,6 +96,8 @@ use directory_nodes::{DirectoryNodes, DirectoryPlacements};
 use discovery::Discovery;
 use edge_check::EdgeCheck;
 pub(crate) use introspection::client_config as trusted_roots;
+use migration::driver::{MigrationDriver, SharedPulse};
+use migration::standing;
 use provision::{Invitations, Stores};
 use rounds::Rounds;
 use served::Served;
@@ -201,6 +204,8 @@ fn give_way(version: Version, handover: &Handover, sockets: &Sockets) -> Exit {
 
 async fn run(folder: &Path, config: Config, sockets: Arc<Sockets>, handover: Arc<Handover>) -> Result<End> {
     owner::is_ours(folder)?;
+    let place = folder.to_owned();
+    let config = tokio::task::spawn_blocking(move || standing::settle(&place, config)).await??;
     let record = handover.record();
     // Where the program was replaced in its place, the watchdog of the one before goes on.
     let starts = tokio::spawn(tokio::time::timeout(START_MAX, notify::stay_alive()));
@@ -336,6 +341,10 @@ struct Parts {
     sockets: Arc<Sockets>,
     /// Where another version is asked for.
     handover: Arc<Handover>,
+    /// What the driver of a migration did last; on the main node.
+    migration: SharedPulse,
+    /// Ends what only the main node does, when it is it no longer.
+    main_work: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -366,17 +375,22 @@ impl Node {
         parts.follow();
         learning::start(&parts).await?;
         parts.keep_house(desk.clone(), control.clone());
-        parts.move_accounts();
+        parts.move_accounts(&control);
         let sending = if parts.config.has(Role::Edge) { Some(sending::start(&parts).await?) } else { None };
         if let Some(dane) = sending.as_ref().and_then(|sending| sending.dane.as_ref()) {
             control.tell_dane(dane.ability());
         }
         let mail = sending.as_ref().map(|sending| (sending.queue.clone(), sending.guard.clone()));
+        if let Some((queue, _)) = &mail {
+            control.tell_queue(queue.clone());
+        }
         let dane = sending.as_ref().and_then(|sending| sending.dane.as_ref()).map(|dane| dane.ability());
         let state = parts.admin_state(desk, control, mail, dane.clone())?;
         parts.write_in_the_morning(&state);
         let restart = Arc::<Notify>::default();
         let setup = parts.setup(dane, restart.clone()).await?;
+        let watched = standing::Watched::of(&parts);
+        parts.tasks.spawn(standing::watch(watched, restart.clone(), parts.stop.clone()));
         parts.serve_admin(state.clone(), setup.clone()).await?;
         if parts.config.has(Role::Edge) || parts.directory.is_main() {
             let _ = parts.served.set(Served::start(&parts).await?);
@@ -493,6 +507,8 @@ impl Parts {
             handover,
             endpoints,
             discovery: Arc::new(discovery),
+            migration: SharedPulse::default(),
+            main_work: stop.child_token(),
             stop,
             tasks,
         })
@@ -519,7 +535,7 @@ impl Parts {
     }
 
     /// On data servers: copies of accounts. On the main node: the moves.
-    fn move_accounts(&self) {
+    fn move_accounts(&self, control: &Arc<Control>) {
         if let Some(keeper) = self.keeper.clone() {
             let limits = directory_moves::keep_limit(self.directory.clone(), keeper.throttle(), self.stop.clone());
             self.tasks.spawn(limits);
@@ -528,7 +544,9 @@ impl Parts {
         if self.directory.is_main() {
             let copies = CopiesClient::new(self.peers.clone(), self.keeper.clone());
             let driver = Driver::new(self.moves.clone(), copies, self.clock.clone());
-            self.tasks.spawn(driver.run(self.stop.clone()));
+            self.tasks.spawn(driver.run(self.main_work.clone()));
+            let migration = MigrationDriver::new(self, control.clone());
+            self.tasks.spawn(migration.run(self.main_work.clone()));
         }
     }
 
@@ -654,6 +672,7 @@ impl Parts {
                 clock: self.clock.clone(),
             })),
             routing: Some(Arc::new(RoutingTools::new(&self.folder, mail_tables::Own::of(self)))),
+            migration: self.migration.clone(),
         })
     }
 

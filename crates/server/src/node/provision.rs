@@ -199,7 +199,7 @@ impl Tokens for Invitations {
     async fn issue(&self, request: TokenRequest) -> Result<JoinToken, TokenError> {
         let roles = request.roles.iter().filter_map(|name| node_role(name)).collect();
         let lifetime_ms = i64::try_from(request.lifetime_ms).unwrap_or(i64::MAX);
-        let grant = TokenGrant { name: request.name, roles, lifetime_ms };
+        let grant = TokenGrant { name: request.name, roles, lifetime_ms, replaces: request.replaces };
         let issued = self.desk()?.issue_token(grant).await;
         let (token, entry) = issued.map_err(|error| TokenError::Storage(error.to_string()))?;
         Ok(JoinToken { token: Some(Secret::new(token.to_string())), ..listed(entry) })
@@ -218,7 +218,7 @@ impl Tokens for Invitations {
 fn listed(entry: TokenEntry) -> JoinToken {
     let roles = entry.grant.roles.iter().map(|role| role_name(*role).to_owned()).collect();
     let lifetime_ms = entry.grant.lifetime_ms.unsigned_abs();
-    let request = TokenRequest { name: entry.grant.name, roles, lifetime_ms };
+    let request = TokenRequest { name: entry.grant.name, roles, lifetime_ms, replaces: entry.grant.replaces };
     JoinToken { id: entry.id, token: None, request, expires_at: entry.expires_at }
 }
 

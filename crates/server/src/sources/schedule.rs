@@ -21,6 +21,10 @@ pub async fn run_forever(state: AdminState) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        // Another node became the main one, and reads them.
+        if !state.directory.is_main() {
+            continue;
+        }
         let found = match state.directory.read(|reader| reader.sources()).await {
             Ok(found) => found,
             Err(error) => {

@@ -1,0 +1,97 @@
+//! A machine takes another one's place: the rows, and the hand-over of the directory itself.
+
+use sterna_base::NodeId;
+use sterna_directory::row::Cursor;
+use sterna_directory::{Core, MigrationPhase, Mode, Pace, Request, RequestError, Roles, StorageError};
+
+use crate::common::{ALPHA, BETA, INSTALLATION, Main};
+
+const GAMMA: NodeId = NodeId([0xc; 16]);
+
+/// Alpha is the main node and holds accounts; beta is to take its place.
+fn begun() -> Main {
+    let mut main = Main::new();
+    main.domain("tern.test", &[]);
+    let request = Request::PutServer { id: ALPHA, name: "alpha".into(), address: "alpha:24".into(), roles: Roles::ALL };
+    main.submit(request).unwrap();
+    main.user("ana@tern.test", &[]);
+    main.submit(Request::BeginMigration { from: ALPHA, to: BETA, by: "root".into() }).unwrap();
+    main
+}
+
+fn enter(main: &mut Main, phase: MigrationPhase) -> Result<bool, RequestError> {
+    main.submit(Request::SetMigration { expect: None, phase, pace: Some(Pace::Rolling) }).map(|done| done.changed)
+}
+
+/// A copy with all that the main node's directory has.
+fn copied(main: &Main, copy: &mut Core) {
+    let mut after = copy.reader().head().unwrap().position;
+    loop {
+        let page = main.core.reader().changes_since(&after.max(Cursor::start()), 1000).unwrap();
+        let applied = copy.apply(&page).unwrap();
+        if applied.at_head {
+            return;
+        }
+        after = applied.position;
+    }
+}
+
+#[test]
+fn there_is_one_at_a_time_and_its_phases_have_an_order() {
+    let mut main = begun();
+    let again = main.submit(Request::BeginMigration { from: ALPHA, to: BETA, by: String::new() }).unwrap();
+    assert!(!again.changed);
+    let roles = Roles { data: true, ..Roles::default() };
+    main.submit(Request::PutServer { id: GAMMA, name: "gamma".into(), address: "gamma:24".into(), roles }).unwrap();
+    let second = main.submit(Request::BeginMigration { from: ALPHA, to: GAMMA, by: String::new() });
+    assert!(matches!(second, Err(RequestError::InUse { .. })), "{second:?}");
+    for phase in [MigrationPhase::Switched, MigrationPhase::Finishing, MigrationPhase::Done] {
+        assert!(enter(&mut main, phase).is_err(), "{phase:?}");
+    }
+    assert!(main.submit(Request::HandOverMain { to: BETA }).is_err(), "before the switch");
+    main.submit(Request::FollowMigration).unwrap();
+    assert_eq!(main.core.reader().placed_with_copy(ALPHA, BETA).unwrap(), 1);
+    assert!(enter(&mut main, MigrationPhase::Switching).unwrap());
+    assert!(enter(&mut main, MigrationPhase::Switched).is_err(), "accounts are on alpha");
+    assert!(main.submit(Request::HandOverMain { to: GAMMA }).is_err(), "gamma takes nobody's place");
+    assert_eq!(main.core.reader().check().unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_directory_that_was_handed_over_takes_nothing_any_more_and_its_copy_takes_over() {
+    let mut main = begun();
+    enter(&mut main, MigrationPhase::Switching).unwrap();
+    let at = main.folder.path().join("copy.db");
+    let mut copy = Core::open(&at, Mode::Copy).unwrap();
+    copied(&main, &mut copy);
+    // A dry run hands nothing over.
+    main.core.submit(&Request::HandOverMain { to: BETA }, &main.clock, true).unwrap();
+    assert!(main.submit(Request::PlanMigration).is_ok());
+    copied(&main, &mut copy);
+    main.submit(Request::HandOverMain { to: BETA }).unwrap();
+    assert!(matches!(main.submit(Request::FollowMigration), Err(RequestError::NotMain)));
+
+    // Before it has the last change, the copy is no main node's.
+    drop(copy);
+    assert_eq!(Core::take_over(&at, BETA).unwrap().is_main, None);
+    assert!(matches!(Core::open(&at, Mode::Main(INSTALLATION)), Err(StorageError::IsCopy)));
+    let mut copy = Core::open(&at, Mode::Copy).unwrap();
+    copied(&main, &mut copy);
+    drop(copy);
+    assert_eq!(Core::take_over(&at, ALPHA).unwrap().is_main, Some(false));
+    assert!(matches!(Core::open(&at, Mode::Main(INSTALLATION)), Err(StorageError::IsCopy)));
+    assert_eq!(Core::take_over(&at, BETA).unwrap().is_main, Some(true));
+    let mut next = Core::open(&at, Mode::Main(INSTALLATION)).unwrap();
+    next.submit(&Request::PlanMigration, &main.clock, false).unwrap();
+    assert_eq!(next.reader().check().unwrap(), [""; 0]);
+
+    // The old one's file says so too, whatever its configuration says, and follows.
+    let old = main.folder.path().join("directory.db");
+    assert_eq!(Core::take_over(&old, ALPHA).unwrap().is_main, Some(false));
+    assert!(matches!(Core::open(&old, Mode::Main(INSTALLATION)), Err(StorageError::IsCopy)));
+    let mut old = Core::open(&old, Mode::Copy).unwrap();
+    let after = old.reader().head().unwrap().position;
+    let page = next.reader().changes_since(&after, 1000).unwrap();
+    assert!(old.apply(&page).unwrap().at_head);
+    assert_eq!(old.reader().head().unwrap().digest, next.reader().head().unwrap().digest);
+}
