@@ -1,8 +1,10 @@
 //! A machine takes another one's place: the rows, and the hand-over of the directory itself.
 
-use sterna_base::NodeId;
+use sterna_base::{AccountId, NodeId, Timestamp};
 use sterna_directory::row::Cursor;
-use sterna_directory::{Core, MigrationPhase, Mode, Pace, Request, RequestError, Roles, StorageError};
+use sterna_directory::{
+    Core, MigrationPhase, Mode, MovePhase, Pace, Request, RequestError, Roles, RowKind, StorageError,
+};
 
 use crate::common::{ALPHA, BETA, INSTALLATION, Main};
 
@@ -55,6 +57,26 @@ fn there_is_one_at_a_time_and_its_phases_have_an_order() {
     assert!(enter(&mut main, MigrationPhase::Switched).is_err(), "accounts are on alpha");
     assert!(main.submit(Request::HandOverMain { to: GAMMA }).is_err(), "gamma takes nobody's place");
     assert_eq!(main.core.reader().check().unwrap(), [""; 0]);
+}
+
+/// A deleted person has a store and no entry until the bin's time is over, and can be brought back on the new machine.
+#[test]
+fn who_is_in_the_bin_goes_over_too() {
+    let mut main = begun();
+    let ben = main.user("ben@tern.test", &[]);
+    let until = Timestamp(9_000_000);
+    main.submit(Request::BinEntry { id: ben, kind: RowKind::User, expect: None, until, by: "root".into() }).unwrap();
+    main.submit(Request::FollowMigration).unwrap();
+    assert!(main.core.reader().copy(ben, BETA).unwrap().is_some());
+    assert_eq!(main.core.reader().placed_with_copy(ALPHA, BETA).unwrap(), 2);
+    assert_eq!(main.core.reader().accounts_on(ALPHA).unwrap(), 2);
+    enter(&mut main, MigrationPhase::Switching).unwrap();
+    main.submit(Request::PlanMigration).unwrap();
+    let reader = main.core.reader();
+    let job = reader.migration().unwrap().unwrap().value.job.unwrap();
+    let planned = reader.moves_in_phase(job, MovePhase::Planned, AccountId(0), 10).unwrap();
+    assert!(planned.len() == 2 && planned.iter().any(|row| row.account == ben && row.to == BETA), "{planned:?}");
+    assert_eq!(reader.check().unwrap(), [""; 0]);
 }
 
 #[test]

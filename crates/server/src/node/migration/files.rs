@@ -48,7 +48,7 @@ pub enum Fate {
 }
 
 /// Whole files, and those that SQLite keeps with their logs.
-const FATES: [(&str, Fate); 32] = [
+const FATES: [(&str, Fate); 33] = [
     ("accounts", Fate::Follows),
     ("directory.sqlite", Fate::Follows),
     ("cluster/authority.pem", Fate::Travels),
@@ -59,6 +59,7 @@ const FATES: [(&str, Fate); 32] = [
     ("client-tls.key", Fate::Travels),
     ("setup.toml", Fate::Travels),
     ("mail-routing", Fate::Travels),
+    ("health-report", Fate::Travels),
     ("greylist.sqlite", Fate::Travels),
     ("sources.sqlite", Fate::Travels),
     ("trace/trace.sqlite", Fate::Travels),
@@ -381,6 +382,7 @@ mod tests {
     #[test]
     fn files_are_known_with_their_logs_and_what_is_below_them() {
         assert_eq!(fate("administration.sqlite-wal"), Some(Fate::Travels));
+        assert_eq!((fate("health-report"), fate("version.plan")), (Some(Fate::Travels), Some(Fate::Own)));
         assert_eq!(fate("queue/contents/1/2"), Some(Fate::WorkedOff));
         assert_eq!(fate("accounts/0000/x.sqlite-shm"), Some(Fate::Follows));
         assert_eq!((fate("queues"), fate("cluster/strange"), fate("notes.txt")), (None, None, None));
