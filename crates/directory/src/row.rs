@@ -81,7 +81,7 @@ pub enum RowKind {
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 27] = [
+    pub const ALL: [RowKind; 29] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
