@@ -278,9 +278,9 @@ pub struct NodeStatus {
     /// The version that was tried last and did not come to serve.
     #[serde(default)]
     pub version_failed: Option<Version>,
-    /// Messages that wait in its queue.
+    /// Messages that wait in its queue; `None` while it has not looked yet.
     #[serde(default)]
-    pub waiting_mail: u64,
+    pub waiting_mail: Option<u64>,
 }
 
 /// A user who wanted to send more mail than users may: a stolen password, or somebody who needs a higher limit.

@@ -338,7 +338,7 @@ mod tests {
             endpoints: Vec::new(),
             installed: Vec::new(),
             version_failed: None,
-            waiting_mail: 0,
+            waiting_mail: Some(0),
         }
     }
 

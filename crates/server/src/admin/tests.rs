@@ -123,7 +123,7 @@ impl Provision for Servers {
             endpoints: Vec::new(),
             installed: Vec::new(),
             version_failed: None,
-            waiting_mail: 0,
+            waiting_mail: Some(0),
         })
     }
 }

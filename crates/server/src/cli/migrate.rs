@@ -271,6 +271,9 @@ fn show(global: &GlobalArgs, state: &Value) -> Result<Exit, CliError> {
             lines.push((name, value.to_owned()));
         }
     }
+    for file in state["left_behind"].as_array().into_iter().flatten() {
+        lines.push(("stays there", format!("{}, which is not Sterna's", text(file))));
+    }
     for (name, value) in lines {
         output::line(&format!("{name:<14} {value}"))?;
     }

@@ -307,7 +307,10 @@ impl NodeControl for Control {
             endpoints: self.endpoints.get().cloned().unwrap_or_default(),
             installed,
             version_failed: self.handover.record().failed().ok().flatten(),
-            waiting_mail: self.queue.get().map_or(0, |queue| queue.len()),
+            waiting_mail: migration::waiting_mail(
+                self.queue.get().map(|queue| queue.len()),
+                self.config.has(Role::Edge),
+            ),
         }
     }
 

@@ -228,7 +228,7 @@ impl MigrationDriver {
         Heard {
             modseq: said.as_ref().map(|said| said.directory_modseq),
             has_files: self.fetched.is_some_and(is_fresh),
-            waiting_mail: said.map(|said| said.waiting_mail),
+            waiting_mail: said.and_then(|said| said.waiting_mail),
         }
     }
 

@@ -19,3 +19,21 @@ pub(super) fn successor(row: &Migration) -> Option<(NodeId, NodeId)> {
         _ => None,
     }
 }
+
+/// How much mail a machine says that it has, by its queue: one that starts answers before it has opened that, and what it
+/// accepted must not be left behind meanwhile. Without the role edge there is no queue.
+pub(super) fn waiting_mail(queue: Option<u64>, is_edge: bool) -> Option<u64> {
+    queue.or((!is_edge).then_some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::waiting_mail;
+
+    #[test]
+    fn a_queue_that_is_not_open_yet_is_not_an_empty_one() {
+        assert_eq!(waiting_mail(None, true), None);
+        assert_eq!(waiting_mail(None, false), Some(0));
+        assert_eq!(waiting_mail(Some(3), true), Some(3));
+    }
+}
