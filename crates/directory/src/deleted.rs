@@ -239,7 +239,12 @@ pub(crate) fn rejoin(write: &mut Write<'_>, id: AccountId, parts: Vec<Part>) -> 
             Part::Link(link) => {
                 // A source that found them again meanwhile has made somebody new of them.
                 let others = write.reader.links_of(&link.source)?;
-                let is_free = others.iter().all(|other| other.external_id != link.external_id);
+                let is_same = |one: &str, other: &str| !one.is_empty() && one.eq_ignore_ascii_case(other);
+                let is_free = others.iter().all(|other| match link.source == crate::source::SCIM {
+                    // Programs that provision need not have ids of their own.
+                    true => !is_same(&link.external_id, &other.external_id) && !is_same(&link.login, &other.login),
+                    false => other.external_id != link.external_id,
+                });
                 let has_source = link.source == crate::source::SCIM || write.reader.source(&link.source)?.is_some();
                 if is_free && has_source {
                     write.put(&link)?;

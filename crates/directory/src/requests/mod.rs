@@ -31,11 +31,17 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::GiveUpAccount { account } => pending::give_up(write, *account).map(|()| None),
         Request::StoreGone { account, server } => pending::gone(write, *account, *server).map(|()| None),
         Request::CreateUser { id, new, server } => entry::create_user(write, *id, new, *server).map(|()| None),
-        Request::SetUser { id, expect, patch } => entry::set_user(write, *id, *expect, patch).map(|()| None),
+        Request::SetUser { id, expect, patch } => {
+            entry::set_user(write, *id, *expect, patch)?;
+            source::suspended_here(write, *id, patch.suspended).map(|()| None)
+        }
         Request::CreateShared { id, new, server } => entry::create_shared(write, *id, new, *server).map(|()| None),
         Request::SetShared { id, expect, patch } => entry::set_shared(write, *id, *expect, patch).map(|()| None),
         Request::CreateGroup(new) => group::create(write, new).map(|id| Some(Created::Account(id))),
-        Request::SetGroup { id, expect, patch } => group::set(write, *id, *expect, patch).map(|()| None),
+        Request::SetGroup { id, expect, patch } => {
+            group::set(write, *id, *expect, patch)?;
+            source::suspended_here(write, *id, patch.suspended).map(|()| None)
+        }
         Request::SetMembers { id, add, remove } => group::set_members(write, *id, add, remove).map(|()| None),
         Request::DeleteEntry { id, kind, expect } => entry::delete(write, *id, *kind, *expect).map(|()| None),
         Request::BinEntry { id, kind, expect, until, by } => {

@@ -234,6 +234,22 @@ pub(crate) fn set(write: &mut Write<'_>, link: &Link) -> Result<(), RequestError
     Ok(write.put(link)?)
 }
 
+/// Whom an administrator suspends, no source lets in again, whatever it suspended before. (A request of a source writes
+/// the link afterwards, as the source has it.) Who was deleted through SCIM stays so: that is what it means there.
+pub(crate) fn suspended_here(
+    write: &mut Write<'_>,
+    account: AccountId,
+    suspended: Option<bool>,
+) -> Result<(), RequestError> {
+    if suspended.is_none() {
+        return Ok(());
+    }
+    match write.reader.link(account)?.filter(|link| link.suspended && link.source != SCIM) {
+        Some(link) => Ok(write.put(&Link { suspended: false, ..link })?),
+        None => Ok(()),
+    }
+}
+
 /// Forgets where somebody came from: they are administered here from now on.
 pub(crate) fn unlink(write: &mut Write<'_>, account: AccountId) -> Result<(), RequestError> {
     Ok(write.delete(RowKind::Link, &account_key(account))?)

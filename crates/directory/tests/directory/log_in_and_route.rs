@@ -488,3 +488,19 @@ async fn a_source_is_asked_guessed_at_and_forgotten() {
     directory.submit(Request::DeleteSource { name: "ldap".into(), expect: None }).await.unwrap();
     assert_eq!(authentication.authenticate(attempt("ana@demo.test", &right, 4)).await, Err(LoginError::Invalid));
 }
+
+#[test]
+fn whom_an_administrator_suspends_no_source_lets_in() {
+    let mut main = Main::new();
+    let id = from_elsewhere(&mut main);
+    let patch = || UserPatch { suspended: Some(true), ..UserPatch::default() };
+    let by_source = |main: &Main| main.core.reader().link(id).unwrap().unwrap().suspended;
+    let link = Link { suspended: true, ..main.core.reader().link(id).unwrap().unwrap() };
+    let request = Box::new(Request::SetUser { id, expect: None, patch: patch() });
+    main.submit(Request::Linked { link, request }).unwrap();
+    assert!(by_source(&main), "it may take that back");
+    main.submit(Request::SetUser { id, expect: None, patch: UserPatch::default() }).unwrap();
+    assert!(by_source(&main), "a change of something else says nothing");
+    main.submit(Request::SetUser { id, expect: None, patch: patch() }).unwrap();
+    assert!(!by_source(&main));
+}

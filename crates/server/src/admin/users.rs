@@ -7,7 +7,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use sterna_base::Secret;
+use sterna_base::{AccountId, Secret};
+use sterna_directory::auth::bind::administers;
 use sterna_directory::password::PasswordError;
 use sterna_directory::request::{NewUser, UserPatch};
 use sterna_directory::{Address, PasswordHash, Reader, Request, RowKind, Scram, names};
@@ -149,6 +150,23 @@ pub(super) async fn create(
     }
 }
 
+/// Nobody is told a password that is never asked for.
+///
+/// # Errors
+/// 409 for whose password a source checks.
+fn must_have_password_here(reader: &Reader<'_>, id: AccountId) -> Result<(), Problem> {
+    let Some(link) = reader.link(id)? else { return Ok(()) };
+    let source = reader.source(&link.source)?.filter(|source| source.value.logins);
+    match source {
+        Some(source) if !administers(reader, id)? => {
+            let detail = format!("the source “{}” checks their password", source.value.name);
+            let (title, remedy) = ("It is changed elsewhere", "Change the password in the source.");
+            Err(Problem::new(StatusCode::CONFLICT, "of-source", title, detail, remedy))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) async fn set(
     State(state): State<AdminState>,
     Path(user): Path<String>,
@@ -161,8 +179,13 @@ pub(super) async fn set(
         return Err(Problem::malformed("an account that exists is moved, not set on another server"));
     }
     let senders = body.senders.clone();
+    let has_one = body.password_hash.is_some() || matches!(body.password, Some(Some(_)));
+    let gives_password = has_one && body.admin != Some(true);
     let read = move |reader: &Reader<'_>| {
         let id = resolve::entry_of(reader, &user, RowKind::User)?.value.entry().id;
+        if gives_password {
+            must_have_password_here(reader, id)?;
+        }
         Ok::<_, Problem>((id, senders.map(|senders| resolve::senders(reader, &senders)).transpose()?))
     };
     let (id, senders) = state.directory.read(read).await?;

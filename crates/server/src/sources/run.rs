@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sterna_base::{Modseq, Secret, Timestamp};
@@ -19,6 +20,9 @@ use crate::node::signing;
 
 /// What the sealed passwords are called where DKIM keys have their domain: domains are numbers.
 const SEALED_FOR: &str = "source";
+
+/// How long the reading of a source may take as a whole: a million people at a thousand a second, and twice that.
+const READ_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// Lines of one run's log.
 const LOG_LINES_MAX: usize = 5_000;
@@ -134,6 +138,7 @@ impl Sources {
     /// # Errors
     /// [`RunError`].
     pub async fn dry_run(&self, state: &AdminState, source: Source, allow_removals: bool) -> Result<Plan, RunError> {
+        let _turn = self.turn(&source.name)?;
         let (answer, present) = self.look(state, &source, None).await?;
         Ok(planned(&source, &answer, &present, allow_removals))
     }
@@ -149,9 +154,14 @@ impl Sources {
         let domains: Vec<String> = std::iter::once(found.name).chain(found.aliases).collect();
         let (asked, password) = (source.clone(), self.password(source).await?);
         // In a task of its own: a library that gives up on what it can't read gives up there.
-        let reading = tokio::spawn(async move { search::read(&asked, &password, &domains, since.as_ref()).await });
+        let mut reading = tokio::spawn(async move { search::read(&asked, &password, &domains, since.as_ref()).await });
         let broken = |_| RunError::Unreadable("the server's answer can't be read".to_owned());
-        let answer = reading.await.map_err(broken)?.map_err(|error| RunError::Unreadable(error.to_string()))?;
+        let Ok(ended) = tokio::time::timeout(READ_TIMEOUT, &mut reading).await else {
+            reading.abort();
+            let minutes = READ_TIMEOUT.as_secs() / 60;
+            return Err(RunError::Unreadable(format!("no whole answer within {minutes} minutes")));
+        };
+        let answer = ended.map_err(broken)?.map_err(|error| RunError::Unreadable(error.to_string()))?;
         let (source, found) = (source.clone(), answer.found.clone());
         let read = move |reader: &Reader<'_>| present(reader, &source, &found);
         Ok((answer, state.directory.read(read).await?))

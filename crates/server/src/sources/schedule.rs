@@ -14,7 +14,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(20);
 
 const MINUTE_MS: i64 = 60_000;
 
-/// Looks for as long as the node runs. One source is read after the other: none of them is in a hurry.
+/// Looks for as long as the node runs.
 pub async fn run_forever(state: AdminState) {
     let Some(sources) = state.sources.clone() else { return std::future::pending().await };
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
@@ -37,8 +37,9 @@ pub async fn run_forever(state: AdminState) {
             let position = sources.book.position(name.clone()).await.ok().flatten();
             let tried = sources.tried_at(&name);
             if let Some(mode) = due(&source, position.as_ref(), tried, state.directory.now()) {
-                // What came of it is in the book.
-                let _ = sources.run_now(&state, &name, mode, String::new(), false).await;
+                // What came of it is in the book. One that is slow doesn't hold up the others; none is run twice at once.
+                let (sources, state) = (sources.clone(), state.clone());
+                tokio::spawn(async move { sources.run_now(&state, &name, mode, String::new(), false).await });
             }
         }
     }

@@ -20,7 +20,9 @@ use super::filter::member;
 use super::listing::{self, Query};
 use super::resource::{find, is_gone, may_read, may_write, meta, must_own, only_domain, own_address, text};
 use super::{ScimError, answer, base, etag, has_it, if_match, object, patch as patching};
+use crate::admin::bin;
 use crate::admin::doors::AdminState;
+use crate::admin::input::{By, IfMatch, Params};
 use crate::admin::principal::{Principal, place_of};
 
 /// The schema of groups.
@@ -390,7 +392,9 @@ pub(super) async fn delete(
     asking: Asking,
     headers: HeaderMap,
 ) -> Result<Response, ScimError> {
-    let rights = may_write(principal(asking))?;
+    let asking = principal(asking);
+    let by = By(asking.as_ref().map(|principal| principal.name.clone()).unwrap_or_default());
+    let rights = may_write(asking)?;
     let expect = if_match(&headers)?;
     let read = move |reader: &Reader<'_>| {
         let (found, link) = find(reader, &rights, &id, true)?;
@@ -401,6 +405,6 @@ pub(super) async fn delete(
         Ok(found.value.entry().id)
     };
     let id = state.directory.read(read).await?;
-    state.delete_entry(id, RowKind::Group, expect, false).await?;
+    bin::delete(&state, (id, RowKind::Group), &Params::default(), IfMatch(expect), by).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

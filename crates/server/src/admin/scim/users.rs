@@ -418,6 +418,7 @@ pub(super) async fn patch(
 ) -> Result<Response, ScimError> {
     let body = object(&body)?;
     let changed = move |mut resource: Value| {
+        name_parts(&mut resource);
         let former = resource.clone();
         patching::apply(&mut resource, &body)?;
         // The name is kept once: whichever of its forms was changed counts.
@@ -432,6 +433,15 @@ pub(super) async fn patch(
         Ok(resource)
     };
     change(state, id, asking, headers, changed).await
+}
+
+/// Only the whole name is kept: whoever changes one part of it doesn't mean to lose the other.
+fn name_parts(resource: &mut Value) {
+    let whole = resource["displayName"].as_str().unwrap_or_default().trim().to_owned();
+    if let Some((given, family)) = whole.rsplit_once(' ') {
+        resource["name"]["givenName"] = given.trim_end().into();
+        resource["name"]["familyName"] = family.into();
+    }
 }
 
 async fn change(

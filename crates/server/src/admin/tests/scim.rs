@@ -306,6 +306,8 @@ async fn a_former_mailbox_is_for_whom_it_was() {
     let program = Program::of_domain(&node, 1).await;
     let made = program.made("/Users", ana()).await;
     let path = format!("/Users/{}", made["id"].as_str().unwrap());
+    let given = operations(json!([{"op": "replace", "path": "name.givenName", "value": "Anna"}]));
+    assert_eq!(program.ask("PATCH", &path, given).await.1["displayName"], "Anna Lima", "the other part stays");
     assert_eq!(program.ask("DELETE", &path, Value::Null).await.0, 204);
     // Another person gets the address that she had.
     let mut other = ana();
@@ -364,6 +366,8 @@ async fn a_group_changes_though_a_member_was_deleted() {
     assert_eq!(program.ask("PUT", &at, put).await.0, 200);
     let found = node.get(&["groups", "staff@demo.test", "members"]).await.unwrap().to_string();
     assert!(found.contains("p0@") && found.contains("p1@") && !found.contains("p2@"), "{found}");
+    assert_eq!(program.ask("DELETE", &at, Value::Null).await.0, 204);
+    assert!(node.get(&["bin"]).await.unwrap().to_string().contains("staff@demo.test"), "it can be had back");
 
     // A group of an administrator's can be filled, and stays theirs.
     node.post("groups", json!({"address": "own@demo.test"})).await.unwrap();
