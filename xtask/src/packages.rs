@@ -57,6 +57,23 @@ pub const TESTS: &[&str] = &[
     "gpg",
     "gpg-agent",
     "systemd",
+    // What Cyrus needs, which the tests unpack for the same reason.
+    "libsasl2-modules",
+    "libsasl2-2",
+    "libical3",
+    "libicu72",
+    "libjansson4",
+    "libkrb5-3",
+    "libldap-2.5-0",
+    "libpcre3",
+    "libpq5",
+    "libsqlite3-0",
+    "libwrap0",
+    "libxapian30",
+    "libshp2",
+    "libxml2",
+    "libzephyr4",
+    "libclamav11 | libclamav12",
 ];
 
 /// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the

@@ -40,7 +40,7 @@ struct Here {
 
 #[async_trait]
 impl Identities for Here {
-    async fn identify(&self, name: &str) -> Option<Identifier> {
+    async fn identify(&self, _owner: AccountId, name: &str) -> Option<Identifier> {
         self.accounts.get(name).map(|account| Identifier::Entry(account.id()))
     }
 }

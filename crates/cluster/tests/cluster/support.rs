@@ -129,7 +129,7 @@ impl NodeControl for Control {
             endpoints: Vec::new(),
             installed: Vec::new(),
             version_failed: None,
-            waiting_mail: 0,
+            waiting_mail: Some(0),
         }
     }
 

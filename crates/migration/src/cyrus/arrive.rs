@@ -89,6 +89,7 @@ impl Arriving<'_> {
             container: id,
             uid_validity: UidValidity(mailbox.uid_validity),
             uid_next: Uid(uid_next),
+            expect_uid_next: None,
             modseq_min: Modseq(mailbox.highest_modseq).min(MODSEQ_MIN_MAX),
         };
         match self.account().commit(OperationId::random(), vec![numbers(1)]).await {
@@ -217,7 +218,7 @@ impl Arriving<'_> {
             let letters: String = pair[1].chars().filter(|letter| Rights::LETTERS.contains(*letter)).collect();
             let identifier = match name {
                 "anyone" => Some(Identifier::Anyone),
-                name => self.users.identify(name).await,
+                name => self.users.identify(self.account().id(), name).await,
             };
             let (Some(identifier), Ok(rights)) = (identifier, Rights::parse(&letters)) else {
                 let text = format!("{}: {name} has rights there ({}), and is nobody here", mailbox.name, pair[1]);
@@ -245,7 +246,7 @@ impl Arriving<'_> {
             let user = match annotation.user.as_str() {
                 "" => None,
                 user if user == self.user => Some(own),
-                user => match self.users.identify(user).await {
+                user => match self.users.identify(own, user).await {
                     Some(Identifier::Entry(user)) => Some(user),
                     _ => continue,
                 },

@@ -19,7 +19,7 @@ use super::resolve;
 use super::view::{Page, Resource, time};
 
 /// How the settings begin that say who signs people in.
-const OPENID: &str = "openid.";
+const VOUCHERS: [&str; 2] = ["openid.", "oauth."];
 
 /// One setting.
 #[derive(Serialize)]
@@ -86,7 +86,7 @@ fn known(name: &str) -> Result<Known, Problem> {
 /// # Errors
 /// 403.
 fn must_set(principal: &Principal, name: &str) -> Result<(), Problem> {
-    if !name.starts_with(OPENID) {
+    if !VOUCHERS.iter().any(|prefix| name.starts_with(prefix)) {
         return Ok(());
     }
     if !principal.rights.covers(&Rights::all()) {

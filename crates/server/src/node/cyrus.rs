@@ -78,7 +78,7 @@ const DOMAINS_MAX: usize = 1000;
 
 #[async_trait]
 impl Identities for NodeUsers {
-    async fn identify(&self, name: &str) -> Option<Identifier> {
+    async fn identify(&self, _owner: AccountId, name: &str) -> Option<Identifier> {
         if let Ok(Some(found)) = self.directory.identifier(name).await {
             return Some(found);
         }

@@ -223,6 +223,8 @@ async fn run(folder: &Path, config: Config, sockets: Arc<Sockets>, handover: Arc
         },
         _ => starting.await?,
     };
+    // Before anybody knows that it serves: who tells it to end then must not find the system's own way of ending.
+    let mut ending = Ending::heard()?;
     sockets.close_unused();
     failpoint::reached("version-serves");
     // Goes on until this program ends or is replaced.
@@ -233,7 +235,7 @@ async fn run(folder: &Path, config: Config, sockets: Arc<Sockets>, handover: Arc
     }
     notify::ready("serving");
     let end = tokio::select! {
-        told = ended() => told.map(|()| End::Told)?,
+        () = ending.told() => End::Told,
         () = node.restart.notified() => End::Anew,
         version = handover.wait() => End::Other(version),
     };
@@ -271,15 +273,26 @@ fn tell_start(start: Start, record: &Record) {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn ended() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT.
+struct Ending {
+    term: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Ending {
+    /// From now on they don't end the program by themselves.
+    fn heard() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Ending { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Waits for one of them.
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// A running node.

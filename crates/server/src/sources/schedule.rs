@@ -37,7 +37,8 @@ pub async fn run_forever(state: AdminState) {
             let position = sources.book.position(name.clone()).await.ok().flatten();
             let tried = sources.tried_at(&name);
             if let Some(mode) = due(&source, position.as_ref(), tried, state.directory.now()) {
-                // What came of it is in the book. One that is slow doesn't hold up the others; none is run twice at once.
+                // What came of it is in the book. One that is slow doesn't hold up the others; none is run twice at
+                // once.
                 let (sources, state) = (sources.clone(), state.clone());
                 tokio::spawn(async move { sources.run_now(&state, &name, mode, String::new(), false).await });
             }

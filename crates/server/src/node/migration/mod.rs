@@ -20,7 +20,8 @@ pub(super) fn successor(row: &Migration) -> Option<(NodeId, NodeId)> {
     }
 }
 
-/// How much mail a machine says that it has, by its queue: one that starts answers before it has opened that, and what it
+/// How much mail a machine says that it has, by its queue: one that starts answers before it has opened that, and
+/// what it
 /// accepted must not be left behind meanwhile. Without the role edge there is no queue.
 pub(super) fn waiting_mail(queue: Option<u64>, is_edge: bool) -> Option<u64> {
     queue.or((!is_edge).then_some(0))
