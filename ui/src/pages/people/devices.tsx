@@ -46,7 +46,7 @@ export function Devices({ user }: { user: Entry }) {
         )}
       </Loaded>
       <Sessions user={user.address} />
-      <Connections user={user.address} />
+      <Connections user={user.id} />
       {adds && (
         <NewDialog
           title={t("devices.new")}

@@ -21,7 +21,7 @@ function agentOf(text: string): string {
 }
 
 /** Sessions of mail programs; those that may log in come back by themselves. */
-export function Connections({ user }: { user: string }) {
+export function Connections({ user }: { user: number }) {
   const path = `/users/${part(user)}/connections`;
   const connections = useLive<Page<Connection>>(path);
   return (
