@@ -6,7 +6,7 @@ use crate::{packages, run, strs};
 
 /// Installs the peers, builds everything optimised, and runs the same work on all.
 pub fn run(arguments: &[String]) -> Result<()> {
-    if !packages::ensure(packages::PEERS)? {
+    if !(packages::ensure(packages::PEERS)? & packages::ensure(packages::CYRUS)?) {
         bail!("the benchmark needs the peers; run it as root on Debian");
     }
     if !run::has("getent", &["passwd", "cyrus"]) {

@@ -57,7 +57,10 @@ pub const TESTS: &[&str] = &[
     "gpg",
     "gpg-agent",
     "systemd",
-    // What Cyrus needs, which the tests unpack for the same reason.
+];
+
+/// What Cyrus needs, which tests and benchmarks unpack: Debian lets only one IMAP server be installed.
+pub const CYRUS: &[&str] = &[
     "libsasl2-modules",
     "libsasl2-2",
     "libical3",
@@ -76,8 +79,7 @@ pub const TESTS: &[&str] = &[
     "libclamav11 | libclamav12",
 ];
 
-/// The servers that the benchmark compares with. Debian lets only one IMAP server be installed: of Cyrus only the
-/// libraries that it needs are here, the benchmark unpacks the rest.
+/// The servers that the benchmark compares with, besides what [`CYRUS`] needs.
 pub const PEERS: &[&str] = &[
     "dovecot-core",
     "dovecot-imapd",
@@ -87,22 +89,6 @@ pub const PEERS: &[&str] = &[
     "radicale",
     "libeatmydata1",
     "rsync",
-    "libsasl2-modules",
-    "libsasl2-2",
-    "libical3",
-    "libicu72",
-    "libjansson4",
-    "libkrb5-3",
-    "libldap-2.5-0",
-    "libpcre3",
-    "libpq5",
-    "libsqlite3-0",
-    "libwrap0",
-    "libxapian30",
-    "libshp2",
-    "libxml2",
-    "libzephyr4",
-    "libclamav11 | libclamav12",
 ];
 
 /// Installs what is missing. Without root it says what is missing and returns false; with CI=true that is an error.

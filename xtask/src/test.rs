@@ -24,7 +24,8 @@ const SEED: &str = "1";
 
 /// Runs all steps; the first failure ends it.
 pub fn run() -> Result<()> {
-    let complete = packages::ensure(packages::TESTS)? & imapclient()? & himalaya()?;
+    let complete =
+        packages::ensure(packages::TESTS)? & packages::ensure(packages::CYRUS)? & imapclient()? & himalaya()?;
     run::cargo(&["fmt", "--all", "--check"])?;
     tidy::run()?;
     ui::run()?;
