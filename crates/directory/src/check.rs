@@ -128,7 +128,7 @@ impl Reader<'_> {
                 let row: crate::Deleted = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.id)?.is_none(), "it is in the bin and not deleted");
                 let placed = self.placement(row.id)?.is_some();
-                expect(placed == row.was.entry().has_account(), "its placement is missing or too much");
+                expect(placed == row.was.has_account(), "its placement is missing or too much");
             }
             RowKind::DeletedParts => {
                 let row: crate::deleted::Parts = index::read(kind, &change.key, content)?;

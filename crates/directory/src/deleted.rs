@@ -8,12 +8,11 @@
 use serde::{Deserialize, Serialize};
 use sterna_account::Identifier;
 use sterna_base::limits::PAGE_ITEMS_MAX;
-use sterna_base::{AccountId, Modseq, Timestamp};
+use sterna_base::{AccountId, Timestamp};
 
-use crate::index;
-use crate::model::{Group, Member, Membership, SharedMailbox, User};
+use crate::model::{Member, Membership};
 use crate::read::{AnyEntry, Reader, Versioned};
-use crate::rights::{AppPassword, SecondFactor};
+use crate::rights::{AppPassword, LAST_KEY, SecondFactor};
 use crate::row::{Content, RowKind, account_key};
 use crate::write::Write;
 use crate::{Link, RequestError, Share, StorageError};
@@ -31,7 +30,7 @@ pub struct Deleted {
     /// Its id, which it keeps.
     pub id: AccountId,
     /// What it was.
-    pub was: Was,
+    pub was: AnyEntry,
     /// When it was deleted.
     pub at: Timestamp,
     /// When it goes for good.
@@ -42,39 +41,6 @@ pub struct Deleted {
     /// Rows of [`Part`]s.
     #[serde(default)]
     part_rows: usize,
-}
-
-/// What an entry in the bin was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Was {
-    /// A person.
-    User(User),
-    /// A list of recipients.
-    Group(Group),
-    /// A mailbox without a log-in.
-    Shared(SharedMailbox),
-}
-
-impl Was {
-    /// The same, as entries are read.
-    pub fn entry(self) -> AnyEntry {
-        match self {
-            Was::User(user) => AnyEntry::User(user),
-            Was::Group(group) => AnyEntry::Group(group),
-            Was::Shared(shared) => AnyEntry::Shared(shared),
-        }
-    }
-}
-
-impl From<AnyEntry> for Was {
-    fn from(entry: AnyEntry) -> Self {
-        match entry {
-            AnyEntry::User(user) => Was::User(user),
-            AnyEntry::Group(group) => Was::Group(group),
-            AnyEntry::Shared(shared) => Was::Shared(shared),
-        }
-    }
 }
 
 impl Content for Deleted {
@@ -130,18 +96,8 @@ impl Reader<'_> {
 
     /// The entries in the bin by id, after `after`, at most `limit`.
     pub fn all_deleted(&self, after: AccountId, limit: usize) -> Result<Vec<Versioned<Deleted>>, StorageError> {
-        let sql = "SELECT row_key, content, modseq FROM dir_row WHERE kind = $1 AND row_key > $2
-            AND content IS NOT NULL ORDER BY row_key LIMIT $3";
-        let mut statement = self.conn.prepare_cached(sql)?;
-        let limit = i64::try_from(limit.min(PAGE_ITEMS_MAX)).unwrap_or(i64::MAX);
-        let mut rows = statement.query(rusqlite::params![Deleted::KIND as u16, account_key(after), limit])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (key, content, modseq): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let value = index::read(Deleted::KIND, &key, &content)?;
-            found.push(Versioned { value, modseq: Modseq(modseq.unsigned_abs()) });
-        }
-        Ok(found)
+        let start = account_key(AccountId(after.0.saturating_add(1)));
+        self.rows_from(&start, LAST_KEY, limit.min(PAGE_ITEMS_MAX))
     }
 
     fn parts_of(&self, id: AccountId) -> Result<Vec<Part>, StorageError> {
@@ -152,14 +108,7 @@ impl Reader<'_> {
     /// What an entry is part of now.
     fn parts_now(&self, entry: &AnyEntry) -> Result<Vec<Part>, StorageError> {
         let id = entry.entry().id;
-        let mut parts = Vec::new();
-        let mut last: Option<Member> = None;
-        loop {
-            let members = self.members(id, last.as_ref(), PAGE_ITEMS_MAX)?;
-            let Some(end) = members.last() else { break };
-            last = Some(end.clone());
-            parts.extend(members.into_iter().map(Part::Member));
-        }
+        let mut parts: Vec<Part> = self.all_members(id)?.into_iter().map(Part::Member).collect();
         let mut after = AccountId(0);
         loop {
             let groups = self.groups_of(id, after, PAGE_ITEMS_MAX)?;
@@ -187,8 +136,8 @@ pub(crate) fn put(write: &mut Write<'_>, entry: AnyEntry, until: Timestamp, by: 
     for (number, parts) in parts.chunks(PARTS_PER_ROW).enumerate() {
         write.put(&Parts { id, number, parts: parts.to_vec() })?;
     }
-    let mut was = Was::from(entry);
-    if let Was::User(user) = &mut was {
+    let mut was = entry;
+    if let AnyEntry::User(user) = &mut was {
         user.admin = false;
     }
     Ok(write.put(&Deleted { id, was, at: write.now, until, by: by.to_owned(), part_rows })?)
@@ -204,7 +153,7 @@ pub(crate) fn take(write: &mut Write<'_>, id: AccountId) -> Result<(AnyEntry, Ve
         write.delete(RowKind::DeletedParts, &parts_key(id, number))?;
     }
     write.delete(RowKind::Deleted, &account_key(id))?;
-    Ok((found.value.was.entry(), parts))
+    Ok((found.value.was, parts))
 }
 
 /// Makes an entry part again of what is still there.

@@ -44,7 +44,7 @@ mod write;
 pub use crate::core::{Core, Mode, Standing};
 pub use auth::Authentication;
 pub use book::DomainBook;
-pub use deleted::{Deleted, Was};
+pub use deleted::Deleted;
 pub use directory::Directory;
 pub use dkim::{DKIM_KEYS_MAX, DkimKey, DkimState, NewDkimKey};
 pub use error::{ApplyError, RequestError, StorageError};

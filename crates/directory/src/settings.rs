@@ -703,8 +703,16 @@ impl Reader<'_> {
     /// # Errors
     /// When the file can't be read.
     pub fn number_setting(&self, name: &str) -> Result<u64, StorageError> {
+        self.number_setting_for(None, name)
+    }
+
+    /// The same for a domain: its own setting, or the system's.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn number_setting_for(&self, domain: Option<&Domain>, name: &str) -> Result<u64, StorageError> {
         let default = number(name).map_or(0, |(_, default, ..)| default);
-        Ok(self.setting_for(None, name)?.and_then(|value| value.parse().ok()).unwrap_or(default))
+        Ok(self.setting_for(domain, name)?.and_then(|value| value.parse().ok()).unwrap_or(default))
     }
 
     /// The limits of sessions that hold for the installation.

@@ -9,6 +9,7 @@ mod servers;
 pub use selection::{AddressPattern, Selected, Selection};
 
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use serde::{Deserialize, Serialize};
 use sterna_account::Digest;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{DomainId, InstallationId, Modseq};
@@ -28,7 +29,8 @@ pub struct Versioned<T> {
 }
 
 /// A user, group or shared mailbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AnyEntry {
     /// A person.
     User(User),

@@ -30,6 +30,9 @@ use crate::row::{Content, RowKind, account_key};
 use crate::write::Write;
 use crate::{RequestError, StorageError};
 
+/// Comes after every key: none has this character.
+pub(crate) const LAST_KEY: &str = "\u{10ffff}";
+
 /// Forgets what was granted to an account that is deleted, and what it proved itself with.
 pub(crate) fn forget(write: &mut Write<'_>, account: AccountId) -> Result<(), RequestError> {
     for grant in write.reader.grants(account)? {
@@ -60,13 +63,21 @@ pub(crate) fn forget_domain(write: &mut Write<'_>, domain: DomainId) -> Result<(
 impl Reader<'_> {
     /// The rows of a kind whose keys begin so, by key; at most `limit`.
     pub(crate) fn rows_under<T: Content>(&self, prefix: &str, limit: usize) -> Result<Vec<Versioned<T>>, StorageError> {
+        self.rows_from(prefix, &format!("{prefix}{LAST_KEY}"), limit)
+    }
+
+    /// The rows of a kind from one key on and before another, by key; at most `limit`.
+    pub(crate) fn rows_from<T: Content>(
+        &self,
+        start: &str,
+        end: &str,
+        limit: usize,
+    ) -> Result<Vec<Versioned<T>>, StorageError> {
         let sql = "SELECT row_key, content, modseq FROM dir_row WHERE kind = $1 AND row_key >= $2 AND row_key < $3
             AND content IS NOT NULL ORDER BY row_key LIMIT $4";
         let mut statement = self.conn.prepare_cached(sql)?;
-        // No key has a character after this one.
-        let end = format!("{prefix}\u{10ffff}");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query(rusqlite::params![T::KIND as u16, prefix, end, limit])?;
+        let mut rows = statement.query(rusqlite::params![T::KIND as u16, start, end, limit])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let (key, content, modseq): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);

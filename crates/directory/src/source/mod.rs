@@ -286,7 +286,7 @@ impl Reader<'_> {
         Ok(links.filter(|link| link.source == source).collect())
     }
 
-    /// The groups and users that name this one as a member, counted within limits: see [`Reader::members`].
+    /// All members that a group has itself, in the order of their keys: see [`Reader::members`].
     pub fn all_members(&self, group: AccountId) -> Result<Vec<crate::Member>, StorageError> {
         let mut found = Vec::new();
         loop {

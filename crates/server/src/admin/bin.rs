@@ -11,7 +11,7 @@ use sterna_directory::{Deleted, Reader, Request, RequestError, StorageError, set
 
 use super::doors::AdminState;
 use super::input::{Body, By, IfMatch, Params};
-use super::principal::{Seen, place_of};
+use super::principal::Seen;
 use super::problem::Problem;
 use super::view::{EntryView, Page, Resource, time};
 use super::{resolve, view};
@@ -43,7 +43,7 @@ pub(super) struct RestoreBody {
 
 fn bin_view(reader: &Reader<'_>, row: Deleted) -> Result<BinView, StorageError> {
     let (deleted_at, deleted_until) = (time(row.at), time(row.until));
-    let was = view::entry(reader, &row.was.entry())?;
+    let was = view::entry(reader, &row.was)?;
     Ok(BinView { was, deleted_at, deleted_by: row.by, deleted_until })
 }
 
@@ -61,9 +61,9 @@ pub(super) async fn list(
         let domain = domain.map(|found| found.value.id);
         let mut items = Vec::new();
         for row in reader.all_deleted(after, limit + 1)? {
-            let any = row.value.was.clone().entry();
-            let is_meant = domain.is_none_or(|domain| any.entry().address.domain == domain);
-            items.push((is_meant && seen.entry(any.entry()), bin_view(reader, row.value)?));
+            let entry = row.value.was.entry();
+            let is_shown = domain.is_none_or(|domain| entry.address.domain == domain) && seen.entry(entry);
+            items.push((is_shown, bin_view(reader, row.value)?));
         }
         Ok::<_, Problem>(items)
     };
@@ -86,12 +86,6 @@ pub(super) fn none(text: &str) -> Problem {
     problem
 }
 
-/// Where it lay: who may change people there may bring it back, or delete it for good.
-pub(super) fn with_place<T>(row: &Deleted, work: impl FnOnce(sterna_directory::rights::Within<'_>) -> T) -> T {
-    let any = row.was.clone().entry();
-    work(place_of(any.entry()))
-}
-
 pub(super) async fn restore(
     State(state): State<AdminState>,
     Path(entry): Path<String>,
@@ -103,7 +97,7 @@ pub(super) async fn restore(
     let done = state.write(request, params.dry_run).await.map_err(of_restoring)?;
     if params.dry_run {
         let row = state.directory.read(move |reader| found(reader, &id.to_string())).await?;
-        let read = move |reader: &Reader<'_>| view::entry(reader, &row.was.entry());
+        let read = move |reader: &Reader<'_>| view::entry(reader, &row.was);
         let body = state.directory.read(read).await?;
         return Ok(Resource { status: StatusCode::OK, modseq: None, changed: Some(true), location: None, body });
     }
@@ -143,12 +137,8 @@ pub(super) async fn delete(
     IfMatch(expect): IfMatch,
     By(by): By,
 ) -> Result<Response, Problem> {
-    let read = move |reader: &Reader<'_>| {
-        let domain = reader.domain_of(id)?;
-        let days = reader.setting_for(domain.as_ref(), settings::BIN_DAYS)?;
-        Ok::<_, StorageError>(days.and_then(|days| days.parse::<i64>().ok()).unwrap_or(BIN_DAYS_DEFAULT))
-    };
-    let days = state.directory.read(read).await?;
+    let read = move |reader: &Reader<'_>| reader.number_setting_for(reader.domain_of(id)?.as_ref(), settings::BIN_DAYS);
+    let days = i64::try_from(state.directory.read(read).await?).unwrap_or(i64::MAX);
     if params.forever || days == 0 {
         state.delete_entry(id, kind, expect, params.dry_run).await?;
         return Ok(view::no_content());
@@ -165,9 +155,6 @@ pub(super) async fn delete(
     let body = state.directory.read(read).await?;
     Ok(Resource { status: StatusCode::OK, modseq: None, changed: Some(true), location: None, body }.into_response())
 }
-
-/// Days when nobody says otherwise.
-const BIN_DAYS_DEFAULT: i64 = 30;
 
 /// Deletes for good what was in the bin for its time.
 ///

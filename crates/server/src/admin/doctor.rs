@@ -2,14 +2,12 @@
 //! of each domain, and what is around the machine that answers. What is in order is named, too: nobody trusts a
 //! silence.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use futures_util::future::join_all;
 use serde::Serialize;
-use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_directory::{Domain, Reader, StorageError, settings};
 use sterna_formats::discovery::records;
 use sterna_web::i18n::Lang;
@@ -103,7 +101,7 @@ async fn mail(state: &AdminState) -> Result<Looked, Problem> {
 async fn dns(state: &AdminState) -> Result<Looked, Problem> {
     let mut looked = Looked::default();
     let read = |reader: &Reader<'_>| {
-        let found = reader.domains("", DOMAINS_MAX.min(PAGE_ITEMS_MAX))?;
+        let found = reader.domains("", DOMAINS_MAX)?;
         Ok::<_, StorageError>(found.into_iter().map(|found| found.value).collect::<Vec<_>>())
     };
     let domains = state.directory.read(read).await?;
@@ -162,7 +160,6 @@ async fn machine(state: &AdminState) -> Result<Looked, Problem> {
     let read = |reader: &Reader<'_>| reader.setting_for(None, settings::EXTERNAL_URL);
     let url = state.directory.read(read).await?;
     let place = url.map(|url| Place { url, domain: String::new() });
-    let (tools, place) = (Arc::clone(&tools), place);
     let found = join_all(Check::ALL.map(|check| {
         let (tools, place) = (tools.clone(), place.clone());
         async move { (check, tools.look(check, place.as_ref()).await) }

@@ -172,12 +172,12 @@ impl Asked {
             Place::Entry(parameter) => self.check_entry(reader, rights, named(parameter)),
             Place::Binned(parameter) => {
                 let row = bin::found(reader, named(parameter))?;
-                if !bin::with_place(&row, |place| rights.may(Permission::read(needs.area), place)) {
+                let place = place_of(row.was.entry());
+                if !rights.may(Permission::read(needs.area), place) {
                     return Err(bin::none(named(parameter)));
                 }
-                bin::with_place(&row, |place| self.must(rights, needs, place))?;
-                let any = row.was.entry();
-                self.check_fields(reader, rights, needs, Some(&any))
+                self.must(rights, needs, place)?;
+                self.check_fields(reader, rights, needs, Some(&row.was))
             }
         }
     }
