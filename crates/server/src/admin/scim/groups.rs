@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, Query as AxumQuery, State};
+use axum::extract::{Path, Query as AxumQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -18,21 +18,17 @@ use sterna_directory::{
 
 use super::filter::member;
 use super::listing::{self, Query};
-use super::resource::{find, is_gone, may_read, may_write, meta, must_own, only_domain, own_address, text};
-use super::{ScimError, answer, base, etag, has_it, if_match, object, patch as patching};
+use super::resource::{
+    Asking, find, is_gone, link_to, may_read, may_write, meta, must_own, only_domain, own_address, text,
+};
+use super::{ScimError, answer, base, has_it, if_match, not_modified, object, patch as patching};
 use crate::admin::bin;
 use crate::admin::doors::AdminState;
 use crate::admin::input::{By, IfMatch, Params};
-use crate::admin::principal::{Principal, place_of};
+use crate::admin::principal::place_of;
 
 /// The schema of groups.
 pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
-
-type Asking = Option<Extension<Principal>>;
-
-fn principal(asking: Asking) -> Option<Principal> {
-    asking.map(|Extension(principal)| principal)
-}
 
 /// A group as SCIM shows one; reading its members can take long, and is left out where nobody wants them.
 fn shown(
@@ -112,13 +108,11 @@ pub(super) async fn search(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ScimError> {
-    let query = serde_json::from_value(object(&body)?);
-    let query = query.map_err(|error| ScimError::invalid_syntax(error.to_string()))?;
-    listed(state, asking, headers, query).await
+    listed(state, asking, headers, Query::read(&body)?).await
 }
 
 async fn listed(state: AdminState, asking: Asking, headers: HeaderMap, query: Query) -> Result<Response, ScimError> {
-    let rights = may_read(principal(asking))?;
+    let rights = may_read(asking)?;
     let (filter, base) = (query.read_filter()?, base(&headers));
     let by_members = query.filter.as_deref().is_some_and(|text| text.to_lowercase().contains("members"));
     let with_members = by_members || query.wants("members");
@@ -153,7 +147,7 @@ pub(super) async fn get(
     headers: HeaderMap,
     AxumQuery(query): AxumQuery<Query>,
 ) -> Result<Response, ScimError> {
-    let rights = may_read(principal(asking))?;
+    let rights = may_read(asking)?;
     let (base, with_members) = (base(&headers), query.wants("members"));
     let read = move |reader: &Reader<'_>| {
         let found = find(reader, &rights, &id, true)?.0;
@@ -162,7 +156,7 @@ pub(super) async fn get(
     let (value, version) = state.directory.read(read).await?;
     // Who is in a group is no part of its row: only what names it has a version.
     if !with_members && has_it(&headers, version) {
-        return Ok((StatusCode::NOT_MODIFIED, [(axum::http::header::ETAG, etag(version))]).into_response());
+        return Ok(not_modified(version));
     }
     Ok(answer(StatusCode::OK, query.cut(value), Some(version)))
 }
@@ -231,17 +225,6 @@ fn address_of(reader: &Reader<'_>, rights: &Rights, name: &str) -> Result<String
     address.ok_or_else(|| ScimError::invalid_value(format!("“{name}” gives no address in {domain}")))
 }
 
-fn link_of(wanted: &Wanted, account: AccountId) -> Link {
-    Link {
-        account,
-        source: SCIM.to_owned(),
-        external_id: wanted.external_id.clone(),
-        dn: String::new(),
-        login: String::new(),
-        suspended: false,
-    }
-}
-
 /// Makes one.
 pub(super) async fn create(
     State(state): State<AdminState>,
@@ -249,7 +232,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ScimError> {
-    let rights = may_write(principal(asking))?;
+    let rights = may_write(asking)?;
     let (body, asked) = (object(&body)?, rights.clone());
     let read = move |reader: &Reader<'_>| {
         let nobody = BTreeSet::new();
@@ -259,8 +242,10 @@ pub(super) async fn create(
     };
     let (wanted, address) = state.directory.read(read).await?;
     let new = NewGroup { address, display_name: wanted.display_name.clone(), ..NewGroup::default() };
-    let request =
-        Request::Linked { link: link_of(&wanted, AccountId(0)), request: Box::new(Request::CreateGroup(new)) };
+    let request = Request::Linked {
+        link: link_to(AccountId(0), &wanted.external_id, ""),
+        request: Box::new(Request::CreateGroup(new)),
+    };
     let Some(Created::Account(id)) = state.write(request, false).await?.created else {
         return Err(ScimError::invalid_value("the group could not be made"));
     };
@@ -332,7 +317,7 @@ async fn change(
     headers: HeaderMap,
     changed: impl FnOnce(Value) -> Result<Value, ScimError> + Send + 'static,
 ) -> Result<Response, ScimError> {
-    let rights = may_write(principal(asking))?;
+    let rights = may_write(asking)?;
     let (expect, base) = (if_match(&headers)?, base(&headers));
     let (at, asked) = (base.clone(), rights.clone());
     let read = move |reader: &Reader<'_>| {
@@ -366,7 +351,7 @@ async fn change(
         let request = Request::SetGroup { id, expect, patch };
         // Who made a group may delete it: one that was made by an administrator stays theirs.
         let request = match linked {
-            true => Request::Linked { link: link_of(&wanted, id), request: Box::new(request) },
+            true => Request::Linked { link: link_to(id, &wanted.external_id, ""), request: Box::new(request) },
             false => request,
         };
         state.write(request, false).await?;
@@ -390,10 +375,9 @@ pub(super) async fn delete(
     State(state): State<AdminState>,
     Path(id): Path<String>,
     asking: Asking,
+    by: By,
     headers: HeaderMap,
 ) -> Result<Response, ScimError> {
-    let asking = principal(asking);
-    let by = By(asking.as_ref().map(|principal| principal.name.clone()).unwrap_or_default());
     let rights = may_write(asking)?;
     let expect = if_match(&headers)?;
     let read = move |reader: &Reader<'_>| {

@@ -1,5 +1,6 @@
 //! Lists and searches (RFC 7644 section 3.4.2): filter, page, and the attributes that are wanted.
 
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use sterna_directory::rights::{Area, Permission, Rights, Within};
 use sterna_directory::{AnyEntry, Reader, RowKind, StorageError, Versioned};
 
 use super::filter::Filter;
-use super::{ScimError, answer};
+use super::{ScimError, answer, object};
 
 /// Resources of one page when the client doesn't say.
 const PAGE_DEFAULT: usize = 100;
@@ -59,6 +60,14 @@ impl Names {
 }
 
 impl Query {
+    /// What the body of a search asks (RFC 7644 section 3.4.3).
+    ///
+    /// # Errors
+    /// `invalidSyntax`.
+    pub fn read(body: &Bytes) -> Result<Self, ScimError> {
+        serde_json::from_value(object(body)?).map_err(|error| ScimError::invalid_syntax(error.to_string()))
+    }
+
     /// The filter, if there is one.
     ///
     /// # Errors

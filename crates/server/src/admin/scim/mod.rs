@@ -124,6 +124,11 @@ fn answer(status: StatusCode, body: Value, version: Option<Modseq>) -> Response 
     response
 }
 
+/// The client has this version.
+fn not_modified(version: Modseq) -> Response {
+    (StatusCode::NOT_MODIFIED, [(header::ETAG, etag(version))]).into_response()
+}
+
 /// The version of a resource (RFC 7644 section 3.14).
 fn etag(version: Modseq) -> String {
     format!("W/\"{version}\"")

@@ -1,5 +1,6 @@
 //! What users and groups have in common here: who may, where new ones go, how they are shown.
 
+use axum::extract::Extension;
 use serde_json::{Value, json};
 use sterna_base::{AccountId, DomainId};
 use sterna_directory::rights::{Area, Permission, Rights, Within};
@@ -14,25 +15,28 @@ use crate::admin::view::time;
 /// Aliases that are taken of one request.
 pub const EMAILS_MAX: usize = 100;
 
+/// Who asks, if that is known.
+pub type Asking = Option<Extension<Principal>>;
+
 /// May people be seen, anywhere?
 ///
 /// # Errors
 /// 401 for nobody, 403.
-pub fn may_read(principal: Option<Principal>) -> Result<Rights, ScimError> {
-    may(principal, Permission::read(Area::People))
+pub fn may_read(asking: Asking) -> Result<Rights, ScimError> {
+    may(asking, Permission::read(Area::People))
 }
 
 /// May people be changed, anywhere?
 ///
 /// # Errors
 /// 401 for nobody, 403.
-pub fn may_write(principal: Option<Principal>) -> Result<Rights, ScimError> {
-    may(principal, Permission::write(Area::People))
+pub fn may_write(asking: Asking) -> Result<Rights, ScimError> {
+    may(asking, Permission::write(Area::People))
 }
 
-fn may(principal: Option<Principal>, needs: Permission) -> Result<Rights, ScimError> {
+fn may(asking: Asking, needs: Permission) -> Result<Rights, ScimError> {
     let nobody = || ScimError::new(axum::http::StatusCode::UNAUTHORIZED, None, "a token of the API is needed");
-    let principal = principal.ok_or_else(nobody)?;
+    let Extension(principal) = asking.ok_or_else(nobody)?;
     match principal.rights.may_somewhere(needs) {
         true => Ok(principal.rights),
         false => Err(ScimError::forbidden(format!("the token has not the permission {needs}"))),
@@ -58,6 +62,18 @@ pub fn find(
     match is_kind && is_seen && !is_gone(&link) {
         true => Ok((found, link)),
         false => Err(missing()),
+    }
+}
+
+/// Notes of somebody that they came through here.
+pub fn link_to(account: AccountId, external_id: &str, user_name: &str) -> Link {
+    Link {
+        account,
+        source: SCIM.to_owned(),
+        external_id: external_id.to_owned(),
+        dn: String::new(),
+        login: user_name.to_owned(),
+        suspended: false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/Users`
 
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, Query as AxumQuery, State};
+use axum::extract::{Path, Query as AxumQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -14,20 +14,14 @@ use sterna_directory::{AnyEntry, Link, PasswordHash, Reader, Request, RowKind, S
 use super::filter::{Filter, member};
 use super::listing::{self, Query};
 use super::resource::{
-    self, EMAILS_MAX, active, find, is_gone, may_read, may_write, meta, must_own, own_address, text,
+    self, Asking, EMAILS_MAX, active, find, is_gone, link_to, may_read, may_write, meta, must_own, own_address, text,
 };
-use super::{ScimError, answer, base, etag, has_it, if_match, object, patch as patching};
+use super::{ScimError, answer, base, has_it, if_match, not_modified, object, patch as patching};
 use crate::admin::doors::AdminState;
-use crate::admin::principal::{Principal, place_of};
+use crate::admin::principal::place_of;
 
 /// The schema of users.
 pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-
-type Asking = Option<Extension<Principal>>;
-
-fn principal(asking: Asking) -> Option<Principal> {
-    asking.map(|Extension(principal)| principal)
-}
 
 /// A user as SCIM shows one.
 fn shown(
@@ -84,13 +78,11 @@ pub(super) async fn search(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ScimError> {
-    let query = serde_json::from_value(object(&body)?);
-    let query = query.map_err(|error| ScimError::invalid_syntax(error.to_string()))?;
-    listed(state, asking, headers, query).await
+    listed(state, asking, headers, Query::read(&body)?).await
 }
 
 async fn listed(state: AdminState, asking: Asking, headers: HeaderMap, query: Query) -> Result<Response, ScimError> {
-    let rights = may_read(principal(asking))?;
+    let rights = may_read(asking)?;
     let (filter, base) = (query.read_filter()?, base(&headers));
     let read = move |reader: &Reader<'_>| {
         let mut found = Vec::new();
@@ -151,7 +143,7 @@ pub(super) async fn get(
     headers: HeaderMap,
     AxumQuery(query): AxumQuery<Query>,
 ) -> Result<Response, ScimError> {
-    let rights = may_read(principal(asking))?;
+    let rights = may_read(asking)?;
     let base = base(&headers);
     let read = move |reader: &Reader<'_>| {
         let found = find(reader, &rights, &id, false)?.0;
@@ -159,7 +151,7 @@ pub(super) async fn get(
     };
     let (value, version) = state.directory.read(read).await?;
     if has_it(&headers, version) {
-        return Ok((StatusCode::NOT_MODIFIED, [(axum::http::header::ETAG, etag(version))]).into_response());
+        return Ok(not_modified(version));
     }
     Ok(answer(StatusCode::OK, query.cut(value), Some(version)))
 }
@@ -245,14 +237,7 @@ async fn hashed(state: &AdminState, password: &Option<String>) -> Result<Hashed,
 }
 
 fn link_of(wanted: &Wanted, account: AccountId) -> Link {
-    Link {
-        account,
-        source: SCIM.to_owned(),
-        external_id: wanted.external_id.clone(),
-        dn: String::new(),
-        login: wanted.user_name.clone(),
-        suspended: false,
-    }
+    link_to(account, &wanted.external_id, &wanted.user_name)
 }
 
 /// Makes one. Whoever was deleted through here and is made again gets the account back.
@@ -262,7 +247,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ScimError> {
-    let rights = may_write(principal(asking))?;
+    let rights = may_write(asking)?;
     let (body, asked) = (object(&body)?, rights.clone());
     let read = move |reader: &Reader<'_>| {
         let wanted = wanted(reader, &asked, &body)?;
@@ -323,7 +308,8 @@ fn former(reader: &Reader<'_>, rights: &Rights, wanted: &Wanted) -> Result<Optio
             let link = reader.link(holder)?.filter(|link| link.source == SCIM && link.suspended).ok_or_else(taken)?;
             if link.external_id.is_empty() || link.external_id != wanted.external_id {
                 let detail = format!(
-                    "{} is an address of somebody who was deleted, under another userName and externalId: an                      administrator deletes them for good, or takes the address from them",
+                    "{} is an address of somebody who was deleted, under another userName and externalId: an \
+                     administrator deletes them for good, or takes the address from them",
                     wanted.address
                 );
                 return Err(ScimError::uniqueness(detail));
@@ -451,7 +437,7 @@ async fn change(
     headers: HeaderMap,
     changed: impl FnOnce(Value) -> Result<Value, ScimError> + Send + 'static,
 ) -> Result<Response, ScimError> {
-    let rights = may_write(principal(asking))?;
+    let rights = may_write(asking)?;
     let (expect, base) = (if_match(&headers)?, base(&headers));
     let (at, asked) = (base.clone(), rights.clone());
     let read = move |reader: &Reader<'_>| {
@@ -492,7 +478,7 @@ pub(super) async fn delete(
     asking: Asking,
     headers: HeaderMap,
 ) -> Result<Response, ScimError> {
-    let rights = may_write(principal(asking))?;
+    let rights = may_write(asking)?;
     let expect = if_match(&headers)?;
     let read = move |reader: &Reader<'_>| {
         let (found, link) = find(reader, &rights, &id, false)?;
@@ -501,15 +487,8 @@ pub(super) async fn delete(
         Ok::<_, ScimError>((found.value.entry().id, link, address))
     };
     let (id, link, address) = state.directory.read(read).await?;
-    let named = Link {
-        account: id,
-        source: SCIM.to_owned(),
-        external_id: String::new(),
-        dn: String::new(),
-        login: address,
-        suspended: true,
-    };
-    let link = link.map_or(named, |link| Link { suspended: true, ..link });
+    let link = link.unwrap_or_else(|| link_to(id, "", &address));
+    let link = Link { suspended: true, ..link };
     let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
     let request = Box::new(Request::SetUser { id, expect, patch });
     state.write(Request::Linked { link, request }, false).await?;
