@@ -657,11 +657,11 @@ impl Parts {
         let accounts: Arc<dyn Accounts> = self.accounts.clone();
         let copies = CopiesClient::new(self.peers.clone(), self.keeper.clone());
         let stores = Stores::new(self.identity.node(), control, client, copies, accounts, self.directory.clone());
-        // Data servers don't sign, and need no DNS.
+        let dns = Arc::new(sending::dns(&self.config.nameservers)?);
+        // Data servers don't sign.
         let signs = self.config.has(Role::Main) || self.config.has(Role::Edge);
-        let dns = if signs { Some(sending::dns(&self.config.nameservers)?) } else { None };
-        let folder = self.folder.clone();
-        let dkim = dns.map(|dns| Arc::new(admin::dkim::KeyTools { folder, dns: Arc::new(dns) }));
+        let tools = || Arc::new(admin::dkim::KeyTools { folder: self.folder.clone(), dns: dns.clone() });
+        let dkim = signs.then(tools);
         Ok(AdminState {
             directory: self.directory.clone(),
             authentication: self.authentication.clone(),
@@ -678,7 +678,7 @@ impl Parts {
             records: self.records()?,
             sources: self.sources()?,
             checks: Some(Arc::new(Checks {
-                dns: Arc::new(sending::dns(&self.config.nameservers)?),
+                dns,
                 doors: self.doors.clone(),
                 dane,
                 folder: self.folder.clone(),
