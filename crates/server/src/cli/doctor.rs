@@ -1,11 +1,10 @@
 //! `sterna doctor`
 
-use serde_json::Value;
-
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output;
 use super::resource::Session;
+use super::status::{tell, text};
 use super::{GlobalArgs, Output};
 
 /// Prints what is wrong, what could not be looked at, and what is fine; ends with 1 when something is wrong.
@@ -17,11 +16,7 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs) -> Result<Ex
         output::one(global.format(), &found)?;
         return Ok(if problems.is_empty() { Exit::Done } else { Exit::Failed });
     }
-    for problem in &problems {
-        let place = problem["server"].as_str().map(|name| format!("{name}: ")).unwrap_or_default();
-        output::line(&format!("! {place}{}", text(&problem["what"])))?;
-        output::line(&format!("  {}", text(&problem["remedy"])))?;
-    }
+    tell(&problems)?;
     for line in list("unknown") {
         output::line(&format!("? {}", text(&line)))?;
     }
@@ -32,8 +27,4 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs) -> Result<Ex
         output::line("\nNothing is wrong.")?;
     }
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Failed })
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

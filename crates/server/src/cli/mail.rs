@@ -86,11 +86,7 @@ fn print(report: &Value) -> Result<(), CliError> {
     for file in list(&report["written"]) {
         output::line(&format!("written: {}", text(file)))?;
     }
-    for problem in list(&report["problems"]) {
-        let place = problem["server"].as_str().map(|name| format!("{name}: ")).unwrap_or_default();
-        output::line(&format!("! {place}{}", text(&problem["what"])))?;
-        output::line(&format!("  {}", text(&problem["remedy"])))?;
-    }
+    super::status::tell(list(&report["problems"]))?;
     let not_asked: Vec<&str> = list(&report["not_asked"]).iter().map(text).collect();
     if !not_asked.is_empty() {
         output::line(&format!("not looked at: {}; the main node may ask every edge", not_asked.join(", ")))?;

@@ -32,11 +32,7 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs) -> Result<Ex
 
 fn table(status: &Value, problems: &[Value]) -> Result<(), CliError> {
     let (node, directory) = (&status["node"], &status["directory"]);
-    for problem in problems {
-        let place = problem["server"].as_str().map(|name| format!("{name}: ")).unwrap_or_default();
-        output::line(&format!("! {place}{}", text(&problem["what"])))?;
-        output::line(&format!("  {}", text(&problem["remedy"])))?;
-    }
+    tell(problems)?;
     if problems.is_empty() {
         output::line("All is well.")?;
     }
@@ -68,7 +64,17 @@ fn table(status: &Value, problems: &[Value]) -> Result<(), CliError> {
     Ok(())
 }
 
-fn text(value: &Value) -> String {
+/// Prints each problem with what to do.
+pub(super) fn tell(problems: &[Value]) -> Result<(), CliError> {
+    for problem in problems {
+        let place = problem["server"].as_str().map(|name| format!("{name}: ")).unwrap_or_default();
+        output::line(&format!("! {place}{}", text(&problem["what"])))?;
+        output::line(&format!("  {}", text(&problem["remedy"])))?;
+    }
+    Ok(())
+}
+
+pub(super) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
