@@ -268,10 +268,11 @@ fn what_is_sent_on_is_sealed_with_what_was_found_out() {
         return;
     }
     let mut near = Installation::new();
-    near.start_main("main,edge,data", Place::default());
+    near.start_main("main,edge", Place::default());
+    near.join_and_serve("alpha", "data", Place::default());
     near.admin_ok("main", &["domain", "create", "near.test"]);
     for user in ["ana@near.test", "ben@near.test"] {
-        near.create_user(user, "main");
+        near.create_user(user, "alpha");
     }
     let at = near.node("main").at;
     let postfix = Postfix::start(SocketAddr::new(at.host, at.ports.smtp));
@@ -289,7 +290,11 @@ fn what_is_sent_on_is_sealed_with_what_was_found_out() {
     near.admin_ok("main", &["sieve", "put", "ben@near.test", "on", &script.to_string_lossy(), "--activate"]);
 
     let mut smtp = near.node("main").at.smtp().unwrap();
-    let mut send = |to: &str, subject: &str| {
+    let arrived = |subject: &str| {
+        let subject = format!("Subject: {subject}\n");
+        until("the message", PATIENCE, || postfix.messages("zoe").into_iter().find(|text| text.contains(&subject))).0
+    };
+    let mut hand_in = |to: &str, subject: &str| {
         // Postfix adds what is missing of these, and seals are over what is missing, too.
         let usual = format!(
             "Message-ID: <{}@other.test>\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n",
@@ -300,8 +305,10 @@ fn what_is_sent_on_is_sealed_with_what_was_found_out() {
         let message = format!("{forged}{header}\r\nThe terns.\r\n");
         let reply = smtp.deliver("zoe@other.test", &[to], message.as_bytes()).unwrap();
         assert!(reply.starts_with("250"), "{reply}");
-        let subject = format!("Subject: {subject}\n");
-        until("the message", PATIENCE, || postfix.messages("zoe").into_iter().find(|text| text.contains(&subject))).0
+    };
+    let mut send = |to: &str, subject: &str| {
+        hand_in(to, subject);
+        arrived(subject)
     };
     // The edge opens its key a moment after it has heard of it.
     let mut number = 0;
@@ -309,7 +316,13 @@ fn what_is_sent_on_is_sealed_with_what_was_found_out() {
         number += 1;
         Some(send("ana@near.test", &format!("forwarded {number}"))).filter(|text| text.contains("ARC-Seal:"))
     });
-    for (text, from) in [(sealed.0, "ana@near.test"), (send("ben@near.test", "redirected"), "ben@near.test")] {
+    let redirected = send("ben@near.test", "redirected");
+    // What waited for its account is sealed with what was found out before it waited.
+    near.stop("alpha");
+    hand_in("ben@near.test", "redirected later");
+    near.serve("alpha");
+    let later = arrived("redirected later");
+    for (text, from) in [(sealed.0, "ana@near.test"), (redirected, "ben@near.test"), (later, "ben@near.test")] {
         assert!(text.contains(&format!("Delivered-To: {from}\n")), "{text}");
         assert!(text.contains(&format!("s={selector}; d=near.test")) && !text.contains("bank.test"), "{text}");
         let unfolded = text.replace("\n\t", " ");

@@ -412,6 +412,36 @@ fn invitations_go_out_and_come_in_by_mail() {
     assert_eq!(names.len(), 3, "one, two and six: {names:?}");
 }
 
+#[test]
+fn an_invitation_that_waited_for_its_account_is_taken_in() {
+    let mut installation = Installation::standard();
+    installation.dns.txt("far.test", "v=spf1 ip4:127.0.0.0/8 ip6:::1 -all");
+    installation.kill("alpha");
+    let hers = |uid: &str| {
+        meeting(uid, &format!("DTSTART:20250311T100000Z\r\nSUMMARY:{uid}"))
+            .replace("ORGANIZER:mailto:ana@tern.test", "ORGANIZER:mailto:zoe@far.test")
+            .replace("PARTSTAT=ACCEPTED", "PARTSTAT=NEEDS-ACTION;RSVP=TRUE")
+    };
+    let mut smtp = installation.node("main").at.smtp().unwrap();
+    // For the first of them nobody answers: it stays a message, now and later.
+    for (from, uid) in [("eve@other.test", "forged"), ("zoe@far.test", "hers")] {
+        let reply = smtp.deliver(from, &[ANA], &by_mail("zoe@far.test", "REQUEST", &hers(uid))).unwrap();
+        assert!(reply.starts_with("250"), "{reply}");
+    }
+    drop(smtp);
+    // What was found out of them is known after the edge went down, too.
+    installation.kill("main");
+    installation.serve("main");
+    installation.serve("alpha");
+    let empty = || (installation.admin_ok("main", &["--json", "queue", "list"]).trim() == "[]").then_some(());
+    until("an empty queue", PATIENCE, empty);
+    let mut imap = installation.node("main").at.login(ANA).unwrap();
+    let answer = imap.command("STATUS INBOX (MESSAGES)").unwrap();
+    assert!(answer.lines.iter().any(|line| line.contains("MESSAGES 2")), "{answer:?}");
+    let (_, text) = Calendars::of(&installation, ANA).only();
+    assert!(text.contains("SUMMARY:hers") && text.contains("PARTSTAT=NEEDS-ACTION"), "{text}");
+}
+
 /// The day in a week from now, as iCalendar has it.
 fn in_a_week() -> String {
     let date = std::process::Command::new("date").args(["-u", "-d", "+7 days", "+%Y%m%d"]).output().unwrap();

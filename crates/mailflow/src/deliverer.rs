@@ -113,6 +113,7 @@ impl Carrier for Deliverer {
             eight_bit: delivery.envelope.eight_bit,
             utf8: delivery.envelope.utf8,
             keep: delivery.envelope.keep,
+            provenance: delivery.envelope.provenance.clone(),
             ..Wanted::default()
         };
         let result = match self.deliver(*account, delivery.message.0, &message, &wanted).await {

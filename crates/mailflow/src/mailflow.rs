@@ -20,11 +20,12 @@ use crate::detached::Detaching;
 use crate::filter::{self, Direction, Examined, Filters};
 use crate::guard::{Guard, LISTED_FIELD};
 use crate::outbound::Outbound;
+use crate::provenance::{Provenance, Vouched};
 use crate::queue::{Destination, Queue};
 use crate::refusals;
 use crate::repeats::{self, Repeats};
 use crate::sent_on;
-use crate::sieve::{Vouched, Wanted};
+use crate::sieve::Wanted;
 use crate::targets::{self, Delivered, Routed, Way};
 use crate::trace::Trace;
 use crate::waiting::{Tried, Waiting};
@@ -125,10 +126,11 @@ impl Mailflow {
     /// hand in is filtered, then signed, and not verified; who hands in by LMTP has done all that already.
     async fn examine(&self, envelope: Envelope, message: Message) -> Result<Option<Examined>, Refusal> {
         let Some(direction) = self.direction(&envelope.sender) else {
-            let examined = Examined::new(envelope, message, Keep::Inbox);
-            return Ok(Some(Examined { vouched: Vouched::Host, ..examined }));
+            let provenance = Provenance { vouched: Vouched::Host, ..Provenance::default() };
+            return Ok(Some(Examined { provenance, ..Examined::new(envelope, message, Keep::Inbox) }));
         };
         let is_ours = direction == Direction::Submitted;
+        let is_submitted = envelope.sender.login.is_some();
         let (message, keep, is_verified, vouched) = match &self.gate {
             Some(gate) if !is_ours => {
                 let Passed { message, keep, domains } = gate.examine(&envelope, message).await?;
@@ -137,11 +139,12 @@ impl Mailflow {
             }
             _ => (message, Keep::Inbox, false, if is_ours { Vouched::Host } else { Vouched::Nobody }),
         };
+        let provenance = Provenance { is_verified, is_submitted, vouched };
         let examined = match &self.filters {
             Some(filters) => filters.examine(envelope, message, keep, direction).await?,
             None => Some(Examined::new(envelope, message, keep)),
         };
-        let examined = examined.map(|examined| Examined { is_verified, vouched, ..examined });
+        let examined = examined.map(|examined| Examined { provenance, ..examined });
         let examined = match (examined, &self.detaching) {
             // Behind the filters, which see the attachments, and before the signature, which must fit what goes out.
             (Some(examined), Some(detaching)) if is_ours => {
@@ -297,15 +300,14 @@ impl Mailflow {
         message: Arc<Message>,
         envelope: &Envelope,
         routed: &[Routed],
-        examined: (Keep, bool, Vouched),
+        (keep, provenance): (Keep, &Provenance),
     ) -> BTreeMap<AccountId, Delivered> {
-        let (keep, is_verified, vouched) = examined;
         let firsts = firsts(envelope, routed);
         let mut running = JoinSet::new();
         for (account, transaction) in accounts {
             let (deliverer, message) = (self.deliverer.clone(), message.clone());
-            let vouched = vouched.clone();
-            let wanted = Wanted { keep, is_verified, vouched, ..wanted(envelope, firsts.get(&account).copied()) };
+            let provenance = provenance.clone();
+            let wanted = Wanted { keep, provenance, ..wanted(envelope, firsts.get(&account).copied()) };
             running.spawn(async move { (account, deliverer.deliver(account, transaction, &message, &wanted).await) });
         }
         let mut delivered = BTreeMap::new();
@@ -391,9 +393,7 @@ fn wanted(envelope: &Envelope, rcpt_to: Option<&str>) -> Wanted {
         eight_bit: envelope.eight_bit,
         utf8: envelope.utf8,
         keep: Keep::Inbox,
-        is_verified: false,
-        is_submitted: envelope.sender.login.is_some(),
-        vouched: Vouched::Nobody,
+        provenance: Provenance::default(),
     }
 }
 
@@ -430,8 +430,7 @@ impl Reception for Mailflow {
         self.trace.accepted(&envelope, &message);
         let (key, transaction) = (repeats::key(&envelope), envelope.transaction);
         let asked: Vec<String> = envelope.recipients.iter().map(|rcpt| rcpt.address.clone()).collect();
-        let Examined { envelope, message, keep, is_verified, vouched, added } =
-            match self.examine(envelope, message).await {
+        let Examined { envelope, message, keep, provenance, added } = match self.examine(envelope, message).await {
                 Ok(Some(examined)) => examined,
                 Ok(None) => return vec![Ok(()); asked.len()],
                 Err(refusal) => {
@@ -448,12 +447,12 @@ impl Reception for Mailflow {
         let (mut routed, transactions) = targets::resolve(&*self.recipients, &envelope, may_relay, remembered).await;
         self.end_loops(&envelope, &message, &mut routed).await;
         let message = Arc::new(message);
-        let examined = (keep, is_verified, vouched);
+        let examined = (keep, &provenance);
         let delivered = self.deliver_to(transactions.clone(), message.clone(), &envelope, &routed, examined).await;
         let mut answers: Vec<_> = routed.iter().map(|routed| targets::answer(routed, &delivered)).collect();
         if let Some(waiting) = &self.waiting {
             let (transactions, delivered) = (&transactions, &delivered);
-            let tried = Tried { routed: &routed, transactions, delivered, keep, is_verified };
+            let tried = Tried { routed: &routed, transactions, delivered, keep, provenance: &provenance };
             waiting.take_over(&envelope, &message, &tried, &mut answers, now).await;
         }
         self.remember(key, &envelope, &routed, &transactions, &answers).await;

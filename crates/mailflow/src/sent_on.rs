@@ -2,6 +2,7 @@
 
 use std::io;
 
+use bytes::Bytes;
 use sterna_account::service::{Message, MessageBody};
 use sterna_formats::mail;
 
@@ -20,6 +21,14 @@ pub fn was_here(message: &[u8], is_own: impl Fn(&str) -> bool) -> bool {
 /// The fields that a message gets from whoever sends it on, with their CRLF; `seal` is its ARC set.
 pub fn fields(from: &str, seal: &str) -> String {
     format!("{DELIVERED_TO}: {from}\r\n{seal}")
+}
+
+/// The content with new fields behind Return-Path, which is the first field where it is.
+pub fn behind_return_path(content: &[u8], new: &str) -> Bytes {
+    let first = mail::fields(content).next();
+    let first = first.filter(|field| field.is(b"Return-Path") && content.starts_with(field.raw));
+    let at = first.map_or(0, |field| field.raw.len());
+    [&content[..at], new.as_bytes(), &content[at..]].concat().into()
 }
 
 /// The message with such fields in front of the others, behind a Return-Path. One whose header is too long for that

@@ -9,6 +9,7 @@ use sterna_base::{AccountId, OperationId, Timestamp};
 use crate::delivery::Keep;
 use crate::limits::REPEATS_RETENTION_MS;
 use crate::outbound::{Deliveries, Outbound};
+use crate::provenance::Provenance;
 use crate::queue::{Destination, NewMessage, Queue, QueueError, QueueId, QueuedEnvelope};
 use crate::refusals;
 use crate::targets::{Delivered, Routed, Way};
@@ -34,8 +35,8 @@ pub struct Tried<'a> {
     pub delivered: &'a BTreeMap<AccountId, Delivered>,
     /// Where accounts were to keep it.
     pub keep: Keep,
-    /// Whether the message has results of ours that were verified.
-    pub is_verified: bool,
+    /// What was found out of the message.
+    pub provenance: &'a Provenance,
 }
 
 impl Waiting {
@@ -76,7 +77,7 @@ impl Waiting {
         let reverse_path = self.reverse_path(envelope, tried, now).await;
         let times = self.outbound.times();
         let expires = now.plus_ms(times.lifetime_ms);
-        let whole = queued(envelope, tried.keep, now, expires);
+        let whole = queued(envelope, tried, now, expires);
         let mut messages = Messages::new(whole, reverse_path, comes_again);
         let none = || Deliveries::new(now, times.deadline(now, expires, false));
         let mut names: Vec<Vec<OperationId>> = vec![Vec::new(); answers.len()];
@@ -87,7 +88,7 @@ impl Waiting {
         let mut failed: BTreeMap<OperationId, Refusal> = BTreeMap::new();
         for (id, part) in messages.by_id {
             let whole = match &part.sent_on_from {
-                Some(from) => self.outbound.sent_on(from, message, tried.is_verified).await,
+                Some(from) => self.outbound.sent_on(from, message, tried.provenance.is_verified).await,
                 None => Ok(message.clone()),
             };
             let put = match whole {
@@ -299,7 +300,7 @@ fn derived(transaction: OperationId, recipient: &str) -> OperationId {
     OperationId(id)
 }
 
-fn queued(envelope: &Envelope, keep: Keep, received: Timestamp, expires: Timestamp) -> QueuedEnvelope {
+fn queued(envelope: &Envelope, tried: &Tried<'_>, received: Timestamp, expires: Timestamp) -> QueuedEnvelope {
     let origin = trace::origin(&envelope.sender);
     QueuedEnvelope {
         mail_from: envelope.mail_from.clone(),
@@ -307,7 +308,8 @@ fn queued(envelope: &Envelope, keep: Keep, received: Timestamp, expires: Timesta
         return_headers_only: envelope.return_headers_only,
         eight_bit: envelope.eight_bit,
         utf8: envelope.utf8,
-        keep,
+        keep: tried.keep,
+        provenance: tried.provenance.clone(),
         origin,
         received,
         expires,

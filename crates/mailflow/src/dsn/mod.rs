@@ -14,18 +14,25 @@ use sterna_account::service::{MessageBody, Rcpt};
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
 use sterna_base::{BlobHash, Clock, OperationId};
 use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
 
 pub use texts::Language;
 
+use crate::auth::Signers;
 use crate::delivery::Keep;
 use crate::outbound::Outbound;
+use crate::provenance::Provenance;
 use crate::queue::{Content, Delivered, Delivery, NewMessage, Notifier, Outcome, Queue, QueueId, QueuedEnvelope, Said};
+use crate::sent_on::behind_return_path;
 
 /// Largest message that comes back whole; of a larger one only the header does.
 const WHOLE_BYTES_MAX: usize = 48 * 1024;
 
 /// How much of a message is looked at for its header.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
+
+/// Room for signatures: two keys need less.
+const SIGNATURES_BYTES: usize = 4 * 1024;
 
 /// Recipients that one notification tells of.
 const REPORTED_MAX: usize = 200;
@@ -35,12 +42,38 @@ pub struct Dsn {
     queue: Arc<Queue>,
     outbound: Arc<Outbound>,
     clock: Arc<dyn Clock>,
+    signers: Option<watch::Receiver<Signers>>,
 }
 
 impl Dsn {
     /// With what notifications need to get to senders.
     pub fn new(queue: Arc<Queue>, outbound: Arc<Outbound>, clock: Arc<dyn Clock>) -> Self {
-        Dsn { queue, outbound, clock }
+        Dsn { queue, outbound, clock, signers: None }
+    }
+
+    /// With signatures of the domain that this host is of.
+    pub fn with_signers(self, signers: watch::Receiver<Signers>) -> Self {
+        Dsn { signers: Some(signers), ..self }
+    }
+
+    /// With the signatures of the domain of this host's name, or of the nearest one above it: they are in its name.
+    /// Without a key they go all the same.
+    async fn signed(&self, message: Bytes, own_name: &str) -> Bytes {
+        let Some(signers) = &self.signers else { return message };
+        let above = own_name.match_indices('.').map(|(at, _)| &own_name[at + 1..]);
+        let signer = std::iter::once(own_name).chain(above).find_map(|name| signers.borrow().of(name));
+        let Some(signer) = signer else { return message };
+        let body = MessageBody::Inline(message.clone());
+        match tokio::task::spawn_blocking(move || signer.sign(&body)).await {
+            Ok(Ok(fields)) if message.len() + fields.len() <= INLINE_BLOB_BYTES_MAX => {
+                behind_return_path(&message, &fields)
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a notification could not be signed and goes without");
+                message
+            }
+            _ => message,
+        }
     }
 
     /// The beginning of the message, and whether it is all of it.
@@ -145,7 +178,8 @@ impl Notifier for Dsn {
             now,
             language: self.outbound.language(sender).await,
         };
-        let message = Bytes::from(report.message_within(INLINE_BLOB_BYTES_MAX));
+        let message = Bytes::from(report.message_within(INLINE_BLOB_BYTES_MAX - SIGNATURES_BYTES));
+        let message = self.signed(message, &own_name).await;
         let envelope = QueuedEnvelope {
             mail_from: String::new(),
             envelope_id: None,
@@ -153,6 +187,7 @@ impl Notifier for Dsn {
             eight_bit: true,
             utf8: delivery.envelope.utf8,
             keep: Keep::Inbox,
+            provenance: Provenance::default(),
             origin: format!("notification about {}", delivery.message),
             received: now,
             expires,

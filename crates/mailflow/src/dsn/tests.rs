@@ -1,10 +1,17 @@
 //! What notifications look like.
 
-use sterna_base::Timestamp;
+use sterna_base::{ManualClock, Timestamp};
+use sterna_testkit::dns::DnsServer;
 
 use super::report::{Action, Report, Reported};
 use super::*;
+use crate::auth::keys::{self, KeyAlgorithm};
+use crate::auth::{OpenKey, Origin, Signer, Verifier, header_of};
 use crate::delivery::Keep;
+use crate::outbound::OutboundSettings;
+use crate::provenance::Provenance;
+use crate::remote::Dns;
+use crate::tests::FakeRecipients;
 
 fn envelope() -> QueuedEnvelope {
     QueuedEnvelope {
@@ -14,6 +21,7 @@ fn envelope() -> QueuedEnvelope {
         eight_bit: false,
         utf8: false,
         keep: Keep::Inbox,
+        provenance: Provenance::default(),
         origin: String::new(),
         received: Timestamp::from_seconds(1_000_000_000),
         expires: Timestamp::from_seconds(1_000_432_000),
@@ -132,4 +140,37 @@ fn a_header_ends_where_it_ends() {
     assert_eq!(header(b"A: b\r\nC: d\r\n\r\nbody"), b"A: b\r\nC: d\r\n");
     assert_eq!(header(b"A: b\r\nC: d"), b"A: b\r\n");
     assert_eq!(header(b""), b"");
+}
+
+#[test]
+fn notifications_are_signed_by_the_domain_of_this_host() {
+    let dns = DnsServer::start();
+    let key = keys::generate(KeyAlgorithm::Ed25519).unwrap();
+    dns.txt(&keys::record_name("s1", "demo.test"), &keys::record(KeyAlgorithm::Ed25519, &key.public));
+    let open = OpenKey { algorithm: KeyAlgorithm::Ed25519, selector: "s1".into(), private: key.private };
+    let signer = Arc::new(Signer::new("demo.test", &[open]).unwrap());
+    let signers = Signers::new([("demo.test".to_owned(), signer)].into());
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::open(folder.path()).unwrap();
+    let settings = OutboundSettings { own_name: "mx.demo.test".into(), ..OutboundSettings::default() };
+    let outbound = Arc::new(Outbound::new(Arc::new(FakeRecipients), watch::channel(settings).1));
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_000_000_000)));
+    let dsn = Dsn::new(queue, outbound, clock).with_signers(watch::channel(signers).1);
+    let mut delivery = crate::remote::tests::delivery("far.test", &["ben@far.test"]);
+    delivery.envelope.mail_from = "zoe@other.test".into();
+    let outcome = Outcome { recipient: delivery.recipients[0].id, result: Delivered::Failed(Said::default()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let told = dsn.notification(&delivery, &[outcome], false).await.unwrap();
+        let MessageBody::Inline(bytes) = &told.body else { panic!("it is small") };
+        assert_eq!((told.size_bytes, told.hash), (bytes.len() as u64, BlobHash::of(bytes)));
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        assert!(text.starts_with("Return-Path: <>\r\nDKIM-Signature: "), "{text}");
+        let verifier = Verifier::new(&Dns::new(&[dns.address]).unwrap());
+        let peer = "192.0.2.7".parse().unwrap();
+        let origin = Origin { peer, helo: "mx.demo.test", mail_from: "", own_name: "mx.far.test" };
+        let header = header_of(&told.body).await.unwrap().unwrap();
+        let verdict = verifier.verify(&origin, &header, &told.body).await.unwrap();
+        assert_eq!(verdict.dkim.iter().map(|dkim| dkim.outcome.to_string()).collect::<Vec<_>>(), ["pass"]);
+    });
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::auth::HEADER_BYTES_MAX;
 use crate::delivery::Keep;
-use crate::sieve::Vouched;
+use crate::provenance::Provenance;
 use crate::trace::Trace;
 
 /// Recipients that filters may add to one message.
@@ -51,10 +51,8 @@ pub struct Examined {
     pub message: Message,
     /// Where it goes in accounts.
     pub keep: Keep,
-    /// Whether it has results of ours, which the gate has written.
-    pub is_verified: bool,
-    /// Who answers for it.
-    pub vouched: Vouched,
+    /// What was found out before.
+    pub provenance: Provenance,
     /// Recipients that filters added: they need no permission to relay.
     pub added: Vec<String>,
 }
@@ -62,7 +60,7 @@ pub struct Examined {
 impl Examined {
     /// As it came.
     pub fn new(envelope: Envelope, message: Message, keep: Keep) -> Self {
-        Examined { envelope, message, keep, is_verified: false, vouched: Vouched::Nobody, added: Vec::new() }
+        Examined { envelope, message, keep, provenance: Provenance::default(), added: Vec::new() }
     }
 }
 

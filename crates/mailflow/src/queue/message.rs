@@ -8,6 +8,7 @@ use sterna_account::service::{MessageBody, Rcpt};
 use sterna_base::{AccountId, BlobHash, OperationId, Timestamp};
 
 use crate::delivery::Keep;
+use crate::provenance::Provenance;
 
 /// Names a message in the queue: the transaction that brought it in, which the client was told with its `250`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +139,8 @@ pub struct QueuedEnvelope {
     pub utf8: bool,
     /// Where accounts keep it.
     pub keep: Keep,
+    /// What was found out on its way in.
+    pub provenance: Provenance,
     /// Who brought it, in words for the administrator.
     pub origin: String,
     /// When it was taken.

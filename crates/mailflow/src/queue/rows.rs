@@ -10,6 +10,7 @@ use super::message::{
     RecipientId, Said,
 };
 use crate::delivery::Keep;
+use crate::provenance::{Provenance, Vouched};
 
 /// Puts a message with its deliveries in; a content that is not given is in a file. A message that is there already
 /// (a repeated request) is left as it is.
@@ -20,8 +21,8 @@ pub fn insert(
 ) -> Result<Vec<DeliveryId>, QueueError> {
     let envelope = &message.envelope;
     let sql = "INSERT INTO message (id, mail_from, envelope_id, return_headers_only, eight_bit, utf8, origin,
-            received_ms, expires_ms, size_bytes, hash, junk)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (id) DO NOTHING";
+            received_ms, expires_ms, size_bytes, hash, junk, verified, submitted, vouched)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (id) DO NOTHING";
     let added = connection.prepare_cached(sql)?.execute(params![
         message.id.0.0,
         envelope.mail_from,
@@ -35,6 +36,9 @@ pub fn insert(
         i64::try_from(message.size_bytes).unwrap_or(i64::MAX),
         message.hash.0,
         number(envelope.keep),
+        envelope.provenance.is_verified,
+        envelope.provenance.is_submitted,
+        vouched_text(&envelope.provenance.vouched),
     ])?;
     if added == 0 {
         return Ok(Vec::new());
@@ -131,7 +135,8 @@ pub fn next_due(
 /// One delivery with its recipients; `None` when it is gone or held.
 pub fn delivery(connection: &Connection, id: DeliveryId) -> Result<Option<Delivery>, QueueError> {
     let sql = "SELECT d.destination, d.attempts, d.warned, m.id, m.mail_from, m.envelope_id, m.return_headers_only,
-            m.eight_bit, m.utf8, m.origin, m.received_ms, m.expires_ms, m.size_bytes, m.hash, m.junk
+            m.eight_bit, m.utf8, m.origin, m.received_ms, m.expires_ms, m.size_bytes, m.hash, m.junk,
+            m.verified, m.submitted, m.vouched
         FROM delivery d JOIN message m ON m.seq = d.message WHERE d.id = ?1 AND d.held = 0";
     let found = connection
         .prepare_cached(sql)?
@@ -165,6 +170,11 @@ fn envelope(row: &Row<'_>) -> rusqlite::Result<QueuedEnvelope> {
         eight_bit: row.get(7)?,
         utf8: row.get(8)?,
         keep: keep(row.get(14)?),
+        provenance: Provenance {
+            is_verified: row.get(15)?,
+            is_submitted: row.get(16)?,
+            vouched: vouched(&row.get::<_, String>(17)?),
+        },
         origin: row.get(9)?,
         received: Timestamp(row.get(10)?),
         expires: Timestamp(row.get(11)?),
@@ -185,6 +195,23 @@ fn keep(number: i64) -> Keep {
         0 => Keep::Inbox,
         2 => Keep::Calendar,
         _ => Keep::Junk,
+    }
+}
+
+/// Who answers for a message, as stored: domains with spaces between them, and `*` for whoever handed it in.
+fn vouched_text(vouched: &Vouched) -> String {
+    match vouched {
+        Vouched::Nobody => String::new(),
+        Vouched::Domains(domains) => domains.join(" "),
+        Vouched::Host => "*".to_owned(),
+    }
+}
+
+fn vouched(text: &str) -> Vouched {
+    match text {
+        "" => Vouched::Nobody,
+        "*" => Vouched::Host,
+        domains => Vouched::Domains(domains.split(' ').map(str::to_owned).collect()),
     }
 }
 

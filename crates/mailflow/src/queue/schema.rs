@@ -76,6 +76,12 @@ ALTER TABLE message ADD COLUMN junk INTEGER NOT NULL DEFAULT 0;
 UPDATE queue_head SET format = 2 WHERE id = 1;
 ";
 
+/// What was found out of a message on its way in. Older versions don't know it: what they redirect goes unsealed, and
+/// invitations that waited stay messages.
+const PROVENANCE: &str = "ALTER TABLE message ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN submitted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN vouched TEXT NOT NULL DEFAULT '';";
+
 /// Messages that were put in once and never again, also when they are gone. Older versions don't know it and need not.
 const ONCE: &str = "CREATE TABLE IF NOT EXISTS once (id BLOB PRIMARY KEY, until_ms BIGINT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS once_by_time ON once (until_ms);";
@@ -106,6 +112,10 @@ pub fn create(connection: &mut Connection) -> Result<(), QueueError> {
     if found != FORMAT {
         return Err(QueueError::OtherFormat { found, known: FORMAT });
     }
+    let sql = "SELECT 1 FROM pragma_table_info('message') WHERE name = 'vouched'";
+    if tx.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
+        tx.execute_batch(PROVENANCE)?;
+    }
     tx.execute_batch(ONCE)?;
     tx.commit()?;
     Ok(())
@@ -124,7 +134,7 @@ mod tests {
         connection.execute("INSERT INTO queue_head (id, format) VALUES (1, 1)", []).unwrap();
         create(&mut connection).unwrap();
         create(&mut connection).unwrap();
-        connection.execute_batch("SELECT junk FROM message").unwrap();
+        connection.execute_batch("SELECT junk, verified, submitted, vouched FROM message").unwrap();
         connection.execute("UPDATE queue_head SET format = 3", []).unwrap();
         assert!(matches!(create(&mut connection), Err(QueueError::OtherFormat { found: 3, known: FORMAT })));
     }

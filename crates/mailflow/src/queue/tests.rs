@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::news::New;
 use super::*;
 use crate::delivery::Keep;
+use crate::provenance::{Provenance, Vouched};
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
 const HOUR_MS: i64 = 3_600_000;
@@ -37,6 +38,7 @@ struct Tried {
     message: QueueId,
     recipients: Vec<String>,
     content: Vec<u8>,
+    provenance: Provenance,
 }
 
 #[async_trait]
@@ -49,7 +51,8 @@ impl Carrier for Scripted {
         let recipients = delivery.recipients.iter().map(|recipient| recipient.rcpt.address.clone()).collect();
         let scripted = self.scripts.lock().get(&delivery.destination).cloned();
         let (destination, message) = (delivery.destination.clone(), delivery.message);
-        self.tries.send(Tried { destination, message, recipients, content }).unwrap();
+        let provenance = delivery.envelope.provenance.clone();
+        self.tries.send(Tried { destination, message, recipients, content, provenance }).unwrap();
         assert!(!self.panics.swap(false, Ordering::Relaxed), "the carrier panics as it was told");
         scripted.unwrap_or_else(|| Carried::Reached(vec![Delivered::Done(Said::default()); delivery.recipients.len()]))
     }
@@ -117,6 +120,7 @@ impl World {
             eight_bit: false,
             utf8: false,
             keep: Keep::Inbox,
+            provenance: provenance(),
             origin: "test".into(),
             received: now,
             expires,
@@ -193,6 +197,11 @@ fn run(
     tokio::spawn(runner.run(CancellationToken::new()))
 }
 
+fn provenance() -> Provenance {
+    let vouched = Vouched::Domains(vec!["far.test".into(), "other.test".into()]);
+    Provenance { is_verified: true, is_submitted: true, vouched }
+}
+
 fn inline() -> MessageBody {
     MessageBody::Inline("body".into())
 }
@@ -243,7 +252,8 @@ async fn what_was_taken_is_there_after_a_restart() {
     assert_eq!(world.queue.len(), 1);
     world.script("domain:a.test", Carried::Reached(vec![Delivered::Done(Said::default())]));
     world.hours_until_empty().await;
-    assert_eq!(world.tried().await.content, b"a large body");
+    let tried = world.tried().await;
+    assert_eq!((&tried.content[..], tried.provenance), (&b"a large body"[..], provenance()));
     let left = || std::fs::read_dir(world.folder.path().join("contents")).unwrap().count();
     world.until(|_| left() == 0).await;
 }
@@ -380,6 +390,7 @@ fn envelope(expires: Timestamp) -> QueuedEnvelope {
         eight_bit: false,
         utf8: false,
         keep: Keep::Inbox,
+        provenance: Provenance::default(),
         origin: String::new(),
         received: NOW,
         expires,

@@ -13,7 +13,7 @@ mod pool;
 mod route;
 pub mod sts;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 #[cfg(test)]
 pub(crate) mod tls_tests;

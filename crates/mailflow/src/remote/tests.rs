@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::call_forward::{Asked, AsksRecipients};
 use crate::delivery::Keep;
+use crate::provenance::Provenance;
 use crate::queue::{
     Carried, Carrier, Content, Delivered, Delivery, DeliveryId, Destination, QueueId, QueuedEnvelope, QueuedRecipient,
     RecipientId,
@@ -135,6 +136,7 @@ pub fn delivery(domain: &str, recipients: &[&str]) -> Delivery {
             eight_bit: true,
             utf8: false,
             keep: Keep::Inbox,
+            provenance: Provenance::default(),
             origin: String::new(),
             received: Timestamp(0),
             expires: Timestamp(1),

@@ -15,6 +15,7 @@ use super::{About, DAY_SECONDS, ReportSettings, Reports, day, dmarc, mail, tls};
 use crate::auth::Signers;
 use crate::delivery::Keep;
 use crate::outbound::Outbound;
+use crate::provenance::Provenance;
 use crate::queue::{NewMessage, Queue, QueueId, QueuedEnvelope};
 use crate::remote::sts::fetch::{Exchange, HTTPS_PORT};
 use crate::remote::{DnsError, Resolver, Trust};
@@ -251,6 +252,7 @@ impl Sender {
             eight_bit: false,
             utf8: false,
             keep: Keep::Inbox,
+            provenance: Provenance::default(),
             origin: format!("report to {}", about.domain),
             received: now,
             expires,

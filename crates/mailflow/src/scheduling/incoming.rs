@@ -74,8 +74,8 @@ impl Scheduler {
     async fn is_believed(&self, sender: &str, wanted: &Wanted) -> bool {
         let is_elsewhere = matches!(self.recipients.route(sender).await, Err(RouteError::NotLocal));
         let domain = sender.rsplit_once('@').map_or("", |(_, domain)| domain);
-        (is_elsewhere && wanted.vouched.is_by(domain))
-            || (wanted.is_submitted && wanted.mail_from.eq_ignore_ascii_case(sender))
+        (is_elsewhere && wanted.provenance.vouched.is_by(domain))
+            || (wanted.provenance.is_submitted && wanted.mail_from.eq_ignore_ascii_case(sender))
     }
 
     /// Takes in what has waited in the queue. The queue is ours: who has sent it was known then.

@@ -40,6 +40,7 @@ use sterna_formats::mail::Scanner;
 
 use crate::delivery::Keep;
 use crate::dsn::Language;
+use crate::provenance::Provenance;
 use crate::queue::{NewMessage, QueueId, QueuedEnvelope};
 use crate::refusals;
 use crate::sieve::compose;
@@ -244,6 +245,7 @@ impl Scheduler {
             eight_bit: true,
             utf8: !message.sender.is_ascii() || !message.recipient.is_ascii(),
             keep: Keep::Calendar,
+            provenance: Provenance::default(),
             origin: format!("calendar of {}", message.sender),
             received: now,
             expires,

@@ -36,7 +36,7 @@ use sterna_base::{AccountId, Clock};
 use tokio::sync::{Semaphore, watch};
 
 pub use limits::TRIES;
-pub use plan::{Filed, Plan, PlanError, Vouched, Wanted};
+pub use plan::{Filed, Plan, PlanError, Wanted};
 pub use program::EXTENSIONS;
 pub use sent::Outgoing;
 

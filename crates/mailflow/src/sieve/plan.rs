@@ -23,6 +23,7 @@ use super::material::{Material, Past};
 use super::program::Program;
 use super::sent::Outgoing;
 use crate::delivery::Keep;
+use crate::provenance::Provenance;
 use crate::queue::QueueError;
 
 /// What is known of a delivery besides the message itself.
@@ -40,37 +41,8 @@ pub struct Wanted {
     pub utf8: bool,
     /// Where what nobody files goes.
     pub keep: Keep,
-    /// Whether the message has results of ours that were verified on its way in. False when that is not known any more.
-    pub is_verified: bool,
-    /// Whether the sender logged in, so that the reverse-path is one that they may send with.
-    pub is_submitted: bool,
-    /// Who answers for it.
-    pub vouched: Vouched,
-}
-
-/// Who answers for it that a message is from whom it says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Vouched {
-    /// Nobody, or it is not known any more.
-    #[default]
-    Nobody,
-    /// These domains, in small letters.
-    Domains(Vec<String>),
-    /// Whoever handed it in is trusted to have looked: LMTP, hosts that may relay, users.
-    Host,
-}
-
-impl Vouched {
-    /// Whether an author's own domain answers for it, or one below that, which only its owner can make.
-    pub fn is_by(&self, domain: &str) -> bool {
-        let is_own =
-            |known: &String| known == domain || known.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-        match self {
-            Vouched::Nobody => false,
-            Vouched::Domains(domains) => !domain.is_empty() && domains.iter().any(is_own),
-            Vouched::Host => true,
-        }
-    }
+    /// What was found out on its way in.
+    pub provenance: Provenance,
 }
 
 /// One copy of the message.

@@ -8,7 +8,6 @@ use sterna_account::AccountError;
 use sterna_account::service::{MessageBody, Rcpt, RouteError, SpoolFile};
 use sterna_base::limits::INLINE_BLOB_BYTES_MAX;
 use sterna_base::{BlobHash, OperationId, Timestamp};
-use sterna_formats::mail::fields;
 
 use super::Sieve;
 use super::action::{Form, Notify, Vacation};
@@ -17,6 +16,7 @@ use super::limits::SENT_RETENTION_MS;
 use super::material::Material;
 use super::plan::{Delivery, PlanError};
 use crate::delivery::Keep;
+use crate::provenance::Provenance;
 use crate::queue::{NewMessage, QueueId, QueuedEnvelope};
 use crate::sent_on;
 use crate::waiting::Waiting;
@@ -75,6 +75,7 @@ impl Sieve {
                 eight_bit: message.eight_bit,
                 utf8: message.utf8,
                 keep: Keep::Inbox,
+                provenance: Provenance::default(),
                 origin: message.origin,
                 received: now,
                 expires,
@@ -130,14 +131,14 @@ impl Delivery<'_> {
             ));
         }
         let content = form.0.checked_sub(1).and_then(|at| forms.get(at)).unwrap_or(&material.message);
-        let seal = if self.wanted.is_verified {
+        let seal = if self.wanted.provenance.is_verified {
             // What the script made of the message is sealed, with what was found out before it ran.
             let [before, after] = [&material.message, content].map(|bytes| MessageBody::Inline(bytes.clone()));
             ways.outbound.seal(own, &before, &after).await
         } else {
             String::new()
         };
-        let content = behind_return_path(content, &sent_on::fields(own, &seal));
+        let content = sent_on::behind_return_path(content, &sent_on::fields(own, &seal));
         let (size_bytes, hash) = (content.len() as u64, BlobHash::of(&content));
         let id = self.name("redirect", &address.to_ascii_lowercase());
         let body = self.body(content, id).await?;
@@ -255,11 +256,4 @@ impl Delivery<'_> {
         let failed = |error| AccountError::Unavailable(format!("a redirected message can't be spooled: {error}"));
         Ok(written.map_err(failed)?)
     }
-}
-
-/// Behind Return-Path, which is the first field where it is.
-fn behind_return_path(content: &[u8], new: &str) -> Bytes {
-    let first = fields(content).next().filter(|field| field.is(b"Return-Path") && content.starts_with(field.raw));
-    let at = first.map_or(0, |field| field.raw.len());
-    [&content[..at], new.as_bytes(), &content[at..]].concat().into()
 }

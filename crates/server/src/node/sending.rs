@@ -146,7 +146,8 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     }
     let call_forward = Arc::new(CallForward::new(outbound.clone(), remote.clone(), parts.clock.clone()));
     let carriers = Arc::new(Carriers { accounts: deliverer.clone(), remote });
-    let notifier = Arc::new(Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()));
+    let notifier = Dsn::new(queue.clone(), outbound.clone(), parts.clock.clone()).with_signers(signers.clone());
+    let notifier = Arc::new(notifier);
     let runner = Runner::new(queue.clone(), carriers, notifier, parts.clock.clone(), runner_settings);
     let runner = runner.with_trace(parts.trace());
     let guard = Guard::new(guard_settings, dns.clone(), parts.clock.clone());
