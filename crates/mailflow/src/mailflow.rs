@@ -431,15 +431,15 @@ impl Reception for Mailflow {
         let (key, transaction) = (repeats::key(&envelope), envelope.transaction);
         let asked: Vec<String> = envelope.recipients.iter().map(|rcpt| rcpt.address.clone()).collect();
         let Examined { envelope, message, keep, provenance, added } = match self.examine(envelope, message).await {
-                Ok(Some(examined)) => examined,
-                Ok(None) => return vec![Ok(()); asked.len()],
-                Err(refusal) => {
-                    for address in &asked {
-                        self.trace.refused(transaction, address, &refusal);
-                    }
-                    return vec![Err(refusal); asked.len()];
+            Ok(Some(examined)) => examined,
+            Ok(None) => return vec![Ok(()); asked.len()],
+            Err(refusal) => {
+                for address in &asked {
+                    self.trace.refused(transaction, address, &refusal);
                 }
-            };
+                return vec![Err(refusal); asked.len()];
+            }
+        };
         let now = self.clock.now();
         let remembered = |address: &str| self.repeats.transaction(key, address, now);
         let relays = self.may_relay(&envelope.sender);
