@@ -1,4 +1,5 @@
-//! What is known of where a message is from. The queue remembers it: a message that waited is treated as one that did not.
+//! What is known of where a message is from. The queue remembers it, so that a message that waited is treated as one
+//! that did not.
 
 /// What was found out of a message on its way in, besides what was written into it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
