@@ -98,11 +98,24 @@ fn large_attachments_become_links_that_lead_to_them() {
         "{listed:?}"
     );
 
+    // A program that sends the same message again, because it did not hear of the first try, makes no second link.
+    let again = message("again", "mixed", 200_000).replace("May report", "June report");
+    send(&installation, &again);
+    send(&installation, &again);
+    let listed = ana.request("PROPFIND", "/dav/files/ana@tern.test/Attachments/", &[("Depth", "1")], "").unwrap();
+    assert_eq!(listed.body.matches("/June%20report").count(), 1, "{listed:?}");
+    let links = installation.admin_ok("main", &["--json", "file", "links", ANA]);
+    assert_eq!(links.matches("June report").count(), 1, "{links}");
+    // Its copy is a file of its own.
+    let [from, to] =
+        ["June%20report.pdf", "Copy.pdf"].map(|name| format!("/dav/files/ana@tern.test/Attachments/{name}"));
+    assert_eq!(ana.request("COPY", &from, &[("Destination", &to)], "").unwrap().status, 201);
+
     // Without room for it the message goes as it came.
-    installation.admin_ok("main", &["user", "set", ANA, "--quota", "3300k"]);
+    installation.admin_ok("main", &["user", "set", ANA, "--quota", "3700k"]);
     until("the quota holds", WAIT, || {
         let shown = installation.admin_ok("main", &["--json", "user", "get", ANA]);
-        shown.contains("3379200").then_some(())
+        shown.contains("3788800").then_some(())
     });
     send(&installation, &message("no room", "mixed", 500_000));
     assert!(received(&installation, "no room").contains("filename=\"May report.pdf\""));

@@ -35,6 +35,7 @@ mod ledger;
 mod limits_set;
 mod mail_maintenance;
 mod managed_attachments;
+mod meetings_moved;
 mod migration;
 mod moves;
 mod moves_cut;

@@ -117,6 +117,20 @@ fn attachments_are_added_replaced_and_removed() {
     let own = lines.into_iter().find(|line| line.contains(&own)).unwrap();
     ana.is(204, "DELETE", two, &[], "");
     assert_eq!(get(&mut stranger, &own).status, 404);
+    // So does a whole calendar; what is in another one, too, stays.
+    let (work, three) = ("/dav/calendars/ana@tern.test/work/", "/dav/calendars/ana@tern.test/work/three.ics");
+    ana.is(201, "MKCALENDAR", work, &[], "");
+    for name in ["three", "four"] {
+        ana.is(201, "PUT", &three.replace("three", name), &[], &event(name));
+        ana.is(201, "POST", &format!("{}?action=attachment-add", three.replace("three", name)), &[TYPE], name);
+    }
+    let lines: Vec<String> = ["three", "four"]
+        .map(|name| attached(&ana.is(200, "GET", &three.replace("three", name), &[], "")).remove(0))
+        .into();
+    ana.is(201, "COPY", three, &[("Destination", ONE)], "");
+    ana.is(204, "DELETE", work, &[], "");
+    assert_eq!(get(&mut stranger, &lines[0]).body, "three");
+    assert_eq!(get(&mut stranger, &lines[1]).status, 404);
     installation.is_sound();
 }
 

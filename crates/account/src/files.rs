@@ -7,7 +7,7 @@
 use sterna_base::{BlobHash, ContainerId, Modseq, Timestamp, Uid};
 
 use crate::commit::Expect;
-use crate::{Account, AccountError, Container, ContainerKind, Content, FlagSet, Item, Mutation, NewItem};
+use crate::{Account, AccountError, Container, ContainerKind, Content, Expunged, FlagSet, Item, Mutation, NewItem};
 
 /// The root of all files; its name is not seen.
 pub const ROOT: &str = "files";
@@ -124,37 +124,48 @@ fn newest(mut versions: Vec<Version>) -> Vec<Version> {
     versions
 }
 
+/// Goes through the tombstones of a folder. Where there are more than [`ROWS_MAX`], it is the oldest that are passed over:
+/// what has the highest UIDs comes first.
 async fn each(
     account: &dyn Account,
     folder: ContainerId,
     mut tell: impl FnMut(Version) + Send,
 ) -> Result<(), AccountError> {
-    let (mut after, mut seen) = (Uid(0), 0);
-    while seen < ROWS_MAX {
-        let page = account.expunged(folder, Modseq::ZERO, after, ROWS_AT_ONCE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = last.uid;
-        seen += page.len();
-        let is_last = page.len() < ROWS_AT_ONCE;
-        for row in page {
-            let Some(retained) = row.retained else { continue };
-            let Some(name) = retained.name else { continue };
-            let former = name.strip_prefix(MARK);
-            tell(Version {
-                id: row.uid,
-                was_deleted: former.is_none(),
-                name: former.unwrap_or(&name).to_owned(),
-                blob: retained.blob,
-                size: retained.size,
-                written_at: retained.internal_date,
-                ended_at: row.expunged_at,
-            });
-        }
-        if is_last {
-            return Ok(());
+    let Some(container) = account.container(folder).await? else { return Ok(()) };
+    let newest = Uid(container.uid_next.0.saturating_sub(ROWS_MAX as u32));
+    let mut seen = 0;
+    for (mut after, end) in [(newest, Uid::MAX), (Uid(0), newest)] {
+        while seen < ROWS_MAX {
+            let page = account.expunged(folder, Modseq::ZERO, after, ROWS_AT_ONCE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.uid;
+            let is_last = page.len() < ROWS_AT_ONCE || after >= end;
+            for row in page.into_iter().filter(|row| row.uid <= end) {
+                seen += 1;
+                version(row).into_iter().for_each(&mut tell);
+            }
+            if is_last {
+                break;
+            }
         }
     }
     Ok(())
+}
+
+/// What a tombstone keeps of a file.
+fn version(row: Expunged) -> Option<Version> {
+    let retained = row.retained?;
+    let name = retained.name?;
+    let former = name.strip_prefix(MARK);
+    Some(Version {
+        id: row.uid,
+        was_deleted: former.is_none(),
+        name: former.unwrap_or(&name).to_owned(),
+        blob: retained.blob,
+        size: retained.size,
+        written_at: retained.internal_date,
+        ended_at: row.expunged_at,
+    })
 }
 
 /// The folder of a path below the root of the files, and the name of what is in it; `None` when there is no such folder

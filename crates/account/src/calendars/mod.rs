@@ -189,6 +189,23 @@ pub async fn default_calendar(account: &dyn Account, kind: Kind) -> Result<Conta
     if found.is_empty() { Err(missing) } else { Ok(found.swap_remove(place.unwrap_or(0))) }
 }
 
+/// Whether invitations have no other place to go to than this calendar: the owner chose it for them, or it is the last
+/// one. Accounts of nobody who is invited (without a scheduling inbox) need none.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn is_needed(account: &dyn Account, calendar: ContainerId) -> Result<bool, AccountError> {
+    let all = account.containers().await?;
+    if !all.iter().any(|container| container.kind == ContainerKind::ScheduleInbox) {
+        return Ok(false);
+    }
+    let calendars: Vec<&Container> =
+        all.iter().filter(|one| one.kind == ContainerKind::Calendar && one.parent.is_none()).collect();
+    let chosen = chosen(account).await?;
+    let is_chosen = |one: &&Container| one.id == calendar && chosen.as_ref() == Some(&one.name);
+    Ok(calendars.iter().any(is_chosen) || calendars.iter().all(|one| one.id == calendar))
+}
+
 /// The name of the calendar that the owner chose.
 async fn chosen(account: &dyn Account) -> Result<Option<String>, AccountError> {
     let path = [INBOX.to_owned()];

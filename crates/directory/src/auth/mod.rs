@@ -43,6 +43,9 @@ pub const WAITING_MAX: usize = 1024;
 /// How long a source isn't asked again for the same wrong password from the same place, in milliseconds: programs that
 /// repeat an old one would lock people out there.
 const WRONG_AT_SOURCE_MS: u64 = 10 * 60 * 1000;
+/// How long nothing at all is looked up for a log-in that just succeeded, in milliseconds: programs that speak HTTP log in
+/// with every request.
+const JUST_NOW_MS: i64 = 10 * 1000;
 /// Successes remembered in one generation of the table.
 const SUCCESSES_MAX: usize = 32 * 1024;
 
@@ -59,6 +62,8 @@ pub struct Authentication {
     sources: Option<Arc<dyn BindCheck>>,
     throttle: Mutex<Throttle>,
     successes: Mutex<Table<AccountId, Success>>,
+    /// What succeeded just now, by name, password and protocol.
+    just_now: Mutex<Table<blake3::Hash, JustNow>>,
     /// What sources said of passwords, for when they don't answer.
     outages: Mutex<Table<AccountId, Success>>,
     /// What the settings said in the directory's state of then: every connection asks.
@@ -75,6 +80,13 @@ struct Offers {
 struct Success {
     proof: blake3::Hash,
     until: Timestamp,
+}
+
+/// A success that is known to be one as long as the directory is what it was.
+struct JustNow {
+    modseq: Modseq,
+    until: Timestamp,
+    login: Login,
 }
 
 /// What a log-in needs to know of a user.
@@ -118,6 +130,12 @@ impl Known {
                 && (found.protocols.is_empty() || found.protocols.iter().any(|good| is_meant(good, protocol)))
         })
     }
+
+    /// Until when it is the same app passwords that are good: the next end of one.
+    fn app_passwords_end(&self, now: Timestamp) -> Timestamp {
+        let ends = self.app_passwords.iter().filter_map(|found| found.expires_at).filter(|at| now < *at);
+        ends.min().unwrap_or(now.plus_ms(JUST_NOW_MS))
+    }
 }
 
 impl Authentication {
@@ -139,6 +157,7 @@ impl Authentication {
             sources: None,
             throttle: Mutex::new(Throttle::new()),
             successes: Mutex::new(Table::new(SUCCESSES_MAX)),
+            just_now: Mutex::new(Table::new(SUCCESSES_MAX)),
             outages: Mutex::new(Table::new(SUCCESSES_MAX)),
             offers: Mutex::default(),
         })
@@ -238,6 +257,21 @@ impl Authentication {
         self.successes.lock().get(&account).is_some_and(|success| success.proof == *proof && now < success.until)
     }
 
+    /// What a log-in is remembered by while nothing changes in the directory.
+    fn just_now_key(&self, name: &str, attempt: &LoginAttempt<'_>) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        for part in [name, attempt.protocol, attempt.password.expose()] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        }
+        hasher.finalize()
+    }
+
+    /// Whose log-in this is, if the same one was good just now and nothing changed in the directory since.
+    fn was_just_now(&self, key: &blake3::Hash, modseq: Modseq, now: Timestamp) -> Option<Login> {
+        let just_now = self.just_now.lock();
+        just_now.get(key).filter(|found| found.modseq == modseq && now < found.until).map(|found| found.login.clone())
+    }
+
     /// Where a second factor is asked for next, the password alone is no success yet.
     fn note_success(&self, known: &Known, protocol: &str, key: LoginKey, peer: Peer, now: Timestamp) {
         if !(known.second_factor && protocol == CONSOLE) {
@@ -289,6 +323,21 @@ impl Authenticator for Authentication {
     async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
         let (peer, now) = (Peer::of(attempt.peer), self.directory.now());
         let (name, key) = self.admit(attempt.login, peer)?;
+        // Read before anything is looked up: what changes meanwhile makes what is remembered worth nothing.
+        let directory_modseq = *self.directory.watch().borrow();
+        let just_now = self.just_now_key(&name, &attempt);
+        if attempt.protocol != CONSOLE
+            && let Some(login) = self.was_just_now(&just_now, directory_modseq, now)
+        {
+            self.throttle.lock().success(key, peer, now);
+            return Ok(login);
+        }
+        let remember = |login: Login, until: Timestamp| {
+            let until = until.min(now.plus_ms(JUST_NOW_MS));
+            let found = JustNow { modseq: directory_modseq, until, login: login.clone() };
+            self.just_now.lock().insert(just_now, found);
+            Ok(login)
+        };
         let known = self.look_up(&name).await.map_err(|error| LoginError::Unavailable(error.to_string()))?;
         let (account, modseq) = known.as_ref().map_or_else(Default::default, |known| (known.account, known.modseq));
         let proof = self.proof(account, modseq, attempt.password);
@@ -297,7 +346,7 @@ impl Authenticator for Authentication {
             && known.has_app_password(attempt.password, attempt.protocol, now)
         {
             self.throttle.lock().success(key, peer, now);
-            return Ok(Login { account, address: known.address.clone() });
+            return remember(Login { account, address: known.address.clone() }, known.app_passwords_end(now));
         }
         if let Some(known) = &known
             && known.open
@@ -307,7 +356,8 @@ impl Authenticator for Authentication {
             && self.is_remembered(account, &proof, now)
         {
             self.note_success(known, attempt.protocol, key, peer, now);
-            return Ok(Login { account, address: known.address.clone() });
+            let until = self.successes.lock().get(&account).map_or(now, |success| success.until);
+            return remember(Login { account, address: known.address.clone() }, until);
         }
         // A password can become right at a source without a change here: it is asked for again after a while.
         let wrong = match known.as_ref().is_some_and(|known| known.checked.is_some()) {

@@ -8,7 +8,7 @@ mod find;
 mod rewrite;
 mod texts;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,16 +16,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use sterna_account::commit::Expect;
-use sterna_account::links::{self, Link, Target};
+use sterna_account::links::{self, Link, Target, Token};
 use sterna_account::service::{Accounts, Envelope, Login, Message};
 use sterna_account::{
-    Account, AccountError, AclEntry, CommitError, ContainerKind, Content, Mutation, NewItem, Outcome, Rights, files,
+    Account, AccountError, AclEntry, CommitError, ContainerKind, Content, ItemParts, Mutation, NewItem, Outcome,
+    Rights, files,
 };
-use sterna_base::{Clock, ContainerId, OperationId, Timestamp};
+use sterna_base::{BlobHash, Clock, ContainerId, OperationId, Timestamp};
 use sterna_formats::mail::transfer::Base64Decoder;
 use sterna_formats::mail::{Part, Summary};
 
 use crate::filter::{Change, Draft};
+use crate::repeats;
 
 /// The folder that attachments go to.
 pub const FOLDER: &str = "Attachments";
@@ -83,6 +85,17 @@ struct Stored {
     name: String,
     size: u64,
     url: String,
+    ends_at: Timestamp,
+}
+
+/// Where an attachment goes.
+struct Place<'a> {
+    account: &'a dyn Account,
+    folder: ContainerId,
+    /// The links into the folder, by the names of their files.
+    links: &'a HashMap<String, (Token, Link)>,
+    now: Timestamp,
+    ends_at: Timestamp,
 }
 
 impl Detaching {
@@ -105,7 +118,8 @@ impl Detaching {
         if found.is_empty() {
             return message;
         }
-        match self.detach(login, &policy, &message, &summary.root, &found).await {
+        let origin = repeats::key(envelope);
+        match self.detach(login, &policy, (&message, origin), &summary.root, &found).await {
             Ok(light) => {
                 let (before, after, count) = (message.size, light.size, found.len());
                 tracing::info!(transaction = %envelope.transaction, count, before, after, "attachments became links");
@@ -125,7 +139,7 @@ impl Detaching {
         &self,
         login: &Login,
         policy: &DetachPolicy,
-        message: &Message,
+        (message, origin): (&Message, BlobHash),
         root: &Part,
         found: &[&Part],
     ) -> Result<Message, DetachError> {
@@ -133,11 +147,12 @@ impl Detaching {
         let folder = folder(account.as_ref()).await?;
         let now = self.clock.now();
         let ends_at = now.plus_ms(i64::from(policy.days) * DAY_MS);
-        let linked = linked_names(account.as_ref(), folder).await?;
+        let links = links_into(account.as_ref(), folder).await?;
+        let place = Place { account: account.as_ref(), folder, links: &links, now, ends_at };
         let mut replaced = Vec::with_capacity(found.len());
-        for part in found {
-            let stored = store(account.as_ref(), (folder, &linked), part, message, policy, (now, ends_at)).await?;
-            let text = texts::text(&policy.language, &stored.name, stored.size, &stored.url, ends_at);
+        for (at, part) in found.iter().enumerate() {
+            let stored = place.store(part, message, &format!("{origin}.{at}"), policy).await?;
+            let text = texts::text(&policy.language, &stored.name, stored.size, &stored.url, stored.ends_at);
             replaced.push((part.header_start..part.end, rewrite::text_part(&text)));
         }
         let (body, start, size) = (message.body.clone(), root.body_start, message.size);
@@ -196,58 +211,85 @@ async fn close(account: &dyn Account, folder: ContainerId) -> Result<(), Account
     account.commit(OperationId::random(), steps).await.map(drop)
 }
 
-/// The names in the folder that links lead to. The name of a file that is gone leads to nothing, and must not lead to
-/// another one.
-async fn linked_names(account: &dyn Account, folder: ContainerId) -> Result<HashSet<String>, AccountError> {
-    let links = links::list(account).await?;
-    let name = |link: Link| match link.target {
-        Target::File { container, name } if container == folder => Some(name),
+/// The links into the folder, by the names that they lead to. The name of a file that is gone leads to nothing, and must
+/// not lead to another one.
+async fn links_into(
+    account: &dyn Account,
+    folder: ContainerId,
+) -> Result<HashMap<String, (Token, Link)>, AccountError> {
+    let of = |(token, link): (Token, Link)| match &link.target {
+        Target::File { container, name } if *container == folder => Some((name.clone(), (token, link))),
         _ => None,
     };
-    Ok(links.into_iter().filter_map(|(_, link)| name(link)).collect())
+    Ok(links::list(account).await?.into_iter().filter_map(of).collect())
 }
 
-/// Puts an attachment into the folder, and makes the link.
-async fn store(
-    account: &dyn Account,
-    (folder, linked): (ContainerId, &HashSet<String>),
-    part: &Part,
-    message: &Message,
-    policy: &DetachPolicy,
-    (now, ends_at): (Timestamp, Timestamp),
-) -> Result<Stored, DetachError> {
-    let mut upload = account.stage_blob().await?;
-    let is_base64 = find::is_base64(part);
-    let mut decoder = Base64Decoder::default();
-    let mut reader = rewrite::Reader::new(message.body.clone(), part.body_start..part.end);
-    let mut size = 0;
-    while let Some(piece) = reader.next().await? {
-        let piece = if is_base64 { Bytes::from(decoder.push(&piece)) } else { piece };
-        size += piece.len() as u64;
-        upload.write(piece).await?;
-    }
-    let (blob, _) = upload.finish().await?;
-    let wanted = find::file_name(part);
-    for attempt in 0..NAMES_MAX {
-        let name = files::numbered(&wanted, attempt);
-        if linked.contains(&name) {
-            continue;
+impl Place<'_> {
+    /// Puts an attachment into the folder, and makes the link. A file knows which attachment of which message it was
+    /// (`origin`), so that a message that its program sends again, because it was told to come later, gets the links
+    /// that it has already.
+    async fn store(
+        &self,
+        part: &Part,
+        message: &Message,
+        origin: &str,
+        policy: &DetachPolicy,
+    ) -> Result<Stored, DetachError> {
+        let wanted = find::file_name(part);
+        if let Some(item) = self.account.object(self.folder, origin, ItemParts::default()).await?
+            && let Some(name) = item.name
+        {
+            let known = self.links.get(&name).filter(|(_, link)| !link.has_ended(self.now) && !link.has_password());
+            let (token, ends_at) = match known {
+                Some((token, link)) => (*token, link.expires_at.unwrap_or(self.ends_at)),
+                None => (self.link(name).await?, self.ends_at),
+            };
+            return Ok(Stored { name: wanted, size: item.size, url: url(policy, &token), ends_at });
         }
-        let item = NewItem::named(name.clone(), Content::Stored(blob));
-        let step = Mutation::Put { container: folder, item, expect: Expect::Absent };
-        match account.commit(OperationId::random(), vec![step]).await {
-            Ok(_) => {
-                let mut link = Link::new(Target::File { container: folder, name: name.clone() }, now);
-                link.expires_at = Some(ends_at);
-                let token = links::create(account, &link, now).await?;
-                let url = format!("{}/share/{token}", policy.base);
-                return Ok(Stored { name: wanted, size, url });
+        let (blob, size) = self.upload(part, message).await?;
+        for attempt in 0..NAMES_MAX {
+            let name = files::numbered(&wanted, attempt);
+            if self.links.contains_key(&name) {
+                continue;
             }
-            Err(AccountError::Refused(CommitError::Unexpected | CommitError::NameTaken)) => {}
-            Err(error) => return Err(error.into()),
+            let object_uid = Some(origin.to_owned());
+            let item = NewItem { object_uid, ..NewItem::named(name.clone(), Content::Stored(blob)) };
+            let step = Mutation::Put { container: self.folder, item, expect: Expect::Absent };
+            match self.account.commit(OperationId::random(), vec![step]).await {
+                Ok(_) => {
+                    let token = self.link(name).await?;
+                    return Ok(Stored { name: wanted, size, url: url(policy, &token), ends_at: self.ends_at });
+                }
+                Err(AccountError::Refused(CommitError::Unexpected | CommitError::NameTaken)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        Err(DetachError::Names)
     }
-    Err(DetachError::Names)
+
+    async fn upload(&self, part: &Part, message: &Message) -> Result<(BlobHash, u64), DetachError> {
+        let mut upload = self.account.stage_blob().await?;
+        let is_base64 = find::is_base64(part);
+        let mut decoder = Base64Decoder::default();
+        let mut reader = rewrite::Reader::new(message.body.clone(), part.body_start..part.end);
+        let mut size = 0;
+        while let Some(piece) = reader.next().await? {
+            let piece = if is_base64 { Bytes::from(decoder.push(&piece)) } else { piece };
+            size += piece.len() as u64;
+            upload.write(piece).await?;
+        }
+        Ok((upload.finish().await?.0, size))
+    }
+
+    async fn link(&self, name: String) -> Result<Token, AccountError> {
+        let mut link = Link::new(Target::File { container: self.folder, name }, self.now);
+        link.expires_at = Some(self.ends_at);
+        links::create(self.account, &link, self.now).await
+    }
+}
+
+fn url(policy: &DetachPolicy, token: &Token) -> String {
+    format!("{}/share/{token}", policy.base)
 }
 
 #[cfg(test)]

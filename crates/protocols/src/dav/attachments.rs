@@ -23,6 +23,7 @@ use super::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX, NAME_BYTES_MAX, TRIES
 use super::method::put::{prepare, receive, store};
 use super::paths::Space;
 use super::precondition::{came_too_late, check_tags};
+use super::report::listing::Pages;
 use super::resource::{Collection, Resource};
 use super::scheduling::is_scheduling;
 
@@ -231,6 +232,28 @@ pub async fn held(account: &dyn Account, old: &Item) -> Result<BTreeSet<String>,
     }
     let bytes = calendars::body(account, old).await?;
     Ok(if says_managed(&bytes) { ids(bytes).await } else { BTreeSet::new() })
+}
+
+/// The same of everything in a calendar that goes as a whole: its objects that have some.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn held_by_all(collection: &Collection) -> Result<Vec<(Item, BTreeSet<String>)>, Problem> {
+    let account = collection.home.account.as_ref();
+    let mut found = Vec::new();
+    if collection.space != Space::Calendars || !attachments::has_any(account).await? {
+        return Ok(found);
+    }
+    let mut pages = Pages::new(collection, ItemParts { summary: true, body: true, summary_start: false });
+    while let Some(items) = pages.next().await? {
+        for item in items {
+            let bytes = calendars::body(account, &item).await?;
+            if says_managed(&bytes) {
+                found.push((Item { body: None, ..item }, ids(bytes).await));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn says_managed(bytes: &[u8]) -> bool {

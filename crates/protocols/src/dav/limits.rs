@@ -56,6 +56,9 @@ pub const LOCKS_MAX: usize = 1000;
 /// How often a change is tried again because another one came first.
 pub const TRIES: usize = 8;
 
+/// How long what was found where something is to be written is not looked for again.
+pub const LOOKED_AT_MAX: Duration = Duration::from_secs(1);
+
 /// Objects larger than this are read where they block nobody, in bytes.
 pub const PARSED_INLINE_BYTES_MAX: usize = 32 * 1024;
 

@@ -7,15 +7,15 @@ use http::header::LOCATION;
 use http::{Response, StatusCode};
 use sterna_account::commit::{Expect, MUTATIONS_MAX};
 use sterna_account::{
-    Account, AccountError, CommitError, Content, FlagSet, Item, ItemParts, Mutation, NewItem, Rights, UidSet,
+    Account, AccountError, CommitError, Content, Item, ItemParts, Mutation, NewItem, Outcome, Rights, UidSet, calendars,
 };
 use sterna_base::{ContainerId, OperationId, Uid};
 use sterna_formats::calendar::Facts;
 use sterna_formats::dav::headers::Depth;
 use sterna_formats::dav::href::{authority_of, path_of};
 
-use super::delete::{tree_deleted, unchanged};
-use super::put::{check_component, check_name, refused};
+use super::delete::{all_scheduled, check_not_needed, tree_deleted, unchanged};
+use super::put::{Prepared, as_scheduled, check_component, check_name, prepare, refused, send, uid_conflict};
 use crate::dav::answer::{Problem, done, with_header};
 use crate::dav::body::Body;
 use crate::dav::context::{Context, Request};
@@ -23,8 +23,9 @@ use crate::dav::limits::{COPIED_AT_ONCE, COPIED_ITEMS_MAX, TRIES};
 use crate::dav::locks::{Locks, Write};
 use crate::dav::paths::{Space, within};
 use crate::dav::precondition::{came_too_late, check_if, check_tags};
+use crate::dav::report::listing::Pages;
 use crate::dav::resource::{Collection, Resource};
-use crate::dav::scheduling::is_scheduling;
+use crate::dav::scheduling::{Change, Scheduled, is_scheduling, may_concern, not_unique};
 use crate::dav::stored;
 use crate::message;
 
@@ -64,6 +65,15 @@ struct Transfer<'a> {
     to: &'a Resource,
 }
 
+/// What a COPY or MOVE of a calendar object means for others.
+#[derive(Default)]
+struct Meeting {
+    /// Where it comes: as it is stored there, and what that account's owner has to say.
+    arrives: Option<(Prepared, Scheduled)>,
+    /// What the owner of the account that it leaves has to say.
+    leaves: Option<Scheduled>,
+}
+
 async fn transfer(context: &Context, destination: &str) -> Result<Response<Body>, Problem> {
     let moves = context.method.as_str() == "MOVE";
     let parts = ItemParts { summary: true, ..ItemParts::default() };
@@ -71,11 +81,10 @@ async fn transfer(context: &Context, destination: &str) -> Result<Response<Body>
     if let Resource::Missing(_) = from {
         return Err(Problem::not_found());
     }
-    let to =
-        Resource::find(context, destination, ItemParts::default()).await.map_err(|problem| match problem.status {
-            StatusCode::NOT_FOUND => Problem::conflict("There is no such collection"),
-            _ => problem,
-        })?;
+    let to = Resource::find(context, destination, parts).await.map_err(|problem| match problem.status {
+        StatusCode::NOT_FOUND => Problem::conflict("There is no such collection"),
+        _ => problem,
+    })?;
     let (from_href, to_href) = (from.canonical(), to.canonical());
     let is_within = |inner: &str, outer: &str| {
         inner.strip_prefix(outer.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -171,46 +180,118 @@ impl Transfer<'_> {
             let facts = item.summary.as_deref().and_then(Facts::decode);
             check_component(target, facts.map(|facts| facts.kind)).await?;
         }
+        self.check_same_uid(target, item)?;
         let (here, there) = (source.home.account.as_ref(), target.home.account.as_ref());
         let over = match self.to {
             Resource::Collection(over) => tree_deleted(over).await?,
             _ => Vec::new(),
         };
         let (from_locks, to_locks) = self.locks(here, there, !over.is_empty()).await?;
+        let meeting = self.meeting(source, item, target).await?;
         let is_one_account = here.id() == there.id();
         let (from, to) = (self.from.canonical(), self.to.canonical());
         let mut steps = vec![to_locks.expectation()];
         let (container, old_name) = (source.container.id, item.name.clone().unwrap_or_default());
+        let mut leaving = vec![unchanged(container, item), Mutation::Remove { container, name: old_name }];
         if self.moves && is_one_account {
-            steps.push(unchanged(container, item));
-            steps.push(Mutation::Remove { container, name: old_name.clone() });
+            steps.append(&mut leaving);
             steps.extend(from_locks.released(&from, false));
         }
         steps.extend(over);
         if let Resource::Item(over, old) = self.to {
             let (container, name) = (over.container.id, old.name.clone().unwrap_or_default());
+            steps.push(unchanged(container, old));
             steps.push(Mutation::Remove { container, name });
             steps.extend(to_locks.released(&to, false));
         }
-        let content = if is_one_account { Content::Stored(item.blob) } else { self.carried(here, there, item).await? };
-        let new = NewItem {
-            content,
-            summary: item.summary.clone(),
-            internal_date: if self.moves { Some(item.internal_date) } else { None },
-            flags: FlagSet::default(),
-            name: Some(name.clone()),
-            object_uid: item.object_uid.clone(),
+        let new = match &meeting.arrives {
+            Some((prepared, _)) => prepared.item(name.clone()),
+            None => self.same(here, there, item, &name).await?,
         };
+        let put_at = steps.len();
+        let internal_date = if self.moves { Some(item.internal_date) } else { None };
+        let new = NewItem { internal_date, ..new };
         steps.push(Mutation::Put { container: target.container.id, item: new, expect: Expect::Absent });
+        if let Some((_, scheduled)) = &meeting.arrives {
+            steps.extend(scheduled.steps(there).await?);
+        }
         let committed = there.commit(OperationId::random(), steps).await.map_err(|error| refused(target, error))?;
-        if let Some(sterna_account::Outcome::Appended { uid, .. }) = committed.outcomes.last() {
+        if let Some(Outcome::Appended { uid, .. }) = committed.outcomes.get(put_at) {
             self.copy_properties(source, item, target, *uid).await?;
         }
+        if let Some((_, scheduled)) = meeting.arrives {
+            let kept = committed.outcomes.get(put_at + 1..).unwrap_or_default();
+            send(self.context, target, Some(name), scheduled, kept).await;
+        }
         if self.moves && !is_one_account {
-            let steps = vec![unchanged(container, item), Mutation::Remove { container, name: old_name }];
-            here.commit(OperationId::random(), steps).await?;
+            let kept_from = leaving.len();
+            if let Some(scheduled) = &meeting.leaves {
+                leaving.extend(scheduled.steps(here).await?);
+            }
+            let committed = here.commit(OperationId::random(), leaving).await?;
+            if let Some(scheduled) = meeting.leaves {
+                let kept = committed.outcomes.get(kept_from..).unwrap_or_default();
+                send(self.context, source, None, scheduled, kept).await;
+            }
         }
         Ok(())
+    }
+
+    /// What is there under a name keeps its UID (`no-uid-conflict` of RFC 4791 section 5.3.2.1 and RFC 6352 section
+    /// 6.3.2.1).
+    fn check_same_uid(&self, target: &Collection, item: &Item) -> Result<(), Problem> {
+        match self.to {
+            Resource::Item(_, old) if target.space != Space::Files && old.object_uid != item.object_uid => {
+                Err(uid_conflict(target, old.name.as_deref().unwrap_or_default()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What it means for others when a meeting goes from one calendar to another. Within an account it is the same
+    /// meeting, which is in one of its owner's calendars and not in two. In another account it is new, and here it is
+    /// deleted when it moves (RFC 6638 sections 3.2.1.3 and 3.2.2.3).
+    async fn meeting(&self, source: &Collection, item: &Item, target: &Collection) -> Result<Meeting, Problem> {
+        let over = match self.to {
+            Resource::Item(_, old) => Some(old),
+            _ => None,
+        };
+        let is_concerned =
+            target.space == Space::Calendars && (may_concern(Some(item), None) || may_concern(over, None));
+        if !is_concerned {
+            return Ok(Meeting::default());
+        }
+        let (here, there) = (source.home.account.as_ref(), target.home.account.as_ref());
+        if here.id() == there.id() {
+            let name = item.name.as_deref().unwrap_or_default();
+            return match self.moves {
+                true => Ok(Meeting::default()),
+                false => Err(not_unique(&source.home.address, &source.container.name, name)),
+            };
+        }
+        let bytes = calendars::body(here, item).await?;
+        let change = Change { context: self.context, collection: target, old: over, new: Some(&bytes) };
+        let arrives = match change.plan().await? {
+            Some(scheduled) => {
+                let prepared = prepare(Space::Calendars, bytes.clone(), there).await?;
+                let stored = as_scheduled(target, &prepared, &scheduled).await?;
+                Some((stored.unwrap_or(prepared), scheduled))
+            }
+            None => None,
+        };
+        let change = Change { context: self.context, collection: source, old: Some(item), new: None };
+        let leaves = if self.moves { change.plan().await? } else { None };
+        Ok(Meeting { arrives, leaves })
+    }
+
+    /// The same content under another name.
+    async fn same(&self, here: &dyn Account, there: &dyn Account, item: &Item, name: &str) -> Result<NewItem, Problem> {
+        let is_one_account = here.id() == there.id();
+        let content = if is_one_account { Content::Stored(item.blob) } else { self.carried(here, there, item).await? };
+        // A copy of a file is not the attachment that the file was.
+        let is_object = self.moves || item.summary.is_some();
+        let object_uid = item.object_uid.clone().filter(|_| is_object);
+        Ok(NewItem { summary: item.summary.clone(), object_uid, ..NewItem::named(name.to_owned(), content) })
     }
 
     /// Properties that clients set go along; without them the resource is there all the same.
@@ -283,6 +364,11 @@ impl Transfer<'_> {
         let (locks, _) = self.locks(account, account, true).await?;
         let mut steps = vec![locks.expectation()];
         if let Some(over) = over {
+            check_not_needed(over).await?;
+            if !all_scheduled(self.context, over).await?.is_empty() {
+                let text = "Others are invited to what is in the calendar there; delete that first";
+                return Err(Problem::new(StatusCode::FORBIDDEN, text));
+            }
             steps.extend(tree_deleted(over).await?);
         }
         if let Resource::Item(there, file) = self.to {
@@ -314,6 +400,9 @@ impl Transfer<'_> {
         if with_members && (items > COPIED_ITEMS_MAX as u64 || tree.len() > MUTATIONS_MAX / 4) {
             return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, "There is too much in it to be copied at once"));
         }
+        if with_members {
+            check_no_meetings(source).await?;
+        }
         let bytes: u64 = tree.iter().map(|container| container.counts.bytes).sum();
         let quota = account.head().await?.quota;
         // Said before half of it is there; the commits decide in the end.
@@ -321,9 +410,9 @@ impl Transfer<'_> {
             return Err(AccountError::Refused(CommitError::OverQuota).into());
         }
         let committed = account.commit(OperationId::random(), steps).await.map_err(taken)?;
-        let made = |outcomes: &[sterna_account::Outcome]| {
+        let made = |outcomes: &[Outcome]| {
             outcomes.iter().rev().find_map(|outcome| match outcome {
-                sterna_account::Outcome::Container { id, .. } => Some(*id),
+                Outcome::Container { id, .. } => Some(*id),
                 _ => None,
             })
         };
@@ -355,6 +444,21 @@ impl Transfer<'_> {
         });
         stored::set(account, to, settings.collect()).await
     }
+}
+
+/// A calendar with meetings has no copy: each of them would be in two calendars of one owner.
+async fn check_no_meetings(source: &Collection) -> Result<(), Problem> {
+    if source.space != Space::Calendars {
+        return Ok(());
+    }
+    let mut pages = Pages::new(source, ItemParts { summary: true, ..ItemParts::default() });
+    while let Some(items) = pages.next().await? {
+        if let Some(meeting) = items.iter().find(|item| may_concern(Some(item), None)) {
+            let name = meeting.name.as_deref().unwrap_or_default();
+            return Err(not_unique(&source.home.address, &source.container.name, name));
+        }
+    }
+    Ok(())
 }
 
 /// Copies what is in a collection, in commits that nobody has to wait for long.

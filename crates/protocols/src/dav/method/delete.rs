@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::{Response, StatusCode};
-use sterna_account::{Container, ContainerKind, ItemParts, Mutation, Rights};
+use sterna_account::{Container, ContainerKind, ItemParts, Mutation, Rights, calendars};
 use sterna_base::OperationId;
 use sterna_formats::calendar::Facts;
 
@@ -91,7 +91,9 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
             }
             let write = Write { path: &href, changes_members: true, with_below: true };
             let (locks, _) = check_write(context, &collection.home, &resource, write).await?;
+            check_not_needed(collection).await?;
             let scheduled = all_scheduled(context, collection).await?;
+            let attached = attachments::held_by_all(collection).await?;
             let mut steps = vec![locks.expectation()];
             if !scheduled.is_empty() {
                 steps.push(as_seen(collection));
@@ -108,10 +110,28 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
                 kept_from += kept.len();
                 send(context, collection, None, one, kept).await;
             }
+            for (item, held) in attached {
+                attachments::tidy(collection, &item, &held, &BTreeSet::new()).await;
+            }
         }
         _ => return Err(Problem::new(StatusCode::FORBIDDEN, "That stays")),
     }
     Ok(done(StatusCode::NO_CONTENT))
+}
+
+/// Invitations need a place to go to: the calendar that their owner chose for them stays, and so does the last one
+/// (`default-calendar-needed`, RFC 6638 section 9.2). Whoever chose none can delete the others as before: the next one
+/// takes the place.
+///
+/// # Errors
+/// `403`, or when the account can't be read.
+pub async fn check_not_needed(collection: &Collection) -> Result<(), Problem> {
+    let (account, container) = (collection.home.account.as_ref(), &collection.container);
+    if container.kind == ContainerKind::Calendar && calendars::is_needed(account, container.id).await? {
+        let text = "Invitations go to this calendar: choose another one for them first";
+        return Err(Problem::forbidden("<C:default-calendar-needed/>", text));
+    }
+    Ok(())
 }
 
 /// Goes on only while the calendar is as it was looked at.
@@ -123,7 +143,7 @@ fn as_seen(collection: &Collection) -> Mutation {
 
 /// What a calendar has to say to others when it goes: as if each of its meetings were deleted (RFC 6638 section 3.2.4).
 /// Those that are over are nobody's concern any more.
-async fn all_scheduled(context: &Context, collection: &Collection) -> Result<Vec<Scheduled>, Problem> {
+pub async fn all_scheduled(context: &Context, collection: &Collection) -> Result<Vec<Scheduled>, Problem> {
     let mut found = Vec::new();
     if collection.space != Space::Calendars || collection.container.kind == ContainerKind::DerivedCalendar {
         return Ok(found);

@@ -1,9 +1,12 @@
 //! PROPPATCH (RFC 4918 section 9.2): all changes or none.
 
+use std::collections::BTreeMap;
+
 use http::Response;
-use sterna_account::{Identifier, ItemParts, Rights};
+use sterna_account::{ContainerKind, Identifier, ItemParts, Rights};
+use sterna_formats::dav::Name;
 use sterna_formats::dav::href::path_of;
-use sterna_formats::dav::name::DAV;
+use sterna_formats::dav::name::{CALDAV, DAV};
 use sterna_formats::dav::request::{Change, proppatch};
 use sterna_formats::dav::write;
 use sterna_formats::dav::xml::BODY_BYTES_MAX;
@@ -17,7 +20,7 @@ use crate::dav::paths::Proxy;
 use crate::dav::precondition::check_write;
 use crate::dav::property::is_protected;
 use crate::dav::proxies;
-use crate::dav::resource::Resource;
+use crate::dav::resource::{Collection, Resource};
 use crate::dav::stored::{self, Setting};
 use crate::grants;
 
@@ -43,8 +46,15 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         let write = Write { path: &path, changes_members: false, with_below: false };
         check_write(&context, &collection.home, &resource, write).await?;
     }
-    let is_refused = changes.iter().any(|change| is_protected(change.name()));
-    if !is_refused {
+    let mut refused: Vec<(Name, &'static str)> = Vec::new();
+    for change in &changes {
+        if is_protected(change.name()) {
+            refused.push((change.name().clone(), "<D:cannot-modify-protected-property/>"));
+        } else if !is_place_of_invitations(&context, collection, change).await? {
+            refused.push((change.name().clone(), "<C:valid-schedule-default-calendar-URL/>"));
+        }
+    }
+    if refused.is_empty() {
         let settings = common.into_iter().map(|change| setting(change, item)).collect();
         stored::set(collection.home.account.as_ref(), collection.container.id, settings).await?;
         if let Some(mounted) = own.filter(|_| !personal.is_empty()) {
@@ -53,7 +63,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         }
     }
     multistatus(move |mut out| async move {
-        tell(&href, &changes, is_refused, &mut out.text);
+        tell(&href, &changes, &refused, &mut out.text);
         Ok(out)
     })
     .await
@@ -91,7 +101,7 @@ async fn set_members(
     }
     let (href, changes) = (href.to_owned(), changes.to_vec());
     multistatus(move |mut out| async move {
-        tell(&href, &changes, false, &mut out.text);
+        tell(&href, &changes, &[], &mut out.text);
         Ok(out)
     })
     .await
@@ -109,27 +119,44 @@ fn setting(change: &Change, item: Option<sterna_base::Uid>) -> Setting {
     (item, change.name().clone(), xml)
 }
 
-fn tell(href: &str, changes: &[Change], is_refused: bool, out: &mut String) {
-    let (mut set, mut protected, mut failed) = (String::new(), String::new(), String::new());
+/// Whether a change of `schedule-default-calendar-URL` names a calendar of the same owner (RFC 6638 section 9.2); true of
+/// all other changes.
+async fn is_place_of_invitations(context: &Context, collection: &Collection, change: &Change) -> Result<bool, Problem> {
+    let Change::Set(element) = change else { return Ok(true) };
+    if !element.name.is(CALDAV, "schedule-default-calendar-URL") {
+        return Ok(true);
+    }
+    if collection.container.kind != ContainerKind::ScheduleInbox {
+        return Ok(false);
+    }
+    let href = element.dav("href").map(|href| href.text());
+    let Some(path) = href.as_deref().and_then(|href| path_of(href.trim())) else { return Ok(false) };
+    Ok(match Resource::find(context, path, ItemParts::default()).await {
+        Ok(Resource::Collection(chosen)) => {
+            chosen.container.kind == ContainerKind::Calendar && chosen.home.account.id() == collection.home.account.id()
+        }
+        _ => false,
+    })
+}
+
+fn tell(href: &str, changes: &[Change], refused: &[(Name, &'static str)], out: &mut String) {
+    let mut told: BTreeMap<(&str, &str), String> = BTreeMap::new();
     for change in changes {
-        let list = match is_refused {
-            false => &mut set,
-            true if is_protected(change.name()) => &mut protected,
-            true => &mut failed,
+        let why = refused.iter().find(|(name, _)| name == change.name());
+        let status = match why {
+            Some((_, condition)) => ("403 Forbidden", *condition),
+            None if refused.is_empty() => ("200 OK", ""),
+            None => ("424 Failed Dependency", ""),
         };
-        write::empty(change.name(), list);
+        write::empty(change.name(), told.entry(status).or_default());
     }
     out.push_str("<D:response>");
     write::href(href, out);
-    let mut propstat = |status: &str, names: &str, condition: &str| {
-        if !names.is_empty() {
-            out.push_str(&format!(
-                "<D:propstat><D:prop>{names}</D:prop><D:status>HTTP/1.1 {status}</D:status>{condition}</D:propstat>"
-            ));
-        }
-    };
-    propstat("200 OK", &set, "");
-    propstat("403 Forbidden", &protected, "<D:error><D:cannot-modify-protected-property/></D:error>");
-    propstat("424 Failed Dependency", &failed, "");
+    for ((status, condition), names) in told {
+        let error = if condition.is_empty() { String::new() } else { format!("<D:error>{condition}</D:error>") };
+        out.push_str(&format!(
+            "<D:propstat><D:prop>{names}</D:prop><D:status>HTTP/1.1 {status}</D:status>{error}</D:propstat>"
+        ));
+    }
     out.push_str("</D:response>\n");
 }

@@ -19,19 +19,20 @@ use sterna_formats::calendar::{Calendar, Facts, Kind, Refusal};
 use sterna_formats::card;
 use sterna_formats::content_line::OBJECT_BYTES_MAX;
 use sterna_formats::dav::write;
+use tokio::time::Instant;
 
 use super::get::content;
 use crate::dav::answer::{Problem, done, with_header};
 use crate::dav::attachments;
 use crate::dav::body::{self, Body};
 use crate::dav::context::{Context, Request};
-use crate::dav::limits::{FILE_BYTES_MAX, NAME_BYTES_MAX, PARSED_INLINE_BYTES_MAX, TRIES};
+use crate::dav::limits::{FILE_BYTES_MAX, LOOKED_AT_MAX, NAME_BYTES_MAX, PARSED_INLINE_BYTES_MAX, TRIES};
 use crate::dav::locks::Write;
 use crate::dav::paths::Space;
 use crate::dav::precondition::{came_too_late, check_tags, check_write};
 use crate::dav::property::{components, content_type, etag};
 use crate::dav::resource::{Collection, Resource};
-use crate::dav::scheduling::{Change, Scheduled, carry, check_tag, is_scheduling};
+use crate::dav::scheduling::{Change, Scheduled, carry, check_tag, is_scheduling, may_concern};
 use crate::dav::stored::Stored;
 
 /// What is to be stored.
@@ -68,6 +69,7 @@ pub async fn at(context: &Context, mut body: Incoming, path: &str) -> Result<Res
         return Err(Problem::bad_request("only whole resources are written"));
     }
     // What can be refused now is refused before the client has sent everything.
+    let looked_at = Instant::now();
     let target = match Target::find(context, path).await.and_then(|target| {
         check_tags(context, &target.resource)?;
         Ok(target)
@@ -90,8 +92,15 @@ pub async fn at(context: &Context, mut body: Incoming, path: &str) -> Result<Res
             .await?
         }
     };
+    // What was found is good for the commit, which says what it expects there. Whoever sends slowly may have lost the
+    // right to meanwhile.
+    let mut found = Some(target).filter(|_| looked_at.elapsed() < LOOKED_AT_MAX);
     for _ in 0..TRIES {
-        match store(context, path, &prepared, None).await {
+        let target = match found.take() {
+            Some(target) => target,
+            None => Target::find(context, path).await?,
+        };
+        match store_at(context, target, &prepared, None).await {
             Err(problem) if came_too_late(&problem) => {}
             result => return result,
         }
@@ -162,7 +171,15 @@ pub async fn store(
     prepared: &Prepared,
     made_of: Option<BlobHash>,
 ) -> Result<Response<Body>, Problem> {
-    let target = Target::find(context, path).await?;
+    store_at(context, Target::find(context, path).await?, prepared, made_of).await
+}
+
+async fn store_at(
+    context: &Context,
+    target: Target,
+    prepared: &Prepared,
+    made_of: Option<BlobHash>,
+) -> Result<Response<Body>, Problem> {
     let (collection, is_new) = (target.collection()?, matches!(target.resource, Resource::Missing(_)));
     let href = target.resource.canonical();
     let write = Write { path: &href, changes_members: is_new, with_below: false };
@@ -187,6 +204,7 @@ pub async fn store(
     let attached = Attached::of(collection, old, prepared.scheduled.as_ref(), made_of.is_some()).await?;
     let change = Change { context, collection, old, new: prepared.scheduled.as_ref() };
     if prepared.kind.is_some()
+        && may_concern(old, prepared.summary.as_deref())
         && let Some(scheduled) = change.plan().await?
     {
         let place = (name, expect, locks.expectation());
@@ -278,14 +296,8 @@ async fn store_scheduled(
 ) -> Result<Response<Body>, Problem> {
     let account = &collection.home.account;
     let status = if expect == Expect::Absent { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
-    let text = scheduled.object.as_ref().map(Calendar::text).unwrap_or_default();
-    let stored = prepare(collection.space, Bytes::from(text), account.as_ref()).await?;
-    // What was sent is stored as it came unless it has to say something else now.
-    let is_same = scheduled.object.as_ref().is_some_and(|object| {
-        let sent = prepared.scheduled.as_ref().and_then(|sent| Calendar::parse(sent).ok());
-        sent.is_some_and(|sent| sent.root == object.root)
-    });
-    let written = if is_same { prepared } else { &stored };
+    let stored = as_scheduled(collection, prepared, &scheduled).await?;
+    let (written, is_same) = (stored.as_ref().unwrap_or(prepared), stored.is_none());
     let mut steps = vec![locks, put(collection, name.clone(), written, expect)];
     let kept_from = steps.len();
     steps.extend(scheduled.steps(account.as_ref()).await?);
@@ -300,6 +312,26 @@ async fn store_scheduled(
         Some(tag) => with_header(response, HeaderName::from_static("schedule-tag"), &tag),
         None => response,
     })
+}
+
+/// What is stored of an object that others are concerned by, if it has to say something else than what was sent.
+///
+/// # Errors
+/// As [`prepare`].
+pub async fn as_scheduled(
+    collection: &Collection,
+    prepared: &Prepared,
+    scheduled: &Scheduled,
+) -> Result<Option<Prepared>, Problem> {
+    let is_same = scheduled.object.as_ref().is_some_and(|object| {
+        let sent = prepared.scheduled.as_ref().and_then(|sent| Calendar::parse(sent).ok());
+        sent.is_some_and(|sent| sent.root == object.root)
+    });
+    if is_same {
+        return Ok(None);
+    }
+    let text = scheduled.object.as_ref().map(Calendar::text).unwrap_or_default();
+    prepare(collection.space, Bytes::from(text), collection.home.account.as_ref()).await.map(Some)
 }
 
 fn tag(written: &Prepared) -> Option<String> {
@@ -338,7 +370,7 @@ fn check_same_uid(collection: &Collection, item: &sterna_account::Item, prepared
     }
 }
 
-fn uid_conflict(collection: &Collection, name: &str) -> Problem {
+pub fn uid_conflict(collection: &Collection, name: &str) -> Problem {
     let prefix = if collection.space == Space::Calendars { "C" } else { "A" };
     let mut condition = format!("<{prefix}:no-uid-conflict>");
     write::href(&collection.href_of(name), &mut condition);

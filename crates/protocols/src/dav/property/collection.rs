@@ -42,7 +42,7 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
         }
         (DAV, "acl-restrictions") => inner(privileges::RESTRICTIONS.to_owned()),
         (DAV, "inherited-acl-set") => inner(String::new()),
-        (DAV, "supported-report-set") => inner(supported_reports(collection.space)),
+        (DAV, "supported-report-set") => inner(supported_reports(collection.space, container.kind)),
         (DAV, "supportedlock") => inner(super::item::SUPPORTED_LOCK.to_owned()),
         (DAV, "lockdiscovery") => inner(background.locks.as_ref()?.discovery(&collection.canonical(None))),
         (DAV, "quota-used-bytes") => inner(background.quota?.bytes_used.to_string()),
@@ -91,7 +91,7 @@ pub fn away(context: &Context, away: &Away, name: &Name) -> Option<Value> {
         (DAV, "owner") => Some(href(&paths::principal(&away.seen.owner))),
         (DAV, "current-user-principal") => Some(href(&paths::principal(&context.login.address))),
         (DAV, "principal-collection-set") => Some(href("/dav/principals/users/")),
-        (DAV, "supported-report-set") => inner(&supported_reports(away.space)),
+        (DAV, "supported-report-set") => inner(&supported_reports(away.space, away.seen.kind)),
         (DAV, "displayname") => {
             let own = away.get(name).and_then(|xml| Element::parse(xml.as_bytes()).ok()).map(|element| element.text());
             let is_own = away.is_named();
@@ -186,11 +186,14 @@ fn type_of(space: Space) -> &'static str {
     }
 }
 
-fn supported_reports(space: Space) -> String {
-    let own: &[&str] = match space {
-        Space::Calendars => &["D:sync-collection", "C:calendar-query", "C:calendar-multiget", "C:free-busy-query"],
-        Space::AddressBooks => &["D:sync-collection", "A:addressbook-query", "A:addressbook-multiget"],
-        Space::Files => &[],
+fn supported_reports(space: Space, kind: ContainerKind) -> String {
+    let own: &[&str] = match (space, kind) {
+        (Space::Calendars, ContainerKind::ScheduleInbox | ContainerKind::ScheduleOutbox) => {
+            &["D:sync-collection", "C:calendar-query", "C:calendar-multiget"]
+        }
+        (Space::Calendars, _) => &["D:sync-collection", "C:calendar-query", "C:calendar-multiget", "C:free-busy-query"],
+        (Space::AddressBooks, _) => &["D:sync-collection", "A:addressbook-query", "A:addressbook-multiget"],
+        (Space::Files, _) => &[],
     };
     reports(own) + &reports(&PRINCIPAL_REPORTS)
 }

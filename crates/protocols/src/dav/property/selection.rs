@@ -74,7 +74,9 @@ impl Selection {
     /// What must be read of items.
     pub fn parts(&self) -> ItemParts {
         let body = self.calendar_data.is_some() || self.address_data.is_some();
-        ItemParts { summary: true, body, summary_start: false }
+        let says = |name: &Name| name.is(DAV, "getcontenttype") || name.is(CALDAV, "schedule-tag");
+        let summary = body || self.kind != Kind::Named || self.names.iter().any(says);
+        ItemParts { summary, body, summary_start: false }
     }
 
     fn wants(&self, namespace: &str, local: &str) -> bool {

@@ -73,6 +73,10 @@ async fn asked_for_busy(context: &Arc<Context>) -> Result<Vec<Collection>, Probl
     };
     let found = collection_with(&home, Space::Calendars, &name, Rights::ALL | Rights::FREE_BUSY).await?;
     let found = found.ok_or_else(Problem::not_found)?;
+    // What lies in an inbox is nobody's time yet (RFC 6638 section 2.2).
+    if is_scheduling(&found.container) {
+        return Err(Problem::forbidden("<D:supported-report/>", "That is no report for this resource"));
+    }
     if !may_ask(found.rights) {
         return Err(Problem::no_right(&found.href(), "read-free-busy"));
     }

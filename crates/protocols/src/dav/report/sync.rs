@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use http::Response;
-use sterna_account::{Change, Container, Cursor, Expunged, Item, Rights};
+use sterna_account::{Change, Changes, Container, Cursor, Expunged, Item, Rights};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{ContainerId, Modseq, Uid};
 use sterna_formats::dav::report::SyncCollection;
@@ -139,11 +139,11 @@ impl Sync {
         out: &mut Out,
     ) -> Result<Token, Problem> {
         let (account, id) = (self.collection.home.account.as_ref(), self.collection.container.id);
-        let (mut at, mut room) = (from, limit.unwrap_or(usize::MAX));
+        let mut room = limit.unwrap_or(usize::MAX);
+        let mut page = account.container_changes(id, from, room.min(PAGE_ITEMS_MAX)).await?;
         // Pages are few; whether the token is too old must be known before the first is told.
-        self.must_know(from).await?;
+        self.must_know(&page).await?;
         loop {
-            let page = account.container_changes(id, at, room.min(PAGE_ITEMS_MAX)).await?;
             room = room.saturating_sub(page.rows.len());
             let is_last = page.next.is_none();
             let last = page.rows.last().map(Change::cursor);
@@ -161,30 +161,28 @@ impl Sync {
                     write::status_response(&href, status, Some(condition), &mut out.text);
                     return Ok(Token::at(next));
                 }
-                Some(next) => at = next,
+                Some(next) => page = account.container_changes(id, next, room.min(PAGE_ITEMS_MAX)).await?,
             }
         }
     }
 
     /// Whether what is gone since then is still known by its name: contents and names of what was expunged long ago
     /// are purged.
-    async fn must_know(&self, from: Cursor) -> Result<(), Problem> {
+    async fn must_know(&self, first: &Changes) -> Result<(), Problem> {
         if self.is_first {
             return Ok(());
         }
         let (account, id) = (self.collection.home.account.as_ref(), self.collection.container.id);
-        let mut at = from;
-        loop {
+        let is_purged = |row: &Change| matches!(row, Change::Expunged(Expunged { retained: None, .. }));
+        let check = |page: &Changes| if page.rows.iter().any(is_purged) { Err(invalid()) } else { Ok(()) };
+        check(first)?;
+        let mut next = first.next;
+        while let Some(at) = next {
             let page = account.container_changes(id, at, PAGE_ITEMS_MAX).await?;
-            let is_purged = |row: &Change| matches!(row, Change::Expunged(Expunged { retained: None, .. }));
-            if page.rows.iter().any(is_purged) {
-                return Err(invalid());
-            }
-            match page.next {
-                Some(next) => at = next,
-                None => return Ok(()),
-            }
+            check(&page)?;
+            next = page.next;
         }
+        Ok(())
     }
 
     async fn page(
@@ -226,6 +224,10 @@ impl Sync {
 
     async fn with_parts(&self, items: &[Item]) -> Result<Vec<Item>, Problem> {
         let parts = self.teller.selection.parts();
+        // What changes are told with is enough for tags, and those are what programs ask for.
+        if !parts.summary && !parts.body {
+            return Ok(items.to_vec());
+        }
         listing::with_bodies(&self.collection, self.collection.container.id, items, parts).await
     }
 }

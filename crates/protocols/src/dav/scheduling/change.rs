@@ -48,6 +48,14 @@ impl Scheduled {
     }
 }
 
+/// Whether others may be concerned by a change: told by what is stored beside objects, without reading one.
+pub fn may_concern(old: Option<&Item>, new: Option<&[u8]>) -> bool {
+    // What another version stored is not known.
+    let is_scheduled =
+        |summary: Option<&[u8]>| summary.and_then(Facts::decode).is_none_or(|facts| facts.schedule_tag.is_some());
+    old.is_some_and(|old| is_scheduled(old.summary.as_deref())) || (new.is_some() && is_scheduled(new))
+}
+
 impl Change<'_> {
     /// What follows; `None` when nothing does.
     ///
@@ -115,13 +123,17 @@ impl Change<'_> {
         if other.id == self.collection.container.id {
             return Ok(());
         }
-        let name = item.name.unwrap_or_default();
-        let path = paths::within(Space::Calendars, &home.address, [other.name.as_str(), name.as_str()], false);
-        let mut condition = "<C:unique-scheduling-object-resource>".to_owned();
-        write::href(&path, &mut condition);
-        condition.push_str("</C:unique-scheduling-object-resource>");
-        Err(Problem::forbidden(&condition, "The meeting is in another calendar already"))
+        Err(not_unique(&home.address, &other.name, &item.name.unwrap_or_default()))
     }
+}
+
+/// A meeting is in a calendar already.
+pub fn not_unique(address: &str, calendar: &str, name: &str) -> Problem {
+    let path = paths::within(Space::Calendars, address, [calendar, name], false);
+    let mut condition = "<C:unique-scheduling-object-resource>".to_owned();
+    write::href(&path, &mut condition);
+    condition.push_str("</C:unique-scheduling-object-resource>");
+    Problem::forbidden(&condition, "The meeting is in another calendar already")
 }
 
 /// Whose calendar it is, and what the user's program has said of a change.

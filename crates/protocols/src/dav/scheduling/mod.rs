@@ -6,7 +6,7 @@ mod change;
 pub mod outbox;
 
 pub use carry::{carry, send_left_behind};
-pub use change::{Change, Scheduled};
+pub use change::{Change, Scheduled, may_concern, not_unique};
 
 use sterna_account::{Container, ContainerKind, Item};
 use sterna_formats::calendar::Facts;
