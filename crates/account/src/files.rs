@@ -124,8 +124,8 @@ fn newest(mut versions: Vec<Version>) -> Vec<Version> {
     versions
 }
 
-/// Goes through the tombstones of a folder. Where there are more than [`ROWS_MAX`], it is the oldest that are passed over:
-/// what has the highest UIDs comes first.
+/// Goes through the tombstones of a folder. Where there are more than [`ROWS_MAX`], it is the oldest that are passed
+/// over: what has the highest UIDs comes first.
 async fn each(
     account: &dyn Account,
     folder: ContainerId,

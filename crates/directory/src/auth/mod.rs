@@ -43,8 +43,8 @@ pub const WAITING_MAX: usize = 1024;
 /// How long a source isn't asked again for the same wrong password from the same place, in milliseconds: programs that
 /// repeat an old one would lock people out there.
 const WRONG_AT_SOURCE_MS: u64 = 10 * 60 * 1000;
-/// How long nothing at all is looked up for a log-in that just succeeded, in milliseconds: programs that speak HTTP log in
-/// with every request.
+/// How long nothing at all is looked up for a log-in that just succeeded, in milliseconds: programs that speak HTTP log
+/// in with every request.
 const JUST_NOW_MS: i64 = 10 * 1000;
 /// Successes remembered in one generation of the table.
 const SUCCESSES_MAX: usize = 32 * 1024;

@@ -211,8 +211,8 @@ async fn close(account: &dyn Account, folder: ContainerId) -> Result<(), Account
     account.commit(OperationId::random(), steps).await.map(drop)
 }
 
-/// The links into the folder, by the names that they lead to. The name of a file that is gone leads to nothing, and must
-/// not lead to another one.
+/// The links into the folder, by the names that they lead to. The name of a file that is gone leads to nothing, and
+/// must not lead to another one.
 async fn links_into(
     account: &dyn Account,
     folder: ContainerId,

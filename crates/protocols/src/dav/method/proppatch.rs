@@ -119,8 +119,8 @@ fn setting(change: &Change, item: Option<sterna_base::Uid>) -> Setting {
     (item, change.name().clone(), xml)
 }
 
-/// Whether a change of `schedule-default-calendar-URL` names a calendar of the same owner (RFC 6638 section 9.2); true of
-/// all other changes.
+/// Whether a change of `schedule-default-calendar-URL` names a calendar of the same owner (RFC 6638 section 9.2); true
+/// of all other changes.
 async fn is_place_of_invitations(context: &Context, collection: &Collection, change: &Change) -> Result<bool, Problem> {
     let Change::Set(element) = change else { return Ok(true) };
     if !element.name.is(CALDAV, "schedule-default-calendar-URL") {
