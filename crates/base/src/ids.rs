@@ -9,6 +9,7 @@ macro_rules! counter {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[derive(schemars::JsonSchema)]
         #[serde(transparent)]
         pub struct $name(pub $inner);
 
@@ -124,6 +125,16 @@ macro_rules! bytes_id {
                 let mut bytes = [0; $len];
                 decode_hex(text, &mut bytes)?;
                 Ok($name(bytes))
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": format!("^[0-9a-fA-F]{{{}}}$", $len * 2) })
             }
         }
 

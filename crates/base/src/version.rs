@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 /// A version of the program, `X.Y.Z`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(into = "String", try_from = "String")]
+#[schemars(with = "String")]
 pub struct Version {
     /// Grows when what was there is given up.
     pub major: u32,

@@ -21,7 +21,7 @@ const SELECTOR_BYTES_MAX: usize = 63;
 const HALF_BYTES_MAX: usize = 16 * 1024;
 
 /// What a key is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DkimState {
     /// Made, to be published in DNS; nothing is signed with it yet.

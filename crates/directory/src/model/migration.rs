@@ -98,7 +98,7 @@ impl MigrationPhase {
 }
 
 /// How accounts are switched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pace {
     /// A few at a time, each in a fraction of a second.

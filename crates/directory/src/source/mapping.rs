@@ -9,7 +9,7 @@ use crate::names::invalid;
 const ATTRIBUTE_BYTES_MAX: usize = 128;
 
 /// The sorts of directories: what says that an entry changed, and what never changes of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SourceKind {
     /// Those that have `entryUUID` (RFC 4530) and `modifyTimestamp`: OpenLDAP, 389 Directory Server and others.
@@ -19,7 +19,7 @@ pub enum SourceKind {
 }
 
 /// Names of attributes; an empty one is not read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mapping {
     /// What never changes of an entry.

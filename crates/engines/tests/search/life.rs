@@ -123,7 +123,7 @@ fn other_documents_are_read_once() {
     let fuzzy = |text: &str| Filter::Fuzzy(Box::new(Filter::Text(text.into())));
     assert_eq!(bed.indexed(&fuzzy("kingfisher")), [1, 2, 4]);
     // A sign has to be looked for by reading.
-    assert_eq!(bed.indexed(&fuzzy("?!")), []);
+    assert!(bed.indexed(&fuzzy("?!")).is_empty());
     assert_eq!(reads.load(Ordering::Relaxed), 1);
     assert_eq!(
         (bed.read(&fuzzy("kingfisher")), bed.read(&Filter::Text("kingfisher".into()))),
@@ -146,7 +146,7 @@ fn a_document_that_can_not_be_read_now_is_read_by_every_search() {
     bed.append(&with_pdf("gull", "%PDF-later"));
     bed.feed();
     assert_eq!(bed.index.status().unwrap().partial, 1);
-    assert_eq!(bed.indexed(&Filter::Fuzzy(Box::new(Filter::Text("later".into())))), []);
+    assert!(bed.indexed(&Filter::Fuzzy(Box::new(Filter::Text("later".into())))).is_empty());
     assert_eq!(bed.indexed(&Filter::Fuzzy(Box::new(Filter::Text("gulls".into())))), [1]);
     assert_eq!(reads.load(Ordering::Relaxed), 2);
 }

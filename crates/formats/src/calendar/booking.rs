@@ -19,7 +19,7 @@ pub const BOOKED_TIMES_MAX: usize = 1000;
 const AHEAD_DAYS: i64 = 2 * 366;
 
 /// What a resource is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResourceKind {
     /// A room.
@@ -30,7 +30,7 @@ pub enum ResourceKind {
 }
 
 /// Who answers invitations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answers {
     /// The rules: yes or no.
@@ -43,7 +43,7 @@ pub enum Answers {
 }
 
 /// The rules of a resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Rules {
     /// What it is.
@@ -80,8 +80,9 @@ impl Default for Rules {
 }
 
 /// Working hours: days, from, before, and on whose clock. `mo-fr 08:00-18:00 Europe/Berlin`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Hours {
     days: Vec<u8>,
     /// Minutes of the day.

@@ -16,7 +16,7 @@ use super::mirror::{Fact, Known, Mirror, sums};
 const DIFFERENCES_MAX: usize = 100;
 
 /// What came of a comparison.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Comparison {
     /// Mailboxes of mail that were compared.
     pub mailboxes: u64,

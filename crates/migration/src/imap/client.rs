@@ -18,7 +18,7 @@ use super::wire::{Answer, Status, Stream, Wire};
 use crate::limits::{ANSWERS_MAX, CONNECT_MAX};
 
 /// How a connection is encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encryption {
     /// TLS from the first byte.

@@ -10,8 +10,9 @@ use super::client::SourceError;
 use crate::limits::NOTES_MAX;
 
 /// What a run is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ImportMode")]
 pub enum Mode {
     /// While the source is in use: everything becomes here as it is there.
     Pass,
@@ -23,8 +24,9 @@ pub enum Mode {
 }
 
 /// How far an account is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ImportStage")]
 pub enum Stage {
     /// Others come first.
     #[default]
@@ -42,7 +44,7 @@ pub enum Stage {
 }
 
 /// One account of an import.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct AccountReport {
     /// Whose mail is read there.
     pub login: String,

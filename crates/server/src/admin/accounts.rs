@@ -3,13 +3,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, Epoch, JobId, NodeId};
 use sterna_directory::read::AnyEntry;
 use sterna_directory::request::{NewShared, SharedPatch};
 use sterna_directory::{MovePhase, Reader, Request, RowKind};
 
+use super::answer::{Made, Removed};
 use super::create::NewEntry;
 use super::domains::present;
 use super::doors::AdminState;
@@ -22,8 +23,9 @@ use super::view::{EntryView, Page, Resource};
 use super::{bin, resolve, view};
 
 /// The body of POST and PATCH; in a PATCH what is not there stays, and null removes.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "SharedChange")]
 pub(super) struct SharedBody {
     address: Option<String>,
     aliases: Option<Vec<String>>,
@@ -44,7 +46,8 @@ pub(super) struct SharedBody {
 }
 
 /// Where an account lives.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Place")]
 pub(super) struct PlaceView {
     account: AccountId,
     address: String,
@@ -130,7 +133,7 @@ pub(super) async fn create(
     State(state): State<AdminState>,
     params: Params,
     Body(body): Body<SharedBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<EntryView>, Problem> {
     if body.senders.is_some() || body.forward_to.is_some() || body.forward_only.is_some() {
         return Err(Problem::malformed("who may send with its addresses, and where its mail goes, is set afterwards"));
     }
@@ -150,11 +153,11 @@ pub(super) async fn create(
         resource,
     };
     match state.create_account(NewEntry::Shared(new), body.server, params.dry_run).await? {
-        None => Ok(view::no_content()),
+        None => Ok(view::no_content().into()),
         Some(id) => {
             resources::give(&state, id, &[], &managers).await?;
             let made = one(&state, id.to_string(), RowKind::Shared).await?;
-            Ok(made.created(format!("/api/v1/accounts/{id}")).into_response())
+            Ok(made.created(format!("/api/v1/accounts/{id}")).into())
         }
     }
 }
@@ -216,7 +219,7 @@ pub(super) async fn delete(
     params: Params,
     expect: IfMatch,
     by: By,
-) -> Result<Response, Problem> {
+) -> Result<Removed<bin::BinView>, Problem> {
     let found = state.directory.read(move |reader| resolve::entry_of(reader, &account, RowKind::Shared)).await?;
     bin::delete(&state, (found.value.entry().id, RowKind::Shared), &params, expect, by).await
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::commit::MUTATIONS_MAX;
 use sterna_account::shares::Shares;
@@ -22,7 +23,8 @@ use super::resolve;
 use super::view::{Page, Resource};
 
 /// One entry of one mailbox.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AclEntry")]
 pub(super) struct EntryView {
     /// `mailbox`, `calendar`, `tasks`, `notes`, `address-book`, `folder`.
     kind: &'static str,
@@ -36,8 +38,9 @@ pub(super) struct EntryView {
 }
 
 /// The body of PATCH.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AclChange")]
 pub(super) struct AclBody {
     /// Whose entry, in the form in which it is shown.
     identifier: String,

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::ids::random_hex;
 use sterna_directory::rights::{ApiToken, NewApiToken, Permissions};
 use sterna_directory::{Reader, Request, StorageError};
 
+use super::answer::{Made, NoContent};
 use super::doors::AdminState;
 use super::input::{Body, Params};
 use super::policy::above;
@@ -31,7 +31,8 @@ const LIFETIME_DEFAULT: Duration = Duration::from_secs(90 * 24 * 3600);
 const LIFETIME_MAX: Duration = Duration::from_secs(2 * 365 * 24 * 3600);
 
 /// A token as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiToken")]
 pub(super) struct TokenView {
     id: String,
     name: String,
@@ -47,8 +48,9 @@ pub(super) struct TokenView {
 }
 
 /// The body of POST.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewApiToken")]
 pub(super) struct TokenBody {
     /// What it is for.
     name: String,
@@ -102,7 +104,7 @@ pub(super) async fn create(
     principal: Principal,
     params: Params,
     Body(body): Body<TokenBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<TokenView>, Problem> {
     principal.must_be_present()?;
     let permissions = match body.permissions {
         Some(names) => names,
@@ -127,19 +129,14 @@ pub(super) async fn create(
     let new = NewApiToken { id: id.clone(), name, account, permissions, domain, hash, expires_at };
     state.write(Request::CreateApiToken(new), params.dry_run).await?;
     if params.dry_run {
-        return Ok(view::no_content());
+        return Ok(view::no_content().into());
     }
     let made = id.clone();
     let read = move |reader: &Reader<'_>| reader.api_token(&made)?.map(|token| shown(reader, token)).transpose();
     let mut shown = state.directory.read(read).await?.ok_or_else(|| Problem::no_such("token", &id))?;
     shown.token = Some(format!("{PREFIX}{id}_{secret}"));
-    let location = HeaderValue::from_str(&format!("/api/v1/api-tokens/{id}"));
-    let mut response = (axum::http::StatusCode::CREATED, Json(shown)).into_response();
-    let headers = response.headers_mut();
-    headers.extend(location.ok().map(|location| (header::LOCATION, location)));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(view::CHANGED, HeaderValue::from_static("true"));
-    Ok(response)
+    let location = format!("/api/v1/api-tokens/{id}");
+    Ok(Made::from(view::Resource::made(shown, location)).private())
 }
 
 /// Makes a token worthless.
@@ -148,7 +145,7 @@ pub(super) async fn delete(
     principal: Principal,
     Path(id): Path<String>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let asked = id.clone();
     let found = state.directory.read(move |reader: &Reader<'_>| reader.api_token(&asked)).await?;
     if !found.is_some_and(|token| is_theirs(&principal, &token)) {

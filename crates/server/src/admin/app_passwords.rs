@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::AccountId;
 use sterna_base::ids::{random_bytes, random_hex};
 use sterna_directory::rights::{AppPassword, NewAppPassword, hash_of_app_password};
 use sterna_directory::{Reader, Request, RowKind};
 
+use super::answer::{Made, NoContent};
 use super::doors::AdminState;
 use super::input::{Body, Params};
 use super::principal::Principal;
@@ -28,7 +28,8 @@ const RANDOM_BYTES: usize = 13;
 const GROUP: usize = 5;
 
 /// An app password as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AppPassword")]
 pub(super) struct AppPasswordView {
     id: String,
     name: String,
@@ -42,8 +43,9 @@ pub(super) struct AppPasswordView {
 }
 
 /// The body of POST.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AppPasswordChange")]
 pub(super) struct AppPasswordBody {
     /// Which program or device.
     name: String,
@@ -96,7 +98,7 @@ pub(super) async fn create_own(
     principal: Principal,
     params: Params,
     Body(body): Body<AppPasswordBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<AppPasswordView>, Problem> {
     principal.must_be_present()?;
     create_for(&state, principal.own_account()?, params, body).await
 }
@@ -108,7 +110,7 @@ pub(super) async fn create(
     principal: Principal,
     params: Params,
     Body(body): Body<AppPasswordBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<AppPasswordView>, Problem> {
     principal.must_be_present()?;
     let account = account_of(&state, user).await?;
     create_for(&state, account, params, body).await
@@ -119,7 +121,7 @@ async fn create_for(
     account: AccountId,
     params: Params,
     body: AppPasswordBody,
-) -> Result<Response, Problem> {
+) -> Result<Made<AppPasswordView>, Problem> {
     if let Some(unknown) = body.protocols.iter().find(|name| !PROTOCOLS.contains(&name.as_str())) {
         return Err(Problem::malformed(format!("there is no protocol {unknown:?}: {}", PROTOCOLS.join(", "))));
     }
@@ -134,14 +136,13 @@ async fn create_for(
     let new = NewAppPassword { account, id: id.clone(), name, hash, protocols, expires_at };
     state.write(Request::CreateAppPassword(new), params.dry_run).await?;
     if params.dry_run {
-        return Ok(view::no_content());
+        return Ok(view::no_content().into());
     }
     let found = state.directory.read(move |reader: &Reader<'_>| reader.app_passwords(account)).await?;
     let made = found.into_iter().map(|found| found.value).find(|found| found.id == id);
     let mut made = shown(made.ok_or_else(|| Problem::no_such("app password", &id))?);
     made.password = Some(password);
-    let headers = [(header::CACHE_CONTROL, "no-store"), (view::CHANGED, "true")];
-    Ok((StatusCode::CREATED, headers, Json(made)).into_response())
+    Ok(Made::from(view::Resource::made(made, format!("/api/v1/users/{account}/app-passwords/{id}"))).private())
 }
 
 /// Makes one's own worthless.
@@ -150,7 +151,7 @@ pub(super) async fn delete_own(
     principal: Principal,
     Path(id): Path<String>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let account = principal.own_account()?;
     state.write(Request::DeleteAppPassword { account, id }, params.dry_run).await?;
     Ok(view::no_content())
@@ -161,7 +162,7 @@ pub(super) async fn delete(
     State(state): State<AdminState>,
     Path((user, id)): Path<(String, String)>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let account = account_of(&state, user).await?;
     state.write(Request::DeleteAppPassword { account, id }, params.dry_run).await?;
     Ok(view::no_content())

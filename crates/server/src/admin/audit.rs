@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sterna_base::{AccountId, Timestamp};
@@ -15,6 +16,7 @@ use sterna_directory::Reader;
 use sterna_directory::settings::is_secret;
 
 use super::doors::AdminState;
+use super::input::Asked;
 use super::policy::{is_dry_run, whole};
 use super::principal::Principal;
 use super::problem::Problem;
@@ -165,7 +167,7 @@ fn redact(value: &mut Value) {
 }
 
 /// What is asked of the record.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct AuditParams {
     /// Go on before this line: the `next` of the page before.
@@ -183,7 +185,8 @@ pub(super) struct AuditParams {
 }
 
 /// A line as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditLine")]
 pub(super) struct LineView {
     at: String,
     /// The address of whose account it was about, if there still is one.
@@ -195,7 +198,7 @@ pub(super) struct LineView {
 /// The newest first.
 pub(super) async fn list(
     State(state): State<AdminState>,
-    Query(params): Query<AuditParams>,
+    Asked(params): Asked<AuditParams>,
 ) -> Result<Json<Page<LineView>>, Problem> {
     let records = state.records.clone().ok_or_else(Problem::not_recorded)?;
     let subject = match params.about {

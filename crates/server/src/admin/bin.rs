@@ -4,11 +4,12 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, Timestamp};
 use sterna_directory::{Deleted, Reader, Request, RequestError, StorageError, settings};
 
+use super::answer::{NoContent, Removed};
 use super::doors::AdminState;
 use super::input::{Body, By, IfMatch, Params};
 use super::principal::Seen;
@@ -22,7 +23,8 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 const SWEEP_PAGE: usize = 1000;
 
 /// An entry in the bin.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BinnedEntry")]
 pub(super) struct BinView {
     /// What it was. Its id is that by which it is restored.
     #[serde(flatten)]
@@ -34,8 +36,9 @@ pub(super) struct BinView {
 }
 
 /// The body of POST.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RestoreChange")]
 pub(super) struct RestoreBody {
     /// A new main address, if the old one is taken.
     address: Option<String>,
@@ -120,7 +123,7 @@ pub(super) async fn purge(
     State(state): State<AdminState>,
     Path(entry): Path<String>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let id = state.directory.read(move |reader| found(reader, &entry)).await?.id;
     state.write(Request::PurgeEntry { id }, params.dry_run).await?;
     if !params.dry_run {
@@ -136,12 +139,12 @@ pub(super) async fn delete(
     params: &Params,
     IfMatch(expect): IfMatch,
     By(by): By,
-) -> Result<Response, Problem> {
+) -> Result<Removed<BinView>, Problem> {
     let read = move |reader: &Reader<'_>| reader.number_setting_for(reader.domain_of(id)?.as_ref(), settings::BIN_DAYS);
     let days = i64::try_from(state.directory.read(read).await?).unwrap_or(i64::MAX);
     if params.forever || days == 0 {
         state.delete_entry(id, kind, expect, params.dry_run).await?;
-        return Ok(view::no_content());
+        return Ok(view::no_content().into());
     }
     let until = Timestamp(state.directory.now().0.saturating_add(days.saturating_mul(DAY_MS)));
     state.write(Request::BinEntry { id, kind, expect, until, by }, params.dry_run).await?;
@@ -149,11 +152,11 @@ pub(super) async fn delete(
         records.end_sessions(id, None).await?;
     }
     if params.dry_run {
-        return Ok(view::no_content());
+        return Ok(view::no_content().into());
     }
     let read = move |reader: &Reader<'_>| Ok::<_, Problem>(bin_view(reader, found(reader, &id.to_string())?)?);
     let body = state.directory.read(read).await?;
-    Ok(Resource { status: StatusCode::OK, modseq: None, changed: Some(true), location: None, body }.into_response())
+    Ok(Resource { status: StatusCode::OK, modseq: None, changed: Some(true), location: None, body }.into())
 }
 
 /// Deletes for good what was in the bin for its time.

@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::{Modseq, Timestamp};
 use sterna_directory::acme::{ACME, Acme, Certificate, Failure, LeftOut};
 use sterna_directory::{Reader, Request, RequestError, Scope, StorageError, settings};
 
+use super::answer::{Begun, NoContent};
 use super::doors::AdminState;
 use super::findings::Finding;
 use super::input::{Body, By, Params};
@@ -19,7 +20,8 @@ use super::view::{self, Page, Resource, time};
 const TRIES: usize = 5;
 
 /// A certificate of the installation.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Certificate")]
 pub(super) struct CertificateView {
     name: String,
     /// What it is for.
@@ -49,7 +51,8 @@ impl From<Certificate> for CertificateView {
 }
 
 /// How the asking for certificates stands.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Acme")]
 pub(super) struct AcmeView {
     /// "off", "terms" (they are not agreed to), "failing", "waiting" (it is about to begin, or under way), "good".
     state: &'static str,
@@ -74,14 +77,16 @@ pub(super) struct AcmeView {
 }
 
 /// Why there is no new certificate.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AcmeFailure")]
 struct FailureView {
     what: String,
     remedy: String,
     at: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AcmeLeftOut")]
 struct LeftOutView {
     name: String,
     why: String,
@@ -90,8 +95,9 @@ struct LeftOutView {
 }
 
 /// The body of PUT. What is not there is not set any more, but for the keys, which nobody can read.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AcmeChange")]
 pub(super) struct AcmeBody {
     /// "letsencrypt", "letsencrypt-staging", or the URL of a directory.
     directory: String,
@@ -110,8 +116,9 @@ pub(super) struct AcmeBody {
 }
 
 /// What an authority gives to its customers (RFC 8555 section 7.3.4).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AcmeExternalAccount")]
 struct ExternalAccount {
     key_id: String,
     /// In base64url.
@@ -190,7 +197,7 @@ pub(super) async fn delete(
     State(state): State<AdminState>,
     Path(name): Path<String>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let known = name.clone();
     if state.directory.read(move |reader| reader.certificate(&known)).await?.is_none() {
         return Err(Problem::no_such("certificate", &name));
@@ -269,7 +276,7 @@ async fn write_settings(
 }
 
 /// Wants a certificate at once: somebody has mended what was wrong, or the key may be in wrong hands.
-pub(super) async fn order(State(state): State<AdminState>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn order(State(state): State<AdminState>, params: Params) -> Result<Begun<AcmeView>, Problem> {
     for _ in 0..TRIES {
         let read = |reader: &Reader<'_>| Ok::<_, StorageError>((reader.acme()?, said(reader)?));
         let (found, now) = state.directory.read(read).await?;
@@ -286,7 +293,7 @@ pub(super) async fn order(State(state): State<AdminState>, params: Params) -> Re
             Ok(done) => {
                 let view = AcmeView::from(state.directory.read(said).await?);
                 let body = Resource::read(view, done.modseq).changed(done.changed);
-                return Ok(Resource { status: StatusCode::ACCEPTED, ..body }.into_response());
+                return Ok(Resource { status: StatusCode::ACCEPTED, ..body }.into());
             }
             Err(problem) if problem.status == StatusCode::PRECONDITION_FAILED => {}
             Err(problem) => return Err(problem),

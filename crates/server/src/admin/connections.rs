@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_account::open_sessions::{Ending, OpenSession, SessionsQuestion};
 use sterna_base::{AccountId, NodeId};
 use sterna_directory::{Reader, RowKind, StorageError};
 
+use super::answer::NoContent;
 use super::doors::AdminState;
 use super::input::Params;
 use super::problem::Problem;
@@ -15,7 +16,8 @@ use super::view::{Page, time};
 use super::{resolve, view};
 
 /// One session.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Connection")]
 pub(super) struct ConnectionView {
     /// Names it until it ends.
     id: String,
@@ -30,7 +32,8 @@ pub(super) struct ConnectionView {
 }
 
 /// All of them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Connections")]
 pub(super) struct ConnectionsView {
     #[serde(flatten)]
     page: Page<ConnectionView>,
@@ -100,7 +103,7 @@ pub(super) async fn end_all(
     State(state): State<AdminState>,
     Path(user): Path<String>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let account = account_of(&state, user).await?;
     let end = if params.dry_run { Ending::Nothing } else { Ending::All };
     done(ask(&state, None, SessionsQuestion { account, end }).await?, |_| true)
@@ -111,7 +114,7 @@ pub(super) async fn end(
     State(state): State<AdminState>,
     Path((user, connection)): Path<(String, String)>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let account = account_of(&state, user).await?;
     let none = || Problem::no_such("session", &connection);
     let (server, number) = connection.rsplit_once(':').ok_or_else(none)?;
@@ -121,7 +124,7 @@ pub(super) async fn end(
     done(ask(&state, Some(edge), SessionsQuestion { account, end }).await?, |session| session.number == number)
 }
 
-fn done(asked: Asked, is_meant: impl Fn(&OpenSession) -> bool) -> Result<Response, Problem> {
+fn done(asked: Asked, is_meant: impl Fn(&OpenSession) -> bool) -> Result<NoContent, Problem> {
     if let Some(cause) = asked.silent.first() {
         let (title, remedy) = ("An edge doesn't answer", "What the others have was ended. Try again (sterna status).");
         let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, NodeId};
 use sterna_directory::request::ServerPatch;
@@ -14,6 +14,7 @@ use sterna_directory::{
     Copy, CopyPurpose, Durability, MOVES_PER_REQUEST_MAX, Reader, Request, ServerStandby, StorageError,
 };
 
+use super::answer::NoContent;
 use super::doors::{AdminState, StoreReport};
 use super::failover::number;
 use super::input::{Body, Params};
@@ -24,7 +25,8 @@ use super::view::{self, Page, Resource};
 use super::{plan, resolve};
 
 /// A copy of an account.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Copy")]
 pub(super) struct CopyView {
     pub account: AccountId,
     pub address: String,
@@ -53,8 +55,9 @@ pub(super) struct CopyView {
 }
 
 /// The body of PUT.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "NewStandby")]
 pub(super) struct StandbyBody {
     /// For a server: where its accounts have their standby copies.
     on: Option<String>,
@@ -63,7 +66,8 @@ pub(super) struct StandbyBody {
 }
 
 /// What PUT on a server did.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Standby")]
 pub(super) struct StandbyView {
     /// The server or account that it is about.
     of: String,
@@ -196,7 +200,7 @@ pub(super) async fn delete(
     State(state): State<AdminState>,
     Path((account, server)): Path<(String, String)>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let purpose = params.purpose.clone();
     let read = move |reader: &Reader<'_>| {
         let entry = resolve::entry(reader, &account, "account")?.value;
@@ -218,7 +222,7 @@ pub(super) async fn delete_all(
     State(state): State<AdminState>,
     Path(server): Path<String>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let on = params.on.clone();
     let read = move |reader: &Reader<'_>| {
         let on = on.as_deref().map(|name| resolve::server(reader, name)).transpose()?.map(|found| found.value.id);

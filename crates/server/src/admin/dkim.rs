@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_directory::{DkimKey, DkimState, Domain, NewDkimKey, Reader, Request, Versioned};
 use sterna_mailflow::auth::keys::{self, KeyAlgorithm, KeyError, Published};
 use sterna_mailflow::remote::Dns;
 
+use super::answer::{Made, NoContent};
 use super::doors::AdminState;
 use super::input::{Body, Params};
 use super::problem::Problem;
@@ -28,7 +29,8 @@ pub struct KeyTools {
 }
 
 /// One key.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DkimKey")]
 pub(super) struct KeyView {
     selector: String,
     domain: String,
@@ -46,16 +48,18 @@ pub(super) struct KeyView {
 }
 
 /// The body of POST.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewDkimKey")]
 pub(super) struct NewBody {
     algorithm: String,
     selector: Option<String>,
 }
 
 /// The body of PATCH.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DkimKeyChange")]
 pub(super) struct StateBody {
     state: DkimState,
     /// Makes a key active although DNS doesn't have it.
@@ -142,7 +146,7 @@ pub(super) async fn create(
     Path(name): Path<String>,
     params: Params,
     Body(body): Body<NewBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<KeyView>, Problem> {
     let tools = tools(&state)?;
     if !state.directory.is_main() {
         return Err(state.not_main().await);
@@ -168,12 +172,12 @@ pub(super) async fn create(
     let new = NewDkimKey { domain: domain.id, selector: selector.clone(), algorithm, public, sealed };
     state.write(Request::CreateDkimKey(new), params.dry_run).await?;
     if params.dry_run {
-        return Ok(view::no_content());
+        return Ok(view::no_content().into());
     }
     let key = key_of(&state, &domain, &selector).await?;
     let location = format!("/api/v1/domains/{}/dkim/{selector}", domain.id);
     let modseq = *state.directory.watch().borrow();
-    Ok(Resource::read(view_of(tools, &domain, key).await, modseq).created(location).into_response())
+    Ok(Resource::read(view_of(tools, &domain, key).await, modseq).created(location).into())
 }
 
 /// A selector that says when the key was made: nobody has to remember which is the newer one.
@@ -224,7 +228,7 @@ pub(super) async fn delete(
     State(state): State<AdminState>,
     Path((name, selector)): Path<(String, String)>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let domain = domain(&state, name).await?;
     key_of(&state, &domain, &selector).await?;
     state.write(Request::DeleteDkimKey { domain: domain.id, selector }, params.dry_run).await?;

@@ -1,27 +1,30 @@
 //! `/api/v1/domains/{domain}/dns`: the records that DNS should have of a domain, and with `?look=true` what it has.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_directory::Reader;
 use sterna_formats::discovery::{Record, TTL_SECONDS, records};
 use sterna_web::setup::door::{Found, RecordRow};
 
 use super::doors::AdminState;
+use super::input::Asked;
 use super::problem::Problem;
 use super::resolve;
 use crate::setup::records::compared;
 
 /// Whether DNS is asked for each record, which takes as long as DNS does, within bounds.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Look {
     look: bool,
 }
 
 /// All records of one domain, under each of its names.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DnsRecords")]
 pub(super) struct DnsView {
     items: Vec<RecordView>,
     /// There is but one page.
@@ -31,7 +34,8 @@ pub(super) struct DnsView {
 }
 
 /// One record.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DnsRecord")]
 struct RecordView {
     name: String,
     #[serde(rename = "type")]
@@ -74,7 +78,7 @@ impl From<RecordRow> for RecordView {
 pub(super) async fn list(
     State(state): State<AdminState>,
     Path(domain): Path<String>,
-    Query(Look { look }): Query<Look>,
+    Asked(Look { look }): Asked<Look>,
 ) -> Result<Json<DnsView>, Problem> {
     let domain = state.directory.read(move |reader: &Reader<'_>| resolve::domain(reader, &domain)).await?.value;
     let unavailable = || {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use futures_util::future::join_all;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_directory::{Domain, Reader, StorageError, settings};
 use sterna_formats::discovery::records;
@@ -29,7 +30,8 @@ const DOMAINS_MAX: usize = 200;
 const DOMAIN_WAIT: Duration = Duration::from_secs(20);
 
 /// What was found.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Doctor")]
 pub(super) struct DoctorView {
     /// When it was looked.
     at: String,

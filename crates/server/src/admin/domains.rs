@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use sterna_directory::request::{DomainPatch, NewDomain};
 use sterna_directory::{Created, Request, settings};
 
+use super::answer::{Made, NoContent};
 use super::doors::AdminState;
 use super::input::{Body, By, IfMatch, Params};
 use super::principal::Seen;
@@ -17,8 +18,9 @@ use super::view::{DomainView, Page, Resource};
 use super::{resolve, view};
 
 /// The body of POST and PATCH; in a PATCH what is not there stays, and null removes.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "DomainChange")]
 pub(super) struct DomainBody {
     name: Option<String>,
     aliases: Option<Vec<String>>,
@@ -84,7 +86,7 @@ pub(super) async fn create(
     params: Params,
     By(by): By,
     Body(body): Body<DomainBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<DomainView>, Problem> {
     let settings = body.settings().into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     let names = body.servers.clone().unwrap_or_default();
     let servers = state.directory.read(move |reader| resolve::servers(reader, &names)).await?;
@@ -100,9 +102,9 @@ pub(super) async fn create(
     match done.created {
         Some(Created::Domain(id)) if !params.dry_run => {
             let made = get(State(state), Path(id.to_string())).await?;
-            Ok(made.created(format!("/api/v1/domains/{id}")).into_response())
+            Ok(made.created(format!("/api/v1/domains/{id}")).into())
         }
-        _ => Ok(view::no_content()),
+        _ => Ok(view::no_content().into()),
     }
 }
 
@@ -142,7 +144,7 @@ pub(super) async fn delete(
     Path(domain): Path<String>,
     params: Params,
     IfMatch(expect): IfMatch,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let id = state.directory.read(move |reader| resolve::domain(reader, &domain)).await?.value.id;
     state.write(Request::DeleteDomain { id, expect }, params.dry_run).await?;
     Ok(view::no_content())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::edge_report::EdgeReport;
 use sterna_account::local::LocalAccounts;
@@ -65,7 +66,7 @@ pub struct AdminState {
 }
 
 /// The node that answers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct NodeInfo {
     /// Its id.
     pub id: NodeId,

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, JobId, NodeId};
 use sterna_directory::placement_policy::NoServer;
 use sterna_directory::request::{JobChange, ServerPatch};
 use sterna_directory::{CopyPurpose, JobKind, MovePhase, Reader, Request, RequestError, Server, StorageError};
 
+use super::answer::{Begun, NoContent};
 use super::doors::AdminState;
 use super::input::Params;
 use super::job_view::address_of;
+use super::jobs::JobAnswer;
 use super::problem::Problem;
 use super::{resolve, view};
 
@@ -22,7 +23,12 @@ const NAMED_MAX: usize = 3;
 
 impl AdminState {
     /// Marks a server as being drained, and begins a job that moves everything away from it.
-    pub(super) async fn begin_drain(&self, server: String, by: String, dry_run: bool) -> Result<Response, Problem> {
+    pub(super) async fn begin_drain(
+        &self,
+        server: String,
+        by: String,
+        dry_run: bool,
+    ) -> Result<Begun<JobAnswer>, Problem> {
         let server = self.directory.read(move |reader| resolve::server(reader, &server)).await?.value;
         if !server.roles.data {
             return Err(RequestError::NoServer(NoServer::NotData(server.name)).into());
@@ -50,7 +56,7 @@ pub(super) async fn undo(
     State(state): State<AdminState>,
     Path(server): Path<String>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let read = move |reader: &Reader<'_>| {
         let server = resolve::server(reader, &server)?.value;
         let jobs = drains_of(reader, server.id)?;

@@ -4,12 +4,13 @@
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn};
-use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use axum::routing::MethodRouter;
 use sterna_directory::rights::Area::{
     Administrators, Audit, Domains, Jobs, Mail, Passwords, People, Servers, Settings,
 };
 use sterna_directory::rights::{Area, Permission};
 
+use super::described::{Described, Operation, delete, get, patch, post, put};
 use super::doors::AdminState;
 use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntry, Own, System};
 use super::policy::{self, Place, Rule};
@@ -30,29 +31,27 @@ pub struct Endpoint {
     pub about: &'static str,
     /// What it needs.
     pub rule: Rule,
+    /// What it takes and answers.
+    pub(super) operation: Operation,
     routes: MethodRouter<AdminState>,
 }
 
-fn look(
-    path: &'static str,
-    routes: MethodRouter<AdminState>,
-    area: Area,
-    place: Place,
-    about: &'static str,
-) -> Endpoint {
+fn look(path: &'static str, described: Described, area: Area, place: Place, about: &'static str) -> Endpoint {
     let rule = Rule { needs: Permission::read(area), place, dry_run: true, gives_passwords: false, large: false };
-    Endpoint { method: "GET", path, about, rule, routes }
+    let Described { routes, operation } = described;
+    Endpoint { method: "GET", path, about, rule, operation, routes }
 }
 
 fn change(
     (method, path): (&'static str, &'static str),
-    routes: MethodRouter<AdminState>,
+    described: Described,
     area: Area,
     place: Place,
     about: &'static str,
 ) -> Endpoint {
     let rule = Rule { needs: Permission::write(area), place, dry_run: true, gives_passwords: false, large: false };
-    Endpoint { method, path, about, rule, routes }
+    let Described { routes, operation } = described;
+    Endpoint { method, path, about, rule, operation, routes }
 }
 
 impl Endpoint {

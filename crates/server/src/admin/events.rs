@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, stream};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sterna_base::Modseq;
 use sterna_directory::{Cursor, Reader, RowKind};
 
 use super::doors::AdminState;
+use super::input::Asked;
 use super::principal::Principal;
 use super::problem::Problem;
 
@@ -32,7 +34,7 @@ const STREAM_MAX: Duration = Duration::from_secs(10 * 60);
 const STREAMS_MAX: usize = 20;
 
 /// What is asked.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct EventParams {
     /// Only these topics, separated by commas; all without it.
@@ -61,7 +63,7 @@ const TOPICS: [&str; 6] = ["people", "domains", "servers", "jobs", "settings", "
 pub(super) async fn stream(
     State(state): State<AdminState>,
     principal: Principal,
-    Query(params): Query<EventParams>,
+    Asked(params): Asked<EventParams>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let open = state.memory.streams.open(&principal.name, STREAMS_MAX).ok_or_else(too_many)?;
     let wanted: BTreeSet<String> =

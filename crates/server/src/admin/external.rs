@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::calendars::external::{self, External, REFRESH_S_MAX, REFRESH_S_MIN};
 use sterna_account::calendars::{birthdays, name_shown, shown_name};
@@ -15,6 +16,7 @@ use sterna_base::{BlobHash, OperationId, Timestamp};
 use sterna_directory::{AnyEntry, Reader};
 
 use super::acl;
+use super::answer::Begun;
 use super::doors::AdminState;
 use super::input::{Body, Params};
 use super::problem::Problem;
@@ -29,7 +31,8 @@ const REFRESH_WAIT: Duration = Duration::from_secs(70);
 const NAME_BYTES_MAX: usize = 200;
 
 /// One external calendar.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExternalCalendar")]
 pub(super) struct ExternalView {
     /// What it is called in paths of DAV, and here.
     calendar: String,
@@ -52,8 +55,9 @@ pub(super) struct ExternalView {
 }
 
 /// The body of POST.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewExternalCalendar")]
 pub(super) struct ExternalBody {
     url: String,
     /// What programs show; what the file calls itself when it isn't there.
@@ -65,7 +69,7 @@ pub(super) struct ExternalBody {
 }
 
 /// Whether there is a calendar of birthdays.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Birthdays {
     birthdays: bool,
@@ -88,7 +92,7 @@ pub(super) async fn create(
     Path(account): Path<String>,
     params: Params,
     Body(body): Body<ExternalBody>,
-) -> Result<Resource<ExternalView>, Problem> {
+) -> Result<Begun<ExternalView>, Problem> {
     FileUrl::parse(&body.url).map_err(|error| Problem::malformed(error.to_string()))?;
     let minutes = REFRESH_S_MIN / 60..=REFRESH_S_MAX / 60;
     if body.refresh_minutes.is_some_and(|given| !minutes.contains(&given)) {
@@ -117,7 +121,7 @@ pub(super) async fn create(
     }
     if params.dry_run {
         let body = of_external(&path, body.name.as_deref().unwrap_or(&path), 0, &external);
-        return Ok(Resource { status: StatusCode::OK, modseq: None, changed: Some(true), location: None, body });
+        return Ok(Resource { status: StatusCode::OK, modseq: None, changed: Some(true), location: None, body }.into());
     }
     let made = external::subscribe(account, &path, &external).await.map_err(|error| refused(&error))?;
     if let Some(name) = &body.name {
@@ -125,7 +129,7 @@ pub(super) async fn create(
     }
     let found = find(account, &path).await?.ok_or_else(|| Problem::no_such("calendar", &path))?;
     let body = view(account, &found.0, &found.1).await?;
-    Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location: None, body })
+    Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location: None, body }.into())
 }
 
 /// Fetches a calendar now, and tells how that went.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::{AccountId, JobId, NodeId};
 use sterna_cluster::copies::leases::Withheld;
@@ -17,8 +17,10 @@ use sterna_directory::{
     StandbyStage, StorageError,
 };
 
+use super::answer::Begun;
 use super::doors::AdminState;
 use super::job_view::{self, JobView};
+use super::jobs::JobAnswer;
 use super::plan::{self, Refused};
 use super::problem::Problem;
 use super::resolve;
@@ -34,8 +36,8 @@ pub(super) struct Lost {
 }
 
 /// What a failover would do, or has begun.
-#[derive(Serialize)]
-struct Failover {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Failover {
     job: Option<JobView>,
     accounts: Vec<Takeover>,
     refused: Vec<Refused>,
@@ -55,7 +57,7 @@ struct Failover {
 }
 
 /// One account that is taken over.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct Takeover {
     account: AccountId,
     address: String,
@@ -86,7 +88,12 @@ impl AdminState {
     ///
     /// # Errors
     /// When the server that is said to be lost answers, or nothing can be taken over.
-    pub(super) async fn begin_failover(&self, lost: Lost, by: String, dry_run: bool) -> Result<Response, Problem> {
+    pub(super) async fn begin_failover(
+        &self,
+        lost: Lost,
+        by: String,
+        dry_run: bool,
+    ) -> Result<Begun<JobAnswer>, Problem> {
         let Lost { server, accounts, to, force } = lost;
         let selection = Selection { accounts, from: server.clone(), ..Selection::default() };
         let words = selection.in_words();
@@ -323,9 +330,9 @@ fn tally(accounts: Vec<Takeover>, refused: Vec<Refused>, silent_since: Option<St
     failover
 }
 
-fn answer(status: StatusCode, body: Failover, changed: bool) -> Response {
+fn answer(status: StatusCode, body: Failover, changed: bool) -> Begun<JobAnswer> {
     let location = body.job.as_ref().map(|job| format!("/api/v1/jobs/{}", job.id));
-    Resource { status, modseq: None, changed: Some(changed), location, body }.into_response()
+    Resource { status, modseq: None, changed: Some(changed), location, body: JobAnswer::Failover(body) }.into()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! `/api/v1/accounts/{account}/files`: former versions of files, and links to them.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::commit::Expect;
 use sterna_account::files::{self, Version};
@@ -12,14 +12,15 @@ use sterna_account::{Account, Container, ItemParts};
 use sterna_base::{OperationId, Uid};
 use sterna_directory::{AnyEntry, Reader};
 
+use super::answer::{Made, NoContent};
 use super::doors::AdminState;
-use super::input::Body;
+use super::input::{Asked, Body};
 use super::problem::Problem;
 use super::view::{Page, Resource, no_content, time};
 use super::{address_of, resolve};
 
 /// Which file.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct PathQuery {
     path: String,
     /// A version of it.
@@ -27,7 +28,8 @@ pub(super) struct PathQuery {
 }
 
 /// A former version.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FileVersion")]
 pub(super) struct VersionView {
     version: u32,
     name: String,
@@ -38,7 +40,8 @@ pub(super) struct VersionView {
 }
 
 /// A link.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FileLink")]
 pub(super) struct LinkView {
     token: String,
     url: Option<String>,
@@ -53,8 +56,9 @@ pub(super) struct LinkView {
 }
 
 /// A link that is wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewFileLink")]
 pub(super) struct LinkBody {
     path: String,
     password: Option<String>,
@@ -111,7 +115,7 @@ fn version_view(version: Version) -> VersionView {
 pub(super) async fn versions(
     State(state): State<AdminState>,
     Path(name): Path<String>,
-    Query(asked): Query<PathQuery>,
+    Asked(asked): Asked<PathQuery>,
 ) -> Result<Json<Page<VersionView>>, Problem> {
     let opened = open(&state, name).await?;
     let account = opened.account.as_ref();
@@ -132,8 +136,8 @@ pub(super) async fn versions(
 pub(super) async fn restore(
     State(state): State<AdminState>,
     Path(name): Path<String>,
-    Query(asked): Query<PathQuery>,
-) -> Result<Response, Problem> {
+    Asked(asked): Asked<PathQuery>,
+) -> Result<NoContent, Problem> {
     let opened = open(&state, name).await?;
     let (folder, file) = place(&opened, &asked.path).await?;
     let account = opened.account.as_ref();
@@ -197,7 +201,7 @@ pub(super) async fn create_link(
     State(state): State<AdminState>,
     Path(name): Path<String>,
     Body(body): Body<LinkBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<LinkView>, Problem> {
     let opened = open(&state, name).await?;
     let account = opened.account.as_ref();
     if body.expires_days.is_some_and(|days| days == 0 || days > DAYS_MAX) {
@@ -231,13 +235,13 @@ pub(super) async fn create_link(
     let view = link_view(&state, &opened, &token, link).await;
     let location = format!("/api/v1/accounts/{}/files/links/{token}", account.id());
     let modseq = *state.directory.watch().borrow();
-    Ok(Resource::read(view, modseq).created(location).into_response())
+    Ok(Resource::read(view, modseq).created(location).into())
 }
 
 pub(super) async fn revoke_link(
     State(state): State<AdminState>,
     Path((name, token)): Path<(String, String)>,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let opened = open(&state, name).await?;
     let parsed: Token = token.parse().map_err(|_| Problem::no_such("link", &token))?;
     let is_gone = links::revoke(opened.account.as_ref(), &parsed).await.map_err(unavailable)?;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, JobId, NodeId, Timestamp};
@@ -34,7 +35,7 @@ const JOBS_LOOKED_AT: usize = 50;
 const FREE_PART_MIN: u64 = 20;
 
 /// A problem, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Finding {
     /// The server's name; null when it is the installation's.
     server: Option<String>,

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_mailflow::guard::{GreylistFilter, GreylistKey, GreylistState, Greylisted, Guard, NoGreylist};
 
 use super::doors::AdminState;
+use super::input::Asked;
 use super::problem::Problem;
 use super::view::{Page, time};
 
@@ -20,8 +22,9 @@ const PAGE_ITEMS_DEFAULT: usize = 200;
 const CURSOR_SEPARATOR: char = '\t';
 
 /// Which are meant.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "GreylistSelection")]
 pub(super) struct Selection {
     network: Option<String>,
     sender: Option<String>,
@@ -40,7 +43,8 @@ impl Selection {
 }
 
 /// A network, a sender and a recipient; or a network from which nobody waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Greylisted")]
 pub(super) struct GreylistedView {
     network: String,
     sender: String,
@@ -52,14 +56,15 @@ pub(super) struct GreylistedView {
 }
 
 /// How many rows were deleted here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "DeletedCount")]
 pub(super) struct DeletedView {
     deleted: u64,
 }
 
 pub(super) async fn list(
     State(state): State<AdminState>,
-    Query(selection): Query<Selection>,
+    Asked(selection): Asked<Selection>,
 ) -> Result<Json<Page<GreylistedView>>, Problem> {
     let limit = selection.limit.unwrap_or(PAGE_ITEMS_DEFAULT).clamp(1, PAGE_ITEMS_MAX - 1);
     let after = key(selection.after.as_deref().unwrap_or_default());
@@ -72,7 +77,7 @@ pub(super) async fn list(
 
 pub(super) async fn delete(
     State(state): State<AdminState>,
-    Query(selection): Query<Selection>,
+    Asked(selection): Asked<Selection>,
 ) -> Result<Json<DeletedView>, Problem> {
     let (is_all, filter) = (selection.all, selection.filter());
     if filter == GreylistFilter::default() && !is_all {

@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::AccountId;
 use sterna_directory::request::{GroupPatch, NewGroup};
 use sterna_directory::{Created, Member, Reader, Request, RowKind, StorageError};
 
+use super::answer::{Made, Removed};
 use super::doors::AdminState;
 use super::input::{Body, By, IfMatch, Params};
 use super::principal::Seen;
@@ -17,8 +18,9 @@ use super::view::{EntryView, Page, Resource};
 use super::{bin, listing, resolve, view};
 
 /// The body of POST and PATCH; in a PATCH what is not there stays.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "GroupChange")]
 pub(super) struct GroupBody {
     address: Option<String>,
     aliases: Option<Vec<String>>,
@@ -36,15 +38,17 @@ pub(super) struct GroupBody {
 }
 
 /// The body of a change of members, by address.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "MembersChange")]
 pub(super) struct MembersBody {
     add: Vec<String>,
     remove: Vec<String>,
 }
 
 /// A member as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Member")]
 pub(super) struct MemberView {
     address: String,
     kind: &'static str,
@@ -85,7 +89,7 @@ pub(super) async fn create(
     State(state): State<AdminState>,
     params: Params,
     Body(body): Body<GroupBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<EntryView>, Problem> {
     if body.senders.is_some() {
         return Err(Problem::malformed("who may send with its addresses, and where its mail goes, is set afterwards"));
     }
@@ -107,9 +111,9 @@ pub(super) async fn create(
     match done.created {
         Some(Created::Account(id)) if !params.dry_run => {
             let made = one(&state, id.to_string(), RowKind::Group).await?;
-            Ok(made.created(format!("/api/v1/groups/{id}")).into_response())
+            Ok(made.created(format!("/api/v1/groups/{id}")).into())
         }
-        _ => Ok(view::no_content()),
+        _ => Ok(view::no_content().into()),
     }
 }
 
@@ -150,7 +154,7 @@ pub(super) async fn delete(
     params: Params,
     expect: IfMatch,
     by: By,
-) -> Result<Response, Problem> {
+) -> Result<Removed<bin::BinView>, Problem> {
     let id = id_of(&state, group).await?;
     bin::delete(&state, (id, RowKind::Group), &params, expect, by).await
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::{Account, Identifier};
 use sterna_base::{AccountId, Secret};
@@ -19,6 +20,7 @@ use sterna_migration::imap::report::{AccountReport, Mode};
 use sterna_migration::limits::ACCOUNTS_MAX;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::Made;
 use super::doors::AdminState;
 use super::input::Body;
 use super::policy::above;
@@ -32,8 +34,9 @@ use crate::node::trusted_roots;
 const PARALLEL_DEFAULT: usize = 8;
 
 /// The body of POST.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewImport")]
 pub(super) struct ImportBody {
     host: String,
     #[serde(default)]
@@ -62,15 +65,17 @@ pub(super) struct ImportBody {
     allow_removals: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ImportMaster")]
 struct MasterBody {
     login: String,
     password: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ImportedAccount")]
 struct WantedBody {
     login: String,
     #[serde(default)]
@@ -79,7 +84,8 @@ struct WantedBody {
 }
 
 /// One import.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Import")]
 pub(super) struct ImportView {
     id: u64,
     mode: Mode,
@@ -180,7 +186,7 @@ pub(super) async fn create(
     State(state): State<AdminState>,
     principal: Principal,
     Body(body): Body<ImportBody>,
-) -> Result<Resource<ImportView>, Problem> {
+) -> Result<Made<ImportView>, Problem> {
     if body.accounts.is_empty() || body.accounts.len() > ACCOUNTS_MAX {
         return Err(Problem::malformed(format!("an import has at least one account, and at most {ACCOUNTS_MAX}")));
     }
@@ -220,5 +226,5 @@ pub(super) async fn create(
     let id = state.memory.imports.begin(import, targets, &CancellationToken::new());
     let (id, running) = find(&state, &id.to_string())?;
     let (body, location) = (ImportView::of(id, &running), Some(format!("/api/v1/imports/{id}")));
-    Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location, body })
+    Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location, body }.into())
 }

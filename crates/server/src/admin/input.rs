@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -36,7 +37,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// The parameters of the query string that all resources share.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Params {
     /// Go on after this item: the `next` of the page before.
@@ -76,6 +77,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         let Query(params) =
             Query::from_request_parts(parts, state).await.map_err(|error| Problem::malformed(error.body_text()))?;
         Ok(params)
+    }
+}
+
+/// The parameters of the query string that one resource has of its own.
+pub(super) struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(asked) =
+            Query::from_request_parts(parts, state).await.map_err(|error| Problem::malformed(error.body_text()))?;
+        Ok(Asked(asked))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::{AccountId, JobId, NodeId, Timestamp};
 use sterna_cluster::copies::{Slowed, Speed};
@@ -29,7 +30,8 @@ const SIZES_ASKED_MAX: usize = 256;
 const FAILURES_NAMED_MAX: usize = 20;
 
 /// A job as it stands in lists.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
 pub(super) struct JobView {
     pub id: JobId,
     pub kind: &'static str,
@@ -48,7 +50,7 @@ pub(super) struct JobView {
 }
 
 /// A job that is looked at.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(super) struct JobProgress {
     #[serde(flatten)]
     pub job: JobView,
@@ -73,7 +75,8 @@ pub(super) struct JobProgress {
 }
 
 /// How fast copies go on a server: all of them, not only those of one job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Speed")]
 pub(super) struct SpeedView {
     pub server: String,
     pub bytes_per_second: u64,
@@ -102,7 +105,8 @@ fn in_words(slowed: Slowed) -> String {
 }
 
 /// One account on its way.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Move")]
 pub(super) struct MoveView {
     pub account: AccountId,
     pub address: String,

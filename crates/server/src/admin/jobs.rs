@@ -3,13 +3,15 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, JobId, NodeId};
 use sterna_directory::request::{JobChange, NewJob};
 use sterna_directory::{CopyPurpose, Created, JobKind, MOVES_PER_REQUEST_MAX, Move, MovePhase, Reader, Request};
 
+use super::answer::Begun;
 use super::doors::AdminState;
+use super::failover::Failover;
 use super::input::{Body, By, Params};
 use super::job_view::{self, JobProgress, JobView, MoveView};
 use super::plan::{self, Plan, Wanted};
@@ -19,8 +21,9 @@ use super::select::{Selected, Selection};
 use super::view::{Page, Resource};
 
 /// What is to be done.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "NewJob")]
 pub(super) enum JobBody {
     /// Moves accounts.
     Move {
@@ -66,8 +69,9 @@ pub(super) enum JobBody {
 }
 
 /// A move of a plan.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WantedMove")]
 pub(super) struct MoveBody {
     account: AccountId,
     /// Names of servers.
@@ -76,14 +80,16 @@ pub(super) struct MoveBody {
 }
 
 /// The body of PATCH.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "JobChange")]
 pub(super) struct ChangeBody {
     change: Change,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "JobChangeKind")]
 enum Change {
     Pause,
     Resume,
@@ -95,12 +101,22 @@ enum Change {
 }
 
 /// What was begun, or would be.
-#[derive(Serialize)]
-pub(super) struct Begun {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct BegunJob {
     /// Null in a dry run, and when there is nothing to do.
     pub job: Option<JobView>,
     #[serde(flatten)]
     pub plan: Plan,
+}
+
+/// What comes of asking for a job.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum JobAnswer {
+    /// Of moves of all sorts.
+    Job(BegunJob),
+    /// Of what a lost server had.
+    Failover(Failover),
 }
 
 /// The latest first.
@@ -176,7 +192,7 @@ pub(super) async fn create(
     By(by): By,
     params: Params,
     Body(body): Body<JobBody>,
-) -> Result<Response, Problem> {
+) -> Result<Begun<JobAnswer>, Problem> {
     if !state.directory.is_main() {
         return Err(state.not_main().await);
     }
@@ -194,7 +210,13 @@ pub(super) async fn create(
 }
 
 impl AdminState {
-    async fn begin_move(&self, which: Selection, to: String, by: String, dry_run: bool) -> Result<Response, Problem> {
+    async fn begin_move(
+        &self,
+        which: Selection,
+        to: String,
+        by: String,
+        dry_run: bool,
+    ) -> Result<Begun<JobAnswer>, Problem> {
         let (chosen, target) = {
             let (which, to) = (which.clone(), to.clone());
             let read =
@@ -214,7 +236,7 @@ impl AdminState {
         self.begin(JobKind::Move, what, by, plan, dry_run).await
     }
 
-    async fn begin_way_back(&self, which: Selection, by: String, dry_run: bool) -> Result<Response, Problem> {
+    async fn begin_way_back(&self, which: Selection, by: String, dry_run: bool) -> Result<Begun<JobAnswer>, Problem> {
         let named = !which.accounts.is_empty();
         let words = which.in_words();
         let read = move |reader: &Reader<'_>| {
@@ -260,7 +282,7 @@ impl AdminState {
         by: String,
         plan: Plan,
         dry_run: bool,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Begun<JobAnswer>, Problem> {
         if dry_run || plan.moves.is_empty() {
             return Ok(nothing_begun(plan));
         }
@@ -280,12 +302,15 @@ impl AdminState {
         id.ok_or_else(|| Problem::malformed("a job needs moves"))
     }
 
-    pub(super) async fn begun(&self, job: Option<JobId>, plan: Plan) -> Result<Response, Problem> {
+    pub(super) async fn begun(&self, job: Option<JobId>, plan: Plan) -> Result<Begun<JobAnswer>, Problem> {
         let Some(id) = job else { return Ok(nothing_begun(plan)) };
         let found = self.directory.read(move |reader| reader.job(id)).await?;
         let found = found.ok_or_else(|| Problem::no_such("job", &id.to_string()))?;
-        let body = Begun { job: Some(job_view::job(&found.value)), plan: Plan { moves: Vec::new(), ..plan } };
-        Ok(Resource::read(body, found.modseq).created(format!("/api/v1/jobs/{id}")).into_response())
+        let body = JobAnswer::Job(BegunJob {
+            job: Some(job_view::job(&found.value)),
+            plan: Plan { moves: Vec::new(), ..plan },
+        });
+        Ok(Resource::read(body, found.modseq).created(format!("/api/v1/jobs/{id}")).into())
     }
 
     /// Plans the failed moves of a job once more, or puts them away; says how many.
@@ -314,7 +339,7 @@ impl AdminState {
         job: Option<JobId>,
         by: String,
         dry_run: bool,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Begun<JobAnswer>, Problem> {
         let Some(moves) = moves else {
             let plan = self.plan_rebalance().await?;
             return self.begin(JobKind::Rebalance, "rebalance".to_owned(), by, plan, dry_run).await;
@@ -375,16 +400,16 @@ async fn no_copy(state: &AdminState, what: Selected) -> plan::Refused {
 }
 
 /// A dry run, or nothing to do.
-fn nothing_begun(plan: Plan) -> Response {
+fn nothing_begun(plan: Plan) -> Begun<JobAnswer> {
     let changed = !plan.moves.is_empty();
     Resource {
         status: StatusCode::OK,
         modseq: None,
         changed: Some(changed),
         location: None,
-        body: Begun { job: None, plan },
+        body: JobAnswer::Job(BegunJob { job: None, plan }),
     }
-    .into_response()
+    .into()
 }
 
 fn created(created: Option<Created>) -> Option<JobId> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::links::{self, Link, Target, Token};
 use sterna_account::{Account, Container, ContainerKind};
@@ -13,6 +14,7 @@ use sterna_base::{AccountId, ContainerId};
 use sterna_directory::{AnyEntry, Reader};
 
 use super::acl;
+use super::answer::Made;
 use super::doors::AdminState;
 use super::input::{Body, Params};
 use super::problem::Problem;
@@ -20,7 +22,8 @@ use super::resolve;
 use super::view::{Page, Resource, time};
 
 /// One link.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CalendarLink")]
 pub(super) struct LinkView {
     /// What revokes it. Whoever knows it can read: it is a secret.
     id: String,
@@ -36,8 +39,9 @@ pub(super) struct LinkView {
 }
 
 /// The body of POST.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewCalendarLink")]
 pub(super) struct LinkBody {
     /// The calendar, task list or journal.
     calendar: String,
@@ -80,7 +84,7 @@ pub(super) async fn create(
     Path(account): Path<String>,
     params: Params,
     Body(body): Body<LinkBody>,
-) -> Result<Resource<LinkView>, Problem> {
+) -> Result<Made<LinkView>, Problem> {
     let busy_only = match body.level.as_deref() {
         None | Some("full") => false,
         Some("freebusy") => true,
@@ -102,7 +106,7 @@ pub(super) async fn create(
     };
     let names = HashMap::from([(calendar.id, calendar)]);
     let body = view(&owner, &token, &link, &names).ok_or_else(|| Problem::no_such("calendar", &body.calendar))?;
-    Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location: None, body })
+    Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location: None, body }.into())
 }
 
 pub(super) async fn delete(

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod acl;
+mod answer;
 pub mod api_tokens;
 mod app_passwords;
 mod audit;
@@ -22,6 +23,7 @@ mod certificates;
 mod connections;
 mod copies;
 mod create;
+mod described;
 pub mod dkim;
 mod dns;
 mod doctor;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::{Account, Container, ContainerKind, ItemParts, UidSet};
 use sterna_base::Uid;
@@ -13,7 +14,7 @@ use sterna_protocols::dav::import::{Imported, import};
 use sterna_protocols::message;
 
 use super::doors::AdminState;
-use super::input::Body;
+use super::input::{Asked, Body};
 use super::problem::Problem;
 use super::resolve;
 use super::view::Page;
@@ -28,7 +29,7 @@ const OBJECTS_MAX: usize = 200;
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Which collection.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct CollectionQuery {
     collection: String,
     /// "calendar" or "contacts".
@@ -38,20 +39,23 @@ pub(super) struct CollectionQuery {
 }
 
 /// Objects to be put in.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Objects")]
 pub(super) struct ImportBody {
     objects: Vec<String>,
 }
 
 /// What became of them, in their order.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ObjectResults")]
 pub(super) struct ImportView {
     results: Vec<ResultView>,
 }
 
 /// What became of one.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ObjectResult")]
 struct ResultView {
     /// "created", "changed", "unchanged", "refused".
     outcome: &'static str,
@@ -59,7 +63,8 @@ struct ResultView {
 }
 
 /// One object.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Object")]
 pub(super) struct ObjectView {
     name: String,
     text: String,
@@ -94,7 +99,7 @@ async fn open(state: &AdminState, name: String, asked: &CollectionQuery) -> Resu
 pub(super) async fn put(
     State(state): State<AdminState>,
     Path(name): Path<String>,
-    Query(asked): Query<CollectionQuery>,
+    Asked(asked): Asked<CollectionQuery>,
     Body(body): Body<ImportBody>,
 ) -> Result<Json<ImportView>, Problem> {
     if body.objects.len() > OBJECTS_MAX {
@@ -118,7 +123,7 @@ pub(super) async fn put(
 pub(super) async fn list(
     State(state): State<AdminState>,
     Path(name): Path<String>,
-    Query(asked): Query<CollectionQuery>,
+    Asked(asked): Asked<CollectionQuery>,
 ) -> Result<Json<Page<ObjectView>>, Problem> {
     let after = match &asked.after {
         Some(after) => after.parse().map_err(|_| Problem::malformed("after is a number"))?,

@@ -1,11 +1,37 @@
-//! `/api`: the description of the API (OpenAPI 3.1), made of the table of endpoints.
+//! `/api`: the description of the API (OpenAPI 3.1), made of the table of endpoints and of the types that handlers take
+//! and answer.
+
+mod parameters;
+mod schemas;
 
 use axum::Json;
 use serde_json::{Map, Value, json};
 use sterna_directory::rights::Permission;
 
+use self::schemas::Schemas;
+use super::described::Content;
 use super::endpoints::{Endpoint, endpoints};
 use super::policy::Place;
+use super::problem::{MEDIA_TYPE, Problem};
+use super::sessions;
+
+/// Problems that every endpoint can answer with.
+const PROBLEMS: [(u16, &str); 10] = [
+    (400, "The request can't be read"),
+    (401, "Nobody is signed in, or the token is not good"),
+    (403, "It is not permitted"),
+    (404, "It doesn't exist"),
+    (405, "There is no such method here"),
+    (409, "It can't be done as things are"),
+    (421, "This is not the main node; `main` says which one is"),
+    (429, "Too much at once"),
+    (500, "Something is broken here; the node's log says what"),
+    (503, "It can't be done now; try again after a moment"),
+];
+
+/// Those of writes.
+const PROBLEMS_OF_WRITES: [(u16, &str); 3] =
+    [(413, "The body is too large"), (415, "The body is not JSON"), (422, "A value is not allowed")];
 
 /// The description.
 pub(super) async fn describe() -> Json<Value> {
@@ -13,32 +39,22 @@ pub(super) async fn describe() -> Json<Value> {
 }
 
 fn description() -> Value {
+    let mut schemas = Schemas::new();
     let mut paths = Map::new();
     for endpoint in endpoints() {
         let methods = paths.entry(endpoint.path).or_insert_with(|| json!({}));
-        methods[endpoint.method.to_lowercase()] = operation(&endpoint);
+        methods[endpoint.method.to_lowercase()] = operation(&endpoint, &mut schemas);
     }
-    paths.entry("/api/v1/session").or_insert_with(|| json!({}))["post"] = json!({
-        "operationId": "post-session",
-        "summary": "Sign in",
-        "security": [],
-        "requestBody": {"required": true, "content": {"application/json": {"schema": {
-            "type": "object",
-            "additionalProperties": false,
-            "required": ["login", "password"],
-            "properties": {
-                "login": {"type": "string"},
-                "password": {"type": "string"},
-                "code": {"type": ["string", "null"]},
-            },
-        }}}},
-        "responses": responses("201"),
-    });
-    json!({
+    paths.entry("/api/v1/session").or_insert_with(|| json!({}))["post"] = sign_in(&mut schemas);
+    let problem = schemas.answered(|generator| generator.subschema_for::<Problem>());
+    let mut description = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Sterna administration",
             "version": sterna_base::version::own_text(),
+            "description": "Everything that the console and the command line do. Errors are problems (RFC 9457) with \
+                            a stable `code` and a `remedy`. `ETag` is a resource's version, and `If-Match` refuses to \
+                            change what somebody else changed meanwhile. `dry_run` checks all and does nothing.",
             "license": {"name": "AGPL-3.0-only", "identifier": "AGPL-3.0-only"},
         },
         "servers": [{"url": "/"}],
@@ -46,41 +62,70 @@ fn description() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-sterna"},
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of a program (sterna token create): it may do what it was made for, until \
+                                    it ends.",
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": sessions::COOKIE_SECURE,
+                    "description": "Who signed in at /api/v1/session; over a connection without encryption the name \
+                                    is another.",
+                },
             },
-            "schemas": {"Problem": problem_schema()},
             "responses": {"Problem": {
                 "description": "What is wrong, and what to do (RFC 9457)",
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                "content": {MEDIA_TYPE: {"schema": problem}},
             }},
         },
-    })
+    });
+    schemas.settle(&mut description);
+    description
 }
 
-fn operation(endpoint: &Endpoint) -> Value {
-    let names = endpoint.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let mut parameters: Vec<Value> = names
-        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}}))
-        .collect();
-    if endpoint.method != "GET" && endpoint.rule.dry_run {
-        let schema = json!({"type": "boolean", "default": false});
-        parameters.push(json!({"name": "dry_run", "in": "query", "schema": schema, "description": "Only check"}));
-    }
-    if matches!(endpoint.method, "PATCH" | "DELETE") {
-        parameters.push(json!({"name": "If-Match", "in": "header", "schema": {"type": "string"}}));
-    }
-    if endpoint.method == "POST" {
-        let schema = json!({"type": "string", "minLength": 1, "maxLength": 255});
-        parameters.push(json!({"name": "Idempotency-Key", "in": "header", "schema": schema}));
-    }
-    json!({
+fn operation(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
+    let takes = &endpoint.operation;
+    let mut operation = json!({
         "operationId": operation_id(endpoint),
         "summary": endpoint.about,
         "description": needs(endpoint.rule.needs, endpoint.rule.place),
         "tags": [endpoint.rule.needs.area.name()],
-        "parameters": parameters,
-        "responses": responses("200"),
+        "parameters": parameters::of(endpoint, schemas),
+        "responses": responses(endpoint, schemas),
+    });
+    if let Some(body) = takes.body {
+        let mut content = json!({"schema": schemas.taken(body)});
+        if let Some(example) = parameters::example(endpoint.method, endpoint.path) {
+            content["example"] = example;
+        }
+        operation["requestBody"] = json!({"required": true, "content": {"application/json": content}});
+    }
+    operation
+}
+
+fn sign_in(schemas: &mut Schemas) -> Value {
+    let body = schemas.taken(|generator| generator.subschema_for::<sessions::SignIn>());
+    let done = schemas.answered(|generator| generator.subschema_for::<sessions::SignedIn>());
+    let mut responses = problems(true);
+    responses["201"] = json!({
+        "description": "Signed in",
+        "headers": {"Set-Cookie": {"schema": {"type": "string"}, "description": "The session"}},
+        "content": {"application/json": {"schema": done}},
+    });
+    json!({
+        "operationId": "post-session",
+        "summary": "Sign in",
+        "description": "Anybody may ask. Guessing is slowed down; it is not served on the socket.",
+        "tags": ["passwords"],
+        "security": [],
+        "requestBody": {"required": true, "content": {"application/json": {
+            "schema": body,
+            "example": {"login": "ana@example.org", "password": "correct horse", "code": "123456"},
+        }}},
+        "responses": responses,
     })
 }
 
@@ -99,33 +144,55 @@ fn needs(permission: Permission, place: Place) -> String {
     }
 }
 
-fn responses(done: &str) -> Value {
-    let problem = json!({"$ref": "#/components/responses/Problem"});
-    let mut responses = json!({"default": problem});
-    responses[done] = json!({"description": "Done", "content": {"application/json": {}}});
-    if done == "200" {
-        responses["201"] = json!({"description": "Made", "content": {"application/json": {}}});
-        responses["204"] = json!({"description": "Done; there is nothing to show"});
+fn problems(is_write: bool) -> Value {
+    let mut responses = json!({});
+    let of_writes = PROBLEMS_OF_WRITES.iter().filter(|_| is_write);
+    for (status, meaning) in PROBLEMS.iter().chain(of_writes) {
+        responses[status.to_string()] = json!({"$ref": "#/components/responses/Problem", "description": meaning});
     }
     responses
 }
 
-fn problem_schema() -> Value {
-    let text = json!({"type": "string"});
-    json!({
-        "type": "object",
-        "required": ["type", "status", "code", "title", "detail", "remedy"],
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "status": {"type": "integer"},
-            "code": text,
-            "title": text,
-            "detail": text,
-            "remedy": text,
-            "existing": text,
-            "main": text,
-        },
-    })
+fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
+    let is_write = endpoint.method != "GET";
+    let mut responses = problems(is_write);
+    if endpoint.operation.if_match {
+        let meaning = "It was changed meanwhile; read it again";
+        responses["412"] = json!({"$ref": "#/components/responses/Problem", "description": meaning});
+    }
+    for (status, is_tagged, content) in &endpoint.operation.answers {
+        // Only what makes something answers both ways; the others leave what they don't use undescribed.
+        let description = match status {
+            201 => "Made",
+            202 => "Begun; it goes on by itself",
+            204 => "Done; there is nothing to show",
+            _ => "Done",
+        };
+        let mut response = json!({"description": description});
+        match content {
+            Content::None => {}
+            Content::Json(schema) => {
+                response["content"] = json!({"application/json": {"schema": schemas.answered(*schema)}});
+            }
+            Content::Events => response["content"] = json!({"text/event-stream": {"schema": {"type": "string"}}}),
+        }
+        let mut headers = json!({});
+        if *is_tagged {
+            headers["ETag"] = json!({"schema": {"type": "string"}, "description": "Its version, for If-Match"});
+        }
+        if is_write {
+            headers["Sterna-Changed"] = json!({"schema": {"type": "string", "enum": ["true", "false"]}, "description": "Whether it changed anything"});
+        }
+        if *status == 201 {
+            let schema = json!({"type": "string", "format": "uri-reference"});
+            headers["Location"] = json!({"schema": schema, "description": "Where it is"});
+        }
+        if headers.as_object().is_some_and(|headers| !headers.is_empty()) {
+            response["headers"] = headers;
+        }
+        responses[status.to_string()] = response;
+    }
+    responses
 }
 
 #[cfg(test)]
@@ -144,5 +211,53 @@ mod tests {
             assert!(ids.insert(operation["operationId"].to_string()), "{}", operation["operationId"]);
         }
         assert!(description["paths"]["/api/v1/session"]["post"].is_object());
+    }
+
+    #[test]
+    fn every_body_has_a_schema() {
+        let description = description();
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                if let Some(body) = operation.get("requestBody") {
+                    let schema = &body["content"]["application/json"]["schema"];
+                    assert!(schema["$ref"].is_string(), "{method} {path}: {schema}");
+                }
+                let responses = operation["responses"].as_object().unwrap();
+                let done = responses.iter().filter(|(status, _)| status.starts_with('2')).collect::<Vec<_>>();
+                assert!(!done.is_empty(), "{method} {path}");
+                for (status, response) in done.into_iter().filter(|(status, _)| *status != "204") {
+                    let content = response["content"].as_object().unwrap();
+                    let schema = content.values().next().map(|content| content["schema"].clone()).unwrap();
+                    let is_known = ["$ref", "type", "anyOf"].iter().any(|key| schema.get(key).is_some());
+                    assert!(is_known, "{method} {path} {status}: {schema}");
+                }
+            }
+        }
+    }
+
+    /// Names that a generator numbered would change with the order of endpoints, and say nothing.
+    #[test]
+    fn schemas_have_names_of_their_own_and_all_are_there() {
+        let description = description();
+        let schemas = description["components"]["schemas"].as_object().unwrap();
+        for name in schemas.keys() {
+            assert!(!name.ends_with(|c: char| c.is_ascii_digit()), "{name}");
+            assert!(!name.ends_with("View") && !name.ends_with("Body"), "{name}");
+        }
+        let text = description.to_string();
+        for reference in text.split("\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(schemas.contains_key(name), "{name}");
+        }
+    }
+
+    /// Endpoints that were given examples still take them.
+    #[test]
+    fn examples_are_what_is_taken() {
+        for (method, path, example) in parameters::examples() {
+            let known = endpoints().into_iter().find(|one| one.method == method && one.path == path);
+            let Some(known) = known else { panic!("{method} {path}") };
+            assert!(known.operation.body.is_some() && example.is_object(), "{method} {path}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::{AccountId, NodeId};
 use sterna_directory::{Reader, Request};
@@ -16,7 +17,8 @@ use super::resolve;
 use super::view::Page;
 
 /// One store.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Orphan")]
 pub(super) struct OrphanView {
     account: AccountId,
     address: String,

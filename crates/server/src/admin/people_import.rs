@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::Secret;
 use sterna_directory::request::NewUser;
@@ -23,8 +24,9 @@ use crate::people_csv::{self, Row};
 const PEOPLE_MAX: usize = 500;
 
 /// The body of POST.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PeopleList")]
 pub(super) struct ImportBody {
     /// The list, its first line names the columns.
     csv: String,
@@ -34,7 +36,8 @@ pub(super) struct ImportBody {
 }
 
 /// What is wrong with a line.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PeopleLineError")]
 pub(super) struct LineError {
     /// Which.
     line: usize,
@@ -45,7 +48,8 @@ pub(super) struct LineError {
 }
 
 /// What came of a list.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
+#[schemars(rename = "PeopleImport")]
 pub(super) struct Imported {
     /// Lines with somebody on them.
     people: usize,

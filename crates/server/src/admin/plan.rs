@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::{AccountId, JobId, NodeId};
 use sterna_cluster::NodeStatus;
@@ -26,7 +27,8 @@ const BYTES_PER_SECOND: u64 = 40 * 1024 * 1024;
 const ACCOUNT_MS: u64 = 200;
 
 /// What is to be done.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "MovePlan")]
 pub(super) struct Plan {
     /// Accounts that would move.
     pub moves: Vec<PlannedMove>,
@@ -43,7 +45,7 @@ pub(super) struct Plan {
 }
 
 /// One account that would move.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct PlannedMove {
     pub account: AccountId,
     pub address: String,
@@ -61,7 +63,8 @@ pub(super) struct PlannedMove {
 }
 
 /// One account that can't move.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "RefusedMove")]
 pub(super) struct Refused {
     pub account: AccountId,
     pub address: String,

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::OperationId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_mailflow::queue::{Action, DeliveryId, Destination, Filter, Listed, NextHop, Queue, QueueError, QueueId};
 
 use super::doors::AdminState;
-use super::input::Body;
+use super::input::{Asked, Body};
 use super::problem::Problem;
 use super::view::{Page, time};
 
@@ -19,8 +20,9 @@ use super::view::{Page, time};
 const PAGE_ITEMS_DEFAULT: usize = 200;
 
 /// Which deliveries are meant.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "QueueSelection")]
 pub(super) struct Selection {
     id: Option<String>,
     sender: Option<String>,
@@ -40,7 +42,8 @@ impl Selection {
 }
 
 /// One message for one destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "QueuedDelivery")]
 pub(super) struct DeliveryView {
     id: String,
     #[serde(skip)]
@@ -62,8 +65,9 @@ pub(super) struct DeliveryView {
 }
 
 /// What to do, and with what.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "QueueAction")]
 pub(super) struct ActionInput {
     /// "hold", "release", "retry", "reroute", "delete".
     action: String,
@@ -78,7 +82,8 @@ pub(super) struct ActionInput {
 }
 
 /// How many deliveries it was done with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "QueueActionDone")]
 pub(super) struct ActionView {
     deliveries: u64,
 }
@@ -86,7 +91,7 @@ pub(super) struct ActionView {
 /// Those that are meant.
 pub(super) async fn list(
     State(state): State<AdminState>,
-    Query(selection): Query<Selection>,
+    Asked(selection): Asked<Selection>,
 ) -> Result<Json<Page<DeliveryView>>, Problem> {
     let (after, limit) = (DeliveryId(selection.after.unwrap_or(0)), selection.limit.unwrap_or(PAGE_ITEMS_DEFAULT));
     let limit = limit.clamp(1, PAGE_ITEMS_MAX - 1);

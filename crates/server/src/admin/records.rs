@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::{AccountId, Timestamp};
 
@@ -114,7 +115,8 @@ pub struct Session {
 }
 
 /// One line of the record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "RecordedLine")]
 pub struct AuditLine {
     /// Rising.
     pub number: i64,

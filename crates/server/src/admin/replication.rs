@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_account::service::Accounts;
 use sterna_account::{Account, AccountError};
@@ -24,7 +25,8 @@ use super::view::{Page, Resource};
 use crate::node::cyrus::NodeUsers;
 
 /// One user of the old server.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReplicatedUser")]
 pub(super) struct UserView {
     /// As the old server calls the user.
     user: String,
@@ -37,7 +39,8 @@ pub(super) struct UserView {
 }
 
 /// One user, compared.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ComparedUser")]
 pub(super) struct ComparedView {
     #[serde(flatten)]
     user: UserView,

@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sterna_account::calendars::default_calendar;
 use sterna_account::{Identifier, Mutation, Rights};
@@ -14,6 +14,7 @@ use sterna_formats::calendar::Kind;
 use sterna_formats::calendar::booking::{Answers, Hours, ResourceKind};
 
 use super::accounts::{self, SharedBody};
+use super::answer::Made;
 use super::domains::present;
 use super::doors::AdminState;
 use super::input::{Body, Params};
@@ -26,8 +27,9 @@ use super::view::{EntryView, Page};
 const MANAGING: &str = "lrswite";
 
 /// What a body says of a resource; what is not there stays, null removes.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ResourceChange")]
 pub(super) struct ResourceBody {
     kind: Option<ResourceKind>,
     answers: Option<Answers>,
@@ -82,7 +84,7 @@ pub(super) async fn create(
     state: State<AdminState>,
     params: Params,
     Body(mut body): Body<SharedBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<EntryView>, Problem> {
     body.resource.get_or_insert_default();
     accounts::create(state, params, Body(body)).await
 }

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_directory::rights::{Area, Grant, Permission, Permissions, Rights, Role, Within, builtin_roles};
 use sterna_directory::{AnyEntry, Reader, Request, RowKind, Scope, StorageError, User};
 
+use super::answer::NoContent;
 use super::doors::AdminState;
 use super::input::{Body, IfMatch, Params};
 use super::policy::above;
@@ -16,7 +17,8 @@ use super::view::{Page, Resource};
 use super::{resolve, view};
 
 /// A role as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Role")]
 pub(super) struct RoleView {
     name: String,
     description: String,
@@ -32,8 +34,9 @@ impl RoleView {
 }
 
 /// The body of PUT.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RoleChange")]
 pub(super) struct RoleBody {
     #[serde(default)]
     description: String,
@@ -75,14 +78,15 @@ pub(super) async fn delete(
     Path(name): Path<String>,
     params: Params,
     IfMatch(expect): IfMatch,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     state.write(Request::DeleteRole { name, expect }, params.dry_run).await?;
     Ok(view::no_content())
 }
 
 /// Who has which role where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Grant")]
 pub(super) struct GrantView {
     /// The user's address.
     user: String,
@@ -206,7 +210,8 @@ fn request(grant: &Grant, user: &User, granted: bool) -> Request {
 }
 
 /// What somebody may do, as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Rights")]
 pub(super) struct RightsView {
     /// The domain; null is everywhere.
     domain: Option<String>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_account::AccountError;
 use sterna_account::local::{LocalAccounts, SearchStatus};
@@ -22,7 +23,8 @@ use super::view::Page;
 const PAGE_ACCOUNTS_MAX: usize = 100;
 
 /// One account's index.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "SearchIndex")]
 pub(super) struct IndexView {
     account: AccountId,
     address: String,

@@ -3,10 +3,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::service::Login;
 use sterna_base::AccountId;
@@ -15,6 +14,7 @@ use sterna_directory::rights::{FactorUse, RECOVERY_CODES, SecondFactor};
 use sterna_directory::{Reader, Request, RowKind};
 use sterna_mailflow::auth::keys;
 
+use super::answer::{NoContent, Private};
 use super::doors::AdminState;
 use super::input::{Body, Params};
 use super::principal::{Principal, Via};
@@ -29,7 +29,8 @@ const SEALED_FOR: &str = "second-factor";
 const WRONG: &str = "wrong-code";
 
 /// What is to be typed or scanned into the app.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewSecondFactor")]
 pub(super) struct NewFactor {
     /// The key, in base32.
     key: String,
@@ -38,8 +39,9 @@ pub(super) struct NewFactor {
 }
 
 /// The body of PUT: the key that was shown, and what the app shows now.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SecondFactorConfirmation")]
 pub(super) struct ConfirmBody {
     key: String,
     code: String,
@@ -48,15 +50,17 @@ pub(super) struct ConfirmBody {
 }
 
 /// The body of DELETE of one's own.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SecondFactorRemoval")]
 pub(super) struct RemoveBody {
     /// What the app shows, or a recovery code.
     code: Option<String>,
 }
 
 /// Codes that are good once each, should the app be lost.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RecoveryCodes")]
 pub(super) struct RecoveryView {
     recovery_codes: Vec<String>,
 }
@@ -143,13 +147,16 @@ async fn end_other_sessions(state: &AdminState, principal: &Principal, account: 
 }
 
 /// A new key. Nothing is kept until a code proves that the app has it.
-pub(super) async fn begin(State(state): State<AdminState>, principal: Principal) -> Result<Response, Problem> {
+pub(super) async fn begin(
+    State(state): State<AdminState>,
+    principal: Principal,
+) -> Result<Private<NewFactor>, Problem> {
     principal.must_be_present()?;
     principal.own_account()?;
     let key = totp::new_key();
     let uri = totp::otpauth(&state.node.name, &principal.name, &key);
     let body = NewFactor { key: totp::base32(&key), uri };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    Ok(Private(body))
 }
 
 /// Sets the second factor up, with recovery codes. From then on programs need app passwords.
@@ -157,7 +164,7 @@ pub(super) async fn confirm(
     State(state): State<AdminState>,
     principal: Principal,
     Body(body): Body<ConfirmBody>,
-) -> Result<Response, Problem> {
+) -> Result<Private<RecoveryView>, Problem> {
     let account = prove(&state, &principal, body.current.as_deref()).await?;
     let key = totp::key_of(&body.key).ok_or_else(|| Problem::malformed("“key” is not a key that was given here"))?;
     let step = totp::verify(&key, &body.code, state.directory.now(), 0)
@@ -179,7 +186,7 @@ pub(super) async fn confirm(
     };
     state.write(Request::SetSecondFactor { account, factor: Some(factor) }, false).await?;
     end_other_sessions(&state, &principal, account).await?;
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(RecoveryView { recovery_codes: codes })).into_response())
+    Ok(Private(RecoveryView { recovery_codes: codes }))
 }
 
 /// Ten letters and digits, in two groups.
@@ -193,7 +200,7 @@ pub(super) async fn remove_own(
     State(state): State<AdminState>,
     principal: Principal,
     Body(body): Body<RemoveBody>,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let account = prove(&state, &principal, body.code.as_deref()).await?;
     let removed = remove_of(&state, account, false).await?;
     end_other_sessions(&state, &principal, account).await?;
@@ -205,12 +212,12 @@ pub(super) async fn remove(
     State(state): State<AdminState>,
     Path(user): Path<String>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
     remove_of(&state, found.value.entry().id, params.dry_run).await
 }
 
-async fn remove_of(state: &AdminState, account: AccountId, dry_run: bool) -> Result<Response, Problem> {
+async fn remove_of(state: &AdminState, account: AccountId, dry_run: bool) -> Result<NoContent, Problem> {
     let done = state.write(Request::SetSecondFactor { account, factor: None }, dry_run).await?;
     Ok(if done.changed { view::no_content() } else { view::nothing_changed() })
 }

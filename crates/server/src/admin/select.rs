@@ -1,6 +1,7 @@
 //! Which accounts a command is about: those named, those of a domain, those whose address has a form, those on a
 //! server.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, DomainId, NodeId};
@@ -16,8 +17,9 @@ pub(super) const SELECTED_MAX: usize = 100_000;
 const NAMED_MAX: usize = 10_000;
 
 /// Which accounts. What is given must all hold; nothing given is nothing, not everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "AccountSelection")]
 pub(super) struct Selection {
     /// Addresses or ids.
     pub accounts: Vec<String>,

@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sterna_base::Version;
 use sterna_cluster::{NodeStatus, RunVersion};
 use sterna_directory::request::ServerPatch;
 use sterna_directory::{Reader, Request, RequestError, Roles, Server};
 
+use super::answer::NoContent;
 use super::doors::AdminState;
 use super::input::{Body, IfMatch, Params};
 use super::job_view::SpeedView;
@@ -17,8 +18,9 @@ use super::view::{Page, Resource, ServerView};
 use super::{drain, resolve, view};
 
 /// The body of PATCH; what is not there stays.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ServerChange")]
 pub(super) struct ServerBody {
     name: Option<String>,
     address: Option<String>,
@@ -125,8 +127,9 @@ pub(super) async fn set(
 }
 
 /// The body of PUT of a version.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VersionChange")]
 pub(super) struct VersionBody {
     version: Version,
 }
@@ -136,7 +139,7 @@ pub(super) async fn run_version(
     State(state): State<AdminState>,
     Path(server): Path<String>,
     Body(body): Body<VersionBody>,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let id = state.directory.read(move |reader| resolve::server(reader, &server)).await?.value.id;
     state.provision.run_version(id, RunVersion { version: body.version, plan: None }).await?;
     Ok(view::no_content())
@@ -147,7 +150,7 @@ pub(super) async fn delete(
     Path(server): Path<String>,
     params: Params,
     IfMatch(expect): IfMatch,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let read = move |reader: &Reader<'_>| {
         let server = resolve::server(reader, &server)?.value;
         drain::nothing_is_left(reader, &server)?;

@@ -10,6 +10,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, http::request::Parts};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::service::{Authenticator, LoginAttempt, LoginError};
 use sterna_base::ids::random_hex;
@@ -18,6 +19,7 @@ use sterna_directory::auth::CONSOLE;
 use sterna_directory::rights::{Area, Permission};
 use sterna_directory::{Reader, StorageError};
 
+use super::answer::{NoContent, Private};
 use super::doors::AdminState;
 use super::input::{Body, Params};
 use super::principal::{Principal, Via, place_of};
@@ -44,7 +46,7 @@ const EVENTS: &str = "/api/v1/events";
 const AGENT_BYTES_MAX: usize = 200;
 
 /// The cookie where the connection is encrypted: browsers take it from this host only, and never send it elsewhere.
-const COOKIE_SECURE: &str = "__Host-sterna";
+pub(super) const COOKIE_SECURE: &str = "__Host-sterna";
 
 /// The cookie on this machine without encryption.
 const COOKIE_PLAIN: &str = "sterna-session";
@@ -62,7 +64,7 @@ pub struct From {
 }
 
 /// The body of POST.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SignIn {
     login: String,
@@ -72,7 +74,7 @@ pub(super) struct SignIn {
 }
 
 /// Who is signed in.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct SignedIn {
     /// The address.
     login: String,
@@ -89,7 +91,8 @@ pub(super) struct SignedIn {
 }
 
 /// A session as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 pub(super) struct SessionView {
     id: String,
     user: String,
@@ -262,7 +265,10 @@ async fn signed_in(
 }
 
 /// Who is signed in here.
-pub(super) async fn current(State(state): State<AdminState>, principal: Principal) -> Result<Response, Problem> {
+pub(super) async fn current(
+    State(state): State<AdminState>,
+    principal: Principal,
+) -> Result<Private<SignedIn>, Problem> {
     let account = principal.own_account()?;
     let records = state.records.clone().ok_or_else(Problem::not_recorded)?;
     let ends_at = match &principal.via {
@@ -274,7 +280,7 @@ pub(super) async fn current(State(state): State<AdminState>, principal: Principa
     };
     let openid = matches!(&principal.via, Via::Session(id) if id.starts_with(BY_OPENID));
     let body = signed_in(&state, account, ends_at.unwrap_or(state.directory.now()), openid).await?;
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    Ok(Private(body))
 }
 
 /// Signs out.
@@ -282,14 +288,14 @@ pub(super) async fn sign_out(
     State(state): State<AdminState>,
     principal: Principal,
     from: Option<Extension<From>>,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let records = state.records.clone().ok_or_else(Problem::not_recorded)?;
     if let Via::Session(id) = &principal.via {
         records.end_session(id.clone()).await?;
     }
     let mut response = view::no_content();
     if let Some(Extension(from)) = from {
-        response.headers_mut().insert(header::SET_COOKIE, cookie("", from, 0));
+        response.0.headers_mut().insert(header::SET_COOKIE, cookie("", from, 0));
     }
     Ok(response)
 }
@@ -351,7 +357,7 @@ pub(super) async fn end(
     State(state): State<AdminState>,
     principal: Principal,
     Path(id): Path<String>,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let records = state.records.clone().ok_or_else(Problem::not_recorded)?;
     let sessions = records.sessions(None, state.directory.now()).await?;
     let no_such = || Problem::no_such("session", &id);

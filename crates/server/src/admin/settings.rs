@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_directory::model::{Domain, Scope, SettingChange};
 use sterna_directory::rights::{Area, Permission, Rights, Within};
@@ -22,7 +23,8 @@ use super::view::{Page, Resource, time};
 const VOUCHERS: [&str; 2] = ["openid.", "oauth."];
 
 /// One setting.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Setting")]
 pub(super) struct SettingView {
     name: &'static str,
     /// What holds.
@@ -34,14 +36,16 @@ pub(super) struct SettingView {
 }
 
 /// The body of PATCH; null goes back to what holds without it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SettingValue")]
 pub(super) struct SettingBody {
     value: Option<String>,
 }
 
 /// One change of a setting.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SettingChange")]
 pub(super) struct ChangeView {
     change: u64,
     at: String,
@@ -184,8 +188,9 @@ fn change_view(reader: &Reader<'_>, change: SettingChange) -> Result<ChangeView,
 }
 
 /// The body of POST: which change to undo.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SettingRevert")]
 pub(super) struct RevertBody {
     revert: u64,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::answered::Trouble;
 use sterna_account::scripts::{self, ScriptError, ScriptLimits, Scripts};
@@ -22,7 +23,8 @@ use super::resolve;
 use super::view::{Page, Resource, time};
 
 /// One script.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SieveScript")]
 pub(super) struct ScriptView {
     name: String,
     active: bool,
@@ -38,29 +40,33 @@ pub(super) struct ScriptView {
 }
 
 /// The body of PUT.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewSieveScript")]
 pub(super) struct ScriptBody {
     text: String,
 }
 
 /// The body of PATCH: null makes no script run.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ActiveSieveScript")]
 pub(super) struct ActiveBody {
     active: Option<String>,
 }
 
 /// A script of a domain, or of the installation.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DomainSieveScript")]
 pub(super) struct DomainScriptView {
     when: String,
     text: Option<String>,
 }
 
 /// The body of its PUT: null removes it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewDomainSieveScript")]
 pub(super) struct DomainScriptBody {
     text: Option<String>,
 }

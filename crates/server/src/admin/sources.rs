@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::{Modseq, Secret};
 use sterna_directory::rights::{Area, Permission, Within};
 use sterna_directory::{Mapping, Reader, Request, Source, SourceKind, StorageError};
 
+use super::answer::{Begun, Made, NoContent};
 use super::doors::AdminState;
-use super::input::{Body, IfMatch, Params};
+use super::input::{Asked, Body, IfMatch, Params};
 use super::policy::forbidden;
 use super::principal::Principal;
 use super::problem::Problem;
 use super::view::{Page, Resource, time};
 use super::{resolve, view};
+use crate::sources::plan::Plan;
 use crate::sources::run::{Mode, RunError, Sources};
 use crate::sources::runs::{Run, RunsError};
 
@@ -35,7 +37,8 @@ const FULL_EVERY_HOURS: u32 = 24;
 const REMOVALS_PERCENT_MAX: u32 = 10;
 
 /// A source as it is shown: all but its password.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Source")]
 pub(super) struct SourceView {
     name: String,
     kind: SourceKind,
@@ -65,8 +68,9 @@ pub(super) struct SourceView {
 }
 
 /// The body of POST and PATCH: what isn't there stays, or is what is usual.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "SourceChange")]
 pub(super) struct SourceBody {
     name: Option<String>,
     kind: Option<SourceKind>,
@@ -236,7 +240,7 @@ pub(super) async fn create(
     params: Params,
     principal: Principal,
     Body(body): Body<SourceBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<SourceView>, Problem> {
     must_fill(&principal)?;
     principal.must_be_present()?;
     let name = body.name.clone().ok_or_else(|| Problem::malformed("a source needs a name"))?;
@@ -280,11 +284,11 @@ pub(super) async fn create(
     };
     put(&state, usual, body, None, params.dry_run).await?;
     if params.dry_run {
-        return Ok(view::no_content());
+        return Ok(view::no_content().into());
     }
     let (source, modseq) = found(&state, &name).await?;
     let made = Resource::read(shown(&state, source).await?, modseq);
-    Ok(made.created(format!("/api/v1/sources/{name}")).into_response())
+    Ok(made.created(format!("/api/v1/sources/{name}")).into())
 }
 
 async fn put(
@@ -338,7 +342,7 @@ pub(super) async fn delete(
     Path(name): Path<String>,
     params: Params,
     IfMatch(expect): IfMatch,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let sources = of_main(&state)?;
     state.write(Request::DeleteSource { name: name.clone(), expect }, params.dry_run).await?;
     if !params.dry_run {
@@ -348,13 +352,28 @@ pub(super) async fn delete(
 }
 
 /// The body of POST to runs.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "NewSourceRun")]
 pub(super) struct RunBody {
     /// Whether everything is compared.
     full: bool,
     /// Whether more may be suspended than the source allows by itself.
     allow_removals: bool,
+}
+
+/// What comes of a run.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum RunAnswer {
+    /// What it would do.
+    Plan(Plan),
+    /// What it did, or is about to do.
+    Run(Run),
+}
+
+fn answer(status: StatusCode, body: RunAnswer) -> Begun<RunAnswer> {
+    Resource { status, modseq: None, changed: None, location: None, body }.into()
 }
 
 /// Runs a source; a dry run answers with what it would do, the diff.
@@ -364,14 +383,14 @@ pub(super) async fn run(
     params: Params,
     principal: Principal,
     Body(body): Body<RunBody>,
-) -> Result<Response, Problem> {
+) -> Result<Begun<RunAnswer>, Problem> {
     must_fill(&principal)?;
     let by = principal.name;
     let sources = of_main(&state)?;
     let (source, _) = found(&state, &name).await?;
     if params.dry_run {
         let plan = sources.dry_run(&state, source, body.allow_removals).await?;
-        return Ok(Json(plan).into_response());
+        return Ok(answer(StatusCode::OK, RunAnswer::Plan(plan)));
     }
     if sources.is_running(&name) {
         return Err(RunError::Running.into());
@@ -385,18 +404,19 @@ pub(super) async fn run(
         Ok(ended) => {
             let number = ended.map_err(|error| RunError::Unreadable(error.to_string()))??;
             let run = book.get(number).await?.ok_or_else(|| Problem::no_such("run", &number.to_string()))?;
-            Ok((StatusCode::CREATED, Json(run)).into_response())
+            Ok(answer(StatusCode::CREATED, RunAnswer::Run(run)))
         }
         // It goes on, and is looked at in the book.
         Err(_) => {
-            let run = book.list(Some(name), None, 1).await?.pop();
-            Ok((StatusCode::ACCEPTED, Json(run)).into_response())
+            let missing = || Problem::no_such("run", &name);
+            let run = book.list(Some(name.clone()), None, 1).await?.pop().ok_or_else(missing)?;
+            Ok(answer(StatusCode::ACCEPTED, RunAnswer::Run(run)))
         }
     }
 }
 
 /// Which runs.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct RunsOf {
     source: Option<String>,
@@ -407,7 +427,7 @@ pub(super) struct RunsOf {
 /// The last runs, the newest first.
 pub(super) async fn runs(
     State(state): State<AdminState>,
-    Query(of): Query<RunsOf>,
+    Asked(of): Asked<RunsOf>,
 ) -> Result<Json<Page<Run>>, Problem> {
     let limit = of.limit.unwrap_or(50).clamp(1, 200);
     let found = of_main(&state)?.book.list(of.source, of.after, limit + 1).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_account::Digest;
 use sterna_base::{InstallationId, Modseq, NodeId};
@@ -23,7 +24,8 @@ const ANSWER_TIMEOUT_MS: u64 = 3_000;
 const FOLLOW_WAIT_MS: u64 = 1_000;
 
 /// How things are.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Status")]
 pub(super) struct StatusView {
     node: NodeView,
     directory: DirectoryView,
@@ -32,14 +34,16 @@ pub(super) struct StatusView {
     servers: Vec<ServerHealth>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StatusNode")]
 struct NodeView {
     #[serde(flatten)]
     info: NodeInfo,
     started_at: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StatusDirectory")]
 struct DirectoryView {
     installation: Option<InstallationId>,
     is_main: bool,
@@ -52,7 +56,7 @@ struct DirectoryView {
 }
 
 /// One server. What it would have to say itself is null while it doesn't answer.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ServerHealth {
     id: NodeId,
     name: String,

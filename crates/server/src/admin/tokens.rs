@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_directory::{Roles, Server};
 
+use super::answer::{Made, NoContent};
 use super::doors::{AdminState, JoinToken, TokenRequest};
 use super::input::{Body, Params};
 use super::problem::Problem;
@@ -18,8 +19,9 @@ const LIFETIME_MS_DEFAULT: u64 = 3600 * 1000;
 const LIFETIME_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
 
 /// The body of POST.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "NewJoinToken")]
 pub(super) struct TokenBody {
     name: Option<String>,
     /// "data", "edge".
@@ -28,7 +30,8 @@ pub(super) struct TokenBody {
 }
 
 /// A token as it is shown; the secret once, when it is issued.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JoinToken")]
 pub(super) struct TokenView {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +62,7 @@ pub(super) async fn issue(
     State(state): State<AdminState>,
     params: Params,
     Body(body): Body<TokenBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<TokenView>, Problem> {
     if !state.directory.is_main() {
         return Err(state.not_main().await);
     }
@@ -81,7 +84,7 @@ pub(super) async fn issue(
         return Err(invalid("a token is good for at most a week".to_owned()));
     }
     if params.dry_run {
-        return Ok(view::no_content());
+        return Ok(view::no_content().into());
     }
     let token =
         state.tokens.issue(TokenRequest { name: body.name, roles: body.roles, lifetime_ms, replaces: None }).await?;
@@ -93,14 +96,14 @@ pub(super) async fn issue(
         location: Some(location),
         body: TokenView::from(token),
     };
-    Ok(resource.into_response())
+    Ok(resource.into())
 }
 
 pub(super) async fn revoke(
     State(state): State<AdminState>,
     Path(token): Path<String>,
     params: Params,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     if params.dry_run {
         let known = state.tokens.list().await?.into_iter().any(|found| found.id == token);
         return if known { Ok(view::no_content()) } else { Err(Problem::no_such("token", &token)) };

@@ -1,13 +1,15 @@
 //! `/api/v1/trace`: where a message went, from what every edge remembers.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::trace::{TRACED_MAX, TraceEvent, TraceQuery, Traced, TracedMessage};
 use sterna_base::{AccountId, NodeId};
 use sterna_directory::{Reader, Server, StorageError};
 
 use super::doors::AdminState;
+use super::input::Asked;
 use super::problem::Problem;
 use super::{address_of, resolve, view};
 
@@ -18,7 +20,7 @@ pub(crate) const SINCE_SECONDS_DEFAULT: u64 = 7 * 24 * 3600;
 pub(crate) const MESSAGES_DEFAULT: usize = 20;
 
 /// What is asked.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct TraceParams {
     /// An address, a Message-ID, or the id of a message.
     text: String,
@@ -31,7 +33,8 @@ pub(super) struct TraceParams {
 }
 
 /// The answer.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Trace")]
 pub(crate) struct TraceView {
     pub(crate) messages: Vec<MessageView>,
     /// Edges that could not be asked: messages may be missing.
@@ -39,7 +42,8 @@ pub(crate) struct TraceView {
 }
 
 /// A message with what happened to it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TracedMessage")]
 pub(crate) struct MessageView {
     id: Option<String>,
     at: String,
@@ -52,7 +56,8 @@ pub(crate) struct MessageView {
     events: Vec<EventView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TraceEvent")]
 struct EventView {
     at: String,
     recipient: String,
@@ -68,7 +73,7 @@ struct EventView {
 
 pub(super) async fn get(
     State(state): State<AdminState>,
-    Query(params): Query<TraceParams>,
+    Asked(params): Asked<TraceParams>,
 ) -> Result<Json<TraceView>, Problem> {
     let since_ms = params.since_seconds.unwrap_or(SINCE_SECONDS_DEFAULT).saturating_mul(1000);
     let since = state.directory.now().plus_ms(-i64::try_from(since_ms).unwrap_or(i64::MAX));

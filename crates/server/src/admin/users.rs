@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sterna_base::{AccountId, Secret};
 use sterna_directory::auth::bind::administers;
@@ -13,6 +13,7 @@ use sterna_directory::password::PasswordError;
 use sterna_directory::request::{NewUser, UserPatch};
 use sterna_directory::{Address, PasswordHash, Reader, Request, RowKind, Scram, names};
 
+use super::answer::{Made, Removed};
 use super::create::NewEntry;
 use super::domains::present;
 use super::doors::AdminState;
@@ -26,8 +27,9 @@ use super::{bin, listing, resolve, view};
 const USAGE_TIMEOUT_MS: u64 = 3_000;
 
 /// The body of POST and PATCH; in a PATCH what is not there stays, and null removes.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "UserChange")]
 pub(super) struct UserBody {
     address: Option<String>,
     aliases: Option<Vec<String>>,
@@ -122,7 +124,7 @@ pub(super) async fn create(
     State(state): State<AdminState>,
     params: Params,
     Body(body): Body<UserBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<EntryView>, Problem> {
     if body.senders.is_some() || body.forward_to.is_some() || body.forward_only.is_some() {
         return Err(Problem::malformed("who may send with its addresses, and where its mail goes, is set afterwards"));
     }
@@ -142,10 +144,10 @@ pub(super) async fn create(
         quota_bytes: body.quota_bytes.flatten(),
     };
     match state.create_account(NewEntry::User(new), body.server, params.dry_run).await? {
-        None => Ok(view::no_content()),
+        None => Ok(view::no_content().into()),
         Some(id) => {
             let made = one(&state, id.to_string(), RowKind::User).await?;
-            Ok(made.created(format!("/api/v1/users/{id}")).into_response())
+            Ok(made.created(format!("/api/v1/users/{id}")).into())
         }
     }
 }
@@ -233,7 +235,7 @@ pub(super) async fn delete(
     params: Params,
     expect: IfMatch,
     by: By,
-) -> Result<Response, Problem> {
+) -> Result<Removed<bin::BinView>, Problem> {
     let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
     bin::delete(&state, (found.value.entry().id, RowKind::User), &params, expect, by).await
 }

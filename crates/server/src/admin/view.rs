@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::{AccountId, DomainId, Modseq, NodeId, Timestamp};
 use sterna_directory::{Address, AnyEntry, Domain, Entry, Reader, Server, StorageError, Versioned, settings};
 use sterna_formats::calendar::booking::Rules;
 
+use super::answer::NoContent;
 use super::job_view::SpeedView;
 
 /// Whether a write changed anything.
@@ -28,6 +30,12 @@ impl<T> Resource<T> {
     /// As it is read.
     pub(super) fn read(body: T, modseq: Modseq) -> Self {
         Resource { status: StatusCode::OK, modseq: Some(modseq), changed: None, location: None, body }
+    }
+
+    /// What was made and has no version of its own.
+    pub(super) fn made(body: T, location: String) -> Self {
+        let location = Some(location);
+        Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location, body }
     }
 
     /// After a change.
@@ -59,17 +67,18 @@ impl<T: Serialize> IntoResponse for Resource<T> {
 }
 
 /// A deletion, or a dry run of a creation: there is nothing to show.
-pub(super) fn no_content() -> Response {
-    (StatusCode::NO_CONTENT, [(CHANGED, HeaderValue::from_static("true"))]).into_response()
+pub(super) fn no_content() -> NoContent {
+    NoContent::changed(true)
 }
 
 /// There was nothing to delete.
-pub(super) fn nothing_changed() -> Response {
-    (StatusCode::NO_CONTENT, [(CHANGED, HeaderValue::from_static("false"))]).into_response()
+pub(super) fn nothing_changed() -> NoContent {
+    NoContent::changed(false)
 }
 
 /// A page of a listing.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub(super) struct Page<T> {
     pub items: Vec<T>,
     /// The `after` of the following page; `None` when this is the last.
@@ -98,7 +107,8 @@ pub(crate) fn time(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| time.to_string())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Domain")]
 pub(super) struct DomainView {
     pub id: DomainId,
     pub name: String,
@@ -138,7 +148,8 @@ pub(super) fn domain(reader: &Reader<'_>, domain: Domain) -> Result<DomainView, 
 }
 
 /// What is shown of every user, group and shared mailbox. What a kind doesn't have is left out.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Entry")]
 pub(super) struct EntryView {
     pub id: AccountId,
     pub kind: &'static str,
@@ -191,7 +202,8 @@ pub(super) struct EntryView {
 }
 
 /// How a room or a thing is booked.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Resource")]
 pub(super) struct ResourceView {
     #[serde(flatten)]
     rules: Rules,
@@ -281,7 +293,8 @@ pub(super) fn entry_resource(
 }
 
 /// A server: what the directory has of it, and what it says itself.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Server")]
 pub(super) struct ServerView {
     pub id: NodeId,
     pub name: String,

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::{AccountId, Modseq};
 use sterna_directory::{Link, Source, names};
@@ -72,7 +73,8 @@ pub struct Present {
 }
 
 /// One value that changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "SourceField")]
 pub struct Field {
     /// Which.
     pub name: &'static str,
@@ -83,7 +85,8 @@ pub struct Field {
 }
 
 /// What is done to somebody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(rename = "SourceAction")]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Changed.
@@ -101,7 +104,8 @@ pub enum Action {
 }
 
 /// One step of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "SourceStep")]
 pub struct Step {
     /// What.
     pub action: Action,
@@ -144,7 +148,8 @@ pub struct Step {
 }
 
 /// A whole run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "SourcePlan")]
 pub struct Plan {
     /// What is done, in order.
     pub steps: Vec<Step>,

@@ -69,7 +69,8 @@ pub struct Position {
 }
 
 /// One run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SourceRun")]
 pub struct Run {
     /// Rising.
     pub number: i64,
@@ -77,9 +78,11 @@ pub struct Run {
     pub source: String,
     /// When it began.
     #[serde(serialize_with = "as_time")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub started_at: Timestamp,
     /// When it ended; null while it is under way.
     #[serde(serialize_with = "as_time_if")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub ended_at: Option<Timestamp>,
     /// Who wanted it, for people; empty is the schedule.
     pub by: String,

@@ -246,8 +246,9 @@ pub struct RecordRow {
 }
 
 /// What DNS says of a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase", tag = "state", content = "values")]
+#[schemars(rename = "DnsFound")]
 pub enum Found {
     /// What it should.
     Right,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::{Timestamp, atomic_file};
 
@@ -73,7 +74,8 @@ fn route(line: &str) -> Option<Route> {
 }
 
 /// What is other than before.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "RouteChanges")]
 pub struct Changes {
     /// Rows that were not there.
     pub added: usize,
@@ -86,7 +88,8 @@ pub struct Changes {
 }
 
 /// One row that is other than before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "RouteChange")]
 pub struct Change {
     /// In which table.
     pub table: &'static str,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::Timestamp;
 use sterna_directory::Reader;
@@ -55,7 +56,8 @@ pub(super) struct Route {
 }
 
 /// What a run found.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MailMaintenance")]
 pub(super) struct RunView {
     /// The change of the directory that it was derived from.
     modseq: u64,
@@ -71,17 +73,20 @@ pub(super) struct RunView {
     pub(super) not_asked: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MailTableCount")]
 struct TableView {
     table: &'static str,
     rows: usize,
 }
 
 /// The rows of a table, as the last run derived them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MailTableRows")]
 pub(super) struct RowsView {
     at: String,
     modseq: u64,
+    #[schemars(with = "Vec<[String; 2]>")]
     rows: Vec<(String, String)>,
 }
 

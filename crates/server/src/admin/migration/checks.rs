@@ -1,5 +1,6 @@
 //! What has to be so before a machine takes another one's place, and what to do where it isn't.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::NodeId;
 use sterna_cluster::NodeStatus;
@@ -13,7 +14,8 @@ use super::super::status;
 use super::lag::Lag;
 
 /// One check.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MigrationCheck")]
 pub(in crate::admin) struct Check {
     /// "answers", "version", "clock", "space", "ports", "certificate".
     pub name: &'static str,

@@ -1,6 +1,7 @@
 //! How far the copies on the other machine are, account by account and as a whole.
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, NodeId};
@@ -25,7 +26,8 @@ const CUT_OVER_MS: u64 = 60;
 const BYTES_PER_SECOND: u64 = 40 * 1024 * 1024;
 
 /// All copies together.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "MigrationLag")]
 pub(in crate::admin) struct Lag {
     /// Accounts that live on the machine that is left.
     pub accounts: u64,
@@ -46,7 +48,8 @@ pub(in crate::admin) struct Lag {
 }
 
 /// One account.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MigrationAccount")]
 pub(in crate::admin) struct AccountLag {
     account: AccountId,
     address: String,

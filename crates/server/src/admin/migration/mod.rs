@@ -11,11 +11,12 @@ mod words;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::Modseq;
 use sterna_directory::{Migration, MigrationPhase, Pace, Reader, Request, Server};
 
+use super::answer::Made;
 use super::doors::{AdminState, TokenRequest};
 use super::input::{Body, Params};
 use super::problem::Problem;
@@ -30,8 +31,9 @@ const LIFETIME_MS_DEFAULT: u64 = 3600 * 1000;
 const LIFETIME_MS_MAX: u64 = 24 * 3600 * 1000;
 
 /// The body of POST.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "NewSuccessorToken")]
 pub(super) struct TokenBody {
     /// The machine whose place is to be taken; the main node when not given.
     server: Option<String>,
@@ -39,8 +41,9 @@ pub(super) struct TokenBody {
 }
 
 /// A token as it is shown, once.
-#[derive(Serialize)]
-struct TokenView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SuccessorToken")]
+pub(super) struct TokenView {
     token: Option<String>,
     /// The name of the machine whose place is taken.
     server: String,
@@ -50,8 +53,9 @@ struct TokenView {
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "MigrationStep")]
 enum Action {
     Switch,
     Back,
@@ -60,8 +64,9 @@ enum Action {
 }
 
 /// The body of PATCH.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "MigrationAction")]
 pub(super) struct ActionBody {
     action: Action,
     /// "rolling", or "at-once"; for `switch` and `back`.
@@ -70,7 +75,8 @@ pub(super) struct ActionBody {
 }
 
 /// One of the two machines.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Machine")]
 struct MachineView {
     id: String,
     name: String,
@@ -81,7 +87,8 @@ struct MachineView {
 }
 
 /// How far it is.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Migration")]
 pub(super) struct MigrationView {
     phase: &'static str,
     pace: &'static str,
@@ -153,7 +160,7 @@ pub(super) async fn token(
     State(state): State<AdminState>,
     params: Params,
     Body(body): Body<TokenBody>,
-) -> Result<Response, Problem> {
+) -> Result<Made<TokenView>, Problem> {
     if !state.directory.is_main() {
         return Err(state.not_main().await);
     }
@@ -181,7 +188,7 @@ pub(super) async fn token(
         return Err(conflict("under-way", "a machine is taking another one's place already", remedy));
     }
     if params.dry_run {
-        return Ok(view::no_content());
+        return Ok(view::no_content().into());
     }
     let roles = server.roles.names().into_iter().filter(|role| *role != "main").map(str::to_owned).collect();
     let request = TokenRequest { name: None, roles, lifetime_ms, replaces: Some(server.id) };
@@ -194,7 +201,7 @@ pub(super) async fn token(
     };
     let location = Some("/api/v1/migration".to_owned());
     let resource = Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location, body };
-    Ok(resource.into_response())
+    Ok(resource.into())
 }
 
 /// How far it is.
