@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs one of the installed versions of Sterna. Packages install versions beside each other; which one a node runs stands
-# in the file `version` of its folder and is changed by `sterna server run-version` alone, never by apt.
+# in the file `version` of its folder and is changed by `sterna update` and `sterna server run-version` alone, never by apt.
 #
 # A version that a node has just been given has one try. If it began and never came to serve, the one before runs again:
 #   version.trial   the version to go back to, while the one in `version` has not shown that it serves
@@ -18,6 +18,16 @@ for argument in "$@"; do
     previous=$argument
 done
 
+# The program of a version: what packages installed, or what the node fetched itself (sterna update download). Root never
+# runs what the node's user could have written.
+program() {
+    if [ -x "$programs/$1/sterna" ]; then
+        printf '%s\n' "$programs/$1/sterna"
+    elif [ -x "$folder/versions/$1/sterna" ] && [ -O "$folder/versions/$1/sterna" ]; then
+        printf '%s\n' "$folder/versions/$1/sterna"
+    fi
+}
+
 serves() { [ "${command:-}" = serve ]; }
 command=${1:-}
 
@@ -32,10 +42,10 @@ recorded() {
 }
 
 newest() {
-    for program in "$programs"/*/sterna; do
-        [ -x "$program" ] || continue
+    for program in "$programs"/*/sterna "$folder"/versions/*/sterna; do
         name=${program%/sterna}
-        printf '%s\n' "${name##*/}"
+        name=${name##*/}
+        [ -z "$(program "$name")" ] || printf '%s\n' "$name"
     done | grep -E '^[0-9]+\.[0-9]+\.[0-9]+$' | sort -V | tail -n 1
 }
 
@@ -50,7 +60,7 @@ if serves && [ -e "$folder/version.trial" ]; then
 fi
 
 version=$(recorded version)
-if [ -n "$version" ] && [ ! -x "$programs/$version/sterna" ]; then
+if [ -n "$version" ] && [ -z "$(program "$version")" ]; then
     echo "sterna: version $version is to run in $folder and is not installed; install it: apt install sterna-$version" >&2
     # EX_CONFIG: starting again doesn't help. Other commands do without.
     if serves; then exit 78; fi
@@ -61,4 +71,4 @@ if [ -z "$version" ]; then
     echo "sterna: no version is installed in $programs; install one: apt install sterna" >&2
     exit 78
 fi
-exec "$programs/$version/sterna" "$@"
+exec "$(program "$version")" "$@"

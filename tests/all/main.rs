@@ -70,6 +70,8 @@ mod takeover;
 mod tls_policies;
 mod tracing;
 mod updates;
+mod updates_fetched;
+mod updates_fleet;
 
 // The dialogs of IMAP once more: what a session says must not depend on where its account is. They find their `place`
 // here instead of beside them. Not here are `ends`, which stops the clock and so every network, and `faults`, which

@@ -35,7 +35,7 @@ fn ok(command: &mut Command) -> String {
 }
 
 /// Packages of one build as several versions, a key, and a repository that a web server shows.
-struct Repository {
+pub(crate) struct Repository {
     folder: TempDir,
     key: String,
     server: Child,
@@ -45,7 +45,7 @@ struct Repository {
 }
 
 impl Repository {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("sterna-").tempdir_in("/var/tmp").unwrap();
         let gnupg = folder.path().join("gnupg");
         fs::create_dir(&gnupg).unwrap();
@@ -72,12 +72,12 @@ impl Repository {
         Repository { folder, key, server, address, log }
     }
 
-    fn shown(&self) -> PathBuf {
+    pub(crate) fn shown(&self) -> PathBuf {
         self.folder.path().join("shown")
     }
 
     /// Packs the program as this version; the packages.
-    fn pack(&self, version: &str) -> Vec<PathBuf> {
+    pub(crate) fn pack(&self, version: &str) -> Vec<PathBuf> {
         let out = self.folder.path().join(format!("packages-{version}"));
         let mut xtask = xtask();
         xtask
@@ -91,7 +91,12 @@ impl Repository {
     }
 
     /// Puts packages into the repository and signs it, `when` as faketime understands it.
-    fn publish(&self, when: Option<&str>, packages: &[PathBuf]) -> Output {
+    pub(crate) fn publish(&self, when: Option<&str>, packages: &[PathBuf]) -> Output {
+        self.publish_with(when, packages, &[])
+    }
+
+    /// The same, with further arguments.
+    pub(crate) fn publish_with(&self, when: Option<&str>, packages: &[PathBuf], more: &[&str]) -> Output {
         let xtask = xtask();
         let mut command = match when {
             Some(when) => {
@@ -101,7 +106,7 @@ impl Repository {
             }
             None => xtask,
         };
-        command.arg("repository").arg(self.shown()).arg("--key").arg(&self.key).args(packages);
+        command.arg("repository").arg(self.shown()).arg("--key").arg(&self.key).args(more).args(packages);
         run(command.env("GNUPGHOME", self.folder.path().join("gnupg")))
     }
 }

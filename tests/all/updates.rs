@@ -16,22 +16,22 @@ use sterna_testkit::ledger::{Ledger, uid_status};
 use sterna_testkit::wait::{pass, until};
 use tempfile::TempDir;
 
-const OLD: &str = "0.1.0";
-const NEW: &str = "0.2.0";
+pub(crate) const OLD: &str = "0.1.0";
+pub(crate) const NEW: &str = "0.2.0";
 
 /// Between two who knock at one door.
 const KNOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// For another version to serve, on a machine that does other things as well.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One build, installed as several versions: it takes the name of its folder for its version.
-struct Programs {
+pub(crate) struct Programs {
     folder: TempDir,
 }
 
 impl Programs {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // On the disk of the build, so that a version costs nothing but a link.
         let beside = binary::sterna().parent().unwrap().to_owned();
         let programs = Programs { folder: tempfile::Builder::new().prefix("versions-").tempdir_in(beside).unwrap() };
@@ -52,20 +52,20 @@ impl Programs {
         path
     }
 
-    fn install(&self, version: &str) {
+    pub(crate) fn install(&self, version: &str) {
         let folder = self.folder.path().join(version);
         fs::create_dir(&folder).unwrap();
         fs::hard_link(binary::sterna(), folder.join("sterna")).unwrap();
     }
 
     /// A machine with these versions.
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place { wrapper: vec![self.folder.path().join("run").to_string_lossy().into_owned()], ..Place::default() }
     }
 }
 
 /// A machine that does everything, with a user.
-fn machine(programs: &Programs) -> Installation {
+pub(crate) fn machine(programs: &Programs) -> Installation {
     let mut installation = Installation::new();
     installation.start_main("main,data,edge", programs.place());
     installation.admin_ok("main", &["domain", "create", "tern.test"]);
@@ -80,7 +80,7 @@ fn server(installation: &Installation, name: &str) -> Option<Value> {
 }
 
 /// Waits until the version answers and its trial is over, which comes a moment later.
-fn runs(installation: &Installation, name: &str, version: &str) {
+pub(crate) fn runs(installation: &Installation, name: &str, version: &str) {
     let trial = installation.node(name).dir.join("version.trial");
     until(&format!("{name} runs {version}"), PATIENCE, || {
         server(installation, name).filter(|server| server["version"] == version && !trial.exists()).map(drop)

@@ -22,15 +22,16 @@ const VALID_DAYS: u32 = 14;
 /// Lists that stay by their hash, for those who have the signed file of before.
 const LISTS_KEPT: usize = 6;
 
-/// Puts packages into the repository (`DIR --key FINGERPRINT [PACKAGE...]`) and signs it; without packages it is only
-/// signed again.
+/// Puts packages into the repository (`DIR --key FINGERPRINT [--withdraw "VERSION REASON"] [PACKAGE...]`) and signs it;
+/// without packages it is only signed again. A version that was withdrawn stays so, and nobody is updated to it.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (mut folder, mut key, mut packages) = (None, None, Vec::new());
+    let (mut folder, mut key, mut packages, mut withdrawn) = (None, None, Vec::new(), Vec::new());
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--key" => key = arguments.next(),
-            other if other.starts_with('-') => bail!("there is no option {other}; there is --key"),
+            "--withdraw" => withdrawn.extend(arguments.next().cloned()),
+            other if other.starts_with('-') => bail!("there is no option {other}; there are --key and --withdraw"),
             path if folder.is_none() => folder = Some(PathBuf::from(path)),
             path => packages.push(PathBuf::from(path)),
         }
@@ -41,7 +42,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
     put(&folder, &packages)?;
     let suite = folder.join("dists").join(SUITE);
     lists(&folder, &suite, &architecture)?;
-    release(&folder, &suite, &architecture, key)?;
+    let withdrawn = withdraw(&folder, &withdrawn)?;
+    release(&folder, &suite, (&architecture, &withdrawn), key)?;
     println!("{} is signed, and good for {VALID_DAYS} days", folder.display());
     Ok(())
 }
@@ -101,8 +103,30 @@ fn forget_old(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The versions that nobody is to be updated to, one a line with the reason; those of before and these.
+fn withdraw(folder: &Path, more: &[String]) -> Result<Vec<String>> {
+    let file = folder.join("withdrawn");
+    let mut all: Vec<String> = match fs::read_to_string(&file) {
+        Ok(text) => text.lines().map(str::to_owned).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    for line in more {
+        let version = line.split(' ').next().unwrap_or_default();
+        let numbers: Vec<&str> = version.split('.').collect();
+        let is_version = numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok());
+        ensure!(is_version && !line.contains('\n'), "--withdraw takes a version and a reason: \"0.2.0 loses mail\"");
+        all.retain(|known| known.split(' ').next() != Some(version));
+        all.push(line.clone());
+    }
+    if !more.is_empty() {
+        fs::write(&file, all.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+    }
+    Ok(all)
+}
+
 /// The file that names all others, signed.
-fn release(folder: &Path, suite: &Path, architecture: &str, key: &str) -> Result<()> {
+fn release(folder: &Path, suite: &Path, (architecture, withdrawn): (&str, &[String]), key: &str) -> Result<()> {
     // It writes Valid-Until of this; a date under that name it passes over without a word.
     let valid_seconds = (VALID_DAYS * 24 * 3600).to_string();
     let fields = [
@@ -130,7 +154,11 @@ fn release(folder: &Path, suite: &Path, architecture: &str, key: &str) -> Result
     let text = run::output("apt-ftparchive", &arguments)?;
     // It lists its own former self, too.
     let is_kept = |line: &&str| !line.starts_with(' ') || line.contains(&format!(" {COMPONENT}/"));
-    let text: String = text.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
+    let mut text: String = text.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
+    if !withdrawn.is_empty() {
+        // Behind a field that begins the file: the list of hashes is the last one, and goes on until the end.
+        text = format!("Sterna-Withdrawn: {}\n{text}", withdrawn.join("\n "));
+    }
     let made = suite.join("Release.new");
     fs::write(&made, text)?;
     let sign = |how: &[&str], to: &Path| {

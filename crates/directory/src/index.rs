@@ -43,7 +43,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Source | RowKind::Link => {}
         RowKind::Deleted | RowKind::DeletedParts => {}
-        RowKind::MainNode | RowKind::Migration => {}
+        RowKind::MainNode | RowKind::Migration | RowKind::Update | RowKind::UpdateEvent => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             execute(conn, "DELETE FROM dir_domain_name WHERE domain_id = $1", params![number(domain.id.0)])?;
@@ -102,7 +102,7 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Source | RowKind::Link => {}
         RowKind::Deleted | RowKind::DeletedParts => {}
-        RowKind::MainNode | RowKind::Migration => {}
+        RowKind::MainNode | RowKind::Migration | RowKind::Update | RowKind::UpdateEvent => {}
         RowKind::Domain => {
             let domain: Domain = read(kind, key, content)?;
             for (name, is_main) in

@@ -51,8 +51,9 @@ pub use error::{ApplyError, RequestError, StorageError};
 pub use follow::Applied;
 pub use model::{
     Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, MainNode, Member, Membership,
-    Migration, MigrationPhase, Move, MovePhase, Pace, PasswordHash, PendingStore, Placement, Resource, Roles, Scope,
-    Scram, Server, ServerStandby, Setting, SharedMailbox, StandbyStage, User,
+    Migration, MigrationPhase, Move, MovePhase, Pace, PasswordHash, PendingStore, Placement, Repository, Resource,
+    Roles, Scope, Scram, Server, ServerStandby, Setting, SharedMailbox, StandbyStage, Update, UpdateEvent,
+    UpdateFinding, UpdatePhase, UpdatePlan, UpdateRun, UpdateWork, UpdateWorkState, User,
 };
 pub use password::PasswordCost;
 pub use read::{AddressPattern, AnyEntry, Reader, Selected, Selection, Versioned};
@@ -62,6 +63,10 @@ pub use schema::FORMAT;
 pub use share::Share;
 pub use source::{Link, Mapping, Source, SourceKind};
 
+/// Longest plan of an update, in bytes.
+pub const UPDATE_PLAN_BYTES_MAX: usize = 1024 * 1024;
+/// Longest key that signs a repository, in bytes.
+pub const UPDATE_KEY_BYTES_MAX: usize = 64 * 1024;
 /// Servers of one installation.
 pub const SERVERS_MAX: usize = 1000;
 /// Aliases of one domain.

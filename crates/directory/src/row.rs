@@ -11,7 +11,7 @@ use sterna_base::{AccountId, DomainId, InstallationId, JobId, Modseq, NodeId};
 
 use crate::model::{
     Copy, Domain, Group, Job, MainNode, Member, Membership, Migration, Move, PendingStore, Placement, Scope, Server,
-    Setting, SettingChange, SharedMailbox, User,
+    Setting, SettingChange, SharedMailbox, Update, UpdateEvent, User,
 };
 
 /// The kinds of rows. The numbers are stored and travel between versions: never reuse one.
@@ -73,6 +73,10 @@ pub enum RowKind {
     MainNode = 31,
     /// [`Migration`]
     Migration = 32,
+    /// [`Update`]
+    Update = 34,
+    /// [`UpdateEvent`]
+    UpdateEvent = 35,
     /// [`crate::acme::Certificate`]
     Certificate = 40,
     /// [`crate::acme::Acme`]
@@ -81,7 +85,7 @@ pub enum RowKind {
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 29] = [
+    pub const ALL: [RowKind; 31] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -109,6 +113,8 @@ impl RowKind {
         RowKind::DeletedParts,
         RowKind::MainNode,
         RowKind::Migration,
+        RowKind::Update,
+        RowKind::UpdateEvent,
         RowKind::Certificate,
         RowKind::Acme,
     ];
@@ -198,6 +204,23 @@ impl Content for Migration {
     const KIND: RowKind = RowKind::Migration;
     fn key(&self) -> String {
         ONLY_KEY.to_owned()
+    }
+}
+
+impl Content for Update {
+    const KIND: RowKind = RowKind::Update;
+    fn key(&self) -> String {
+        ONLY_KEY.to_owned()
+    }
+}
+
+/// Events of updates that are looked back on; the next one takes the place of the oldest.
+pub(crate) const UPDATE_EVENTS_MAX: u64 = 256;
+
+impl Content for UpdateEvent {
+    const KIND: RowKind = RowKind::UpdateEvent;
+    fn key(&self) -> String {
+        format!("{:04x}", self.number % UPDATE_EVENTS_MAX)
     }
 }
 

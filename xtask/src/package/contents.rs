@@ -35,13 +35,17 @@ fn version(program: &Program, staging: &Path) -> Result<Deb> {
     let about = format!(
         "Sterna groupware server, version {version}\n Mail, calendars, contacts and files for an organisation, on one \
          machine or on many.\n .\n Versions are installed beside each other, and installing one changes nothing that \
-         runs.\n Which one runs is decided by sterna server run-version."
+         runs.\n Which one runs is decided by sterna update."
     );
     let mut package = Deb::new(&name, version, architecture.trim(), staging)?
         .field("Depends", format!("{libraries}, ca-certificates"))
         .field("Provides", format!("{PROVIDED} (= {version})"));
     for (field, value) in &program.facts {
         package = package.field(field, value.to_string());
+    }
+    package = package.field("Sterna-Program-SHA256", &program.sha256);
+    if !program.notes.is_empty() {
+        package = package.field("Sterna-Notes", program.notes.join("\n "));
     }
     package.field("Description", about).script("prerm", "version.prerm", &[("VERSION", version)])?.documented()?.moved(
         &format!("usr/lib/sterna/{version}/sterna"),

@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::run;
 
+/// Most lines of what is new that a package says: administrators read them before an update.
+const NOTES_MAX: usize = 100;
+
 /// What `cargo xtask package` was asked for.
 struct Wish {
     /// The program; built for release when left out.
@@ -31,6 +34,10 @@ struct Program {
     pub version: String,
     /// Its release as nodes compare it, and the newest formats that it writes.
     pub facts: Vec<(&'static str, u64)>,
+    /// Its hash.
+    pub sha256: String,
+    /// What is new.
+    pub notes: Vec<String>,
 }
 
 /// Builds all packages; prints their files.
@@ -47,7 +54,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let path = folder.join("sterna");
     run::program("strip", &["--strip-debug", "-o", &text(&path), &text(&binary)])?;
-    let program = Program { version: says_version(&path)?, facts: facts(&path)?, path };
+    let changes = fs::read_to_string(run::root().join("CHANGELOG.md"))?;
+    let notes = notes(&changes, &wish.version);
+    let program = Program { version: says_version(&path)?, facts: facts(&path)?, sha256: sha256(&path)?, notes, path };
     ensure!(
         program.version == wish.version,
         "{} is version {}, and version {} was to be packed",
@@ -99,13 +108,53 @@ fn facts(program: &Path) -> Result<Vec<(&'static str, u64)>> {
         let number = said[name].as_u64().with_context(|| format!("the program doesn't say its {name}"))?;
         Ok((field, number))
     };
-    [("Sterna-Release", "release"), ("Sterna-Store-Format", "store_format")]
-        .into_iter()
-        .map(|(field, name)| number(field, name))
-        .collect()
+    let fields = [
+        ("Sterna-Release", "release"),
+        ("Sterna-Store-Format", "store_format"),
+        ("Sterna-Directory-Format", "directory_format"),
+    ];
+    fields.into_iter().map(|(field, name)| number(field, name)).collect()
+}
+
+/// The hash of the program as it is packed: one that somebody replaced by hand is found by it.
+fn sha256(program: &Path) -> Result<String> {
+    let said = run::output("sha256sum", &[&text(program)])?;
+    Ok(said.split(' ').next().unwrap_or_default().to_owned())
+}
+
+/// What is new, of the changes' part about this version, or else about what is not released yet: its list, a line each.
+fn notes(changes: &str, version: &str) -> Vec<String> {
+    let part = |name: &str| {
+        changes.split("\n## ").find(|part| part.lines().next().is_some_and(|title| title.starts_with(name)))
+    };
+    let Some(part) = part(version).or_else(|| part("Unreleased")) else { return Vec::new() };
+    let mut notes: Vec<String> = Vec::new();
+    for line in part.lines().skip(1) {
+        if let Some(item) = line.strip_prefix("- ") {
+            notes.push(item.trim().to_owned());
+        } else if let (true, Some(last)) = (line.starts_with("  "), notes.last_mut()) {
+            last.push(' ');
+            last.push_str(line.trim());
+        }
+    }
+    notes.truncate(NOTES_MAX);
+    notes
 }
 
 /// A path as an argument of a program.
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_those_of_the_version() {
+        let changes = "# Changes\n\n## Unreleased\n- New.\n\n## 0.2.0 (2026-12-01)\nText.\n- Mail is\n  faster.\n- More.\n\n## 0.1.0\n- First.\n";
+        assert_eq!(notes(changes, "0.2.0"), ["Mail is faster.", "More."]);
+        assert_eq!(notes(changes, "0.3.0"), ["New."]);
+        assert_eq!(notes("", "0.3.0"), Vec::<String>::new());
+    }
 }

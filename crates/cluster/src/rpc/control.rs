@@ -21,6 +21,7 @@ use crate::copies::{Speed, StageReport, WaitingFor};
 use crate::limits::CALL_BODY_BYTES_MAX;
 use crate::migration::calls::{FetchCall, Fetched, Offer, PartQuery};
 use crate::nodes::NodeRoles;
+use crate::update::{NodeTask, TaskReport};
 
 /// What a node does on the main node's word. The server wires its engine behind this.
 #[async_trait]
@@ -102,6 +103,14 @@ pub trait NodeControl: Send + Sync {
     /// Why it can't, for the operator; then nothing happened.
     async fn run_version(&self, _wish: RunVersion) -> Result<(), String> {
         Err("this node has no other versions".to_owned())
+    }
+
+    /// Begins a piece of work for an update, unless it goes on or is over already; how far it is.
+    ///
+    /// # Errors
+    /// Why it can't be begun, for the operator.
+    async fn update_task(&self, _task: NodeTask) -> Result<TaskReport, String> {
+        Err("this node does no work for updates".to_owned())
     }
 
     /// What this machine alone has, for `by` that takes its place.
@@ -494,6 +503,15 @@ impl ControlClient {
     /// [`CallError`]
     pub async fn run_version(&self, node: NodeId, wish: &RunVersion) -> Result<(), CallError> {
         self.put(node, "/v1/version", wish).await.map(drop)
+    }
+
+    /// See [`NodeControl::update_task`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn update_task(&self, node: NodeId, task: &NodeTask) -> Result<TaskReport, CallError> {
+        let answer = self.put(node, "/v1/update-task", task).await?;
+        self.peers.peer(node).read(&answer)
     }
 
     /// See [`NodeControl::create_account`].

@@ -28,6 +28,7 @@ use crate::identity::Identity;
 use crate::limits::{CALL_BODY_BYTES_MAX, CONTROL_BODY_BYTES_MAX};
 use crate::migration::calls::FetchCall;
 use crate::peer_name::PeerName;
+use crate::update::NodeTask;
 
 /// One connection's view: the services, and who is calling.
 pub(crate) struct Caller {
@@ -189,7 +190,8 @@ impl Caller {
 
         // The main node only.
         if caller != self.main() {
-            let is_mains = ["stores", "copies", "trace", "edge-report", "version", "migration"].contains(&parts[0]);
+            let is_mains =
+                ["stores", "copies", "trace", "edge-report", "version", "update-task", "migration"].contains(&parts[0]);
             return Err(if is_mains { FaultKind::NotMain } else { FaultKind::NoRoute });
         }
         if let (&Method::POST, ["copies", account, call]) = (&method, parts.as_slice()) {
@@ -211,6 +213,10 @@ impl Caller {
                 let wish: RunVersion = self.control_body(request.into_body()).await?;
                 control.run_version(wish).await.map_err(FaultKind::Other)?;
                 Ok(Answer::Json(Bytes::from_static(b"{}")))
+            }
+            (&Method::PUT, ["update-task"]) => {
+                let task: NodeTask = self.control_body(request.into_body()).await?;
+                Ok(Answer::Json(json(&control.update_task(task).await.map_err(FaultKind::Other)?)?))
             }
             (&Method::PUT, ["migration", "fetch"]) => {
                 let call: FetchCall = self.control_body(request.into_body()).await?;

@@ -10,6 +10,8 @@ use crate::rpc::control::InstalledVersion;
 pub struct Inventory {
     /// The nodes of the installation, in any order.
     pub nodes: Vec<NodeFacts>,
+    /// Versions that every node can be given.
+    pub offered: Vec<InstalledVersion>,
     /// Versions that were taken back by who published them: nobody moves to one.
     pub withdrawn: Vec<Version>,
     /// Moves of accounts that are under way. They go on by themselves while nodes change their version.

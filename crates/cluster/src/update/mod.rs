@@ -7,8 +7,10 @@ pub mod inventory;
 pub mod plan;
 pub mod policy;
 pub mod roll;
+pub mod work;
 
 pub use inventory::{Inventory, NodeFacts, NodeState};
 pub use plan::{Plan, PlanRefused, Step, plan};
 pub use policy::Policy;
 pub use roll::{Action, Direction, Roll, next};
+pub use work::{NodeTask, NodeWork, TaskFinding, TaskReport, TaskState};

@@ -97,7 +97,8 @@ pub fn plan(policy: Policy, inventory: &Inventory, number: u64) -> Result<Plan, 
     if steps.is_empty() {
         return Err(PlanRefused::NothingToDo(target.version));
     }
-    let (blocked, notes) = (blocked(&nodes, target), notes(inventory, target, main, &away));
+    let is_offered = inventory.offered.iter().any(|offered| offered.version == target.version);
+    let (blocked, notes) = (blocked(&nodes, target, is_offered), notes(inventory, target, main, &away));
     Ok(Plan { number, target, steps, away, blocked, notes })
 }
 
@@ -118,7 +119,7 @@ fn step(node: &NodeFacts, target: InstalledVersion) -> Result<Step, PlanRefused>
 fn target(policy: Policy, inventory: &Inventory, main: InstalledVersion) -> Result<InstalledVersion, PlanRefused> {
     let is_withdrawn = |version: Version| inventory.withdrawn.contains(&version);
     let known = inventory.nodes.iter().filter_map(|node| node.state.as_ref());
-    let known = known.flat_map(|state| state.installed.iter().chain([&state.runs]));
+    let known = known.flat_map(|state| state.installed.iter().chain([&state.runs])).chain(&inventory.offered);
     match policy {
         Policy::Current => Ok(main),
         Policy::Pinned(version) if is_withdrawn(version) => Err(PlanRefused::Withdrawn(version)),
@@ -139,11 +140,11 @@ fn target(policy: Policy, inventory: &Inventory, main: InstalledVersion) -> Resu
     }
 }
 
-fn blocked(nodes: &[&NodeFacts], target: InstalledVersion) -> Vec<String> {
+fn blocked(nodes: &[&NodeFacts], target: InstalledVersion, is_offered: bool) -> Vec<String> {
     let mut blocked = Vec::new();
     for node in nodes {
         let Some(state) = &node.state else { continue };
-        if node.installed(target.version).is_none() {
+        if !is_offered && node.installed(target.version).is_none() {
             blocked.push(format!("{}: {} is not installed; apt install sterna-{1}", node.name, target.version));
         }
         blocked.extend(state.trouble.iter().map(|trouble| format!("{}: {trouble}", node.name)));

@@ -126,11 +126,11 @@ fn of_node(node: &NodeFacts, wanted: Version, asked_ms: Option<i64>) -> Result<O
     if asked_ms.is_some() {
         return stop(format!("{name} was asked to run {wanted}, and goes on with {}; see its log", state.runs.version));
     }
-    if node.installed(wanted).is_none() {
-        return stop(format!("{name}: {wanted} is not installed; apt install sterna-{wanted}"));
-    }
     if let Some(trouble) = state.trouble.first() {
         return wait(format!("{name}: {trouble}"));
+    }
+    if node.installed(wanted).is_none() {
+        return stop(format!("{name}: {wanted} is not installed; apt install sterna-{wanted}"));
     }
     Ok(Some(Action::Ask { node: node.id, version: wanted }))
 }

@@ -6,6 +6,7 @@
 
 mod migration;
 mod moves;
+mod update;
 
 use std::fmt;
 
@@ -15,6 +16,9 @@ use sterna_formats::calendar::booking::Rules;
 
 pub use migration::{MainNode, Migration, MigrationPhase, Pace};
 pub use moves::{Copy, CopyPurpose, Durability, Job, JobKind, JobState, Move, MovePhase, StandbyStage};
+pub use update::{
+    Repository, Update, UpdateEvent, UpdateFinding, UpdatePhase, UpdatePlan, UpdateRun, UpdateWork, UpdateWorkState,
+};
 
 /// A mail domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ mod migration;
 mod moves;
 mod selection;
 mod servers;
+mod update;
 
 pub use selection::{AddressPattern, Selected, Selection};
 

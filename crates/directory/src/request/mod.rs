@@ -8,7 +8,7 @@ use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
 
 use crate::acme::{Acme, Certificate};
 use crate::dkim::{DkimState, NewDkimKey};
-use crate::model::{Durability, Member, MigrationPhase, Pace, Roles, Scope};
+use crate::model::{Durability, Member, MigrationPhase, Pace, Roles, Scope, Update, UpdateEvent};
 use crate::rights::{FactorUse, Grant, NewApiToken, NewAppPassword, Role, SecondFactor};
 use crate::row::RowKind;
 use crate::source::{Link, Source};
@@ -316,6 +316,15 @@ pub enum Request {
     DropMigrationCopies,
     /// Removes the old machine of a migration that is done from the servers.
     ForgetMigrated,
+    /// Takes down how updates stand, in the place of the row at `expect`.
+    PutUpdate {
+        /// Only if the row is still at this modseq; zero is that there is none.
+        expect: Option<Modseq>,
+        /// The whole row; its number of events is counted here.
+        update: Box<Update>,
+        /// What happened; its number, time and plan are filled in here.
+        event: Option<UpdateEvent>,
+    },
     /// Another node becomes the main one, as the migration wants it. This is the last change that this directory takes:
     /// in the same transaction it becomes a copy, for ever or until the role comes back. The only commit point.
     HandOverMain {

@@ -23,6 +23,7 @@ pub(crate) fn begin(write: &mut Write<'_>, from: NodeId, to: NodeId, by: &str) -
         let (old_from, old_to) = (names_server(write, old.from)?, names_server(write, old.to)?);
         return Err(RequestError::InUse { by: format!("{old_to} is taking the place of {old_from} already") });
     }
+    super::update::none_under_way(write)?;
     let source = found(write.reader.server(from)?, "server", from, None)?;
     let target = found(write.reader.server(to)?, "server", to, None)?;
     if from == to {

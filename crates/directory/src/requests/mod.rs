@@ -11,6 +11,7 @@ mod moves;
 mod pending;
 mod server;
 mod setting;
+mod update;
 
 use sterna_base::{AccountId, Modseq, NodeId};
 
@@ -112,6 +113,9 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::DropMigrationCopies => migration::drop_copies(write).map(|()| None),
         Request::ForgetMigrated => migration::forget(write).map(|()| None),
         Request::HandOverMain { to } => migration::hand_over(write, *to).map(|()| None),
+        Request::PutUpdate { expect, update, event } => {
+            update::put(write, *expect, update, event.as_ref()).map(|()| None)
+        }
         Request::PruneJobs => job::prune(write).map(|()| None),
         Request::ExpireCopies { before } => copies::expire(write, *before).map(|()| None),
         Request::FailOver { account, to, expect } => {

@@ -16,3 +16,4 @@ mod names;
 mod settings;
 mod shares;
 mod standby;
+mod update;

@@ -12,6 +12,7 @@ use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{Account, AccountError, Quota};
 use sterna_base::{AccountId, Epoch, Modseq, NodeId, Secret, Timestamp};
 use sterna_cluster::copies::{LeaseDesk, Speed, Waiting};
+use sterna_cluster::update::{NodeTask, TaskReport};
 use sterna_cluster::{NodeStatus, RunVersion};
 use sterna_directory::{Authentication, Directory};
 use sterna_mailflow::guard::Guard;
@@ -131,6 +132,14 @@ pub trait Provision: Send + Sync {
     /// [`ProvisionError`]; refused when it can't, and then nothing happened.
     async fn run_version(&self, server: NodeId, _wish: RunVersion) -> Result<(), ProvisionError> {
         Err(ProvisionError::Refused { server, cause: "it has no other versions".to_owned() })
+    }
+
+    /// Begins a piece of work for an update on a server, unless it goes on or is over already; how far it is.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn update_task(&self, server: NodeId, _task: NodeTask) -> Result<TaskReport, ProvisionError> {
+        Err(ProvisionError::Refused { server, cause: "it does no work for updates".to_owned() })
     }
 
     /// What a server remembers of messages.

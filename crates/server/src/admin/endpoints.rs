@@ -18,7 +18,7 @@ use super::{
     accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
     domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, migration, objects,
     orphans, people_import, queue, replication, resources, roles, search, second_factor, servers, sessions, settings,
-    sieve, sources, status, tokens, trace, users,
+    sieve, sources, status, tokens, trace, updates, users,
 };
 
 /// One method of one path.
@@ -82,6 +82,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     all.extend(of_domains());
     all.extend(of_sources());
     all.extend(of_servers());
+    all.extend(of_updates());
     all.extend(of_mail());
     all.extend(of_administrators());
     all.extend(of_oneself());
@@ -333,6 +334,29 @@ fn of_servers() -> Vec<Endpoint> {
         look("/api/v1/search", get(search::list), Servers, System, "Search indexes"),
         look(INDEX, get(search::get), Servers, System, "The search index of an account"),
         change(("DELETE", INDEX), delete(search::delete), Servers, System, "Make a search index again"),
+    ]
+}
+
+fn of_updates() -> Vec<Endpoint> {
+    const UPDATES: &str = "/api/v1/updates";
+    vec![
+        look(UPDATES, get(updates::get), Servers, System, "Which version is wanted, and how far the update is"),
+        change(
+            ("PATCH", UPDATES),
+            patch(updates::set),
+            Settings,
+            System,
+            "Say which version is wanted, and from where",
+        ),
+        change(("POST", "/api/v1/updates/prepare"), post(updates::prepare), Servers, System, "Make a plan"),
+        change(("POST", "/api/v1/updates/check"), post(updates::check), Servers, System, "Look whether it can be"),
+        change(("POST", "/api/v1/updates/download"), post(updates::download), Servers, System, "Fetch the version"),
+        change(("POST", "/api/v1/updates/apply"), post(updates::apply), Servers, System, "Act on the plan"),
+        change(("POST", "/api/v1/updates/pause"), post(updates::pause), Servers, System, "Let nothing go on"),
+        change(("POST", "/api/v1/updates/resume"), post(updates::resume), Servers, System, "Go on"),
+        change(("POST", "/api/v1/updates/rollback"), post(updates::rollback), Servers, System, "Go back"),
+        change(("POST", "/api/v1/updates/finish"), post(updates::finish), Servers, System, "Say that it is good"),
+        look("/api/v1/updates/history", get(updates::history), Servers, System, "What happened"),
     ]
 }
 

@@ -48,6 +48,7 @@ fn topic(kind: u16) -> Option<&'static str> {
         RowKind::SecondFactor | RowKind::Deleted => "people",
         RowKind::Domain | RowKind::DkimKey | RowKind::Source => "domains",
         RowKind::Server | RowKind::Certificate | RowKind::Acme | RowKind::MainNode | RowKind::Migration => "servers",
+        RowKind::Update | RowKind::UpdateEvent => "updates",
         RowKind::Job | RowKind::Move | RowKind::Copy | RowKind::Placement | RowKind::PendingStore => "jobs",
         RowKind::Setting | RowKind::SettingChange => "settings",
         RowKind::Role | RowKind::Grant | RowKind::ApiToken => "administrators",
@@ -56,7 +57,7 @@ fn topic(kind: u16) -> Option<&'static str> {
 }
 
 /// Every topic.
-const TOPICS: [&str; 6] = ["people", "domains", "servers", "jobs", "settings", "administrators"];
+const TOPICS: [&str; 7] = ["people", "domains", "servers", "jobs", "settings", "administrators", "updates"];
 
 /// Tells topics that changed. It tells no names: who may not see something is told no more than that somebody did
 /// something.

@@ -82,6 +82,7 @@ mod tests;
 mod tokens;
 mod totp;
 pub(crate) mod trace;
+mod updates;
 mod users;
 mod view;
 
@@ -98,6 +99,7 @@ pub(crate) use job_view::address_of;
 pub use memory::Memory;
 pub use morning::Morning;
 pub use sweep::sweep_forever;
+pub use updates::roll_forever;
 pub(crate) use view::time;
 
 /// Largest request body, in bytes.

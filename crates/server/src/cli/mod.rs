@@ -46,6 +46,7 @@ mod sieve;
 mod source;
 mod status;
 mod trace;
+mod update;
 mod user;
 mod user_import;
 
@@ -230,6 +231,9 @@ pub enum ClientCommand {
     /// Put a new machine in the place of an old one, while it is used
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// Bring all servers to another version of the program
+    #[command(subcommand)]
+    Update(update::UpdateCommand),
     /// Watch, pause and abort work on many accounts: moves, drains, rebalances, failovers
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -319,6 +323,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Account(command) => account::run(&session, global, command).await,
         ClientCommand::Resource(command) => resources::run(&session, command).await,
         ClientCommand::Migrate(command) => migrate::run(&session, global, command).await,
+        ClientCommand::Update(command) => update::run(&session, global, command).await,
         ClientCommand::Job(command) => job::run(&session, global, command).await,
         ClientCommand::Greylist(command) => greylist::run(&session, command).await,
         ClientCommand::Queue(command) => queue::run(&session, command).await,

@@ -154,7 +154,7 @@ fn check_accounts(root: &Path, wanted: &[AccountId], depth: Depth) -> Result<(us
 
 /// What is found in one account. What the node purges meanwhile is missing from the state that is looked at, so only
 /// what is found again counts.
-fn check_account(engine: &SqliteEngine, account: AccountId, depth: Depth) -> Vec<String> {
+pub(crate) fn check_account(engine: &SqliteEngine, account: AccountId, depth: Depth) -> Vec<String> {
     let look = || {
         let inspection = engine.inspect(account)?;
         let mut found = inspection.check_files()?;

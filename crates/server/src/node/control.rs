@@ -17,6 +17,7 @@ use sterna_cluster::join::{Admission, AdmitRefused, NewNode};
 use sterna_cluster::migration::calls::{Fetched, Offer, PartQuery};
 use sterna_cluster::rpc::control::{AsidesStatus, FilterDown};
 use sterna_cluster::rpc::wire::RELEASE;
+use sterna_cluster::update::{NodeTask, TaskReport};
 use sterna_cluster::{
     ControlClient, CopiesStatus, Identity, NodeControl, NodeRole, NodeRoles, NodeStatus, Nodes, NotedShare, RunVersion,
     ShareRefused, StageRefused,
@@ -38,7 +39,9 @@ use super::orphans::Orphans;
 use super::served::Served;
 use super::{Parts, accounts_folder, signing};
 use crate::config::{Config, Role};
+use crate::update::desk::{Bench, Desk};
 use crate::update::handover::Handover;
+use crate::update::surroundings::Surroundings;
 
 /// Accounts that a node names of which it has something set aside.
 const ASIDES_NAMED_MAX: usize = 20;
@@ -66,6 +69,8 @@ pub struct Control {
     /// Where this edge listens, once it does.
     endpoints: Arc<OnceLock<Vec<Endpoint>>>,
     handover: Arc<Handover>,
+    /// Its work for updates.
+    desk: Desk,
     /// Whether answers of DNS can be validated; edges only, and late.
     dane: OnceLock<watch::Receiver<Ability>>,
     /// What waits to be sent; edges only, and late.
@@ -125,6 +130,7 @@ impl Control {
             filters: parts.filters.clone(),
             endpoints: parts.endpoints.clone(),
             handover: parts.handover.clone(),
+            desk: Desk::new(bench(parts)),
             served: parts.served.clone(),
         }
     }
@@ -182,6 +188,22 @@ impl Control {
             if self.folder.exists() { self.folder.as_path() } else { self.folder.parent().unwrap_or(&self.folder) };
         rustix::fs::statvfs(folder)
             .map_or((0, 0), |disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
+    }
+}
+
+/// What work for updates needs of a node.
+fn bench(parts: &Parts) -> Bench {
+    let surroundings = Surroundings::of_machine();
+    surroundings.note(&parts.folder);
+    Bench {
+        folder: parts.folder.clone(),
+        local: parts.local.clone(),
+        directory: parts.directory.clone(),
+        handover: parts.handover.clone(),
+        authentication: parts.authentication.clone(),
+        edge_check: parts.edge_check.clone(),
+        is_edge: parts.config.has(Role::Edge),
+        surroundings,
     }
 }
 
@@ -316,6 +338,10 @@ impl NodeControl for Control {
 
     async fn run_version(&self, wish: RunVersion) -> Result<(), String> {
         self.handover.ask(wish).await.map_err(|error| error.to_string())
+    }
+
+    async fn update_task(&self, task: NodeTask) -> Result<TaskReport, String> {
+        Ok(self.desk.task(task))
     }
 
     async fn moved(&self, node: NodeId, address: String) -> Result<(), String> {

@@ -12,7 +12,7 @@ mod directory_log;
 mod directory_moves;
 mod directory_nodes;
 pub(crate) mod discovery;
-mod edge_check;
+pub(crate) mod edge_check;
 pub mod facts;
 mod filtering;
 mod guard_sharing;
@@ -770,11 +770,13 @@ impl Parts {
             }
         });
         let (stop, watched, filled) = (self.stop.clone(), state.clone(), state.clone());
+        let updated = state.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = schedule::run_forever(filled) => {}
                 () = admin::sweep_forever(state) => {}
                 () = admin::watch_forever(watched) => {}
+                () = admin::roll_forever(updated) => {}
                 () = stop.cancelled() => {}
             }
         });

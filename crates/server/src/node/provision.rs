@@ -13,6 +13,7 @@ use sterna_base::{AccountId, Epoch, Modseq, NodeId, OperationId, Secret};
 use sterna_cluster::copies::CopiesClient;
 use sterna_cluster::copies::calls::CopyState;
 use sterna_cluster::join::{JoinDesk, TokenEntry, TokenGrant};
+use sterna_cluster::update::{NodeTask, TaskReport};
 use sterna_cluster::{CallError, ControlClient, NodeControl, NodeRole, NodeStatus, RunVersion};
 use sterna_directory::Directory;
 
@@ -145,6 +146,13 @@ impl Provision for Stores {
             return self.own.run_version(wish).await.map_err(|cause| ProvisionError::Refused { server, cause });
         }
         self.others.run_version(server, &wish).await.map_err(|error| call_error(server, &error))
+    }
+
+    async fn update_task(&self, server: NodeId, task: NodeTask) -> Result<TaskReport, ProvisionError> {
+        if server == self.node {
+            return self.own.update_task(task).await.map_err(|cause| ProvisionError::Refused { server, cause });
+        }
+        self.others.update_task(server, &task).await.map_err(|error| call_error(server, &error))
     }
 
     async fn trace(&self, server: NodeId, query: TraceQuery) -> Result<Vec<TracedMessage>, ProvisionError> {

@@ -67,7 +67,7 @@ pub enum HandoverError {
 impl Handover {
     /// Of the node with this record.
     pub fn new(record: Record) -> Self {
-        let (programs, asked) = (Programs::of_machine(), Notify::new());
+        let (programs, asked) = (Programs::of(record.folder()), Notify::new());
         Handover { programs, record, wish: Mutex::default(), asked, asked_before: Mutex::default() }
     }
 
@@ -78,7 +78,7 @@ impl Handover {
     }
 
     /// The installed versions.
-    pub(super) fn programs(&self) -> &Programs {
+    pub fn programs(&self) -> &Programs {
         &self.programs
     }
 

@@ -15,13 +15,19 @@ const USUAL: &str = "/usr/lib/sterna";
 /// Versions that are looked at; a machine with more has somebody who forgot to remove them.
 const VERSIONS_MAX: usize = 32;
 
+/// The folder of a node with the versions that it fetched itself.
+const FETCHED: &str = "versions";
+
 /// How long a program may take to say what it is.
 const FACTS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The folder with a folder for each version.
+/// The folders with a folder for each version.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    folder: PathBuf,
+    /// What packages installed: only root writes there.
+    system: PathBuf,
+    /// What this node fetched itself.
+    own: PathBuf,
 }
 
 /// Why a version can't be started here.
@@ -44,24 +50,38 @@ pub enum ProgramError {
 }
 
 impl Programs {
-    /// Those beside this one; where this one is alone, those that packages installed.
-    pub fn of_machine() -> Self {
-        let own = std::env::current_exe().unwrap_or_default();
-        let beside = own.parent().filter(|folder| version_of(folder).is_some()).and_then(Path::parent);
-        Programs { folder: beside.unwrap_or(Path::new(USUAL)).to_owned() }
+    /// Of the node in this folder: those that it fetched, and those that packages installed, or that lie beside this
+    /// one.
+    pub fn of(folder: &Path) -> Self {
+        let own = folder.join(FETCHED);
+        let named = std::env::var_os("STERNA_PROGRAMS").filter(|named| !named.is_empty()).map(PathBuf::from);
+        let running = std::env::current_exe().unwrap_or_default();
+        let beside = running.parent().filter(|folder| version_of(folder).is_some()).and_then(Path::parent);
+        let beside = beside.filter(|beside| std::fs::canonicalize(&own).map_or(true, |own| own != **beside));
+        let system = named.or_else(|| beside.map(Path::to_owned)).unwrap_or_else(|| USUAL.into());
+        Programs { system, own }
     }
 
-    /// The program of a version.
+    /// The program of a version. What packages installed comes first, as for `packaging/launcher.sh`.
     pub fn path(&self, version: Version) -> PathBuf {
-        self.folder.join(version.to_string()).join("sterna")
+        let in_folder = |folder: &Path| folder.join(version.to_string()).join("sterna");
+        let fetched = in_folder(&self.own);
+        let installed = in_folder(&self.system);
+        if !installed.is_file() && fetched.is_file() { fetched } else { installed }
+    }
+
+    /// Where versions are put that this node fetches.
+    pub fn own_folder(&self) -> &Path {
+        &self.own
     }
 
     /// All versions, the oldest first.
     pub fn installed(&self) -> Vec<Version> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let versions = entries.filter_map(|entry| version_of(&entry.path()));
+        let entries = [&self.system, &self.own].into_iter().filter_map(|folder| std::fs::read_dir(folder).ok());
+        let versions = entries.flatten().flatten().filter_map(|entry| version_of(&entry.path()));
         let mut found: Vec<Version> = versions.filter(|&version| self.path(version).is_file()).collect();
         found.sort_unstable();
+        found.dedup();
         let excess = found.len().saturating_sub(VERSIONS_MAX);
         found.split_off(excess)
     }
@@ -113,7 +133,7 @@ pub(super) mod tests {
             fs::write(place.join("sterna"), text).unwrap();
             fs::set_permissions(place.join("sterna"), fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let programs = Programs { folder: folder.path().to_owned() };
+        let programs = Programs { system: folder.path().to_owned(), own: folder.path().join(FETCHED) };
         (folder, programs)
     }
 

@@ -52,6 +52,11 @@ impl Record {
         Record { folder: folder.to_owned() }
     }
 
+    /// The node's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The version that is to run; `None` where nobody decided.
     ///
     /// # Errors

@@ -1,0 +1,333 @@
+//! A plan on its way: the main node looks at all servers, and does what [`next`] says. Nothing is remembered that is
+//! not in the directory, so it may be killed at any moment, and the next main node goes on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sterna_base::{NodeId, Timestamp, Version, failpoint};
+use sterna_cluster::RunVersion;
+use sterna_cluster::update::{
+    Action, Direction, Inventory, NodeFacts, NodeTask, NodeWork, Roll, TaskReport, TaskState, next,
+};
+use sterna_directory::{Update, UpdatePhase};
+
+use super::super::doors::{AdminState, ProvisionError};
+use super::super::problem::Problem;
+use super::prepare::{self, Prepared};
+use super::row::{self, Change};
+use super::runs;
+
+/// Between two looks while something goes on.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// Between two looks while nothing does: servers that were away may be back.
+const LOOK_SELDOM: Duration = Duration::from_secs(5);
+
+/// Sees to it that what was begun goes on, as long as this is the main node; also what was on its way when it started.
+pub async fn roll_forever(state: AdminState) {
+    let mut changed = state.directory.watch();
+    loop {
+        changed.mark_unchanged();
+        let wait = match look(&state).await {
+            Ok(true) => LOOK_EVERY,
+            Ok(false) => LOOK_SELDOM,
+            Err(problem) => {
+                tracing::warn!(cause = problem.detail, "the update does not go on; this is tried again");
+                LOOK_SELDOM
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            ended = changed.changed() => {
+                if ended.is_err() {
+                    return;
+                }
+                // What it does itself changes the directory, too.
+                tokio::time::sleep(LOOK_EVERY.min(wait)).await;
+            }
+        }
+    }
+}
+
+/// One look; whether something goes on.
+async fn look(state: &AdminState) -> Result<bool, Problem> {
+    if !state.directory.is_main() {
+        return Ok(false);
+    }
+    let (row, _) = row::read(state).await?;
+    match row.phase {
+        UpdatePhase::Prepared => runs::go_on(state).await,
+        UpdatePhase::Rolling => roll(state, &row).await.map(|()| true),
+        UpdatePhase::Stopped if row.revert.is_some() => revert(state, &row).await.map(|()| true),
+        UpdatePhase::Rolled => those_who_are_back(state, &row).await,
+        _ => Ok(false),
+    }
+}
+
+/// Whether nobody said something else meanwhile.
+fn is_same(now: &Update, then: &Update) -> bool {
+    (now.phase, now.number, now.is_back, now.asked) == (then.phase, then.number, then.is_back, then.asked)
+}
+
+async fn roll(state: &AdminState, row: &Update) -> Result<(), Problem> {
+    let prepared = Prepared::of(row)?;
+    let (mut inventory, _) = prepare::inventory(state).await?;
+    let direction = if row.is_back { Direction::Back } else { Direction::Forth };
+    if direction == Direction::Forth {
+        bring_to_those_who_were_away(state, row, &prepared, &mut inventory).await;
+        if let Some(failed) = prove(state, row, &prepared, &mut inventory).await? {
+            return stop(state, row, &prepared, failed).await;
+        }
+    }
+    let roll = Roll { direction, asked: row.asked };
+    match next(&prepared.plan, &roll, &inventory, state.directory.now()) {
+        Action::Wait { reason } => say(state, row, reason).await,
+        Action::Stop { reason } => stop(state, row, &prepared, reason).await,
+        Action::Done { away } => done(state, row, away).await,
+        Action::Ask { node, version } => ask(state, row, &inventory, node, version).await,
+    }
+}
+
+/// What it waits for, for those who look.
+async fn say(state: &AdminState, then: &Update, reason: String) -> Result<(), Problem> {
+    let change = Change { by: "", dry_run: false, what: "" };
+    let edit = |row: &mut Update| {
+        if is_same(row, then) {
+            row.reason.clone_from(&reason);
+        }
+        Ok(String::new())
+    };
+    row::change(state, change, edit).await.map(drop)
+}
+
+/// Nothing goes on; a server that changed its version and doesn't work goes back to the one before by itself.
+async fn stop(state: &AdminState, then: &Update, prepared: &Prepared, reason: String) -> Result<(), Problem> {
+    let asked = then.asked.map(|(node, _)| node).filter(|_| !then.is_back);
+    let step = prepared.plan.steps.iter().find(|step| Some(step.node) == asked && !then.passed.contains(&step.node));
+    let revert = step.map(|step| (step.node, step.from.to_string()));
+    let change = Change { by: "", dry_run: false, what: "stopped" };
+    let edit = |row: &mut Update| {
+        if is_same(row, then) {
+            (row.phase, row.asked) = (UpdatePhase::Stopped, None);
+            row.reason.clone_from(&reason);
+            row.revert.clone_from(&revert);
+        }
+        Ok(reason.clone())
+    };
+    row::change(state, change, edit).await?;
+    failpoint::reached("update-stopped");
+    Ok(())
+}
+
+/// The server that failed is asked to run what it ran before, until it does.
+async fn revert(state: &AdminState, then: &Update) -> Result<(), Problem> {
+    let Some((node, version)) = then.revert.clone() else { return Ok(()) };
+    let Ok(version) = version.parse::<Version>() else { return forget_revert(state, then, "").await };
+    let (inventory, _) = prepare::inventory(state).await?;
+    let Some(server) = inventory.nodes.iter().find(|server| server.id == node) else {
+        return forget_revert(state, then, "").await;
+    };
+    match server.version() {
+        // It follows when it answers.
+        None => Ok(()),
+        Some(runs) if runs == version => {
+            forget_revert(state, then, &format!("{} runs {version} again", server.name)).await
+        }
+        Some(_) => {
+            let wish = RunVersion { version, plan: Some(then.number) };
+            match state.provision.run_version(node, wish).await {
+                Err(ProvisionError::Refused { cause, .. }) => {
+                    let says = format!("{} can't go back to {version} by itself: {cause}", server.name);
+                    forget_revert(state, then, &says).await
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+async fn forget_revert(state: &AdminState, then: &Update, says: &str) -> Result<(), Problem> {
+    let change = Change { by: "", dry_run: false, what: "went-back" };
+    let edit = |row: &mut Update| {
+        if row.revert == then.revert && row.number == then.number {
+            row.revert = None;
+            if !says.is_empty() {
+                row.reason = format!("{}; {says}", row.reason);
+            }
+        }
+        Ok(says.to_owned())
+    };
+    row::change(state, change, edit).await.map(drop)
+}
+
+async fn done(state: &AdminState, then: &Update, away: Vec<String>) -> Result<(), Problem> {
+    let (phase, what) = match then.is_back {
+        true => (UpdatePhase::RolledBack, "rolled-back"),
+        false => (UpdatePhase::Rolled, "rolled"),
+    };
+    let reason = if away.is_empty() { String::new() } else { format!("not yet: {}", away.join(", ")) };
+    let edit = |row: &mut Update| {
+        if is_same(row, then) {
+            (row.phase, row.asked) = (phase, None);
+            row.reason.clone_from(&reason);
+        }
+        Ok(reason.clone())
+    };
+    row::change(state, Change { by: "", dry_run: false, what }, edit).await.map(drop)
+}
+
+async fn ask(
+    state: &AdminState,
+    then: &Update,
+    inventory: &Inventory,
+    node: NodeId,
+    version: Version,
+) -> Result<(), Problem> {
+    let (now, asks) = (state.directory.now(), AtomicBool::new(false));
+    let name = inventory.nodes.iter().find(|server| server.id == node).map_or("", |server| server.name.as_str());
+    // Before it is asked: this node may be the one, and finds then that it was.
+    note_asked(state, then, node, now, format!("{name}: {version}"), &asks).await?;
+    if !asks.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    failpoint::reached("update-asking");
+    let wish = RunVersion { version, plan: Some(then.number) };
+    match state.provision.run_version(node, wish).await {
+        Ok(()) => tracing::info!(plan = then.number, server = name, %version, "a server was asked to run a version"),
+        // Its answer may be lost because it does so already: what it says of itself next is what counts.
+        Err(ProvisionError::Unreachable { cause, .. }) => tracing::warn!(server = name, cause, "no answer"),
+        Err(ProvisionError::Refused { cause, .. }) => {
+            let change = Change { by: "", dry_run: false, what: "stopped" };
+            let reason = format!("{name} refuses to run {version}: {cause}");
+            let edit = |row: &mut Update| {
+                if row.phase == UpdatePhase::Rolling && row.number == then.number {
+                    (row.phase, row.asked) = (UpdatePhase::Stopped, None);
+                    row.reason.clone_from(&reason);
+                }
+                Ok(reason.clone())
+            };
+            row::change(state, change, edit).await?;
+        }
+    }
+    failpoint::reached("update-asked");
+    Ok(())
+}
+
+async fn note_asked(
+    state: &AdminState,
+    then: &Update,
+    node: NodeId,
+    now: Timestamp,
+    says: String,
+    asks: &AtomicBool,
+) -> Result<(), Problem> {
+    let edit = |row: &mut Update| {
+        asks.store(is_same(row, then), Ordering::SeqCst);
+        if asks.load(Ordering::SeqCst) {
+            (row.asked, row.reason) = (Some((node, now)), String::new());
+        }
+        Ok(says.clone())
+    };
+    row::change(state, Change { by: "", dry_run: false, what: "ask" }, edit).await.map(drop)
+}
+
+fn node(inventory: &mut Inventory, id: NodeId) -> Option<&mut NodeFacts> {
+    inventory.nodes.iter_mut().find(|node| node.id == id)
+}
+
+fn trouble(inventory: &mut Inventory, id: NodeId, says: String) {
+    if let Some(state) = node(inventory, id).and_then(|node| node.state.as_mut()) {
+        state.trouble.push(says);
+    }
+}
+
+/// The server that was asked last shows that it works before the next one is asked; why it doesn't, if so.
+async fn prove(
+    state: &AdminState,
+    then: &Update,
+    prepared: &Prepared,
+    inventory: &mut Inventory,
+) -> Result<Option<String>, Problem> {
+    let Some((asked, at)) = then.asked.filter(|(asked, _)| !then.passed.contains(asked)) else { return Ok(None) };
+    let target = prepared.plan.target.version;
+    let Some(server) = node(inventory, asked).filter(|server| server.version() == Some(target)) else {
+        return Ok(None);
+    };
+    let name = server.name.clone();
+    match runs::ask(state, asked, NodeTask { run: at, work: NodeWork::Prove }).await {
+        Ok(TaskReport { state: TaskState::Done, .. }) => {
+            let change = Change { by: "", dry_run: false, what: "proven" };
+            let edit = |row: &mut Update| {
+                if is_same(row, then) && !row.passed.contains(&asked) {
+                    row.passed.push(asked);
+                }
+                Ok(name.clone())
+            };
+            row::change(state, change, edit).await?;
+            failpoint::reached("update-proven");
+            Ok(None)
+        }
+        Ok(TaskReport { state: TaskState::Failed, findings, .. }) => {
+            let why = findings.first().map_or("it does not say why", |finding| finding.says.as_str());
+            Ok(Some(format!("{name} runs {target} and does not work: {why}")))
+        }
+        Ok(TaskReport { state: TaskState::Running, .. }) => {
+            trouble(inventory, asked, "it shows that it works".to_owned());
+            Ok(None)
+        }
+        Err(error) => {
+            trouble(inventory, asked, format!("it can't be asked whether it works: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+/// Servers that were away when the others fetched the version fetch it when they are back.
+async fn bring_to_those_who_were_away(
+    state: &AdminState,
+    row: &Update,
+    prepared: &Prepared,
+    inventory: &mut Inventory,
+) {
+    let target = prepared.plan.target.version;
+    let lacking: Vec<NodeId> = inventory
+        .nodes
+        .iter()
+        .filter(|node| node.state.is_some() && node.version() != Some(target) && node.installed(target).is_none())
+        .map(|node| node.id)
+        .collect();
+    for server in lacking.into_iter().filter(|_| row.repository.is_some()) {
+        match runs::fetch_late(state, server, row, prepared).await {
+            Ok(report) if report.state != TaskState::Failed => {
+                trouble(inventory, server, format!("it fetches {target}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// After all others: a server that was away is back, with the version of before.
+async fn those_who_are_back(state: &AdminState, then: &Update) -> Result<bool, Problem> {
+    let prepared = Prepared::of(then)?;
+    let (inventory, _) = prepare::inventory(state).await?;
+    let roll = Roll { direction: Direction::Forth, asked: None };
+    match next(&prepared.plan, &roll, &inventory, state.directory.now()) {
+        Action::Done { away } => {
+            let reason = if away.is_empty() { String::new() } else { format!("not yet: {}", away.join(", ")) };
+            say(state, then, reason).await?;
+            Ok(false)
+        }
+        // It runs what it should, and waits for something: that is no update's business.
+        Action::Wait { .. } => Ok(false),
+        Action::Ask { .. } | Action::Stop { .. } => {
+            let edit = |row: &mut Update| {
+                if is_same(row, then) {
+                    (row.phase, row.asked) = (UpdatePhase::Rolling, None);
+                }
+                Ok("a server is back that runs another version".to_owned())
+            };
+            row::change(state, Change { by: "", dry_run: false, what: "back" }, edit).await?;
+            Ok(true)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a node does for updates beside serving. Each piece of work goes on by itself; who asks for it again is told how
+//! far it is. Nothing of it is kept over a restart: whoever wants it asks again, and all of it may be done twice.
+
+mod check;
+mod download;
+mod prove;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use sterna_account::local::LocalAccounts;
+use sterna_base::Timestamp;
+use sterna_cluster::update::{NodeTask, NodeWork, TaskFinding, TaskReport, TaskState};
+use sterna_directory::{Authentication, Directory};
+use tokio::task::AbortHandle;
+
+use super::handover::Handover;
+use super::surroundings::Surroundings;
+use crate::node::edge_check::EdgeCheck;
+
+/// Findings of one piece of work that are told; the rest is counted.
+const FINDINGS_MAX: usize = 50;
+
+/// What the work needs of the node.
+#[derive(Clone)]
+pub struct Bench {
+    /// The node's folder.
+    pub folder: PathBuf,
+    /// Its accounts, if it holds some.
+    pub local: Option<Arc<LocalAccounts>>,
+    /// Its copy of the directory.
+    pub directory: Directory,
+    /// The versions that are there.
+    pub handover: Arc<Handover>,
+    /// Who may log in.
+    pub authentication: Arc<Authentication>,
+    /// What looks at an edge's mail, once it is there.
+    pub edge_check: Arc<OnceLock<EdgeCheck>>,
+    /// Whether it is an edge.
+    pub is_edge: bool,
+    /// The machine around it.
+    pub surroundings: Surroundings,
+}
+
+/// See the module.
+pub struct Desk {
+    bench: Bench,
+    /// By the name of the work.
+    runs: Mutex<HashMap<&'static str, Run>>,
+}
+
+struct Run {
+    run: Timestamp,
+    progress: Progress,
+    task: AbortHandle,
+}
+
+/// How far a piece of work is, as it goes on.
+#[derive(Clone)]
+pub(super) struct Progress(Arc<Mutex<TaskReport>>);
+
+impl Progress {
+    fn new() -> Self {
+        let report = TaskReport { state: TaskState::Running, done: 0, total: 0, findings: Vec::new() };
+        Progress(Arc::new(Mutex::new(report)))
+    }
+
+    /// So much is done.
+    pub fn at(&self, done: u64, total: u64) {
+        let mut report = self.0.lock();
+        (report.done, report.total) = (done, total);
+    }
+
+    /// Tells of something.
+    pub fn find(&self, finding: TaskFinding) {
+        let mut report = self.0.lock();
+        match report.findings.len() {
+            0..FINDINGS_MAX => report.findings.push(finding),
+            // Whether it blocks must not be lost with what it is.
+            FINDINGS_MAX => report.findings.push(TaskFinding {
+                is_blocking: finding.is_blocking,
+                says: "more was found than is told here".to_owned(),
+                remedy: "Mend what is told, and check again.".to_owned(),
+            }),
+            _ => report.findings[FINDINGS_MAX].is_blocking |= finding.is_blocking,
+        }
+    }
+
+    fn end(&self, state: TaskState) {
+        self.0.lock().state = state;
+    }
+
+    fn report(&self) -> TaskReport {
+        self.0.lock().clone()
+    }
+}
+
+impl Desk {
+    /// Of the node with these parts.
+    pub fn new(bench: Bench) -> Self {
+        Desk { bench, runs: Mutex::default() }
+    }
+
+    /// Begins a piece of work, unless this run of it was begun already; how far it is.
+    pub fn task(&self, task: NodeTask) -> TaskReport {
+        let mut runs = self.runs.lock();
+        let name = task.work.name();
+        if let Some(known) = runs.get(name) {
+            if known.run >= task.run {
+                return known.progress.report();
+            }
+            known.task.abort();
+        }
+        let (progress, bench) = (Progress::new(), self.bench.clone());
+        let told = progress.clone();
+        let running = tokio::spawn(async move {
+            let done = match task.work {
+                NodeWork::Check { target, program_sha256, bytes } => {
+                    check::run(&bench, &told, target, program_sha256, bytes).await
+                }
+                NodeWork::Download { version } => download::run(&bench, &told, version).await,
+                NodeWork::Prove => prove::run(&bench, &told).await,
+            };
+            match done {
+                Ok(()) => told.end(TaskState::Done),
+                Err(finding) => {
+                    tracing::warn!(work = name, cause = finding.says, "work for an update could not be done");
+                    told.find(finding);
+                    told.end(TaskState::Failed);
+                }
+            }
+        });
+        let run = Run { run: task.run, progress: progress.clone(), task: running.abort_handle() };
+        runs.insert(name, run);
+        progress.report()
+    }
+}
