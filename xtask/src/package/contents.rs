@@ -60,7 +60,7 @@ fn common(program: &Program, staging: &Path) -> Result<Deb> {
     let package = Deb::new("sterna", version, "all", staging)?
         // A real package first: where none is installed, apt takes that one instead of any.
         .field("Depends", format!("sterna-{version} | {PROVIDED}, adduser, init-system-helpers"))
-        .field("Recommends", format!("sterna-{version}"))
+        .field("Recommends", format!("sterna-{version}, gpgv"))
         .field(
             "Description",
             "Sterna groupware server: service, user and manual\n The unit of the service, the user that it runs as, \
