@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sterna_base::{NodeId, Timestamp, Version, failpoint};
 use sterna_cluster::RunVersion;
 use sterna_cluster::update::{
@@ -26,9 +27,10 @@ const LOOK_SELDOM: Duration = Duration::from_secs(5);
 /// Sees to it that what was begun goes on, as long as this is the main node; also what was on its way when it started.
 pub async fn roll_forever(state: AdminState) {
     let mut changed = state.directory.watch();
+    let told = Told::default();
     loop {
         changed.mark_unchanged();
-        let wait = match look(&state).await {
+        let wait = match look(&state, &told).await {
             Ok(true) => LOOK_EVERY,
             Ok(false) => LOOK_SELDOM,
             Err(problem) => {
@@ -49,15 +51,19 @@ pub async fn roll_forever(state: AdminState) {
     }
 }
 
+/// Whom this process told to change its version, by when that was noted. What was noted by a process that was killed
+/// may never have been said, so it is said again: who heard it already does nothing more.
+type Told = Mutex<Option<(NodeId, Timestamp)>>;
+
 /// One look; whether something goes on.
-async fn look(state: &AdminState) -> Result<bool, Problem> {
+async fn look(state: &AdminState, told: &Told) -> Result<bool, Problem> {
     if !state.directory.is_main() {
         return Ok(false);
     }
     let (row, _) = row::read(state).await?;
     match row.phase {
         UpdatePhase::Prepared => runs::go_on(state).await,
-        UpdatePhase::Rolling => roll(state, &row).await.map(|()| true),
+        UpdatePhase::Rolling => roll(state, &row, told).await.map(|()| true),
         UpdatePhase::Stopped if row.revert.is_some() => revert(state, &row).await.map(|()| true),
         UpdatePhase::Rolled => those_who_are_back(state, &row).await,
         _ => Ok(false),
@@ -69,7 +75,7 @@ fn is_same(now: &Update, then: &Update) -> bool {
     (now.phase, now.number, now.is_back, now.asked) == (then.phase, then.number, then.is_back, then.asked)
 }
 
-async fn roll(state: &AdminState, row: &Update) -> Result<(), Problem> {
+async fn roll(state: &AdminState, row: &Update, told: &Told) -> Result<(), Problem> {
     let prepared = Prepared::of(row)?;
     let (mut inventory, _) = prepare::inventory(state).await?;
     let direction = if row.is_back { Direction::Back } else { Direction::Forth };
@@ -79,13 +85,37 @@ async fn roll(state: &AdminState, row: &Update) -> Result<(), Problem> {
             return stop(state, row, &prepared, failed).await;
         }
     }
+    if let Some(asked) = row.asked.filter(|asked| *told.lock() != Some(*asked)) {
+        *told.lock() = Some(asked);
+        if let Some((name, version)) = still_to_change(row, &prepared, &inventory, asked.0) {
+            return tell(state, row, name, asked.0, version).await;
+        }
+    }
     let roll = Roll { direction, asked: row.asked };
     match next(&prepared.plan, &roll, &inventory, state.directory.now()) {
         Action::Wait { reason } => say(state, row, reason).await,
         Action::Stop { reason } => stop(state, row, &prepared, reason).await,
         Action::Done { away } => done(state, row, away).await,
-        Action::Ask { node, version } => ask(state, row, &inventory, node, version).await,
+        Action::Ask { node, version } => {
+            let at = state.directory.now();
+            *told.lock() = Some((node, at));
+            ask(state, row, &inventory, (node, at), version).await
+        }
     }
+}
+
+/// The name of a server that was asked and runs another version yet, and the version that it is to run.
+fn still_to_change<'a>(
+    row: &Update,
+    prepared: &Prepared,
+    inventory: &'a Inventory,
+    asked: NodeId,
+) -> Option<(&'a str, Version)> {
+    let server = inventory.nodes.iter().find(|server| server.id == asked)?;
+    let step = prepared.plan.steps.iter().find(|step| step.node == asked);
+    let wanted = if row.is_back { step?.from } else { prepared.plan.target.version };
+    let state = server.state.as_ref()?;
+    (state.runs.version != wanted && state.failed != Some(wanted)).then_some((server.name.as_str(), wanted))
 }
 
 /// What it waits for, for those who look.
@@ -180,10 +210,10 @@ async fn ask(
     state: &AdminState,
     then: &Update,
     inventory: &Inventory,
-    node: NodeId,
+    (node, now): (NodeId, Timestamp),
     version: Version,
 ) -> Result<(), Problem> {
-    let (now, asks) = (state.directory.now(), AtomicBool::new(false));
+    let asks = AtomicBool::new(false);
     let name = inventory.nodes.iter().find(|server| server.id == node).map_or("", |server| server.name.as_str());
     // Before it is asked: this node may be the one, and finds then that it was.
     note_asked(state, then, node, now, format!("{name}: {version}"), &asks).await?;
@@ -191,6 +221,11 @@ async fn ask(
         return Ok(());
     }
     failpoint::reached("update-asking");
+    tell(state, then, name, node, version).await
+}
+
+/// Says it to the server.
+async fn tell(state: &AdminState, then: &Update, name: &str, node: NodeId, version: Version) -> Result<(), Problem> {
     let wish = RunVersion { version, plan: Some(then.number) };
     match state.provision.run_version(node, wish).await {
         Ok(()) => tracing::info!(plan = then.number, server = name, %version, "a server was asked to run a version"),
