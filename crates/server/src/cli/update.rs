@@ -20,10 +20,10 @@ const SILENCES_MAX: u32 = 200;
 
 const HISTORY: &[Column] = &[("AT", "at"), ("PLAN", "plan"), ("WHAT", "what"), ("BY", "by"), ("MORE", "says")];
 
-/// Bring all servers to another version of the program: says what will happen, does it server by server, and can go back
+/// Bring all servers to another version of the program: says what will happen, does it, and can go back
 #[derive(Debug, Subcommand)]
 pub enum UpdateCommand {
-    /// Show or set which version the next plan aims at: open (the latest), pinned X.Y.Z, current (that of the main node)
+    /// Show or set which version the next plan aims at: the latest, one, or that of the main node
     Policy {
         /// open, pinned X.Y.Z, or current
         #[arg(value_name = "POLICY")]

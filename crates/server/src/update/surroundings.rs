@@ -10,8 +10,8 @@ use sterna_cluster::update::TaskFinding;
 /// The file in a node's folder that says on which distribution it is.
 const DISTRIBUTION: &str = "distribution";
 
-/// Until when distributions get security updates, as they say it: the long support of Debian, the standard one of Ubuntu.
-/// One that says so itself (SUPPORT_END of os-release(5)) is believed.
+/// Until when distributions get security updates, as they say it: the long support of Debian, the standard one of
+/// Ubuntu. One that says so itself (SUPPORT_END of os-release(5)) is believed.
 const SUPPORTED_UNTIL: [(&str, &str, &str); 8] = [
     ("debian", "10", "2024-06-30"),
     ("debian", "11", "2026-08-31"),

@@ -13,8 +13,8 @@ use super::super::problem::Problem;
 use super::{conflict, row};
 use crate::update::repository::{self, Catalogue, RepositoryError};
 
-/// How long a server takes that changes its version, in milliseconds: sessions end, stores are closed, the other program
-/// starts. Measured with `cargo xtask bench update`.
+/// How long a server takes that changes its version, in milliseconds: sessions end, stores are closed, the other
+/// program starts.
 const STEP_MS: u64 = 2_000;
 
 /// What looking at and opening one account adds where its format moves on, in milliseconds.

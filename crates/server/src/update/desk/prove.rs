@@ -1,7 +1,7 @@
 //! After a change of version: accounts open, mail is taken and can be read, logging in is answered, services greet.
 //!
-//! Mail is delivered into an account that is made for it, beside the others on the same disk, and removed again: nobody's
-//! account has traces of it, and no directory knows it.
+//! Mail is delivered into an account that is made for it, beside the others on the same disk, and removed again:
+//! nobody's account has traces of it, and no directory knows it.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
