@@ -15,6 +15,7 @@ const TOPICS: Record<string, string[]> = {
   jobs: ["/jobs", "/accounts", "/users", "/servers", "/status"],
   settings: ["/setting", "/domains"],
   administrators: ["/grants", "/roles", "/session"],
+  updates: ["/updates", "/status"],
 };
 
 /** How often what is looked at is read again while the server can't send hints, in milliseconds. */

@@ -519,3 +519,55 @@ export interface SourcePlan {
   found: number;
   unchanged: number;
 }
+
+export type UpdateAction = "prepare" | "check" | "download" | "apply" | "pause" | "resume" | "rollback" | "finish";
+
+export interface UpdatePlan {
+  number: number;
+  fingerprint: string;
+  target: string;
+  made_at: string;
+  by: string;
+  steps: { server: string; roles: string; from: string; to: string; expected_ms: number; state: "waiting" | "asked" | "proven" }[];
+  away: string[];
+  notes: string[];
+  blocked: string[];
+  release_notes: string[];
+  download_bytes: number;
+  space_bytes: number;
+  expected_ms: number;
+  text: string;
+}
+
+export interface UpdateRun {
+  begun_at: string;
+  ended_at: string | null;
+  by: string;
+  is_over: boolean;
+  is_well: boolean;
+  servers: { server: string; state: "running" | "done" | "failed" | "away"; done: number; total: number }[];
+  findings: { server: string | null; is_blocking: boolean; says: string; remedy: string }[];
+}
+
+export interface Update {
+  policy: string;
+  repository: string | null;
+  phase: "idle" | "prepared" | "rolling" | "paused" | "stopped" | "rolled" | "rolled-back" | "finished";
+  direction: "forth" | "back";
+  reason: string;
+  by: string;
+  changed_at: string | null;
+  plan: UpdatePlan | null;
+  check: UpdateRun | null;
+  download: UpdateRun | null;
+  actions: UpdateAction[];
+}
+
+export interface UpdateEvent {
+  number: number;
+  at: string;
+  plan: number;
+  what: string;
+  says: string;
+  by: string;
+}

@@ -13,6 +13,7 @@ mod view;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sterna_cluster::update::Policy;
 use sterna_directory::{Repository, Update, UpdatePhase, UpdateRun};
@@ -28,10 +29,12 @@ use view::{EventView, UpdateView};
 pub use roll::roll_forever;
 
 /// The body of PATCH; what is not there stays.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "UpdateWish")]
 pub(super) struct UpdateBody {
     /// `open`, `pinned X.Y.Z` or `current`.
+    #[schemars(with = "Option<String>")]
     policy: Option<Policy>,
     /// Where versions come from.
     repository: Option<RepositoryBody>,
@@ -40,8 +43,9 @@ pub(super) struct UpdateBody {
 }
 
 /// A repository.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "UpdateRepository")]
 pub(super) struct RepositoryBody {
     /// `https://`, `http://` or `file://`.
     url: String,
@@ -51,8 +55,9 @@ pub(super) struct RepositoryBody {
 }
 
 /// The body of POST to `apply`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "UpdateApply")]
 pub(super) struct ApplyBody {
     /// The fingerprint of the plan that was looked at; another one is refused.
     fingerprint: Option<String>,

@@ -1,5 +1,6 @@
 //! Updates as clients see them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_base::Timestamp;
 use sterna_directory::{Update, UpdateEvent, UpdatePhase, UpdateRun, UpdateWork, UpdateWorkState};
@@ -9,7 +10,8 @@ use super::prepare::Prepared;
 use super::{row, runs};
 
 /// How updates stand.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Update")]
 pub(in crate::admin) struct UpdateView {
     policy: String,
     /// Where versions come from; null where packages are installed by hand.
@@ -29,7 +31,8 @@ pub(in crate::admin) struct UpdateView {
 }
 
 /// A plan.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UpdatePlan")]
 struct PlanView {
     number: u64,
     fingerprint: String,
@@ -52,7 +55,8 @@ struct PlanView {
     text: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UpdateStep")]
 struct StepView {
     server: String,
     roles: String,
@@ -63,7 +67,8 @@ struct StepView {
     state: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UpdateRun")]
 struct RunView {
     begun_at: String,
     ended_at: Option<String>,
@@ -75,7 +80,8 @@ struct RunView {
     findings: Vec<FindingView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UpdateWork")]
 struct WorkView {
     server: String,
     /// “running”, “done”, “failed”, “away”.
@@ -84,7 +90,8 @@ struct WorkView {
     total: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UpdateFinding")]
 struct FindingView {
     /// Null for what is about the installation.
     server: Option<String>,
@@ -94,7 +101,8 @@ struct FindingView {
 }
 
 /// What happened.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UpdateEvent")]
 pub(in crate::admin) struct EventView {
     number: u64,
     at: String,
