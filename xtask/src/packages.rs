@@ -24,6 +24,7 @@ pub const TESTS: &[&str] = &[
     "faketime",
     "dovecot-core",
     "dovecot-imapd",
+    "dovecot-sieve",
     "postfix",
     "python3-dkim",
     "python3-nacl",

@@ -22,6 +22,7 @@ pub mod container;
 pub mod digest;
 pub mod edge_guard;
 pub mod edge_report;
+pub mod edge_reports;
 pub mod files;
 pub mod first_containers;
 pub mod flags;

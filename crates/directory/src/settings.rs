@@ -745,24 +745,7 @@ impl Reader<'_> {
     /// # Errors
     /// When the file can't be read.
     pub fn has_domain_scripts(&self) -> Result<bool, StorageError> {
-        for name in [SIEVE_BEFORE, SIEVE_AFTER] {
-            if self.setting(Scope::System, name)?.is_some() {
-                return Ok(true);
-            }
-        }
-        let mut after = String::new();
-        loop {
-            let page = self.domains(&after, PAGE_ITEMS_MAX)?;
-            let Some(last) = page.last() else { return Ok(false) };
-            after.clone_from(&last.value.name);
-            for domain in &page {
-                for name in [SIEVE_BEFORE, SIEVE_AFTER] {
-                    if self.setting(Scope::Domain(domain.value.id), name)?.is_some() {
-                        return Ok(true);
-                    }
-                }
-            }
-        }
+        self.is_any_set(&[SIEVE_BEFORE, SIEVE_AFTER])
     }
 
     /// The separators of plus-addressing for a domain.

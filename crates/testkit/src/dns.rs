@@ -79,6 +79,18 @@ impl DnsServer {
         self.anchors.clone().expect("a signed zone")
     }
 
+    /// The same as a file of DNSKEY records.
+    ///
+    /// # Panics
+    /// When they are not signed.
+    pub fn anchors_text(&self) -> String {
+        let anchors = self.anchors();
+        let key = anchors.get(0).expect("a key of the root");
+        // The flags of a zone's key that is an entry point (RFC 4034 section 2.1.1).
+        let record = DNSKEY::new(true, true, false, key.clone());
+        format!(". 3600 IN DNSKEY {record}\n")
+    }
+
     fn with(origin: Name, key: Option<EcdsaSigningKey>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let proofs = key.is_some().then_some(NxProofKind::Nsec);

@@ -8,6 +8,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use sterna_account::edge_guard::{GuardChanges, GuardSince};
 use sterna_account::edge_report::EdgeReport;
+use sterna_account::edge_reports::{SeenAnswer, SeenQuestion};
 use sterna_account::open_sessions::{OpenSession, SessionsQuestion};
 use sterna_account::trace::{TraceQuery, TracedMessage};
 use sterna_account::{AccountError, Identifier, StoreError};
@@ -69,6 +70,14 @@ pub trait NodeControl: Send + Sync {
     /// Why it can't be said, for the operator.
     async fn guard_changes(&self, _since: GuardSince) -> Result<GuardChanges, String> {
         Err("no mail comes in on this node".to_owned())
+    }
+
+    /// What this edge has seen on a day for reports to other domains.
+    ///
+    /// # Errors
+    /// Why it can't be said, for the operator.
+    async fn seen(&self, _question: SeenQuestion) -> Result<SeenAnswer, String> {
+        Err("this node makes no reports".to_owned())
     }
 
     /// Another node of the installation is reached at this address (`host:port`) from now on. The main node writes it
@@ -430,6 +439,17 @@ impl ControlClient {
     pub async fn guard_changes(&self, node: NodeId, since: &GuardSince) -> Result<GuardChanges, CallError> {
         let body = self.peers.peer(node).json(since)?;
         let call = Call { answer_bytes_max: CALL_BODY_BYTES_MAX, ..Call::control(Method::PUT, "/v1/guard-changes") };
+        let answer = self.send(node, &call, body).await?;
+        self.peers.peer(node).read(&answer)
+    }
+
+    /// See [`NodeControl::seen`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn seen(&self, node: NodeId, question: &SeenQuestion) -> Result<SeenAnswer, CallError> {
+        let body = self.peers.peer(node).json(question)?;
+        let call = Call { answer_bytes_max: CALL_BODY_BYTES_MAX, ..Call::control(Method::PUT, "/v1/seen") };
         let answer = self.send(node, &call, body).await?;
         self.peers.peer(node).read(&answer)
     }

@@ -180,6 +180,15 @@ impl Caller {
             return Ok(Answer::Json(json(&self.control()?.guard_changes(since).await.map_err(FaultKind::Other)?)?));
         }
 
+        // One edge makes the reports of all.
+        if let (&Method::PUT, ["seen"]) = (&method, parts.as_slice()) {
+            if !self.services.nodes.node(caller).is_some_and(|node| node.is_edge) {
+                return Err(FaultKind::NoRoute);
+            }
+            let question = self.control_body(request.into_body()).await?;
+            return Ok(Answer::Json(json(&self.control()?.seen(question).await.map_err(FaultKind::Other)?)?));
+        }
+
         // Edges ask each other for their users, whose log-ins they check themselves; a data server has no business with
         // the mail of accounts that it doesn't hold.
         if let (&Method::PUT, ["trace"]) = (&method, parts.as_slice())

@@ -237,6 +237,21 @@ impl<'c> Reader<'c> {
         Ok(found)
     }
 
+    /// Whether one of these settings is set, anywhere: by their keys alone, in one pass, because this is asked whenever the
+    /// directory changes.
+    pub(crate) fn is_any_set(&self, names: &[&str]) -> Result<bool, StorageError> {
+        let sql = "SELECT row_key FROM dir_row WHERE kind = $1 AND content IS NOT NULL";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params![RowKind::Setting as u16])?;
+        while let Some(row) = rows.next()? {
+            let key: String = row.get(0)?;
+            if key.split_once('/').is_some_and(|(_, found)| names.contains(&found)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The keys of a domain's own settings: few, each name once.
     pub(crate) fn setting_keys(&self, domain: DomainId) -> Result<Vec<String>, StorageError> {
         // "0" is the character after "/".

@@ -25,6 +25,6 @@ pub use command::{Command, CommandError};
 pub use data::{DataReceiver, LineEndings};
 pub use hops::HopCounter;
 pub use line::{Line, next_line};
-pub use params::{Body, MailParams, ParamError, RcptParams, Ret};
+pub use params::{Body, MailParams, ParamError, RcptParams, Ret, to_xtext};
 pub use reply::Reply;
 pub use stuffing::DotStuffer;

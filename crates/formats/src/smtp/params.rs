@@ -210,9 +210,31 @@ fn xtext(value: &str, bytes_max: usize) -> Option<String> {
     Some(text)
 }
 
+/// A text as `xtext` (RFC 3461 section 4), for parameters that are sent to another server.
+pub fn to_xtext(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'!'..=b'~' if !matches!(byte, b'+' | b'=') => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("+{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_encoded_is_one_parameter_and_decoded_again() {
+        for text in ["id1", "a+b", "a=b", "a BODY=BINARYMIME", "+20", "~!"] {
+            let encoded = to_xtext(text);
+            assert!(!encoded.contains([' ', '=']), "{encoded}");
+            assert_eq!(xtext(&encoded, ENVID_BYTES_MAX).as_deref(), Some(text));
+        }
+        assert_eq!(to_xtext("a b+c"), "a+20b+2Bc");
+    }
 
     #[test]
     fn mail_parameters() {

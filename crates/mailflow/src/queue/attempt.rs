@@ -156,7 +156,13 @@ impl Attempt {
         let notification = self.notifier.notification(delivery, &outcomes, warns).await;
         let warned = warns || delivery.warned;
         let deadline = self.times.deadline(envelope.received, envelope.expires, warned);
-        let again = deferred.map(|said| Again { next: next.min(envelope.expires), said, warned: warns, deadline });
+        let again = deferred.map(|said| Again {
+            tried: delivery.destination.clone(),
+            next: next.min(envelope.expires),
+            said,
+            warned: warns,
+            deadline,
+        });
         log(delivery, &outcomes, again.as_ref());
         self.trace.tried(delivery, &outcomes, again.as_ref().map(|again| again.next));
         if let Some(notification) = &notification {

@@ -237,6 +237,8 @@ pub struct Said {
 /// What a try left to be done later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Again {
+    /// Where it was not to be had.
+    pub tried: Destination,
     /// When.
     pub next: Timestamp,
     /// Why.

@@ -242,12 +242,14 @@ pub fn remove_recipient(connection: &Connection, id: RecipientId) -> Result<(), 
     Ok(())
 }
 
-/// A delivery was tried and is tried again.
+/// A delivery was tried and is tried again; at once, where an administrator has sent it somewhere else meanwhile.
 pub fn postpone(connection: &Connection, id: DeliveryId, now: Timestamp, again: &Again) -> Result<(), QueueError> {
-    let sql = "UPDATE delivery SET next_ms = ?2, attempts = attempts + 1, last_ms = ?3, last_host = ?4, last_text = ?5,
+    let sql = "UPDATE delivery SET next_ms = iif(destination = ?8, ?2, next_ms), attempts = attempts + 1, last_ms = ?3, last_host = ?4, last_text = ?5,
             warned = warned OR ?6, deadline_ms = ?7 WHERE id = ?1";
-    let Again { next, said, warned, deadline } = again;
-    connection.prepare_cached(sql)?.execute(params![id.0, next.0, now.0, said.host, said.text, warned, deadline.0])?;
+    let Again { tried, next, said, warned, deadline } = again;
+    let tried = tried.to_string();
+    let values = params![id.0, next.0, now.0, said.host, said.text, warned, deadline.0, tried];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! administrator named. A second one validates what it is answered (DNSSEC, RFC 4035), up from the keys of the root.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -74,6 +75,18 @@ impl Dns {
     /// For what asks more than [`Resolver`] has: it shares cache, servers and limits.
     pub(crate) fn resolver(&self) -> &TokioResolver {
         &self.0
+    }
+}
+
+/// The keys in a file of DNSKEY records, as zone files have them.
+///
+/// # Errors
+/// Why there are none to be had, for the administrator.
+pub fn trust_anchors(path: &Path) -> Result<Arc<TrustAnchors>, String> {
+    match TrustAnchors::from_file(path) {
+        Ok(anchors) if !anchors.is_empty() => Ok(Arc::new(anchors)),
+        Ok(_) => Err(format!("{} has no DNSKEY record of the root", path.display())),
+        Err(error) => Err(format!("{} can't be read as DNSKEY records: {error}", path.display())),
     }
 }
 

@@ -8,6 +8,8 @@ pub mod dns;
 mod extensions;
 mod failure;
 mod hickory;
+#[cfg(test)]
+mod hostile_tests;
 mod observe;
 mod pool;
 mod route;
@@ -23,7 +25,7 @@ pub use carrier::{Credentials, HopSettings, RemoteCarrier, RemoteSettings};
 pub use dane::Dane;
 pub use dns::{DnsError, Mx, Resolver, Srv};
 pub use failure::{FailureKind, TlsFailure};
-pub use hickory::{Dns, SecureDns};
+pub use hickory::{Dns, SecureDns, trust_anchors};
 pub use observe::{Observation, PolicyUsed, TlsObserver};
 pub use sts::MtaSts;
 pub(crate) use tls::provider;

@@ -111,7 +111,7 @@ fn dns() -> FakeDns {
     dns
 }
 
-fn carrier(port: u16) -> RemoteCarrier {
+pub fn carrier(port: u16) -> RemoteCarrier {
     let settings = RemoteSettings { own_name: "mx.own.test".into(), port, ..RemoteSettings::default() };
     // The sender may go: what was sent last stays.
     let (_, settings) = watch::channel(settings);
@@ -192,6 +192,16 @@ async fn a_message_goes_to_the_next_exchanger_and_over_one_connection() {
     ];
     let expected: Vec<&str> = std::iter::once("EHLO mx.own.test").chain(message).chain(message).collect();
     assert_eq!(*seen.lock(), expected);
+}
+
+#[tokio::test]
+async fn an_envelope_id_is_one_parameter() {
+    let (port, seen) = server(vec![EHLO]).await;
+    let mut delivery = delivery("far.test", &["x@far.test"]);
+    delivery.envelope.envelope_id = Some("a+b BODY=BINARYMIME".into());
+    assert_eq!(texts(carrier(port).carry(&delivery, content()).await)[0].0, "relayed");
+    let expected = "MAIL FROM:<ana@demo.test> SIZE=60 BODY=8BITMIME RET=HDRS ENVID=a+2Bb+20BODY+3DBINARYMIME";
+    assert_eq!(seen.lock()[1], expected);
 }
 
 #[tokio::test]

@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use sterna_account::service::Rcpt;
-use sterna_formats::smtp::{Answer, DotStuffer};
+use sterna_formats::smtp::{Answer, DotStuffer, to_xtext};
 use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 
-use super::connection::{COMMAND_TIMEOUT, Connection, ConnectionError, DATA_TIMEOUT, DONE_TIMEOUT};
+use super::connection::{
+    COMMAND_TIMEOUT, CONTENT_TIMEOUT, Connection, ConnectionError, DATA_TIMEOUT, DONE_TIMEOUT, ENVELOPE_TIMEOUT,
+};
 use crate::queue::{Content, Delivered, QueuedEnvelope, Said};
 
 /// What is read of a file and sent at once.
@@ -40,12 +43,16 @@ impl Connection {
         self.messages += 1;
         let commands = self.commands(mail);
         let mut answers = Vec::with_capacity(commands.len());
-        let asked = if self.extensions.pipelining {
-            self.pipelined(&commands, &mut answers).await
-        } else {
-            self.one_by_one(&commands, &mut answers).await
+        let asking = async {
+            if self.extensions.pipelining {
+                self.pipelined(&commands, &mut answers).await
+            } else {
+                self.one_by_one(&commands, &mut answers).await
+            }
         };
-        if let Err(error) = asked {
+        let late = ConnectionError::TimedOut { stage: "sending the envelope", limit: ENVELOPE_TIMEOUT };
+        let asked = timeout(ENVELOPE_TIMEOUT, asking).await;
+        if let Err(error) = asked.unwrap_or(Err(late)) {
             return self.broke_off(&answers, mail.recipients.len(), error);
         }
         let (Some(sender), Some(data)) = (answers.first(), answers.last()) else { return Ok(Vec::new()) };
@@ -53,7 +60,7 @@ impl Connection {
         if data.is_intermediate() {
             let any = sender.is_positive() && rcpts.iter().any(Answer::is_positive);
             // A server that says 354 without recipients gets an empty content, and no message (RFC 2920 section 3.1).
-            let last = if any { self.content(mail).await } else { self.no_content().await };
+            let last = if any { self.content_in_time(mail).await } else { self.no_content().await };
             return match last {
                 Ok(last) => Ok(self.results(sender, rcpts, any.then_some(&last))),
                 Err(error) => self.broke_off(&answers[..answers.len() - 1], rcpts.len(), error),
@@ -126,7 +133,7 @@ impl Connection {
                 from.push_str(" RET=HDRS");
             }
             if let Some(id) = &envelope.envelope_id {
-                from.push_str(&format!(" ENVID={id}"));
+                from.push_str(&format!(" ENVID={}", to_xtext(id)));
             }
         }
         let rcpt = |rcpt: &&Rcpt| {
@@ -170,6 +177,11 @@ impl Connection {
             answers.push(answer);
         }
         Ok(())
+    }
+
+    async fn content_in_time(&mut self, mail: &Mail<'_>) -> Result<Answer, ConnectionError> {
+        let late = ConnectionError::TimedOut { stage: "sending the content", limit: CONTENT_TIMEOUT };
+        timeout(CONTENT_TIMEOUT, self.content(mail)).await.unwrap_or(Err(late))
     }
 
     async fn content(&mut self, mail: &Mail<'_>) -> Result<Answer, ConnectionError> {

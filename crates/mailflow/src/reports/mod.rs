@@ -1,9 +1,10 @@
 //! Reports to other domains: of mail in their names (DMARC, RFC 9990) and of TLS to their servers (RFC 8460).
 //!
 //! What is seen is counted in memory and written down every minute; once a day each domain that asks for it gets one
-//! report from each edge. Nothing waits for any of it. The reasons are in docs/decisions/0031-reports.md.
+//! report, from one of the edges for all. Nothing waits for any of it. The reasons are in docs/decisions/0031-reports.md.
 
 pub mod dmarc;
+mod edges;
 mod mail;
 mod record;
 mod send;
@@ -18,9 +19,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Serialize;
+use sterna_account::edge_reports::{ROWS_MAX, SeenAnswer, SeenQuestion};
 use sterna_base::{Clock, Timestamp};
 use tokio::sync::watch;
 
+pub use edges::{Edges, OneEdge};
 pub use send::Sender;
 pub use store::{Kind, StoreError};
 
@@ -146,6 +149,23 @@ impl Reports {
             Ok(Err(error)) => tracing::warn!(%error, "what was seen can't be kept for reports"),
             Err(error) => tracing::warn!(%error, "what was seen can't be kept for reports"),
         }
+    }
+}
+
+impl Reports {
+    /// What this edge has seen on a day, for the one that makes its reports.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub async fn seen(&self, question: SeenQuestion) -> Result<SeenAnswer, StoreError> {
+        self.flush().await;
+        let is_over = day(self.clock.now()) > question.day;
+        let store = self.store.clone();
+        let read = move || {
+            let rows = if is_over { store.rows_after(&question, ROWS_MAX)? } else { Vec::new() };
+            Ok(SeenAnswer { is_over, is_maker: store.is_ours(question.day)?, has_more: rows.len() == ROWS_MAX, rows })
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Ok(SeenAnswer::default()))
     }
 }
 

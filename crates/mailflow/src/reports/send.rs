@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::record::{self, Record, Uri};
 use super::store::{Kind, Subject};
-use super::{About, DAY_SECONDS, ReportSettings, Reports, day, dmarc, mail, tls};
+use super::{About, DAY_SECONDS, Edges, ReportSettings, Reports, day, dmarc, mail, tls};
 use crate::auth::Signers;
 use crate::delivery::Keep;
 use crate::outbound::Outbound;
@@ -45,6 +45,8 @@ type Groups = BTreeMap<(i64, String), (Record, Vec<Subject>)>;
 pub struct Sender {
     /// What was counted.
     pub reports: Arc<Reports>,
+    /// The edges that have seen something.
+    pub edges: Arc<dyn Edges>,
     /// Who knows where they go.
     pub resolver: Arc<dyn Resolver>,
     /// Where they wait.
@@ -84,6 +86,10 @@ impl Sender {
         let today = day(now.plus_ms(-spread_ms(&settings.own_name)));
         let store = self.reports.store.clone();
         self.blocking(move || store.remove_before(today - DAYS_MAX)).await;
+        if !Kind::ALL.into_iter().any(|kind| settings.makes(kind)) {
+            return;
+        }
+        self.take_days(today, today - DAYS_MAX).await;
         for kind in Kind::ALL.into_iter().filter(|kind| settings.makes(*kind)) {
             for ((day, domain), (record, subjects)) in self.groups(kind, today).await {
                 let sent = self.send(kind, day, &domain, &record, &subjects, &settings).await;
@@ -152,9 +158,8 @@ impl Sender {
         if uris.is_empty() {
             return Err(NotSent::Never("its record names no address for them".to_owned()));
         }
-        let id = name(kind, day, domain, &settings.own_name, "");
-        let id_text = id.to_string();
         let contact = settings.contact.as_deref().unwrap_or_default();
+        let id_text = name(kind, day, domain, contact, "").to_string();
         let about = About { kind, domain, day, organization: &settings.organization, contact, id: &id_text };
         let report = match kind {
             Kind::Dmarc => dmarc::report(&about, record, &self.seen(subjects).await),
@@ -257,7 +262,7 @@ impl Sender {
             received: now,
             expires,
         };
-        let id = name(about.kind, about.day, about.domain, &settings.own_name, to);
+        let id = name(about.kind, about.day, about.domain, about.contact, to);
         let (size_bytes, hash) = (content.len() as u64, BlobHash::of(&content));
         let body = MessageBody::Inline(content);
         let message = NewMessage { id: QueueId(id), envelope, body, size_bytes, hash, deliveries };
@@ -278,7 +283,7 @@ impl Sender {
         }
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, super::StoreError> + Send + 'static,
     ) -> Option<T> {
@@ -296,10 +301,10 @@ impl Sender {
     }
 }
 
-/// The same name for every try of the same report.
-fn name(kind: Kind, day: i64, domain: &str, own_name: &str, to: &str) -> OperationId {
+/// The same name for every try of the same report, by whichever edge: a receiver that gets it twice knows it again.
+fn name(kind: Kind, day: i64, domain: &str, contact: &str, to: &str) -> OperationId {
     let mut hasher = blake3::Hasher::new_derive_key("sterna mailflow report 1");
-    for part in [format!("{kind:?} {day}").as_str(), domain, own_name, to] {
+    for part in [format!("{kind:?} {day}").as_str(), domain, contact, to] {
         hasher.update(part.as_bytes()).update(b"\0");
     }
     let mut id = [0; 16];

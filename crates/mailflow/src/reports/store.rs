@@ -6,6 +6,8 @@ use std::path::Path;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
+use sterna_account::edge_reports::{SeenQuestion, SeenRow};
+use sterna_base::NodeId;
 
 /// Different things of one domain and day that are kept; others are not told.
 const ROWS_PER_REPORT_MAX: u32 = 5_000;
@@ -23,7 +25,17 @@ const TABLES: &str = "CREATE TABLE IF NOT EXISTS seen (
     what TEXT NOT NULL,
     count INTEGER NOT NULL,
     PRIMARY KEY (kind, day, domain, what)
-) WITHOUT ROWID;";
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heard (
+    kind INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    domain TEXT NOT NULL,
+    what TEXT NOT NULL,
+    edge BLOB NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (kind, day, domain, what, edge)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ours (day INTEGER PRIMARY KEY);";
 
 /// Which reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,17 +126,78 @@ impl Store {
         Ok(left_out)
     }
 
-    /// The first subject of a kind after this one, before a day.
+    /// Whether the reports of a day are made here.
+    ///
+    /// # Errors
+    /// When the file can't be read; the same holds for the next one.
+    pub fn is_ours(&self, day: i64) -> Result<bool, StoreError> {
+        let connection = self.0.lock();
+        let sql = "SELECT 1 FROM ours WHERE day = ?1";
+        Ok(connection.query_row(sql, [day], |_| Ok(())).optional()?.is_some())
+    }
+
+    /// What was seen here on a day, behind a row.
+    pub fn rows_after(&self, after: &SeenQuestion, limit: usize) -> Result<Vec<SeenRow>, StoreError> {
+        let sql = "SELECT kind, domain, what, count FROM seen
+            WHERE day = ?1 AND (kind, domain, what) > (?2, ?3, ?4) ORDER BY kind, domain, what LIMIT ?5";
+        let connection = self.0.lock();
+        let mut statement = connection.prepare_cached(sql)?;
+        let row = |row: &rusqlite::Row<'_>| {
+            let count = row.get::<_, i64>(3)?.unsigned_abs();
+            Ok(SeenRow { kind: row.get(0)?, domain: row.get(1)?, what: row.get(2)?, count })
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![after.day, after.kind, after.domain, after.what, limit], row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Keeps what another edge has seen on a day, instead of what it said before. What has no room is left out.
+    ///
+    /// # Errors
+    /// When nothing was kept.
+    pub fn hear(&self, edge: NodeId, day: i64, rows: &[SeenRow]) -> Result<(), StoreError> {
+        let mut connection = self.0.lock();
+        let tx = connection.transaction()?;
+        let all: u32 = tx.query_row("SELECT count(*) FROM heard", [], |row| row.get(0))?;
+        let room = usize::try_from(ROWS_MAX.saturating_sub(all)).unwrap_or(0);
+        {
+            let sql = "INSERT OR REPLACE INTO heard (kind, day, domain, what, edge, count)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let mut insert = tx.prepare_cached(sql)?;
+            for row in rows.iter().take(room) {
+                let count = i64::try_from(row.count).unwrap_or(i64::MAX);
+                insert.execute(params![row.kind, day, row.domain, row.what, edge.0, count])?;
+            }
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// From now on the reports of a day are made here.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn make_ours(&self, day: i64) -> Result<(), StoreError> {
+        self.0.lock().execute("INSERT OR IGNORE INTO ours (day) VALUES (?1)", [day])?;
+        Ok(())
+    }
+
+    /// The first subject of a kind after this one, on the days before one that are ours.
     ///
     /// # Errors
     /// When the file can't be read.
     pub fn next(&self, kind: Kind, before: i64, after: Option<&Subject>) -> Result<Option<Subject>, StoreError> {
         let (day, domain) = after.map_or((i64::MIN, ""), |after| (after.day, &after.domain));
-        let sql = "SELECT day, domain FROM seen WHERE kind = ?1 AND day < ?2 AND (day, domain) > (?3, ?4)
-            ORDER BY day, domain LIMIT 1";
+        let first = |table: &str| {
+            format!(
+                "SELECT * FROM (SELECT day, domain FROM {table} WHERE kind = ?1 AND day < ?2 AND (day, domain) > (?3, ?4)
+                AND day IN (SELECT day FROM ours) ORDER BY day, domain LIMIT 1)"
+            )
+        };
+        let sql = format!("{} UNION ALL {} ORDER BY 1, 2 LIMIT 1", first("seen"), first("heard"));
         let connection = self.0.lock();
         let subject = |row: &rusqlite::Row<'_>| Ok(Subject { kind, day: row.get(0)?, domain: row.get(1)? });
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepare_cached(&sql)?;
         Ok(statement.query_row(params![kind.number(), before, day, domain], subject).optional()?)
     }
 
@@ -133,7 +206,10 @@ impl Store {
     /// # Errors
     /// When the file can't be read.
     pub fn of(&self, subject: &Subject) -> Result<Vec<(String, u64)>, StoreError> {
-        let sql = "SELECT what, count FROM seen WHERE kind = ?1 AND day = ?2 AND domain = ?3 ORDER BY what";
+        let sql = "SELECT what, sum(count) FROM (
+                SELECT what, count FROM seen WHERE kind = ?1 AND day = ?2 AND domain = ?3
+                UNION ALL SELECT what, count FROM heard WHERE kind = ?1 AND day = ?2 AND domain = ?3
+            ) GROUP BY what ORDER BY what";
         let connection = self.0.lock();
         let mut statement = connection.prepare_cached(sql)?;
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
@@ -146,8 +222,11 @@ impl Store {
     /// # Errors
     /// When nothing was forgotten.
     pub fn remove(&self, subject: &Subject) -> Result<(), StoreError> {
-        let sql = "DELETE FROM seen WHERE kind = ?1 AND day = ?2 AND domain = ?3";
-        self.0.lock().execute(sql, params![subject.kind.number(), subject.day, subject.domain])?;
+        let connection = self.0.lock();
+        for table in ["seen", "heard"] {
+            let sql = format!("DELETE FROM {table} WHERE kind = ?1 AND day = ?2 AND domain = ?3");
+            connection.execute(&sql, params![subject.kind.number(), subject.day, subject.domain])?;
+        }
         Ok(())
     }
 
@@ -156,7 +235,10 @@ impl Store {
     /// # Errors
     /// When nothing was forgotten.
     pub fn remove_before(&self, day: i64) -> Result<(), StoreError> {
-        self.0.lock().execute("DELETE FROM seen WHERE day < ?1", [day])?;
+        let connection = self.0.lock();
+        for table in ["seen", "heard", "ours"] {
+            connection.execute(&format!("DELETE FROM {table} WHERE day < ?1"), [day])?;
+        }
         Ok(())
     }
 }
@@ -187,6 +269,9 @@ mod tests {
         store
             .add(&[(later.clone(), "x".to_owned(), 1), (subject(Kind::Dmarc, 1, "a.test"), "x".to_owned(), 1)])
             .unwrap();
+        assert_eq!(store.next(Kind::Tls, 2, None).unwrap(), None, "nobody said that they are ours");
+        store.make_ours(1).unwrap();
+        store.make_ours(2).unwrap();
         assert_eq!(store.next(Kind::Tls, 2, None).unwrap(), Some(first.clone()));
         assert_eq!(store.next(Kind::Tls, 2, Some(&first)).unwrap(), None);
         assert_eq!(store.next(Kind::Tls, 3, Some(&first)).unwrap(), Some(later.clone()));

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use sterna_base::ManualClock;
+use sterna_account::edge_reports::{SeenAnswer, SeenQuestion};
+use sterna_base::{ManualClock, NodeId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -68,6 +70,7 @@ impl World {
         let outbound = Outbound::new(Arc::new(FakeRecipients), watch::channel(OutboundSettings::default()).1);
         let sender = Sender {
             reports: Arc::new(reports),
+            edges: Arc::new(OneEdge),
             resolver: Arc::new(Texts(texts.iter().copied().collect())),
             queue: queue.clone(),
             outbound: Arc::new(outbound),
@@ -182,6 +185,65 @@ async fn domains_hear_once_a_day_who_used_their_names() {
     world.clock.advance_ms(4 * DAY_SECONDS * 1000);
     world.sender.send_due().await;
     assert_eq!(reports.store.next(Kind::Dmarc, i64::MAX, None).unwrap(), None);
+}
+
+const EAST: NodeId = NodeId([1; 16]);
+const WEST: NodeId = NodeId([2; 16]);
+
+/// Two edges of one installation that ask each other; the second can be away.
+struct Both {
+    own: NodeId,
+    reports: [Arc<Reports>; 2],
+    is_away: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Edges for Both {
+    async fn all(&self) -> Option<(NodeId, Vec<NodeId>)> {
+        Some((self.own, vec![EAST, WEST]))
+    }
+    async fn seen(&self, edge: NodeId, question: &SeenQuestion) -> Option<SeenAnswer> {
+        let away = edge == WEST && self.is_away.load(Ordering::Relaxed);
+        let reports = &self.reports[usize::from(edge == WEST)];
+        if away { None } else { Some(reports.seen(question.clone()).await.unwrap()) }
+    }
+}
+
+#[tokio::test]
+async fn a_domain_hears_once_of_an_installation_with_several_edges() {
+    let texts = [("_dmarc.a.test", "v=DMARC1; p=reject; rua=mailto:d@a.test")];
+    let world = || World::new(&texts, Trust::default(), 0);
+    let (mut east, mut west) = (world(), world());
+    let (reports, is_away) = ([east.sender.reports.clone(), west.sender.reports.clone()], Arc::<AtomicBool>::default());
+    for (own, world) in [(EAST, &mut east), (WEST, &mut west)] {
+        let (reports, is_away) = (reports.clone(), is_away.clone());
+        world.sender.edges = Arc::new(Both { own, reports, is_away });
+    }
+    for (world, disposition) in [(&east, "none"), (&west, "none"), (&west, "none"), (&west, "reject")] {
+        world.sender.reports.saw_message(&seen("a.test", disposition));
+    }
+    west.send_next_day().await;
+    assert!(west.queued().await.is_empty(), "it is the other one's turn");
+    east.send_next_day().await;
+    for world in [&west, &east, &west] {
+        world.sender.send_due().await;
+    }
+    assert!(west.queued().await.is_empty());
+    let xml: String = attached(&east.queued().await["d@a.test"]).lines().collect();
+    for (count, disposition) in [(3, "none"), (1, "reject")] {
+        let part = format!("<count>{count}</count><policy_evaluated><disposition>{disposition}");
+        assert!(xml.contains(&part), "{part:?} is not in {xml}");
+    }
+    assert_eq!(reports[0].store.next(Kind::Dmarc, i64::MAX, None).unwrap(), None);
+
+    // The next day is the other one's, which is away: after a day nobody waits for it any longer.
+    east.sender.reports.saw_message(&seen("a.test", "none"));
+    is_away.store(true, Ordering::Relaxed);
+    for expected in [1, 2] {
+        east.clock.advance_ms(DAY_SECONDS * 1000);
+        east.sender.send_due().await;
+        assert_eq!(east.queue.len(), expected);
+    }
 }
 
 #[tokio::test]

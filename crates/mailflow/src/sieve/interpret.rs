@@ -216,11 +216,17 @@ impl Run<'_, '_> {
         let Some(method) = method.strip_prefix(program::NOTIFY).and_then(|rest| rest.strip_prefix(':')) else {
             let [has_subject, subject, mime] = options.as_slice() else { return Ok(()) };
             let subject = (!has_subject.is_empty()).then(|| subject.clone());
+            if self.outcome.actions.iter().any(|action| matches!(action, Action::Vacation(_))) {
+                return Err(Stop::Failed("the script answers a message more than once".to_owned()));
+            }
             let vacation = Vacation { from, subject, is_mime: !mime.is_empty(), reason: message };
             self.outcome.actions.push(Action::Vacation(vacation));
             self.outcome.remembered.extend(self.vacation.take());
             return Ok(());
         };
+        if !program::is_mailto(method) {
+            return Err(Stop::Failed(format!("nobody can be told by \"{method}\"")));
+        }
         let notifies = |action: &&Action| matches!(action, Action::Notify(_));
         if self.outcome.actions.iter().filter(notifies).count() >= NOTIFICATIONS_MAX {
             return Err(Stop::Failed(format!("the script notifies more than {NOTIFICATIONS_MAX} times")));

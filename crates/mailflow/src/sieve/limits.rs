@@ -6,10 +6,10 @@ use std::time::Duration;
 pub const PROGRAMS_KEPT_MAX: usize = 2_000;
 
 /// Scripts that run at the same time.
-pub const RUNNING_MAX: usize = 16;
+pub const RUNNING_MAX: u64 = 16;
 
 /// Kilobytes of messages that scripts look at, all together: a script sees the whole message.
-pub const KILOBYTES_LOOKED_AT_MAX: usize = 256 * 1024;
+pub const KILOBYTES_LOOKED_AT_MAX: u64 = 256 * 1024;
 
 /// How long a script may run. Its steps are counted, but a regular expression is one step.
 pub const RUN_TIMEOUT: Duration = Duration::from_secs(20);

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use sterna_account::answered::Answered;
 use sterna_account::service::{Message, MessageBody, Owner};
 use sterna_account::{Account, AccountError, CommitError};
+use sterna_base::AccountId;
 
 use super::action::Outcome;
 use super::interpret::{Stop, Subject, interpret};
 use super::limits::{KILOBYTES_LOOKED_AT_MAX, QUESTIONS_MAX, RUN_TIMEOUT};
 use super::mailboxes::Mailboxes;
+use super::places::Place;
 use super::plan::PlanError;
 use super::program::Program;
 use super::{Sieve, SieveSettings};
@@ -113,7 +115,7 @@ impl Sieve {
         if self.stuck.lock().contains(&id) {
             return Err(Stop::Failed("an earlier run of the script did not come to its end".to_owned()));
         }
-        let place = self.running.clone().acquire_owned().await;
+        let place = self.running.take(id, 1).await;
         let (material, program, includes) = (material.clone(), program.clone(), includes.clone());
         let (known, stuck) = (past.known.clone(), self.stuck.clone());
         let running = tokio::task::spawn_blocking(move || {
@@ -139,14 +141,15 @@ impl Sieve {
     /// The whole message, and the place that it takes in memory.
     pub(super) async fn load(
         &self,
+        account: AccountId,
         message: &Message,
-    ) -> Result<(Bytes, Option<tokio::sync::OwnedSemaphorePermit>), PlanError> {
+    ) -> Result<(Bytes, Option<Place>), PlanError> {
         let spooled = match &message.body {
             MessageBody::Inline(bytes) => return Ok((bytes.clone(), None)),
             MessageBody::Spooled(spooled) => spooled.clone(),
         };
-        let kilobytes = (message.size / 1024 + 1).min(KILOBYTES_LOOKED_AT_MAX as u64) as u32;
-        let place = self.kilobytes.clone().acquire_many_owned(kilobytes).await.ok();
+        let kilobytes = (message.size / 1024 + 1).min(KILOBYTES_LOOKED_AT_MAX);
+        let place = self.kilobytes.take(account, kilobytes).await;
         let size = message.size;
         let reading = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));

@@ -15,7 +15,9 @@ mod interpret;
 mod limits;
 mod mailboxes;
 mod material;
+mod places;
 mod plan;
+mod prepared;
 mod program;
 mod programs;
 mod sent;
@@ -33,7 +35,7 @@ use parking_lot::Mutex;
 use sterna_account::scripts::ScriptLimits;
 use sterna_account::service::{Recipients, ScriptChecker, ScriptFault};
 use sterna_base::{AccountId, Clock};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 pub use limits::TRIES;
 pub use plan::{Filed, Plan, PlanError, Wanted};
@@ -43,6 +45,7 @@ pub use sent::Outgoing;
 use crate::srs::Srs;
 use crate::waiting::Waiting;
 use limits::{KILOBYTES_LOOKED_AT_MAX, RUNNING_MAX};
+use places::Places;
 use programs::Programs;
 
 /// Whether this is a script that can run. Takes a while for a long one: not for async workers.
@@ -91,9 +94,9 @@ pub struct Sieve {
     ways: Option<Waiting>,
     programs: Programs,
     /// Places for scripts that run.
-    running: Arc<Semaphore>,
+    running: Places,
     /// Places for what they look at, in kilobytes.
-    kilobytes: Arc<Semaphore>,
+    kilobytes: Places,
     /// Accounts with a script that ran out of time and still runs.
     stuck: Arc<Mutex<HashSet<AccountId>>>,
 }
@@ -112,8 +115,8 @@ impl Sieve {
             settings,
             ways,
             programs: Programs::default(),
-            running: Arc::new(Semaphore::new(RUNNING_MAX)),
-            kilobytes: Arc::new(Semaphore::new(KILOBYTES_LOOKED_AT_MAX)),
+            running: Places::new(RUNNING_MAX),
+            kilobytes: Places::new(KILOBYTES_LOOKED_AT_MAX),
             stuck: Arc::default(),
         }
     }

@@ -159,7 +159,7 @@ impl Delivery<'_> {
         if owner.addresses.is_empty() {
             owner.addresses.push(self.wanted.rcpt_to.clone());
         }
-        let (bytes, _place) = sieve.load(self.message).await?;
+        let (bytes, _place) = sieve.load(account.id(), self.message).await?;
         let asked = Asked::of(&bytes, &self.wanted.mail_from);
         let domain_scripts = (owner.script_before.clone(), owner.script_after.clone());
         let material = Arc::new(Material {

@@ -16,7 +16,7 @@ use sterna_account::scripts::SCRIPT_BYTES_MAX;
 use sterna_account::service::ScriptFault;
 
 use super::limits::{FIELD_BYTES_MAX, INCLUDES_MAX, NESTING_MAX, STRING_BYTES_MAX};
-use super::words;
+use super::{prepared, words};
 
 /// What scripts may require.
 pub const EXTENSIONS: [&str; 37] = [
@@ -91,20 +91,24 @@ pub fn compile(text: &[u8]) -> Result<Program, ScriptFault> {
         let good = std::str::from_utf8(text).err().map_or(0, |error| error.valid_up_to());
         return Err(fault(line_of(text, good), "the script is not UTF-8".to_owned()));
     }
+    if text.len() as u64 > SCRIPT_BYTES_MAX {
+        return Err(fault(1, format!("the script is longer than {SCRIPT_BYTES_MAX} bytes")));
+    }
+    let prepared = prepared::prepare(text)?;
     let compiler = Compiler::new()
-        .with_max_script_size(usize::try_from(SCRIPT_BYTES_MAX).unwrap_or(usize::MAX))
+        .with_max_script_size(usize::MAX)
         .with_max_string_size(STRING_BYTES_MAX)
         .with_max_variable_name_size(64)
         .with_max_nested_blocks(NESTING_MAX)
         .with_max_nested_tests(NESTING_MAX)
         .with_max_header_size(FIELD_BYTES_MAX)
         .with_max_includes(INCLUDES_MAX);
-    let compiled = std::panic::catch_unwind(|| compiler.compile(text));
+    let compiled = std::panic::catch_unwind(|| compiler.compile(&prepared));
     let sieve = match compiled {
         Ok(Ok(sieve)) => sieve,
         Ok(Err(error)) => {
             // The line has its own place; the interpreter puts it at the end of its text.
-            let said = error.to_string();
+            let said = prepared::restored(&error.to_string());
             let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
             return match error.error_type() {
                 // It gives the line of the block for these.
@@ -119,6 +123,8 @@ pub fn compile(text: &[u8]) -> Result<Program, ScriptFault> {
     };
     let unreadable = |_| fault(1, "the script can't be read".to_owned());
     let mut program = serde_json::to_value(&sieve).map_err(unreadable)?;
+    prepared::restore(&mut program);
+    ignore_case(&mut program);
     // Behind `ihave`, what nobody knows is never reached; elsewhere it would fail when mail comes.
     if find(&program, "Ihave").is_none()
         && let Some(unknown) = find(&program, "Invalid")
@@ -131,6 +137,7 @@ pub fn compile(text: &[u8]) -> Result<Program, ScriptFault> {
     if let Some(instructions) = program.get_mut("instructions").and_then(Value::as_array_mut) {
         for instruction in instructions {
             refuse_unknown(instruction, text)?;
+            refuse_unreachable(instruction, text)?;
             change(instruction);
             if let Some(name) = included(instruction) {
                 let name = name.map_err(|what| fault(line_with(text, "include"), what))?;
@@ -170,6 +177,59 @@ fn refuse_unknown(instruction: &Value, text: &[u8]) -> Result<(), ScriptFault> {
         }
     }
     Ok(())
+}
+
+/// Whom nobody can write to, or tell, where the script says so itself (RFC 5228 section 4.2, RFC 5435 section 3.1).
+fn refuse_unreachable(instruction: &Value, text: &[u8]) -> Result<(), ScriptFault> {
+    let constant = |pointer: &str| instruction.pointer(pointer).and_then(Value::as_str);
+    let line = |word: &str| words::line_of(text, word).unwrap_or(1) as u64;
+    if let Some(address) = constant("/Redirect/address/Text").filter(|address| !is_address(address)) {
+        return Err(ScriptFault { line: line("redirect"), text: format!("\"{address}\" is no address of mail") });
+    }
+    if let Some(method) = constant("/Notify/method/Text").filter(|method| !is_mailto(method)) {
+        let text = format!("Nobody can be told by \"{method}\"; mailto: is what there is");
+        return Err(ScriptFault { line: line("notify"), text });
+    }
+    Ok(())
+}
+
+fn is_address(text: &str) -> bool {
+    let is_odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | ',');
+    let is_plain = |local: &str| local.starts_with('"') || !local.contains(is_odd);
+    text.rsplit_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && is_plain(local) && !domain.is_empty() && !domain.contains(is_odd)
+    })
+}
+
+/// Whether this is a method to tell somebody by that we have.
+pub(super) fn is_mailto(method: &str) -> bool {
+    method.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:"))
+}
+
+/// The usual comparator is one without case, for regular expressions, too; the interpreter forgets it there.
+fn ignore_case(value: &mut Value) {
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(ignore_case),
+        Value::Object(members) => {
+            let is_regex = members.get("match_type").is_some_and(|kind| kind.get("Regex").is_some());
+            if is_regex && members.get("comparator").and_then(Value::as_str) == Some("AsciiCaseMap") {
+                for key in members.get_mut("key_list").and_then(Value::as_array_mut).into_iter().flatten() {
+                    if let Some(Value::String(expression)) = key.pointer_mut("/Regex/expr") {
+                        expression.insert_str(0, "(?i)");
+                    } else {
+                        let mut parts = vec![json!({ "Text": "(?i)" })];
+                        match key.get_mut("List").and_then(Value::as_array_mut) {
+                            Some(list) => parts.append(list),
+                            None => parts.push(key.take()),
+                        }
+                        *key = json!({ "List": parts });
+                    }
+                }
+            }
+            members.values_mut().for_each(ignore_case);
+        }
+        _ => {}
+    }
 }
 
 fn change(instruction: &mut Value) {

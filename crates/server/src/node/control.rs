@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use sterna_account::edge_guard::{GuardChanges, GuardSince};
 use sterna_account::edge_report::EdgeReport;
+use sterna_account::edge_reports::{SeenAnswer, SeenQuestion};
 use sterna_account::local::LocalAccounts;
 use sterna_account::open_sessions::{Ending, OpenSession, SESSIONS_TOLD_MAX, SessionsQuestion};
 use sterna_account::shares::{Shares, SharesError};
@@ -292,6 +293,12 @@ impl NodeControl for Control {
             Some(check) => Ok(check.guard.changes(since).await),
             None => Err("no mail comes in on this node, or not yet".to_owned()),
         }
+    }
+
+    async fn seen(&self, question: SeenQuestion) -> Result<SeenAnswer, String> {
+        let reports = self.edge_check.get().and_then(|check| check.reports.clone());
+        let reports = reports.ok_or("this node makes no reports, or not yet")?;
+        reports.seen(question).await.map_err(|error| error.to_string())
     }
 
     async fn status(&self) -> NodeStatus {

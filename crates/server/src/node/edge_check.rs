@@ -15,6 +15,7 @@ use sterna_mailflow::call_forward::{CallForward, RefusesQuestions};
 use sterna_mailflow::guard::Guard;
 use sterna_mailflow::queue::{Destination, NextHop, Queue};
 use sterna_mailflow::remote::{Dns, Resolver};
+use sterna_mailflow::reports::Reports;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -43,6 +44,8 @@ pub struct EdgeCheck {
     pub dns: Arc<Dns>,
     /// Who lets mail in.
     pub guard: Arc<Guard>,
+    /// What other domains will be told, if that can be kept.
+    pub reports: Option<Arc<Reports>>,
     /// Who asks the other halves of split domains.
     pub call_forward: Arc<CallForward>,
     /// Where it listens.

@@ -171,6 +171,7 @@ fn config(arguments: &InitArgs) -> Result<Config> {
         client_certificates: None,
         hostname: None,
         nameservers: Vec::new(),
+        trust_anchors: None,
         admin_socket: None,
     })
 }

@@ -4,8 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sterna_base::Clock;
-use sterna_mailflow::reports::{ReportSettings, Reports, Sender, StoreError};
+use async_trait::async_trait;
+use sterna_account::edge_reports::{SeenAnswer, SeenQuestion};
+use sterna_base::{Clock, NodeId};
+use sterna_cluster::ControlClient;
+use sterna_directory::{Directory, Reader, StorageError};
+use sterna_mailflow::reports::{Edges, ReportSettings, Reports, Sender, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +20,51 @@ const FLUSH_EVERY: Duration = Duration::from_secs(60);
 
 /// How often what is due is sent.
 const SEND_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long another edge may take to answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// The edges as the directory has them, asked over the wire of the nodes.
+pub struct OtherEdges {
+    directory: Directory,
+    own: NodeId,
+    others: ControlClient,
+}
+
+impl OtherEdges {
+    /// For this node.
+    pub fn new(parts: &Parts) -> Self {
+        let (directory, own) = (parts.directory.clone(), parts.identity.node());
+        OtherEdges { directory, own, others: ControlClient::new(parts.peers.clone()) }
+    }
+}
+
+#[async_trait]
+impl Edges for OtherEdges {
+    async fn all(&self) -> Option<(NodeId, Vec<NodeId>)> {
+        let read = |reader: &Reader<'_>| {
+            let servers = reader.servers()?.into_iter().map(|found| found.value);
+            Ok::<_, StorageError>(servers.filter(|server| server.roles.edge).map(|server| server.id).collect())
+        };
+        let mut edges: Vec<NodeId> = self.directory.read(read).await.ok()?;
+        edges.sort_unstable();
+        Some((self.own, edges))
+    }
+
+    async fn seen(&self, edge: NodeId, question: &SeenQuestion) -> Option<SeenAnswer> {
+        match tokio::time::timeout(ANSWER_WAIT, self.others.seen(edge, question)).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(error)) => {
+                tracing::info!(%edge, %error, "an edge does not say what its reports would");
+                None
+            }
+            Err(_) => {
+                tracing::info!(%edge, "an edge does not say in time what its reports would");
+                None
+            }
+        }
+    }
+}
 
 /// Opens the file. One that is damaged is begun anew: a report is no reason for a node not to start.
 pub async fn open(parts: &Parts, settings: watch::Receiver<ReportSettings>) -> Option<Arc<Reports>> {

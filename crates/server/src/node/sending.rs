@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use sterna_account::scripts::ScriptLimits;
 use sterna_account::service::Recipients;
 use sterna_base::Secret;
@@ -20,6 +20,7 @@ use sterna_mailflow::outbound::{Outbound, OutboundSettings};
 use sterna_mailflow::queue::{NextHop, Queue, Runner, RunnerSettings, Times};
 use sterna_mailflow::remote::{
     Credentials, Dane, Dns, HopSettings, MtaSts, RemoteCarrier, RemoteSettings, SecureDns, TlsPolicy, Trust,
+    trust_anchors,
 };
 use sterna_mailflow::reports::{ReportSettings, Reports, Sender};
 use sterna_mailflow::scheduling::Scheduler;
@@ -135,6 +136,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
     if let Some(reports) = &reports {
         let sender = Sender {
             reports: reports.clone(),
+            edges: Arc::new(reports::OtherEdges::new(parts)),
             resolver: dns.clone(),
             queue: queue.clone(),
             outbound: outbound.clone(),
@@ -159,6 +161,7 @@ pub async fn start(parts: &Parts) -> Result<Sending> {
         queue: queue.clone(),
         dns: dns.clone(),
         guard: guard.clone(),
+        reports: reports.clone(),
         call_forward: call_forward.clone(),
         listen: parts.config.listen.clone(),
     };
@@ -205,9 +208,14 @@ async fn carrier(
         Some(reports) => carrier.with_observer(reports),
         None => carrier,
     };
-    Ok(match SecureDns::new(&parts.config.nameservers, None) {
+    let anchors = parts.config.trust_anchors.as_deref().map(trust_anchors).transpose();
+    let anchors = anchors.map_err(|cause| anyhow!("trust_anchors in sterna.toml: {cause}"))?;
+    Ok(match SecureDns::new(&parts.config.nameservers, anchors) {
         Ok(secure) => {
             let dane = Arc::new(Dane::new(Arc::new(secure), parts.clock.clone()));
+            // Whoever looks wants to know before there is mail.
+            let (probed, stop) = (dane.clone(), parts.stop.clone());
+            parts.tasks.spawn(async move { stop.run_until_cancelled(probed.able()).await.flatten().is_some() });
             (Arc::new(carrier.with_dane(dane.clone())), Some(dane))
         }
         Err(error) => {

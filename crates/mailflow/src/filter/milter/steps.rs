@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use sterna_account::service::Rcpt;
 use sterna_formats::milter::{Command, Stage};
+use sterna_formats::smtp::to_xtext;
 
 use crate::filter::Facts;
 
@@ -61,7 +62,7 @@ pub fn mail(facts: &Facts<'_>) -> Step {
     params.extend(envelope.eight_bit.then(|| "BODY=8BITMIME".to_owned()));
     params.extend(envelope.utf8.then(|| "SMTPUTF8".to_owned()));
     params.extend(envelope.return_headers_only.then(|| "RET=HDRS".to_owned()));
-    params.extend(envelope.envelope_id.as_ref().map(|id| format!("ENVID={id}")));
+    params.extend(envelope.envelope_id.as_ref().map(|id| format!("ENVID={}", to_xtext(id))));
     Step { command: Command::Mail { address: envelope.mail_from.clone(), params }, ..step }
 }
 

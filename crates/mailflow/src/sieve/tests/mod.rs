@@ -1,6 +1,7 @@
 //! Scripts over messages, without accounts.
 
 mod corpus;
+mod pigeonhole;
 
 use super::dry_run::{DryRun, DryRunError, dry_run};
 use super::program::{EXTENSIONS, compile};
