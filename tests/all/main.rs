@@ -3,6 +3,7 @@
 mod addresses;
 mod alike;
 mod authentication;
+mod bad_mail;
 mod certificates;
 mod cli;
 mod clients;

@@ -69,11 +69,12 @@ async fn an_answer_that_drips_is_none() {
 #[tokio::test(start_paused = true)]
 async fn many_slow_answers_are_given_up_together() {
     let tarpit = hostile(|stream| answer_slowly(stream, Duration::from_secs(290))).await;
-    let addresses: Vec<String> = (0..100).map(|number| format!("u{number}@far.test")).collect();
+    let addresses: Vec<String> = (0..20).map(|number| format!("u{number}@far.test")).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let start = tokio::time::Instant::now();
     let results = carried(tarpit, &addresses).await;
-    assert_eq!(results, [("unreachable", "no answer within 1800 s while sending the envelope".to_owned())]);
+    let late = ("deferred", "no answer within 1800 s while sending the envelope".to_owned());
+    assert_eq!(results, vec![late; 20]);
     assert!(start.elapsed() < Duration::from_secs(3600), "{:?}", start.elapsed());
 }
 
