@@ -52,7 +52,6 @@ mod packages;
 mod partition;
 mod pdf;
 mod postfix_front;
-mod queue_actions;
 mod refused_moves;
 mod relaying;
 mod remote_servers;

@@ -1,6 +1,6 @@
-//! What edges tell each other of what their reports to other domains say (DMARC, TLS): one of them makes those of a day for
-//! the whole installation. It lies here because nodes carry it, and neither those who count nor those who carry know the
-//! other.
+//! What edges tell each other of what their reports to other domains say (DMARC, TLS): one of them makes those of a
+//! day for the whole installation. It lies here because nodes carry it, and neither those who count nor those who
+//! carry know the other.
 
 use serde::{Deserialize, Serialize};
 

@@ -75,8 +75,8 @@ pub struct Config {
     /// The DNS servers to ask; those of the system when left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nameservers: Vec<SocketAddr>,
-    /// A file of DNSKEY records, as zone files have them, that DNS answers are validated by (RFC 4033 section 2); the keys
-    /// of the world's root when left out. For networks whose names somebody else signs.
+    /// A file of DNSKEY records, as zone files have them, that DNS answers are validated by (RFC 4033 section 2); the
+    /// keys of the world's root when left out. For networks whose names somebody else signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_anchors: Option<PathBuf>,
     /// The administration socket; `admin.sock` in the node's folder when left out.

@@ -237,8 +237,8 @@ impl<'c> Reader<'c> {
         Ok(found)
     }
 
-    /// Whether one of these settings is set, anywhere: by their keys alone, in one pass, because this is asked whenever the
-    /// directory changes.
+    /// Whether one of these settings is set, anywhere: by their keys alone, in one pass, because this is asked
+    /// whenever the directory changes.
     pub(crate) fn is_any_set(&self, names: &[&str]) -> Result<bool, StorageError> {
         let sql = "SELECT row_key FROM dir_row WHERE kind = $1 AND content IS NOT NULL";
         let mut statement = self.conn.prepare_cached(sql)?;

@@ -18,8 +18,8 @@ use crate::queue::Said;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the greeting and the answers to commands may take.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// How long the answers to a whole envelope may take: a server that draws out each of them would keep a place of the queue
-/// for days.
+/// How long the answers to a whole envelope may take: a server that draws out each of them would keep a place of the
+/// queue for days.
 pub const ENVELOPE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// The same for a whole content and its answer: enough for the largest message at a modem's speed.
 pub const CONTENT_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);

@@ -1,4 +1,5 @@
-//! Sending to servers that mean no good: none of them keeps a message, or a place of the queue, for longer than is said.
+//! Sending to servers that mean no good: none of them keeps a message, or a place of the queue, for longer than is
+//! said.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

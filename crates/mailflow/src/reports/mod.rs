@@ -1,7 +1,8 @@
 //! Reports to other domains: of mail in their names (DMARC, RFC 9990) and of TLS to their servers (RFC 8460).
 //!
 //! What is seen is counted in memory and written down every minute; once a day each domain that asks for it gets one
-//! report, from one of the edges for all. Nothing waits for any of it. The reasons are in docs/decisions/0031-reports.md.
+//! report, from one of the edges for all. Nothing waits for any of it. The reasons are in
+//! docs/decisions/0031-reports.md.
 
 pub mod dmarc;
 mod edges;

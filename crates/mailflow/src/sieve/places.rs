@@ -1,5 +1,5 @@
-//! Places that accounts share: for scripts that run, and for what they look at. Whoever has least gets the next, so that
-//! the mail of one account never keeps the others waiting for more than a place that is taken.
+//! Places that accounts share: for scripts that run, and for what they look at. Whoever has least gets the next, so
+//! that the mail of one account never keeps the others waiting for more than a place that is taken.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

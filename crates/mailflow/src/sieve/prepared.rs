@@ -1,8 +1,9 @@
-//! What a script says by itself, before the interpreter reads it: the interpreter passes over some of what RFC 5228 and its
-//! extensions ask for, as the comparison with Debian's Pigeonhole shows (`tests/pigeonhole.rs`).
+//! What a script says by itself, before the interpreter reads it: the interpreter passes over some of what RFC 5228
+//! and its extensions ask for, as the comparison with Debian's Pigeonhole shows (`tests/pigeonhole.rs`).
 //!
 //! - `require` stands before everything else (RFC 5228 section 3.2), also for comparators (section 2.7.3);
-//! - `vacation-seconds` brings `vacation` with it (RFC 6131 section 2), and `ihave` what it asks for (RFC 5463 section 4);
+//! - `vacation-seconds` brings `vacation` with it (RFC 6131 section 2), and `ihave` what it asks for (RFC 5463 section
+//!   4);
 //! - without `variables` a `${` is text (RFC 5229 section 3).
 
 use std::collections::BTreeSet;
