@@ -8,7 +8,6 @@ use sterna_account::edge_reports::{SeenAnswer, SeenQuestion};
 use sterna_base::NodeId;
 
 use super::Sender;
-use super::store::StoreError;
 
 /// Days that are waited for edges that don't answer.
 const WAIT_DAYS: i64 = 1;
@@ -83,7 +82,7 @@ impl Sender {
         for _ in 0..ANSWERS_MAX {
             let last = answer.rows.last().cloned().filter(|_| answer.has_more);
             let store = self.reports.store.clone();
-            let hear = move || Ok::<_, StoreError>(store.hear(edge, day, &answer.rows)?);
+            let hear = move || store.hear(edge, day, &answer.rows);
             self.blocking(hear).await?;
             let Some(last) = last else { return Some(()) };
             let question = SeenQuestion { day, kind: last.kind, domain: last.domain, what: last.what };
