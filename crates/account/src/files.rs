@@ -4,6 +4,7 @@
 //! as an item of its own, whose name says which file it was. Such a name begins with a slash, which no name of a file
 //! can have, so that nobody ever meets it alive.
 
+use bytes::Bytes;
 use sterna_base::{BlobHash, ContainerId, Modseq, Timestamp, Uid};
 
 use crate::commit::Expect;
@@ -14,6 +15,9 @@ pub const ROOT: &str = "files";
 
 /// What stands before the name of a file in the name of its former versions.
 const MARK: char = '/';
+
+/// What stands after the name of a folder that came or went, in the tombstone that says so.
+const FOLDER_MARK: char = '/';
 
 /// Tombstones that are read at once.
 const ROWS_AT_ONCE: usize = 1000;
@@ -57,6 +61,19 @@ pub struct Version {
 /// Whether a name is that of former versions: such names are not for clients.
 pub fn is_of_versions(name: &str) -> bool {
     name.starts_with(MARK)
+}
+
+/// The steps by which a folder hears that another one in it came or went: folders are no items, and so not among a
+/// folder's changes. What is buried there says which one.
+pub fn folder_changed(parent: ContainerId, name: &str) -> Vec<Mutation> {
+    let name = format!("{name}{FOLDER_MARK}");
+    let item = NewItem::named(name.clone(), Content::Inline(Bytes::new()));
+    vec![Mutation::Put { container: parent, item, expect: Expect::Any }, Mutation::Remove { container: parent, name }]
+}
+
+/// The name of the folder that a tombstone says has come or gone.
+pub fn changed_folder(name: &str) -> Option<&str> {
+    name.strip_suffix(FOLDER_MARK)
 }
 
 /// The steps that keep what a file has now, before another content is written. The write itself must expect the old
@@ -155,7 +172,7 @@ async fn each(
 /// What a tombstone keeps of a file.
 fn version(row: Expunged) -> Option<Version> {
     let retained = row.retained?;
-    let name = retained.name?;
+    let name = retained.name.filter(|name| changed_folder(name).is_none())?;
     let former = name.strip_prefix(MARK);
     Some(Version {
         id: row.uid,

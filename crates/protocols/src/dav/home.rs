@@ -76,6 +76,21 @@ pub async fn files_root(home: &Home) -> Result<Option<Container>, Problem> {
     Ok(find().await?.pop())
 }
 
+/// The folders in a folder of files that the user may see.
+///
+/// # Errors
+/// When the account can't be asked.
+pub async fn folders(collection: &Collection) -> Result<Vec<Collection>, Problem> {
+    if collection.space != Space::Files {
+        return Ok(Vec::new());
+    }
+    let all = collection.home.account.containers().await?;
+    let is_in = |container: &Container| {
+        container.kind == ContainerKind::Files && container.parent == Some(collection.container.id)
+    };
+    Ok(all.into_iter().filter(is_in).filter_map(|container| collection.folder(container)).collect())
+}
+
 async fn make_first(home: &Home, space: Space) -> Result<(), Problem> {
     for step in sterna_account::first_containers::groupware() {
         let Mutation::CreateContainer { kind, .. } = &step else { continue };

@@ -17,14 +17,16 @@ use sterna_account::shares::Owner;
 use sterna_account::{
     Account, AccountError, Container, ContainerKind, Content, ItemParts, Mutation, NewItem, UidSet, container_named,
 };
+use sterna_base::limits::CONTAINER_DEPTH_MAX;
 use sterna_base::{AccountId, ContainerId, OperationId};
 use sterna_formats::dav::Name;
 use sterna_formats::dav::name::{APPLE, CALDAV, DAV};
 
 use super::answer::Problem;
 use super::context::{Context, Home, no_directory};
+use super::home::FILES;
 use super::limits::{MOUNTED_MAX, NAME_BYTES_MAX, PROPERTIES_MAX, PROPERTY_BYTES_MAX};
-use super::paths::Space;
+use super::paths::{self, Space};
 use super::resource::{Collection, SEEING};
 use super::scheduling::is_scheduling;
 use super::stored::Stored;
@@ -81,6 +83,10 @@ pub struct Mounted {
     pub account: Arc<dyn Account>,
     /// What the user keeps, if it was read already.
     pub kept: Option<Arc<Kept>>,
+    /// What a folder of files is called there, before its ids: people see the names of files.
+    pub shown: Option<String>,
+    /// The path below it, of folders of files.
+    pub below: Vec<String>,
 }
 
 /// What was last seen of a collection.
@@ -217,7 +223,7 @@ pub async fn hide(collection: &Collection, mounted: &Mounted) -> Result<(), Prob
 /// `404` when it is gone, or isn't shared with the user any more; when its owner's server is away.
 pub async fn find(context: &Context, own: &Home, space: Space, name: &str) -> Result<Option<Collection>, Problem> {
     let Ok(mount) = name.parse::<Mount>() else { return Ok(None) };
-    if !own.is_own() || space == Space::Files || mount.owner == own.account.id() {
+    if !own.is_own() || mount.owner == own.account.id() {
         return Err(Problem::not_found());
     }
     if mount == Mount::DIRECTORY {
@@ -226,7 +232,7 @@ pub async fn find(context: &Context, own: &Home, space: Space, name: &str) -> Re
     }
     let home = context.home_of(mount.owner).await?;
     let container = home.account.container(mount.container).await?.ok_or_else(Problem::not_found)?;
-    let mounted = Mounted { mount, address: own.address.clone(), account: own.account.clone(), kept: None };
+    let mounted = Mounted::new(mount, own, None);
     in_space(home, space, container, mounted).map(Some).ok_or_else(Problem::not_found)
 }
 
@@ -238,8 +244,7 @@ async fn directory(context: &Context, own: &Home, kept: Option<Arc<Kept>>) -> Re
     let names = context.shared.shares.domains(who.domain.into_iter().collect()).await.map_err(no_directory)?;
     let Some(name) = names.into_values().next() else { return Ok(None) };
     let home = Home::of(format!("@{name}"), book, who);
-    let (address, account) = (own.address.clone(), own.account.clone());
-    let mounted = Mounted { mount: Mount::DIRECTORY, address, account, kept };
+    let mounted = Mounted::new(Mount::DIRECTORY, own, kept);
     Ok(in_space(home, Space::AddressBooks, container, mounted))
 }
 
@@ -260,17 +265,10 @@ fn in_space(home: Home, space: Space, container: Container, mounted: Mounted) ->
 /// When the user's own account or the directory can't be asked.
 pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<Listed>, Problem> {
     let sharing = context.shared.shares.sharing(context.login.account).await.map_err(no_directory)?;
-    if space == Space::Files {
-        return Ok(Vec::new());
-    }
     let who = context.who().await?;
     let kept = Arc::new(Kept::read(own.account.as_ref()).await?);
-    let mounted = |owner: &Owner, container| Mounted {
-        mount: Mount { owner: owner.account, container },
-        address: own.address.clone(),
-        account: own.account.clone(),
-        kept: Some(kept.clone()),
-    };
+    let mounted =
+        |owner: &Owner, container| Mounted::new(Mount { owner: owner.account, container }, own, Some(kept.clone()));
     let (mut listed, mut steps) = (Vec::new(), Vec::new());
     if space == Space::AddressBooks && kept.seen(Mount::DIRECTORY).is_none_or(|seen| !seen.hidden) {
         listed.extend(directory(context, own, Some(kept.clone())).await?.map(Listed::Here));
@@ -281,7 +279,9 @@ pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<List
                 mount.owner == owner.account && space.kinds().contains(&seen.kind) && !seen.hidden
             });
             listed.extend(of_owner.map(|(mount, seen)| {
-                Listed::Away(Away { mounted: mounted(&owner, mount.container), space, seen: seen.clone() })
+                let shown = (space == Space::Files).then(|| title(&seen.name, &seen.owner));
+                let mounted = Mounted { shown, ..mounted(&owner, mount.container) };
+                Listed::Away(Away { mounted, space, seen: seen.clone() })
             }));
             continue;
         };
@@ -291,13 +291,19 @@ pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<List
             .filter(|container| container.kind == ContainerKind::Metadata)
             .map(|container| (container.name.clone(), container.highest_modseq.0))
             .collect();
-        let found: Vec<Collection> = containers
-            .into_iter()
-            .filter_map(|container| {
-                let mounted = mounted(&owner, container.id);
-                in_space(home.clone(), space, container, mounted)
-            })
-            .collect();
+        let found: Vec<Collection> = match space {
+            Space::Files => {
+                let topmost = topmost(&home, &containers).into_iter();
+                topmost.map(|(path, one)| as_folder(&home, path, &one, mounted(&owner, one.id))).collect()
+            }
+            _ => containers
+                .into_iter()
+                .filter_map(|container| {
+                    let mounted = mounted(&owner, container.id);
+                    in_space(home.clone(), space, container, mounted)
+                })
+                .collect(),
+        };
         let gone = kept.seen.iter().filter(|(mount, seen)| {
             let is_there = found.iter().any(|collection| collection.container.id == mount.container);
             mount.owner == owner.account && space.kinds().contains(&seen.kind) && !is_there
@@ -333,6 +339,75 @@ pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<List
     });
     listed.truncate(MOUNTED_MAX);
     Ok(listed)
+}
+
+/// A folder of somebody else's files that is in the user's own.
+pub struct SharedFolder {
+    /// Whose it is.
+    pub home: Home,
+    /// Its path in its owner's home.
+    pub path: Vec<String>,
+    /// Where it is in the user's.
+    pub mounted: Mounted,
+}
+
+/// A folder of somebody else by its name in the user's own files; `None` when the name is no such one.
+///
+/// # Errors
+/// `404` when it is gone, or isn't shared with the user any more; when its owner's server is away.
+pub async fn folder(context: &Context, own: &Home, name: &str) -> Result<Option<SharedFolder>, Problem> {
+    let Some((_, mount)) = parse_folder(name).filter(|_| own.is_own()) else { return Ok(None) };
+    let home = context.home_of(mount.owner).await?;
+    let containers = home.account.containers().await?;
+    let found = topmost(&home, &containers).into_iter().find(|(_, one)| one.id == mount.container);
+    let (path, container) = found.ok_or_else(Problem::not_found)?;
+    let found = as_folder(&home, path, &container, Mounted::new(mount, own, None));
+    let Some(mounted) = found.mounted.as_deref().filter(|mounted| mounted.name() == name).cloned() else {
+        return Err(Problem::not_found());
+    };
+    Ok(Some(SharedFolder { home, path: found.path, mounted }))
+}
+
+/// The title and the ids in the name of a folder: `reports (ben@example.org) [7-12]`.
+fn parse_folder(name: &str) -> Option<(&str, Mount)> {
+    let (title, ids) = name.strip_suffix(']')?.rsplit_once(" [")?;
+    let mount: Mount = format!("shared-{ids}").parse().ok()?;
+    Some((title, mount))
+}
+
+/// The folders of somebody's files that the user may see and is not shown in another one, with their paths.
+fn topmost(home: &Home, containers: &[Container]) -> Vec<(Vec<String>, Container)> {
+    let by_id: HashMap<ContainerId, &Container> = containers
+        .iter()
+        .filter(|container| container.kind == ContainerKind::Files)
+        .map(|container| (container.id, container))
+        .collect();
+    let is_seen = |container: &Container| home.rights(container).has_any(SEEING);
+    let above = |container: &Container| container.parent.and_then(|parent| by_id.get(&parent).copied());
+    let path = |container: &Container| {
+        let (mut path, mut at) = (vec![container.name.clone()], above(container));
+        while let Some(one) = at.filter(|_| path.len() <= CONTAINER_DEPTH_MAX) {
+            path.push(one.name.clone());
+            at = above(one);
+        }
+        path.reverse();
+        // Beside the root of the files lies what is no file.
+        (path.first().map(String::as_str) == Some(FILES)).then(|| path.split_off(1))
+    };
+    let mut found: Vec<(Vec<String>, Container)> = by_id
+        .values()
+        .filter(|container| is_seen(container) && !above(container).is_some_and(is_seen))
+        .filter_map(|container| Some((path(container)?, (*container).clone())))
+        .collect();
+    found.sort_by_key(|(_, container)| container.id);
+    found
+}
+
+fn as_folder(home: &Home, path: Vec<String>, container: &Container, mounted: Mounted) -> Collection {
+    let shown = Some(title(&container.name, &home.address));
+    let rights = home.rights(container);
+    let mounted = Some(Arc::new(Mounted { shown, ..mounted }));
+    Collection { home: home.clone(), space: Space::Files, path, container: container.clone(), rights, mounted }
 }
 
 /// What is to be remembered of a collection.
@@ -393,9 +468,30 @@ async fn container(account: &dyn Account) -> Result<ContainerId, AccountError> {
 }
 
 impl Mounted {
+    fn new(mount: Mount, own: &Home, kept: Option<Arc<Kept>>) -> Self {
+        let (address, account) = (own.address.clone(), own.account.clone());
+        Mounted { mount, address, account, kept, shown: None, below: Vec::new() }
+    }
+
+    /// A folder below this one.
+    pub fn with_below(&self, more: impl IntoIterator<Item = String>) -> Self {
+        let below = self.below.iter().cloned().chain(more).collect();
+        Mounted { below, ..self.clone() }
+    }
+
     /// The name that a collection has in the user's home.
     pub fn name(&self) -> String {
-        self.mount.to_string()
+        match &self.shown {
+            Some(shown) => format!("{shown} [{}-{}]", self.mount.owner, self.mount.container),
+            None => self.mount.to_string(),
+        }
+    }
+
+    /// Its path in the user's home, or that of an item in it.
+    pub fn path(&self, space: Space, item: Option<&str>) -> String {
+        let name = self.name();
+        let parts = [name.as_str()].into_iter().chain(self.below.iter().map(String::as_str)).chain(item);
+        paths::within(space, &self.address, parts, item.is_none())
     }
 
     /// What the user keeps.
@@ -432,7 +528,7 @@ impl Away {
 
     /// Its path.
     pub fn href(&self) -> String {
-        super::paths::within(self.space, &self.mounted.address, [self.mounted.name().as_str()], true)
+        self.mounted.path(self.space, None)
     }
 }
 

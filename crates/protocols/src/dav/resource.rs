@@ -58,7 +58,7 @@ impl Collection {
     /// Its path, where it was asked for.
     pub fn href(&self) -> String {
         match &self.mounted {
-            Some(mounted) => paths::within(self.space, &mounted.address, [mounted.name().as_str()], true),
+            Some(mounted) => mounted.path(self.space, None),
             None => self.canonical(None),
         }
     }
@@ -66,7 +66,7 @@ impl Collection {
     /// The path of an item in it.
     pub fn href_of(&self, name: &str) -> String {
         match &self.mounted {
-            Some(mounted) => paths::within(self.space, &mounted.address, [mounted.name().as_str(), name], false),
+            Some(mounted) => mounted.path(self.space, Some(name)),
             None => self.canonical(Some(name)),
         }
     }
@@ -75,6 +75,20 @@ impl Collection {
     pub fn canonical(&self, item: Option<&str>) -> String {
         let parts = self.path.iter().map(String::as_str).chain(item);
         paths::within(self.space, &self.home.address, parts, item.is_none())
+    }
+
+    /// Where it is mounted, if it is what is mounted there, and not a folder below that.
+    pub fn mount(&self) -> Option<&Arc<Mounted>> {
+        self.mounted.as_ref().filter(|mounted| mounted.below.is_empty())
+    }
+
+    /// A folder in this one, if the user may see it.
+    pub fn folder(&self, container: Container) -> Option<Collection> {
+        let name = container.name.clone();
+        let path = self.path.iter().cloned().chain([name.clone()]).collect();
+        let found = seen(&self.home, self.space, path, container)?;
+        let below = |mounted: &Arc<Mounted>| Arc::new(mounted.with_below([name]));
+        Some(Collection { mounted: self.mounted.as_ref().map(below), ..found })
     }
 
     /// Whether the user has these rights.
@@ -302,26 +316,53 @@ async fn in_collection(collection: Collection, name: String, parts: ItemParts) -
 }
 
 async fn in_files(context: &Context, home: Home, path: Vec<String>, parts: ItemParts) -> Result<Resource, Problem> {
+    if path.len() >= CONTAINER_DEPTH_MAX {
+        return Err(Problem::not_found());
+    }
+    let first = path.first().map(String::as_str).unwrap_or_default();
+    if let Some(shared) = mounted::folder(context, &home, first).await? {
+        let below = path.get(1..).unwrap_or_default();
+        let path: Vec<String> = shared.path.iter().chain(below).cloned().collect();
+        let (above, mounted) = (shared.path.len(), Some(shared.mounted));
+        return below_root(context, Tree { home: shared.home, mounted, above }, path, parts).await;
+    }
     let Some(root) = home::files_root(&home).await? else { return Err(Problem::not_found()) };
     if path.is_empty() {
         let root = seen(&home, Space::Files, path, root).ok_or_else(Problem::not_found)?;
         return Ok(Resource::Collection(root));
     }
-    if path.len() >= CONTAINER_DEPTH_MAX {
-        return Err(Problem::not_found());
+    below_root(context, Tree { home, mounted: None, above: 0 }, path, parts).await
+}
+
+/// Whose files a path leads into, and where they are mounted.
+struct Tree {
+    home: Home,
+    mounted: Option<Mounted>,
+    /// How many parts of the path in its owner's home are above what is mounted.
+    above: usize,
+}
+
+impl Tree {
+    fn seen(&self, path: &[String], container: Container) -> Result<Collection, Problem> {
+        let found = seen(&self.home, Space::Files, path.to_vec(), container).ok_or_else(Problem::not_found)?;
+        let below = || path.get(self.above..).unwrap_or_default().iter().cloned();
+        let mounted = self.mounted.as_ref().map(|mounted| Arc::new(mounted.with_below(below())));
+        Ok(Collection { mounted, ..found })
     }
+}
+
+async fn below_root(context: &Context, tree: Tree, path: Vec<String>, parts: ItemParts) -> Result<Resource, Problem> {
     let names: Vec<String> = std::iter::once(home::FILES.to_owned()).chain(path.iter().cloned()).collect();
-    let mut found = home.account.containers_on_path(sterna_account::ContainerKind::Files, &names).await?;
+    let mut found = tree.home.account.containers_on_path(ContainerKind::Files, &names).await?;
     let depth = found.len();
     let Some(last) = found.pop() else { return Err(Problem::not_found()) };
     if depth == names.len() {
-        let collection = seen(&home, Space::Files, path, last).ok_or_else(Problem::not_found)?;
-        return Ok(Resource::Collection(collection));
+        return Ok(Resource::Collection(tree.seen(&path, last)?));
     }
-    if depth + 1 < names.len() {
+    if depth + 1 < names.len() || path.len() <= tree.above {
         return Err(no_collection(context));
     }
     let (above, name) = path.split_at(path.len() - 1);
-    let parent = seen(&home, Space::Files, above.to_vec(), last).ok_or_else(Problem::not_found)?;
+    let parent = tree.seen(above, last)?;
     in_collection(parent, name[0].clone(), parts).await
 }

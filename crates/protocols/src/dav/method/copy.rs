@@ -7,14 +7,15 @@ use http::header::LOCATION;
 use http::{Response, StatusCode};
 use sterna_account::commit::{Expect, MUTATIONS_MAX};
 use sterna_account::{
-    Account, AccountError, CommitError, Content, Item, ItemParts, Mutation, NewItem, Outcome, Rights, UidSet, calendars,
+    Account, AccountError, CommitError, Content, Item, ItemParts, Mutation, NewItem, Outcome, Rights, UidSet,
+    calendars, files,
 };
 use sterna_base::{ContainerId, OperationId, Uid};
 use sterna_formats::calendar::Facts;
 use sterna_formats::dav::headers::Depth;
 use sterna_formats::dav::href::{authority_of, path_of};
 
-use super::delete::{all_scheduled, check_not_needed, tree_deleted, unchanged};
+use super::delete::{all_scheduled, check_not_needed, noticed_above, tree_deleted, unchanged};
 use super::put::{Prepared, as_scheduled, check_component, check_name, prepare, refused, send, uid_conflict};
 use crate::dav::answer::{Problem, done, with_header};
 use crate::dav::body::Body;
@@ -197,6 +198,9 @@ impl Transfer<'_> {
             steps.append(&mut leaving);
             steps.extend(from_locks.released(&from, false));
         }
+        if let Resource::Collection(gone) = self.to {
+            steps.extend(noticed_above(&gone.container));
+        }
         steps.extend(over);
         if let Resource::Item(over, old) = self.to {
             let (container, name) = (over.container.id, old.name.clone().unwrap_or_default());
@@ -345,7 +349,7 @@ impl Transfer<'_> {
             _ => return Err(Problem::new(StatusCode::FORBIDDEN, "The collection can't be there")),
         };
         let is_one_account = home.account.id() == source.home.account.id();
-        if source.mounted.is_some() || over.is_some_and(|over| over.mounted.is_some()) {
+        if source.mount().is_some() || over.is_some_and(|over| over.mount().is_some()) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "It is somebody else's, and stays with its owner"));
         }
         if space != source.space || is_scheduling(&source.container) || !is_one_account || source.path.is_empty() {
@@ -377,7 +381,11 @@ impl Transfer<'_> {
             steps.push(Mutation::Remove { container: there.container.id, name });
         }
         let parent = parent.map(|parent| parent.container.id);
+        if let Some(parent) = parent {
+            steps.extend(files::folder_changed(parent, &name));
+        }
         if self.moves {
+            steps.extend(noticed_above(&source.container));
             steps.push(Mutation::RenameContainer { container: source.container.id, parent, name });
             steps.extend(locks.released(&self.from.canonical(), true));
             account.commit(OperationId::random(), steps).await.map_err(taken)?;

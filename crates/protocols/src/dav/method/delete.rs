@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::{Response, StatusCode};
-use sterna_account::{Container, ContainerKind, ItemParts, Mutation, Rights, calendars};
+use sterna_account::{Container, ContainerKind, ItemParts, Mutation, Rights, calendars, files};
 use sterna_base::OperationId;
 use sterna_formats::calendar::Facts;
 
@@ -76,8 +76,8 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
             attachments::tidy(collection, item, &held, &BTreeSet::new()).await;
         }
         // Nobody loses a calendar because somebody doesn't want to see it.
-        Resource::Collection(collection) if collection.mounted.is_some() => {
-            if let Some(mounted) = &collection.mounted {
+        Resource::Collection(collection) if collection.mount().is_some() => {
+            if let Some(mounted) = collection.mount() {
                 mounted::hide(collection, mounted).await?;
             }
         }
@@ -99,6 +99,7 @@ async fn delete(context: &Context) -> Result<Response<Body>, Problem> {
                 steps.push(as_seen(collection));
             }
             steps.extend(tree_deleted(collection).await?);
+            steps.extend(noticed_above(&collection.container));
             steps.extend(locks.released(&href, true));
             let mut kept_from = steps.len();
             for one in &scheduled {
@@ -208,6 +209,14 @@ pub async fn tree_deleted(collection: &Collection) -> Result<Vec<Mutation>, Prob
         steps.push(Mutation::DeleteContainer { container: container.id });
     }
     Ok(steps)
+}
+
+/// The steps by which the folder above hears that this one comes or goes.
+pub fn noticed_above(container: &Container) -> Vec<Mutation> {
+    match container.parent.filter(|_| container.kind == ContainerKind::Files) {
+        Some(parent) => files::folder_changed(parent, &container.name),
+        None => Vec::new(),
+    }
 }
 
 /// A container and those below it, each after the one it hangs under.

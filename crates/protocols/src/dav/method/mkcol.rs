@@ -3,8 +3,10 @@
 use http::header::CACHE_CONTROL;
 use http::{Response, StatusCode};
 use sterna_account::calendars::external::{self, External};
-use sterna_account::{AccountError, CommitError, ContainerKind, ItemParts, Mutation, Outcome};
-use sterna_base::OperationId;
+use sterna_account::{
+    AccountError, AclEntry, CommitError, Container, ContainerKind, ItemParts, Mutation, Outcome, Rights, files,
+};
+use sterna_base::{ContainerId, OperationId};
 use sterna_formats::calendar::Kind;
 use sterna_formats::dav::name::{CALDAV, CALENDARSERVER, CARDDAV, DAV};
 use sterna_formats::dav::request::mkcol;
@@ -14,11 +16,12 @@ use sterna_formats::dav::{Element, Name};
 use crate::dav::answer::{Problem, done, with_header};
 use crate::dav::body::{self, Body};
 use crate::dav::context::{Context, Request};
+use crate::dav::home;
 use crate::dav::locks::Write;
 use crate::dav::paths::Space;
 use crate::dav::precondition::{came_too_late, check_write};
 use crate::dav::property::{components_of, is_protected};
-use crate::dav::resource::{Missing, Resource};
+use crate::dav::resource::{Collection, Missing, Resource};
 use crate::dav::stored;
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
@@ -50,9 +53,14 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
         let text = format!("{} can't be set", property.name);
         return Err(Problem::forbidden("<D:cannot-modify-protected-property/>", text));
     }
+    let like = match missing.parent.is_none() && !missing.home.is_own() {
+        true => managed(missing).await?,
+        false => None,
+    };
     match &missing.parent {
         Some(parent) => parent.check_bind()?,
         None if missing.home.is_own() => {}
+        None if like.is_some() => {}
         None => return Err(Problem::no_right(&missing.href(), "bind")),
     }
     let href = missing.canonical();
@@ -66,6 +74,9 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
             let expect = Mutation::ExpectContainer { kind: *other, name: name.clone(), highest_modseq: None };
             steps.push(expect);
         }
+    }
+    if let Some(parent) = parent.filter(|_| kind == ContainerKind::Files) {
+        steps.extend(files::folder_changed(parent, &name));
     }
     steps.push(Mutation::CreateContainer { parent, kind, name, special_use: None });
     let account = missing.home.account.as_ref();
@@ -87,6 +98,10 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
         (None, property.name.clone(), Some(xml))
     });
     let noted = async {
+        // Whoever made it must find it, and so must those that the ones beside it are shared with.
+        if let Some(like) = like {
+            account.commit(OperationId::random(), shared_alike(&like, made)).await?;
+        }
         stored::set(account, made, settings.collect()).await?;
         match source {
             Some(url) => Ok(external::write(account, made, &External::new(url, None)).await?),
@@ -102,6 +117,28 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
         return Err(problem);
     }
     Ok(with_header(done(StatusCode::CREATED), CACHE_CONTROL, "no-cache"))
+}
+
+/// A collection of somebody else's home beside which the user may make another one: who may make folders in it and say
+/// who may do what with it manages them, as the calendars of a group or a domain are managed.
+async fn managed(missing: &Missing) -> Result<Option<Container>, Problem> {
+    let wanted = Rights::CREATE | Rights::ADMINISTER;
+    let found = home::with_any(&missing.home, missing.space, wanted).await?;
+    let is_managed = |collection: &Collection| collection.rights.has(wanted);
+    let mut found: Vec<Container> =
+        found.into_iter().filter(is_managed).map(|collection| collection.container).collect();
+    found.sort_by_key(|container| container.id);
+    Ok(found.into_iter().next())
+}
+
+fn shared_alike(like: &Container, made: ContainerId) -> Vec<Mutation> {
+    let step = |entry: &AclEntry| Mutation::SetAcl {
+        container: made,
+        identifier: entry.identifier,
+        negative: entry.negative,
+        rights: entry.rights,
+    };
+    like.acl.entries().iter().map(step).collect()
 }
 
 fn exists() -> Problem {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::Response;
-use sterna_account::{ContainerKind, Rights};
+use sterna_account::Rights;
 use sterna_formats::dav::headers::Depth;
 use sterna_formats::dav::request::Propfind;
 use sterna_formats::dav::xml::BODY_BYTES_MAX;
@@ -16,7 +16,7 @@ use crate::dav::mounted::{self, Listed};
 use crate::dav::paths::{self, Proxy, Space};
 use crate::dav::property::{Selection, Teller};
 use crate::dav::report::listing;
-use crate::dav::resource::{Collection, Resource, seen};
+use crate::dav::resource::Resource;
 use crate::dav::scheduling::send_left_behind;
 
 pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
@@ -122,13 +122,16 @@ async fn tell(
                 teller.collection(&collection, &background, &mut out.text);
             }
             if with_members {
-                for below in folders(&collection.home, &collection).await? {
+                for below in home::folders(&collection).await? {
                     let background = teller.background(&below).await?;
                     teller.collection(&below, &background, &mut out.text);
                     out.pause().await?;
                 }
                 if collection.rights.has(Rights::READ) {
                     listing::all(&teller, &collection, &background, &mut out).await?;
+                }
+                if collection.space == Space::Files && collection.path.is_empty() && collection.home.is_own() {
+                    of_others(&context, &teller, &collection.home, Space::Files, &mut out).await?;
                 }
             }
         }
@@ -160,20 +163,4 @@ async fn of_others(
         out.pause().await?;
     }
     Ok(())
-}
-
-/// The folders in a folder of files.
-async fn folders(home: &Home, collection: &Collection) -> Result<Vec<Collection>, Problem> {
-    if collection.space != Space::Files {
-        return Ok(Vec::new());
-    }
-    let all = home.account.containers().await?;
-    let is_in = |container: &sterna_account::Container| {
-        container.kind == ContainerKind::Files && container.parent == Some(collection.container.id)
-    };
-    let below = all.into_iter().filter(is_in).filter_map(|container| {
-        let path = collection.path.iter().cloned().chain([container.name.clone()]).collect();
-        seen(home, Space::Files, path, container)
-    });
-    Ok(below.collect())
 }

@@ -37,7 +37,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         _ => return Err(Problem::new(http::StatusCode::FORBIDDEN, "Nothing can be set here")),
     };
     // Name, colour and the like of somebody else's collection are each user's own.
-    let own = collection.mounted.as_ref().filter(|_| item.is_none());
+    let own = collection.mount().filter(|_| item.is_none());
     let (personal, common): (Vec<&Change>, Vec<&Change>) =
         changes.iter().partition(|change| own.is_some() && is_personal(change.name()));
     let path = resource.canonical();

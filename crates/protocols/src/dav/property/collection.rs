@@ -12,6 +12,7 @@ use super::privileges::{self, privileges_of};
 use super::selection::Background;
 use super::{Value, href, text};
 use crate::dav::context::Context;
+use crate::dav::home;
 use crate::dav::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX};
 use crate::dav::method::post::ADD_MEMBER;
 use crate::dav::mounted::{Away, title};
@@ -25,10 +26,7 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
     let inner = |xml: String| Some(Value::Inner(xml));
     match (&*name.namespace, &*name.local) {
         (DAV, "resourcetype") => inner(resource_type(collection).to_owned()),
-        // A folder of files has others in it, which are not among its own changes.
-        (DAV, "sync-token") | (CALENDARSERVER, "getctag") if collection.space != Space::Files => {
-            Some(text(&collection.sync_token()))
-        }
+        (DAV, "sync-token") | (CALENDARSERVER, "getctag") => Some(text(&collection.sync_token())),
         // RFC 5995 section 3.2.1.
         (DAV, "add-member") => Some(href(&format!("{}?{ADD_MEMBER}", collection.href()))),
         (DAV, "owner") => Some(href(&collection.home.principal())),
@@ -50,9 +48,9 @@ pub fn value(context: &Context, collection: &Collection, background: &Background
             let quota = background.quota?;
             inner(quota.bytes_max?.saturating_sub(quota.bytes_used).to_string())
         }
-        (DAV, "displayname") if collection.mounted.is_some() && !background.is_named => {
+        (DAV, "displayname") if collection.mount().is_some() && !background.is_named => {
             let of_owner = background.stored.text(name);
-            let name = of_owner.as_deref().or(collection.path.last().map(String::as_str)).unwrap_or_default();
+            let name = of_owner.as_deref().or(collection.path.last().map(String::as_str)).unwrap_or(home::FILES);
             Some(text(&title(name, &collection.home.address)))
         }
         (DAV, "displayname") if background.stored.get(None, name).is_none() => {
@@ -193,7 +191,7 @@ fn supported_reports(space: Space, kind: ContainerKind) -> String {
         }
         (Space::Calendars, _) => &["D:sync-collection", "C:calendar-query", "C:calendar-multiget", "C:free-busy-query"],
         (Space::AddressBooks, _) => &["D:sync-collection", "A:addressbook-query", "A:addressbook-multiget"],
-        (Space::Files, _) => &[],
+        (Space::Files, _) => &["D:sync-collection"],
     };
     reports(own) + &reports(&PRINCIPAL_REPORTS)
 }

@@ -173,7 +173,7 @@ impl Teller {
         let selection = &self.selection;
         if selection.wants_stored() {
             background.stored = Stored::read(account, collection.container.id).await?;
-            if let Some(mounted) = &collection.mounted {
+            if let Some(mounted) = collection.mount() {
                 let kept = mounted.kept().await?;
                 for (name, xml) in kept.properties(mounted.mount) {
                     background.is_named |= name.is(DAV, "displayname");

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use http::Response;
-use sterna_account::{Change, Changes, Container, Cursor, Expunged, Item, Rights};
+use sterna_account::{Change, Changes, Container, Cursor, Expunged, Item, Rights, files};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{ContainerId, Modseq, Uid};
 use sterna_formats::dav::report::SyncCollection;
@@ -16,6 +16,7 @@ use super::listing;
 use crate::dav::answer::{Out, Problem, dav_text, multistatus};
 use crate::dav::body::Body;
 use crate::dav::context::Context;
+use crate::dav::home;
 use crate::dav::limits::BODIES_AT_ONCE;
 use crate::dav::mounted::Mount;
 use crate::dav::paths::Space;
@@ -77,12 +78,15 @@ pub async fn run(context: Arc<Context>, report: SyncCollection) -> Result<Respon
     let selection = Selection::of(&report.props, context.prefer().minimal)?;
     let resource = Resource::find(&context, context.uri.path(), Default::default()).await?;
     let collection = match resource {
-        // A folder of files has others in it, which are not among its own changes.
-        Resource::Collection(collection) if collection.space != Space::Files => collection,
+        Resource::Collection(collection) => collection,
         Resource::Missing(_) => return Err(Problem::not_found()),
         _ => return Err(Problem::forbidden("<D:supported-report/>", "That can't be kept in step with")),
     };
     collection.check(Rights::READ, "read")?;
+    // What is below the folders in a folder is not looked through (RFC 6578 section 3.3).
+    if report.infinite && collection.space == Space::Files {
+        return Err(Problem::forbidden("<D:sync-traversal-supported/>", "Ask for one level after the other"));
+    }
     if report.limit == Some(0) {
         return Err(Problem::forbidden("<D:number-of-matches-within-limits/>", "Nothing would be told"));
     }
@@ -116,6 +120,11 @@ struct Sync {
 impl Sync {
     async fn tell(self, since: Option<Token>, mut out: Out) -> Result<Out, Problem> {
         let background = self.teller.background(&self.collection).await?;
+        if self.is_first {
+            for below in home::folders(&self.collection).await? {
+                self.folder(&below, &mut out).await?;
+            }
+        }
         let end = match (since, self.limit) {
             // In the order of UIDs, without the tombstones in between.
             (None, None) => {
@@ -200,6 +209,10 @@ impl Sync {
                 _ => {}
             }
         }
+        if self.collection.space == Space::Files {
+            gone.retain(|name: &String| !files::is_of_versions(name));
+            self.folders(gone.extract_if(.., |name| files::changed_folder(name).is_some()).collect(), out).await?;
+        }
         let live: HashSet<&str> = items.iter().filter_map(|item| item.name.as_deref()).collect();
         let mut told = HashSet::new();
         for name in gone.iter().filter(|name| !live.contains(name.as_str())) {
@@ -214,6 +227,31 @@ impl Sync {
             }
         }
         Ok(())
+    }
+
+    /// Folders that came or went, as their marks call them.
+    async fn folders(&self, marks: HashSet<String>, out: &mut Out) -> Result<(), Problem> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let here = home::folders(&self.collection).await?;
+        for name in marks.iter().filter_map(|mark| files::changed_folder(mark)) {
+            match here.iter().find(|folder| folder.container.name == name) {
+                Some(folder) => self.folder(folder, out).await?,
+                None => {
+                    let href = self.collection.href_of(name) + "/";
+                    write::status_response(&href, "404 Not Found", None, &mut out.text);
+                }
+            }
+            out.pause().await?;
+        }
+        Ok(())
+    }
+
+    async fn folder(&self, folder: &Collection, out: &mut Out) -> Result<(), Problem> {
+        let background = self.teller.background(folder).await?;
+        self.teller.collection(folder, &background, &mut out.text);
+        out.pause().await
     }
 
     /// Whether a name that was given up is given again: then it is told further on.
