@@ -1,17 +1,18 @@
 //! GET and HEAD (RFC 9110 sections 9.3.1 and 9.3.2).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
-use http::{HeaderName, Method, Response, StatusCode};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use sterna_account::{Account, Item, ItemParts};
 use sterna_formats::dav::headers::Tags;
 use tokio::sync::mpsc;
 
 use crate::dav::answer::{Problem, done, response, with_header};
 use crate::dav::body::Body;
-use crate::dav::context::Request;
+use crate::dav::context::{Context, Request};
 use crate::dav::limits::{PIECES_MAX, UNREAD};
 use crate::dav::precondition::check_tags;
 use crate::dav::property::{content_type, etag, http_date};
@@ -45,8 +46,9 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         _ if context.method == Method::HEAD => {
             with_header(done(StatusCode::OK), CONTENT_LENGTH, &item.size.to_string())
         }
-        _ => content(collection.home.account.clone(), &item),
+        _ => ranged(&context, collection.home.account.clone(), &item, &tag)?,
     };
+    let answer = with_header(answer, ACCEPT_RANGES, "bytes");
     let answer = with_header(answer, ETAG, &tag);
     let answer = match tag_of(&item) {
         Some(tag) => with_header(answer, HeaderName::from_static("schedule-tag"), &tag),
@@ -59,17 +61,60 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
     Ok(with_header(answer, HeaderName::from_static("content-security-policy"), "sandbox; default-src 'none'"))
 }
 
+/// The stored bytes, or the part of them that is asked for (RFC 9110 section 14.2).
+fn ranged(context: &Context, account: Arc<dyn Account>, item: &Item, tag: &str) -> Result<Response<Body>, Problem> {
+    let is_meant = context.header("if-range").is_none_or(|known| known.trim() == tag);
+    let range = context.header("range").filter(|_| is_meant).and_then(|text| byte_range(text, item.size));
+    let Some(range) = range else { return Ok(content(account, item)) };
+    let Some(range) = range else {
+        let (name, value) = (CONTENT_RANGE, format!("bytes */{}", item.size));
+        let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "There is no such part of it");
+        return Err(match HeaderValue::from_str(&value) {
+            Ok(value) => problem.header(name, value),
+            Err(_) => problem,
+        });
+    };
+    let told = format!("bytes {}-{}/{}", range.start, range.end - 1, item.size);
+    let mut answer = part(account, item, range);
+    *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+    Ok(with_header(answer, CONTENT_RANGE, &told))
+}
+
+/// One range of bytes; `Some(None)` when there is nothing of it. Several at once, and other units, are answered with
+/// everything.
+fn byte_range(text: &str, size: u64) -> Option<Option<Range<u64>>> {
+    let (first, last) = text.trim().strip_prefix("bytes=")?.trim().split_once('-')?;
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let range = match (first.trim(), last.trim()) {
+        ("", last) => size.saturating_sub(number(last)?)..size,
+        (first, "") => number(first)?..size,
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            if last < first {
+                return None;
+            }
+            first..size.min(last.saturating_add(1))
+        }
+    };
+    Some((range.start < range.end).then_some(range))
+}
+
 /// The stored bytes; long ones are read while they are sent.
 pub fn content(account: Arc<dyn Account>, item: &Item) -> Response<Body> {
+    part(account, item, 0..item.size)
+}
+
+fn part(account: Arc<dyn Account>, item: &Item, range: Range<u64>) -> Response<Body> {
     if let Some(body) = &item.body {
-        return Response::new(Body::Full(body.clone()));
+        let bounds = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(body.len());
+        return Response::new(Body::Full(body.slice(bounds(range.start)..bounds(range.end))));
     }
     let (pieces, rest) = mpsc::channel(PIECES_MAX);
-    let (item, length) = (item.clone(), item.size);
+    let (item, length) = (item.clone(), range.end - range.start);
     tokio::spawn(async move {
-        let mut offset = 0;
-        while offset < item.size {
-            let piece = message::read(account.as_ref(), &item, offset..item.size).await;
+        let mut offset = range.start;
+        while offset < range.end {
+            let piece = message::read(account.as_ref(), &item, offset..range.end).await;
             offset += piece.as_ref().map_or(0, Bytes::len) as u64;
             let failed = piece.is_err();
             let piece = piece.map_err(|error| {
@@ -83,4 +128,26 @@ pub fn content(account: Arc<dyn Account>, item: &Item) -> Response<Body> {
         }
     });
     Response::new(Body::Pieces { first: None, rest, length: Some(length) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_files() {
+        let of = |text: &str| byte_range(text, 10);
+        assert_eq!(of("bytes=2-5"), Some(Some(2..6)));
+        assert_eq!(of("bytes=2-"), Some(Some(2..10)));
+        assert_eq!(of("bytes=-3"), Some(Some(7..10)));
+        assert_eq!(of("bytes=-30"), Some(Some(0..10)));
+        assert_eq!(of("bytes=0-18446744073709551615"), Some(Some(0..10)));
+        for nothing in ["bytes=10-", "bytes=-0", "bytes=99-100"] {
+            assert_eq!(of(nothing), Some(None), "{nothing}");
+        }
+        for all in ["bytes=5-2", "bytes=0-1,4-5", "lines=1-2", "bytes=", "bytes=a-b", ""] {
+            assert_eq!(of(all), None, "{all}");
+        }
+        assert_eq!(byte_range("bytes=0-", 0), Some(None));
+    }
 }
