@@ -12,6 +12,7 @@ mod corpus;
 mod dane;
 mod dav;
 mod dav_clients;
+mod dav_desktop;
 mod dav_directory;
 mod dav_hostile;
 mod dav_mounted;
