@@ -78,16 +78,14 @@ fn evolution_keeps_events_tasks_and_contacts() {
     let program = home.path().join("evolution.py");
     fs::write(&program, include_str!("desktop/evolution.py")).unwrap();
     let script =
-        format!("/usr/bin/python3 {} http://{}:{} {ANA} {PASSWORD}", program.display(), at.host, at.ports.http);
+        format!("/usr/bin/python3 {} http://{}:{} {ANA} '{PASSWORD}'", program.display(), at.host, at.ports.http);
     let said = in_session(home.path(), &script);
     for line in ["events: By Evolution, Written elsewhere", "events: Changed by Evolution", "tasks: A task"] {
         assert!(said.contains(line), "{line}: {said}");
     }
     assert!(said.contains("cards: Arctic Tern"), "{said}");
     ana.is(404, "GET", &format!("{calendar}elsewhere.ics"), &[], "");
-    let export = |kind: &str, name: &str| {
-        installation.admin_ok("main", &["export", kind, ANA, "--collection", name])
-    };
+    let export = |kind: &str, name: &str| installation.admin_ok("main", &["export", kind, ANA, "--collection", name]);
     assert!(export("ics", "Calendar").contains("SUMMARY:Changed by Evolution"));
     assert!(export("ics", "Tasks").contains("SUMMARY:A task"));
     assert!(export("vcf", "Contacts").contains("FN:Arctic Tern"));
