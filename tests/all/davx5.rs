@@ -1,5 +1,5 @@
-//! What DAVx5 says, in its order and with its bodies: service detection, lists of collections, the sync of calendars, task
-//! lists and address books, and its file provider. It runs on telephones only; this is its part of the dialog.
+//! What DAVx5 says, in its order and with its bodies: service detection, lists of collections, the sync of calendars,
+//! task lists and address books, and its file provider. It runs on telephones only; this is its part of the dialog.
 
 use sterna_testkit::http::Answer;
 use sterna_testkit::installation::Installation;
