@@ -201,7 +201,7 @@ fn davx5_makes_task_lists_and_keeps_tasks() {
          </CAL:calendar-query>"
     );
     let found = phone.0.is(207, "REPORT", &path, &[("Depth", "1"), XML], &query);
-    assert_eq!(found.texts("D:href"), [task.clone()]);
+    assert_eq!(found.texts("D:href"), std::slice::from_ref(&task));
     let got = phone.multiget(&path, "CAL:calendar-multiget", EVENTS, &[&task]);
     assert!(got.body.contains("STATUS:COMPLETED"), "{got:?}");
     phone.0.is(204, "DELETE", &path, &[], "");
