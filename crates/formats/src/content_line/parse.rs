@@ -149,9 +149,16 @@ fn is_quoted_printable(property: &Property) -> bool {
 fn parameter(text: &str) -> Option<(Parameter, &str)> {
     let end = text.find(['=', ';', ':'])?;
     let name = text[..end].trim();
+    // Whatever it was meant to be, nobody could say where its value ends.
+    if name.contains('"') {
+        return None;
+    }
     if !text[end..].starts_with('=') {
         // A bare word of vCard 2.1.
-        return Some((Parameter { name: String::new(), values: vec![name.to_owned()] }, &text[end..]));
+        return Some((Parameter { name: String::new(), values: vec![decode_parameter(name)] }, &text[end..]));
+    }
+    if name.is_empty() {
+        return None;
     }
     let mut parameter = Parameter { name: name.to_ascii_uppercase(), values: Vec::new() };
     let mut rest = &text[end + 1..];

@@ -56,7 +56,8 @@ fn write_parameter(parameter: &Parameter, text: &mut String) {
         let encoded = value.replace('^', "^^").replace('\n', "^n").replace('"', "^'");
         // A bare caret is no escape unless something that it escapes follows; most products write it bare.
         let encoded = if value.contains(['\n', '"']) || needs_carets(value) { encoded } else { value.clone() };
-        if encoded.contains([',', ';', ':']) {
+        let is_bare_word = parameter.name.is_empty();
+        if encoded.contains([';', ':']) || (encoded.contains(',') && !is_bare_word) {
             text.push('"');
             text.push_str(&encoded);
             text.push('"');
@@ -106,6 +107,11 @@ mod tests {
         assert_eq!(again(text), text);
         let card = "BEGIN:VCARD\r\nVERSION:2.1\r\nitem1.TEL;HOME;VOICE:1\r\nEND:VCARD\r\n";
         assert_eq!(again(card), card);
+        let odd = "BEGIN:VCARD\r\nTEL;A,B;C^^D;^':1\r\nEND:VCARD\r\n";
+        assert_eq!(again(&again(odd)), again(odd));
+        for bad in ["TEL;CN\"x=y:1", "TEL;x\"y:1", "TEL;=\"a;b\":1"] {
+            assert!(parse(format!("BEGIN:VCARD\r\n{bad}\r\nEND:VCARD\r\n").as_bytes()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -70,6 +70,10 @@ impl Element {
             return Err(XmlError::TooMany("bytes"));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        // XML 1.0 section 2.2.
+        if text.chars().any(|c| !is_character(c)) {
+            return Err(malformed("it has characters that XML has not"));
+        }
         let mut reader = Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
         reader.config_mut().check_end_names = true;
         let mut builder = Builder::default();
@@ -286,7 +290,12 @@ fn is_name(name: &str) -> bool {
 
 /// The five entities of XML, and characters by number, but no control characters.
 fn entity(name: &str) -> Option<char> {
-    character(name).filter(|c| matches!(c, '\t' | '\n' | '\r') || !c.is_control())
+    character(name).filter(|c| is_character(*c) && (*c < ' ' || !c.is_control()))
+}
+
+/// `Char` of XML 1.0 section 2.2.
+fn is_character(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'))
 }
 
 fn unescape(text: &str) -> Result<String, XmlError> {
@@ -328,6 +337,9 @@ mod tests {
         let lol = b"<!DOCTYPE l [<!ENTITY a \"aaaa\">]><l>&a;</l>";
         assert_eq!(Element::parse(lol), Err(XmlError::Entities));
         assert_eq!(Element::parse(b"<a>&b;</a>"), Err(XmlError::Entities));
+        for bad in ["<a b='\u{1}'/>", "<a>\u{0}</a>", "<a xmlns='\u{18}'/>", "<a>\u{ffff}</a>", "<a>&#xFFFE;</a>"] {
+            assert!(Element::parse(bad.as_bytes()).is_err(), "{bad:?}");
+        }
         assert_eq!(Element::parse(b"<a b='&c;'/>"), Err(XmlError::Entities));
         let deep = "<a>".repeat(DEPTH_MAX + 1);
         assert_eq!(Element::parse(deep.as_bytes()), Err(XmlError::TooMany("levels")));
