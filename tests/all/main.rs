@@ -54,6 +54,7 @@ mod moving_stage;
 mod nodes;
 mod packages;
 mod partition;
+mod passkeys;
 mod pdf;
 mod postfix_front;
 mod refused_moves;

@@ -28,16 +28,16 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-/** Opens a browser of its own; `close` ends it and fails if its console had an error. */
-export async function open({ language = "en", width = 1280 } = {}) {
+/** Opens a browser of its own, with more arguments if need be; one that `trusts` takes the certificate as it is. `close` ends it and fails if its console had an error. */
+export async function open({ language = "en", width = 1280, more = [], trusts = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "sterna-walk-"));
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
     viewport: { width, height: 900 },
     locale: language,
-    ignoreHTTPSErrors: true,
-    args: ARGUMENTS,
+    ignoreHTTPSErrors: !trusts,
+    args: [...ARGUMENTS, ...more],
   });
   context.setDefaultTimeout(PATIENCE_MS);
   const page = context.pages()[0] ?? (await context.newPage());

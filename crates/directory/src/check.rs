@@ -98,6 +98,10 @@ impl Reader<'_> {
                 let row: crate::rights::AppPassword = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.account)?.is_some(), "there is no such user");
             }
+            RowKind::Passkey => {
+                let row: crate::rights::Passkey = index::read(kind, &change.key, content)?;
+                expect(self.entry(row.account)?.is_some(), "there is no such user");
+            }
             RowKind::Link => {
                 let row: crate::Link = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.account)?.is_some(), "there is no such user or group");

@@ -12,7 +12,7 @@ use sterna_base::{AccountId, Timestamp};
 
 use crate::model::{Member, Membership};
 use crate::read::{AnyEntry, Reader, Versioned};
-use crate::rights::{AppPassword, LAST_KEY, SecondFactor};
+use crate::rights::{AppPassword, LAST_KEY, Passkey, SecondFactor};
 use crate::row::{Content, RowKind, account_key};
 use crate::write::Write;
 use crate::{Link, RequestError, Share, StorageError};
@@ -64,6 +64,8 @@ pub(crate) enum Part {
     AppPassword(AppPassword),
     /// What it had besides a password.
     SecondFactor(SecondFactor),
+    /// One of its passkeys.
+    Passkey(Passkey),
     /// Where it came from.
     Link(Link),
 }
@@ -121,6 +123,7 @@ impl Reader<'_> {
         let got = self.owners_of(grantee, LINKS_MAX)?.into_iter().map(|owner| Share { owner, grantee });
         parts.extend(shared.take(LINKS_MAX).chain(got).map(Part::Share));
         parts.extend(self.app_passwords(id)?.into_iter().map(|found| Part::AppPassword(found.value)));
+        parts.extend(self.passkeys(id)?.into_iter().map(|found| Part::Passkey(found.value)));
         let factor: Option<Versioned<SecondFactor>> = self.row(&account_key(id))?;
         parts.extend(self.link(id)?.map(Part::Link));
         parts.extend(factor.map(|found| Part::SecondFactor(found.value)));
@@ -185,6 +188,7 @@ pub(crate) fn rejoin(write: &mut Write<'_>, id: AccountId, parts: Vec<Part>) -> 
             }
             Part::AppPassword(password) => write.put(&password)?,
             Part::SecondFactor(factor) => write.put(&factor)?,
+            Part::Passkey(passkey) => write.put(&passkey)?,
             Part::Link(link) => {
                 // A source that found them again meanwhile has made somebody new of them.
                 let others = write.reader.links_of(&link.source)?;

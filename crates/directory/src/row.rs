@@ -73,6 +73,8 @@ pub enum RowKind {
     MainNode = 31,
     /// [`Migration`]
     Migration = 32,
+    /// [`crate::rights::Passkey`]
+    Passkey = 33,
     /// [`Update`]
     Update = 34,
     /// [`UpdateEvent`]
@@ -85,7 +87,7 @@ pub enum RowKind {
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 31] = [
+    pub const ALL: [RowKind; 32] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -113,6 +115,7 @@ impl RowKind {
         RowKind::DeletedParts,
         RowKind::MainNode,
         RowKind::Migration,
+        RowKind::Passkey,
         RowKind::Update,
         RowKind::UpdateEvent,
         RowKind::Certificate,

@@ -33,6 +33,11 @@ pub const FULL_MAILBOX: &str = "full-mailbox";
 /// SCRAM-SHA-256: "off"; "keep" keeps what it needs when passwords are set; "offer" offers it to clients, too. "off"
 /// when not set.
 pub const SCRAM: &str = "scram";
+/// How bearer tokens of mail programs are found out about: "ask" whoever issued them ([`OAUTH_URL`]), or "verify" those
+/// that the OpenID provider signed ([`OPENID_ISSUER`]) by its keys; "ask" when not set.
+pub const OAUTH_TOKENS: &str = "oauth.tokens";
+/// For whom tokens that are verified must be made (`aud`); [`OPENID_CLIENT_ID`] when not set.
+pub const OAUTH_AUDIENCE: &str = "oauth.audience";
 
 /// Where bearer tokens are asked for (RFC 7662); without it there is no log-in by them.
 pub const OAUTH_URL: &str = "oauth.introspection-url";
@@ -206,6 +211,10 @@ pub const SIEVE_AFTER: &str = "sieve.after";
 /// The main node makes one.
 pub const SRS_KEYS: &str = "srs.keys";
 
+/// What passkeys are at the console: "second-factor" besides the password, "instead-of-password" where they asked for
+/// finger, face or PIN, or "off"; "second-factor" when not set.
+pub const PASSKEYS: &str = "console.passkeys";
+
 /// DNS block lists (RFC 5782) that clients of port 25 are looked up in, separated by spaces:
 /// [`sterna_formats::dnsbl::ListSpec`]; none when not set.
 pub const BLOCK_LISTS: &str = "mail.block-lists";
@@ -313,6 +322,8 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (MOVE_ROLLBACK_HOURS, Some("24")),
     (OAUTH_CLIENT_ID, None),
     (OAUTH_CLIENT_SECRET, None),
+    (OAUTH_AUDIENCE, None),
+    (OAUTH_TOKENS, Some("ask")),
     (OAUTH_URL, None),
     (OAUTH_USER_FIELD, Some("username")),
     (OPENID_CLAIM, Some("email")),
@@ -320,6 +331,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (OPENID_CLIENT_SECRET, None),
     (OPENID_ISSUER, None),
     (OPENID_SCOPES, Some("openid email profile")),
+    (PASSKEYS, Some("second-factor")),
     (PLUS_SEPARATORS, Some("+")),
     (POSTMASTER, None),
     (POSTFIX_LMTP_PORT, Some("24")),
@@ -555,6 +567,15 @@ pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
         LANGUAGE => {
             let good = matches!(value, "en" | "fr" | "de");
             good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be en, fr or de"))
+        }
+        OAUTH_TOKENS => {
+            let good = matches!(value, "ask" | "verify");
+            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be ask or verify"))
+        }
+        PASSKEYS => {
+            let good = matches!(value, "off" | "second-factor" | "instead-of-password");
+            let invalid = || names::invalid("value", "it must be off, second-factor or instead-of-password");
+            good.then(|| value.to_owned()).ok_or_else(invalid)
         }
         SCRAM => {
             let good = matches!(value, "off" | "keep" | "offer");

@@ -15,6 +15,7 @@ mod setup;
 mod sources;
 mod update;
 mod web;
+mod webauthn;
 
 use std::process::ExitCode;
 

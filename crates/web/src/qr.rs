@@ -29,9 +29,7 @@ pub fn terminal(text: &str) -> Option<String> {
 
 /// For a page: an SVG of one path. `None` as above.
 pub(crate) fn svg(text: &str, label: &str) -> Option<Markup> {
-    let (modules, width) = modules(text)?;
-    let dark = modules.iter().enumerate().filter(|(_, dark)| **dark).map(|(at, _)| (at % width, at / width));
-    let path: String = dark.map(|(x, y)| format!("M{x} {y}h1v1h-1z")).collect();
+    let (path, width) = path(text)?;
     Some(html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {width} {width}")) width="220" height="220"
             role="img" aria-label=(label) shape-rendering="crispEdges" {
@@ -39,6 +37,13 @@ pub(crate) fn svg(text: &str, label: &str) -> Option<Markup> {
             path d=(path) fill="#000000" {}
         }
     })
+}
+
+/// What is dark of it as the path of an SVG, and how many modules it is wide and high. `None` as above.
+pub fn path(text: &str) -> Option<(String, usize)> {
+    let (modules, width) = modules(text)?;
+    let dark = modules.iter().enumerate().filter(|(_, dark)| **dark).map(|(at, _)| (at % width, at / width));
+    Some((dark.map(|(x, y)| format!("M{x} {y}h1v1h-1z")).collect(), width))
 }
 
 /// Whether each module is dark, row by row with the quiet zone, and how many a row has.

@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { asProblem, ask, signedOut, type Problem } from "./api.ts";
 import { forgetAll } from "./live.ts";
+import { usePasskey } from "./passkeys.ts";
 import type { Session } from "./types.ts";
 
 /** `undefined` while nobody knows yet. */
@@ -32,6 +33,18 @@ export async function signIn(login: string, password: string, code: string): Pro
   const { data } = await ask<Session>("POST", "/session", { body });
   signedOut.value = false;
   session.value = data ?? (await ask<Session>("GET", "/session")).data;
+}
+
+/** Signs in with a passkey, besides the password where one was typed; `false` when no passkey was given. */
+export async function signInByPasskey(login: string, password: string): Promise<boolean> {
+  const { data: options } = await ask<Parameters<typeof usePasskey>[0]>("POST", "/session/passkey-challenge");
+  const passkey = await usePasskey(options);
+  if (!passkey) return false;
+  const body = password === "" ? { passkey } : { login, password, passkey };
+  const { data } = await ask<Session>("POST", "/session", { body });
+  signedOut.value = false;
+  session.value = data ?? (await ask<Session>("GET", "/session")).data;
+  return true;
 }
 
 /** Signs out, here and on the server. */

@@ -42,6 +42,15 @@ export interface Role {
   builtin: boolean;
 }
 
+export interface Passkey {
+  id: string;
+  name: string;
+  host: string;
+  backed_up: boolean;
+  created_at: string;
+  used_at: string | null;
+}
+
 export interface ApiToken {
   id: string;
   name: string;

@@ -4,7 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import { asProblem, type Problem } from "../base/api.ts";
 import { known, t } from "../base/i18n.ts";
 import { changed } from "../base/live.ts";
-import { session, signIn } from "../base/session.ts";
+import { hasPasskeys } from "../base/passkeys.ts";
+import { session, signIn, signInByPasskey } from "../base/session.ts";
 import { Button } from "../widgets/button.tsx";
 import { Dialog } from "../widgets/dialog.tsx";
 import { Field } from "../widgets/field.tsx";
@@ -80,14 +81,12 @@ function SignInForm({ login = "", onDone }: { login?: string; onDone?: () => Pro
   const [problem, setProblem] = useState<Problem | null>(null);
   const [wantsCode, setWantsCode] = useState(false);
   const [busy, setBusy] = useState(false);
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
+  const attempt = async (way: () => Promise<boolean>): Promise<void> => {
     if (busy) return;
     setBusy(true);
     setProblem(null);
     try {
-      await signIn(values.login.trim(), values.password, values.code.replace(/\s/g, ""));
-      await onDone?.();
+      if (await way()) await onDone?.();
     } catch (error) {
       const found = asProblem(error);
       if (["second-factor-needed", "wrong-code"].includes(found.code)) setWantsCode(true);
@@ -95,6 +94,13 @@ function SignInForm({ login = "", onDone }: { login?: string; onDone?: () => Pro
     } finally {
       setBusy(false);
     }
+  };
+  const submit = (event: Event): Promise<void> => {
+    event.preventDefault();
+    return attempt(async () => {
+      await signIn(values.login.trim(), values.password, values.code.replace(/\s/g, ""));
+      return true;
+    });
   };
   const set = (name: keyof typeof values) => (value: unknown) => setValues((old) => ({ ...old, [name]: String(value) }));
   return (
@@ -118,6 +124,11 @@ function SignInForm({ login = "", onDone }: { login?: string; onDone?: () => Pro
       )}
       {problem && <ProblemBox problem={problem} />}
       <footer class="actions">
+        {hasPasskeys && (
+          <Button kind="quiet" onPress={() => attempt(() => signInByPasskey(values.login.trim(), values.password))}>
+            {t("signin.passkey")}
+          </Button>
+        )}
         {!wantsCode && (
           <Button kind="quiet" onPress={() => setWantsCode(true)}>
             {t("signin.with-code")}

@@ -48,6 +48,15 @@ pub(super) struct Guess<'a> {
 }
 
 /// Who checks a user's password, if it isn't this installation. Whoever administers anything is let in by nobody else:
+/// Whether a user signs in with a password, one of the directory or one that a source checks.
+///
+/// # Errors
+/// When the directory can't be read.
+pub fn has_password(reader: &Reader<'_>, account: sterna_base::AccountId) -> Result<bool, StorageError> {
+    let has_own = reader.user(account)?.is_some_and(|user| user.value.password_hash.is_some());
+    Ok(has_own || checked(reader, account)?.is_some())
+}
+
 /// otherwise whoever may say where a source is would become each of them.
 pub(super) fn checked(reader: &Reader<'_>, account: sterna_base::AccountId) -> Result<Option<Checked>, StorageError> {
     let Some(link) = reader.link(account)? else { return Ok(None) };

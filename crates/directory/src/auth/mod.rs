@@ -197,7 +197,7 @@ impl Authentication {
                 let entry = &user.value.entry;
                 let app_passwords = reader.app_passwords(entry.id)?;
                 Ok(Some(Known {
-                    second_factor: reader.second_factor(entry.id)?.is_some(),
+                    second_factor: reader.second_factor(entry.id)?.is_some() || !reader.passkeys(entry.id)?.is_empty(),
                     checked: bind::checked(reader, entry.id)?,
                     app_passwords: app_passwords.into_iter().map(|found| found.value).collect(),
                     account: entry.id,

@@ -9,7 +9,7 @@ use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
 use crate::acme::{Acme, Certificate};
 use crate::dkim::{DkimState, NewDkimKey};
 use crate::model::{Durability, Member, MigrationPhase, Pace, Roles, Scope, Update, UpdateEvent};
-use crate::rights::{FactorUse, Grant, NewApiToken, NewAppPassword, Role, SecondFactor};
+use crate::rights::{FactorUse, Grant, NewApiToken, NewAppPassword, Passkey, PasskeyChange, Role, SecondFactor};
 use crate::row::RowKind;
 use crate::source::{Link, Source};
 
@@ -447,6 +447,17 @@ pub enum Request {
         account: AccountId,
         /// What; `None` removes it.
         factor: Option<SecondFactor>,
+    },
+    /// Adds a passkey to a user.
+    CreatePasskey(Passkey),
+    /// Changes a passkey, notes that it was used, or makes it worthless.
+    ChangePasskey {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        id: String,
+        /// What.
+        change: PasskeyChange,
     },
     /// Puts a certificate of the installation in the place of the former one.
     PutCertificate(Certificate),

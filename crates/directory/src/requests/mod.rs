@@ -81,6 +81,10 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::SetSecondFactor { account, factor } => {
             rights::set_second_factor(write, *account, factor.as_ref()).map(|()| None)
         }
+        Request::CreatePasskey(new) => rights::create_passkey(write, new).map(|()| None),
+        Request::ChangePasskey { account, id, change } => {
+            rights::change_passkey(write, *account, id, change).map(|()| None)
+        }
         Request::PutCertificate(certificate) => acme::put_certificate(write, certificate).map(|()| None),
         Request::DeleteCertificate { name } => acme::delete_certificate(write, name).map(|()| None),
         Request::PutAcme { acme, expect } => acme::put(write, acme, *expect).map(|()| None),

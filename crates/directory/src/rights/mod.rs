@@ -4,6 +4,7 @@
 mod api_token;
 mod app_password;
 mod grant;
+mod passkey;
 mod permission;
 mod role;
 mod second_factor;
@@ -11,6 +12,7 @@ mod second_factor;
 pub use api_token::{API_TOKENS_MAX, ApiToken, NewApiToken};
 pub use app_password::{APP_PASSWORDS_MAX, AppPassword, NewAppPassword, hash_of_app_password};
 pub use grant::{GRANTS_PER_ACCOUNT_MAX, Grant, Rights, Within};
+pub use passkey::{PASSKEYS_MAX, Passkey, PasskeyChange};
 pub use permission::{Area, Permission, Permissions};
 pub use role::{Role, builtin_roles};
 pub use second_factor::{FactorUse, RECOVERY_CODES, SecondFactor};
@@ -18,6 +20,7 @@ pub use second_factor::{FactorUse, RECOVERY_CODES, SecondFactor};
 pub(crate) use api_token::{create as create_token, delete as delete_token};
 pub(crate) use app_password::{create as create_app_password, delete as delete_app_password};
 pub(crate) use grant::{check_unit, set as set_grant};
+pub(crate) use passkey::{change as change_passkey, create as create_passkey};
 pub(crate) use role::{delete as delete_role, put as put_role};
 pub(crate) use second_factor::{set as set_second_factor, use_up as use_second_factor};
 
@@ -43,6 +46,9 @@ pub(crate) fn forget(write: &mut Write<'_>, account: AccountId) -> Result<(), Re
     }
     for token in write.reader.api_tokens()?.into_iter().filter(|token| token.value.account == Some(account)) {
         write.delete(RowKind::ApiToken, &token.value.key())?;
+    }
+    for passkey in write.reader.passkeys(account)? {
+        write.delete(RowKind::Passkey, &passkey.value.key())?;
     }
     crate::source::unlink(write, account)?;
     Ok(write.delete(RowKind::SecondFactor, &account_key(account))?)

@@ -17,8 +17,8 @@ use super::policy::{self, Place, Rule};
 use super::{
     accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
     domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, migration, objects,
-    orphans, people_import, queue, replication, resources, roles, search, second_factor, servers, sessions, settings,
-    sieve, sources, status, tokens, trace, updates, users,
+    orphans, passkeys, people_import, queue, replication, resources, roles, search, second_factor, servers, sessions,
+    settings, sieve, sources, status, tokens, trace, updates, users,
 };
 
 /// One method of one path.
@@ -407,6 +407,14 @@ fn of_administrators() -> Vec<Endpoint> {
         change(("POST", APP_PASSWORDS), post(app_passwords::create), Passwords, user, "Make an app password"),
         change(("DELETE", APP_PASSWORD), delete(app_passwords::delete), Passwords, user, "Delete an app password"),
         change(("DELETE", FACTOR), delete(second_factor::remove), Passwords, user, "Remove a lost second factor"),
+        look("/api/v1/users/{user}/passkeys", get(passkeys::list), Passwords, user, "The passkeys of a user"),
+        change(
+            ("DELETE", "/api/v1/users/{user}/passkeys/{passkey}"),
+            delete(passkeys::delete),
+            Passwords,
+            user,
+            "Make a lost passkey worthless",
+        ),
         look("/api/v1/audit", get(audit::list), Audit, System, "What administrators did"),
     ]
 }
@@ -416,6 +424,9 @@ fn of_oneself() -> Vec<Endpoint> {
     const APP_PASSWORDS: &str = "/api/v1/me/app-passwords";
     const APP_PASSWORD: &str = "/api/v1/me/app-passwords/{id}";
     const FACTOR: &str = "/api/v1/me/second-factor";
+    const PASSKEYS: &str = "/api/v1/me/passkeys";
+    const PASSKEY: &str = "/api/v1/me/passkeys/{passkey}";
+    const CHALLENGE: &str = "/api/v1/me/passkeys/challenge";
     vec![
         look(SESSION, get(sessions::current), People, Own, "Who is signed in, and what they may do"),
         change(("DELETE", SESSION), delete(sessions::sign_out), People, Own, "Sign out").never_dry(),
@@ -426,6 +437,13 @@ fn of_oneself() -> Vec<Endpoint> {
             .never_dry(),
         change(("PUT", FACTOR), put(second_factor::confirm), Passwords, Own, "Set the second factor up").never_dry(),
         change(("DELETE", FACTOR), delete(second_factor::remove_own), Passwords, Own, "Remove one's second factor")
+            .never_dry(),
+        look(PASSKEYS, get(passkeys::list_own), Passwords, Own, "One's own passkeys"),
+        change(("POST", CHALLENGE), post(passkeys::begin), Passwords, Own, "What a new passkey is asked for with")
+            .never_dry(),
+        change(("POST", PASSKEYS), post(passkeys::create), Passwords, Own, "Take a new passkey").never_dry(),
+        change(("PATCH", PASSKEY), patch(passkeys::rename), Passwords, Own, "Name a passkey anew"),
+        change(("DELETE", PASSKEY), delete(passkeys::delete_own), Passwords, Own, "Make a passkey worthless")
             .never_dry(),
         look("/api/v1/events", get(events::stream), People, Own, "What changed, as server-sent events"),
     ]

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::doors::{AdminState, ProvisionError};
 use super::meter::Meter;
+use super::passkeys::challenges::Challenges;
 
 /// Sizes that are remembered. All are forgotten when there are more.
 const SIZES_MAX: usize = 200_000;
@@ -39,6 +40,8 @@ pub struct Memory {
     pub cyrus: OnceLock<Mirror>,
     /// One after the other deletes stores of an account.
     pub(super) deleting: AccountTurns<DELETING_LOCKS>,
+    /// What browsers were asked about passkeys and have not answered yet.
+    pub(super) challenges: Challenges,
     /// Streams of events.
     pub(super) streams: Arc<Streams>,
     sizes: Mutex<HashMap<AccountId, (u64, Timestamp)>>,

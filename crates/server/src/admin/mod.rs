@@ -53,6 +53,7 @@ mod morning;
 mod objects;
 mod openapi;
 mod orphans;
+mod passkeys;
 mod people_import;
 mod plan;
 mod policy;
@@ -109,6 +110,7 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub fn router(state: AdminState) -> Router {
     endpoints::routes(&state)
         .route("/api/v1/session", post(sessions::sign_in))
+        .route("/api/v1/session/passkey-challenge", post(passkeys::challenge))
         .route("/api", get(openapi::describe))
         .merge(scim::router())
         .fallback(problem::not_found)

@@ -11,6 +11,7 @@ use sterna_directory::rights::Permission;
 use self::schemas::Schemas;
 use super::described::Content;
 use super::endpoints::{Endpoint, endpoints};
+use super::passkeys::ceremony::RequestOptions;
 use super::policy::Place;
 use super::problem::{MEDIA_TYPE, Problem};
 use super::sessions;
@@ -46,6 +47,7 @@ fn description() -> Value {
         methods[endpoint.method.to_lowercase()] = operation(&endpoint, &mut schemas);
     }
     paths.entry("/api/v1/session").or_insert_with(|| json!({}))["post"] = sign_in(&mut schemas);
+    paths.insert("/api/v1/session/passkey-challenge".to_owned(), json!({"post": challenge(&mut schemas)}));
     let problem = schemas.answered(|generator| generator.subschema_for::<Problem>());
     let mut description = json!({
         "openapi": "3.1.0",
@@ -125,6 +127,20 @@ fn sign_in(schemas: &mut Schemas) -> Value {
             "schema": body,
             "example": {"login": "ana@example.org", "password": "correct horse", "code": "123456"},
         }}},
+        "responses": responses,
+    })
+}
+
+fn challenge(schemas: &mut Schemas) -> Value {
+    let options = schemas.answered(|generator| generator.subschema_for::<RequestOptions>());
+    let mut responses = problems(true);
+    responses["200"] = json!({"description": "Done", "content": {"application/json": {"schema": options}}});
+    json!({
+        "operationId": "post-session-passkey-challenge",
+        "summary": "What signing in with a passkey is asked with",
+        "description": "Anybody may ask, and is told nothing of anybody; what it gives is good once, for minutes.",
+        "tags": ["passwords"],
+        "security": [],
         "responses": responses,
     })
 }

@@ -11,7 +11,7 @@ use sterna_account::service::Login;
 use sterna_base::AccountId;
 use sterna_base::ids::random_bytes;
 use sterna_directory::rights::{FactorUse, RECOVERY_CODES, SecondFactor};
-use sterna_directory::{Reader, Request, RowKind};
+use sterna_directory::{Reader, Request, RowKind, StorageError, settings};
 use sterna_mailflow::auth::keys;
 
 use super::answer::{NoContent, Private};
@@ -19,7 +19,7 @@ use super::doors::AdminState;
 use super::input::{Body, Params};
 use super::principal::{Principal, Via};
 use super::problem::Problem;
-use super::{resolve, sessions, totp, view};
+use super::{passkeys, resolve, sessions, totp, view};
 use crate::node::signing;
 
 /// What the sealed keys are called where DKIM keys have their domain: domains are numbers.
@@ -36,6 +36,10 @@ pub(super) struct NewFactor {
     key: String,
     /// The same for a QR code.
     uri: String,
+    /// The QR code as the path of an SVG picture: what is dark, in units of one module.
+    qr_path: String,
+    /// How many modules wide and high it is, with the bright border.
+    qr_size: usize,
 }
 
 /// The body of PUT: the key that was shown, and what the app shows now.
@@ -66,7 +70,7 @@ pub(super) struct RecoveryView {
 }
 
 fn needed(code: &str, detail: &str) -> Problem {
-    let remedy = "Give the six digits that your authenticator app shows, or a recovery code.";
+    let remedy = "Use your passkey, or give the six digits that your authenticator app shows, or a recovery code.";
     Problem::new(StatusCode::UNAUTHORIZED, code, "A second factor is needed", detail, remedy)
 }
 
@@ -98,8 +102,15 @@ fn recovery_hash(code: &str) -> String {
 /// wrong lately.
 pub(super) async fn check(state: &AdminState, login: &Login, peer: IpAddr, code: Option<&str>) -> Result<(), Problem> {
     let account = login.account;
-    let read = move |reader: &Reader<'_>| reader.second_factor(account);
-    let Some(factor) = state.directory.read(read).await? else { return Ok(()) };
+    let read = move |reader: &Reader<'_>| {
+        let asks = reader.setting_for(None, settings::PASSKEYS)?.as_deref() != Some("off");
+        Ok::<_, StorageError>((reader.second_factor(account)?, asks && !reader.passkeys(account)?.is_empty()))
+    };
+    let factor = match state.directory.read(read).await? {
+        (Some(factor), _) => factor,
+        (None, false) => return Ok(()),
+        (None, true) => return Err(needed("second-factor-needed", "the password is right; a passkey is needed, too")),
+    };
     let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
         return Err(needed("second-factor-needed", "the password is right; a code is needed, too"));
     };
@@ -130,6 +141,10 @@ async fn use_up(state: &AdminState, factor: &SecondFactor, code: &str) -> Result
 async fn prove(state: &AdminState, principal: &Principal, code: Option<&str>) -> Result<AccountId, Problem> {
     principal.must_be_present()?;
     let account = principal.own_account()?;
+    let read = move |reader: &Reader<'_>| reader.second_factor(account);
+    if state.directory.read(read).await?.is_none() {
+        return Ok(account);
+    }
     let login = Login { account, address: principal.name.clone() };
     let peer = principal.peer.unwrap_or(IpAddr::V6(Ipv6Addr::LOCALHOST));
     check(state, &login, peer, code).await?;
@@ -155,7 +170,8 @@ pub(super) async fn begin(
     principal.own_account()?;
     let key = totp::new_key();
     let uri = totp::otpauth(&state.node.name, &principal.name, &key);
-    let body = NewFactor { key: totp::base32(&key), uri };
+    let (qr_path, qr_size) = sterna_web::qr::path(&uri).unwrap_or_default();
+    let body = NewFactor { key: totp::base32(&key), uri, qr_path, qr_size };
     Ok(Private(body))
 }
 
@@ -207,14 +223,17 @@ pub(super) async fn remove_own(
     Ok(removed)
 }
 
-/// Removes what somebody lost; they can sign in with the password alone, and set up another.
+/// Removes what somebody lost, passkeys included; they can sign in with the password alone, and set up another.
 pub(super) async fn remove(
     State(state): State<AdminState>,
     Path(user): Path<String>,
     params: Params,
 ) -> Result<NoContent, Problem> {
     let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
-    remove_of(&state, found.value.entry().id, params.dry_run).await
+    let account = found.value.entry().id;
+    let had_passkeys = passkeys::remove_all(&state, account, params.dry_run).await?;
+    let removed = remove_of(&state, account, params.dry_run).await?;
+    Ok(if had_passkeys { view::no_content() } else { removed })
 }
 
 async fn remove_of(state: &AdminState, account: AccountId, dry_run: bool) -> Result<NoContent, Problem> {

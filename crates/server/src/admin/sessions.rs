@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, http::request::Parts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sterna_account::service::{Authenticator, LoginAttempt, LoginError};
+use sterna_account::service::{Authenticator, Login, LoginAttempt, LoginError};
 use sterna_base::ids::random_hex;
 use sterna_base::{AccountId, Secret, Timestamp};
 use sterna_directory::auth::CONSOLE;
@@ -22,12 +22,13 @@ use sterna_directory::{Reader, StorageError};
 use super::answer::{NoContent, Private};
 use super::doors::AdminState;
 use super::input::{Body, Params};
+use super::passkeys::ceremony::Assertion;
 use super::principal::{Principal, Via, place_of};
 use super::problem::Problem;
 use super::records::{Records, Session};
 use super::roles::{RightsView, rights_view};
-use super::second_factor;
 use super::view::{Page, time};
+use super::{passkeys, second_factor};
 use super::{resolve, view};
 
 /// How long a session may be idle, in milliseconds: two hours.
@@ -67,10 +68,15 @@ pub struct From {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SignIn {
+    /// The address or login; it may be left out where a passkey is all that is asked for.
+    #[serde(default)]
     login: String,
+    #[serde(default)]
     password: String,
     /// What the authenticator app shows, or a recovery code; asked for when it is needed.
     code: Option<String>,
+    /// What `navigator.credentials.get` gave: instead of the code, or of the password, too, where that is allowed.
+    passkey: Option<Assertion>,
 }
 
 /// Who is signed in.
@@ -136,10 +142,7 @@ pub(super) async fn sign_in(
     let Extension(from) =
         from.ok_or_else(|| Problem::malformed("nobody signs in at the socket: it knows who is at its other end"))?;
     let records = state.records.clone().ok_or_else(Problem::not_recorded)?;
-    let password = Secret::new(body.password.as_str());
-    let attempt = LoginAttempt { login: &body.login, password: &password, protocol: CONSOLE, peer: from.peer };
-    let login = state.authentication.authenticate(attempt).await.map_err(refused)?;
-    second_factor::check(&state, &login, from.peer, body.code.as_deref()).await?;
+    let login = proved(&state, &body, from.peer).await?;
     let (session, cookie) = begin(&state, &records, login.account, from, &headers).await?;
     tracing::info!(target: "audit", login = login.address, peer = %from.peer, session = session.id, "signed in");
     let signed_in = signed_in(&state, login.account, session.ends_at, false).await?;
@@ -147,6 +150,24 @@ pub(super) async fn sign_in(
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Whoever proved who they are: by the password and what else they have, or by a passkey alone.
+async fn proved(state: &AdminState, body: &SignIn, peer: IpAddr) -> Result<Login, Problem> {
+    if let Some(passkey) = body.passkey.as_ref().filter(|_| body.password.is_empty()) {
+        return passkeys::signed_in_with(state, passkey, None).await;
+    }
+    let password = Secret::new(body.password.as_str());
+    let attempt = LoginAttempt { login: &body.login, password: &password, protocol: CONSOLE, peer };
+    let login = state.authentication.authenticate(attempt).await.map_err(refused)?;
+    let Some(passkey) = &body.passkey else {
+        second_factor::check(state, &login, peer, body.code.as_deref()).await?;
+        return Ok(login);
+    };
+    // Wrong ones are not counted as wrong codes are: there is nothing to guess, and each question is good once.
+    let proved = passkeys::signed_in_with(state, passkey, Some(login.account)).await?;
+    state.authentication.note_code(login.account, &login.address, peer, true);
+    Ok(proved)
 }
 
 /// Begins a session for somebody who proved who they are; gives the cookie with which it goes on.

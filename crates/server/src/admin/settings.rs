@@ -20,7 +20,7 @@ use super::resolve;
 use super::view::{Page, Resource, time};
 
 /// How the settings begin that say who signs people in.
-const VOUCHERS: [&str; 2] = ["openid.", "oauth."];
+const VOUCHERS: [&str; 3] = ["openid.", "oauth.", "console."];
 
 /// One setting.
 #[derive(Serialize, JsonSchema)]

@@ -256,6 +256,7 @@ mod declared;
 mod health;
 mod moving;
 mod openid;
+mod passkeys;
 mod people_import;
 mod rights;
 mod scim;

@@ -30,6 +30,9 @@ const SESSION_COLUMNS: &[Column] = &[
 const APP_PASSWORD_COLUMNS: &[Column] =
     &[("ID", "id"), ("NAME", "name"), ("PROTOCOLS", "protocols"), ("SINCE", "created_at"), ("EXPIRES", "expires_at")];
 
+const PASSKEY_COLUMNS: &[Column] =
+    &[("ID", "id"), ("NAME", "name"), ("HOST", "host"), ("SINCE", "created_at"), ("USED", "used_at")];
+
 const DAY_SECONDS: u64 = 24 * 3600;
 
 /// Manage the tokens with which programs use the API
@@ -113,6 +116,35 @@ pub enum AppPasswordCommand {
         #[command(flatten)]
         args: IdArgs,
     },
+}
+
+/// See with which passkeys somebody signs in at the console, and remove lost ones
+#[derive(Debug, Subcommand)]
+pub enum PasskeyCommand {
+    /// List the passkeys of a user
+    List {
+        /// The user's address
+        user: String,
+    },
+    /// Make a passkey worthless
+    Delete {
+        /// The user's address
+        user: String,
+        /// See [`IdArgs`].
+        #[command(flatten)]
+        args: IdArgs,
+    },
+}
+
+/// Does a command about passkeys.
+pub async fn run_passkey(session: &Session<'_>, command: PasskeyCommand) -> Result<Exit, CliError> {
+    match command {
+        PasskeyCommand::List { user } => session.list(&["users", &user, "passkeys"], &[], PASSKEY_COLUMNS).await,
+        PasskeyCommand::Delete { user, args: IdArgs { id, args } } => {
+            let question = format!("Make the passkey {id} of {user} worthless?");
+            session.delete(&["users", &user, "passkeys", &id], &question, &args).await
+        }
+    }
 }
 
 /// Does a command about tokens.

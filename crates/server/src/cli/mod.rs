@@ -269,7 +269,10 @@ pub enum ClientCommand {
     /// Manage the passwords that users have for single programs
     #[command(subcommand)]
     AppPassword(credential::AppPasswordCommand),
-    /// Remove the second factor that a user lost
+    /// See with which passkeys somebody signs in at the console, and remove lost ones
+    #[command(subcommand)]
+    Passkey(credential::PasskeyCommand),
+    /// Remove the second factor that a user lost, passkeys included
     SecondFactor {
         /// The user's address
         user: String,
@@ -336,6 +339,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Token(command) => credential::run_token(&session, command).await,
         ClientCommand::Session(command) => credential::run_session(&session, command).await,
         ClientCommand::AppPassword(command) => credential::run_app_password(&session, command).await,
+        ClientCommand::Passkey(command) => credential::run_passkey(&session, command).await,
         ClientCommand::SecondFactor { user, args } => credential::remove_second_factor(&session, &user, &args).await,
         ClientCommand::Audit(args) => credential::audit(&session, args).await,
         ClientCommand::Source(command) => {

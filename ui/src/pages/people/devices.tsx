@@ -10,6 +10,7 @@ import { Confirm, Dialog } from "../../widgets/dialog.tsx";
 import { NewDialog } from "../../widgets/form.tsx";
 import { Copyable, Loaded, Section } from "../../widgets/parts.tsx";
 import { done } from "../../widgets/toast.tsx";
+import { PasskeysOf } from "./passkeys.tsx";
 import { nameOf } from "./paths.ts";
 import { Connections, Sessions } from "./sessions.tsx";
 
@@ -45,6 +46,7 @@ export function Devices({ user }: { user: Entry }) {
           </>
         )}
       </Loaded>
+      <PasskeysOf user={user} />
       <Sessions user={user.address} />
       <Connections user={user.id} />
       {adds && (

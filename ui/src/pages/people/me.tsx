@@ -15,6 +15,7 @@ import { Badge, Copyable, Facts, Loaded, Page, Section } from "../../widgets/par
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { done } from "../../widgets/toast.tsx";
 import { inWords } from "./administrators.tsx";
+import { Passkeys } from "./passkeys.tsx";
 import { Sessions } from "./sessions.tsx";
 
 const DAY_SECONDS = 86_400;
@@ -31,6 +32,7 @@ export function MePage() {
       <div class="columns">
         <div>
           <SecondFactor isSet={me.second_factor} />
+          <Passkeys />
           <Section title={t("me.rights")}>
             <ul class="bare">
               {rights.map((line) => (
@@ -54,6 +56,8 @@ export function MePage() {
 interface NewFactor {
   key: string;
   uri: string;
+  qr_path: string;
+  qr_size: number;
 }
 
 function SecondFactor({ isSet }: { isSet: boolean }) {
@@ -199,6 +203,20 @@ function Setup({ fresh, onClose, onDone }: SetupProps) {
   return (
     <CodeDialog title={t("factor.title")} action={t("factor.confirm")} onClose={onClose} onCode={confirm}>
       <p>{t("factor.enter")}</p>
+      {fresh.qr_size > 0 && (
+        <svg
+          class="qr"
+          role="img"
+          aria-label={t("factor.qr")}
+          width="220"
+          height="220"
+          viewBox={`0 0 ${fresh.qr_size} ${fresh.qr_size}`}
+          shape-rendering="crispEdges"
+        >
+          <rect width="100%" height="100%" fill="#ffffff" />
+          <path d={fresh.qr_path} fill="#000000" />
+        </svg>
+      )}
       <div class="command">
         <Copyable text={fresh.key} label={t("factor.key")} />
       </div>

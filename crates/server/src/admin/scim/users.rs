@@ -335,6 +335,7 @@ async fn forget_ways_in(state: &AdminState, account: AccountId) -> Result<(), Sc
     for id in passwords {
         state.write(Request::DeleteAppPassword { account, id }, false).await?;
     }
+    crate::admin::passkeys::remove_all(state, account, false).await?;
     if has_factor {
         state.write(Request::SetSecondFactor { account, factor: None }, false).await?;
     }
