@@ -1,4 +1,5 @@
-//! Log-in by bearer tokens (RFC 6750, RFC 7628): whoever issued them is asked (RFC 7662), and says whose they are.
+//! Log-in by bearer tokens (RFC 6750, RFC 7628): whoever issued them is asked (RFC 7662), and says whose they are; or
+//! their signature is verified here, by the keys of the OpenID provider.
 
 use std::sync::Arc;
 
@@ -8,8 +9,11 @@ use sterna_base::Secret;
 
 use super::throttle::Peer;
 use super::{Authentication, wrong};
-use crate::settings::{OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_URL, OAUTH_USER_FIELD};
-use crate::{Reader, StorageError};
+use crate::settings::{
+    OAUTH_AUDIENCE, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_TOKENS, OAUTH_URL, OAUTH_USER_FIELD, OPENID_CLAIM,
+    OPENID_CLIENT_ID, OPENID_ISSUER,
+};
+use crate::{Reader, StorageError, User, names};
 
 /// Longest token that is asked for, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 12 * 1024;
@@ -30,12 +34,23 @@ pub trait Introspection: Send + Sync {
 /// Whom to ask, and as whom.
 #[derive(Clone, Debug)]
 pub struct OauthSettings {
-    /// The endpoint.
+    /// The endpoint; empty when nobody is asked.
     pub url: String,
+    /// Whose signatures are verified instead.
+    pub signed: Option<SignedTokens>,
     /// Name and secret of this installation there, if it needs some.
     pub client: Option<(String, Secret)>,
     /// The member of the answer that has the user.
     pub user_field: String,
+}
+
+/// Tokens that are believed by their signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedTokens {
+    /// Who signs them.
+    pub issuer: String,
+    /// For whom they must be made.
+    pub audience: String,
 }
 
 impl Authentication {
@@ -62,6 +77,18 @@ impl Authentication {
             Some(user) => self.look_up(&user.trim().to_lowercase()).await.map_err(unavailable)?,
             None => None,
         };
+        // Further addresses pass from one person to another; whoever had one at the provider is not who has it here.
+        let user = match (user, &found) {
+            (Some(user), Some(name)) if settings.signed.is_some() => {
+                let (account, name) = (user.account, name.clone());
+                let read = move |reader: &Reader<'_>| match reader.user(account)? {
+                    Some(user) => is_own_name(reader, &user.value, name.trim()),
+                    None => Ok::<_, StorageError>(false),
+                };
+                self.directory.read(read).await.map_err(unavailable)?.then_some(user)
+            }
+            (user, _) => user,
+        };
         // Any of the user's names will do, but of no other user.
         let named = if name.is_empty() { None } else { self.look_up(&name).await.map_err(unavailable)? };
         let is_same = |account| name.is_empty() || named.as_ref().is_some_and(|named| named.account == account);
@@ -79,12 +106,33 @@ impl Authentication {
     }
 }
 
-/// Whom to ask; `None` when nobody was named.
+/// Whether a name is somebody's main address or log-in: further addresses pass from one person to another, and who had
+/// one at the provider must not become who has it here.
+///
+/// # Errors
+/// When the directory can't be read.
+pub fn is_own_name(reader: &Reader<'_>, user: &User, name: &str) -> Result<bool, StorageError> {
+    let Some((local, domain)) = names::address(name) else {
+        return Ok(user.login.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(name)));
+    };
+    let domain = reader.domain_named(&domain)?.map(|found| found.value.id);
+    Ok(domain == Some(user.entry.address.domain) && local == user.entry.address.local)
+}
+
+/// Whom to ask or to believe; `None` when nobody was named.
 pub(super) fn oauth(reader: &Reader<'_>) -> Result<Option<OauthSettings>, StorageError> {
     let setting = |name| reader.setting_for(None, name);
+    if setting(OAUTH_TOKENS)?.as_deref() == Some("verify") {
+        let audience = setting(OAUTH_AUDIENCE)?.or(setting(OPENID_CLIENT_ID)?);
+        let signed = setting(OPENID_ISSUER)?.zip(audience);
+        let Some((issuer, audience)) = signed else { return Ok(None) };
+        let user_field = setting(OPENID_CLAIM)?.unwrap_or_else(|| "email".to_owned());
+        let signed = Some(SignedTokens { issuer, audience });
+        return Ok(Some(OauthSettings { url: String::new(), signed, client: None, user_field }));
+    }
     let Some(url) = setting(OAUTH_URL)? else { return Ok(None) };
     let client = setting(OAUTH_CLIENT_ID)?.zip(setting(OAUTH_CLIENT_SECRET)?);
     let client = client.map(|(id, secret)| (id, Secret::new(secret)));
     let user_field = setting(OAUTH_USER_FIELD)?.unwrap_or_else(|| USER_FIELD.to_owned());
-    Ok(Some(OauthSettings { url, client, user_field }))
+    Ok(Some(OauthSettings { url, signed: None, client, user_field }))
 }

@@ -284,7 +284,13 @@ struct Issuer;
 #[async_trait::async_trait]
 impl Introspection for Issuer {
     async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String> {
-        assert_eq!((settings.url.as_str(), settings.user_field.as_str()), ("https://id.test/", "username"));
+        match &settings.signed {
+            None => assert_eq!((&*settings.url, &*settings.user_field), ("https://id.test/", "username")),
+            Some(signed) => {
+                let whose = (&*signed.issuer, &*signed.audience, &*settings.user_field);
+                assert_eq!(whose, ("https://id.test", "sterna", "email"));
+            }
+        }
         match token.expose() {
             "down" => Err("it is down".to_owned()),
             token => Ok(token.strip_prefix("of-").map(str::to_owned)),
@@ -320,6 +326,19 @@ async fn a_token_is_its_owners() {
         assert_eq!(ask(login, token).await, Err(LoginError::Invalid), "{login:?} {token}");
     }
     assert_eq!(ask(None, "down").await, Err(LoginError::Unavailable("it is down".to_owned())));
+    // Where signatures are believed nobody is asked, and an address that passes from one to another says nobody.
+    let set = async |name: &str, value: &str| {
+        let (name, value) = (name.to_owned(), Some(value.to_owned()));
+        directory.submit(Request::PutSetting { scope: Scope::System, name, value, by: "root".into() }).await
+    };
+    assert!(set(settings::OAUTH_TOKENS, "both").await.is_err());
+    set(settings::OAUTH_TOKENS, "verify").await.unwrap();
+    assert!(!authentication.offers_bearer().await, "nobody's");
+    set(settings::OPENID_ISSUER, "https://id.test").await.unwrap();
+    set(settings::OPENID_CLIENT_ID, "sterna").await.unwrap();
+    assert!(authentication.offers_bearer().await);
+    assert_eq!(ask(None, "of-ana@demo.test").await, Ok(ana));
+    assert_eq!(ask(None, "of-lima@demo.test").await, Err(LoginError::Invalid));
     let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
     directory.submit(Request::SetUser { id: ana, expect: None, patch }).await.unwrap();
     assert_eq!(ask(Some("ana@demo.test"), "of-ana@demo.test").await, Err(LoginError::Invalid));

@@ -1,4 +1,5 @@
-//! Asks the issuer of bearer tokens whose a token is (RFC 7662), over HTTPS, or HTTP for one on the same machine.
+//! Asks the issuer of bearer tokens whose a token is (RFC 7662), over HTTPS, or HTTP for one on the same machine; or
+//! verifies a token that the OpenID provider signed (RFC 9068), by its keys, which are kept.
 
 use std::fs;
 use std::path::Path;
@@ -17,12 +18,15 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
-use sterna_base::Secret;
-use sterna_directory::auth::bearer::{Introspection, OauthSettings};
+use sterna_base::{Clock, Secret};
+use sterna_directory::auth::bearer::{Introspection, OauthSettings, SignedTokens};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
+
+use crate::openid::provider::Provider;
+use crate::openid::token::{ExpectedAccess, Keys, TokenError, verify_access};
 
 /// How long an answer may take altogether.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,13 +44,50 @@ const ROOTS: [&str; 3] =
 /// Asks, each question on a connection of its own.
 pub struct IntrospectionClient {
     turns: Semaphore,
+    provider: Provider,
+    clock: Arc<dyn Clock>,
     /// Read when it is needed first.
     tls: OnceLock<Result<Arc<ClientConfig>, String>>,
 }
 
 impl IntrospectionClient {
-    pub fn new() -> Self {
-        IntrospectionClient { turns: Semaphore::new(QUESTIONS_MAX), tls: OnceLock::new() }
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let (turns, provider) = (Semaphore::new(QUESTIONS_MAX), Provider::default());
+        IntrospectionClient { turns, provider, clock, tls: OnceLock::new() }
+    }
+
+    /// The user of a token that is believed by its signature; `None` of one that isn't.
+    async fn verify(
+        &self,
+        SignedTokens { issuer, audience }: &SignedTokens,
+        claim: &str,
+        token: &Secret,
+    ) -> Result<Option<String>, String> {
+        let metadata = self.provider.metadata(issuer).await?;
+        let expected = ExpectedAccess { issuer, audience, now_s: self.clock.now().0 / 1000 };
+        let verified = |keys: &Keys| verify_access(token.expose(), keys, &expected);
+        let claims = match verified(&self.provider.keys(&metadata.jwks_uri, false).await?) {
+            // It may have new keys.
+            Err(TokenError::UnknownKey) => verified(&self.provider.keys(&metadata.jwks_uri, true).await?),
+            verified => verified,
+        };
+        let claims = match claims {
+            Ok(claims) => claims,
+            Err(error) => {
+                tracing::info!(%error, issuer, "a bearer token is not believed");
+                return Ok(None);
+            }
+        };
+        let is_verified = claims["email_verified"] == true
+            || claims["email_verified"].as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        match claims[claim].as_str() {
+            Some(user) if !user.is_empty() && (claim != "email" || is_verified) => Ok(Some(user.to_owned())),
+            found => {
+                let found = found.is_some();
+                tracing::warn!(claim, found, "a bearer token has no such claim, or an address that was not verified");
+                Ok(None)
+            }
+        }
     }
 
     async fn ask(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String> {
@@ -85,7 +126,10 @@ impl Introspection for IntrospectionClient {
     async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String> {
         let asked = async {
             let _turn = self.turns.acquire().await.map_err(|error| error.to_string())?;
-            self.ask(settings, token).await
+            match &settings.signed {
+                Some(signed) => self.verify(signed, &settings.user_field, token).await,
+                None => self.ask(settings, token).await,
+            }
         };
         let late = |_| "the issuer of tokens took too long".to_owned();
         tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(late)?
@@ -174,6 +218,56 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::openid::token::tests::{NOW_S, Signer};
+
+    #[tokio::test]
+    async fn signed_tokens_are_believed_by_the_provider_s_keys() {
+        let signer = Arc::new(parking_lot::Mutex::new(Signer::new("one")));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let metadata = json!({
+            "issuer": issuer, "jwks_uri": format!("{issuer}/keys"), "authorization_endpoint": "x", "token_endpoint": "x",
+        });
+        let (shown, asked) = (signer.clone(), Arc::new(std::sync::atomic::AtomicU32::new(0)));
+        let counted = asked.clone();
+        let keys = move || {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let jwk = shown.lock().jwk();
+            async move { Json(json!({ "keys": [jwk] })) }
+        };
+        let app = axum::Router::new()
+            .route("/.well-known/openid-configuration", axum::routing::get(async move || Json(metadata)))
+            .route("/keys", axum::routing::get(keys));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let signed = Some(SignedTokens { issuer: issuer.clone(), audience: "mail".to_owned() });
+        let user_field = "email".to_owned();
+        let settings = OauthSettings { url: String::new(), signed, client: None, user_field };
+        let clock = sterna_base::ManualClock::at(sterna_base::Timestamp(NOW_S * 1000));
+        let client = IntrospectionClient::new(Arc::new(clock.clone()));
+        let token = |more: Value| {
+            let mut claims = json!({
+                "iss": issuer, "aud": "mail", "sub": "7", "exp": NOW_S + 300, "email": "ana@demo.test",
+                "email_verified": true,
+            });
+            claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Secret::new(signer.lock().signed(&claims))
+        };
+        let ana = Ok(Some("ana@demo.test".to_owned()));
+        assert_eq!(client.introspect(&settings, &token(json!({}))).await, ana);
+        for bad in [json!({"aud": "other"}), json!({"exp": 1}), json!({"iss": "x"}), json!({"email_verified": false})] {
+            assert_eq!(client.introspect(&settings, &token(bad.clone())).await, Ok(None), "{bad}");
+        }
+        for bad in ["", "opaque", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
+            assert_eq!(client.introspect(&settings, &Secret::new(bad)).await, Ok(None), "{bad}");
+        }
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1, "keys are kept");
+        // The provider has a new key: it is asked for once more.
+        *signer.lock() = Signer::new("two");
+        assert_eq!(client.introspect(&settings, &token(json!({}))).await, ana);
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+        clock.advance_ms(400_000);
+        assert_eq!(client.introspect(&settings, &token(json!({}))).await, Ok(None), "expired");
+    }
 
     #[test]
     fn answers_are_read() {
@@ -200,10 +294,11 @@ mod tests {
         tokio::spawn(async move { axum::serve(listener, app).await });
         let mut settings = OauthSettings {
             url: format!("http://{address}/introspect"),
+            signed: None,
             client: Some(("me".to_owned(), Secret::new("p&w"))),
             user_field: "username".to_owned(),
         };
-        let client = IntrospectionClient::new();
+        let client = IntrospectionClient::new(Arc::new(sterna_base::SystemClock));
         assert_eq!(client.introspect(&settings, &Secret::new("good/+")).await, Ok(Some("ana".to_owned())));
         assert_eq!(client.introspect(&settings, &Secret::new("bad")).await, Ok(None));
         settings.url = format!("http://{address}/elsewhere");

@@ -485,7 +485,7 @@ impl Parts {
         let local_accounts = keeper.clone().map(|keeper| keeper as Arc<dyn Accounts>);
         let accounts = PlacedAccounts::new(peers.clone(), placements.clone(), local_accounts);
         let authentication = Authentication::new(directory.clone(), PasswordCost::DEFAULT, HASHING_MAX)?
-            .with_introspection(Arc::new(introspection::IntrospectionClient::new()))
+            .with_introspection(Arc::new(introspection::IntrospectionClient::new(clock.clone())))
             .with_sources(Arc::new(SourceLogins::default()));
         let trace = match config.has(Role::Edge) {
             true => Some(TraceStore::open(&folder.join("trace"), clock.clone()).context("the trace of mail")?),
@@ -741,6 +741,8 @@ impl Parts {
             folder: self.folder.clone(),
             host,
             doors: self.doors.clone(),
+            directory: self.directory.clone(),
+            served: self.served.clone(),
             authentication: self.authentication.clone(),
             discovery: self.discovery.clone(),
             others: ControlClient::new(self.peers.clone()),

@@ -10,7 +10,8 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sterna_base::AccountId;
-use sterna_directory::{Reader, StorageError, User, names};
+use sterna_directory::auth::bearer::is_own_name;
+use sterna_directory::{Reader, StorageError};
 
 use super::provider::form;
 use super::token::{Expected, TokenError, verify};
@@ -243,16 +244,6 @@ async fn who(pages: &Pages, settings: &Settings, begun: &Begun, query: Callback)
     known(state, settings, &claims).await
 }
 
-/// Whether a name is somebody's main address or log-in: further addresses pass from one person to another, and who had
-/// one at the provider must not become who has it here.
-fn is_own_name(reader: &Reader<'_>, user: &User, name: &str) -> Result<bool, StorageError> {
-    let Some((local, domain)) = names::address(name) else {
-        return Ok(user.login.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(name)));
-    };
-    let domain = reader.domain_named(&domain)?.map(|found| found.value.id);
-    Ok(domain == Some(user.entry.address.domain) && local == user.entry.address.local)
-}
-
 /// The user whom the claim names. Nobody is made, and nobody is let in who may not be.
 async fn known(state: &AdminState, settings: &Settings, claims: &Value) -> Result<AccountId, Refused> {
     let claim = &settings.claim;
@@ -271,7 +262,8 @@ async fn known(state: &AdminState, settings: &Settings, claims: &Value) -> Resul
             return Ok(None);
         }
         let id = user.value.entry.id;
-        Ok::<_, StorageError>(Some((id, reader.is_open(id)?, reader.second_factor(id)?.is_some())))
+        let has_factor = reader.second_factor(id)?.is_some() || !reader.passkeys(id)?.is_empty();
+        Ok::<_, StorageError>(Some((id, reader.is_open(id)?, has_factor)))
     };
     let found = state.directory.read(read).await.map_err(|error| Refused::new("unavailable", error.to_string()))?;
     match found {
