@@ -25,7 +25,8 @@ fn one() -> Installation {
     installation
 }
 
-fn pebble(installation: &Installation, is_for_customers: bool) -> Pebble {
+/// An authority that looks at names as the world does.
+pub fn pebble(installation: &Installation, is_for_customers: bool) -> Pebble {
     let ports = installation.node("main").at.ports;
     let dns = installation.dns.address;
     Pebble::start(&PebbleConfig { http_port: ports.http, tls_port: ports.https, dns, is_for_customers })
@@ -72,7 +73,7 @@ fn wait_until_good(installation: &Installation) -> Value {
 }
 
 /// What a port shows to whoever asks for this name: issuer, serial number and names, as openssl prints them.
-fn shown(at: Doors, port: u16, name: &str) -> String {
+pub fn shown(at: Doors, port: u16, name: &str) -> String {
     let place = format!("{}:{port}", at.host);
     let name = if name.is_empty() { "-noservername".to_owned() } else { format!("-servername {name}") };
     let script = format!(

@@ -5,9 +5,12 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::time::Duration;
 
+use sterna_testkit::binary::have;
 use sterna_testkit::http::{Answer, Http};
 use sterna_testkit::installation::{Installation, PASSWORD, Place};
 use sterna_testkit::wait::until;
+
+use crate::certificates;
 
 const ANA: &str = "ana@tern.test";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -214,7 +217,10 @@ fn a_file_of_answers_sets_up_everything() {
     let path = installation.folder().join("answers.toml");
     let answers = format!(
         "{}\n[[people]]\naddress = \"ben@tern.test\"\n",
-        template.replace("example.org", "tern.test").replace("password = \"\"", &format!("password = \"{PASSWORD}\""))
+        template
+            .replace("example.org", "tern.test")
+            .replace("password = \"\"", &format!("password = \"{PASSWORD}\""))
+            .replace("\nkind = \"self-signed\"", "\nkind = \"acme\"\nterms_agreed = true\n")
     );
     fs::write(&path, answers).unwrap();
     let path = path.to_string_lossy().into_owned();
@@ -226,6 +232,12 @@ fn a_file_of_answers_sets_up_everything() {
         (installation.node("main").log().matches("the node serves").count() == 2).then_some(())
     });
     at.login(ANA).unwrap();
+    // No name leads here: nobody is asked before that is mended, and it is said.
+    let status = installation.admin_ok("main", &["--json", "certificate", "status"]);
+    assert!(
+        status.contains("\"letsencrypt\"") && status.contains("none of the installation's names leads here"),
+        "{status}"
+    );
     assert!(installation.admin_ok("main", &["--output", "ndjson", "user", "list"]).contains("ben@tern.test"));
     let again = installation.admin("main", &["setup", "--answers", &path, "--yes"]);
     assert!(String::from_utf8_lossy(&again.stderr).contains("the setup of this installation is over"), "{again:?}");
@@ -249,4 +261,74 @@ fn an_installation_made_by_init_has_no_setup_until_somebody_wants_it() {
     other.admin_ok("main", &["domain", "create", "tern.test"]);
     let refused = other.admin("main", &["setup", "link"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is over"), "{refused:?}");
+}
+
+#[test]
+fn a_program_sets_up_over_https_with_the_code_and_never_again() {
+    let mut installation = Installation::new();
+    installation.start_empty("main");
+    let at = installation.node("main").at;
+    let log = installation.node("main").log();
+    let link = log.split_whitespace().find(|word| word.contains("/setup#")).unwrap_or_else(|| panic!("no link: {log}"));
+    let (_, code) = link.split_once('#').unwrap();
+    let answers = format!(
+        r#"{{"administrator": {{"name": "Ana", "local_part": "ana", "password": "{PASSWORD}"}},
+            "place": {{"url": "https://mail.tern.test", "domain": "tern.test"}}}}"#
+    );
+    let ask = |method: &str, code: &str, body: &str| {
+        let mut http = Http::connect(at.host, at.ports.http, None)?;
+        let bearer = format!("Bearer {code}");
+        let headers = [("Content-Type", "application/json"), ("Authorization", &*bearer)];
+        http.request(method, "/api/v1/setup", &headers, body)
+    };
+    let open = ask("GET", "", "").unwrap();
+    assert!(open.status == 200 && open.body.contains("true"), "{open:?}");
+    for (wrong, body, status) in [("", &*answers, 401), ("ABCD-EFGH", &answers, 401), (code, "{", 400)] {
+        assert_eq!(ask("POST", wrong, body).unwrap().status, status, "{wrong:?} {body}");
+    }
+    let done = ask("POST", code, &answers).unwrap();
+    assert!(done.status == 200 && done.body.contains(ANA), "{done:?}");
+    for (method, body) in [("GET", ""), ("POST", &*answers)] {
+        // The node starts again meanwhile, under its new name.
+        until("the setup is over", PATIENCE, || ask(method, code, body).ok().filter(|answer| answer.status == 409));
+    }
+    until("the administrator logs in", PATIENCE, || at.login(ANA).ok());
+}
+
+/// A certificate and its key, made for a name; where they are.
+fn pair(folder: &std::path::Path, name: &str) -> (String, String) {
+    let place = |kind: &str| folder.join(format!("{name}.{kind}")).to_string_lossy().into_owned();
+    let (certificate, key) = (place("crt"), place("key"));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"])
+        .args(["-subj", &format!("/CN={name}"), "-addext", &format!("subjectAltName=DNS:{name}")])
+        .args(["-out", &certificate, "-keyout", &key])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    (certificate, key)
+}
+
+#[test]
+fn certificates_are_chosen_in_the_setup_and_shown_without_a_restart() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let (installation, mut browser) = begun();
+    let at = installation.node("main").at;
+    installation.dns.address("mail.tern.test", at.host);
+    administrator_and_place(&mut browser);
+    let wait_for = |name: &str| {
+        until(&format!("{name} is shown"), PATIENCE, || {
+            certificates::shown(at, at.ports.imaps, "mail.tern.test").contains(name).then_some(())
+        });
+    };
+    for name in ["first.tern.test", "second.tern.test"] {
+        let (certificate, key) = pair(installation.folder(), name);
+        let fields = [("kind", "files"), ("certificate", certificate.as_str()), ("key", key.as_str())];
+        assert_eq!(browser.submit("/setup/certificate", &fields), "/setup/storage");
+        wait_for(name);
+    }
+    browser.wait_for("/setup/certificate", "second.tern.test");
+    assert_eq!(installation.node("main").log().matches("the node serves").count(), 1, "nothing was restarted");
 }

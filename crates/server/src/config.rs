@@ -175,7 +175,7 @@ pub enum PlaintextLogin {
 }
 
 /// The certificate that clients see.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// PEM file with the certificate and those between it and its root.

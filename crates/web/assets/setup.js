@@ -16,6 +16,14 @@ for (const one of document.forms) {
   });
 }
 addEventListener("pageshow", () => { for (const one of document.forms) delete one.dataset.sent; });
+// A file is read into the field beside it.
+for (const place of document.querySelectorAll("[data-file]")) {
+  place.hidden = false;
+  place.querySelector("input").addEventListener("change", async (event) => {
+    const file = event.target.files[0];
+    if (file) document.getElementById(place.dataset.file).value = await file.text();
+  });
+}
 // Parts that the server looks at again by itself.
 for (const part of document.querySelectorAll("[data-live]")) {
   new EventSource(part.dataset.live).onmessage = (event) => { part.innerHTML = event.data; };

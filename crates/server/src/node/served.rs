@@ -19,12 +19,13 @@ use sterna_directory::acme::{ACME, Acme, Certificate, Challenge, ChallengeKind};
 use sterna_directory::{Directory, Reader, StorageError};
 use sterna_mailflow::auth::keys;
 use sterna_protocols::listener::ACME_TLS;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::signing::{SealingSecret, Source};
 use super::{Parts, certificate};
 use crate::acme::{SEALED_FOR, SEALED_KEY};
-use crate::config::Config;
+use crate::config::{Config, Tls};
 
 /// How often the files are looked at. A certificate that was put in their place is shown after that time.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -35,8 +36,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// What is shown now.
 struct Shown {
     files: Arc<CertifiedKey>,
-    /// Whether the files are the administrator's.
-    has_own_files: bool,
+    /// The administrator's own files; `None` shows those that the node made.
+    own_files: Option<Tls>,
     issued: Option<Arc<CertifiedKey>>,
     by_name: HashMap<String, Arc<CertifiedKey>>,
     challenges: HashMap<String, Arc<CertifiedKey>>,
@@ -45,7 +46,7 @@ struct Shown {
 impl Shown {
     fn usual(&self) -> &Arc<CertifiedKey> {
         match &self.issued {
-            Some(issued) if !self.has_own_files => issued,
+            Some(issued) if self.own_files.is_none() => issued,
             _ => &self.files,
         }
     }
@@ -60,6 +61,8 @@ pub struct Served {
     shown: RwLock<Arc<Shown>>,
     /// The directory's modseq up to which it is as the directory has it.
     modseq: AtomicU64,
+    /// Somebody has named other files.
+    again: Notify,
 }
 
 impl std::fmt::Debug for Served {
@@ -106,13 +109,14 @@ impl Served {
         let (folder, config) = (parts.folder.clone(), parts.config.clone());
         let files = tokio::task::spawn_blocking(move || certificate::load(&folder, &config)).await??;
         let shown = Shown {
-            has_own_files: parts.config.tls.is_some(),
+            own_files: parts.config.tls.clone(),
             files: files.key,
             issued: None,
             by_name: HashMap::new(),
             challenges: HashMap::new(),
         };
-        let served = Arc::new(Served { shown: RwLock::new(Arc::new(shown)), modseq: AtomicU64::new(0) });
+        let served =
+            Arc::new(Served { shown: RwLock::new(Arc::new(shown)), modseq: AtomicU64::new(0), again: Notify::new() });
         let mut following = Following {
             served: served.clone(),
             source: Source::new(parts),
@@ -139,6 +143,16 @@ impl Served {
         self.modseq.load(Ordering::Acquire)
     }
 
+    /// Looks at once which files `sterna.toml` names, and at them.
+    pub fn look_again(&self) {
+        self.again.notify_one();
+    }
+
+    /// The files whose certificate is shown; `None` is the node's own, or one that an authority issued.
+    pub fn own_files(&self) -> Option<Tls> {
+        self.shown.read().own_files.clone()
+    }
+
     fn change(&self, change: impl FnOnce(&Shown) -> Shown) {
         let mut shown = self.shown.write();
         *shown = Arc::new(change(&shown));
@@ -162,6 +176,7 @@ impl Following {
         changed.mark_changed();
         let mut ticks = tokio::time::interval(LOOK_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let served = self.served.clone();
         loop {
             let again = async {
                 match is_current {
@@ -173,6 +188,7 @@ impl Following {
                 () = stop.cancelled() => return,
                 change = changed.changed() => if change.is_err() { return },
                 _ = ticks.tick() => self.look_at_files().await,
+                () = served.again.notified() => self.look_at_files().await,
                 () = again => {}
             }
             changed.borrow_and_update();
@@ -228,23 +244,30 @@ impl Following {
         certificate::certified(chain, key).map(|key| Some(Arc::new(key))).map_err(|error| error.to_string())
     }
 
-    /// Reads the files again when they were changed. Files that can't be used change nothing: they are replaced while
-    /// we look.
+    /// Reads the files again when they were changed, or `sterna.toml` names others. Files that can't be used change
+    /// nothing: they are replaced while we look.
     async fn look_at_files(&mut self) {
-        let (folder, config, known) = (self.folder.clone(), self.config.clone(), self.files_at);
+        let (folder, mut config, known) = (self.folder.clone(), self.config.clone(), self.files_at);
         let look = move || {
+            // What can't be read is being written; what it said before still holds.
+            let named = Config::read(&folder).map_or_else(|_| config.tls.clone(), |written| written.tls);
+            let are_others = named != config.tls;
+            config.tls = named;
             let at = |path: &PathBuf| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
             let key = config.tls.as_ref().map_or_else(|| folder.join("client-tls.key"), |tls| tls.key.clone());
             let found = [at(&certificate::certificate_file(&folder, &config)), at(&key)];
-            let loaded = known.filter(|known| *known != found).map(|_| certificate::load(&folder, &config));
-            (found, loaded)
+            let must_read = are_others || known.is_some_and(|known| known != found);
+            let loaded = must_read.then(|| certificate::load(&folder, &config));
+            (found, loaded, config.tls)
         };
-        let Ok((found, loaded)) = tokio::task::spawn_blocking(look).await else { return };
+        let Ok((found, loaded, tls)) = tokio::task::spawn_blocking(look).await else { return };
         match loaded {
             Some(Err(error)) => tracing::warn!(%error, "the files of the certificate have changed and are not used"),
             Some(Ok(files)) => {
-                self.served.change(|shown| Shown { files: files.key.clone(), ..shown.copied() });
+                let own_files = tls.clone();
+                self.served.change(|shown| Shown { files: files.key.clone(), own_files, ..shown.copied() });
                 tracing::info!(file = %files.file.display(), "the certificate of the files was read again");
+                self.config.tls = tls;
                 self.files_at = Some(found);
             }
             None => self.files_at = Some(found),
@@ -256,7 +279,7 @@ impl Shown {
     fn copied(&self) -> Shown {
         Shown {
             files: self.files.clone(),
-            has_own_files: self.has_own_files,
+            own_files: self.own_files.clone(),
             issued: self.issued.clone(),
             by_name: self.by_name.clone(),
             challenges: self.challenges.clone(),

@@ -65,6 +65,17 @@ impl Api {
         Ok(self.0.send(Method::POST, &path(segments, &[]), Some(body)).await?.body)
     }
 
+    /// Makes a resource what is said.
+    pub async fn put(&self, segments: &[&str], body: &Value) -> Result<Value, ApiError> {
+        Ok(self.0.send(Method::PUT, &path(segments, &[]), Some(body)).await?.body)
+    }
+
+    /// Deletes a resource.
+    pub async fn delete(&self, segments: &[&str]) -> Result<(), ApiError> {
+        self.0.send(Method::DELETE, &path(segments, &[]), None).await?;
+        Ok(())
+    }
+
     /// Changes a resource.
     pub async fn patch(&self, segments: &[&str], body: &Value) -> Result<Value, ApiError> {
         Ok(self.0.send(Method::PATCH, &path(segments, &[]), Some(body)).await?.body)

@@ -13,8 +13,9 @@ use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::remote::{Dns, DnsError, Resolver};
 use sterna_web::setup::answers::Place;
 use sterna_web::setup::door::{Check, Finding};
+use sterna_web::setup::reach::is_public;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 use super::doors::Doors;
@@ -28,6 +29,12 @@ const GREETING_WAIT: Duration = Duration::from_secs(6);
 
 /// Domains whose mail exchangers are asked whether they can be reached: large ones, which are always there.
 const KNOWN_DOMAINS: [&str; 3] = ["gmail.com", "outlook.com", "yahoo.com"];
+
+/// Sites of the web that are asked whether they can be reached: two authorities for certificates.
+const KNOWN_SITES: [&str; 2] = ["acme-v02.api.letsencrypt.org", "acme.zerossl.com"];
+
+/// The ports of the services that others and mail programs come to, besides that of the pages.
+const ACCESS_PORTS: [u16; 3] = [25, 587, 993];
 
 /// Lists that many servers ask, and that may be asked without an account.
 const LISTS: [&str; 3] = ["zen.spamhaus.org", "bl.spamcop.net", "b.barracudacentral.org"];
@@ -69,7 +76,9 @@ impl Checks {
             match check {
                 Check::Ports => Ok(self.ports()),
                 Check::Outbound => self.outbound().await,
+                Check::OutboundWeb => self.outbound_web().await,
                 Check::Address => self.address(host).await,
+                Check::Access => self.access(host, place).await,
                 Check::ReverseDns => self.reverse(host).await,
                 Check::Resolver => Ok(self.resolver().await),
                 Check::BlockLists => self.block_lists(host).await,
@@ -122,6 +131,53 @@ impl Checks {
             Ok(Err(error)) => Err(Some(format!("{host}: {error}"))),
             Err(_) => Err(Some(format!("{host}: no answer"))),
         }
+    }
+
+    async fn outbound_web(&self) -> Result<Finding, String> {
+        let mut tried = Vec::new();
+        for host in KNOWN_SITES {
+            let Ok(addresses) = self.dns.addresses(host).await else { continue };
+            let Some(address) = addresses.first() else { continue };
+            match connected(SocketAddr::new(*address, 443), None).await {
+                Ok(()) => return Ok(Finding::OutboundOpen { host: host.to_owned() }),
+                Err(cause) => tried.push(format!("{host}: {cause}")),
+            }
+        }
+        match tried.is_empty() {
+            true => Err("DNS knows none of the servers that were to be asked".to_owned()),
+            false => Ok(Finding::OutboundClosed { tried }),
+        }
+    }
+
+    /// Every service where the name leads, from each address of this machine that can get there.
+    async fn access(&self, host: Option<String>, place: Option<&Place>) -> Result<Finding, String> {
+        let host = host.ok_or("there is no name yet")?;
+        let addresses = match self.dns.addresses(&host).await {
+            Ok(found) if !found.is_empty() => found,
+            Ok(_) | Err(DnsError::NoSuchDomain) => return Ok(Finding::AddressMissing { host }),
+            Err(error) => return Err(error.to_string()),
+        };
+        let own = self.own_addresses();
+        let mut ports = vec![place.map_or(443, |place| port_of(&place.url))];
+        ports.extend(ACCESS_PORTS);
+        let places: Vec<SocketAddr> =
+            addresses.iter().flat_map(|address| ports.iter().map(|port| SocketAddr::new(*address, *port))).collect();
+        let ask = |to: SocketAddr| {
+            let from: Vec<IpAddr> = own.iter().copied().filter(|from| from.is_ipv4() == to.is_ipv4()).collect();
+            async move {
+                let asked = join_all(from.into_iter().map(|from| async move {
+                    connected(to, Some(from)).await.map_err(|cause| format!("{to} from {from}: {cause}"))
+                }));
+                asked.await.into_iter().find_map(Result::err)
+            }
+        };
+        let tried: Vec<String> = join_all(places.iter().copied().map(ask)).await.into_iter().flatten().collect();
+        let is_own = addresses.iter().any(|address| own.contains(address));
+        Ok(match (tried.is_empty(), is_own) {
+            (true, _) => Finding::Reached { places: places.iter().map(ToString::to_string).collect() },
+            (false, true) => Finding::NotReached { tried },
+            (false, false) => Finding::NotReachedAround { tried },
+        })
     }
 
     async fn address(&self, host: Option<String>) -> Result<Finding, String> {
@@ -228,24 +284,32 @@ impl Checks {
     }
 }
 
+/// The port of an address of the web.
+fn port_of(url: &str) -> u16 {
+    url.parse::<http::Uri>().ok().and_then(|url| url.port_u16()).unwrap_or(443)
+}
+
+/// Whether somebody listens there, asked from one of this machine's addresses if need be.
+async fn connected(to: SocketAddr, from: Option<IpAddr>) -> Result<(), String> {
+    let connecting = async {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(from) = from {
+            socket.bind(SocketAddr::new(from, 0))?;
+        }
+        socket.connect(to).await.map(drop)
+    };
+    match tokio::time::timeout(GREETING_WAIT, connecting).await {
+        Ok(done) => done.map_err(|error: std::io::Error| error.to_string()),
+        Err(_) => Err("no answer".to_owned()),
+    }
+}
+
 /// The address that packets to another would come from; none is sent.
 pub fn outgoing(to: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).ok()?;
     socket.connect((to, 9)).ok()?;
     Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_unspecified())
-}
-
-/// Whether the internet leads there.
-fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
-            let is_shared = first == 100 && (64..128).contains(&second);
-            !(address.is_private() || address.is_loopback() || address.is_link_local() || is_shared || first == 0)
-        }
-        IpAddr::V6(address) => (address.segments()[0] & 0xe000) == 0x2000,
-    }
 }
 
 async fn memory() -> Result<Finding, String> {
@@ -265,17 +329,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_the_internet_are_told_from_others() {
-        for (address, expected) in [
-            ("203.0.113.9", true),
-            ("10.1.2.3", false),
-            ("100.64.0.1", false),
-            ("127.0.0.1", false),
-            ("2001:db8::1", true),
-            ("fd00::1", false),
-            ("::ffff:192.168.0.1", false),
-        ] {
-            assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
+    fn addresses_of_pages_have_a_port() {
+        for (url, port) in [("https://mail.tern.test", 443), ("https://mail.tern.test:8443/x", 8443), ("", 443)] {
+            assert_eq!(port_of(url), port, "{url}");
         }
     }
 

@@ -4,6 +4,7 @@ mod api;
 pub mod checks;
 mod config_file;
 pub mod doors;
+pub mod http;
 mod link;
 mod proof;
 pub mod reception;
@@ -13,20 +14,22 @@ pub mod socket;
 mod time_server;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sterna_base::{AccountId, Clock, Secret};
 use sterna_cluster::ControlClient;
-use sterna_directory::Authentication;
+use sterna_directory::acme::ACME;
+use sterna_directory::{Authentication, Directory, Reader, StorageError};
 use sterna_formats::discovery;
 use sterna_mailflow::remote::Dns;
 use sterna_mailflow::remote::dane::Ability;
 use sterna_web::setup::answers::{Administrator, Certificate, Place};
 use sterna_web::setup::door::{
-    CertificateState, Check, Finding, Installation, Invitation, Machine, Person, Proof, Records, Refusal, ServerRow,
+    CertificateState, Check, Finding, ImportedPeople, Installation, Invitation, Machine, Person, Proof, Records,
+    Refusal, ServerRow,
 };
 use tokio::sync::{Notify, watch};
 
@@ -36,11 +39,15 @@ use self::doors::Doors;
 use crate::config::{Config, Tls};
 use crate::node::certificate;
 use crate::node::discovery::Discovery;
+use crate::node::served::Served;
 
 pub use self::link::{announce, machine_host};
 
 /// How long an invitation of the setup is good for, in milliseconds: an hour.
 const INVITATION_MS: i64 = 3600 * 1000;
+
+/// Longest file of certificates by which an authority is believed, in bytes.
+const ROOTS_BYTES_MAX: u64 = 64 * 1024;
 
 /// How long a node goes on after the end of its setup before it starts again: the page that says so is loaded by then.
 const RESTART_DELAY: Duration = Duration::from_secs(2);
@@ -55,6 +62,10 @@ pub struct NodeInstallation {
     pub host: String,
     /// What listens.
     pub doors: Arc<Doors>,
+    /// What is known of the installation.
+    pub directory: Directory,
+    /// What clients see.
+    pub served: Arc<OnceLock<Arc<Served>>>,
     /// Who hashes passwords.
     pub authentication: Arc<Authentication>,
     /// Who knows where services are.
@@ -182,6 +193,19 @@ fn administrator_fields(new: &Administrator) -> Value {
     json!({ "display_name": new.name, "password_hash": new.password_hash, "admin": true })
 }
 
+/// The certificates of a file by which an authority is believed.
+async fn read_roots(file: &str) -> Result<String, Refusal> {
+    let unread = |error: std::io::Error| {
+        let remedy = "Name a PEM file of at most 64 KiB that the user of the node may read.";
+        Refusal::new("certificate", format!("{file}: {error}"), remedy)
+    };
+    let length = tokio::fs::metadata(file).await.map_err(unread)?.len();
+    if length > ROOTS_BYTES_MAX {
+        return Err(unread(std::io::Error::other("it is too large")));
+    }
+    tokio::fs::read_to_string(file).await.map_err(unread)
+}
+
 #[async_trait]
 impl Installation for Door {
     fn machine(&self) -> Machine {
@@ -251,9 +275,27 @@ impl Installation for Door {
 
     async fn put_certificate(&self, chosen: &Certificate) -> Result<(), Refusal> {
         let files = match chosen {
-            Certificate::SelfSigned => None,
+            Certificate::SelfSigned | Certificate::Acme { .. } => None,
             Certificate::Files { certificate, key } => Some((certificate.clone(), key.clone())),
         };
+        match chosen {
+            Certificate::Acme { directory, terms_agreed, contact, roots } => {
+                // Whom the authority's connections are believed by is no question of the page: what was set stays.
+                let roots = match roots.is_empty() {
+                    true => {
+                        let kept = self.api.get(&["settings", "acme.roots"], &[]).await?;
+                        kept["value"].as_str().map(str::to_owned)
+                    }
+                    false => Some(read_roots(roots).await?),
+                };
+                let contact = Some(contact).filter(|contact| !contact.is_empty());
+                let body = json!({
+                    "directory": directory, "terms_agreed": terms_agreed, "contact": contact, "roots": roots,
+                });
+                self.api.put(&["acme"], &body).await?;
+            }
+            Certificate::SelfSigned | Certificate::Files { .. } => self.api.delete(&["acme"]).await?,
+        }
         if let Some((certificate, key)) = files.clone() {
             let (mut config, folder, now) = (self.node.config.clone(), self.node.folder.clone(), self.node.clock.now());
             config.tls = Some(Tls { certificate: certificate.clone().into(), key: key.into() });
@@ -273,21 +315,33 @@ impl Installation for Door {
         self.change_file(move |folder| {
             config_file::set_tls(folder, files.as_ref().map(|(file, key)| (file.as_str(), key.as_str())))
         })
-        .await
+        .await?;
+        if let Some(served) = self.node.served.get() {
+            served.look_again();
+        }
+        Ok(())
     }
 
     async fn certificate(&self) -> CertificateState {
         let written = self.written().await.ok().and_then(|config| config.tls);
-        let running = self.node.config.tls.clone();
-        let files = |tls: &Option<Tls>| tls.as_ref().map(|tls| (tls.certificate.clone(), tls.key.clone()));
-        let file = certificate::certificate_file(&self.node.folder, &self.node.config);
+        let running = match self.node.served.get() {
+            Some(served) => served.own_files(),
+            None => self.node.config.tls.clone(),
+        };
+        let shown = Config { tls: running.clone(), ..self.node.config.clone() };
+        let file = certificate::certificate_file(&self.node.folder, &shown);
         let path = file.clone();
         let not_after = tokio::task::spawn_blocking(move || certificate::not_after(&path)).await.ok().flatten();
+        let read = |reader: &Reader<'_>| Ok::<_, StorageError>((reader.certificate(ACME)?, reader.acme()?));
+        let (issued, acme) = self.node.directory.read(read).await.unwrap_or_default();
+        let issued = issued.map(|found| found.value).filter(|_| running.is_none());
         CertificateState {
             file: file.display().to_string(),
-            not_after,
+            not_after: issued.as_ref().map(|issued| issued.not_after).or(not_after),
             is_own: running.is_none(),
-            is_pending: files(&written) != files(&running),
+            is_pending: written != running,
+            issued_by: issued.map(|issued| issued.issuer),
+            failure: acme.and_then(|found| found.value.failure).map(|failure| failure.what),
         }
     }
 
@@ -332,6 +386,18 @@ impl Installation for Door {
         }
     }
 
+    async fn import_people(&self, csv: &str) -> Result<ImportedPeople, Refusal> {
+        let done = self.api.post(&["people-imports"], &json!({ "csv": csv })).await?;
+        let count = |name: &str| done[name].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let error = |error: &Value| {
+            let line = error["line"].as_u64().and_then(|line| usize::try_from(line).ok()).unwrap_or_default();
+            (line, text(&error["address"]), text(&error["detail"]))
+        };
+        let errors = done["errors"].as_array().into_iter().flatten().map(error).collect();
+        Ok(ImportedPeople { there: count("created") + count("existing"), errors })
+    }
+
     async fn send_proof(&self, administrator: &str, elsewhere: Option<&str>) -> Result<String, Refusal> {
         let user = self.api.get(&["users", administrator], &[]).await?;
         let account = serde_json::from_value::<AccountId>(user["id"].clone()).ok();
@@ -351,8 +417,7 @@ impl Installation for Door {
 
     async fn finished(&self) {
         let Ok(written) = self.written().await else { return };
-        let differs =
-            written.hostname != self.node.config.hostname || written.tls.is_some() != self.node.config.tls.is_some();
+        let differs = written.hostname != self.node.config.hostname;
         // Another port that the setup took because the right one was not to be had is given back, too.
         if differs || !self.node.doors.closed().is_empty() {
             let restart = self.node.restart.clone();

@@ -75,7 +75,7 @@ async fn begin(state: &SetupState) -> Result<(), Problem> {
     }
 }
 
-fn over() -> Problem {
+pub(super) fn over() -> Problem {
     let detail = "the setup of this installation is over";
     let remedy = "Use the console, or sterna domain, user and config.";
     Problem::new(StatusCode::CONFLICT, "setup-over", "It is set up", detail, remedy)
@@ -87,7 +87,7 @@ fn unwritten(error: &std::io::Error) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage", "It can't be written down", detail, remedy)
 }
 
-fn told(refusal: &Refusal) -> Problem {
+pub(super) fn told(refusal: &Refusal) -> Problem {
     let (detail, remedy) = (refusal.detail.clone(), refusal.remedy.clone());
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &refusal.code, "An answer can't be used", detail, remedy)
 }

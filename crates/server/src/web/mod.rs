@@ -59,7 +59,7 @@ impl Web {
             .merge(crate::openid::sign_in::router(state))
             .fallback_service(api);
         let router = match setup {
-            Some(setup) => router.merge(setup::router(setup)),
+            Some(setup) => router.merge(crate::setup::http::router(setup.clone())).merge(setup::router(setup)),
             None => router,
         };
         Arc::new(Web { router, has_setup })

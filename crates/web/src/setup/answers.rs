@@ -76,6 +76,26 @@ pub enum Certificate {
         /// PEM file with its key.
         key: String,
     },
+    /// One that an authority issues and renews by itself (ACME, RFC 8555).
+    Acme {
+        /// "letsencrypt", "letsencrypt-staging", or the URL of an authority's directory.
+        #[serde(default = "usual_authority")]
+        directory: String,
+        /// That its terms of service were read and are agreed to.
+        #[serde(default)]
+        terms_agreed: bool,
+        /// Where the authority writes to when something is wrong; nowhere when empty.
+        #[serde(default)]
+        contact: String,
+        /// PEM file with what the authority's own connections are believed by, for one that the system doesn't know.
+        #[serde(default)]
+        roots: String,
+    },
+}
+
+/// Whom most people ask.
+pub fn usual_authority() -> String {
+    "letsencrypt".to_owned()
 }
 
 /// Where accounts live.
@@ -198,10 +218,34 @@ impl Certificate {
     pub fn mistakes(&self, lang: Lang) -> Mistakes {
         let mut found = Mistakes::default();
         let is_path = |path: &str| path.starts_with('/') && path.len() <= PATH_BYTES_MAX && !has_controls(path);
-        if let Certificate::Files { certificate, key } = self {
-            for (field, path) in [("certificate", certificate), ("key", key)] {
-                if !is_path(path) {
-                    found.add(field, text::setup_mistake_path(lang));
+        match self {
+            Certificate::SelfSigned => {}
+            Certificate::Files { certificate, key } => {
+                for (field, path) in [("certificate", certificate), ("key", key)] {
+                    if !is_path(path) {
+                        found.add(field, text::setup_mistake_path(lang));
+                    }
+                }
+            }
+            Certificate::Acme { directory, terms_agreed, contact, roots } => {
+                let is_named = matches!(directory.as_str(), "letsencrypt" | "letsencrypt-staging");
+                let is_url = directory.starts_with("https://")
+                    && directory.len() <= PATH_BYTES_MAX
+                    && directory.bytes().all(|byte| byte.is_ascii_graphic());
+                if !is_named && !is_url {
+                    found.add("directory", text::setup_mistake_authority(lang));
+                }
+                if !terms_agreed {
+                    found.add("terms_agreed", text::setup_mistake_terms(lang));
+                }
+                let is_address = contact.len() <= 320
+                    && contact.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty())
+                    && !contact.chars().any(|c| c.is_whitespace() || c.is_control());
+                if !contact.is_empty() && !is_address {
+                    found.add("contact", text::setup_mistake_contact(lang));
+                }
+                if !roots.is_empty() && !is_path(roots) {
+                    found.add("roots", text::setup_mistake_path(lang));
                 }
             }
         }
@@ -311,6 +355,30 @@ mod tests {
         assert_eq!(both(machine("mail.example.org", 443)), ("https://mail.example.org".into(), "example.org".into()));
         assert_eq!(both(machine("example.org", 8443)), ("https://example.org:8443".into(), "example.org".into()));
         assert_eq!(both(machine("localhost", 443)), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn authorities_are_named_and_their_terms_agreed_to() {
+        let mistakes = |directory: &str, terms_agreed| {
+            let contact = "ana@tern.test".to_owned();
+            let chosen =
+                Certificate::Acme { directory: directory.to_owned(), terms_agreed, contact, roots: String::new() };
+            chosen.mistakes(Lang::Fr).all().map(|(field, _)| field.to_owned()).collect::<Vec<_>>()
+        };
+        assert!(mistakes("letsencrypt", true).is_empty() && mistakes("https://ca.test/dir", true).is_empty());
+        assert_eq!(mistakes("letsencrypt", false), ["terms_agreed"]);
+        for bad in
+            ["", "http://ca.test/dir", "https://ca.test/a b", "javascript:x", &format!("https://{}", "a".repeat(2000))]
+        {
+            assert_eq!(mistakes(bad, true), ["directory"], "{bad}");
+        }
+        for contact in ["ana", "@x", "a b@x.test", "a@x\u{7}"] {
+            let directory = usual_authority();
+            let chosen =
+                Certificate::Acme { directory, terms_agreed: true, contact: contact.to_owned(), roots: "x".into() };
+            let found = chosen.mistakes(Lang::De).all().map(|(field, _)| field.to_owned()).collect::<Vec<_>>();
+            assert!(found.contains(&"contact".to_owned()) && found.contains(&"roots".to_owned()), "{found:?}");
+        }
     }
 
     #[test]

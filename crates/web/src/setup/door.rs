@@ -67,8 +67,12 @@ pub enum Check {
     Ports,
     /// Whether mail can be sent to other servers.
     Outbound,
+    /// Whether the web can be reached, which certificates need.
+    OutboundWeb,
     /// Whether the world finds the machine by its name.
     Address,
+    /// Whether its services are reached where its name leads.
+    Access,
     /// Whether the machine's address has its name.
     ReverseDns,
     /// Whether the DNS resolver answers, and whether it can validate.
@@ -85,10 +89,12 @@ pub enum Check {
 
 impl Check {
     /// All, in the order in which they are shown.
-    pub const ALL: [Check; 9] = [
+    pub const ALL: [Check; 11] = [
         Check::Ports,
         Check::Outbound,
+        Check::OutboundWeb,
         Check::Address,
+        Check::Access,
         Check::ReverseDns,
         Check::Resolver,
         Check::BlockLists,
@@ -139,6 +145,21 @@ pub enum Finding {
         addresses: Vec<IpAddr>,
         /// The machine's own.
         own: Vec<IpAddr>,
+    },
+    /// Every service answers where the name leads, asked from this machine.
+    Reached {
+        /// Each as `address:port`.
+        places: Vec<String>,
+    },
+    /// Some don't, at addresses that this machine has itself.
+    NotReached {
+        /// Each as `address:port from address: cause`.
+        tried: Vec<String>,
+    },
+    /// Some don't, at addresses of a router in front: it may not lead its own network back to itself.
+    NotReachedAround {
+        /// As above.
+        tried: Vec<String>,
     },
     /// The address has the name.
     ReverseGood {
@@ -208,15 +229,19 @@ impl Finding {
             | Finding::OutboundOpen { .. }
             | Finding::AddressFound { .. }
             | Finding::ReverseGood { .. }
+            | Finding::Reached { .. }
             | Finding::Validates
             | Finding::NotListed { .. }
             | Finding::ClockRight { .. } => Health::Good,
-            Finding::NoValidation { .. } | Finding::AddressElsewhere { .. } => Health::Attention,
+            Finding::NoValidation { .. } | Finding::AddressElsewhere { .. } | Finding::NotReachedAround { .. } => {
+                Health::Attention
+            }
             Finding::Amount { bytes, wanted_bytes } if bytes >= wanted_bytes => Health::Good,
             Finding::Amount { .. } => Health::Attention,
             Finding::NotKnown { .. } => Health::Unknown,
             Finding::Closed { .. }
             | Finding::OutboundClosed { .. }
+            | Finding::NotReached { .. }
             | Finding::AddressMissing { .. }
             | Finding::ReverseWrong { .. }
             | Finding::NoResolver { .. }
@@ -267,6 +292,15 @@ pub struct Records {
     pub rows: Vec<RecordRow>,
     /// Why something may be missing, and what to do.
     pub problems: Vec<String>,
+}
+
+/// What came of a list of people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportedPeople {
+    /// Those that were made, or were there.
+    pub there: usize,
+    /// What is wrong: line, address, why.
+    pub errors: Vec<(usize, String, String)>,
 }
 
 /// A server of the installation.
@@ -328,6 +362,10 @@ pub struct CertificateState {
     pub is_own: bool,
     /// Whether what was chosen is in force only after the setup has ended and the node started again.
     pub is_pending: bool,
+    /// Whose it is, where an authority issued it by itself.
+    pub issued_by: Option<String>,
+    /// Why an authority that is asked did not issue one yet.
+    pub failure: Option<String>,
 }
 
 /// What became of the message that proves it.
@@ -430,6 +468,12 @@ pub trait Installation: Send + Sync {
     /// # Errors
     /// What the directory refuses.
     async fn put_person(&self, person: &Person) -> Result<(), Refusal>;
+
+    /// Makes the people of a list with named columns, as the console imports it: with an error on any line nobody.
+    ///
+    /// # Errors
+    /// When the list can't be read, or nothing can be written.
+    async fn import_people(&self, csv: &str) -> Result<ImportedPeople, Refusal>;
 
     /// Sends a message from the administrator to themselves, and to an address elsewhere if one is given; gives its
     /// Message-ID.

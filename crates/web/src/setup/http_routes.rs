@@ -30,6 +30,7 @@ pub fn router(setup: Arc<Setup>) -> Router {
         .route("/setup/", get(|| async { see_other(PATH) }))
         .route("/setup/zone", get(zone))
         .route("/setup/live/{part}", get(live_part))
+        .route("/setup/reach/{code}", get(reached))
         .route("/setup/{step}", get(show).post(take))
         .with_state(setup);
     pages.merge(assets::router())
@@ -161,6 +162,15 @@ async fn live_part(State(setup): State<Arc<Setup>>, Path(part): Path<String>, he
         Some(secret) => live::respond(setup, Lang::of(&headers), &part, &secret),
         None => StatusCode::FORBIDDEN.into_response(),
     }
+}
+
+/// A telephone came from outside. It needs no session: whoever has the code was shown it.
+async fn reached(State(setup): State<Arc<Setup>>, Path(code): Path<String>, request: Request) -> Response {
+    let lang = Lang::of(request.headers());
+    if !setup.is_open() {
+        return pages::over(lang);
+    }
+    setup.reach.page(lang, &code, guard::address(&request), setup.now())
 }
 
 /// The records as a zone file.

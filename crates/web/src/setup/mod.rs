@@ -11,6 +11,7 @@ mod guesses;
 mod http_routes;
 mod live;
 pub mod pages;
+pub mod reach;
 mod state;
 mod steps;
 pub mod unattended;
@@ -57,13 +58,15 @@ pub struct Setup {
     records: Asked<Result<Records, Refusal>>,
     servers: Asked<Result<Vec<ServerRow>, Refusal>>,
     proof: Asked<Result<Proof, Refusal>>,
+    /// Who came from outside.
+    reach: reach::Reach,
     /// Invitations with their secrets, by the name they are for. A restart forgets them, and new ones can be had.
     invitations: Mutex<BTreeMap<String, Invitation>>,
 }
 
 /// Why a code was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NotEntered {
+pub enum NotEntered {
     /// It is wrong, was used, or is too old: it is not said which.
     Wrong,
     /// Whoever asks has been wrong too often.
@@ -101,6 +104,7 @@ impl Setup {
             records: Asked::default(),
             servers: Asked::default(),
             proof: Asked::default(),
+            reach: reach::Reach::default(),
             invitations: Mutex::default(),
         }))
     }
@@ -158,7 +162,10 @@ impl Setup {
     }
 
     /// Takes a code, once, and begins the session of a browser, whose secret is returned. The session before ends.
-    async fn enter(&self, typed: &str, address: IpAddr) -> Result<String, NotEntered> {
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn enter(&self, typed: &str, address: IpAddr) -> Result<String, NotEntered> {
         let now = self.clock.now();
         if let Some(seconds) = self.guesses.wait_seconds(address, now) {
             return Err(NotEntered::Wait { seconds });

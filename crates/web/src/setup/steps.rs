@@ -187,6 +187,25 @@ impl Setup {
         if trouble.is_empty() { Ok(()) } else { Err(trouble) }
     }
 
+    /// The same from a list whose columns have names; with an error on any line nobody is made.
+    pub(super) async fn answer_people_list(&self, lang: Lang, csv: &str) -> Result<(), Trouble> {
+        self.domain(lang)?;
+        let imported = self.installation.import_people(csv).await?;
+        let there = u32::try_from(imported.there).unwrap_or(u32::MAX);
+        let said = |(line, address, why): &(usize, String, String)| {
+            text::setup_people_line(lang, line, address, why).trim().to_owned()
+        };
+        let trouble = Trouble { lines: imported.errors.iter().map(said).collect(), ..Trouble::default() };
+        if !trouble.is_empty() {
+            return Err(trouble);
+        }
+        self.keep(lang, |state| {
+            let before = state.answers.people.as_ref().map_or(0, |people| people.created);
+            state.answers.people = Some(People { created: before.max(there) });
+        })
+        .await
+    }
+
     /// Sends the message that proves it.
     pub(super) async fn answer_proof(&self, lang: Lang, elsewhere: String) -> Result<(), Trouble> {
         let administrator = self.state().made.administrator.clone();
@@ -267,6 +286,16 @@ pub fn people_of(list: &str, domain: &str) -> Result<Vec<Person>, usize> {
     Ok(people)
 }
 
+/// Whether the first line names columns, more of them than a plain list has (address, name, server).
+pub fn has_named_columns(list: &str) -> bool {
+    const ADDRESSES: [&str; 7] = ["address", "mail", "email", "e-mail", "e mail", "adresse", "courriel"];
+    let first = list.trim_start_matches('\u{feff}').lines().find(|line| !line.trim().is_empty());
+    let names: Vec<String> =
+        first.map(fields_of).unwrap_or_default().iter().map(|name| name.trim().to_lowercase()).collect();
+    let has_address = names.iter().any(|name| ADDRESSES.contains(&name.as_str()));
+    has_address && names.len() > 1 && !names.contains(&"server".to_owned())
+}
+
 fn fields_of(line: &str) -> Vec<String> {
     let mut outside = line.split('"').step_by(2).flat_map(str::chars);
     let separator = outside.find(|character| [',', ';', '\t'].contains(character)).unwrap_or(',');
@@ -304,6 +333,18 @@ mod people_tests {
         assert_eq!(found[2], person("eve@tern.test", "Eve, E", ""));
         assert_eq!(people_of("a,\"b \"\"c\"\", d\"", "x.test").unwrap()[0].name, "b \"c\", d");
         assert_eq!(people_of("", "x.test"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn lists_with_names_of_columns_are_told_from_plain_ones() {
+        for named in
+            ["address,name", "\u{feff}E-Mail;Anzeigename;Kontingent", "\n name\tcourriel\n", "email,aliases\nx"]
+        {
+            assert!(has_named_columns(named), "{named:?}");
+        }
+        for plain in ["", "ben, Ben", "address", "address,name,server", "ben@x.test\nzoe@x.test,Zoe"] {
+            assert!(!has_named_columns(plain), "{plain:?}");
+        }
     }
 
     #[test]

@@ -6,43 +6,93 @@ use super::fields::{Field, form as form_of};
 use super::{Cx, Trouble};
 use crate::form::Form;
 use crate::i18n::text;
-use crate::setup::answers::Certificate;
+use crate::setup::answers::{Certificate, usual_authority};
 
 /// A day, in milliseconds.
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
+/// What was typed, or chosen before.
+struct Chosen {
+    kind: String,
+    certificate: String,
+    key: String,
+    directory: String,
+    has_agreed: bool,
+    contact: String,
+}
+
+impl Chosen {
+    fn of(kept: Option<&Certificate>, form: &Form, administrator: &str) -> Self {
+        let mut chosen = Chosen {
+            kind: "self-signed".to_owned(),
+            certificate: String::new(),
+            key: String::new(),
+            directory: usual_authority(),
+            has_agreed: false,
+            contact: administrator.to_owned(),
+        };
+        match kept {
+            Some(Certificate::Files { certificate, key }) => {
+                (chosen.kind, chosen.certificate, chosen.key) = ("files".to_owned(), certificate.clone(), key.clone());
+            }
+            Some(Certificate::Acme { directory, terms_agreed, contact, .. }) => {
+                (chosen.kind, chosen.directory, chosen.has_agreed) =
+                    ("acme".to_owned(), directory.clone(), *terms_agreed);
+                chosen.contact.clone_from(contact);
+            }
+            Some(Certificate::SelfSigned) | None => {}
+        }
+        if !form.is_empty() {
+            (chosen.kind, chosen.certificate, chosen.key) =
+                (form.line("kind"), form.line("certificate"), form.line("key"));
+            (chosen.directory, chosen.has_agreed) = (form.line("directory"), form.line("terms_agreed") == "yes");
+            chosen.contact = form.line("contact");
+        }
+        chosen
+    }
+}
+
 /// The page.
 pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> Markup {
     let (lang, state) = (cx.lang, cx.setup.installation.certificate().await);
-    let kept = cx.state.answers.certificate.clone().unwrap_or(Certificate::SelfSigned);
-    let (mut is_own, mut certificate, mut key) = match kept {
-        Certificate::SelfSigned => (true, String::new(), String::new()),
-        Certificate::Files { certificate, key } => (false, certificate, key),
-    };
-    if !form.is_empty() {
-        (is_own, certificate, key) = (form.line("kind") != "files", form.line("certificate"), form.line("key"));
-    }
+    let administrator = cx.state.made.administrator.clone().unwrap_or_default();
+    let chosen = Chosen::of(cx.state.answers.certificate.as_ref(), form, &administrator);
+    let is = |kind: &str| chosen.kind == kind;
     let days = state.not_after.map(|end| (end.0 - cx.setup.now().0) / DAY_MS);
+    let kind = |kind: &str, title: &str, hint: &str| {
+        html! {
+            div class="choice" {
+                input type="radio" id=(kind) name="kind" value=(kind) checked[is(kind)];
+                label for=(kind) { strong { (title) } br; span class="soft" { (hint) } }
+            }
+        }
+    };
+    let terms = trouble.mistakes.of("terms_agreed");
     let fields = html! {
         div class="note" {
             p {
-                @if state.is_own { (text::setup_certificate_own(lang)) } @else { (text::setup_certificate_given(lang, &state.file)) }
+                @if let Some(issuer) = &state.issued_by { (text::setup_certificate_issued(lang, issuer)) }
+                @else if state.is_own { (text::setup_certificate_own(lang)) }
+                @else { (text::setup_certificate_given(lang, &state.file)) }
                 @if let Some(days) = days { " " (text::setup_certificate_days(lang, days)) }
                 @if state.is_pending { " " (text::setup_certificate_pending(lang)) }
             }
+            @if let Some(failure) = &state.failure { p { (text::setup_certificate_failing(lang, failure)) } }
         }
         fieldset {
             legend { (text::setup_certificate_which(lang)) }
+            (kind("acme", text::setup_certificate_acme(lang), text::setup_certificate_acme_hint(lang)))
+            (Field { name: "directory", label: text::setup_certificate_authority(lang), value: &chosen.directory, ..Field::default() }.show(trouble))
+            (Field { name: "contact", label: text::setup_certificate_contact(lang), value: &chosen.contact, autocomplete: "email", ..Field::default() }.show(trouble))
             div class="choice" {
-                input type="radio" id="self-signed" name="kind" value="self-signed" checked[is_own];
-                label for="self-signed" { strong { (text::setup_certificate_self(lang)) } br; span class="soft" { (text::setup_certificate_self_hint(lang)) } }
+                input type="checkbox" id="terms_agreed" name="terms_agreed" value="yes" checked[chosen.has_agreed];
+                label for="terms_agreed" { (text::setup_certificate_terms(lang)) }
             }
-            div class="choice" {
-                input type="radio" id="files" name="kind" value="files" checked[!is_own];
-                label for="files" { strong { (text::setup_certificate_files(lang)) } br; span class="soft" { (text::setup_certificate_files_hint(lang)) } }
-            }
-            (Field { name: "certificate", label: text::setup_certificate_file(lang), value: &certificate, ..Field::default() }.show(trouble))
-            (Field { name: "key", label: text::setup_certificate_key(lang), value: &key, ..Field::default() }.show(trouble))
+            @if let Some(terms) = terms { p class="mistake" { (terms) } }
+            (kind("self-signed", text::setup_certificate_self(lang), text::setup_certificate_self_hint(lang)))
+            (kind("files", text::setup_certificate_files(lang), text::setup_certificate_files_hint(lang)))
+            (Field { name: "certificate", label: text::setup_certificate_file(lang), value: &chosen.certificate, ..Field::default() }.show(trouble))
+            (Field { name: "key", label: text::setup_certificate_key(lang), value: &chosen.key, ..Field::default() }.show(trouble))
         }
     };
     form_of(cx, &fields, None)
@@ -52,6 +102,16 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> Markup {
 pub async fn take(cx: &Cx<'_>, form: &Form) -> Result<(), Trouble> {
     let certificate = match form.line("kind").as_str() {
         "files" => Certificate::Files { certificate: form.line("certificate"), key: form.line("key") },
+        "acme" => Certificate::Acme {
+            directory: form.line("directory"),
+            terms_agreed: form.line("terms_agreed") == "yes",
+            contact: form.line("contact"),
+            // Only a file of answers names some; they stay.
+            roots: match &cx.state.answers.certificate {
+                Some(Certificate::Acme { roots, .. }) => roots.clone(),
+                _ => String::new(),
+            },
+        },
         _ => Certificate::SelfSigned,
     };
     cx.setup.answer_certificate(cx.lang, certificate).await

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
+use super::super::reach::{self, Arrival};
 use super::fields::{button, bytes};
 use super::{Cx, Next};
 use crate::form::Form;
 use crate::i18n::{Lang, text};
+use crate::qr;
 use crate::setup::door::{Check, Finding, Health};
 
 /// How long a finding holds, in milliseconds.
@@ -34,9 +36,10 @@ pub async fn show(cx: &Cx<'_>) -> (Markup, bool) {
     (page, is_waiting)
 }
 
-/// The rows.
+/// The rows, and whether somebody came from outside.
 pub fn live(cx: &Cx<'_>) -> Markup {
     html! {
+        (reach(cx))
         table class="stacks card" {
             caption { (text::setup_checks_caption(cx.lang)) }
             thead { tr { th scope="col" { (text::setup_checks_what(cx.lang)) } th scope="col" { (text::setup_state(cx.lang)) } th scope="col" { (text::setup_checks_found(cx.lang)) } } }
@@ -54,6 +57,32 @@ pub fn live(cx: &Cx<'_>) -> Markup {
                                 td {}
                             }
                         }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The page that a telephone opens from outside, and who did.
+fn reach(cx: &Cx<'_>) -> Markup {
+    let lang = cx.lang;
+    let Some(place) = &cx.state.answers.place else { return html! {} };
+    let (code, arrival) = cx.setup.reach.shown(cx.setup.now());
+    let link = format!("{}{}/{code}", place.url.trim_end_matches('/'), reach::PATH);
+    html! {
+        section class="card" {
+            h2 { (text::setup_reach_title(lang)) }
+            @match &arrival {
+                Some(Arrival { address, is_outside: true }) => {
+                    div class="note good" role="status" { p { (text::setup_reach_outside(lang, address)) } }
+                }
+                other => {
+                    p { (text::setup_reach_lead(lang)) }
+                    @if let Some(picture) = qr::svg(&link, text::setup_reach_picture(lang)) { p { (picture) } }
+                    p { code class="copied" { (link) } }
+                    @if let Some(Arrival { address, .. }) = other {
+                        div class="note" role="status" { p { (text::setup_reach_inside(lang, address)) } }
                     }
                 }
             }
@@ -96,7 +125,9 @@ pub fn name(check: Check, lang: Lang) -> &'static str {
     match check {
         Check::Ports => text::setup_check_ports(lang),
         Check::Outbound => text::setup_check_outbound(lang),
+        Check::OutboundWeb => text::setup_check_outbound_web(lang),
         Check::Address => text::setup_check_address(lang),
+        Check::Access => text::setup_check_access(lang),
         Check::ReverseDns => text::setup_check_reverse(lang),
         Check::Resolver => text::setup_check_resolver(lang),
         Check::BlockLists => text::setup_check_block_lists(lang),
@@ -122,6 +153,10 @@ pub fn words(check: Check, finding: &Finding, lang: Lang) -> (String, Option<Str
             (text::setup_found_closed(lang, list(services)), Some(text::setup_remedy_closed(lang).into()))
         }
         Finding::OutboundOpen { host } => (text::setup_found_outbound_open(lang, host), None),
+        Finding::OutboundClosed { tried } if check == Check::OutboundWeb => {
+            let found = text::setup_found_outbound_web_closed(lang, list(tried));
+            (found, Some(text::setup_remedy_outbound_web(lang).into()))
+        }
         Finding::OutboundClosed { tried } => {
             (text::setup_found_outbound_closed(lang, list(tried)), Some(text::setup_remedy_outbound(lang).into()))
         }
@@ -134,6 +169,13 @@ pub fn words(check: Check, finding: &Finding, lang: Lang) -> (String, Option<Str
         Finding::AddressElsewhere { host, addresses: found, own } => {
             let found = text::setup_found_address_elsewhere(lang, host, addresses(own), addresses(found));
             (found, Some(text::setup_remedy_address_elsewhere(lang).into()))
+        }
+        Finding::Reached { places } => (text::setup_found_reached(lang, list(places)), None),
+        Finding::NotReached { tried } => {
+            (text::setup_found_not_reached(lang, list(tried)), Some(text::setup_remedy_not_reached(lang).into()))
+        }
+        Finding::NotReachedAround { tried } => {
+            (text::setup_found_not_reached(lang, list(tried)), Some(text::setup_remedy_around(lang).into()))
         }
         Finding::ReverseGood { host } => (text::setup_found_reverse(lang, host), None),
         Finding::ReverseWrong { address, names, host } => {

@@ -259,3 +259,59 @@ async fn a_file_of_answers_does_the_same_and_goes_on_after_a_failure() {
         assert!(refused.detail.contains(said), "{refused:?}");
     }
 }
+
+#[tokio::test]
+async fn a_telephone_that_comes_from_outside_is_seen() {
+    let world = World::new();
+    let mut browser = answered(&world).await;
+    let link = |page: &str| {
+        let code = page.split("https://mail.tern.test/setup/reach/").nth(1).and_then(|rest| rest.split('<').next());
+        format!("/setup/reach/{}", code.unwrap_or_else(|| panic!("{page}")))
+    };
+    let page = browser.get("/setup/checks").await.body;
+    let path = link(&page);
+    assert!(page.contains("<svg"), "{page}");
+    let mut telephone = world.browser();
+    telephone.language = "fr";
+    assert_eq!(telephone.get("/setup/reach/0123").await.status, StatusCode::NOT_FOUND);
+    telephone.address = "192.168.7.7".parse().unwrap();
+    assert!(telephone.get(&path).await.body.contains("Coupez le Wi-Fi"));
+    let page = browser.get("/setup/checks").await.body;
+    assert!(page.contains("opened from 192.168.7.7, which is inside") && link(&page) == path, "{page}");
+    telephone.address = "203.0.113.9".parse().unwrap();
+    let arrived = telephone.get(&path).await;
+    assert!(arrived.status == StatusCode::OK && arrived.body.contains("Vous êtes arrivé"), "{}", arrived.body);
+    let page = browser.get("/setup/checks").await.body;
+    assert!(page.contains("opened from 203.0.113.9: the installation is reached from outside"), "{page}");
+    assert!(!page.contains("/setup/reach/"), "{page}");
+    // It was good once, and leads nowhere else.
+    assert_eq!(telephone.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(telephone.get("/setup/checks").await.location, "/setup");
+}
+
+#[tokio::test]
+async fn people_come_from_a_list_with_named_columns() {
+    let world = World::new();
+    let mut browser = answered(&world).await;
+    let wrong = "address,display name\nben@tern.test,Ben\nnobody\n";
+    let answer = browser.submit("/setup/people", &[("people", wrong)]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.body.contains("line 3: nobody this is no address"), "{}", answer.body);
+    let right = "address,display name\nzoe@tern.test,Zoe\n";
+    assert_eq!(browser.submit("/setup/people", &[("people", right)]).await.location, "/setup/proof");
+    assert!(browser.get("/setup/people").await.body.contains("1 accounts were made"));
+}
+
+#[tokio::test]
+async fn an_authority_issues_only_to_who_agrees() {
+    let world = World::new();
+    let mut browser = answered(&world).await;
+    let page = browser.get("/setup/certificate").await.body;
+    assert!(page.contains("value=\"ana@tern.test\"") && page.contains("value=\"letsencrypt\""), "prefilled: {page}");
+    let fields = [("kind", "acme"), ("directory", "letsencrypt"), ("contact", "ana@tern.test")];
+    let answer = browser.submit("/setup/certificate", &fields).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let agreed = [&fields[..], &[("terms_agreed", "yes")]].concat();
+    assert_eq!(browser.submit("/setup/certificate", &agreed).await.location, "/setup/storage");
+    assert!(browser.get("/setup/certificate").await.body.contains("checked"));
+}
