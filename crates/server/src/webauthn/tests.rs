@@ -1,3 +1,5 @@
+//! What is believed of passkeys, and what is not: answers of others, for others, copied, cut short.
+
 use super::test_authenticator::TestAuthenticator;
 use super::*;
 
