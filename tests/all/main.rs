@@ -59,6 +59,7 @@ mod pdf;
 mod postfix_front;
 mod refused_moves;
 mod relaying;
+mod releases;
 mod remote_servers;
 #[path = "../../crates/cluster/tests/simulation/rng.rs"]
 #[allow(dead_code)] // what only the simulation draws

@@ -8,6 +8,7 @@ mod imap;
 mod package;
 mod packages;
 mod pop3;
+mod releases;
 mod repository;
 mod run;
 mod soak;
@@ -31,6 +32,7 @@ const USAGE: &str = "cargo xtask TASK
   package [ARGS] packages for Debian, in target/packages (--binary FILE, --version X.Y.Z, --out DIR)
   repository DIR --key FINGERPRINT [DEB...]
                  put packages into a signed repository for apt, or sign it again
+  keep-release   keep a small folder of a node as this version leaves it, and the commit (tests/releases)
   fuzz [TARGET]  fuzz one target, or each for a minute
 ";
 
@@ -57,6 +59,7 @@ fn run_task() -> Result<()> {
         "bench" => bench::run(&rest),
         "soak" => soak::run(rest.first().map(String::as_str)),
         "fuzz" => fuzz::run(rest.first().map(String::as_str)),
+        "keep-release" => releases::keep(),
         "package" => package::run(&rest),
         "repository" => repository::run(&rest),
         "" | "help" | "--help" | "-h" => {

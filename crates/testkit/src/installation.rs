@@ -249,6 +249,27 @@ impl Installation {
         self.serve(name);
     }
 
+    /// A node whose folder was made elsewhere, as a copy that listens where nobody else does. It is not started.
+    ///
+    /// # Panics
+    /// When the folder can't be copied, or has no configuration.
+    pub fn adopt(&mut self, name: &str, folder: &Path) {
+        let (dir, at) = (self.folder.path().join(name), Doors::free(self.host));
+        let copied = Command::new("cp").arg("-a").arg(folder).arg(&dir).output();
+        succeeded("cp", &copied.unwrap_or_else(|error| panic!("cp: {error}")));
+        let path = dir.join("sterna.toml");
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let cluster: toml::Table =
+            ["listen", "address"].into_iter().map(|key| (key.to_owned(), at.cluster.to_string().into())).collect();
+        table.insert("cluster".into(), toml::Value::Table(cluster));
+        fs::write(&path, table.to_string()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let log = self.folder.path().join(format!("{name}.log"));
+        let node = Node { name: name.to_owned(), log, dir, at, wrapper: Vec::new(), process: None };
+        node.listen(self.nameserver);
+        self.nodes.push(node);
+    }
+
     /// Sets up the main node and starts it.
     ///
     /// # Panics
