@@ -43,7 +43,7 @@ fn found(installation: &Installation) -> Value {
         "inbox": inbox.iter().map(|message| format!("{message:?}")).collect::<Vec<_>>(),
         // \Recent is for who sees it first.
         "work": flagged.replace("\\Recent", "").replace(" )", ")").replace("( ", "("),
-        "addresses": user["addresses"],
+        "aliases": user["aliases"],
     })
 }
 
