@@ -1,7 +1,7 @@
-//! Folders of nodes as releases left them (`tests/releases`): this version opens each, and finds in it what was put there.
+//! Folders of nodes as releases left them (`tests/releases`): this version opens each, and finds what was put there.
 //!
-//! `releases.txt` has a line for each: its version, and the commit that it was built of, from which it can be built again.
-//! `cargo xtask keep-release` adds this version; whoever publishes one does that.
+//! `releases.txt` has a line for each: its version, and the commit that it was built of, from which it can be built
+//! again. `cargo xtask keep-release` adds this version; whoever publishes one does that.
 
 use std::fs;
 use std::path::{Path, PathBuf};
