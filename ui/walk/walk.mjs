@@ -180,6 +180,9 @@ async function deleteUser(user) {
   const isThere = () => page.evaluate(async (id) => (await fetch(`/api/v1/users?limit=1000`)).json().then((page) => page.items.some((one) => one.id === id)), user.id);
   const remove = async () => {
     await page.goto(`${BASE}/admin/people/users/${user.id}`);
+    await page.getByRole("button", { name: "Delete", exact: true }).waitFor();
+    // What is still being read of somebody who is gone would be refused, which browsers call an error.
+    await page.waitForFunction(() => !document.querySelector("main [aria-busy=true]"));
     await page.getByRole("button", { name: "Delete", exact: true }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
     await heading("People");
@@ -187,7 +190,8 @@ async function deleteUser(user) {
   await remove();
   assert.equal(await isThere(), false);
   await page.getByRole("button", { name: "Undo" }).click();
-  await page.waitForFunction(async (id) => (await fetch(`/api/v1/users/${id}`)).ok, user.id);
+  await page.getByText("Undone").waitFor();
+  assert.equal(await isThere(), true);
   await remove();
   await page.goto(`${BASE}/admin/people/bin`);
   const row = page.getByRole("row").filter({ hasText: `walk@${DOMAIN}` });
