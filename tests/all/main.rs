@@ -29,6 +29,7 @@ mod failures;
 mod files;
 mod files_shared;
 mod filters;
+mod firewall;
 mod floods;
 mod frozen;
 mod full_disk;

@@ -21,6 +21,7 @@ pub const TESTS: &[&str] = &[
     "thunderbird",
     "procps",
     "iproute2",
+    "nftables",
     "faketime",
     "dovecot-core",
     "dovecot-imapd",

@@ -32,7 +32,7 @@ pub use identity::Identity;
 pub use nodes::{NodeEntry, NodeRole, NodeRoles, Nodes, Placement, PlacementCheck, Placements};
 pub use rpc::accounts::AccountsService;
 pub use rpc::control::{
-    ControlClient, CopiesStatus, InstalledVersion, NodeControl, NodeStatus, NotedShare, OverLimit, RunVersion,
-    ShareRefused, StageRefused,
+    ControlClient, CopiesStatus, FirewallStatus, InstalledVersion, NodeControl, NodeStatus, NotedShare, OverLimit,
+    RunVersion, ShareRefused, StageRefused,
 };
 pub use rpc::{BindError, CallError, ClusterNode, Peers, Services};

@@ -39,7 +39,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(kind: RowKind, key: &str, con
 fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<(), StorageError> {
     match kind {
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
-        RowKind::Certificate | RowKind::Acme => {}
+        RowKind::Certificate | RowKind::Acme | RowKind::Firewall => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Passkey => {}
         RowKind::Source | RowKind::Link => {}
@@ -99,7 +99,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
 fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<(), StorageError> {
     match kind {
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
-        RowKind::Certificate | RowKind::Acme => {}
+        RowKind::Certificate | RowKind::Acme | RowKind::Firewall => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Passkey => {}
         RowKind::Source | RowKind::Link => {}

@@ -20,6 +20,7 @@ mod directory;
 mod dkim;
 mod error;
 pub mod filter_settings;
+pub mod firewall;
 pub mod follow;
 mod index;
 pub mod mail_tables;

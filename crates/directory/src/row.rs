@@ -79,6 +79,8 @@ pub enum RowKind {
     Update = 34,
     /// [`UpdateEvent`]
     UpdateEvent = 35,
+    /// [`crate::firewall::Firewall`]
+    Firewall = 36,
     /// [`crate::acme::Certificate`]
     Certificate = 40,
     /// [`crate::acme::Acme`]
@@ -118,6 +120,7 @@ impl RowKind {
         RowKind::Passkey,
         RowKind::Update,
         RowKind::UpdateEvent,
+        RowKind::Firewall,
         RowKind::Certificate,
         RowKind::Acme,
     ];

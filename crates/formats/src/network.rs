@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 /// A network in CIDR notation (RFC 4632).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Network {
     address: IpAddr,
     bits: u8,
@@ -17,6 +17,17 @@ pub struct Network {
 pub struct InvalidNetwork;
 
 impl Network {
+    /// The network of one host; an IPv4 address in IPv6 form is the IPv4 address.
+    pub fn of_host(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Network { address, bits: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
+    /// Whether its addresses are of IPv4.
+    pub fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
     /// Whether the address is in it; an IPv4 address in IPv6 form is the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod demo;
 mod derived;
+mod firewall;
 mod letter;
 mod node;
 mod openid;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -95,6 +95,16 @@ impl Network {
         })
     }
 
+    /// Runs a program in the node's network.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn run(&self, name: &str, command: &[&str]) -> Output {
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", &self.space(name)]).args(command);
+        inside.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    }
+
     /// The switch loses every packet of this node; nobody's link goes down.
     pub fn cut(&self, name: &str) {
         ip(&["-n", &self.space("switch"), "link", "set", name, "nomaster"]);
@@ -127,7 +137,11 @@ impl Network {
         format!("{}-{name}", self.prefix)
     }
 
-    fn address(&self, name: &str) -> IpAddr {
+    /// Where others reach a node.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    pub fn address(&self, name: &str) -> IpAddr {
         let place = self.nodes.iter().position(|node| node == name).unwrap_or_else(|| panic!("no node {name}"));
         let number = u8::try_from(place + 1).unwrap_or_else(|_| panic!("so many nodes"));
         Ipv4Addr::new(10, 77, 0, number).into()

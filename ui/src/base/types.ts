@@ -146,6 +146,26 @@ export interface Acme {
   left_out: { name: string; why: string; again_at: string | null }[];
 }
 
+/** How one server guards the ports that servers use among themselves. */
+export interface Guarded {
+  name: string;
+  address: string;
+  ports: number[];
+  state: "off" | "on" | "following" | "failed" | "silent";
+  failure: string | null;
+  remedy: string | null;
+  rules: string | null;
+  rules_before: string | null;
+}
+
+/** Who may reach those ports. */
+export interface Firewall {
+  on: boolean;
+  networks: string[];
+  confirm_by: string | null;
+  servers: Guarded[];
+}
+
 export interface Domain {
   id: number;
   name: string;

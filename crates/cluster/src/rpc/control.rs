@@ -299,6 +299,27 @@ pub struct NodeStatus {
     /// Messages that wait in its queue; `None` while it has not looked yet.
     #[serde(default)]
     pub waiting_mail: Option<u64>,
+    /// How it guards the ports between the machines.
+    #[serde(default)]
+    pub firewall: FirewallStatus,
+}
+
+/// How a node guards the ports that are for the installation's machines only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FirewallStatus {
+    /// Those ports.
+    pub ports: Vec<u16>,
+    /// Whether rules are loaded.
+    pub is_on: bool,
+    /// Whether somebody has to confirm them still.
+    pub is_on_trial: bool,
+    /// The modseq of the rules that hold there as the directory has them.
+    pub modseq: u64,
+    /// Why those of the directory don't.
+    pub failure: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<String>,
 }
 
 /// A user who wanted to send more mail than users may: a stolen password, or somebody who needs a higher limit.

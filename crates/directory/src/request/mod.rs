@@ -8,6 +8,7 @@ use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
 
 use crate::acme::{Acme, Certificate};
 use crate::dkim::{DkimState, NewDkimKey};
+use crate::firewall::Firewall;
 use crate::model::{Durability, Member, MigrationPhase, Pace, Roles, Scope, Update, UpdateEvent};
 use crate::rights::{FactorUse, Grant, NewApiToken, NewAppPassword, Passkey, PasskeyChange, Role, SecondFactor};
 use crate::row::RowKind;
@@ -465,6 +466,13 @@ pub enum Request {
     DeleteCertificate {
         /// Which.
         name: String,
+    },
+    /// Puts other rules between the machines in the place of those that are there.
+    PutFirewall {
+        /// All of them.
+        firewall: Firewall,
+        /// Only if they are still at this modseq; zero where there are none.
+        expect: Option<Modseq>,
     },
     /// Takes down how the asking for certificates stands.
     PutAcme {

@@ -20,7 +20,7 @@ use crate::request::{Created, Request};
 use crate::row::ACCOUNT_COUNTER;
 use crate::write::Write;
 use crate::{RequestError, StorageError};
-use crate::{acme, dkim, rights, share, source};
+use crate::{acme, dkim, firewall, rights, share, source};
 
 /// Does one request inside an open transaction. On `Err` the caller rolls back.
 pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Created>, RequestError> {
@@ -87,6 +87,7 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         }
         Request::PutCertificate(certificate) => acme::put_certificate(write, certificate).map(|()| None),
         Request::DeleteCertificate { name } => acme::delete_certificate(write, name).map(|()| None),
+        Request::PutFirewall { firewall: rules, expect } => firewall::put(write, rules, *expect).map(|()| None),
         Request::PutAcme { acme, expect } => acme::put(write, acme, *expect).map(|()| None),
         Request::BeginJob(new) => job::begin(write, new).map(|id| Some(Created::Job(id))),
         Request::MoveBack { accounts, what, by } => {

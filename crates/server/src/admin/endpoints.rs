@@ -16,9 +16,9 @@ use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntr
 use super::policy::{self, Place, Rule};
 use super::{
     accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
-    domains, drain, events, external, files, greylist, groups, imports, jobs, links, maintenance, migration, objects,
-    orphans, passkeys, people_import, queue, replication, resources, roles, search, second_factor, servers, sessions,
-    settings, sieve, sources, status, tokens, trace, updates, users,
+    domains, drain, events, external, files, firewall, greylist, groups, imports, jobs, links, maintenance, migration,
+    objects, orphans, passkeys, people_import, queue, replication, resources, roles, search, second_factor, servers,
+    sessions, settings, sieve, sources, status, tokens, trace, updates, users,
 };
 
 /// One method of one path.
@@ -279,6 +279,7 @@ fn of_servers() -> Vec<Endpoint> {
     const TOKENS: &str = "/api/v1/tokens";
     const INDEX: &str = "/api/v1/search/{account}";
     const ACME: &str = "/api/v1/acme";
+    const FIREWALL: &str = "/api/v1/firewall";
     const MIGRATION: &str = "/api/v1/migration";
     vec![
         look("/api/v1/status", get(status::get), Servers, System, "How the installation is"),
@@ -320,6 +321,17 @@ fn of_servers() -> Vec<Endpoint> {
         look(ACME, get(certificates::get), Servers, System, "How the asking for certificates stands"),
         change(("PUT", ACME), put(certificates::put), Settings, System, "Let an authority issue certificates"),
         change(("DELETE", ACME), delete(certificates::turn_off), Settings, System, "Ask for no more certificates"),
+        look(FIREWALL, get(firewall::get), Servers, System, "Who may reach the ports between the servers"),
+        change(("PUT", FIREWALL), put(firewall::put), Servers, System, "Set that, on trial"),
+        change(("POST", "/api/v1/firewall/confirm"), post(firewall::confirm), Servers, System, "Keep rules on trial"),
+        change(
+            ("DELETE", "/api/v1/firewall/trial"),
+            delete(firewall::take_back),
+            Servers,
+            System,
+            "Take rules on trial back",
+        ),
+        look("/api/v1/firewall/servers/{server}", get(firewall::rules_of), Servers, System, "The rules of one server"),
         change(("POST", "/api/v1/acme/orders"), post(certificates::order), Servers, System, "Ask for one at once"),
         look(MIGRATION, get(migration::get), Servers, System, "How far the change of a machine is"),
         change(("POST", MIGRATION), post(migration::token), Servers, System, "A token for a machine's successor"),

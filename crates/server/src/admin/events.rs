@@ -49,6 +49,7 @@ fn topic(kind: u16) -> Option<&'static str> {
         RowKind::Domain | RowKind::DkimKey | RowKind::Source => "domains",
         RowKind::Server | RowKind::Certificate | RowKind::Acme | RowKind::MainNode | RowKind::Migration => "servers",
         RowKind::Update | RowKind::UpdateEvent => "updates",
+        RowKind::Firewall => "servers",
         RowKind::Job | RowKind::Move | RowKind::Copy | RowKind::Placement | RowKind::PendingStore => "jobs",
         RowKind::Setting | RowKind::SettingChange => "settings",
         RowKind::Role | RowKind::Grant | RowKind::ApiToken => "administrators",

@@ -14,6 +14,7 @@ use sterna_directory::placement_policy::{self, Candidate};
 use sterna_directory::{Job, JobState, Move, MovePhase, Reader, Server, StorageError};
 
 use super::auto_failover::BY;
+use super::firewall;
 use super::job_view::address_of;
 use super::view;
 
@@ -102,6 +103,7 @@ pub(super) fn of(
             asides(&mut found, server, answer);
             over_limits(&mut found, server, answer);
             filters(&mut found, server, answer);
+            found.extend(firewall::findings(&server.name, &answer.firewall));
         }
     }
     let open =
@@ -392,6 +394,7 @@ mod tests {
             installed: Vec::new(),
             version_failed: None,
             waiting_mail: Some(0),
+            firewall: sterna_cluster::FirewallStatus::default(),
         }
     }
 

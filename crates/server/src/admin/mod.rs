@@ -36,6 +36,7 @@ mod external;
 mod failover;
 mod files;
 mod findings;
+mod firewall;
 mod greylist;
 mod groups;
 mod idempotency;

@@ -124,6 +124,7 @@ impl Provision for Servers {
             installed: Vec::new(),
             version_failed: None,
             waiting_mail: Some(0),
+            firewall: sterna_cluster::FirewallStatus::default(),
         })
     }
 }

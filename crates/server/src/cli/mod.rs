@@ -19,6 +19,7 @@ mod domain;
 mod domain_dns;
 pub mod exit;
 mod file;
+mod firewall;
 mod generate;
 mod greylist;
 mod group;
@@ -198,6 +199,9 @@ pub enum ClientCommand {
     /// See to the certificates that clients see
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
+    /// Guard the ports between the machines
+    #[command(subcommand)]
+    Firewall(firewall::FirewallCommand),
     /// Manage users
     #[command(subcommand)]
     User(user::UserCommand),
@@ -314,6 +318,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Doctor => doctor::run(&session, global).await,
         ClientCommand::Domain(command) => domain::run(&session, global, command).await,
         ClientCommand::Dkim(command) => dkim::run(&session, command).await,
+        ClientCommand::Firewall(command) => firewall::run(&session, command).await,
         ClientCommand::Certificate(command) => certificate::run(&session, command).await,
         ClientCommand::User(command) => user::run(&session, command).await,
         ClientCommand::Bin(command) => bin::run(&session, command).await,

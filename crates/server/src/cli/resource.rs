@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::client::{Answer, CliError, Client, path};
 use super::exit::Exit;
 use super::output::{self, Column, Listing};
-use super::{GlobalArgs, prompt};
+use super::{GlobalArgs, Output, prompt};
 
 /// Items asked for at once.
 const PAGE_ITEMS: &str = "1000";
@@ -227,6 +227,11 @@ impl<'a> Session<'a> {
             self.say("it was already so; nothing to do\n");
         }
         Ok(Exit::NothingToDo)
+    }
+
+    /// How results are printed.
+    pub fn format(&self) -> Output {
+        self.global.format()
     }
 
     /// Tells people something that is no result.

@@ -40,6 +40,7 @@ use super::orphans::Orphans;
 use super::served::Served;
 use super::{Parts, accounts_folder, signing};
 use crate::config::{Config, Role};
+use crate::firewall;
 use crate::update::desk::{Bench, Desk};
 use crate::update::handover::Handover;
 use crate::update::surroundings::Surroundings;
@@ -76,6 +77,7 @@ pub struct Control {
     dane: OnceLock<watch::Receiver<Ability>>,
     /// What waits to be sent; edges only, and late.
     queue: OnceLock<Arc<Queue>>,
+    firewall: firewall::Standing,
     /// What this node was started with.
     config: Config,
     others: ControlClient,
@@ -130,6 +132,7 @@ impl Control {
             sessions: parts.sessions.clone(),
             filters: parts.filters.clone(),
             endpoints: parts.endpoints.clone(),
+            firewall: parts.firewall.clone(),
             handover: parts.handover.clone(),
             desk: Desk::new(bench(parts)),
             served: parts.served.clone(),
@@ -340,6 +343,7 @@ impl NodeControl for Control {
                 self.queue.get().map(|queue| queue.len()),
                 self.config.has(Role::Edge),
             ),
+            firewall: self.firewall.read().clone(),
         }
     }
 

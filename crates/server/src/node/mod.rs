@@ -76,6 +76,7 @@ use crate::admin::{self, AdminState, Memory, Morning, NodeInfo};
 use crate::cli::{Exit, GlobalArgs};
 use crate::config::{Config, Role};
 use crate::derived::Derived;
+use crate::firewall;
 use crate::pdf::reader::PdfReader;
 use crate::setup::checks::Checks;
 use crate::setup::doors::Doors;
@@ -354,6 +355,8 @@ struct Parts {
     sockets: Arc<Sockets>,
     /// Where another version is asked for.
     handover: Arc<Handover>,
+    /// How the ports between the machines are guarded.
+    firewall: firewall::Standing,
     /// What the driver of a migration did last; on the main node.
     migration: SharedPulse,
     /// Ends what only the main node does, when it is it no longer.
@@ -387,6 +390,7 @@ impl Node {
         sending::make_srs_key(&parts.directory).await;
         parts.follow();
         learning::start(&parts).await?;
+        parts.guard(desk.clone());
         parts.keep_house(desk.clone(), control.clone());
         parts.move_accounts(&control);
         let sending = if parts.config.has(Role::Edge) { Some(sending::start(&parts).await?) } else { None };
@@ -520,6 +524,7 @@ impl Parts {
             handover,
             endpoints,
             discovery: Arc::new(discovery),
+            firewall: firewall::Standing::default(),
             migration: SharedPulse::default(),
             main_work: stop.child_token(),
             stop,
@@ -597,6 +602,13 @@ impl Parts {
         let copy = Arc::new(Copy::new(self.directory.clone()));
         let follower = Follower::new(self.peers.clone(), copy, self.clock.clone());
         self.tasks.spawn(follower.run(self.stop.clone()));
+    }
+
+    /// Who reaches the ports between the machines.
+    fn guard(&self, desk: Option<Arc<JoinDesk>>) {
+        let (directory, clock) = (self.directory.clone(), self.clock.clone());
+        let keeper = firewall::Keeper::new(directory, clock, &self.config, desk, self.firewall.clone());
+        self.tasks.spawn(keeper.run(self.stop.clone()));
     }
 
     /// Work that goes on by itself: certificates, and what was expunged long ago.
