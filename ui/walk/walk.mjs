@@ -134,6 +134,16 @@ async function join() {
   await row.waitFor({ state: "detached" });
 }
 
+async function firewall() {
+  step("rules between the machines are shown before anything is loaded");
+  await page.goto(`${BASE}/admin/firewall`);
+  await page.getByText("Guard the ports on every server", { exact: true }).click();
+  await page.getByRole("button", { name: "Show what changes" }).click();
+  await page.getByRole("region", { name: `Change of the rules on ${FROM}` }).getByText("counter drop").waitFor();
+  await holds(page, "firewall-preview");
+  assert.equal((await api("/firewall")).on, false);
+}
+
 async function rebalance() {
   step("a plan is shown before anything moves");
   await page.goto(`${BASE}/admin/servers/rebalance`);
@@ -273,6 +283,7 @@ try {
   await networks();
   await maintenance();
   await join();
+  await firewall();
   await rebalance();
   await dns();
   await keyboard();

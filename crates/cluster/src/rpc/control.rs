@@ -310,6 +310,8 @@ pub struct NodeStatus {
 pub struct FirewallStatus {
     /// Those ports.
     pub ports: Vec<u16>,
+    /// The one for other nodes.
+    pub own_port: u16,
     /// Whether rules are loaded.
     pub is_on: bool,
     /// Whether somebody has to confirm them still.

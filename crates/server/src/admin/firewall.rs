@@ -104,15 +104,21 @@ async fn asked(state: &AdminState, servers: &[Server]) -> Vec<Result<FirewallSta
     answers.map(|answer| answer.map(|status| status.firewall)).collect().await
 }
 
-/// The text of rules on a server with these ports.
-async fn text(rules: &FirewallRules, ports: &[u16], servers: &[Server], known: &mut Addresses) -> Option<String> {
+/// The text of rules on a server that says this of itself.
+async fn text(
+    rules: &FirewallRules,
+    status: &FirewallStatus,
+    servers: &[Server],
+    known: &mut Addresses,
+) -> Option<String> {
     if !rules.is_on {
         return Some(String::new());
     }
     let addresses: Vec<_> = servers.iter().map(|server| server.address.clone()).collect();
     let mut networks = known.of(&addresses, false).await.ok()?;
     networks.extend(rules.networks());
-    Some(NodeRules { ports: ports.iter().copied().collect(), networks, open: Default::default() }.text())
+    let ports = status.ports.iter().copied().collect();
+    Some(NodeRules { own_port: status.own_port, ports, networks, open: Default::default() }.text())
 }
 
 /// As clients see it; `before` is what the rules are compared with.
@@ -126,10 +132,10 @@ async fn view(state: &AdminState, said: &Said, before: Option<&FirewallRules>, n
     for (server, answer) in said.servers.iter().zip(asked(state, &said.servers).await) {
         let ports = answer.as_ref().map(|answer| answer.ports.clone()).unwrap_or_default();
         let (mut shown, mut shown_before) = (None, None);
-        if answer.is_ok() {
-            shown = text(rules, &ports, &said.servers, &mut known).await;
+        if let Ok(status) = &answer {
+            shown = text(rules, status, &said.servers, &mut known).await;
             if let Some(before) = before {
-                shown_before = text(before, &ports, &said.servers, &mut known).await;
+                shown_before = text(before, status, &said.servers, &mut known).await;
             }
         }
         let (failure, remedy) = match &answer {
@@ -295,9 +301,9 @@ pub(super) async fn rules_of(
         let remedy = "See sterna status.";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "silent", "The server does not answer", cause, remedy)
     };
-    let ports = answer.map_err(silent)?.firewall.ports;
+    let status = answer.map_err(silent)?.firewall;
     let rules = FirewallRules { is_on: true, ..said.firewall.in_force(state.directory.now()).clone() };
-    let text = text(&rules, &ports, &said.servers, &mut Addresses::default()).await;
+    let text = text(&rules, &status, &said.servers, &mut Addresses::default()).await;
     let unknown = || silent("the address of a server is not known".to_owned());
     Ok(Json(TextView { name: server.name.clone(), rules: text.ok_or_else(unknown)? }))
 }

@@ -112,8 +112,9 @@ impl Keeper {
         standing: Standing,
     ) -> Self {
         let ports = guarded_ports(config);
-        standing.write().ports = ports.iter().copied().collect();
         let own_port = config.cluster.listen.port();
+        *standing.write() =
+            FirewallStatus { ports: ports.iter().copied().collect(), own_port, ..FirewallStatus::default() };
         let (addresses, loaded) = (Addresses::default(), Loaded::Unknown);
         Keeper { directory, clock, ports, own_port, desk, standing, addresses, loaded }
     }
@@ -187,10 +188,10 @@ impl Keeper {
         networks.extend(rules.networks());
         let invites = self.desk.as_ref().is_some_and(|desk| !desk.open_tokens().is_empty());
         let open = invites.then_some(self.own_port).into_iter().collect();
-        let text = NodeRules { ports: self.ports.clone(), networks, open }.text();
+        let text = NodeRules { own_port: self.own_port, ports: self.ports.clone(), networks, open }.text();
         let is_there = matches!(&self.loaded, Loaded::Rules(loaded) if *loaded == text);
         // Whoever loads rules of their own often takes all others away first.
-        if is_there && (!again || nft::is_loaded().await.map_err(Failure::Nft)?) {
+        if is_there && (!again || nft::is_loaded(self.own_port).await.map_err(Failure::Nft)?) {
             return Ok(());
         }
         nft::load(&text).await.map_err(Failure::Nft)?;
@@ -205,10 +206,10 @@ impl Keeper {
             Loaded::Nothing => false,
             Loaded::Rules(_) => true,
             // Where nobody may look, nobody has loaded anything.
-            Loaded::Unknown => matches!(nft::is_loaded().await, Ok(true)),
+            Loaded::Unknown => matches!(nft::is_loaded(self.own_port).await, Ok(true)),
         };
         if is_there {
-            nft::unload().await.map_err(Failure::Nft)?;
+            nft::unload(self.own_port).await.map_err(Failure::Nft)?;
             tracing::info!("the ports between the machines are not guarded any more");
         }
         self.loaded = Loaded::Nothing;

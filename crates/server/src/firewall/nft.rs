@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::rules::TABLE;
+use super::rules::table;
 
 /// How long it may take.
 const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -56,13 +56,15 @@ pub async fn load(rules: &str) -> Result<(), NftError> {
 }
 
 /// Takes our table away; there being none is success.
-pub async fn unload() -> Result<(), NftError> {
-    load(&format!("table {TABLE}\ndelete table {TABLE}\n")).await
+pub async fn unload(own_port: u16) -> Result<(), NftError> {
+    let table = table(own_port);
+    load(&format!("table {table}\ndelete table {table}\n")).await
 }
 
 /// Whether our table is loaded. Whoever may not look knows of none: nor could it have been loaded.
-pub async fn is_loaded() -> Result<bool, NftError> {
-    let arguments: Vec<_> = ["list", "table"].into_iter().chain(TABLE.split(' ')).collect();
+pub async fn is_loaded(own_port: u16) -> Result<bool, NftError> {
+    let table = table(own_port);
+    let arguments: Vec<_> = ["list", "table"].into_iter().chain(table.split(' ')).collect();
     match run(&arguments, "").await {
         Ok(_) => Ok(true),
         Err(NftError::Failed(complaint)) if complaint.contains("No such file or directory") => Ok(false),

@@ -6,12 +6,16 @@ use std::fmt::Write;
 
 use sterna_formats::network::Network;
 
-/// Our table; nobody else has any business in it.
-pub const TABLE: &str = "inet sterna";
+/// A node's table; nobody else has any business in it. Nodes of one machine differ by their port for other nodes.
+pub fn table(own_port: u16) -> String {
+    format!("inet sterna_{own_port}")
+}
 
 /// Who may reach what on one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeRules {
+    /// Its port for other nodes.
+    pub own_port: u16,
     /// Ports that are for the installation's machines only.
     pub ports: BTreeSet<u16>,
     /// From where they may be reached, besides the machine itself.
@@ -23,7 +27,8 @@ pub struct NodeRules {
 impl NodeRules {
     /// The whole table, in place of the one that is loaded: nft does that in one step, and never half of it.
     pub fn text(&self) -> String {
-        let mut text = format!("table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n");
+        let table = table(self.own_port);
+        let mut text = format!("table {table}\ndelete table {table}\ntable {table} {{\n");
         for (set, kind, is_ipv4) in [("nodes4", "ipv4_addr", true), ("nodes6", "ipv6_addr", false)] {
             let here = self.networks.iter().filter(|network| network.is_ipv4() == is_ipv4);
             let elements: Vec<_> = here.map(Network::to_string).collect();
@@ -61,13 +66,14 @@ mod tests {
     #[test]
     fn the_table_is_replaced_as_a_whole() {
         let rules = NodeRules {
+            own_port: 7700,
             ports: [7700, 24].into(),
             networks: networks(&["192.0.2.7", "192.0.2.0/28", "2001:db8::1"]),
             open: BTreeSet::new(),
         };
-        let expected = "table inet sterna
-delete table inet sterna
-table inet sterna {
+        let expected = "table inet sterna_7700
+delete table inet sterna_7700
+table inet sterna_7700 {
   set nodes4 {
     type ipv4_addr
     flags interval
@@ -97,7 +103,7 @@ table inet sterna {
         let rules = NodeRules { ports: [7700, 24].into(), open: [7700].into(), ..NodeRules::default() };
         let text = rules.text();
         assert!(text.contains("tcp dport { 24 } counter drop"), "{text}");
-        assert!(!text.contains("7700"), "{text}");
+        assert!(!text.contains("{ 7700"), "{text}");
         let open = NodeRules { ports: [7700].into(), open: [7700].into(), ..NodeRules::default() };
         assert!(!open.text().contains("drop"));
     }

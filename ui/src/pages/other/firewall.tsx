@@ -157,7 +157,7 @@ function Differences({ servers }: { servers: Guarded[] }) {
           {server.rules === null || server.rules_before === null ? (
             <p class="soft">{t("firewall.unknown")}</p>
           ) : (
-            <pre class="difference" tabIndex={0} aria-label={t("firewall.difference", { name: server.name })}>
+            <pre class="difference" role="region" tabIndex={0} aria-label={t("firewall.difference", { name: server.name })}>
               {difference(server.rules_before, server.rules).map(({ sign, text }, at) => {
                 if (sign === "+") return <ins key={at}>{`+ ${text}\n`}</ins>;
                 if (sign === "-") return <del key={at}>{`- ${text}\n`}</del>;
