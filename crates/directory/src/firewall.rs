@@ -1,5 +1,5 @@
-//! Who may reach the ports between the machines: the rules that every node loads, and their trial. Whoever shuts himself
-//! out does nothing more: rules that nobody confirms are no rules.
+//! Who may reach the ports between the machines: the rules that every node loads, and their trial. Those that nobody
+//! confirms are no rules: whoever is shut out by them can't say so.
 
 use serde::{Deserialize, Serialize};
 use sterna_base::{Modseq, Timestamp};

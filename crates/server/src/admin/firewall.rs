@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use futures_util::StreamExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::{Modseq, Timestamp};
 use sterna_cluster::FirewallStatus;
@@ -26,7 +27,7 @@ const CONFIRM_SECONDS: u32 = 60;
 const ASKED_AT_ONCE: usize = 50;
 
 /// The rules, and what comes of them on each server.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct FirewallView {
     on: bool,
     /// Who may reach the ports besides the installation's own servers.
@@ -40,14 +41,14 @@ pub(super) struct FirewallView {
     servers: Vec<GuardedView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RulesView {
     on: bool,
     networks: Vec<String>,
 }
 
 /// One server.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct GuardedView {
     name: String,
     address: String,
@@ -64,18 +65,19 @@ struct GuardedView {
 }
 
 /// The body of PUT.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FirewallBody {
     on: bool,
     /// Those of before when left out.
     networks: Option<Vec<String>>,
     /// How long the rules are on trial; a minute when left out.
+    #[schemars(range(min = 10, max = 3600))]
     confirm_seconds: Option<u32>,
 }
 
 /// The body of a confirmation.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ConfirmBody {
     /// Although not every server answers and has the rules.
@@ -282,7 +284,7 @@ pub(super) fn findings(name: &str, status: &FirewallStatus) -> Option<Finding> {
 }
 
 /// Rules are shown as JSON as well, so that somebody can load them by hand; see [`get`].
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct TextView {
     name: String,
     rules: String,
