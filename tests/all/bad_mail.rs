@@ -1,10 +1,15 @@
-//! Messages that mean no good.
+//! Messages that mean no good, or would go on for ever.
 
+use std::time::Duration;
+
+use sterna_testkit::binary::have_root;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, Place};
+use sterna_testkit::wait::until;
 
 const ANA: &str = "ana@near.test";
 const ZOE: &str = "zoe@far.test";
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a client reads of a message in one answer, at most: a bomb must not become larger on its way.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -61,4 +66,53 @@ fn bombs_are_messages_like_others_or_refused_while_their_sender_waits() {
         assert!(imap.command("SEARCH TEXT tern").unwrap().ok(), "{name}");
     }
     assert!(expected > 4, "most are messages: {expected}");
+}
+
+#[test]
+fn what_two_servers_send_on_to_each_other_comes_to_an_end() {
+    if !have_root() {
+        return;
+    }
+    let mut near = Installation::new();
+    let place = near.exchanger();
+    near.dns.mx("near.test", 10, "mx.near.test");
+    near.dns.address("mx.near.test", place.at.unwrap().host);
+    near.start_main("main,edge,data", place);
+    near.admin_ok("main", &["domain", "create", "near.test"]);
+    near.create_user(ANA, "main");
+    let mut far = Installation::new();
+    far.set_nameserver(near.dns.address);
+    let place = far.exchanger();
+    near.dns.mx("far.test", 10, "mx.far.test");
+    near.dns.address("mx.far.test", place.at.unwrap().host);
+    far.start_main("main,edge,data", place);
+    far.admin_ok("main", &["domain", "create", "far.test"]);
+    far.create_user(ZOE, "main");
+    near.admin_ok("main", &["user", "set", ANA, "--forward", ZOE]);
+    far.admin_ok("main", &["user", "set", ZOE, "--forward", ANA]);
+
+    let message = b"From: x@other.test\r\nSubject: round\r\n\r\nThe terns are back.\r\n";
+    let mut smtp = near.node("main").at.smtp().unwrap();
+    assert!(smtp.deliver("", &[ANA], message).unwrap().starts_with("250"));
+    let (mut ana, mut zoe) = (near.node("main").at.login(ANA).unwrap(), far.node("main").at.login(ZOE).unwrap());
+    let is_empty =
+        |installation: &Installation| installation.admin_ok("main", &["--json", "queue", "list"]).trim() == "[]";
+    until("the copy that came around", PATIENCE, || (count(&mut ana) == 2).then_some(()));
+    until("empty queues", PATIENCE, || (is_empty(&near) && is_empty(&far)).then_some(()));
+    assert_eq!((count(&mut ana), count(&mut zoe)), (2, 1));
+
+    // Nobody keeps a copy, and nobody is to be told: it is refused where it has been, and that is all.
+    near.admin_ok("main", &["user", "set", ANA, "--forward-only", "yes"]);
+    far.admin_ok("main", &["user", "set", ZOE, "--forward-only", "yes"]);
+    let id = "Message-ID: <again@other.test>\r\n";
+    let again = [id.as_bytes(), message].concat();
+    assert!(smtp.deliver("", &[ANA], &again).unwrap().starts_with("250"));
+    let traced = || {
+        let output = far.admin("main", &["--json", "trace", "<again@other.test>"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.contains("5.4.6").then_some(())
+    };
+    until("the refusal in the trace", PATIENCE, traced);
+    until("empty queues", PATIENCE, || (is_empty(&near) && is_empty(&far)).then_some(()));
+    assert_eq!((count(&mut ana), count(&mut zoe)), (2, 1));
 }

@@ -58,6 +58,7 @@ mod partition;
 mod passkeys;
 mod pdf;
 mod postfix_front;
+mod queue_actions;
 mod refused_moves;
 mod relaying;
 mod releases;

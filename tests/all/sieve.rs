@@ -151,4 +151,15 @@ fn mail_is_sent_on_and_answered_through_a_postfix() {
         assert!(text.contains("Delivered-To: ana@tern.test"), "{text}");
     }
     until("both messages", PATIENCE, || (mailbox(&installation, ANA, "INBOX").len() == 2).then_some(()));
+    // Where it went is found by what came, and so is the answer by whom it is for.
+    let traced = || {
+        let text = installation.admin_ok("main", &["trace", "<first@far.test>"]);
+        (text.contains("queued  ana@tern.test: sent on as ") && text.contains("  sent  zoe@far.test -> ")).then_some(())
+    };
+    until("the redirect in the trace", PATIENCE, traced);
+    let traced = || {
+        let text = installation.admin_ok("main", &["trace", "zoe@far.test"]);
+        text.contains("handed in by vacation of ana@tern.test").then_some(())
+    };
+    until("the answer in the trace", PATIENCE, traced);
 }

@@ -92,7 +92,10 @@ impl Waiting {
                 None => Ok(message.clone()),
             };
             let put = match whole {
-                Ok(whole) => self.put(id, part, &whole, now).await.map_err(|error| refusals::of_queue(&error)),
+                Ok(whole) => self
+                    .put((envelope.transaction, id), part, &whole, now)
+                    .await
+                    .map_err(|error| refusals::of_queue(&error)),
                 Err(error) => Err(refusals::of_spool(&error)),
             };
             if let Err(refusal) = put {
@@ -112,8 +115,15 @@ impl Waiting {
     }
 
     /// Puts a part in, from now on or for ever.
-    async fn put(&self, id: OperationId, part: Part, message: &Message, now: Timestamp) -> Result<(), QueueError> {
+    async fn put(
+        &self,
+        (transaction, id): (OperationId, OperationId),
+        part: Part,
+        message: &Message,
+        now: Timestamp,
+    ) -> Result<(), QueueError> {
         let (body, size_bytes, hash) = (message.body.clone(), message.size, message.hash);
+        let (message_id, sent_on_from) = (trace::message_id(&message.summary), part.sent_on_from);
         let deliveries = part.deliveries.all();
         let message = NewMessage { id: QueueId(id), envelope: part.envelope, body, size_bytes, hash, deliveries };
         if part.is_once {
@@ -121,7 +131,10 @@ impl Waiting {
         } else {
             self.queue.add(message.clone()).await?;
         }
-        self.trace.enqueued(&message);
+        if let Some(from) = sent_on_from {
+            self.trace.sent_on(transaction, &from, &message);
+        }
+        self.trace.enqueued(&message, message_id);
         Ok(())
     }
 

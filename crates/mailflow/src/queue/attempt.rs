@@ -166,7 +166,7 @@ impl Attempt {
         log(delivery, &outcomes, again.as_ref());
         self.trace.tried(delivery, &outcomes, again.as_ref().map(|again| again.next));
         if let Some(notification) = &notification {
-            self.trace.enqueued(notification);
+            self.trace.enqueued(notification, None);
         }
         let mut wait = WRITE_AGAIN;
         loop {

@@ -19,6 +19,7 @@ use crate::delivery::Keep;
 use crate::provenance::Provenance;
 use crate::queue::{NewMessage, QueueId, QueuedEnvelope};
 use crate::sent_on;
+use crate::trace;
 use crate::waiting::Waiting;
 
 /// Accounts behind a reverse-path that are looked at: a user's mail goes on to at most 32 others.
@@ -47,6 +48,10 @@ pub struct Outgoing {
     pub must_arrive: bool,
     /// For the administrator.
     pub origin: String,
+    /// What it calls itself.
+    pub message_id: Option<String>,
+    /// The message that is sent on, and whose recipient sends it on.
+    pub sent_on: Option<(OperationId, String)>,
 }
 
 impl Sieve {
@@ -88,7 +93,12 @@ impl Sieve {
                 hash: message.hash,
                 deliveries,
             };
-            ways.queue.add_once(new, now, now.plus_ms(SENT_RETENTION_MS)).await.map_err(PlanError::Queue)?;
+            let until = now.plus_ms(SENT_RETENTION_MS);
+            ways.queue.add_once(new.clone(), now, until).await.map_err(PlanError::Queue)?;
+            if let Some((transaction, from)) = &message.sent_on {
+                ways.trace.sent_on(*transaction, from, &new);
+            }
+            ways.trace.enqueued(&new, message.message_id);
         }
         Ok(())
     }
@@ -153,6 +163,8 @@ impl Delivery<'_> {
             utf8: self.wanted.utf8,
             must_arrive: true,
             origin: format!("redirected by {own}"),
+            message_id: trace::message_id(&self.message.summary),
+            sent_on: Some((self.transaction, material.rcpt_to.clone())),
         })
     }
 
@@ -220,6 +232,8 @@ impl Delivery<'_> {
             eight_bit: true,
             must_arrive: false,
             origin,
+            message_id: None,
+            sent_on: None,
         }
     }
 

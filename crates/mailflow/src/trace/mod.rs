@@ -95,13 +95,13 @@ impl Trace {
         });
     }
 
-    /// A message was put into the queue: one that came in, or one of our own.
-    pub fn enqueued(&self, message: &NewMessage) {
+    /// A message was put into the queue: one that came in, one that is sent on, or one of our own.
+    pub fn enqueued(&self, message: &NewMessage, message_id: Option<String>) {
         self.record(|at| {
             Record::Message(Accepted {
                 id: message.id.0,
                 at,
-                message_id: None,
+                message_id: message_id.clone(),
                 sender: clean(&message.envelope.mail_from).to_ascii_lowercase(),
                 origin: clean(&message.envelope.origin),
                 size_bytes: message.size_bytes,
@@ -115,6 +115,13 @@ impl Trace {
                 });
             }
         }
+    }
+
+    /// A message goes on from one of its recipients to somebody else, as a message of its own: whose business it is
+    /// finds it by that name, and whoever sent it doesn't learn to whom.
+    pub fn sent_on(&self, id: OperationId, from: &str, message: &NewMessage) {
+        let detail = format!("sent on as {}", message.id);
+        self.event(Some(id), |at| TraceEvent { detail, ..event(at, from, Traced::Queued) });
     }
 
     /// A recipient was refused before there was a message.
@@ -187,7 +194,8 @@ pub(crate) fn origin(sender: &Sender) -> String {
     }
 }
 
-fn message_id(summary: &[u8]) -> Option<String> {
+/// What the message calls itself (Message-ID).
+pub(crate) fn message_id(summary: &[u8]) -> Option<String> {
     let id = Summary::decode_envelope(summary).ok()?.message_id?;
     Some(clean(String::from_utf8_lossy(&id).trim()))
 }
