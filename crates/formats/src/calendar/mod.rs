@@ -21,6 +21,7 @@ pub mod recurrence;
 pub mod time;
 mod windows_zones;
 pub mod zone;
+pub mod zone_text;
 
 pub use facts::{Facts, Kind, Refusal, Span};
 pub use zone::{Zone, Zones};

@@ -150,7 +150,7 @@ impl Transition {
 }
 
 impl OwnZone {
-    fn of(definition: &Component) -> Option<Self> {
+    pub(super) fn of(definition: &Component) -> Option<Self> {
         let mut transitions = Vec::new();
         for observance in definition.components.iter().filter(|c| matches!(c.name.as_str(), "STANDARD" | "DAYLIGHT")) {
             let (Some(from), Some(to)) =
@@ -193,7 +193,7 @@ impl OwnZone {
         instant_of(civil) - if is_leapt_over { last.from } else { last.to }
     }
 
-    fn civil(&self, instant: i64) -> DateTime {
+    pub(super) fn civil(&self, instant: i64) -> DateTime {
         let after = self.transitions.partition_point(|transition| transition.instant() <= instant);
         let offset = after.checked_sub(1).map_or(self.offset_before, |last| self.transitions[last].to);
         civil_of(instant.saturating_add(offset))

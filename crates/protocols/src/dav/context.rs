@@ -11,6 +11,7 @@ use sterna_account::service::Login;
 use sterna_account::shares::{SharesError, Sharing, Who};
 use sterna_account::{Account, Container, Rights};
 use sterna_base::{AccountId, Timestamp};
+use sterna_formats::calendar::zone_text::Definitions;
 use sterna_formats::dav::headers::{Depth, Prefer};
 use tokio::sync::OnceCell;
 
@@ -100,6 +101,11 @@ impl Context {
     /// The `Prefer` header.
     pub fn prefer(&self) -> Prefer {
         Prefer::parse(self.header("prefer"), self.header("brief"))
+    }
+
+    /// Whether objects are told with the definitions of their zones (RFC 7809 section 7.1).
+    pub fn definitions(&self) -> Definitions {
+        Definitions::parse(self.header("caldav-timezones"))
     }
 
     pub fn now(&self) -> Timestamp {

@@ -23,7 +23,7 @@ use crate::failure::{concerns_operator, is_passing};
 
 /// What OPTIONS and PROPFIND say that is offered (RFC 4918 section 18; RFC 3744; RFC 4791; RFC 6352; RFC 5689).
 const COMPLIANCE: &str = "1, 2, 3, access-control, calendar-access, calendar-auto-schedule, calendar-availability, \
-    addressbook, calendar-proxy, extended-mkcol, sync-collection, calendar-managed-attachments";
+    addressbook, calendar-proxy, extended-mkcol, sync-collection, calendar-managed-attachments, calendar-no-timezone";
 
 /// Answers a request; every one has an answer.
 pub async fn answer(

@@ -1,5 +1,6 @@
 //! GET and HEAD (RFC 9110 sections 9.3.1 and 9.3.2).
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,9 +15,10 @@ use crate::dav::answer::{Problem, done, response, with_header};
 use crate::dav::body::Body;
 use crate::dav::context::{Context, Request};
 use crate::dav::limits::{PIECES_MAX, UNREAD};
+use crate::dav::paths::Space;
 use crate::dav::precondition::check_tags;
 use crate::dav::property::{content_type, etag, http_date};
-use crate::dav::resource::Resource;
+use crate::dav::resource::{Collection, Resource};
 use crate::dav::scheduling::tag_of;
 use crate::dav::{file_links, versions};
 use crate::message;
@@ -46,6 +48,7 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
         _ if context.method == Method::HEAD => {
             with_header(done(StatusCode::OK), CONTENT_LENGTH, &item.size.to_string())
         }
+        _ if let Some(text) = told_otherwise(&context, &collection, &item) => Response::new(Body::Full(text)),
         _ => ranged(&context, collection.home.account.clone(), &item, &tag)?,
     };
     let answer = with_header(answer, ACCEPT_RANGES, "bytes");
@@ -59,6 +62,15 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
     // Files of users are not pages of this server.
     let answer = with_header(answer, HeaderName::from_static("x-content-type-options"), "nosniff");
     Ok(with_header(answer, HeaderName::from_static("content-security-policy"), "sandbox; default-src 'none'"))
+}
+
+/// A calendar object that is told with other definitions of zones than it was stored with (RFC 7809 section 3.1.2).
+fn told_otherwise(context: &Context, collection: &Collection, item: &Item) -> Option<Bytes> {
+    let body = item.body.as_ref().filter(|_| collection.space == Space::Calendars)?;
+    match context.definitions().apply(std::str::from_utf8(body).ok()?) {
+        Cow::Owned(text) => Some(Bytes::from(text)),
+        Cow::Borrowed(_) => None,
+    }
 }
 
 /// The stored bytes, or the part of them that is asked for (RFC 9110 section 14.2).

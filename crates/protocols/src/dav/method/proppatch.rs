@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Response;
 use sterna_account::{ContainerKind, Identifier, ItemParts, Rights};
+use sterna_formats::calendar::Zone;
 use sterna_formats::dav::Name;
 use sterna_formats::dav::href::path_of;
 use sterna_formats::dav::name::{CALDAV, DAV};
@@ -50,6 +51,8 @@ pub async fn run(request: Request) -> Result<Response<Body>, Problem> {
     for change in &changes {
         if is_protected(change.name()) {
             refused.push((change.name().clone(), "<D:cannot-modify-protected-property/>"));
+        } else if !is_zone(change) {
+            refused.push((change.name().clone(), "<C:valid-timezone/>"));
         } else if !is_place_of_invitations(&context, collection, change).await? {
             refused.push((change.name().clone(), "<C:valid-schedule-default-calendar-URL/>"));
         }
@@ -117,6 +120,13 @@ fn setting(change: &Change, item: Option<sterna_base::Uid>) -> Setting {
         Change::Remove(_) => None,
     };
     (item, change.name().clone(), xml)
+}
+
+/// Whether a change of `calendar-timezone-id` names a zone that is known (RFC 7809 section 5.2); true of all other
+/// changes.
+fn is_zone(change: &Change) -> bool {
+    let Change::Set(element) = change else { return true };
+    !element.name.is(CALDAV, "calendar-timezone-id") || Zone::named(&element.text()).is_some()
 }
 
 /// Whether a change of `schedule-default-calendar-URL` names a calendar of the same owner (RFC 6638 section 9.2); true

@@ -2,6 +2,9 @@
 
 use sterna_account::{ContainerKind, Rights};
 use sterna_formats::calendar::Kind;
+use sterna_formats::calendar::itip::PRODUCT;
+use sterna_formats::calendar::zone_text::definition;
+use sterna_formats::content_line;
 use sterna_formats::content_line::OBJECT_BYTES_MAX;
 use sterna_formats::content_line::filter::Collation;
 use sterna_formats::dav::name::{CALDAV, CALENDARSERVER, CARDDAV, DAV};
@@ -123,6 +126,14 @@ fn calendar_value(kind: ContainerKind, background: &Background, name: &Name) -> 
         "supported-calendar-component-set" => {
             let of = |kind: Kind| format!("<C:comp name=\"{}\"/>", kind.name());
             inner(components(kind, &background.stored).into_iter().map(of).collect())
+        }
+        // For who knows nothing of names (RFC 7809 section 5.2).
+        "calendar-timezone" if background.stored.get(None, name).is_none() => {
+            let named = background.stored.text(&Name::caldav("calendar-timezone-id"))?;
+            let mut calendar = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n".to_owned();
+            calendar.push_str(&format!("PRODID:{PRODUCT}\r\n"));
+            content_line::write(&definition(named.trim())?, &mut calendar);
+            Some(text(&(calendar + "END:VCALENDAR\r\n")))
         }
         "supported-calendar-data" => {
             inner("<C:calendar-data content-type=\"text/calendar\" version=\"2.0\"/>".to_owned())

@@ -66,8 +66,9 @@ pub async fn data(
     match collection.space {
         Space::Calendars if let Some(wanted) = &selection.calendar_data => {
             let bytes = body(collection, item).await?;
+            let definitions = teller.context.definitions();
             if wanted.is_everything() {
-                return Ok(Some(text(&bytes)));
+                return Ok(Some(definitions.apply(&text(&bytes)).into_owned()));
             }
             // What was stored was read before; what can't be any more is told as it is.
             let Ok(calendar) = Calendar::parse(&bytes) else { return Ok(Some(text(&bytes))) };
@@ -75,7 +76,10 @@ pub async fn data(
                 let problem = Problem::new(StatusCode::FORBIDDEN, "There are too many single times");
                 problem.condition("<C:max-instances/>")
             };
-            wanted.apply(&calendar, &floating()).ok_or_else(too_many).map(Some)
+            let told = wanted.apply(&calendar, &floating()).ok_or_else(too_many)?;
+            // Who chooses components says so; single times are in UTC.
+            let is_whole = wanted.comp.is_none() && wanted.expand.is_none();
+            Ok(Some(if is_whole { definitions.apply(&told).into_owned() } else { told }))
         }
         Space::AddressBooks if let Some(wanted) = &selection.address_data => {
             let bytes = body(collection, item).await?;
