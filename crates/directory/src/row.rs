@@ -89,7 +89,7 @@ pub enum RowKind {
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 32] = [
+    pub const ALL: [RowKind; 33] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
