@@ -54,10 +54,17 @@ pub struct Firewall {
     pub rules: FirewallRules,
     /// While nobody has confirmed them.
     pub trial: Option<Trial>,
+    /// How often it was tried whether every server hears of changes under these rules.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub proofs: u64,
     /// Who changed them last.
     pub changed_by: String,
     /// When.
     pub changed_at: Timestamp,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Firewall {
@@ -83,7 +90,7 @@ impl Firewall {
             _ => self.in_force(now).clone(),
         };
         let trial = Some(Trial { before, ends_at: Timestamp(now.0 + trial_ms) });
-        Firewall { rules, trial, changed_by: by, changed_at: now }
+        Firewall { rules, trial, changed_by: by, changed_at: now, proofs: 0 }
     }
 
     /// As they are, for good.

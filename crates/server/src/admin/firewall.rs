@@ -1,6 +1,8 @@
 //! `/api/v1/firewall`: who may reach the ports between the machines. A change is on trial until somebody confirms it:
 //! who shuts a server out by mistake waits a minute, and all is as before.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,11 +25,16 @@ use crate::firewall::rules::NodeRules;
 
 /// How long rules are on trial when nobody says, in seconds.
 const CONFIRM_SECONDS: u32 = 60;
+/// How long servers may take to hear of a change under the new rules.
+const PROOF_WAIT: Duration = Duration::from_secs(8);
+/// How often they are asked meanwhile.
+const PROOF_STEP: Duration = Duration::from_millis(250);
 /// Servers that are asked at the same time.
 const ASKED_AT_ONCE: usize = 50;
 
 /// The rules, and what comes of them on each server.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Firewall")]
 pub(super) struct FirewallView {
     on: bool,
     /// Who may reach the ports besides the installation's own servers.
@@ -37,19 +44,21 @@ pub(super) struct FirewallView {
     /// Until when somebody has to confirm these rules; null when nobody has to.
     confirm_by: Option<String>,
     /// What holds again if nobody does.
-    before: Option<RulesView>,
-    servers: Vec<GuardedView>,
+    before: Option<FirewallRulesView>,
+    servers: Vec<GuardedServerView>,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct RulesView {
+#[schemars(rename = "FirewallRules")]
+struct FirewallRulesView {
     on: bool,
     networks: Vec<String>,
 }
 
 /// One server.
 #[derive(Serialize, JsonSchema)]
-struct GuardedView {
+#[schemars(rename = "GuardedServer")]
+struct GuardedServerView {
     name: String,
     address: String,
     /// Its ports that are for the installation's servers only.
@@ -67,6 +76,7 @@ struct GuardedView {
 /// The body of PUT.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FirewallChange")]
 pub(super) struct FirewallBody {
     on: bool,
     /// Those of before when left out.
@@ -79,7 +89,8 @@ pub(super) struct FirewallBody {
 /// The body of a confirmation.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct ConfirmBody {
+#[schemars(rename = "FirewallConfirmation")]
+pub(super) struct FirewallConfirmBody {
     /// Although not every server answers and has the rules.
     anyway: bool,
 }
@@ -117,7 +128,7 @@ async fn text(
         return Some(String::new());
     }
     let addresses: Vec<_> = servers.iter().map(|server| server.address.clone()).collect();
-    let mut networks = known.of(&addresses, false).await.ok()?;
+    let (mut networks, _) = known.of(&addresses, false).await;
     networks.extend(rules.networks());
     let ports = status.ports.iter().copied().collect();
     Some(NodeRules { own_port: status.own_port, ports, networks, open: Default::default() }.text())
@@ -144,7 +155,7 @@ async fn view(state: &AdminState, said: &Said, before: Option<&FirewallRules>, n
             Ok(answer) => (answer.failure.clone(), answer.remedy.clone()),
             Err(cause) => (Some(cause.clone()), None),
         };
-        servers.push(GuardedView {
+        servers.push(GuardedServerView {
             name: server.name.clone(),
             address: server.address.clone(),
             state: state_of(&answer, said.modseq),
@@ -161,7 +172,8 @@ async fn view(state: &AdminState, said: &Said, before: Option<&FirewallRules>, n
         changed_by: firewall.changed_by.clone(),
         changed_at: (said.modseq > Modseq(0)).then(|| time(firewall.changed_at)),
         confirm_by: trial.map(|trial| time(trial.ends_at)),
-        before: trial.map(|trial| RulesView { on: trial.before.is_on, networks: trial.before.networks.clone() }),
+        before: trial
+            .map(|trial| FirewallRulesView { on: trial.before.is_on, networks: trial.before.networks.clone() }),
         servers,
     }
 }
@@ -215,25 +227,52 @@ pub(super) async fn put(
 pub(super) async fn confirm(
     State(state): State<AdminState>,
     params: Params,
-    Body(body): Body<ConfirmBody>,
+    Body(body): Body<FirewallConfirmBody>,
 ) -> Result<Resource<FirewallView>, Problem> {
-    let (said, now) = (said(&state).await?, state.directory.now());
+    let mut said = said(&state).await?;
+    if !said.firewall.is_on_trial(state.directory.now()) {
+        return Err(nothing_on_trial());
+    }
+    if !body.anyway && !params.dry_run {
+        said = prove(&state, said).await?;
+    }
+    // Asking takes time, and the trial may have ended meanwhile.
+    let now = state.directory.now();
     if !said.firewall.is_on_trial(now) {
         return Err(nothing_on_trial());
     }
-    if !body.anyway {
-        let answers = asked(&state, &said.servers).await;
-        let without = said.servers.iter().zip(&answers).filter_map(|(server, answer)| {
-            let state = state_of(answer, said.modseq);
-            (!matches!(state, "on" | "off")).then(|| format!("{} ({state})", server.name))
-        });
-        let without: Vec<_> = without.collect();
-        if !without.is_empty() {
-            return Err(not_everywhere(&without.join(", ")));
-        }
-    }
     let firewall = said.firewall.confirmed(now);
     written(&state, firewall, said, params.dry_run).await
+}
+
+/// Sees that every server hears of a change that is made under the new rules, and says so: both directions, because
+/// a server fetches changes by a connection of its own, perhaps from another address than it is listed with.
+async fn prove(state: &AdminState, said: Said) -> Result<Said, Problem> {
+    let firewall = Firewall { proofs: said.firewall.proofs + 1, ..said.firewall };
+    let request = Request::PutFirewall { firewall: firewall.clone(), expect: Some(said.modseq) };
+    let modseq = state.write(request, false).await?.modseq;
+    let said = Said { firewall, modseq, servers: said.servers };
+    let until = tokio::time::Instant::now() + PROOF_WAIT;
+    loop {
+        let answers = asked(state, &said.servers).await;
+        let without = said.servers.iter().zip(&answers).filter_map(|(server, answer)| {
+            let state = match answer {
+                // A clock that is ahead: the rules of before hold there already.
+                Ok(status) if status.failure.is_none() && status.modseq >= modseq.0 && !status.is_on_trial => "clock",
+                _ => state_of(answer, modseq),
+            };
+            let has_them = matches!((state, said.firewall.rules.is_on), ("on", true) | ("off", false));
+            (!has_them).then(|| format!("{} ({state})", server.name))
+        });
+        let without: Vec<_> = without.collect();
+        if without.is_empty() {
+            return Ok(said);
+        }
+        if tokio::time::Instant::now() >= until {
+            return Err(not_everywhere(&without.join(", ")));
+        }
+        tokio::time::sleep(PROOF_STEP).await;
+    }
 }
 
 /// Takes the rules on trial back at once.
@@ -285,7 +324,8 @@ pub(super) fn findings(name: &str, status: &FirewallStatus) -> Option<Finding> {
 
 /// Rules are shown as JSON as well, so that somebody can load them by hand; see [`get`].
 #[derive(Serialize, JsonSchema)]
-pub(super) struct TextView {
+#[schemars(rename = "FirewallText")]
+pub(super) struct FirewallTextView {
     name: String,
     rules: String,
 }
@@ -294,7 +334,7 @@ pub(super) struct TextView {
 pub(super) async fn rules_of(
     State(state): State<AdminState>,
     axum::extract::Path(name): axum::extract::Path<String>,
-) -> Result<Json<TextView>, Problem> {
+) -> Result<Json<FirewallTextView>, Problem> {
     let said = said(&state).await?;
     let found = said.servers.iter().find(|server| server.name == name || server.id.to_string() == name);
     let server = found.ok_or_else(|| Problem::no_such("server", &name))?;
@@ -307,5 +347,5 @@ pub(super) async fn rules_of(
     let rules = FirewallRules { is_on: true, ..said.firewall.in_force(state.directory.now()).clone() };
     let text = text(&rules, &status, &said.servers, &mut Addresses::default()).await;
     let unknown = || silent("the address of a server is not known".to_owned());
-    Ok(Json(TextView { name: server.name.clone(), rules: text.ok_or_else(unknown)? }))
+    Ok(Json(FirewallTextView { name: server.name.clone(), rules: text.ok_or_else(unknown)? }))
 }

@@ -289,7 +289,17 @@ pub(super) async fn delete(
     params: Params,
 ) -> Result<NoContent, Problem> {
     let account = account_of(&state, user).await?;
-    change(&state, account, id, PasskeyChange::Deleted, params.dry_run).await
+    let removed = change(&state, account, id, PasskeyChange::Deleted, params.dry_run).await?;
+    if !params.dry_run {
+        end_all_sessions(&state, account).await?;
+    }
+    Ok(removed)
+}
+
+/// Signs somebody out everywhere: whoever has what was lost may be signed in with it.
+pub(super) async fn end_all_sessions(state: &AdminState, account: AccountId) -> Result<(), Problem> {
+    let records = state.records.as_ref().ok_or_else(Problem::not_recorded)?;
+    Ok(records.end_sessions(account, None).await.map(drop)?)
 }
 
 /// Makes all of somebody worthless; whether there were any.

@@ -233,6 +233,9 @@ pub(super) async fn remove(
     let account = found.value.entry().id;
     let had_passkeys = passkeys::remove_all(&state, account, params.dry_run).await?;
     let removed = remove_of(&state, account, params.dry_run).await?;
+    if !params.dry_run {
+        passkeys::end_all_sessions(&state, account).await?;
+    }
     Ok(if had_passkeys { view::no_content() } else { removed })
 }
 

@@ -6,6 +6,7 @@ pub mod rules;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_secs(1);
 /// How long DNS may take for one server's name.
 const NAME_WAIT: Duration = Duration::from_secs(5);
+/// The file in the node's folder that is there while rules may be loaded.
+const MARK: &str = "firewall.loaded";
 /// Where a node that begins to guard tells how it stands.
 pub type Standing = Arc<RwLock<FirewallStatus>>;
 
@@ -47,11 +50,9 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Those of all servers (`host:port`). A name that leads nowhere now counts as what it was.
-    ///
-    /// # Errors
-    /// The first address that was never found, with the cause.
-    pub async fn of(&mut self, servers: &[String], again: bool) -> Result<BTreeSet<Network>, String> {
+    /// Those of all servers (`host:port`), and the first that was never found, with the cause: a name that leads nowhere
+    /// now counts as what it was, and one mistyped name must not keep the rules of all others from being loaded.
+    pub async fn of(&mut self, servers: &[String], again: bool) -> (BTreeSet<Network>, Option<String>) {
         self.known.retain(|address, _| servers.contains(address));
         let unknown: Vec<_> = servers.iter().filter(|address| again || !self.known.contains_key(*address)).collect();
         let asked = unknown.into_iter().map(async |address| {
@@ -61,15 +62,18 @@ impl Addresses {
                 .and_then(|found| found.map_err(|error| error.to_string()));
             (address, found.map(|found| found.map(|at| Network::of_host(at.ip())).collect::<BTreeSet<_>>()))
         });
+        let mut missing = None;
         for (address, found) in futures_util::future::join_all(asked).await {
             match found {
                 Ok(found) if !found.is_empty() => drop(self.known.insert(address.clone(), found)),
                 _ if self.known.contains_key(address) => {}
-                Ok(_) => return Err(format!("{address} has no address")),
-                Err(cause) => return Err(format!("the address of {address} is not known: {cause}")),
+                Ok(_) => missing = missing.or_else(|| Some(format!("{address} has no address"))),
+                Err(cause) => {
+                    missing = missing.or_else(|| Some(format!("the address of {address} is not known: {cause}")));
+                }
             }
         }
-        Ok(self.known.values().flatten().copied().collect())
+        (self.known.values().flatten().copied().collect(), missing)
     }
 }
 
@@ -84,6 +88,8 @@ pub struct Keeper {
     standing: Standing,
     addresses: Addresses,
     loaded: Loaded,
+    /// There while rules may be loaded.
+    mark: PathBuf,
 }
 
 /// What is loaded of ours.
@@ -100,6 +106,7 @@ enum Failure {
     Nft(NftError),
     Address(String),
     Directory(StorageError),
+    Mark(std::io::Error),
 }
 
 impl Keeper {
@@ -107,7 +114,7 @@ impl Keeper {
     pub fn new(
         directory: Directory,
         clock: Arc<dyn Clock>,
-        config: &Config,
+        (folder, config): (&Path, &Config),
         desk: Option<Arc<JoinDesk>>,
         standing: Standing,
     ) -> Self {
@@ -115,8 +122,8 @@ impl Keeper {
         let own_port = config.cluster.listen.port();
         *standing.write() =
             FirewallStatus { ports: ports.iter().copied().collect(), own_port, ..FirewallStatus::default() };
-        let (addresses, loaded) = (Addresses::default(), Loaded::Unknown);
-        Keeper { directory, clock, ports, own_port, desk, standing, addresses, loaded }
+        let (addresses, loaded, mark) = (Addresses::default(), Loaded::Unknown, folder.join(MARK));
+        Keeper { directory, clock, ports, own_port, desk, standing, addresses, loaded, mark }
     }
 
     /// Until `stop`. The rules stay loaded then: they guard nothing worse than a node that starts again.
@@ -156,7 +163,8 @@ impl Keeper {
                 let done = self.keep(&found.value, &servers, again).await;
                 let mut standing = self.standing.write();
                 standing.is_on_trial = found.value.is_on_trial(self.clock.now());
-                if done.is_ok() {
+                // A name that isn't found is told, and the rules hold all the same.
+                if matches!(done, Ok(()) | Err(Failure::Address(_))) {
                     standing.modseq = found.modseq.0;
                 }
                 done
@@ -184,36 +192,61 @@ impl Keeper {
         if !rules.is_on {
             return self.leave().await;
         }
-        let mut networks = self.addresses.of(servers, again).await.map_err(Failure::Address)?;
+        let (mut networks, missing) = self.addresses.of(servers, again).await;
         networks.extend(rules.networks());
         let invites = self.desk.as_ref().is_some_and(|desk| !desk.open_tokens().is_empty());
         let open = invites.then_some(self.own_port).into_iter().collect();
         let text = NodeRules { own_port: self.own_port, ports: self.ports.clone(), networks, open }.text();
         let is_there = matches!(&self.loaded, Loaded::Rules(loaded) if *loaded == text);
         // Whoever loads rules of their own often takes all others away first.
-        if is_there && (!again || nft::is_loaded(self.own_port).await.map_err(Failure::Nft)?) {
-            return Ok(());
+        if !is_there || again && !nft::is_loaded(self.own_port).await.map_err(Failure::Nft)? {
+            self.mark(true).await?;
+            // Whether a program that was given up has done it nobody knows.
+            self.loaded = Loaded::Unknown;
+            nft::load(&text).await.map_err(Failure::Nft)?;
+            tracing::info!("the ports between the machines are guarded by other rules now");
+            self.loaded = Loaded::Rules(text);
         }
-        nft::load(&text).await.map_err(Failure::Nft)?;
-        tracing::info!("the ports between the machines are guarded by other rules now");
-        self.loaded = Loaded::Rules(text);
-        Ok(())
+        missing.map_or(Ok(()), |cause| Err(Failure::Address(cause)))
     }
 
     /// Takes the rules away, if there are any: of before this node started, too.
     async fn leave(&mut self) -> Result<(), Failure> {
         let is_there = match &self.loaded {
-            Loaded::Nothing => false,
+            Loaded::Nothing => return Ok(()),
             Loaded::Rules(_) => true,
-            // Where nobody may look, nobody has loaded anything.
-            Loaded::Unknown => matches!(nft::is_loaded(self.own_port).await, Ok(true)),
+            Loaded::Unknown => match nft::is_loaded(self.own_port).await {
+                Ok(is_loaded) => is_loaded,
+                // Where nothing was ever loaded nobody has to look.
+                Err(error) if self.is_marked().await => return Err(Failure::Nft(error)),
+                Err(_) => false,
+            },
         };
         if is_there {
+            self.loaded = Loaded::Unknown;
             nft::unload(self.own_port).await.map_err(Failure::Nft)?;
             tracing::info!("the ports between the machines are not guarded any more");
         }
+        self.mark(false).await?;
         self.loaded = Loaded::Nothing;
         Ok(())
+    }
+
+    /// Whether rules were loaded on this machine and not taken away since: they outlive this program, and the right to
+    /// look at them.
+    async fn is_marked(&self) -> bool {
+        tokio::fs::try_exists(&self.mark).await.unwrap_or(true)
+    }
+
+    async fn mark(&self, is_loaded: bool) -> Result<(), Failure> {
+        let done = match is_loaded {
+            true => tokio::fs::write(&self.mark, []).await,
+            false => tokio::fs::remove_file(&self.mark).await,
+        };
+        match done {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::Mark(error)),
+            _ => Ok(()),
+        }
     }
 
     fn tell(&self, done: Result<(), Failure>) {
@@ -223,6 +256,9 @@ impl Keeper {
                 let remedy = "See that this machine finds it (getent hosts NAME), or give the server an address that is \
                               a number: sterna server set NAME --address HOST:PORT.";
                 (cause, remedy.to_owned())
+            }
+            Failure::Mark(error) => {
+                (error.to_string(), "See that the folder of the node can be written to (space, rights).".to_owned())
             }
             Failure::Directory(error) => (error.to_string(), "See the log of the node.".to_owned()),
         });
@@ -243,11 +279,11 @@ mod tests {
     #[tokio::test]
     async fn addresses_that_were_known_once_are_remembered() {
         let mut addresses = Addresses::default();
-        let first = addresses.of(&["192.0.2.1:7700".to_owned()], false).await.unwrap();
+        let servers = ["192.0.2.1:7700".to_owned(), "nowhere.invalid:7700".to_owned()];
+        let (first, missing) = addresses.of(&servers, false).await;
         assert_eq!(first, ["192.0.2.1".parse().unwrap()].into());
-        let failed = addresses.of(&["nowhere.invalid:7700".to_owned()], false).await.unwrap_err();
-        assert!(failed.contains("nowhere.invalid"), "{failed}");
+        assert!(missing.unwrap().contains("nowhere.invalid"));
         // A server that is gone is let in no longer.
-        assert!(addresses.of(&[], true).await.unwrap().is_empty());
+        assert_eq!(addresses.of(&[], true).await, (BTreeSet::new(), None));
     }
 }

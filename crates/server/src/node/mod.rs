@@ -607,7 +607,7 @@ impl Parts {
     /// Who reaches the ports between the machines.
     fn guard(&self, desk: Option<Arc<JoinDesk>>) {
         let (directory, clock) = (self.directory.clone(), self.clock.clone());
-        let keeper = firewall::Keeper::new(directory, clock, &self.config, desk, self.firewall.clone());
+        let keeper = firewall::Keeper::new(directory, clock, (&self.folder, &self.config), desk, self.firewall.clone());
         self.tasks.spawn(keeper.run(self.stop.clone()));
     }
 
