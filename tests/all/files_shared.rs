@@ -119,6 +119,9 @@ fn files_of_others_are_among_ones_own() {
     ben.is(201, "COPY", &format!("{BENS}b.txt"), &[("Destination", &format!("{mount}may/b.txt"))], "");
     assert_eq!(ana.is(200, "GET", &format!("{ANAS}work/reports/may/a.txt"), &[], "").body, "terns and gulls");
     assert_eq!(ana.is(200, "GET", &format!("{ANAS}work/reports/may/b.txt"), &[], "").body, "b");
+    // What has no such name now is ben's own, and not what it was called before.
+    let other = mount.replace("reports", "report");
+    ben.is(404, "PROPFIND", &other, &[("Depth", "0")], "");
     let (found, token) = changed(&mut ben, &mount, "");
     assert_eq!(found, [("june/".to_owned(), true), ("may/".to_owned(), true)]);
     ben.is(204, "DELETE", &format!("{mount}june/"), &[], "");
@@ -144,6 +147,30 @@ fn files_of_others_are_among_ones_own() {
     let all = shown(&listed(&mut ben, BENS), "files (ana@tern.test)").expect("all that ana has");
     assert_eq!(ben.is(200, "GET", &format!("{all}work/reports/may/b.txt"), &[], "").body, "b");
     ben.is(403, "MOVE", &all, &[("Destination", &format!("{BENS}mine/"))], "");
+    installation.is_sound();
+}
+
+#[test]
+fn ones_own_folders_may_end_in_numbers() {
+    let installation = Installation::standard();
+    let mut ben = Dav::of(&installation, BEN);
+    let (folder, name) = (format!("{BENS}Belege%20%5B2023-2024%5D/"), "Belege [2023-2024]");
+    ben.is(201, "MKCOL", &folder, &[], "");
+    assert_eq!(shown(&listed(&mut ben, BENS), name), Some(folder.clone()));
+    ben.is(201, "MKCOL", &format!("{folder}May/"), &[], "");
+    ben.is(201, "PUT", &format!("{folder}May/a.txt"), &[], "a");
+    assert_eq!(ben.is(200, "GET", &format!("{folder}May/a.txt"), &[], "").body, "a");
+    assert_eq!(shown(&listed(&mut ben, &folder), "May"), Some(format!("{folder}May/")));
+    // Also one that looks like what somebody who isn't there shares, and a file.
+    let alike = format!("{BENS}a%20(gone@tern.test)%20%5B2023-2024%5D/");
+    ben.is(201, "MOVE", &folder, &[("Destination", &alike)], "");
+    assert_eq!(ben.is(200, "GET", &format!("{alike}May/a.txt"), &[], "").body, "a");
+    ben.is(404, "PROPFIND", &folder, &[("Depth", "0")], "");
+    let file = format!("{BENS}notes%20%5B1-2%5D");
+    ben.is(201, "PUT", &file, &[], "b");
+    assert_eq!(ben.is(200, "GET", &file, &[], "").body, "b");
+    ben.is(204, "DELETE", &file, &[], "");
+    ben.is(204, "DELETE", &alike, &[], "");
     installation.is_sound();
 }
 

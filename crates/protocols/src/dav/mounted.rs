@@ -11,6 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sterna_account::commit::Expect;
 use sterna_account::shares::Owner;
@@ -192,7 +193,7 @@ pub async fn set(mounted: &Mounted, settings: Vec<Setting>) -> Result<(), Proble
         xml.as_ref().is_some_and(|xml| xml.len() > PROPERTY_BYTES_MAX) || key(name).len() > NAME_BYTES_MAX
     };
     if settings.iter().any(too_long) {
-        return Err(Problem::new(http::StatusCode::INSUFFICIENT_STORAGE, "A property is too long"));
+        return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, "A property is too long"));
     }
     let account = mounted.account.as_ref();
     let container = container(account).await?;
@@ -351,28 +352,34 @@ pub struct SharedFolder {
     pub mounted: Mounted,
 }
 
-/// A folder of somebody else by its name in the user's own files; `None` when the name is no such one.
+/// A folder of somebody else by its name in the user's own files; `None` when the name is no such one: users call
+/// their own folders as they like, and whatever isn't exactly the name of what is shared now is their own.
 ///
 /// # Errors
-/// `404` when it is gone, or isn't shared with the user any more; when its owner's server is away.
+/// When its owner's server is away.
 pub async fn folder(context: &Context, own: &Home, name: &str) -> Result<Option<SharedFolder>, Problem> {
-    let Some((_, mount)) = parse_folder(name).filter(|_| own.is_own()) else { return Ok(None) };
-    let home = context.home_of(mount.owner).await?;
+    let Some(mount) = parse_folder(name).filter(|mount| own.is_own() && mount.owner != own.account.id()) else {
+        return Ok(None);
+    };
+    let home = match context.home_of(mount.owner).await {
+        Err(problem) if problem.status == StatusCode::NOT_FOUND => return Ok(None),
+        home => home?,
+    };
     let containers = home.account.containers().await?;
     let found = topmost(&home, &containers).into_iter().find(|(_, one)| one.id == mount.container);
-    let (path, container) = found.ok_or_else(Problem::not_found)?;
+    let Some((path, container)) = found else { return Ok(None) };
     let found = as_folder(&home, path, &container, Mounted::new(mount, own, None));
-    let Some(mounted) = found.mounted.as_deref().filter(|mounted| mounted.name() == name).cloned() else {
-        return Err(Problem::not_found());
-    };
-    Ok(Some(SharedFolder { home, path: found.path, mounted }))
+    let mounted = found.mounted.as_deref().filter(|mounted| mounted.name() == name).cloned();
+    Ok(mounted.map(|mounted| SharedFolder { home, path: found.path, mounted }))
 }
 
-/// The title and the ids in the name of a folder: `reports (ben@example.org) [7-12]`.
-fn parse_folder(name: &str) -> Option<(&str, Mount)> {
+/// The ids in the name of a folder: `reports (ben@example.org) [7-12]`. Without an owner's address it is none, so that
+/// nobody is asked about a `Belege [2023-2024]`, whose server might be away.
+fn parse_folder(name: &str) -> Option<Mount> {
     let (title, ids) = name.strip_suffix(']')?.rsplit_once(" [")?;
+    let (_, owner) = title.strip_suffix(')')?.rsplit_once(" (")?;
     let mount: Mount = format!("shared-{ids}").parse().ok()?;
-    Some((title, mount))
+    (owner.contains('@') && mount != Mount::DIRECTORY).then_some(mount)
 }
 
 /// The folders of somebody's files that the user may see and is not shown in another one, with their paths.
@@ -547,6 +554,19 @@ mod tests {
         assert_eq!(mount.to_string().parse(), Ok(mount));
         for other in ["shared-7", "shared-07-12", "shared-7-12-1", "shared-a-1", "7-12", "shared--1"] {
             assert_eq!(other.parse::<Mount>(), Err(()), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_folders_that_say_whose_they_are_lead_to_others() {
+        let mount = Mount { owner: AccountId(7), container: ContainerId(12) };
+        for title in ["reports", "reports (1)", "a [1-2]", ""] {
+            let name = format!("{title} (ben@example.org) [7-12]");
+            assert_eq!(parse_folder(&name), Some(mount), "{name}");
+        }
+        let own = ["Belege [2023-2024]", "a [1-2]", "notes [directory]", "a (b@c.d) [directory]", "a (b) [7-12]"];
+        for name in own.into_iter().chain(["a (b@c.d) [07-12]", "a (b@c.d)[7-12]", "a (b@c.d) [7-12] "]) {
+            assert_eq!(parse_folder(name), None, "{name}");
         }
     }
 }
