@@ -199,6 +199,14 @@ fn who_manages_calendars_of_a_shared_account_makes_more_of_them() {
     let book = format!("/dav/addressbooks/{team}/customers/");
     ben.is(403, "MKCOL", &book, &[], "");
     ana.is(201, "MKCOL", &book, &[], "");
+    // Who manages one calendar of a person makes no others in that person's home.
+    installation.admin_ok("main", &["account", "acl", "set", ANA, BEN, "manage", "--calendar", "Calendar"]);
+    ben.is(403, "MKCALENDAR", "/dav/calendars/ana@tern.test/more/", &[], "");
+    let subscribed = "<mkcol xmlns='DAV:' xmlns:S='http://calendarserver.org/ns/'><set><prop><resourcetype>\
+        <collection/><S:subscribed/></resourcetype><S:source><href>https://tern.test/a.ics</href></S:source></prop>\
+        </set></mkcol>";
+    ben.is(403, "MKCOL", "/dav/calendars/ana@tern.test/more/", &[], subscribed);
+    ana.is(403, "MKCOL", &calendar, &[], subscribed);
     // The team's files are a space of their own, in everybody's.
     let files = shown(&listed(&mut ben, BENS), "files (team@tern.test)").expect("the team's files");
     ben.is(201, "MKCOL", &format!("{files}plans/"), &[], "");

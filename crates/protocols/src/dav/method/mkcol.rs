@@ -3,6 +3,7 @@
 use http::header::CACHE_CONTROL;
 use http::{Response, StatusCode};
 use sterna_account::calendars::external::{self, External};
+use sterna_account::shares::PrincipalKind;
 use sterna_account::{
     AccountError, AclEntry, CommitError, Container, ContainerKind, ItemParts, Mutation, Outcome, Rights, files,
 };
@@ -15,7 +16,7 @@ use sterna_formats::dav::{Element, Name};
 
 use crate::dav::answer::{Problem, done, with_header};
 use crate::dav::body::{self, Body};
-use crate::dav::context::{Context, Request};
+use crate::dav::context::{Context, Request, no_directory};
 use crate::dav::home;
 use crate::dav::locks::Write;
 use crate::dav::paths::Space;
@@ -54,7 +55,7 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
         return Err(Problem::forbidden("<D:cannot-modify-protected-property/>", text));
     }
     let like = match missing.parent.is_none() && !missing.home.is_own() {
-        true => managed(missing).await?,
+        true => managed(context, missing).await?,
         false => None,
     };
     match &missing.parent {
@@ -62,6 +63,10 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
         None if missing.home.is_own() => {}
         None if like.is_some() => {}
         None => return Err(Problem::no_right(&missing.href(), "bind")),
+    }
+    if source.is_some() && !missing.home.is_own() {
+        let text = "Only its owner reads where a subscribed calendar comes from, and only its owner says it";
+        return Err(Problem::forbidden("<S:source/>", text));
     }
     let href = missing.canonical();
     let write = Write { path: &href, changes_members: true, with_below: false };
@@ -120,8 +125,14 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
 }
 
 /// A collection of somebody else's home beside which the user may make another one: who may make folders in it and say
-/// who may do what with it manages them, as the calendars of a group or a domain are managed.
-async fn managed(missing: &Missing) -> Result<Option<Container>, Problem> {
+/// who may do what with it manages them, as the calendars of a group or a domain are managed. A person makes them
+/// alone: whoever manages one calendar of somebody must not fill that person's home with others.
+async fn managed(context: &Context, missing: &Missing) -> Result<Option<Container>, Problem> {
+    let owner = vec![missing.home.account.id()];
+    let found = context.shared.shares.principals(owner).await.map_err(no_directory)?;
+    if !found.iter().any(|owner| owner.kind == PrincipalKind::SharedMailbox) {
+        return Ok(None);
+    }
     let wanted = Rights::CREATE | Rights::ADMINISTER;
     let found = home::with_any(&missing.home, missing.space, wanted).await?;
     let is_managed = |collection: &Collection| collection.rights.has(wanted);
