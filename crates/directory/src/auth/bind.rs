@@ -47,7 +47,6 @@ pub(super) struct Guess<'a> {
     pub(super) peer: Peer,
 }
 
-/// Who checks a user's password, if it isn't this installation. Whoever administers anything is let in by nobody else:
 /// Whether a user signs in with a password, one of the directory or one that a source checks.
 ///
 /// # Errors
@@ -57,6 +56,7 @@ pub fn has_password(reader: &Reader<'_>, account: sterna_base::AccountId) -> Res
     Ok(has_own || checked(reader, account)?.is_some())
 }
 
+/// Who checks a user's password, if it isn't this installation. Whoever administers anything is let in by nobody else:
 /// otherwise whoever may say where a source is would become each of them.
 pub(super) fn checked(reader: &Reader<'_>, account: sterna_base::AccountId) -> Result<Option<Checked>, StorageError> {
     let Some(link) = reader.link(account)? else { return Ok(None) };
