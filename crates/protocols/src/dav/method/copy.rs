@@ -232,7 +232,7 @@ impl Transfer<'_> {
             if let Some(scheduled) = &meeting.leaves {
                 leaving.extend(scheduled.steps(here).await?);
             }
-            let committed = here.commit(OperationId::random(), leaving).await?;
+            let committed = here.commit(OperationId::random(), leaving).await.map_err(stays)?;
             if let Some(scheduled) = meeting.leaves {
                 let kept = committed.outcomes.get(kept_from..).unwrap_or_default();
                 send(self.context, source, None, scheduled, kept).await;
@@ -486,10 +486,36 @@ async fn copy_members(account: &dyn Account, from: ContainerId, to: ContainerId)
     }
 }
 
+/// What was written while it went into another account stays where it was. That is not tried again: the copy is there,
+/// and whoever was invited has heard of it.
+fn stays(error: AccountError) -> Problem {
+    match error {
+        AccountError::Refused(CommitError::Unexpected) => {
+            Problem::conflict("It was changed meanwhile, and stays; what it was before is at the destination, too")
+        }
+        error => error.into(),
+    }
+}
+
 /// Somebody else was faster: it is decided again.
 fn taken(error: AccountError) -> Problem {
     match error {
         AccountError::Refused(CommitError::NameTaken) => AccountError::Refused(CommitError::Unexpected).into(),
         error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_while_it_moved_is_no_reason_to_begin_anew() {
+        let unexpected = || AccountError::Refused(CommitError::Unexpected);
+        assert!(came_too_late(&unexpected().into()));
+        let problem = stays(unexpected());
+        assert!(!came_too_late(&problem));
+        assert_eq!(problem.status, StatusCode::CONFLICT);
+        assert_eq!(stays(AccountError::Refused(CommitError::OverQuota)).status, StatusCode::INSUFFICIENT_STORAGE);
     }
 }
