@@ -1,5 +1,6 @@
 //! Collections of others in the home of whoever they are shared with: called `shared-OWNER-CONTAINER` there, by ids, so
-//! that neither a rename nor a move changes a path that a client keeps its copy under.
+//! that neither a rename nor a move changes a path that a client keeps its copy under. Folders of files are the
+//! exception: their names are for people, and are others when the folder or its owner is renamed.
 //!
 //! What the user set about them (name, colour, order, alarms) and what was last seen of them is kept in the user's own
 //! account: a collection whose owner's server is away is listed as it was, and says that it is away. Clients delete
