@@ -278,6 +278,23 @@ impl Installation for Door {
             Certificate::SelfSigned | Certificate::Acme { .. } => None,
             Certificate::Files { certificate, key } => Some((certificate.clone(), key.clone())),
         };
+        // Files that can't be used leave the authority as it is: a mistyped path would end its renewals unseen.
+        if let Some((certificate, key)) = files.clone() {
+            let (mut config, folder, now) = (self.node.config.clone(), self.node.folder.clone(), self.node.clock.now());
+            config.tls = Some(Tls { certificate: certificate.clone().into(), key: key.into() });
+            let refused = |cause: String| {
+                let remedy = "Name PEM files that belong together and that the user of the node may read.";
+                Refusal::new("certificate", cause, remedy)
+            };
+            let loading = move || certificate::load(&folder, &config).map(drop);
+            let loaded = tokio::task::spawn_blocking(loading).await.map_err(|error| refused(error.to_string()))?;
+            loaded.map_err(|error| refused(error.to_string()))?;
+            let file = PathBuf::from(certificate);
+            let ends = tokio::task::spawn_blocking(move || certificate::not_after(&file)).await.ok().flatten();
+            if ends.is_none_or(|ends| ends <= now) {
+                return Err(refused("the certificate is out of date".to_owned()));
+            }
+        }
         match chosen {
             Certificate::Acme { directory, terms_agreed, contact, roots } => {
                 // Whom the authority's connections are believed by is no question of the page: what was set stays.
@@ -295,22 +312,6 @@ impl Installation for Door {
                 self.api.put(&["acme"], &body).await?;
             }
             Certificate::SelfSigned | Certificate::Files { .. } => self.api.delete(&["acme"]).await?,
-        }
-        if let Some((certificate, key)) = files.clone() {
-            let (mut config, folder, now) = (self.node.config.clone(), self.node.folder.clone(), self.node.clock.now());
-            config.tls = Some(Tls { certificate: certificate.clone().into(), key: key.into() });
-            let refused = |cause: String| {
-                let remedy = "Name PEM files that belong together and that the user of the node may read.";
-                Refusal::new("certificate", cause, remedy)
-            };
-            let loading = move || certificate::load(&folder, &config).map(drop);
-            let loaded = tokio::task::spawn_blocking(loading).await.map_err(|error| refused(error.to_string()))?;
-            loaded.map_err(|error| refused(error.to_string()))?;
-            let file = PathBuf::from(certificate);
-            let ends = tokio::task::spawn_blocking(move || certificate::not_after(&file)).await.ok().flatten();
-            if ends.is_none_or(|ends| ends <= now) {
-                return Err(refused("the certificate is out of date".to_owned()));
-            }
         }
         self.change_file(move |folder| {
             config_file::set_tls(folder, files.as_ref().map(|(file, key)| (file.as_str(), key.as_str())))
