@@ -20,7 +20,7 @@ fn lines(text: &str) -> String {
 }
 
 /// A message with an attachment of this length.
-fn message(subject: &str, kind: &str, length: usize) -> String {
+pub fn message(subject: &str, kind: &str, length: usize) -> String {
     let content: Vec<u8> = (0..length).map(|at| (at * 7 % 251) as u8).collect();
     format!(
         "From: {ANA}\r\nTo: {BEN}\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\n\
@@ -32,7 +32,7 @@ fn message(subject: &str, kind: &str, length: usize) -> String {
     )
 }
 
-fn send(installation: &Installation, text: &str) {
+pub fn send(installation: &Installation, text: &str) {
     let mut smtp = installation.node("main").at.submission(ANA).unwrap();
     let reply = smtp.deliver(ANA, &[BEN], text.as_bytes()).unwrap();
     assert!(reply.starts_with("250"), "{reply}");

@@ -5,6 +5,7 @@ use sterna_testkit::http::Answer;
 use sterna_testkit::installation::Installation;
 
 use crate::dav_rights::{Dav, event};
+use crate::detached::{message, send};
 
 const ANA: &str = "ana@tern.test";
 const BEN: &str = "ben@tern.test";
@@ -84,6 +85,21 @@ fn what_changed_in_a_folder_is_told() {
     let body = infinite.replace("infinite", "1").replace("<sync-token/>", &format!("<sync-token>{last}</sync-token>"));
     let refused = ana.is(403, "REPORT", &format!("{ANAS}one/"), &[], &body);
     assert!(refused.body.contains("valid-sync-token"), "{refused:?}");
+    installation.is_sound();
+}
+
+#[test]
+fn the_folder_for_attachments_is_told_when_it_comes() {
+    let installation = Installation::standard();
+    installation.admin_ok("main", &["config", "set", "external-url", "https://mail.tern.test"]);
+    let length = ["config", "set", "attachments.detach-bytes", "150000", "--domain", "tern.test"];
+    installation.admin_ok("main", &length);
+    let mut ana = Dav::of(&installation, ANA);
+    let (found, token) = changed(&mut ana, ANAS, "");
+    assert_eq!(found, []);
+    send(&installation, &message("large", "mixed", 200_000));
+    assert_eq!(changed(&mut ana, ANAS, &token).0, [("Attachments/".to_owned(), true)]);
+    assert_eq!(changed(&mut ana, &format!("{ANAS}Attachments/"), "").0, [("May%20report.pdf".to_owned(), true)]);
     installation.is_sound();
 }
 

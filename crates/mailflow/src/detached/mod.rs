@@ -178,10 +178,12 @@ async fn folder(account: &dyn Account) -> Result<ContainerId, AccountError> {
             None => (None, files::ROOT),
         };
         let kind = ContainerKind::Files;
-        let step = Mutation::CreateContainer { parent, kind, name: name.to_owned(), special_use: None };
-        match account.commit(OperationId::random(), vec![step]).await {
+        // Programs that keep the files in step hear of it.
+        let mut steps = parent.map(|parent| files::folder_changed(parent, name)).unwrap_or_default();
+        steps.push(Mutation::CreateContainer { parent, kind, name: name.to_owned(), special_use: None });
+        match account.commit(OperationId::random(), steps).await {
             Ok(made) => {
-                if let Some(Outcome::Container { id, .. }) = made.outcomes.first().filter(|_| name == FOLDER) {
+                if let Some(Outcome::Container { id, .. }) = made.outcomes.last().filter(|_| name == FOLDER) {
                     close(account, *id).await?;
                 }
             }
