@@ -6,6 +6,7 @@
 
 mod check;
 mod prepare;
+mod proof;
 mod roll;
 mod row;
 mod runs;
@@ -15,6 +16,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sterna_base::Timestamp;
 use sterna_cluster::update::Policy;
 use sterna_directory::{Repository, Update, UpdatePhase, UpdateRun};
 
@@ -254,15 +256,23 @@ pub(super) async fn resume(
     By(by): By,
     params: Params,
 ) -> Result<Resource<UpdateView>, Problem> {
+    let now = state.directory.now();
     turn(state, by, params, "resume", |row| match row.phase {
         UpdatePhase::Paused | UpdatePhase::Stopped => {
-            // Whoever was asked is asked again: an administrator has looked.
-            (row.asked, row.revert) = (None, None);
+            resumed(row, now);
             Ok(UpdatePhase::Rolling)
         }
         other => Err(other),
     })
     .await
+}
+
+/// Whoever was asked last is asked again, and has the time of a step from now on: an administrator has looked. So has a
+/// server that failed and was to go back: without being asked it would pass for one that is away while it changes its
+/// version, and the next one would be asked.
+fn resumed(row: &mut Update, now: Timestamp) {
+    let asked = row.asked.map(|(node, _)| node).or(row.revert.as_ref().map(|(node, _)| *node));
+    (row.asked, row.revert) = (asked.map(|node| (node, now)), None);
 }
 
 /// Brings every server back to what it ran before.
@@ -332,4 +342,25 @@ async fn turn(
 pub(super) async fn history(State(state): State<AdminState>) -> Result<axum::Json<Page<EventView>>, Problem> {
     let events = state.directory.read(|reader| reader.update_events()).await?;
     Ok(axum::Json(Page { items: events.into_iter().map(EventView::from).collect(), next: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use sterna_base::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn who_was_asked_or_failed_is_asked_again() {
+        let (first, second, now) = (NodeId([1; 16]), NodeId([2; 16]), Timestamp(900));
+        let mut paused = Update { asked: Some((first, Timestamp(100))), ..Update::default() };
+        resumed(&mut paused, now);
+        assert_eq!(paused.asked, Some((first, now)));
+        let mut stopped = Update { revert: Some((second, "0.1.0".to_owned())), ..Update::default() };
+        resumed(&mut stopped, now);
+        assert_eq!((stopped.asked, stopped.revert), (Some((second, now)), None));
+        let mut nobody = Update::default();
+        resumed(&mut nobody, now);
+        assert_eq!(nobody.asked, None);
+    }
 }

@@ -7,14 +7,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sterna_base::{NodeId, Timestamp, Version, failpoint};
 use sterna_cluster::RunVersion;
-use sterna_cluster::update::{
-    Action, Direction, Inventory, NodeFacts, NodeTask, NodeWork, Roll, TaskReport, TaskState, next,
-};
+use sterna_cluster::update::{Action, Direction, Inventory, NodeFacts, Roll, TaskState, next};
 use sterna_directory::{Update, UpdatePhase};
 
 use super::super::doors::{AdminState, ProvisionError};
 use super::super::problem::Problem;
 use super::prepare::{self, Prepared};
+use super::proof::prove;
 use super::row::{self, Change};
 use super::runs;
 
@@ -71,7 +70,7 @@ async fn look(state: &AdminState, told: &Told) -> Result<bool, Problem> {
 }
 
 /// Whether nobody said something else meanwhile.
-fn is_same(now: &Update, then: &Update) -> bool {
+pub(super) fn is_same(now: &Update, then: &Update) -> bool {
     (now.phase, now.number, now.is_back, now.asked) == (then.phase, then.number, then.is_back, then.asked)
 }
 
@@ -81,8 +80,8 @@ async fn roll(state: &AdminState, row: &Update, told: &Told) -> Result<(), Probl
     let direction = if row.is_back { Direction::Back } else { Direction::Forth };
     if direction == Direction::Forth {
         bring_to_those_who_were_away(state, row, &prepared, &mut inventory).await;
-        if let Some(failed) = prove(state, row, &prepared, &mut inventory).await? {
-            return stop(state, row, &prepared, failed).await;
+        if let Some((failed, reason)) = prove(state, row, &prepared, &mut inventory).await? {
+            return stop(state, row, &prepared, Some(failed), reason).await;
         }
     }
     if let Some(asked) = row.asked.filter(|asked| *told.lock() != Some(*asked)) {
@@ -94,7 +93,7 @@ async fn roll(state: &AdminState, row: &Update, told: &Told) -> Result<(), Probl
     let roll = Roll { direction, asked: row.asked };
     match next(&prepared.plan, &roll, &inventory, state.directory.now()) {
         Action::Wait { reason } => say(state, row, reason).await,
-        Action::Stop { reason } => stop(state, row, &prepared, reason).await,
+        Action::Stop { reason } => stop(state, row, &prepared, row.asked.map(|(node, _)| node), reason).await,
         Action::Done { away } => done(state, row, away).await,
         Action::Ask { node, version } => {
             let at = state.directory.now();
@@ -131,9 +130,15 @@ async fn say(state: &AdminState, then: &Update, reason: String) -> Result<(), Pr
 }
 
 /// Nothing goes on; a server that changed its version and doesn't work goes back to the one before by itself.
-async fn stop(state: &AdminState, then: &Update, prepared: &Prepared, reason: String) -> Result<(), Problem> {
-    let asked = then.asked.map(|(node, _)| node).filter(|_| !then.is_back);
-    let step = prepared.plan.steps.iter().find(|step| Some(step.node) == asked && !then.passed.contains(&step.node));
+async fn stop(
+    state: &AdminState,
+    then: &Update,
+    prepared: &Prepared,
+    failed: Option<NodeId>,
+    reason: String,
+) -> Result<(), Problem> {
+    let failed = failed.filter(|_| !then.is_back);
+    let step = prepared.plan.steps.iter().find(|step| Some(step.node) == failed && !then.passed.contains(&step.node));
     let revert = step.map(|step| (step.node, step.from.to_string()));
     let change = Change { by: "", dry_run: false, what: "stopped" };
     let edit = |row: &mut Update| {
@@ -266,54 +271,13 @@ async fn note_asked(
     row::change(state, Change { by: "", dry_run: false, what: "ask" }, edit).await.map(drop)
 }
 
-fn node(inventory: &mut Inventory, id: NodeId) -> Option<&mut NodeFacts> {
+pub(super) fn node(inventory: &mut Inventory, id: NodeId) -> Option<&mut NodeFacts> {
     inventory.nodes.iter_mut().find(|node| node.id == id)
 }
 
-fn trouble(inventory: &mut Inventory, id: NodeId, says: String) {
+pub(super) fn trouble(inventory: &mut Inventory, id: NodeId, says: String) {
     if let Some(state) = node(inventory, id).and_then(|node| node.state.as_mut()) {
         state.trouble.push(says);
-    }
-}
-
-/// The server that was asked last shows that it works before the next one is asked; why it doesn't, if so.
-async fn prove(
-    state: &AdminState,
-    then: &Update,
-    prepared: &Prepared,
-    inventory: &mut Inventory,
-) -> Result<Option<String>, Problem> {
-    let Some((asked, at)) = then.asked.filter(|(asked, _)| !then.passed.contains(asked)) else { return Ok(None) };
-    let target = prepared.plan.target.version;
-    let Some(server) = node(inventory, asked).filter(|server| server.version() == Some(target)) else {
-        return Ok(None);
-    };
-    let name = server.name.clone();
-    match runs::ask(state, asked, NodeTask { run: at, work: NodeWork::Prove }).await {
-        Ok(TaskReport { state: TaskState::Done, .. }) => {
-            let change = Change { by: "", dry_run: false, what: "proven" };
-            let edit = |row: &mut Update| {
-                if is_same(row, then) && !row.passed.contains(&asked) {
-                    row.passed.push(asked);
-                }
-                Ok(name.clone())
-            };
-            row::change(state, change, edit).await?;
-            failpoint::reached("update-proven");
-            Ok(None)
-        }
-        Ok(TaskReport { state: TaskState::Failed, findings, .. }) => {
-            let why = findings.first().map_or("it does not say why", |finding| finding.says.as_str());
-            Ok(Some(format!("{name} runs {target} and does not work: {why}")))
-        }
-        Ok(TaskReport { state: TaskState::Running, .. }) => {
-            trouble(inventory, asked, "it shows that it works".to_owned());
-            Ok(None)
-        }
-        Err(error) => {
-            trouble(inventory, asked, format!("it can't be asked whether it works: {error}"));
-            Ok(None)
-        }
     }
 }
 
