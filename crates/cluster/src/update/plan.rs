@@ -148,9 +148,6 @@ fn blocked(nodes: &[&NodeFacts], target: InstalledVersion, is_offered: bool) -> 
             blocked.push(format!("{}: {} is not installed; apt install sterna-{1}", node.name, target.version));
         }
         blocked.extend(state.trouble.iter().map(|trouble| format!("{}: {trouble}", node.name)));
-        if state.failed == Some(target.version) {
-            blocked.push(format!("{}: {} was tried and did not come to serve; see its log", node.name, target.version));
-        }
     }
     blocked
 }
@@ -159,6 +156,16 @@ fn notes(inventory: &Inventory, target: InstalledVersion, main: InstalledVersion
     let mut notes = Vec::new();
     for name in away {
         notes.push(format!("{name} does not answer: it follows when it is back, and finishing waits for it"));
+    }
+    // No reason to refuse it: the cause may be mended, and a server forgets that it failed only when it is tried again.
+    for node in &inventory.nodes {
+        let Some(state) = node.state.as_ref().filter(|state| state.failed == Some(target.version)) else { continue };
+        if state.runs.version != target.version {
+            let (name, version) = (&node.name, target.version);
+            notes.push(format!(
+                "{name}: {version} was tried and did not come to serve; mend the cause first (its log has it)"
+            ));
+        }
     }
     for (what, from, to) in [
         ("accounts", i64::from(main.store_format), i64::from(target.store_format)),
