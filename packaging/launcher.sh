@@ -18,13 +18,17 @@ for argument in "$@"; do
     previous=$argument
 done
 
-# The program of a version: what packages installed, or what the node fetched itself (sterna update download). Root never
-# runs what the node's user could have written.
+# What the node fetched itself (sterna update download) lies in a folder of the node's user, who may put a link to
+# anything there, and another file between a look at it and its start. So root never looks there.
+fetched=$folder/versions
+[ "$(id -u)" -ne 0 ] || fetched=
+
+# The program of a version: what packages installed, or what the node fetched itself.
 program() {
     if [ -x "$programs/$1/sterna" ]; then
         printf '%s\n' "$programs/$1/sterna"
-    elif [ -x "$folder/versions/$1/sterna" ] && [ -O "$folder/versions/$1/sterna" ]; then
-        printf '%s\n' "$folder/versions/$1/sterna"
+    elif [ -n "$fetched" ] && [ -x "$fetched/$1/sterna" ] && [ -O "$fetched/$1/sterna" ]; then
+        printf '%s\n' "$fetched/$1/sterna"
     fi
 }
 
@@ -42,7 +46,7 @@ recorded() {
 }
 
 newest() {
-    for program in "$programs"/*/sterna "$folder"/versions/*/sterna; do
+    for program in "$programs"/*/sterna ${fetched:+"$fetched"/*/sterna}; do
         name=${program%/sterna}
         name=${name##*/}
         [ -z "$(program "$name")" ] || printf '%s\n' "$name"
@@ -62,6 +66,8 @@ fi
 version=$(recorded version)
 if [ -n "$version" ] && [ -z "$(program "$version")" ]; then
     echo "sterna: version $version is to run in $folder and is not installed; install it: apt install sterna-$version" >&2
+    # It may be there all the same, fetched by the node.
+    [ -n "$fetched" ] || echo "sterna: root runs installed versions alone; as the node's user: sudo -u sterna sterna" >&2
     # EX_CONFIG: starting again doesn't help. Other commands do without.
     if serves; then exit 78; fi
     version=

@@ -160,4 +160,21 @@ pub(super) mod tests {
         assert!(refused("0.9.1").await.contains("ended with"));
         assert!(refused("0.9.2").await.contains("apt install sterna-0.9.2"));
     }
+
+    #[test]
+    fn root_runs_what_packages_installed_alone() {
+        let (folder, _) = programs(&[("0.1.0", "#!/bin/sh\necho installed\n")]);
+        let fetched = folder.path().join("node").join(FETCHED).join("0.2.0");
+        fs::create_dir_all(&fetched).unwrap();
+        // A link to something of root's: whoever looks at the owner of what it names believes it.
+        std::os::unix::fs::symlink("/bin/echo", fetched.join("sterna")).unwrap();
+        fs::write(folder.path().join("node/version"), "0.2.0\n").unwrap();
+        let launcher = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/launcher.sh");
+        let mut run = std::process::Command::new("sh");
+        run.arg(launcher).arg("fetched").env("STERNA_PROGRAMS", folder.path());
+        let said = run.env("STERNA_DIR", folder.path().join("node")).output().unwrap();
+        let found = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+        // Nobody but root owns what the link names, so that others don't follow it either.
+        assert_eq!(found, "installed", "{}", String::from_utf8_lossy(&said.stderr));
+    }
 }
