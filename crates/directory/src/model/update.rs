@@ -95,7 +95,7 @@ pub enum UpdatePhase {
     Rolling,
     /// An administrator wants nothing to go on.
     Paused,
-    /// Something is wrong, and nothing goes on.
+    /// Something is wrong, and nothing goes on. Another plan may take its place: this one may have no way forth or back.
     Stopped,
     /// Every server that answers runs the plan's version. The way back is open.
     Rolled,
@@ -130,11 +130,11 @@ impl UpdatePhase {
         use UpdatePhase::{Finished, Idle, Paused, Prepared, Rolled, RolledBack, Rolling, Stopped};
         matches!(
             (self, next),
-            (Idle | Prepared | Rolled | RolledBack | Finished, Prepared)
+            (Idle | Prepared | Stopped | Rolled | RolledBack | Finished, Prepared)
                 | (Prepared | Paused | Stopped | Rolled, Rolling)
                 | (Rolling, Paused | Stopped | Rolled | RolledBack)
                 | (Stopped, Paused)
-                | (Rolled, Finished)
+                | (Stopped | Rolled, Finished)
         )
     }
 }

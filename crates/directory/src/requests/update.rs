@@ -41,7 +41,9 @@ fn may_follow(write: &Write<'_>, old: &Update, new: &Update) -> Result<(), Reque
     if same_number.is_some_and(|(old, new)| old != new) {
         return Err(invalid("plan", "a plan is never changed; another one has another number"));
     }
-    if old.phase.is_under_way() && new.number != old.number {
+    // Of one that is stopped the next plan is made of what runs then, whatever that is.
+    let takes_its_place = old.phase == UpdatePhase::Stopped && new.phase == UpdatePhase::Prepared;
+    if old.phase.is_under_way() && new.number != old.number && !takes_its_place {
         return Err(invalid("number", "another plan is under way"));
     }
     if new.phase.is_under_way() && new.plan.as_ref().is_none_or(|plan| plan.number != new.number) {

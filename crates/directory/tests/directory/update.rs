@@ -70,6 +70,23 @@ fn phases_have_an_order_and_plans_are_never_changed() {
 }
 
 #[test]
+fn one_that_is_stopped_gives_way_to_another_plan_or_is_finished() {
+    let mut main = Main::new();
+    put(&mut main, &plan(1)).unwrap();
+    put(&mut main, &in_phase(UpdatePhase::Rolling)).unwrap();
+    put(&mut main, &in_phase(UpdatePhase::Paused)).unwrap();
+    assert!(put(&mut main, &plan(2)).is_err(), "one that is paused goes on some time");
+    put(&mut main, &in_phase(UpdatePhase::Rolling)).unwrap();
+    put(&mut main, &in_phase(UpdatePhase::Stopped)).unwrap();
+    assert!(put(&mut main, &Update { phase: UpdatePhase::Rolling, ..plan(2) }).is_err(), "nobody looked at it");
+    put(&mut main, &plan(2)).unwrap();
+    let second = |phase| Update { phase, ..plan(2) };
+    for phase in [UpdatePhase::Rolling, UpdatePhase::Stopped, UpdatePhase::Finished] {
+        put(&mut main, &second(phase)).unwrap();
+    }
+}
+
+#[test]
 fn only_so_many_events_are_remembered_and_the_latest_come_first() {
     let mut main = Main::new();
     for number in 1..=300 {

@@ -123,7 +123,7 @@ pub(super) async fn prepare(
     params: Params,
 ) -> Result<Resource<UpdateView>, Problem> {
     let (row, modseq) = row::read(&state).await?;
-    must_not_be_under_way(&row)?;
+    must_give_way(&row)?;
     let made = prepare::make(&state, &row).await?;
     let at = state.directory.now();
     if params.dry_run {
@@ -133,7 +133,7 @@ pub(super) async fn prepare(
     }
     let change = Change { by: &by, dry_run: false, what: "prepare" };
     row::change(&state, change, |row| {
-        must_not_be_under_way(row)?;
+        must_give_way(row)?;
         if row.number + 1 != made.number() {
             return Err(conflict("changed", "somebody else prepared a plan at the same time", LOOK_FIRST));
         }
@@ -153,6 +153,12 @@ fn must_not_be_under_way(row: &Update) -> Result<(), Problem> {
         return Err(conflict("update-under-way", detail, remedy));
     }
     Ok(())
+}
+
+/// Another plan may be made: nothing is under way, or what was is stopped. That one may have no way any more, neither forth
+/// nor back, where formats have moved on or the version itself is at fault.
+fn must_give_way(row: &Update) -> Result<(), Problem> {
+    if row.phase == UpdatePhase::Stopped { Ok(()) } else { must_not_be_under_way(row) }
 }
 
 /// Lets every server look whether the plan can be.
@@ -292,7 +298,7 @@ pub(super) async fn rollback(
     .await
 }
 
-/// Says that the new version is good.
+/// Says that the new version is good; also of one that is stopped, if every server runs it: there may be no way back.
 pub(super) async fn finish(
     State(state): State<AdminState>,
     By(by): By,
@@ -301,9 +307,10 @@ pub(super) async fn finish(
     let looked = prepare::all_there(&state).await;
     let (target, still) = looked?;
     turn(state, by, params, "finish", |row| match row.phase {
-        UpdatePhase::Rolled => match (&target, still.first()) {
-            (Some(_), None) => Ok(UpdatePhase::Finished),
-            _ => Err(UpdatePhase::Rolled),
+        // A server that is about to go back would run another version a moment later.
+        phase @ (UpdatePhase::Rolled | UpdatePhase::Stopped) => match (&target, still.first(), &row.revert) {
+            (Some(_), None, None) => Ok(UpdatePhase::Finished),
+            _ => Err(phase),
         },
         other => Err(other),
     })
@@ -349,6 +356,17 @@ mod tests {
     use sterna_base::NodeId;
 
     use super::*;
+
+    #[test]
+    fn only_what_is_stopped_gives_way() {
+        let of = |phase| Update { phase, ..Update::default() };
+        for phase in [UpdatePhase::Idle, UpdatePhase::Prepared, UpdatePhase::Stopped, UpdatePhase::Rolled] {
+            assert!(must_give_way(&of(phase)).is_ok(), "{phase:?}");
+        }
+        for phase in [UpdatePhase::Rolling, UpdatePhase::Paused] {
+            assert!(must_give_way(&of(phase)).is_err(), "{phase:?}");
+        }
+    }
 
     #[test]
     fn who_was_asked_or_failed_is_asked_again() {

@@ -209,7 +209,8 @@ fn actions(row: &Update) -> Vec<&'static str> {
         UpdatePhase::Prepared => vec!["check", "download", "prepare"],
         UpdatePhase::Rolling if row.is_back => vec!["pause"],
         UpdatePhase::Rolling => vec!["pause", "rollback"],
-        UpdatePhase::Paused | UpdatePhase::Stopped => vec!["resume", "rollback"],
+        UpdatePhase::Paused => vec!["resume", "rollback"],
+        UpdatePhase::Stopped => vec!["resume", "rollback", "prepare", "finish"],
         UpdatePhase::Rolled => vec!["finish", "rollback"],
     }
 }
