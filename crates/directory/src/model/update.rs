@@ -95,7 +95,8 @@ pub enum UpdatePhase {
     Rolling,
     /// An administrator wants nothing to go on.
     Paused,
-    /// Something is wrong, and nothing goes on. Another plan may take its place: this one may have no way forth or back.
+    /// Something is wrong, and nothing goes on. Another plan may take its place: this one may have no way forth or
+    /// back.
     Stopped,
     /// Every server that answers runs the plan's version. The way back is open.
     Rolled,

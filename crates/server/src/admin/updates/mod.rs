@@ -155,8 +155,8 @@ fn must_not_be_under_way(row: &Update) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Another plan may be made: nothing is under way, or what was is stopped. That one may have no way any more, neither forth
-/// nor back, where formats have moved on or the version itself is at fault.
+/// Another plan may be made: nothing is under way, or what was is stopped. That one may have no way any more, neither
+/// forth nor back, where formats have moved on or the version itself is at fault.
 fn must_give_way(row: &Update) -> Result<(), Problem> {
     if row.phase == UpdatePhase::Stopped { Ok(()) } else { must_not_be_under_way(row) }
 }

@@ -11,9 +11,9 @@ use super::roll::{is_same, node, trouble};
 use super::row::{self, Change};
 use super::runs;
 
-/// Servers that run the target and have not shown that they work, and by what their trial is named: not only the one that
-/// was asked last, because a pause, a stop or a restart may have come between. Who is tried again after an administrator
-/// looked is tried anew.
+/// Servers that run the target and have not shown that they work, and by what their trial is named: not only the one
+/// that was asked last, because a pause, a stop or a restart may have come between. Who is tried again after an
+/// administrator looked is tried anew.
 fn unproven(row: &Update, prepared: &Prepared, inventory: &Inventory) -> Vec<(NodeId, Timestamp)> {
     let plan = &prepared.plan;
     let is_of_plan =
