@@ -51,7 +51,8 @@ pub struct Addresses {
 
 impl Addresses {
     /// Those of all servers (`host:port`), and the first that was never found, with the cause: a name that leads
-    /// nowhere now counts as what it was, and one mistyped name must not keep the rules of all others from being loaded.
+    /// nowhere now counts as what it was, and one mistyped name must not keep the rules of all others from being
+    /// loaded.
     pub async fn of(&mut self, servers: &[String], again: bool) -> (BTreeSet<Network>, Option<String>) {
         self.known.retain(|address, _| servers.contains(address));
         let unknown: Vec<_> = servers.iter().filter(|address| again || !self.known.contains_key(*address)).collect();
