@@ -273,11 +273,14 @@ pub(super) async fn resume(
     .await
 }
 
-/// Whoever was asked last is asked again, and has the time of a step from now on: an administrator has looked. So has a
+/// Whoever was asked before a pause is asked again, and has the time of a step from now on: an administrator has looked. So has a
 /// server that failed and was to go back: without being asked it would pass for one that is away while it changes its
 /// version, and the next one would be asked.
 fn resumed(row: &mut Update, now: Timestamp) {
-    let asked = row.asked.map(|(node, _)| node).or(row.revert.as_ref().map(|(node, _)| *node));
+    // Where it came to a stop, it is known what became of the server that was asked: it runs what it ran before, and is
+    // asked anew, instead of being taken for one that failed again.
+    let asked = row.asked.filter(|_| row.phase != UpdatePhase::Stopped).map(|(node, _)| node);
+    let asked = asked.or(row.revert.as_ref().map(|(node, _)| *node));
     (row.asked, row.revert) = (asked.map(|node| (node, now)), None);
 }
 
