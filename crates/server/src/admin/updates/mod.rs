@@ -273,15 +273,12 @@ pub(super) async fn resume(
     .await
 }
 
-/// Whoever was asked before a pause is asked again, and has the time of a step from now on: an administrator has looked. So has a
-/// server that failed and was to go back: without being asked it would pass for one that is away while it changes its
-/// version, and the next one would be asked.
+/// Whoever was asked before a pause has the time of a step from now on: without being asked it would pass for one that
+/// is away while it changes its version. After a stop everybody is asked anew: an administrator has looked, and whoever
+/// runs the target already is tried before the next one is asked.
 fn resumed(row: &mut Update, now: Timestamp) {
-    // Where it came to a stop, it is known what became of the server that was asked: it runs what it ran before, and is
-    // asked anew, instead of being taken for one that failed again.
-    let asked = row.asked.filter(|_| row.phase != UpdatePhase::Stopped).map(|(node, _)| node);
-    let asked = asked.or(row.revert.as_ref().map(|(node, _)| *node));
-    (row.asked, row.revert) = (asked.map(|node| (node, now)), None);
+    let asked = row.asked.filter(|_| row.phase == UpdatePhase::Paused);
+    (row.asked, row.revert) = (asked.map(|(node, _)| (node, now)), None);
 }
 
 /// Brings every server back to what it ran before.
@@ -372,14 +369,16 @@ mod tests {
     }
 
     #[test]
-    fn who_was_asked_or_failed_is_asked_again() {
+    fn who_was_asked_before_a_pause_is_asked_still() {
         let (first, second, now) = (NodeId([1; 16]), NodeId([2; 16]), Timestamp(900));
-        let mut paused = Update { asked: Some((first, Timestamp(100))), ..Update::default() };
+        let asked = Some((first, Timestamp(100)));
+        let mut paused = Update { phase: UpdatePhase::Paused, asked, ..Update::default() };
         resumed(&mut paused, now);
         assert_eq!(paused.asked, Some((first, now)));
-        let mut stopped = Update { revert: Some((second, "0.1.0".to_owned())), ..Update::default() };
+        let revert = Some((second, "0.1.0".to_owned()));
+        let mut stopped = Update { phase: UpdatePhase::Stopped, asked, revert, ..Update::default() };
         resumed(&mut stopped, now);
-        assert_eq!((stopped.asked, stopped.revert), (Some((second, now)), None));
+        assert_eq!((stopped.asked, stopped.revert), (None, None));
         let mut nobody = Update::default();
         resumed(&mut nobody, now);
         assert_eq!(nobody.asked, None);
