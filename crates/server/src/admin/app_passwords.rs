@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sterna_base::AccountId;
 use sterna_base::ids::{random_bytes, random_hex};
 use sterna_directory::rights::{AppPassword, NewAppPassword, hash_of_app_password};
-use sterna_directory::{Reader, Request, RowKind};
+use sterna_directory::{Reader, Request};
 
 use super::answer::{Made, NoContent};
 use super::doors::AdminState;
@@ -66,11 +66,6 @@ fn shown(found: AppPassword) -> AppPasswordView {
     }
 }
 
-async fn account_of(state: &AdminState, user: String) -> Result<AccountId, Problem> {
-    let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
-    Ok(found.value.entry().id)
-}
-
 async fn list_of(state: &AdminState, account: AccountId) -> Result<Json<Page<AppPasswordView>>, Problem> {
     let found = state.directory.read(move |reader: &Reader<'_>| reader.app_passwords(account)).await?;
     Ok(Json(Page { items: found.into_iter().map(|found| shown(found.value)).collect(), next: None }))
@@ -89,7 +84,7 @@ pub(super) async fn list(
     State(state): State<AdminState>,
     Path(user): Path<String>,
 ) -> Result<Json<Page<AppPasswordView>>, Problem> {
-    list_of(&state, account_of(&state, user).await?).await
+    list_of(&state, state.directory.read(move |reader| resolve::user_id(reader, &user)).await?).await
 }
 
 /// A new one for oneself.
@@ -112,7 +107,7 @@ pub(super) async fn create(
     Body(body): Body<AppPasswordBody>,
 ) -> Result<Made<AppPasswordView>, Problem> {
     principal.must_be_present()?;
-    let account = account_of(&state, user).await?;
+    let account = state.directory.read(move |reader| resolve::user_id(reader, &user)).await?;
     create_for(&state, account, params, body).await
 }
 
@@ -163,7 +158,7 @@ pub(super) async fn delete(
     Path((user, id)): Path<(String, String)>,
     params: Params,
 ) -> Result<NoContent, Problem> {
-    let account = account_of(&state, user).await?;
+    let account = state.directory.read(move |reader| resolve::user_id(reader, &user)).await?;
     state.write(Request::DeleteAppPassword { account, id }, params.dry_run).await?;
     Ok(view::no_content())
 }

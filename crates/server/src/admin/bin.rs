@@ -15,7 +15,7 @@ use super::input::{Body, By, IfMatch, Params};
 use super::principal::Seen;
 use super::problem::Problem;
 use super::view::{EntryView, Page, Resource, time};
-use super::{resolve, view};
+use super::{resolve, sessions, view};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -148,12 +148,10 @@ pub(super) async fn delete(
     }
     let until = Timestamp(state.directory.now().0.saturating_add(days.saturating_mul(DAY_MS)));
     state.write(Request::BinEntry { id, kind, expect, until, by }, params.dry_run).await?;
-    if let Some(records) = state.records.as_ref().filter(|_| !params.dry_run) {
-        records.end_sessions(id, None).await?;
-    }
     if params.dry_run {
         return Ok(view::no_content().into());
     }
+    sessions::end_all(state, id).await?;
     let read = move |reader: &Reader<'_>| Ok::<_, Problem>(bin_view(reader, found(reader, &id.to_string())?)?);
     let body = state.directory.read(read).await?;
     Ok(Resource { status: StatusCode::OK, modseq: None, changed: Some(true), location: None, body }.into())

@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use sterna_account::open_sessions::{Ending, OpenSession, SessionsQuestion};
-use sterna_base::{AccountId, NodeId};
-use sterna_directory::{Reader, RowKind, StorageError};
+use sterna_base::NodeId;
+use sterna_directory::{Reader, StorageError};
 
 use super::answer::NoContent;
 use super::doors::AdminState;
@@ -73,17 +73,12 @@ async fn ask(state: &AdminState, only: Option<NodeId>, question: SessionsQuestio
     Ok(asked)
 }
 
-async fn account_of(state: &AdminState, user: String) -> Result<AccountId, Problem> {
-    let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
-    Ok(found.value.entry().id)
-}
-
 /// All of them, the oldest first.
 pub(super) async fn list(
     State(state): State<AdminState>,
     Path(user): Path<String>,
 ) -> Result<Json<ConnectionsView>, Problem> {
-    let account = account_of(&state, user).await?;
+    let account = state.directory.read(move |reader| resolve::user_id(reader, &user)).await?;
     let asked = ask(&state, None, SessionsQuestion { account, end: Ending::Nothing }).await?;
     let view = |(server, session): (String, OpenSession)| ConnectionView {
         id: format!("{server}:{}", session.number),
@@ -104,7 +99,7 @@ pub(super) async fn end_all(
     Path(user): Path<String>,
     params: Params,
 ) -> Result<NoContent, Problem> {
-    let account = account_of(&state, user).await?;
+    let account = state.directory.read(move |reader| resolve::user_id(reader, &user)).await?;
     let end = if params.dry_run { Ending::Nothing } else { Ending::All };
     done(ask(&state, None, SessionsQuestion { account, end }).await?, |_| true)
 }
@@ -115,7 +110,7 @@ pub(super) async fn end(
     Path((user, connection)): Path<(String, String)>,
     params: Params,
 ) -> Result<NoContent, Problem> {
-    let account = account_of(&state, user).await?;
+    let account = state.directory.read(move |reader| resolve::user_id(reader, &user)).await?;
     let none = || Problem::no_such("session", &connection);
     let (server, number) = connection.rsplit_once(':').ok_or_else(none)?;
     let (server, number) = (server.to_owned(), number.parse::<u64>().map_err(|_| none())?);

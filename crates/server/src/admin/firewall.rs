@@ -322,7 +322,7 @@ pub(super) fn findings(name: &str, status: &FirewallStatus) -> Option<Finding> {
     Some(Finding::of_server(name, what, status.remedy.clone().unwrap_or_default()))
 }
 
-/// Rules are shown as JSON as well, so that somebody can load them by hand; see [`get`].
+/// The rules of one server for those who load them by hand.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "FirewallText")]
 pub(super) struct FirewallTextView {

@@ -14,14 +14,14 @@ use sterna_account::service::{Authenticator, Login, LoginAttempt};
 use sterna_base::{AccountId, Secret};
 use sterna_directory::auth::CONSOLE;
 use sterna_directory::rights::{Passkey, PasskeyChange};
-use sterna_directory::{Reader, Request, RowKind, StorageError, settings};
+use sterna_directory::{Reader, Request, StorageError, settings};
 
 use self::ceremony::{Assertion, CreationOptions, NewCredential, RequestOptions, page};
 use self::challenges::{Asked, Purpose};
 use super::answer::{Made, NoContent, Private};
 use super::doors::AdminState;
 use super::input::{Body, Params};
-use super::principal::{Principal, Via};
+use super::principal::Principal;
 use super::problem::Problem;
 use super::sessions::From;
 use super::view::{Page, Resource, time};
@@ -134,17 +134,12 @@ pub(super) async fn list_own(
     list_of(&state, principal.own_account()?).await
 }
 
-async fn account_of(state: &AdminState, user: String) -> Result<AccountId, Problem> {
-    let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
-    Ok(found.value.entry().id)
-}
-
 /// Those of a user.
 pub(super) async fn list(
     State(state): State<AdminState>,
     Path(user): Path<String>,
 ) -> Result<Json<Page<PasskeyView>>, Problem> {
-    let account = account_of(&state, user).await?;
+    let account = state.directory.read(move |reader| resolve::user_id(reader, &user)).await?;
     list_of(&state, account).await
 }
 
@@ -232,18 +227,8 @@ pub(super) async fn create(
         used_at: None,
     };
     state.write(Request::CreatePasskey(new.clone()), false).await?;
-    end_other_sessions(&state, &principal, account).await?;
+    sessions::end_others(&state, &principal, account).await?;
     Ok(Made::from(Resource::made(shown(new), format!("/api/v1/me/passkeys/{id}"))))
-}
-
-/// Ends what others began with what is no longer enough.
-async fn end_other_sessions(state: &AdminState, principal: &Principal, account: AccountId) -> Result<(), Problem> {
-    let Some(records) = &state.records else { return Ok(()) };
-    let own = match &principal.via {
-        Via::Session(id) => Some(id.clone()),
-        Via::Socket | Via::Token(_) => None,
-    };
-    Ok(records.end_sessions(account, own).await.map(drop)?)
 }
 
 async fn change(
@@ -278,7 +263,7 @@ pub(super) async fn delete_own(
 ) -> Result<NoContent, Problem> {
     let account = prove(&state, &principal, body.password.as_deref()).await?;
     let removed = change(&state, account, id, PasskeyChange::Deleted, false).await?;
-    end_other_sessions(&state, &principal, account).await?;
+    sessions::end_others(&state, &principal, account).await?;
     Ok(removed)
 }
 
@@ -288,18 +273,12 @@ pub(super) async fn delete(
     Path((user, id)): Path<(String, String)>,
     params: Params,
 ) -> Result<NoContent, Problem> {
-    let account = account_of(&state, user).await?;
+    let account = state.directory.read(move |reader| resolve::user_id(reader, &user)).await?;
     let removed = change(&state, account, id, PasskeyChange::Deleted, params.dry_run).await?;
     if !params.dry_run {
-        end_all_sessions(&state, account).await?;
+        sessions::end_all(&state, account).await?;
     }
     Ok(removed)
-}
-
-/// Signs somebody out everywhere: whoever has what was lost may be signed in with it.
-pub(super) async fn end_all_sessions(state: &AdminState, account: AccountId) -> Result<(), Problem> {
-    let records = state.records.as_ref().ok_or_else(Problem::not_recorded)?;
-    Ok(records.end_sessions(account, None).await.map(drop)?)
 }
 
 /// Makes all of somebody worthless; whether there were any.

@@ -33,6 +33,11 @@ pub(super) fn entry_of(reader: &Reader<'_>, text: &str, kind: RowKind) -> Result
     if found.value.kind() == kind { Ok(found) } else { Err(Problem::no_such(what, text)) }
 }
 
+/// The id of a user.
+pub(super) fn user_id(reader: &Reader<'_>, text: &str) -> Result<AccountId, Problem> {
+    Ok(entry_of(reader, text, RowKind::User)?.value.entry().id)
+}
+
 /// What a kind is called in problems.
 pub(super) fn what(kind: RowKind) -> &'static str {
     match kind {

@@ -11,13 +11,13 @@ use sterna_account::service::Login;
 use sterna_base::AccountId;
 use sterna_base::ids::random_bytes;
 use sterna_directory::rights::{FactorUse, RECOVERY_CODES, SecondFactor};
-use sterna_directory::{Reader, Request, RowKind, StorageError, settings};
+use sterna_directory::{Reader, Request, StorageError, settings};
 use sterna_mailflow::auth::keys;
 
 use super::answer::{NoContent, Private};
 use super::doors::AdminState;
 use super::input::{Body, Params};
-use super::principal::{Principal, Via};
+use super::principal::Principal;
 use super::problem::Problem;
 use super::{passkeys, resolve, sessions, totp, view};
 use crate::node::signing;
@@ -151,16 +151,6 @@ async fn prove(state: &AdminState, principal: &Principal, code: Option<&str>) ->
     Ok(account)
 }
 
-/// Ends what others began with what is no longer asked for.
-async fn end_other_sessions(state: &AdminState, principal: &Principal, account: AccountId) -> Result<(), Problem> {
-    let Some(records) = &state.records else { return Ok(()) };
-    let own = match &principal.via {
-        Via::Session(id) => Some(id.clone()),
-        Via::Socket | Via::Token(_) => None,
-    };
-    Ok(records.end_sessions(account, own).await.map(drop)?)
-}
-
 /// A new key. Nothing is kept until a code proves that the app has it.
 pub(super) async fn begin(
     State(state): State<AdminState>,
@@ -201,7 +191,7 @@ pub(super) async fn confirm(
         created_at: state.directory.now(),
     };
     state.write(Request::SetSecondFactor { account, factor: Some(factor) }, false).await?;
-    end_other_sessions(&state, &principal, account).await?;
+    sessions::end_others(&state, &principal, account).await?;
     Ok(Private(RecoveryView { recovery_codes: codes }))
 }
 
@@ -219,7 +209,7 @@ pub(super) async fn remove_own(
 ) -> Result<NoContent, Problem> {
     let account = prove(&state, &principal, body.code.as_deref()).await?;
     let removed = remove_of(&state, account, false).await?;
-    end_other_sessions(&state, &principal, account).await?;
+    sessions::end_others(&state, &principal, account).await?;
     Ok(removed)
 }
 
@@ -229,12 +219,11 @@ pub(super) async fn remove(
     Path(user): Path<String>,
     params: Params,
 ) -> Result<NoContent, Problem> {
-    let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
-    let account = found.value.entry().id;
+    let account = state.directory.read(move |reader| resolve::user_id(reader, &user)).await?;
     let had_passkeys = passkeys::remove_all(&state, account, params.dry_run).await?;
     let removed = remove_of(&state, account, params.dry_run).await?;
     if !params.dry_run {
-        passkeys::end_all_sessions(&state, account).await?;
+        sessions::end_all(&state, account).await?;
     }
     Ok(if had_passkeys { view::no_content() } else { removed })
 }

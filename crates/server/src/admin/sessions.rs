@@ -373,6 +373,26 @@ pub(super) async fn list(
     Ok(Json(Page { items: state.directory.read(read).await?, next: None }))
 }
 
+/// Ends all sessions of somebody: whoever has what was lost may be signed in with it.
+pub(super) async fn end_all(state: &AdminState, account: AccountId) -> Result<(), Problem> {
+    end_but(state, account, None).await
+}
+
+/// Ends what others began with what is no longer enough, or no longer asked for; not the session of who asks.
+pub(super) async fn end_others(state: &AdminState, principal: &Principal, account: AccountId) -> Result<(), Problem> {
+    let own = match &principal.via {
+        Via::Session(id) => Some(id.clone()),
+        Via::Socket | Via::Token(_) => None,
+    };
+    end_but(state, account, own).await
+}
+
+async fn end_but(state: &AdminState, account: AccountId, but: Option<String>) -> Result<(), Problem> {
+    // Only the main node has records, and it alone takes the writes that come before.
+    let Some(records) = &state.records else { return Ok(()) };
+    Ok(records.end_sessions(account, but).await.map(drop)?)
+}
+
 /// Ends a session.
 pub(super) async fn end(
     State(state): State<AdminState>,

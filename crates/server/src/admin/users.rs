@@ -184,7 +184,7 @@ pub(super) async fn set(
     let has_one = body.password_hash.is_some() || matches!(body.password, Some(Some(_)));
     let gives_password = has_one && body.admin != Some(true);
     let read = move |reader: &Reader<'_>| {
-        let id = resolve::entry_of(reader, &user, RowKind::User)?.value.entry().id;
+        let id = resolve::user_id(reader, &user)?;
         if gives_password {
             must_have_password_here(reader, id)?;
         }
