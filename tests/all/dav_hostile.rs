@@ -7,7 +7,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sterna_testkit::installation::{Installation, PASSWORD};
-use sterna_testkit::wait::until;
+use sterna_testkit::raw::Raw;
+use sterna_testkit::wait::{pass, until};
 
 use crate::dav_rights::{Dav, event};
 
@@ -274,4 +275,31 @@ fn a_lock_that_is_left_behind_ends() {
         (other.ask("PUT", &file, &[], "c").status == 204).then_some(())
     });
     installation.is_sound();
+}
+
+/// A connection of which a refused body wasn't read would be closed, perhaps under the client's next request.
+#[test]
+fn who_is_refused_before_the_body_came_asks_again_on_the_same_connection() {
+    let installation = Installation::standard();
+    let at = installation.node("main").at;
+    for path in ["/api/v1/roles/none", "/dav/calendars/ana@tern.test/Calendar/none.ics"] {
+        let mut raw = Raw::connect(at.host, at.ports.http).unwrap();
+        for _ in 0..3 {
+            let head =
+                format!("PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n");
+            raw.send(head.as_bytes()).unwrap();
+            // The body comes when it is refused already.
+            pass(Duration::from_millis(100));
+            raw.send(b"unwanted\n").unwrap();
+            let answer = raw.line().unwrap().unwrap_or_default();
+            assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer:?}");
+            let mut length = 0;
+            while let Some(line) = raw.line().unwrap().filter(|line| !line.is_empty()) {
+                let line = line.to_ascii_lowercase();
+                assert!(line != "connection: close", "{path}");
+                length = line.strip_prefix("content-length: ").map_or(length, |length| length.parse().unwrap());
+            }
+            raw.read_exact(&mut vec![0; length]).unwrap();
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use sterna_testkit::binary::have;
 use sterna_testkit::installation::Installation;
+use sterna_testkit::moving::ShowLogs;
 
 /// How long it asks, in seconds.
 const MAX_SECONDS: &str = "75";
@@ -44,6 +45,7 @@ fn the_api_answers_as_it_is_described() {
     for id in LEFT_OUT {
         command.args(["--exclude-operation-id", id]);
     }
+    let _show = ShowLogs(&installation);
     let output = command.output().unwrap_or_else(|error| panic!("schemathesis: {error}"));
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{errors}");

@@ -9,15 +9,17 @@ use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::EXPECT;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
-use super::body::Body;
+use super::body::{self, Body};
 use super::limits;
 use crate::listener::{Connection, Protocol};
 
@@ -45,13 +47,24 @@ pub trait Pages: Send + Sync {
 
 /// The body of a request, from a client that may pause no longer than [`limits::BODY_PAUSE`].
 pub struct PatientBody {
-    body: Incoming,
+    /// Until it is dropped.
+    body: Option<Incoming>,
     pause: Pin<Box<Sleep>>,
+    left: Left,
 }
 
+/// Bodies that nobody read to their end.
+type Left = Arc<Mutex<Option<Incoming>>>;
+
 impl PatientBody {
-    pub(super) fn new(body: Incoming) -> Self {
-        PatientBody { body, pause: Box::pin(tokio::time::sleep(limits::BODY_PAUSE)) }
+    fn new(body: Incoming, left: Left) -> Self {
+        PatientBody { body: Some(body), pause: Box::pin(tokio::time::sleep(limits::BODY_PAUSE)), left }
+    }
+}
+
+impl Drop for PatientBody {
+    fn drop(&mut self) {
+        *self.left.lock() = self.body.take().filter(|body| !body.is_end_stream());
     }
 }
 
@@ -60,7 +73,8 @@ impl HttpBody for PatientBody {
     type Error = std::io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
             ready!(self.pause.as_mut().poll(cx));
             return Poll::Ready(Some(Err(std::io::ErrorKind::TimedOut.into())));
         };
@@ -69,17 +83,25 @@ impl HttpBody for PatientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
     }
 }
 
-/// Asks the pages for their answer.
+/// Asks the pages for their answer. Who is refused before the body was read is sent the answer when that is drained:
+/// the connection would be closed otherwise, perhaps under the client's next request.
 pub(super) async fn answer(pages: &dyn Pages, request: Request<Incoming>, visitor: Visitor) -> Response<Body> {
-    pages.answer(request.map(PatientBody::new), visitor).await.map(Body::Page)
+    let (left, expects) = (Left::default(), request.headers().contains_key(EXPECT));
+    let request = request.map(|body| PatientBody::new(body, left.clone()));
+    let response = pages.answer(request, visitor).await.map(Body::Page);
+    let unread = left.lock().take();
+    if let Some(body) = unread.filter(|_| !expects) {
+        body::drain(body, &HeaderMap::new()).await;
+    }
+    response
 }
 
 /// The listener of a node that serves pages and no DAV.
