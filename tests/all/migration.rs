@@ -239,28 +239,49 @@ fn whoever_ends_in_the_middle_goes_on_there() {
         ];
         for (number, (node, failpoint)) in there.into_iter().enumerate() {
             installation.arm(node, failpoint, Strike::End);
-            // Who ends may not live to answer.
-            drop(installation.admin(OLD, &["migrate", "switch", "--yes", "--detach"]));
+            is_taken(&installation, OLD, "switch", Some((node, failpoint)));
             installation.ends_at(node, failpoint);
             installation.serve(node);
             is_at(&installation, "switched");
             is_main(&installation, NEW, Some(OLD));
-            ledger.grows_by(2);
+            grows(&installation, ledger);
             let back = [(OLD, "migration-installed-one"), (NEW, "migration-handed-over")].get(number);
             if let Some((node, failpoint)) = back {
                 installation.arm(node, failpoint, Strike::End);
             }
-            drop(installation.admin(NEW, &["migrate", "back", "--yes", "--detach"]));
+            is_taken(&installation, NEW, "back", back.copied());
             if let Some((node, failpoint)) = back {
                 installation.ends_at(node, failpoint);
                 installation.serve(node);
             }
             is_home(&installation);
             is_main(&installation, OLD, Some(NEW));
-            ledger.grows_by(2);
+            grows(&installation, ledger);
         }
     });
     ledger.compare(&mut old.login(BEN).unwrap(), "INBOX", "lmtp-", validity);
+}
+
+/// Mail is taken.
+fn grows(installation: &Installation, ledger: &Ledger) {
+    let _show = ShowLogs(installation);
+    ledger.grows_by(2);
+}
+
+/// Asks for a step until it is taken: while mail comes, an account may lack more than a moment's changes just now, and is
+/// refused for that. Who ends there may not live to answer.
+fn is_taken(installation: &Installation, node: &str, action: &str, end: Option<(&str, &str)>) {
+    let _show = ShowLogs(installation);
+    until(&format!("{node} takes {action}"), WITHIN, || {
+        let asked = installation.admin(node, &["migrate", action, "--yes", "--detach"]);
+        let is_over = || end.is_some_and(|(node, failpoint)| installation.is_reached(node, failpoint));
+        if asked.status.success() || is_over() {
+            return Some(());
+        }
+        let said = errors(&asked);
+        assert!(said.contains("equal") || said.contains("answer"), "{said}");
+        None
+    });
 }
 
 /// Everything is on the old machine again, which is the main node.

@@ -392,7 +392,7 @@ impl Node {
         learning::start(&parts).await?;
         parts.guard(desk.clone());
         parts.keep_house(desk.clone(), control.clone());
-        parts.move_accounts(&control);
+        parts.move_accounts();
         let sending = if parts.config.has(Role::Edge) { Some(sending::start(&parts).await?) } else { None };
         if let Some(dane) = sending.as_ref().and_then(|sending| sending.dane.as_ref()) {
             control.tell_dane(dane.ability());
@@ -402,7 +402,7 @@ impl Node {
             control.tell_queue(queue.clone());
         }
         let dane = sending.as_ref().and_then(|sending| sending.dane.as_ref()).map(|dane| dane.ability());
-        let state = parts.admin_state(desk, control, mail, dane.clone())?;
+        let state = parts.admin_state(desk, control.clone(), mail, dane.clone())?;
         parts.write_in_the_morning(&state);
         let restart = Arc::<Notify>::default();
         let setup = parts.setup(dane, restart.clone()).await?;
@@ -424,6 +424,7 @@ impl Node {
         if let Some(setup) = setup.filter(|setup| setup.is_open()) {
             setup::announce(&setup, &parts.config, &parts.folder, &parts.doors).await;
         }
+        parts.migrate(control);
         tracing::info!(name = parts.config.name, id = %parts.identity.node(), "the node serves");
         Ok(Node { stop: parts.stop, tasks: parts.tasks, cluster, local: parts.local, restart })
     }
@@ -553,7 +554,7 @@ impl Parts {
     }
 
     /// On data servers: copies of accounts. On the main node: the moves.
-    fn move_accounts(&self, control: &Arc<Control>) {
+    fn move_accounts(&self) {
         if let Some(keeper) = self.keeper.clone() {
             let limits = directory_moves::keep_limit(self.directory.clone(), keeper.throttle(), self.stop.clone());
             self.tasks.spawn(limits);
@@ -563,7 +564,14 @@ impl Parts {
             let copies = CopiesClient::new(self.peers.clone(), self.keeper.clone());
             let driver = Driver::new(self.moves.clone(), copies, self.clock.clone());
             self.tasks.spawn(driver.run(self.main_work.clone()));
-            let migration = MigrationDriver::new(self, control.clone());
+        }
+    }
+
+    /// On the main node: the migration. It may hand the role over at its first look, and so begins when all that a main
+    /// node is made of is there: what is composed after that would be neither the one nor the other.
+    fn migrate(&self, control: Arc<Control>) {
+        if self.directory.is_main() {
+            let migration = MigrationDriver::new(self, control);
             self.tasks.spawn(migration.run(self.main_work.clone()));
         }
     }

@@ -70,7 +70,7 @@ fn word(reader: &Reader<'_>) -> Result<Word, StorageError> {
 /// pause for its users; one that becomes the main node starts again as such; one that was let go ends.
 pub async fn watch(watched: Watched, restart: Arc<Notify>, stop: CancellationToken) {
     let mut changed = watched.directory.watch();
-    let mut is_main = watched.directory.is_main();
+    let mut is_main = watched.was_main;
     loop {
         changed.mark_unchanged();
         match watched.directory.read(word).await {
@@ -109,6 +109,8 @@ pub async fn watch(watched: Watched, restart: Arc<Notify>, stop: CancellationTok
 pub struct Watched {
     directory: sterna_directory::Directory,
     node: NodeId,
+    /// Whether it was composed as the main node: it may hand that over before this task runs for the first time.
+    was_main: bool,
     main_work: CancellationToken,
     peers: Arc<sterna_cluster::Peers>,
     nodes: Arc<super::super::directory_nodes::DirectoryNodes>,
@@ -122,6 +124,7 @@ impl Watched {
         Watched {
             directory: parts.directory.clone(),
             node: parts.identity.node(),
+            was_main: parts.directory.is_main(),
             main_work: parts.main_work.clone(),
             peers: parts.peers.clone(),
             nodes: parts.nodes.clone(),
