@@ -252,7 +252,6 @@ impl MigrationDriver {
             Step::HandOver(side) => {
                 failpoint::reached("migration-handing-over");
                 self.submit(Request::HandOverMain { to: node(side) }).await?;
-                failpoint::reached("migration-handed-over");
                 Ok(false)
             }
             Step::Plan => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use sterna_base::NodeId;
+use sterna_base::{NodeId, failpoint};
 use sterna_cluster::{Follower, Identity};
 use sterna_directory::{Core, MainNode, Migration, MigrationPhase, Reader, StorageError};
 use tokio::sync::Notify;
@@ -77,6 +77,8 @@ pub async fn watch(watched: Watched, restart: Arc<Notify>, stop: CancellationTok
             Ok(word) => {
                 if is_main && !watched.directory.is_main() {
                     is_main = false;
+                    // Not where it is handed over: that work ends with the role.
+                    failpoint::reached("migration-handed-over");
                     tracing::warn!("another node is the main node from now on; this one follows it");
                     watched.main_work.cancel();
                     watched.follow(&stop);
