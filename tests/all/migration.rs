@@ -268,8 +268,8 @@ fn grows(installation: &Installation, ledger: &Ledger) {
     ledger.grows_by(2);
 }
 
-/// Asks for a step until it is taken: while mail comes, an account may lack more than a moment's changes just now, and is
-/// refused for that. Who ends there may not live to answer.
+/// Asks for a step until it is taken: while mail comes, an account may lack more than a moment's changes just now, and
+/// it is refused for that. Who ends there may not live to answer.
 fn is_taken(installation: &Installation, node: &str, action: &str, end: Option<(&str, &str)>) {
     let _show = ShowLogs(installation);
     until(&format!("{node} takes {action}"), WITHIN, || {
