@@ -60,6 +60,7 @@ mod passkeys;
 mod pdf;
 mod postfix_front;
 mod queue_actions;
+mod queues_together;
 mod refused_moves;
 mod relaying;
 mod releases;

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod derived;
 mod firewall;
+mod graphs;
 mod letter;
 mod node;
 mod openid;

@@ -152,6 +152,13 @@ impl Follower {
         (report.differed, report.differed_at)
     }
 
+    /// How long ago it was equal for the last time, in milliseconds: zero while it is, `None` when it never was.
+    pub(super) fn lag_ms(&self) -> Option<u64> {
+        let report = self.report.lock();
+        let since_equal = report.equal_at.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX));
+        if report.equal_since.is_some() { Some(0) } else { since_equal }
+    }
+
     /// How its following goes, as far as it is known.
     pub(super) fn said(&self) -> Option<FollowingSaid> {
         self.report.lock().said

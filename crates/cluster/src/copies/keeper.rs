@@ -158,6 +158,13 @@ impl Keeper {
         (differed.count, differed.last)
     }
 
+    /// How long ago the copy here that lags most was equal to its account, in milliseconds; zero when all are equal,
+    /// and `None` when there is no copy, or none that ever was equal.
+    pub fn lag_ms(&self) -> Option<u64> {
+        let following = self.following.lock();
+        following.values().filter_map(|running| running.follower.lag_ms()).max()
+    }
+
     /// The speed of copies to and from this node.
     pub fn throttle(&self) -> Arc<Throttle> {
         self.throttle.clone()

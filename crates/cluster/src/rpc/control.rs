@@ -59,6 +59,15 @@ pub trait NodeControl: Send + Sync {
         Ok(EdgeReport::default())
     }
 
+    /// What the main node wants to know of this node, or done with its mail, as this program and that of the main node
+    /// understand it: nodes carry it, and don't look inside.
+    ///
+    /// # Errors
+    /// Why it can't be answered, for the operator.
+    async fn answer(&self, _question: serde_json::Value) -> Result<serde_json::Value, String> {
+        Err("this node answers no questions".to_owned())
+    }
+
     /// The sessions of an account that are open on this node, as they are before some of them are ended.
     async fn sessions(&self, _question: SessionsQuestion) -> Vec<OpenSession> {
         Vec::new()
@@ -452,6 +461,17 @@ impl ControlClient {
     /// [`CallError`]
     pub async fn sessions(&self, node: NodeId, question: &SessionsQuestion) -> Result<Vec<OpenSession>, CallError> {
         let answer = self.put(node, "/v1/sessions", question).await?;
+        self.peers.peer(node).read(&answer)
+    }
+
+    /// See [`NodeControl::answer`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn question(&self, node: NodeId, question: &serde_json::Value) -> Result<serde_json::Value, CallError> {
+        let body = self.peers.peer(node).json(question)?;
+        let call = Call { answer_bytes_max: CALL_BODY_BYTES_MAX, ..Call::control(Method::PUT, "/v1/question") };
+        let answer = self.send(node, &call, body).await?;
         self.peers.peer(node).read(&answer)
     }
 

@@ -200,7 +200,8 @@ impl Caller {
         // The main node only.
         if caller != self.main() {
             let is_mains =
-                ["stores", "copies", "trace", "edge-report", "version", "update-task", "migration"].contains(&parts[0]);
+                ["stores", "copies", "trace", "edge-report", "version", "update-task", "migration", "question"]
+                    .contains(&parts[0]);
             return Err(if is_mains { FaultKind::NotMain } else { FaultKind::NoRoute });
         }
         if let (&Method::POST, ["copies", account, call]) = (&method, parts.as_slice()) {
@@ -235,6 +236,10 @@ impl Caller {
             (&Method::PUT, ["sessions"]) => {
                 let question: SessionsQuestion = self.control_body(request.into_body()).await?;
                 Ok(Answer::Json(json(&self.control()?.sessions(question).await)?))
+            }
+            (&Method::PUT, ["question"]) => {
+                let question = self.control_body(request.into_body()).await?;
+                Ok(Answer::Json(json(&control.answer(question).await.map_err(FaultKind::Other)?)?))
             }
             (&Method::GET, ["edge-report"]) => {
                 Ok(Answer::Json(json(&control.edge_report().await.map_err(FaultKind::Other)?)?))

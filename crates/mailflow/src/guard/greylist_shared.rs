@@ -5,6 +5,7 @@
 //! something was heard later.
 
 use rusqlite::{OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 use sterna_account::edge_guard::{GreylistRow, NetworkRow, ROWS_MAX};
 use sterna_base::{NodeId, Timestamp};
 
@@ -33,7 +34,7 @@ pub struct OwnChanges {
 }
 
 /// Which rows are meant: those for which everything holds that is given. `*` stands for anything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GreylistFilter {
     /// The network.
     pub network: Option<String>,
@@ -44,7 +45,8 @@ pub struct GreylistFilter {
 }
 
 /// What a row is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GreylistState {
     /// It has to come again.
     Waiting,
@@ -55,7 +57,7 @@ pub enum GreylistState {
 }
 
 /// A row as administrators see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Greylisted {
     /// The network.
     pub network: String,

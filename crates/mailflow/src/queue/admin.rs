@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use serde::{Deserialize, Serialize};
 use sterna_base::{OperationId, Timestamp};
 
 use super::error::QueueError;
@@ -15,7 +16,7 @@ use super::store::Queue;
 const PER_TRANSACTION: usize = 500;
 
 /// Which deliveries are meant: those for which everything holds that is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Of this message.
     pub id: Option<QueueId>,
@@ -30,7 +31,7 @@ pub struct Filter {
 }
 
 /// A delivery as administrators see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
     /// The row: listings go on after it.
     pub delivery: DeliveryId,
@@ -65,7 +66,8 @@ pub struct Listed {
 }
 
 /// What is done with deliveries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// They wait until they are released.
     Hold,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use sterna_account::service::{MessageBody, Rcpt};
 use sterna_base::{AccountId, BlobHash, OperationId, Timestamp};
 
@@ -11,7 +12,7 @@ use crate::delivery::Keep;
 use crate::provenance::Provenance;
 
 /// Names a message in the queue: the transaction that brought it in, which the client was told with its `250`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct QueueId(pub OperationId);
 
 impl fmt::Display for QueueId {
@@ -21,7 +22,7 @@ impl fmt::Display for QueueId {
 }
 
 /// A row of the queue that stands for one message and one destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliveryId(pub i64);
 
 /// A row of the queue that stands for one recipient.
@@ -29,7 +30,8 @@ pub struct DeliveryId(pub i64);
 pub struct RecipientId(pub i64);
 
 /// Where a message goes next. Messages with the same destination share connections, limits and back-off.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Destination {
     /// One of our own accounts, whose data server could not take the message at once.
     Account(AccountId),
@@ -91,6 +93,19 @@ impl fmt::Display for Destination {
             Destination::Domain(name) => write!(f, "domain:{name}"),
             Destination::Host(hop) => write!(f, "host:{hop}"),
         }
+    }
+}
+
+impl From<Destination> for String {
+    fn from(destination: Destination) -> Self {
+        destination.to_string()
+    }
+}
+
+impl TryFrom<String> for Destination {
+    type Error = InvalidDestination;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

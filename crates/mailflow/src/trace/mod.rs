@@ -35,6 +35,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     records: mpsc::Sender<Record>,
     dropped: AtomicU64,
+    /// Recipients that have their message, here or elsewhere, since the node started.
+    delivered: AtomicU64,
 }
 
 /// What is written in one step.
@@ -61,6 +63,11 @@ impl Trace {
         Trace(None)
     }
 
+    /// Recipients that have got a message by this edge, in accounts and at other servers, since it started.
+    pub fn delivered_count(&self) -> u64 {
+        self.0.as_ref().map_or(0, |inner| inner.delivered.load(Ordering::Relaxed))
+    }
+
     fn record(&self, record: impl FnOnce(Timestamp) -> Record) {
         let Some(inner) = &self.0 else { return };
         if inner.records.try_send(record(inner.clock.now())).is_err() {
@@ -74,6 +81,9 @@ impl Trace {
     fn event(&self, id: Option<OperationId>, event: impl FnOnce(Timestamp) -> TraceEvent) {
         self.record(|now| {
             let mut event = event(now);
+            if let (Traced::Delivered | Traced::Sent, Some(inner)) = (event.what, &self.0) {
+                inner.delivered.fetch_add(1, Ordering::Relaxed);
+            }
             event.detail = clean(&event.detail);
             event.host = clean(&event.host);
             event.recipient = clean(&event.recipient).to_ascii_lowercase();

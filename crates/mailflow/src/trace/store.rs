@@ -86,7 +86,8 @@ impl TraceStore {
         let connection = prepare(&path)?;
         let (records, received) = mpsc::channel(WAITING_MAX);
         std::thread::Builder::new().name("trace".into()).spawn(move || write(connection, received))?;
-        let trace = Trace(Some(Arc::new(Inner { clock, records, dropped: AtomicU64::new(0) })));
+        let trace =
+            Trace(Some(Arc::new(Inner { clock, records, dropped: AtomicU64::new(0), delivered: AtomicU64::new(0) })));
         Ok((TraceStore { path: Arc::new(path) }, trace))
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sterna_account::edge_report::EdgeReport;
 use sterna_account::local::LocalAccounts;
 use sterna_account::open_sessions::{OpenSession, SessionsQuestion};
@@ -15,7 +16,6 @@ use sterna_cluster::copies::{LeaseDesk, Speed, Waiting};
 use sterna_cluster::update::{NodeTask, TaskReport};
 use sterna_cluster::{NodeStatus, RunVersion};
 use sterna_directory::{Authentication, Directory};
-use sterna_mailflow::guard::Guard;
 use sterna_mailflow::queue::Queue;
 
 use super::dkim::KeyTools;
@@ -48,8 +48,6 @@ pub struct AdminState {
     pub local: Option<Arc<LocalAccounts>>,
     /// The queue of this node; `None` where no mail comes in.
     pub queue: Option<Arc<Queue>>,
-    /// Who lets mail in on this node; `None` where no mail comes in.
-    pub guard: Option<Arc<Guard>>,
     /// What DKIM keys are made and looked for with; `None` where nobody signs.
     pub dkim: Option<Arc<KeyTools>>,
     /// What knows where the services of the installation are; `None` where there is no node around the API.
@@ -140,6 +138,14 @@ pub trait Provision: Send + Sync {
     /// [`ProvisionError`].
     async fn update_task(&self, server: NodeId, _task: NodeTask) -> Result<TaskReport, ProvisionError> {
         Err(ProvisionError::Refused { server, cause: "it does no work for updates".to_owned() })
+    }
+
+    /// What a server answers to a question about its mail or its numbers ([`crate::node::questions`]).
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    async fn question(&self, server: NodeId, _question: Value) -> Result<Value, ProvisionError> {
+        Err(ProvisionError::Refused { server, cause: "it answers no questions".to_owned() })
     }
 
     /// What a server remembers of messages.

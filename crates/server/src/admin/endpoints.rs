@@ -16,9 +16,9 @@ use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntr
 use super::policy::{self, Place, Rule};
 use super::{
     accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
-    domains, drain, events, external, files, firewall, greylist, groups, imports, jobs, links, maintenance, migration,
-    objects, orphans, passkeys, people_import, queue, replication, resources, roles, search, second_factor, servers,
-    sessions, settings, sieve, sources, status, tokens, trace, updates, users,
+    domains, drain, events, external, files, firewall, graphs, greylist, groups, imports, jobs, links, maintenance,
+    migration, objects, orphans, passkeys, people_import, queue, replication, resources, roles, search, second_factor,
+    servers, sessions, settings, sieve, sources, status, tokens, trace, updates, users,
 };
 
 /// One method of one path.
@@ -283,6 +283,7 @@ fn of_servers() -> Vec<Endpoint> {
     const MIGRATION: &str = "/api/v1/migration";
     vec![
         look("/api/v1/status", get(status::get), Servers, System, "How the installation is"),
+        look("/api/v1/graphs", get(graphs::get), Servers, System, "Numbers of the servers over a day or a month"),
         look("/api/v1/doctor", get(doctor::get), Servers, System, "Everything that can be looked at"),
         look(JOBS, get(jobs::list), Jobs, System, "Jobs: moves, drains, failovers"),
         change(("POST", JOBS), post(jobs::create), Jobs, System, "Plan moves of accounts"),

@@ -1,6 +1,4 @@
-//! `/api/v1/queue`: the messages that wait on this node.
-
-use std::sync::Arc;
+//! `/api/v1/queue`: the messages that wait on the edges. The main node asks them all, the others tell of themselves.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -9,12 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::OperationId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
-use sterna_mailflow::queue::{Action, DeliveryId, Destination, Filter, Listed, NextHop, Queue, QueueError, QueueId};
+use sterna_directory::Server;
+use sterna_mailflow::queue::{Action, DeliveryId, Destination, Filter, Listed, NextHop, QueueId};
 
 use super::doors::AdminState;
+use super::edges::{self, Meant};
 use super::input::{Asked, Body};
 use super::problem::Problem;
-use super::view::{Page, time};
+use super::view::time;
+use crate::node::questions::{Question, Rows};
 
 /// Items of a page when the client doesn't say.
 const PAGE_ITEMS_DEFAULT: usize = 200;
@@ -29,8 +30,10 @@ pub(super) struct Selection {
     recipient: Option<String>,
     destination: Option<String>,
     held: Option<bool>,
-    after: Option<i64>,
+    after: Option<String>,
     limit: Option<usize>,
+    /// Only in the queue of this server; “all” is all edges, as is none on the main node.
+    server: Option<String>,
 }
 
 impl Selection {
@@ -46,8 +49,8 @@ impl Selection {
 #[schemars(rename = "QueuedDelivery")]
 pub(super) struct DeliveryView {
     id: String,
-    #[serde(skip)]
-    delivery: i64,
+    /// In whose queue it is.
+    server: String,
     sender: String,
     recipients: Vec<String>,
     destination: String,
@@ -64,6 +67,17 @@ pub(super) struct DeliveryView {
     last_reply: String,
 }
 
+/// A page of what waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "QueuePage")]
+pub(super) struct QueuePage {
+    items: Vec<DeliveryView>,
+    /// The `after` of the following page; `None` when this is the last.
+    next: Option<String>,
+    /// Edges that did not answer: what waits there is not here.
+    unreachable: Vec<String>,
+}
+
 /// What to do, and with what.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +90,8 @@ pub(super) struct ActionInput {
     /// With which.
     #[serde(default)]
     filter: Selection,
+    /// Only in the queue of this server; “all” is all edges, as is none on the main node.
+    server: Option<String>,
     /// Do it with everything: without this, an empty filter is refused.
     #[serde(default)]
     all: bool,
@@ -86,31 +102,86 @@ pub(super) struct ActionInput {
 #[schemars(rename = "QueueActionDone")]
 pub(super) struct ActionView {
     deliveries: u64,
+    /// Edges that did not answer: there nothing was done, or it is not known.
+    unreachable: Vec<String>,
 }
 
-/// Those that are meant.
+/// Those that are meant, of one server after the other by their names, the oldest of each first.
 pub(super) async fn list(
     State(state): State<AdminState>,
     Asked(selection): Asked<Selection>,
-) -> Result<Json<Page<DeliveryView>>, Problem> {
-    let (after, limit) = (DeliveryId(selection.after.unwrap_or(0)), selection.limit.unwrap_or(PAGE_ITEMS_DEFAULT));
-    let limit = limit.clamp(1, PAGE_ITEMS_MAX - 1);
-    let found = queue(&state)?.list(selection.filter()?, after, limit + 1).await.map_err(unusable)?;
-    let items = found.into_iter().map(view).collect();
-    Ok(Page::cut(items, limit, |view: &DeliveryView| view.delivery.to_string()))
+) -> Result<Json<QueuePage>, Problem> {
+    let limit = selection.limit.unwrap_or(PAGE_ITEMS_DEFAULT).clamp(1, PAGE_ITEMS_MAX - 1);
+    let after = selection.after.as_deref().map(Cursor::read).transpose()?;
+    let meant = edges::edges(&state, selection.server.as_deref()).await?;
+    page(&state, meant, selection.filter()?, after, limit).await.map(Json)
 }
 
 /// One message: its deliveries.
 pub(super) async fn get(
     State(state): State<AdminState>,
     Path(message): Path<String>,
-) -> Result<Json<Page<DeliveryView>>, Problem> {
+) -> Result<Json<QueuePage>, Problem> {
     let filter = Filter { id: Some(queue_id(&message)?), ..Filter::default() };
-    let found = queue(&state)?.list(filter, DeliveryId(0), PAGE_ITEMS_MAX - 1).await.map_err(unusable)?;
-    if found.is_empty() {
-        return Err(Problem::no_such("message in the queue", &message));
+    let found = page(&state, edges::edges(&state, None).await?, filter, None, PAGE_ITEMS_MAX - 1).await?;
+    if found.items.is_empty() {
+        return Err(match found.unreachable.as_slice() {
+            [] => Problem::no_such("message in the queue", &message),
+            silent => silent_edges(silent),
+        });
     }
-    Ok(Page::cut(found.into_iter().map(view).collect(), PAGE_ITEMS_MAX, |view| view.delivery.to_string()))
+    Ok(Json(found))
+}
+
+/// Where a listing goes on: the server, and the row there.
+#[derive(Clone, Debug)]
+struct Cursor {
+    server: String,
+    delivery: DeliveryId,
+}
+
+impl Cursor {
+    fn read(text: &str) -> Result<Self, Problem> {
+        let parts = text.rsplit_once(':').and_then(|(server, row)| Some((server.to_owned(), row.parse().ok()?)));
+        let (server, row) = parts.ok_or_else(|| Problem::malformed("“after” is the “next” of the page before"))?;
+        Ok(Cursor { server, delivery: DeliveryId(row) })
+    }
+}
+
+async fn page(
+    state: &AdminState,
+    mut meant: Meant,
+    filter: Filter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<QueuePage, Problem> {
+    if let Some(after) = &after {
+        meant.asked.retain(|server| server.name >= after.server);
+    }
+    let question = |server: &Server| {
+        let after = after.as_ref().filter(|after| after.server == server.name);
+        let after = after.map_or(DeliveryId(0), |after| after.delivery);
+        Question::Queue { filter: filter.clone(), after, limit: limit + 1 }
+    };
+    let told = meant.ask::<Rows<Listed>>(state, question).await?;
+    let mut page = QueuePage { items: Vec::new(), next: None, unreachable: told.unreachable };
+    let mut last = None;
+    for (server, rows) in told.answers {
+        let is_cut = rows.is_cut;
+        for listed in rows.items {
+            if page.items.len() == limit {
+                page.next = last;
+                return Ok(page);
+            }
+            last = Some(format!("{server}:{}", listed.delivery.0));
+            page.items.push(view(server.clone(), listed));
+        }
+        if is_cut {
+            page.next = last;
+            return Ok(page);
+        }
+    }
+    Ok(page)
 }
 
 /// Does something with those that are meant.
@@ -123,8 +194,11 @@ pub(super) async fn act(
     if filter == Filter::default() && !input.all {
         return Err(Problem::malformed("an empty filter means every message: say “all” if that is meant"));
     }
-    let deliveries = queue(&state)?.act(filter, action, state.directory.now()).await.map_err(unusable)?;
-    Ok(Json(ActionView { deliveries }))
+    let meant = edges::edges(&state, input.server.as_deref()).await?;
+    let question = |_: &Server| Question::QueueAction { filter: filter.clone(), action: action.clone() };
+    let told = meant.ask::<u64>(&state, question).await?;
+    let deliveries = told.answers.iter().map(|(_, count)| count).sum();
+    Ok(Json(ActionView { deliveries, unreachable: told.unreachable }))
 }
 
 fn action(input: &ActionInput) -> Result<Action, Problem> {
@@ -147,27 +221,21 @@ fn destination(to: &str) -> Result<Destination, Problem> {
     }
 }
 
-fn queue(state: &AdminState) -> Result<Arc<Queue>, Problem> {
-    state.queue.clone().ok_or_else(|| {
-        let (title, remedy) = ("There is no queue", "Ask a server with the role edge: each has a queue of its own.");
-        Problem::new(StatusCode::NOT_FOUND, "no-queue", title, "No mail comes in on this server.", remedy)
-    })
-}
-
 fn queue_id(text: &str) -> Result<QueueId, Problem> {
     let id = text.parse::<OperationId>().map(QueueId);
     id.map_err(|_| Problem::malformed(format!("{text} is not the id of a message in the queue")))
 }
 
-fn unusable(error: QueueError) -> Problem {
-    let (title, remedy) = ("The queue can't be used", "Look at the log, and at the disk that has the queue's folder.");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue-unusable", title, error.cause(), remedy)
+fn silent_edges(names: &[String]) -> Problem {
+    let (title, remedy) = ("A server doesn't answer", "Look there, or try again when it is back (sterna status).");
+    let detail = format!("it may be in the queue of {}, which did not answer", names.join(", "));
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "server-unreachable", title, detail, remedy)
 }
 
-fn view(listed: Listed) -> DeliveryView {
+fn view(server: String, listed: Listed) -> DeliveryView {
     DeliveryView {
+        server,
         id: listed.id.to_string(),
-        delivery: listed.delivery.0,
         sender: listed.sender,
         recipients: listed.recipients,
         destination: listed.destination,

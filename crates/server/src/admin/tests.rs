@@ -179,7 +179,6 @@ impl Node {
             memory: Arc::default(),
             leases: None,
             queue: None,
-            guard: None,
             dkim: None,
             discovery: None,
             sources: None,

@@ -8,7 +8,7 @@ use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output::Column;
 use super::prompt;
-use super::resource::{Session, WriteArgs};
+use super::resource::{Session, WriteArgs, silent_of};
 
 /// The setting that says whom the greylist lets in at once.
 const ALLOW: &str = "mail.greylist-allow";
@@ -64,12 +64,20 @@ pub struct FilterArgs {
     /// Only this recipient
     #[arg(long)]
     recipient: Option<String>,
+    /// Only as this server knows it
+    #[arg(long)]
+    server: Option<String>,
 }
 
 impl FilterArgs {
-    fn parameters(&self) -> [(&'static str, Option<&str>); 3] {
-        let FilterArgs { network, sender, recipient } = self;
-        [("network", network.as_deref()), ("sender", sender.as_deref()), ("recipient", recipient.as_deref())]
+    fn parameters(&self) -> [(&'static str, Option<&str>); 4] {
+        let FilterArgs { network, sender, recipient, server } = self;
+        [
+            ("network", network.as_deref()),
+            ("sender", sender.as_deref()),
+            ("recipient", recipient.as_deref()),
+            ("server", server.as_deref()),
+        ]
     }
 }
 
@@ -81,6 +89,7 @@ pub(super) async fn run(session: &Session<'_>, command: GreylistCommand) -> Resu
             let mut parameters = filter.parameters().to_vec();
             parameters.push(("all", all.then_some("true")));
             let answer = session.client.send(Method::DELETE, &path(&["greylist"], &parameters), None).await?;
+            session.say_silent(&silent_of(&answer.body));
             let count = answer.body["deleted"].as_u64().unwrap_or(0);
             session.say(&format!("{count} forgotten\n"));
             Ok(if count == 0 { Exit::NothingToDo } else { Exit::Done })

@@ -21,6 +21,7 @@ pub mod exit;
 mod file;
 mod firewall;
 mod generate;
+mod graphs;
 mod greylist;
 mod group;
 mod import_cyrus;
@@ -244,6 +245,8 @@ pub enum ClientCommand {
     /// See what waits on this server to be sent or delivered, and change what becomes of it
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// See what servers measured of themselves: queue, deliveries, sessions, lag, disk
+    Graphs(graphs::GraphsArgs),
     /// See whom greylisting makes wait, forget some of them, let some in at once
     #[command(subcommand)]
     Greylist(greylist::GreylistCommand),
@@ -333,6 +336,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::Migrate(command) => migrate::run(&session, global, command).await,
         ClientCommand::Update(command) => update::run(&session, global, command).await,
         ClientCommand::Job(command) => job::run(&session, global, command).await,
+        ClientCommand::Graphs(args) => graphs::run(&session, global, args).await,
         ClientCommand::Greylist(command) => greylist::run(&session, command).await,
         ClientCommand::Queue(command) => queue::run(&session, command).await,
         ClientCommand::Search(command) => search::run(&session, global, command).await,

@@ -8,10 +8,11 @@ use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output::Column;
 use super::prompt;
-use super::resource::Session;
+use super::resource::{Session, silent_of};
 
 const COLUMNS: &[Column] = &[
     ("MESSAGE", "id"),
+    ("SERVER", "server"),
     ("FROM", "sender"),
     ("TO", "recipients"),
     ("DESTINATION", "destination"),
@@ -21,7 +22,7 @@ const COLUMNS: &[Column] = &[
     ("LAST REPLY", "last_reply"),
 ];
 
-/// See what waits on this server to be sent or delivered, and change what becomes of it
+/// See what waits to be sent or delivered, on all servers that take mail, and change what becomes of it
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
     /// List what waits
@@ -75,6 +76,9 @@ pub struct FilterArgs {
     /// Only what is held
     #[arg(long)]
     held: bool,
+    /// Only in the queue of this server
+    #[arg(long)]
+    server: Option<String>,
 }
 
 /// With what it is done.
@@ -83,7 +87,7 @@ pub struct ActArgs {
     /// Which.
     #[command(flatten)]
     filter: FilterArgs,
-    /// With everything that waits on this server
+    /// With everything that waits
     #[arg(long, conflicts_with_all = ["id", "sender", "recipient", "destination", "held"])]
     all: bool,
 }
@@ -106,11 +110,13 @@ pub(super) async fn run(session: &Session<'_>, command: QueueCommand) -> Result<
                 ("recipient", filter.recipient.as_deref()),
                 ("destination", filter.destination.as_deref()),
                 ("held", held),
+                ("server", filter.server.as_deref()),
             ];
             session.list(&["queue"], &filters, COLUMNS).await
         }
         QueueCommand::Show { message } => {
             let page = session.client.get(&path(&["queue", &message], &[])).await?;
+            session.say_silent(&silent_of(&page));
             for item in page["items"].as_array().into_iter().flatten() {
                 session.show(item)?;
             }
@@ -134,9 +140,12 @@ async fn do_with(
     to: Option<&str>,
     act: &ActArgs,
 ) -> Result<Exit, CliError> {
-    let body = json!({ "action": action, "to": to, "filter": act.filter.body(), "all": act.all });
+    let body = json!({
+        "action": action, "to": to, "filter": act.filter.body(), "all": act.all, "server": act.filter.server,
+    });
     let answer = session.client.send(Method::POST, &path(&["queue"], &[]), Some(&body)).await?;
     let count = answer.body["deliveries"].as_u64().unwrap_or(0);
+    session.say_silent(&silent_of(&answer.body));
     session.say(&format!("{count} deliveries {done}\n"));
     Ok(if count == 0 { Exit::NothingToDo } else { Exit::Done })
 }

@@ -1,5 +1,7 @@
 //! What all nouns have in common: list, get, create, set, delete.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use hyper::Method;
 use serde_json::{Map, Value};
@@ -11,6 +13,12 @@ use super::{GlobalArgs, Output, prompt};
 
 /// Items asked for at once.
 const PAGE_ITEMS: &str = "1000";
+
+/// The servers of which an answer says that they did not answer.
+pub(super) fn silent_of(answer: &Value) -> BTreeSet<String> {
+    let names = answer["unreachable"].as_array().into_iter().flatten();
+    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
 
 /// Options of every command that changes something.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -100,19 +108,28 @@ impl<'a> Session<'a> {
         columns: &'static [Column],
     ) -> Result<Exit, CliError> {
         let mut listing = Listing::new(self.global.format(), columns);
-        let mut after: Option<String> = None;
+        let (mut after, mut silent) = (None::<String>, BTreeSet::new());
         loop {
             let mut parameters = filters.to_vec();
             parameters.extend([("limit", Some(PAGE_ITEMS)), ("after", after.as_deref())]);
             let page = self.client.get(&path(segments, &parameters)).await?;
             listing.page(page["items"].as_array().map_or(&[], Vec::as_slice))?;
+            silent.extend(silent_of(&page));
             match page["next"].as_str() {
                 Some(next) => after = Some(next.to_owned()),
                 None => break,
             }
         }
         listing.end()?;
+        self.say_silent(&silent);
         Ok(Exit::Done)
+    }
+
+    /// Says which servers did not answer.
+    pub(super) fn say_silent(&self, servers: &BTreeSet<String>) {
+        for server in servers {
+            self.say(&format!("{server} does not answer: what is there is missing here (sterna status)\n"));
+        }
     }
 
     /// Prints items that are there already.

@@ -27,9 +27,10 @@ use sterna_directory::request::{self, ServerPatch};
 use sterna_directory::{Directory, Reader, Request, RequestError, Roles, StandbyStage, StorageError};
 use sterna_formats::discovery::Endpoint;
 use sterna_mailflow::filter::Filters;
+use sterna_mailflow::guard::Guard;
 use sterna_mailflow::queue::Queue;
 use sterna_mailflow::remote::dane::Ability;
-use sterna_mailflow::trace::TraceStore;
+use sterna_mailflow::trace::{Trace, TraceStore};
 use sterna_protocols::account_sessions::AccountSessions;
 use tokio::sync::watch;
 
@@ -37,10 +38,12 @@ use super::directory_nodes::DirectoryNodes;
 use super::edge_check::EdgeCheck;
 use super::migration::{self, files};
 use super::orphans::Orphans;
+use super::questions::Answers;
 use super::served::Served;
 use super::{Parts, accounts_folder, signing};
 use crate::config::{Config, Role};
 use crate::firewall;
+use crate::graphs::{Graphs, Reading};
 use crate::update::desk::{Bench, Desk};
 use crate::update::handover::Handover;
 use crate::update::surroundings::Surroundings;
@@ -75,8 +78,8 @@ pub struct Control {
     desk: Desk,
     /// Whether answers of DNS can be validated; edges only, and late.
     dane: OnceLock<watch::Receiver<Ability>>,
-    /// What waits to be sent; edges only, and late.
-    queue: OnceLock<Arc<Queue>>,
+    /// What it answers the main node about its mail and its numbers.
+    answers: Answers,
     firewall: firewall::Standing,
     /// What this node was started with.
     config: Config,
@@ -89,9 +92,29 @@ impl Control {
         let _ = self.dane.set(dane);
     }
 
-    /// From now on it can say how much waits to be sent.
-    pub fn tell_queue(&self, queue: Arc<Queue>) {
-        let _ = self.queue.set(queue);
+    /// From now on it can say what waits to be sent, and who was let in.
+    pub fn tell_mail(&self, queue: Arc<Queue>, guard: Arc<Guard>) {
+        let _ = self.answers.queue.set(queue);
+        let _ = self.answers.guard.set(guard);
+    }
+
+    /// What is measured of this node for graphs; `trace` is where deliveries are counted.
+    pub fn reading(&self, trace: &Trace) -> Reading {
+        let (free, all) = self.disk();
+        let is_edge = self.config.has(Role::Edge);
+        Reading {
+            queue_messages: self.answers.queue.get().map(|queue| queue.len()),
+            delivered_count: is_edge.then(|| trace.delivered_count()),
+            sessions: is_edge.then(|| self.sessions.count().values().sum()),
+            lag_ms: self.keeper.as_ref().and_then(|keeper| keeper.lag_ms()),
+            disk: (all > 0).then_some((free, all)),
+            load_hundredths: load_hundredths(),
+        }
+    }
+
+    /// The numbers that graphs are made of.
+    pub fn graphs(&self) -> Arc<Graphs> {
+        self.answers.graphs.clone()
     }
 
     /// The row of the migration in which `by` takes this machine's place, or gives it back.
@@ -122,7 +145,12 @@ impl Control {
             nodes: parts.nodes.clone(),
             orphans: Orphans::default(),
             dane: OnceLock::new(),
-            queue: OnceLock::new(),
+            answers: Answers {
+                clock: parts.clock.clone(),
+                queue: Arc::default(),
+                guard: Arc::default(),
+                graphs: Arc::new(Graphs::open(&parts.folder)),
+            },
             config: parts.config.clone(),
             others: ControlClient::new(parts.peers.clone()),
             identity: parts.identity.clone(),
@@ -193,6 +221,13 @@ impl Control {
         rustix::fs::statvfs(folder)
             .map_or((0, 0), |disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
     }
+}
+
+/// The load average of the last minute, in hundredths.
+fn load_hundredths() -> Option<u32> {
+    let load = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = load.split(' ').next()?.parse().ok()?;
+    Some((load * 100.0) as u32)
 }
 
 /// What work for updates needs of a node.
@@ -291,6 +326,10 @@ impl NodeControl for Control {
         found
     }
 
+    async fn answer(&self, question: serde_json::Value) -> Result<serde_json::Value, String> {
+        self.answers.answer(question).await
+    }
+
     async fn guard_changes(&self, since: GuardSince) -> Result<GuardChanges, String> {
         match self.edge_check.get() {
             Some(check) => Ok(check.guard.changes(since).await),
@@ -311,8 +350,6 @@ impl NodeControl for Control {
         };
         let (disk_free_bytes, disk_bytes) = self.disk();
         let installed = self.handover.installed().await;
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
         NodeStatus {
             node: self.node,
             version: sterna_base::version::own_text().to_owned(),
@@ -325,7 +362,7 @@ impl NodeControl for Control {
             accounts: stores.len() as u64,
             copies: self.copies(&stores).await,
             asides: self.asides().await,
-            load_hundredths: (load * 100.0) as u32,
+            load_hundredths: load_hundredths().unwrap_or(0),
             directory_modseq: self.directory.watch().borrow().0,
             started_at: Some(self.started_at),
             main_address: self.nodes.main().and_then(|main| self.nodes.node(main)).map(|main| main.address),
@@ -340,7 +377,7 @@ impl NodeControl for Control {
             installed,
             version_failed: self.handover.record().failed().ok().flatten(),
             waiting_mail: migration::waiting_mail(
-                self.queue.get().map(|queue| queue.len()),
+                self.answers.queue.get().map(|queue| queue.len()),
                 self.config.has(Role::Edge),
             ),
             firewall: self.firewall.read().clone(),

@@ -1,5 +1,6 @@
 //! A running node: which parts it starts for its roles, and how they are tied together.
 
+mod administration;
 mod announced;
 pub mod aside;
 pub mod certificate;
@@ -27,6 +28,7 @@ mod orphans;
 mod owner;
 mod process;
 mod provision;
+pub(crate) mod questions;
 mod reports;
 mod rounds;
 mod sending;
@@ -59,32 +61,23 @@ use sterna_directory::{Authentication, Directory, Mode, Reader};
 use sterna_engines::sqlite::SqliteEngine;
 use sterna_formats::discovery::Endpoint;
 use sterna_mailflow::filter::Filters;
-use sterna_mailflow::guard::Guard;
-use sterna_mailflow::queue::Queue;
-use sterna_mailflow::remote::dane::Ability;
 use sterna_mailflow::trace::{Trace, TraceStore};
 use sterna_protocols::account_sessions::AccountSessions;
 use sterna_protocols::listener::limits::SHUTDOWN_GRACE;
-use sterna_web::setup::Setup;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::acme;
-use crate::admin::maintenance::RoutingTools;
-use crate::admin::records::Records;
-use crate::admin::{self, AdminState, Memory, Morning, NodeInfo};
+use crate::admin::Memory;
 use crate::config::{Config, Role};
 use crate::derived::Derived;
 use crate::firewall;
+use crate::graphs::Recorder;
 use crate::pdf::reader::PdfReader;
-use crate::setup::checks::Checks;
+use crate::setup;
 use crate::setup::doors::Doors;
-use crate::setup::socket::SetupState;
-use crate::setup::{self, NodeInstallation};
 use crate::sources::logins::SourceLogins;
-use crate::sources::run::Sources;
-use crate::sources::schedule;
 use crate::update::handover::Handover;
 use crate::update::sockets::Sockets;
 use crate::web::Web;
@@ -98,7 +91,6 @@ pub(crate) use introspection::client_config as trusted_roots;
 use migration::driver::{MigrationDriver, SharedPulse};
 use migration::standing;
 pub use process::serve;
-use provision::{Invitations, Stores};
 use rounds::Rounds;
 use served::Served;
 
@@ -230,12 +222,13 @@ impl Node {
         if let Some(dane) = sending.as_ref().and_then(|sending| sending.dane.as_ref()) {
             control.tell_dane(dane.ability());
         }
-        let mail = sending.as_ref().map(|sending| (sending.queue.clone(), sending.guard.clone()));
-        if let Some((queue, _)) = &mail {
-            control.tell_queue(queue.clone());
+        if let Some(sending) = &sending {
+            control.tell_mail(sending.queue.clone(), sending.guard.clone());
         }
+        let queue = sending.as_ref().map(|sending| sending.queue.clone());
+        parts.measure(&control);
         let dane = sending.as_ref().and_then(|sending| sending.dane.as_ref()).map(|dane| dane.ability());
-        let state = parts.admin_state(desk, control.clone(), mail, dane.clone())?;
+        let state = parts.admin_state(desk, control.clone(), queue, dane.clone())?;
         parts.write_in_the_morning(&state);
         let restart = Arc::<Notify>::default();
         let setup = parts.setup(dane, restart.clone()).await?;
@@ -452,6 +445,13 @@ impl Parts {
         self.tasks.spawn(keeper.run(self.stop.clone()));
     }
 
+    /// Numbers for graphs, once a minute.
+    fn measure(&self, control: &Arc<Control>) {
+        let (control, trace) = (control.clone(), self.trace());
+        let recorder = Recorder::new(control.graphs(), self.clock.clone());
+        self.tasks.spawn(recorder.run(move || control.reading(&trace), self.stop.clone()));
+    }
+
     /// Work that goes on by itself: certificates, and what was expunged long ago.
     fn keep_house(&self, desk: Option<Arc<JoinDesk>>, control: Arc<Control>) {
         match desk {
@@ -487,154 +487,5 @@ impl Parts {
                 }
             });
         }
-    }
-
-    /// What the administration API works with.
-    fn admin_state(
-        &self,
-        desk: Option<Arc<JoinDesk>>,
-        control: Arc<Control>,
-        mail: Option<(Arc<Queue>, Arc<Guard>)>,
-        dane: Option<watch::Receiver<Ability>>,
-    ) -> Result<AdminState> {
-        let (queue, guard) = mail.unzip();
-        let roles = self.config.roles.iter().map(|role| role.name().to_owned()).collect();
-        let node = NodeInfo {
-            id: self.identity.node(),
-            name: self.config.name.clone(),
-            roles,
-            version: sterna_base::version::own_text().to_owned(),
-            started_at: self.clock.now(),
-        };
-        let client = ControlClient::new(self.peers.clone());
-        let accounts: Arc<dyn Accounts> = self.accounts.clone();
-        let copies = CopiesClient::new(self.peers.clone(), self.keeper.clone());
-        let stores = Stores::new(self.identity.node(), control, client, copies, accounts, self.directory.clone());
-        let dns = Arc::new(sending::dns(&self.config.nameservers)?);
-        // Data servers don't sign.
-        let signs = self.config.has(Role::Main) || self.config.has(Role::Edge);
-        let tools = || Arc::new(admin::dkim::KeyTools { folder: self.folder.clone(), dns: dns.clone() });
-        let dkim = signs.then(tools);
-        Ok(AdminState {
-            directory: self.directory.clone(),
-            authentication: self.authentication.clone(),
-            node: Arc::new(node),
-            provision: Arc::new(stores),
-            tokens: Arc::new(Invitations::new(desk)),
-            memory: self.memory.clone(),
-            leases: Some(self.leases.clone()),
-            local: self.local.clone(),
-            queue,
-            guard,
-            dkim,
-            discovery: Some(self.discovery.clone()),
-            records: self.records()?,
-            sources: self.sources()?,
-            checks: Some(Arc::new(Checks {
-                dns,
-                doors: self.doors.clone(),
-                dane,
-                folder: self.folder.clone(),
-                clock: self.clock.clone(),
-            })),
-            routing: Some(Arc::new(RoutingTools::new(&self.folder, mail_tables::Own::of(self)))),
-            migration: self.migration.clone(),
-        })
-    }
-
-    /// Directories elsewhere that people come from: the main node reads them.
-    fn sources(&self) -> Result<Option<Arc<Sources>>> {
-        let opened = self.directory.is_main().then(|| Sources::open(&self.folder)).transpose();
-        Ok(opened.context("the book of sources' runs")?.map(Arc::new))
-    }
-
-    /// Tells administrators once a day what changed.
-    fn write_in_the_morning(&self, state: &AdminState) {
-        let (doors, stop) = (self.doors.clone(), self.stop.clone());
-        let reception = Arc::new(move || doors.reception.get().cloned());
-        let morning = Morning::new(state.clone(), reception, self.config.hostname().to_owned(), &self.folder);
-        self.tasks.spawn(async move { stop.run_until_cancelled(morning.run()).await });
-    }
-
-    /// What certificates are ordered with, on the main node.
-    fn acme_tools(&self) -> Result<acme::Tools> {
-        Ok(acme::Tools {
-            directory: self.directory.clone(),
-            discovery: self.discovery.clone(),
-            dns: Arc::new(sending::dns(&self.config.nameservers)?),
-            folder: self.folder.clone(),
-            node: self.identity.node(),
-            served: self.served.get().context("the certificates")?.clone(),
-            others: ControlClient::new(self.peers.clone()),
-        })
-    }
-
-    /// Who is signed in, and what administrators did: the main node knows.
-    fn records(&self) -> Result<Option<Records>> {
-        if !self.directory.is_main() {
-            return Ok(None);
-        }
-        let records = Records::open(&self.folder)?;
-        records.forget_unanswered()?;
-        Ok(Some(records))
-    }
-
-    /// On the main node: the setup, which may be over.
-    async fn setup(&self, dane: Option<watch::Receiver<Ability>>, restart: Arc<Notify>) -> Result<Option<Arc<Setup>>> {
-        if !self.directory.is_main() {
-            return Ok(None);
-        }
-        let dns = Arc::new(sending::dns(&self.config.nameservers)?);
-        let host = match self.doors.is_lenient {
-            true => setup::machine_host(&self.config, &dns).await,
-            false => self.config.hostname().to_owned(),
-        };
-        let installation = NodeInstallation {
-            config: self.config.clone(),
-            folder: self.folder.clone(),
-            host,
-            doors: self.doors.clone(),
-            directory: self.directory.clone(),
-            served: self.served.clone(),
-            authentication: self.authentication.clone(),
-            discovery: self.discovery.clone(),
-            others: ControlClient::new(self.peers.clone()),
-            dns,
-            dane,
-            clock: self.clock.clone(),
-            restart,
-        };
-        let opened = Setup::open(&self.folder, installation.door(), self.clock.clone());
-        opened.map(Some).context("setup.toml can't be read")
-    }
-
-    /// The administration socket.
-    async fn serve_admin(&self, state: AdminState, setup: Option<Arc<Setup>>) -> Result<()> {
-        let path = self.config.admin_socket(&self.folder);
-        let socket = admin::socket::bind(&path).await;
-        let socket = socket.with_context(|| format!("the administration socket {}", path.display()))?;
-        let (mut router, stop) = (admin::router(state.clone()), self.stop.clone());
-        if let Some(setup) = setup {
-            let (config, folder) = (Arc::new(self.config.clone()), self.folder.clone());
-            let (doors, directory) = (self.doors.clone(), self.directory.clone());
-            router = router.merge(setup::socket::router(SetupState { setup, config, folder, doors, directory }));
-        }
-        self.tasks.spawn(async move {
-            if let Err(error) = admin::socket::serve(socket, router, stop.cancelled_owned()).await {
-                tracing::error!(%error, "the administration socket failed");
-            }
-        });
-        let (stop, watched, filled) = (self.stop.clone(), state.clone(), state.clone());
-        let updated = state.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = schedule::run_forever(filled) => {}
-                () = admin::sweep_forever(state) => {}
-                () = admin::watch_forever(watched) => {}
-                () = admin::roll_forever(updated) => {}
-                () = stop.cancelled() => {}
-            }
-        });
-        Ok(())
     }
 }

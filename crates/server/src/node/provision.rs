@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use sterna_account::edge_report::EdgeReport;
 use sterna_account::open_sessions::{OpenSession, SessionsQuestion};
 use sterna_account::service::Accounts;
@@ -153,6 +154,13 @@ impl Provision for Stores {
             return self.own.update_task(task).await.map_err(|cause| ProvisionError::Refused { server, cause });
         }
         self.others.update_task(server, &task).await.map_err(|error| call_error(server, &error))
+    }
+
+    async fn question(&self, server: NodeId, question: Value) -> Result<Value, ProvisionError> {
+        if server == self.node {
+            return self.own.answer(question).await.map_err(|cause| ProvisionError::Refused { server, cause });
+        }
+        self.others.question(server, &question).await.map_err(|error| call_error(server, &error))
     }
 
     async fn trace(&self, server: NodeId, query: TraceQuery) -> Result<Vec<TracedMessage>, ProvisionError> {
