@@ -278,6 +278,34 @@ fn free_time_is_known_across_servers() {
     let told = periods(&free_busy(&mut ana, &[BEN])[0]);
     assert_eq!(told.len(), 5, "{told:?}");
     assert_eq!(told[0], "FREEBUSY;FBTYPE=BUSY-UNAVAILABLE:20250303T000000Z/20250303T070000Z");
+    // What calendars say of that is combined with it by what counts for more: away from nine, but for an hour at ten,
+    // of which another one has half an hour.
+    let away = |uid: &str, priority: u8, (from, before): (&str, &str), there: &str| {
+        format!(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VAVAILABILITY\r\nUID:{uid}\r\n\
+             DTSTAMP:20250101T000000Z\r\nPRIORITY:{priority}\r\nDTSTART:20250303T{from}Z\r\nDTEND:20250303T{before}Z\r\n\
+             {there}END:VAVAILABILITY\r\nEND:VCALENDAR\r\n"
+        )
+    };
+    let hour = "BEGIN:AVAILABLE\r\nUID:h\r\nDTSTAMP:20250101T000000Z\r\nDTSTART:20250303T100000Z\r\nDURATION:PT1H\r\n\
+        END:AVAILABLE\r\n";
+    // The one that counts for more is read first.
+    ben.is(201, "PUT", "Calendar/x.ics", &[], &away("x", 2, ("103000", "110000"), ""));
+    ben.is(201, "PUT", "Calendar/y.ics", &[], &away("y", 5, ("090000", "170000"), hour));
+    let absent = |periods: &[String]| {
+        let kind = "FREEBUSY;FBTYPE=BUSY-UNAVAILABLE:";
+        periods.iter().filter_map(|line| Some(line.strip_prefix(kind)?.replace("20250303T", ""))).collect::<Vec<_>>()
+    };
+    let in_calendar = ["090000Z/100000Z", "103000Z/170000Z"];
+    let altogether = ["000000Z/070000Z", "090000Z/100000Z", "103000Z/170000Z", "180000Z/20250304T000000Z"];
+    assert_eq!(absent(&periods(&free_busy(&mut ana, &[BEN])[0])), altogether);
+    let query = "<C:free-busy-query xmlns:C='urn:ietf:params:xml:ns:caldav'><C:time-range start='20250303T000000Z' \
+        end='20250304T000000Z'/></C:free-busy-query>";
+    let told = |ben: &mut Calendars, path: &str| periods(&ben.is(200, "REPORT", path, &[("Depth", "1")], query).body);
+    // RFC 7953 section 7.2.3: that of one calendar is what is in it; that of all is when Ben can be had.
+    assert_eq!(absent(&told(&mut ben, "Calendar/")), in_calendar);
+    assert_eq!(absent(&told(&mut ben, "")), altogether);
+    assert!(told(&mut ben, "Calendar/").iter().any(|line| line.contains("BUSY:20250303T080000Z")));
     // Nobody asks in somebody else's name.
     let body = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nBEGIN:VFREEBUSY\r\nUID:f\r\nORGANIZER:mailto:ben@tern.test\r\n\
         DTSTART:20250303T000000Z\r\nDTEND:20250304T000000Z\r\nATTENDEE:mailto:ben@tern.test\r\nEND:VFREEBUSY\r\nEND:VCALENDAR\r\n";

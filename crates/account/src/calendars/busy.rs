@@ -1,6 +1,7 @@
 //! When the owner of an account is busy (RFC 6638 section 5, RFC 7953 section 4).
 
-use sterna_formats::calendar::availability::unavailable;
+use sterna_base::ContainerId;
+use sterna_formats::calendar::availability::Availability;
 use sterna_formats::calendar::freebusy::FreeBusy;
 use sterna_formats::calendar::{Calendar, Kind, Span, Zone};
 
@@ -30,10 +31,9 @@ pub struct Question<'a> {
 /// # Errors
 /// When the account can't be read.
 pub async fn busy(account: &dyn Account, question: Question<'_>, spans: &KeptSpans) -> Result<FreeBusy, AccountError> {
-    let (mut busy, mut first_zone) = (FreeBusy::default(), None);
+    let (mut found, mut first_zone) = (Found::default(), None);
     let mut calendars = account.containers().await?;
-    let inbox =
-        calendars.iter().find(|found| found.kind == ContainerKind::ScheduleInbox && found.name == INBOX).cloned();
+    let inbox = inbox_of(&calendars);
     calendars.retain(|container| container.kind == ContainerKind::Calendar);
     calendars.sort_by_key(|container| container.id);
     for calendar in &calendars {
@@ -46,19 +46,40 @@ pub async fn busy(account: &dyn Account, question: Question<'_>, spans: &KeptSpa
         if transparency.is_some_and(|said| said.elements().any(|below| below.name.is(CALDAV, "transparent"))) {
             continue;
         }
-        of_calendar(account, calendar, &floating, question, spans, &mut busy).await?;
+        of_calendar(account, calendar, &floating, question, spans, &mut found).await?;
     }
-    let availability = match &inbox {
-        Some(inbox) => note(account, inbox.id, (CALDAV, "calendar-availability")).await?,
-        None => None,
-    };
-    if let Some(said) = availability.and_then(|said| Calendar::parse(said.text().trim().as_bytes()).ok()) {
-        let floating = first_zone.unwrap_or(Zone::Utc);
-        for period in unavailable(&said, &floating, question.range) {
-            busy.add_period(period, question.range);
-        }
+    if let Some(said) = availability_of(account, inbox).await? {
+        found.availability.add(&said, &first_zone.unwrap_or(Zone::Utc), question.range);
     }
+    let Found { mut busy, availability } = found;
+    busy.add_unavailable(availability, question.range);
     Ok(busy)
+}
+
+/// What calendars say of a time.
+#[derive(Default)]
+struct Found {
+    busy: FreeBusy,
+    availability: Availability,
+}
+
+/// When the owner of an account can be had (`calendar-availability`, RFC 7953 section 7.2.4), if that was said.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn availability_of_owner(account: &dyn Account) -> Result<Option<Calendar>, AccountError> {
+    availability_of(account, inbox_of(&account.containers().await?)).await
+}
+
+fn inbox_of(containers: &[Container]) -> Option<ContainerId> {
+    let is_inbox = |found: &&Container| found.kind == ContainerKind::ScheduleInbox && found.name == INBOX;
+    containers.iter().find(is_inbox).map(|inbox| inbox.id)
+}
+
+async fn availability_of(account: &dyn Account, inbox: Option<ContainerId>) -> Result<Option<Calendar>, AccountError> {
+    let Some(inbox) = inbox else { return Ok(None) };
+    let said = note(account, inbox, (CALDAV, "calendar-availability")).await?;
+    Ok(said.and_then(|said| Calendar::parse(said.text().trim().as_bytes()).ok()))
 }
 
 async fn of_calendar(
@@ -67,7 +88,7 @@ async fn of_calendar(
     floating: &Zone,
     question: Question<'_>,
     spans: &KeptSpans,
-    busy: &mut FreeBusy,
+    found: &mut Found,
 ) -> Result<(), AccountError> {
     let counts = |span: Span| {
         matches!(span.kind, Kind::Event | Kind::FreeBusy | Kind::Availability) && span.may_be_in(question.range)
@@ -81,10 +102,8 @@ async fn of_calendar(
                 continue;
             }
             if let Ok(object) = Calendar::parse(&body(account, &item).await?) {
-                busy.add_of(&object, floating, question.range, question.own);
-                for period in unavailable(&object, floating, question.range) {
-                    busy.add_period(period, question.range);
-                }
+                found.busy.add_of(&object, floating, question.range, question.own);
+                found.availability.add(&object, floating, question.range);
             }
         }
     }

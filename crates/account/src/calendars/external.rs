@@ -51,6 +51,10 @@ pub const REFRESH_S_MAX: i64 = 30 * 24 * 3600;
 /// How long after a first failure it is tried again; each further one waits twice as long.
 const RETRY_S: i64 = 5 * 60;
 
+/// Times of [`External::next_at`] below this are no times, but count how often somebody has asked for the file since it
+/// was fetched: a fetch that began before the last of them doesn't answer it.
+const ASKED_BELOW: Timestamp = Timestamp(1_000_000);
+
 /// The longest wait after failures.
 const RETRY_S_MAX: i64 = 24 * 3600;
 
@@ -99,6 +103,28 @@ impl External {
     /// How often it is fetched, in seconds: as its owner says, else as the file says.
     pub fn interval_s(&self) -> i64 {
         self.refresh_s.or(self.suggested_s).unwrap_or(REFRESH_S_DEFAULT).clamp(REFRESH_S_MIN, REFRESH_S_MAX)
+    }
+
+    /// Asks for it to be fetched at once, also when it is being fetched: that may have begun before the file changed.
+    pub fn ask(&mut self) {
+        let next = Timestamp(self.next_at.0.saturating_add(1));
+        self.next_at = if self.is_asked_for() && next < ASKED_BELOW { next } else { Timestamp(0) };
+    }
+
+    /// Whether it is to be fetched at once, and no fetch that began after that was asked has ended.
+    pub fn is_asked_for(&self) -> bool {
+        self.next_at < ASKED_BELOW
+    }
+
+    /// Takes over what a fetch has found out, that began when this was `began`; whether it was of this file at all.
+    /// What the owner said meanwhile stays, and so does the question of who asked meanwhile.
+    pub fn fetched(&mut self, began: &External, fetched: &External) -> bool {
+        if self.url != began.url {
+            return false;
+        }
+        let next_at = if self.next_at == began.next_at { fetched.next_at } else { self.next_at };
+        *self = External { refresh_s: self.refresh_s, next_at, ..fetched.clone() };
+        true
     }
 
     /// It went well; what could not be read of the file is said.
@@ -233,21 +259,30 @@ pub async fn read(account: &dyn Account, calendar: ContainerId) -> Result<Option
     Ok(found.and_then(|body| External::decode(&body)))
 }
 
-/// All external calendars of an account, by name.
+/// All external calendars of an account, by name. How many items each has is at least as new as what is known of it:
+/// after a fetch nobody is told how many there were before.
 ///
 /// # Errors
 /// When the account can't be read.
 pub async fn list(account: &dyn Account) -> Result<Vec<(Container, External)>, AccountError> {
-    let mut containers = account.containers().await?;
-    containers.retain(|container| container.kind == ContainerKind::DerivedCalendar);
-    containers.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut found = Vec::new();
-    for container in containers {
-        if let Some(external) = read(account, container.id).await? {
-            found.push((container, external));
+    let mut known = HashMap::new();
+    for calendar in calendars(account).await? {
+        if let Some(external) = read(account, calendar.id).await? {
+            known.insert(calendar.id, external);
         }
     }
-    Ok(found)
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = calendars(account).await?;
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(found.into_iter().filter_map(|one| known.remove(&one.id).map(|external| (one, external))).collect())
+}
+
+async fn calendars(account: &dyn Account) -> Result<Vec<Container>, AccountError> {
+    let mut containers = account.containers().await?;
+    containers.retain(|container| container.kind == ContainerKind::DerivedCalendar);
+    Ok(containers)
 }
 
 /// The steps that take an external calendar away, with what is noted about it.
@@ -365,6 +400,28 @@ mod tests {
         let wanted = HashSet::from([name_of("one")]);
         assert_eq!(left_over(there.iter(), &wanted, Keep::All), Vec::<String>::new());
         assert_eq!(left_over(there.iter(), &wanted, Keep::Uids(&["two".to_owned()])), [name_of("three")]);
+    }
+
+    #[test]
+    fn who_asks_during_a_fetch_is_not_answered_by_it() {
+        let now = Timestamp(2_000_000_000);
+        let mut known = External::new("https://x.test/a.ics".to_owned(), None);
+        for _ in 0..3 {
+            // The first time it is new; then somebody has asked.
+            let began = known.clone();
+            assert!(began.is_asked_for());
+            let mut fetched = began.clone();
+            fetched.succeeded(now, None);
+            known.ask();
+            known.refresh_s = Some(3600);
+            assert!(known.fetched(&began, &fetched) && known.is_asked_for() && known.fetched_at == Some(now));
+            assert_eq!(known.refresh_s, Some(3600));
+            let began = known.clone();
+            assert!(known.fetched(&began, &fetched) && !known.is_asked_for());
+            known.ask();
+        }
+        let other = External::new("https://x.test/b.ics".to_owned(), None);
+        assert!(!known.fetched(&other, &other));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! When somebody can be had at all (VAVAILABILITY, RFC 7953).
 
+use std::cmp::Reverse;
 use std::ops::ControlFlow;
 
 use super::freebusy::Busy;
@@ -8,32 +9,68 @@ use super::time::{Duration, Moment};
 use super::{Calendar, Zone};
 use crate::content_line::Component;
 
-/// Most pieces that a range is cut into; beyond it the rest of what is said is passed over.
+/// Most times that are said about one range; beyond it the rest is passed over, and that is said.
 const PIECES_MAX: usize = 20_000;
 
 /// A piece of the range, and how it is; `None` is free.
 type Piece = (i64, i64, Option<Busy>);
 
-/// The times of a range at which somebody can't be had, as the VAVAILABILITY components of an object say. Floating
-/// times
-/// are those of this zone.
-pub fn unavailable(calendar: &Calendar, floating: &Zone, range: (i64, i64)) -> Vec<(i64, i64, Busy)> {
-    let mut said: Vec<&Component> = calendar.objects().filter(|object| object.name == "VAVAILABILITY").collect();
-    // One counts for highest, nine for lowest, and so does none (RFC 7953 section 3.1): what counts for more comes
-    // last.
-    said.sort_by_key(|component| {
-        let priority = component.value("PRIORITY").and_then(|text| text.trim().parse::<u8>().ok()).unwrap_or(0);
-        std::cmp::Reverse(if priority == 0 { 10 } else { priority })
-    });
-    let mut pieces: Vec<Piece> = vec![(range.0, range.1, None)];
-    for component in said {
-        let Some(window) = window(component, calendar, floating, range) else { continue };
-        paint(&mut pieces, window, busy_type(component));
-        for (start, end) in available(component, calendar, floating, window) {
-            paint(&mut pieces, (start.max(window.0), end.min(window.1)), None);
+/// What VAVAILABILITY components say about a range, from as many objects as there are: which of them counts for more is
+/// known only when all are (RFC 7953 section 4).
+#[derive(Clone, Debug, Default)]
+pub struct Availability {
+    said: Vec<Said>,
+    pieces: usize,
+    /// Whether something was left out because there was too much of it.
+    pub is_cut: bool,
+}
+
+/// What one component says.
+#[derive(Clone, Debug)]
+struct Said {
+    /// The lowest is 10, the highest 1.
+    priority: u8,
+    window: (i64, i64),
+    busy: Busy,
+    available: Vec<(i64, i64)>,
+}
+
+impl Availability {
+    /// Adds what an object says. Floating times are those of this zone.
+    pub fn add(&mut self, calendar: &Calendar, floating: &Zone, range: (i64, i64)) {
+        for component in calendar.objects().filter(|object| object.name == "VAVAILABILITY") {
+            let Some(window) = window(component, calendar, floating, range) else { continue };
+            let priority = component.value("PRIORITY").and_then(|text| text.trim().parse::<u8>().ok()).unwrap_or(0);
+            let room = PIECES_MAX.saturating_sub(self.pieces + 1);
+            let available = available(component, calendar, floating, window, room);
+            self.pieces += 1 + available.len();
+            if self.pieces > PIECES_MAX {
+                self.is_cut = true;
+                return;
+            }
+            // One counts for highest, nine for lowest, and so does none (RFC 7953 section 3.1).
+            let priority = if priority == 0 { 10 } else { priority };
+            self.said.push(Said { priority, window, busy: busy_type(component), available });
         }
     }
-    pieces.into_iter().filter_map(|(start, end, busy)| Some((start, end, busy?))).collect()
+
+    /// The times of the range at which somebody can't be had.
+    pub fn unavailable(mut self, range: (i64, i64)) -> Vec<(i64, i64, Busy)> {
+        // What counts for more comes last; of what counts the same the busier (RFC 7953 section 4).
+        self.said.sort_by_key(|said| (Reverse(said.priority), said.busy));
+        let mut pieces: Vec<Piece> = vec![(range.0, range.1, None)];
+        for level in self.said.chunk_by(|one, other| one.priority == other.priority) {
+            for said in level {
+                paint(&mut pieces, said.window, Some(said.busy));
+            }
+            for said in level {
+                for (start, end) in &said.available {
+                    paint(&mut pieces, ((*start).max(said.window.0), (*end).min(said.window.1)), None);
+                }
+            }
+        }
+        pieces.into_iter().filter_map(|(start, end, busy)| Some((start, end, busy?))).collect()
+    }
 }
 
 /// What the component is about within the range.
@@ -50,16 +87,22 @@ fn window(component: &Component, calendar: &Calendar, floating: &Zone, range: (i
 }
 
 /// BUSYTYPE (RFC 7953 section 3.2).
-fn busy_type(component: &Component) -> Option<Busy> {
-    Some(match component.value("BUSYTYPE").map(|text| text.trim().to_ascii_uppercase()).as_deref() {
+fn busy_type(component: &Component) -> Busy {
+    match component.value("BUSYTYPE").map(|text| text.trim().to_ascii_uppercase()).as_deref() {
         Some("BUSY") => Busy::Busy,
         Some("BUSY-TENTATIVE") => Busy::Tentative,
         _ => Busy::Unavailable,
-    })
+    }
 }
 
-/// The times that AVAILABLE components name; those with one UID are one series.
-fn available(component: &Component, calendar: &Calendar, floating: &Zone, range: (i64, i64)) -> Vec<(i64, i64)> {
+/// The times that AVAILABLE components name, one more than there is room for at most; those with one UID are one series.
+fn available(
+    component: &Component,
+    calendar: &Calendar,
+    floating: &Zone,
+    range: (i64, i64),
+    room: usize,
+) -> Vec<(i64, i64)> {
     let (mut found, mut seen) = (Vec::new(), std::collections::HashSet::new());
     let all = || component.components.iter().filter(|below| below.name == "AVAILABLE");
     for uid in all().map(|below| below.value("UID").unwrap_or_default()) {
@@ -78,7 +121,7 @@ fn available(component: &Component, calendar: &Calendar, floating: &Zone, range:
             let series = Calendar { root, zones: calendar.zones.clone() };
             Series::of(&series, floating).visit(range, &mut |instance| {
                 found.push((instance.start_s, instance.end_s));
-                if found.len() > PIECES_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if found.len() > room { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
         }
     }
@@ -87,7 +130,7 @@ fn available(component: &Component, calendar: &Calendar, floating: &Zone, range:
 
 /// Makes a part of the pieces so.
 fn paint(pieces: &mut Vec<Piece>, (from, before): (i64, i64), busy: Option<Busy>) {
-    if from >= before || pieces.len() > PIECES_MAX {
+    if from >= before {
         return;
     }
     let first = pieces.partition_point(|(_, end, _)| *end <= from);
@@ -113,7 +156,9 @@ mod tests {
         let calendar = Calendar::parse(text.as_bytes()).unwrap();
         let berlin = Zone::named("Europe/Berlin").unwrap();
         let range = (parse_utc(from).unwrap(), parse_utc(before).unwrap());
-        let found = unavailable(&calendar, &berlin, range);
+        let mut availability = Availability::default();
+        availability.add(&calendar, &berlin, range);
+        let found = availability.unavailable(range);
         found
             .iter()
             .map(|(start, end, busy)| format!("{}-{} {busy:?}", &utc_text(*start)[6..13], &utc_text(*end)[6..13]))
@@ -141,5 +186,45 @@ mod tests {
         assert_eq!(both, ["03T1200-04T1200 Busy"]);
         // Nothing is said of what is before and after.
         assert_eq!(told(holiday, "20250301T000000Z", "20250310T000000Z"), ["03T1200-04T1200 Busy"]);
+    }
+
+    #[test]
+    fn of_what_counts_the_same_the_busier_wins_whatever_comes_first() {
+        let said = |busy: &str, hours: (&str, &str)| {
+            format!(
+                "BEGIN:VAVAILABILITY\nUID:{busy}\nBUSYTYPE:{busy}\nDTSTART:20250303T{}0000Z\nDTEND:20250303T{}0000Z\n\
+                 END:VAVAILABILITY\n",
+                hours.0, hours.1
+            )
+        };
+        let (busy, perhaps) = (said("BUSY", ("08", "12")), said("BUSY-TENTATIVE", ("10", "14")));
+        for both in [format!("{busy}{perhaps}"), format!("{perhaps}{busy}")] {
+            let told = told(&both, "20250303T000000Z", "20250304T000000Z");
+            assert_eq!(told, ["03T0800-03T1200 Busy", "03T1200-03T1400 Tentative"]);
+        }
+    }
+
+    #[test]
+    fn what_other_objects_say_counts_beside_it_and_has_a_limit() {
+        let range = (parse_utc("20250303T000000Z").unwrap(), parse_utc("20250304T000000Z").unwrap());
+        let of = |lines: &str| {
+            let text = format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}END:VCALENDAR\r\n", lines.replace('\n', "\r\n"));
+            Calendar::parse(text.as_bytes()).unwrap()
+        };
+        // Somebody is there on a day that is otherwise closed, as another object says.
+        let closed = of("BEGIN:VAVAILABILITY\nUID:c\nPRIORITY:5\nEND:VAVAILABILITY\n");
+        let open = "BEGIN:VAVAILABILITY\nUID:o\nPRIORITY:1\nDTSTART:20250303T080000Z\nDTEND:20250303T090000Z\n\
+            BEGIN:AVAILABLE\nUID:p\nDTSTART:20250303T000000Z\nDURATION:P1D\nEND:AVAILABLE\nEND:VAVAILABILITY\n";
+        for objects in [[&of(open), &closed], [&closed, &of(open)]] {
+            let mut availability = Availability::default();
+            objects.into_iter().for_each(|object| availability.add(object, &Zone::Utc, range));
+            let hours: Vec<_> = availability.unavailable(range).iter().map(|one| (one.0, one.1)).collect();
+            assert_eq!(hours, [(range.0, range.0 + 8 * 3600), (range.0 + 9 * 3600, range.1)]);
+        }
+        let each_second =
+            open.replace("DURATION:P1D", "DURATION:PT1S\nRRULE:FREQ=SECONDLY").replace("T090000Z", "T230000Z");
+        let mut availability = Availability::default();
+        availability.add(&of(&each_second), &Zone::Utc, range);
+        assert!(availability.is_cut);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::availability::Availability;
 use super::itip::{PRODUCT, address_of};
 use super::occurrences::Series;
 use super::time::{Duration, parse_utc, utc_text};
@@ -90,6 +91,14 @@ impl FreeBusy {
     /// Adds a time that is taken for a reason of its own.
     pub fn add_period(&mut self, (start, end, busy): (i64, i64, Busy), range: (i64, i64)) {
         self.push(start, end, busy, range);
+    }
+
+    /// Adds the times at which somebody can't be had.
+    pub fn add_unavailable(&mut self, availability: Availability, range: (i64, i64)) {
+        self.is_cut |= availability.is_cut;
+        for (start, end, busy) in availability.unavailable(range) {
+            self.push(start, end, busy, range);
+        }
     }
 
     /// The times that are taken: from, before, how; in no order, and they may overlap.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sterna_account::calendars::external::{self, External, REFRESH_S_MAX, REFRESH_S_MIN};
 use sterna_account::calendars::{birthdays, name_shown, shown_name};
 use sterna_account::{Account, AccountError, CommitError, Container};
-use sterna_base::{BlobHash, OperationId, Timestamp};
+use sterna_base::{BlobHash, OperationId};
 use sterna_directory::{AnyEntry, Reader};
 
 use super::acl;
@@ -140,18 +140,17 @@ pub(super) async fn refresh(
     let account = open(&state, account).await?;
     let account = account.as_ref();
     let no_such = || Problem::no_such("external calendar", &calendar);
-    let (container, external) = find(account, &calendar).await?.ok_or_else(no_such)?;
-    let before = external.tried_at;
+    let (container, _) = find(account, &calendar).await?.ok_or_else(no_such)?;
     let mut changes = account.watch();
     let to_be_fetched = |known: &mut External| {
-        known.next_at = Timestamp(0);
+        known.ask();
         true
     };
     external::update(account, container.id, to_be_fetched).await.map_err(|error| acl::problem(&error))?;
     let waiting = async {
         loop {
             let found = find(account, &calendar).await?.ok_or_else(no_such)?;
-            if found.1.tried_at != before {
+            if !found.1.is_asked_for() {
                 return Ok::<_, Problem>(found);
             }
             if changes.changed().await.is_err() {

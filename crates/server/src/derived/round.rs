@@ -252,16 +252,10 @@ impl Shared {
         let told = self.told(id).await.map_err(|error| AccountError::Unavailable(error.to_string()))?;
         let now = self.clock.now();
         let first = self.by_time(account.as_ref()).await?.into_iter().next().filter(|(due, ..)| *due <= now);
-        let Some((_, calendar, mut external)) = first else { return Ok(()) };
+        let Some((_, calendar, began)) = first else { return Ok(()) };
+        let mut external = began.clone();
         self.refresh(account.as_ref(), calendar, &mut external, &told.networks).await?;
-        let noted = external::update(account.as_ref(), calendar, |current| {
-            // The owner may have said something new meanwhile: what is known of the file is noted beside that.
-            let is_meant = current.url == external.url;
-            if is_meant {
-                *current = External { refresh_s: current.refresh_s, ..external.clone() };
-            }
-            is_meant
-        });
+        let noted = external::update(account.as_ref(), calendar, |current| current.fetched(&began, &external));
         match noted.await {
             Ok(_) => Ok(()),
             Err(error) if is_elsewhere(&error) => Err(error),

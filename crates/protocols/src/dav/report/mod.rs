@@ -15,7 +15,7 @@ use sterna_formats::calendar::{Calendar, Zone};
 use sterna_formats::dav::Name;
 
 use super::answer::Problem;
-use super::context::Context;
+use super::context::{Context, Home};
 use super::home;
 use super::mounted;
 use super::paths::{Place, Space};
@@ -47,11 +47,12 @@ async fn queried(context: &Arc<Context>, space: Space) -> Result<Vec<Collection>
 
 /// The calendars whose busy times are asked for: the one of the path, or all of a home. Who may ask for those and for
 /// nothing else finds the calendar here and nowhere else. Where nothing may be asked nothing is said: an empty answer
-/// would mean that somebody is free.
+/// would mean that somebody is free. With them whoever was asked for as a whole: then it also matters when that person
+/// can be had.
 ///
 /// # Errors
 /// When there are none.
-async fn asked_for_busy(context: &Arc<Context>) -> Result<Vec<Collection>, Problem> {
+async fn asked_for_busy(context: &Arc<Context>) -> Result<(Vec<Collection>, Option<Home>), Problem> {
     let may_ask = |rights: Rights| rights.has_any(Rights::READ | Rights::FREE_BUSY);
     let (home, name) = match Place::parse(context.uri.path())? {
         Place::In(Space::Calendars, owner, path) if path.len() <= 1 => {
@@ -62,14 +63,14 @@ async fn asked_for_busy(context: &Arc<Context>) -> Result<Vec<Collection>, Probl
     if let Some(name) = &name
         && let Some(found) = mounted::find(context, &home, Space::Calendars, name).await?
     {
-        return if may_ask(found.rights) { Ok(vec![found]) } else { Err(Problem::not_found()) };
+        return if may_ask(found.rights) { Ok((vec![found], None)) } else { Err(Problem::not_found()) };
     }
     let Some(name) = name else {
         let found = home::with_any(&home, Space::Calendars, Rights::READ | Rights::FREE_BUSY).await?;
         if found.is_empty() && !home.is_own() {
             return Err(Problem::no_right(context.uri.path(), "read-free-busy"));
         }
-        return Ok(found);
+        return Ok((found, Some(home)));
     };
     let found = collection_with(&home, Space::Calendars, &name, Rights::ALL | Rights::FREE_BUSY).await?;
     let found = found.ok_or_else(Problem::not_found)?;
@@ -80,7 +81,7 @@ async fn asked_for_busy(context: &Arc<Context>) -> Result<Vec<Collection>, Probl
     if !may_ask(found.rights) {
         return Err(Problem::no_right(&found.href(), "read-free-busy"));
     }
-    Ok(vec![found])
+    Ok((vec![found], None))
 }
 
 /// PRODID of what the server itself writes.
