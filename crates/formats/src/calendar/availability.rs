@@ -95,7 +95,8 @@ fn busy_type(component: &Component) -> Busy {
     }
 }
 
-/// The times that AVAILABLE components name, one more than there is room for at most; those with one UID are one series.
+/// The times that AVAILABLE components name, one more than there is room for at most; those with one UID are one
+/// series.
 fn available(
     component: &Component,
     calendar: &Calendar,
