@@ -249,6 +249,8 @@ pub struct Owner {
     pub addresses: Vec<String>,
     /// For people; empty when it has none.
     pub name: String,
+    /// The characters that separate its addresses from their details (RFC 5233); empty when there are none.
+    pub plus_separators: String,
     /// The script of the domain that runs before the owner's.
     pub script_before: Option<String>,
     /// The script of the domain that runs after it, for what was kept.

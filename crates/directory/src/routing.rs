@@ -7,6 +7,7 @@ use sterna_account::scheduling::MailPolicy;
 use sterna_account::service::{Login, Owner, Recipients, Route, RouteError, Target};
 use sterna_base::AccountId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_formats::smtp::subaddresses;
 
 use crate::model::{Address, Domain, Member, SharedMailbox};
 use crate::read::{AnyEntry, Reader};
@@ -137,9 +138,9 @@ pub(crate) fn find(
         return Ok(Some((id, None)));
     }
     let separators = reader.plus_separators(domain)?;
-    for (at, separator) in local.char_indices().filter(|(at, c)| *at > 0 && separators.contains(*c)) {
-        if let Some(id) = owner(&local[..at])? {
-            return Ok(Some((id, Some(local[at + separator.len_utf8()..].to_owned()))));
+    for (user, detail) in subaddresses(local, &separators) {
+        if let Some(id) = owner(user)? {
+            return Ok(Some((id, Some(detail.to_owned()))));
         }
     }
     Ok(None)
@@ -306,6 +307,9 @@ fn owner_of(reader: &Reader<'_>, account: AccountId) -> Result<Option<Owner>, St
         let names = std::iter::once(&domain.name).chain(&domain.aliases);
         owner.addresses.extend(names.map(|name| format!("{}@{name}", address.local)));
         main.get_or_insert(domain);
+    }
+    if let Some(domain) = &main {
+        owner.plus_separators = reader.plus_separators(domain)?;
     }
     owner.script_before = reader.setting_for(main.as_ref(), settings::SIEVE_BEFORE)?;
     owner.script_after = reader.setting_for(main.as_ref(), settings::SIEVE_AFTER)?;

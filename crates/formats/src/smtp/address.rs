@@ -153,6 +153,13 @@ fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_utf8_non_ascii(c)
 }
 
+/// What a local-part may be with a detail (RFC 5233 section 4), the shortest user first: user and detail, at each of
+/// the separators. Which of them it is depends on whose addresses there are.
+pub fn subaddresses<'a>(local: &'a str, separators: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let places = local.char_indices().filter(move |(at, sign)| *at > 0 && separators.contains(*sign));
+    places.map(move |(at, sign)| (&local[..at], &local[at + sign.len_utf8()..]))
+}
+
 /// Whether a local-part stands for an address elsewhere: `SRS0` or `SRS1`, and one of three separators.
 fn is_srs(local: &str) -> bool {
     let bytes = local.as_bytes();
@@ -194,6 +201,16 @@ fn local_part(text: &str) -> Result<(String, &str), AddressError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_detail_may_begin_at_each_separator() {
+        let found = |local, separators| subaddresses(local, separators).collect::<Vec<_>>();
+        assert_eq!(found("a-b+c", "+-"), [("a", "b+c"), ("a-b", "c")]);
+        assert_eq!(found("a-b+c", "+"), [("a-b", "c")]);
+        assert_eq!(found("+a", "+"), []);
+        assert_eq!(found("a+", "+"), [("a", "")]);
+        assert_eq!(found("a+b", ""), []);
+    }
 
     #[test]
     fn reads_what_the_grammar_allows() {

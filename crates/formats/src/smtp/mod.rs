@@ -19,7 +19,7 @@ pub mod reply;
 pub mod stuffing;
 pub mod trace;
 
-pub use address::{AddressError, Domain, Mailbox};
+pub use address::{AddressError, Domain, Mailbox, subaddresses};
 pub use answer::{Answer, AnswerError, AnswerReader};
 pub use command::{Command, CommandError};
 pub use data::{DataReceiver, LineEndings};

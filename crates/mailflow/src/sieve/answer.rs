@@ -8,6 +8,7 @@ use sterna_formats::mail::{encoded_word, fields};
 use super::action::{Notify, Vacation};
 use super::compose::{Draft, mailbox, one_line, one_mailbox};
 use super::limits::NOTIFIED_MAX;
+use super::subaddress;
 
 /// What is put in front of a subject that is answered.
 const PREFIX: &str = "Auto: ";
@@ -118,11 +119,10 @@ fn is_program(mail_from: &str) -> bool {
         || local.starts_with("srs1=")
 }
 
-/// What the script says, if it is one of the owner's addresses; else the main one.
+/// What the script says, if it is one of the owner's addresses, with or without a detail; else the main one.
 fn from(wanted: Option<&str>, owner: &Owner) -> String {
-    let own = |address: &str| owner.addresses.iter().any(|own| own.eq_ignore_ascii_case(address));
     if let Some((name, address)) = wanted.and_then(one_mailbox)
-        && own(&address)
+        && subaddress::is_own(owner, &address)
     {
         return mailbox(&name, &address);
     }

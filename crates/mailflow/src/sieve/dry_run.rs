@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sterna_account::service::{Owner, ScriptFault};
+use sterna_formats::smtp::subaddresses;
 
 use super::SieveSettings;
 use super::action::Action;
@@ -26,6 +27,8 @@ pub struct DryRun {
     pub rcpt_to: String,
     /// The recipient's name.
     pub name: String,
+    /// What separates addresses from their details (RFC 5233).
+    pub plus_separators: String,
 }
 
 /// Why nothing can be told.
@@ -51,7 +54,12 @@ pub fn dry_run(script: &[u8], run: &DryRun) -> Result<Vec<String>, DryRunError> 
         message: run.message.clone(),
         mail_from: run.mail_from.clone(),
         rcpt_to: run.rcpt_to.clone(),
-        owner: Owner { addresses: vec![run.rcpt_to.clone()], name: run.name.clone(), ..Owner::default() },
+        owner: Owner {
+            addresses: vec![without_detail(&run.rcpt_to, &run.plus_separators)],
+            name: run.name.clone(),
+            plus_separators: run.plus_separators.clone(),
+            ..Owner::default()
+        },
         environment: vec![
             ("name", "Sterna".to_owned()),
             ("location", "MDA".to_owned()),
@@ -71,6 +79,13 @@ pub fn dry_run(script: &[u8], run: &DryRun) -> Result<Vec<String>, DryRunError> 
         }
     }
     Err(DryRunError::Failed("the script asks too often what is remembered".to_owned()))
+}
+
+/// Nobody knows here whose address it is: what stands before the first separator is taken for it.
+fn without_detail(address: &str, separators: &str) -> String {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let user = subaddresses(local, separators).next().map_or(local, |(user, _)| user);
+    format!("{user}@{domain}")
 }
 
 fn describe(action: &Action) -> String {

@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use mail_parser::{Address, Message, MessageParser};
 use sieve::compiler::grammar::actions::action_redirect::{Notify as DsnNotify, NotifyItem};
 use sieve::runtime::Variable;
 use sieve::{Context, Envelope, Event, Importance, Input, Recipient, Script};
+use sterna_account::service::Owner;
 
 use super::action::{Action, Form, Notify, Outcome, Place, Vacation};
 use super::limits::{
-    ACTIONS_MAX, FIELD_BYTES_MAX, INCLUDES_NESTED_MAX, NOTIFICATIONS_MAX, REMEMBERED_SECONDS_MAX, VACATION_SECONDS,
-    VARIABLE_BYTES_MAX,
+    ACTIONS_MAX, FIELD_BYTES_MAX, INCLUDES_NESTED_MAX, NOTIFICATIONS_MAX, OWN_ADDRESSES_MAX, REMEMBERED_SECONDS_MAX,
+    VACATION_SECONDS, VARIABLE_BYTES_MAX,
 };
 use super::mailboxes::Mailboxes;
 use super::program::{self, Program};
-use super::spam;
+use super::{spam, subaddress};
 
 /// What a script is told.
 pub struct Subject<'a> {
@@ -26,10 +28,8 @@ pub struct Subject<'a> {
     pub mail_from: &'a str,
     /// The recipient's address as it was given.
     pub rcpt_to: &'a str,
-    /// The owner's addresses, the main one first.
-    pub addresses: &'a [String],
-    /// The owner's name.
-    pub name: &'a str,
+    /// The recipient.
+    pub owner: &'a Owner,
     /// What `environment` tells, by name.
     pub environment: &'a [(&'static str, String)],
     /// The account's mailboxes.
@@ -77,11 +77,23 @@ pub fn interpret(program: &Program, subject: &Subject<'_>, known: &BTreeMap<Stri
             (Envelope::From, Variable::from(subject.mail_from.to_owned())),
             (Envelope::To, Variable::from(subject.rcpt_to.to_owned())),
         ];
-        let own = subject.addresses.iter().map(String::as_str).chain([subject.rcpt_to]);
-        envelope.extend(own.map(|address| (Envelope::Orcpt, Variable::from(address.to_owned()))));
-        let mut context = runtime.filter(subject.message).with_envelope_list(envelope);
-        context.set_user_address(subject.addresses.first().map_or(subject.rcpt_to, String::as_str));
-        context.set_user_full_name(subject.name);
+        let owner = subject.owner;
+        envelope.extend(subaddress::envelope(owner, subject.mail_from, subject.rcpt_to));
+        let mut parsed = MessageParser::new().parse(subject.message);
+        let with_details = parsed.as_ref().map(|message| own_addresses(owner, message)).unwrap_or_default();
+        let own = owner.addresses.iter().cloned().chain([subject.rcpt_to.to_owned()]).chain(with_details);
+        envelope.extend(own.map(|address| (Envelope::Orcpt, Variable::from(address))));
+        let divides = |program: &Program| program.divides_fields;
+        if let Some(message) = &mut parsed
+            && (divides(program) || subject.includes.values().any(|program| divides(program)))
+        {
+            subaddress::add_fields(owner, message);
+        }
+        let context = parsed.map(|message| runtime.filter_parsed(message));
+        let context = context.unwrap_or_else(|| runtime.filter(subject.message));
+        let mut context = context.with_envelope_list(envelope);
+        context.set_user_address(owner.addresses.first().map_or(subject.rcpt_to, String::as_str));
+        context.set_user_full_name(&owner.name);
         for (name, value) in subject.environment {
             context.set_env_variable(*name, value.clone());
         }
@@ -92,6 +104,14 @@ pub fn interpret(program: &Program, subject: &Subject<'_>, known: &BTreeMap<Stri
     };
     let failed = |_| Err(Stop::Failed("the interpreter could not run the script".to_owned()));
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(failed)
+}
+
+/// Who the message says that it is for, as far as it is the owner with a detail: `vacation` wants to see an address that
+/// it knows (RFC 5230 section 4.5).
+fn own_addresses(owner: &Owner, message: &Message<'_>) -> Vec<String> {
+    let fields = [message.to(), message.cc(), message.bcc()];
+    let all = fields.into_iter().flatten().flat_map(Address::iter).filter_map(|found| found.address.as_deref());
+    all.filter(|address| subaddress::is_own(owner, address)).take(OWN_ADDRESSES_MAX).map(str::to_owned).collect()
 }
 
 struct Run<'a, 'b> {
@@ -172,7 +192,8 @@ impl Run<'_, '_> {
 
     fn duplicate(&mut self, id: String, seconds: u64, last: bool) -> Result<Input, Stop> {
         let is_vacation = id.starts_with("_v");
-        if is_vacation && !self.subject.may_answer {
+        let is_own = || subaddress::is_own(self.subject.owner, self.subject.mail_from);
+        if is_vacation && (!self.subject.may_answer || is_own()) {
             return Ok(Input::True);
         }
         let key = if is_vacation { format!("vacation {}", &id[2..]) } else { format!("duplicate {id}") };

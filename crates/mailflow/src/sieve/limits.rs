@@ -40,6 +40,9 @@ pub const ACTIONS_MAX: usize = 64;
 /// Mails that one run sends because of `notify`.
 pub const NOTIFICATIONS_MAX: usize = 4;
 
+/// Addresses of the owner with a detail that one message names.
+pub const OWN_ADDRESSES_MAX: usize = 64;
+
 /// Addresses that one `notify` goes to.
 pub const NOTIFIED_MAX: usize = 8;
 

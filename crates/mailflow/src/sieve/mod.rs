@@ -14,6 +14,7 @@ pub mod dry_run;
 mod interpret;
 mod limits;
 mod mailboxes;
+mod matches;
 mod material;
 mod places;
 mod plan;
@@ -22,6 +23,7 @@ mod program;
 mod programs;
 mod sent;
 mod spam;
+mod subaddress;
 #[cfg(test)]
 mod tests;
 mod words;

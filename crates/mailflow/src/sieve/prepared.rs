@@ -4,13 +4,14 @@
 //! - `require` stands before everything else (RFC 5228 section 3.2), also for comparators (section 2.7.3);
 //! - `vacation-seconds` brings `vacation` with it (RFC 6131 section 2), and `ihave` what it asks for (RFC 5463 section
 //!   4);
-//! - without `variables` a `${` is text (RFC 5229 section 3).
+//! - without `variables` a `${` is text, and with it match variables are known everywhere (RFC 5229 section 3).
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use sterna_account::service::ScriptFault;
 
+use super::matches;
 use super::program::EXTENSIONS;
 use super::words::{self, Kind, Token};
 
@@ -54,7 +55,10 @@ pub fn prepare(text: &[u8]) -> Result<Vec<u8>, ScriptFault> {
     if asked.has("vacation-seconds") && !asked.has("vacation") {
         more.push("vacation");
     }
-    let mut prepared = Vec::with_capacity(text.len());
+    let mut prepared = Vec::with_capacity(text.len() + matches::TEST.len());
+    if asked.has("variables") {
+        prepared.extend_from_slice(matches::TEST.as_bytes());
+    }
     for name in more {
         prepared.extend_from_slice(format!("require \"{name}\"; ").as_bytes());
     }
@@ -148,7 +152,7 @@ mod tests {
 
     fn prepared(text: &str) -> Result<String, (u64, String)> {
         let prepared = prepare(text.as_bytes()).map_err(|fault| (fault.line, fault.text))?;
-        Ok(String::from_utf8(prepared).unwrap().replace(TEXT_MARK, "<>"))
+        Ok(String::from_utf8(prepared).unwrap().replace(TEXT_MARK, "<>").replace(matches::TEST, ""))
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! A script, compiled. The interpreter's own program is changed in three places before it runs:
+//! A script, compiled. The interpreter's own program is changed before it runs:
 //!
 //! - `keep` becomes a `fileinto` of its own, because the interpreter forgets a `keep` when a `fileinto` follows;
 //! - `vacation` and `notify` only say what should be sent, because the interpreter's own messages take line ends from
-//!   what strangers wrote into their headers, and any sender that the script names.
+//!   what strangers wrote into their headers, and any sender that the script names;
+//! - match variables are those of the last match ([`matches`]), and parts of addresses are divided by the separators of
+//!   the owner's domain ([`subaddress`]).
 //!
 //! What is not in [`EXTENSIONS`] is refused when the script is checked, also where the interpreter would know it.
 
@@ -16,7 +18,7 @@ use sterna_account::scripts::SCRIPT_BYTES_MAX;
 use sterna_account::service::ScriptFault;
 
 use super::limits::{FIELD_BYTES_MAX, INCLUDES_MAX, NESTING_MAX, STRING_BYTES_MAX};
-use super::{prepared, words};
+use super::{matches, prepared, subaddress, words};
 
 /// What scripts may require.
 pub const EXTENSIONS: [&str; 37] = [
@@ -79,6 +81,8 @@ pub struct Program {
     pub(super) sieve: Arc<sieve::Sieve>,
     /// The scripts that it may include.
     pub includes: Vec<String>,
+    /// Whether it looks at parts of addresses in fields.
+    pub divides_fields: bool,
 }
 
 /// Compiles a script. Takes a while for a long one: not for async workers.
@@ -125,6 +129,7 @@ pub fn compile(text: &[u8]) -> Result<Program, ScriptFault> {
     let mut program = serde_json::to_value(&sieve).map_err(unreadable)?;
     prepared::restore(&mut program);
     ignore_case(&mut program);
+    matches::change(&mut program);
     // Behind `ihave`, what nobody knows is never reached; elsewhere it would fail when mail comes.
     if find(&program, "Ihave").is_none()
         && let Some(unknown) = find(&program, "Invalid")
@@ -133,12 +138,13 @@ pub fn compile(text: &[u8]) -> Result<Program, ScriptFault> {
         let name = unknown.get("name").and_then(Value::as_str).unwrap_or_default();
         return Err(ScriptFault { line: line.max(1), text: format!("There is no \"{name}\" here") });
     }
-    let mut includes = Vec::new();
+    let (mut includes, mut divides_fields) = (Vec::new(), false);
     if let Some(instructions) = program.get_mut("instructions").and_then(Value::as_array_mut) {
         for instruction in instructions {
             refuse_unknown(instruction, text)?;
             refuse_unreachable(instruction, text)?;
             change(instruction);
+            divides_fields |= subaddress::change(instruction);
             if let Some(name) = included(instruction) {
                 let name = name.map_err(|what| fault(line_with(text, "include"), what))?;
                 includes.push(name);
@@ -146,7 +152,7 @@ pub fn compile(text: &[u8]) -> Result<Program, ScriptFault> {
         }
     }
     let sieve = serde_json::from_value(program).map_err(unreadable)?;
-    Ok(Program { sieve: Arc::new(sieve), includes })
+    Ok(Program { sieve: Arc::new(sieve), includes, divides_fields })
 }
 
 /// The interpreter with what we offer.

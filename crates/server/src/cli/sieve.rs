@@ -98,6 +98,9 @@ pub enum SieveCommand {
         /// The recipient in the envelope
         #[arg(long, value_name = "ADDRESS", default_value = "recipient@example.com")]
         to: String,
+        /// What separates addresses from their details in the recipient's domain; '' for nothing
+        #[arg(long, value_name = "SEPARATORS", default_value = "+")]
+        plus_separators: String,
     },
     /// Show and change the scripts that run before and after those of users
     Domain {
@@ -148,7 +151,12 @@ pub(super) async fn run(session: &Session<'_>, command: SieveCommand) -> Result<
             }
             Err(fault) => Err(CliError::Usage(format!("{}: {fault}", file.display()))),
         },
-        SieveCommand::Test { script, message, from, to } => test(session, &script, &message, from, to),
+        SieveCommand::Test { script, message, from, to, plus_separators } => {
+            let message = bytes(&message)?.into();
+            let name = String::new();
+            let run = DryRun { message, mail_from: from, rcpt_to: to, name, plus_separators };
+            test(session, &script, &run)
+        }
         SieveCommand::Domain { when, file, domain, write } => {
             let when = if when == When::Before { "before" } else { "after" };
             let parameters = [("domain", domain.as_deref())];
@@ -191,11 +199,9 @@ async fn set_active(
     session.change_list(&["accounts", account, "sieve"], body, COLUMNS, write).await
 }
 
-fn test(session: &Session<'_>, script: &Path, message: &Path, from: String, to: String) -> Result<Exit, CliError> {
+fn test(session: &Session<'_>, script: &Path, run: &DryRun) -> Result<Exit, CliError> {
     let text = read(script)?;
-    let message = bytes(message)?;
-    let run = DryRun { message: message.into(), mail_from: from, rcpt_to: to, name: String::new() };
-    match dry_run(text.as_bytes(), &run) {
+    match dry_run(text.as_bytes(), run) {
         Ok(actions) => session.show(&json!({ "actions": actions })),
         Err(error) => Err(CliError::Usage(format!("{}: {error}", script.display()))),
     }

@@ -17,8 +17,41 @@ fn run(script: &str, message: &str) -> Result<Vec<String>, DryRunError> {
         mail_from: "eve@other.test".into(),
         rcpt_to: "ana@demo.test".into(),
         name: "Ana".into(),
+        plus_separators: "+".into(),
     };
     dry_run(script.as_bytes(), &run)
+}
+
+#[test]
+fn details_begin_where_the_domain_says() {
+    let script = "require [\"fileinto\", \"subaddress\", \"envelope\", \"variables\", \"editheader\", \"copy\"];\r\n\
+                  if envelope :detail \"to\" \"lists\" { fileinto :copy \"envelope\"; }\r\n\
+                  if envelope :user [\"from\", \"to\"] \"ana\" { fileinto :copy \"user\"; }\r\n\
+                  if envelope :detail :matches \"from\" \"*\" { fileinto :copy \"from ${1}\"; }\r\n\
+                  set \"to\" \"to\";\r\n\
+                  if address :detail [\"${to}\", \"x-for\"] \"lists\" { fileinto :copy \"field\"; }\r\n\
+                  if address :user :matches \"x-for\" \"*\" { fileinto :copy \"for ${1}\"; }\r\n\
+                  if address :all :matches \"x-for\" \"*\" { fileinto :copy \"all ${1}\"; }\r\n\
+                  addheader \"X-Seen\" \"yes\";\r\n";
+    let message = "From: Eve <eve@other.test>\r\nTo: Ana <ana-lists@demo.test>, b@c.test\r\nX-Sterna-User-Of-X-For: z\r\n\
+                   X-For: ben=a@demo.test\r\n\r\nText.\r\n";
+    let run = |mail_from: &str, rcpt_to: &str, separators: &str| {
+        let run = DryRun {
+            message: message.into(),
+            mail_from: mail_from.into(),
+            rcpt_to: rcpt_to.into(),
+            name: "Ana".into(),
+            plus_separators: separators.into(),
+        };
+        let done = dry_run(script.as_bytes(), &run).unwrap();
+        done.iter().map(|line| line.replace("file into ", "").replace('"', "")).collect::<Vec<_>>().join(", ")
+    };
+    let kept = "keep in the INBOX, changed";
+    let expected = format!("envelope, user, from x, field, for ben, all ben=a@demo.test, {kept}");
+    assert_eq!(run("eve=x@other.test", "ana-lists@demo.test", "-="), expected);
+    let plus = format!("for ben=a, all ben=a@demo.test, {kept}");
+    assert_eq!(run("eve=x@other.test", "ana-lists@demo.test", "+"), plus);
+    assert_eq!(run("eve+x@other.test", "ana-lists@demo.test", ""), plus);
 }
 
 fn done(script: &str) -> Vec<String> {

@@ -30,30 +30,21 @@ const SCRIPTS: &str = include_str!("scripts.sieve");
 
 /// Where the two may differ, by script and message (`*` is every one), and why.
 const DIFFERENT: &[(&str, &str, &str)] = &[
-    (
-        "scope of matches",
-        "*",
-        "the interpreter binds `${1}` to the match before it in the text, not to the last success",
-    ),
     ("ereject", "*", "Debian's has no ereject"),
     ("environment", "*", "Debian's knows no phase"),
     ("vacation", "no header", WHEN_IT_SENDS),
     ("vacation", "a list", WHEN_IT_SENDS),
     ("vacation", "automatic", WHEN_IT_SENDS),
-    ("vacation", "several addresses", WHEN_IT_SENDS),
     ("vacation to others", "*", WHEN_IT_SENDS),
     ("vacation and file", "no header", WHEN_IT_SENDS),
     ("vacation and file", "a list", WHEN_IT_SENDS),
     ("vacation and file", "automatic", WHEN_IT_SENDS),
-    ("vacation and file", "several addresses", WHEN_IT_SENDS),
     ("vacation seconds", "no header", WHEN_IT_SENDS),
     ("vacation seconds", "a list", WHEN_IT_SENDS),
     ("vacation seconds", "automatic", WHEN_IT_SENDS),
-    ("vacation seconds", "several addresses", WHEN_IT_SENDS),
     ("vacation twice", "no header", WHEN_IT_SENDS),
     ("vacation twice", "a list", WHEN_IT_SENDS),
     ("vacation twice", "automatic", WHEN_IT_SENDS),
-    ("vacation twice", "several addresses", WHEN_IT_SENDS),
 ];
 
 /// `sieve-test` tells what was asked for; whether a message may be answered at all (RFC 5230 sections 4.5 and 4.6) is
@@ -191,6 +182,7 @@ fn ours(script: &str, message: &[u8]) -> Done {
         mail_from: ZOE.to_owned(),
         rcpt_to: ANA.to_owned(),
         name: String::new(),
+        plus_separators: "+".to_owned(),
     };
     let done = dry_run(script.as_bytes(), &run).map_err(|error| match error {
         DryRunError::Script(_) => Failed::Refused,
@@ -208,7 +200,7 @@ fn our_action(line: &str) -> String {
     let action = if action == "keep in the INBOX" {
         "file INBOX".to_owned()
     } else if let Some(folder) = strip("file into ") {
-        format!("file {}", folder.trim_matches('"'))
+        format!("file {}", folder.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(folder))
     } else if let Some(address) = strip("redirect to ") {
         format!("redirect {address}")
     } else if let Some(reason) = strip("reject: ") {

@@ -148,6 +148,16 @@ require ["variables", "fileinto"]; fileinto "a${ b}$c";
 require "fileinto"; fileinto "a${b}";
 === scope of matches
 require ["variables", "fileinto"]; if header :matches "from" "*@*" { if header :matches "x-none" "*" { keep; } fileinto "${1}"; }
+=== matches after their block
+require ["variables", "fileinto"]; if true { if header :matches "from" "*@*" { set "a" "b"; } } fileinto "${1}";
+=== matches of the last test
+require ["variables", "fileinto"]; if header :matches "from" "*@*" { if header :matches "subject" "*e*" { set "a" "${2}"; } } fileinto "${1}";
+=== matches that were not tried
+require ["variables", "fileinto"]; if anyof (header :matches "from" "*@*", header :matches "subject" "*e*") { fileinto "${1}"; }
+=== matches by regex
+require ["variables", "fileinto", "regex"]; if header :regex "subject" "(t[a-z]+)s" { if header :matches "x-none" "*" { keep; } fileinto "${1}"; }
+=== matches without any
+require ["variables", "fileinto"]; fileinto "a${1}b";
 === count
 require "relational"; if header :count "ge" :comparator "i;ascii-numeric" "received" "2" { discard; }
 === count addresses
