@@ -1,6 +1,8 @@
 //! What administrators do with what waits, and a relay host that wants to know who asks.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -104,4 +106,109 @@ fn what_waits_is_held_rerouted_and_let_go_by_a_relay_host_with_a_password() {
     // Nobody is shown the password, or finds it in the history.
     let told = near.admin_ok("main", &["config", "list"]) + &near.admin_ok("main", &["config", "history"]);
     assert!(!told.contains(PASSWORD), "{told}");
+}
+
+/// A server that keeps silent at the end of each content, until it is told what to say; nothing is that it hangs up.
+struct Silent {
+    address: SocketAddr,
+    /// The messages that it has and has said nothing of.
+    has: Receiver<String>,
+    say: Sender<Option<&'static str>>,
+}
+
+impl Silent {
+    fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let ((got, has), (say, said)) = (channel(), channel());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // Whoever hangs up first ends the session.
+                let _ = session(&stream, &got, &said);
+            }
+        });
+        Silent { address, has, say }
+    }
+}
+
+fn session(
+    mut stream: &std::net::TcpStream,
+    got: &Sender<String>,
+    said: &Receiver<Option<&'static str>>,
+) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    stream.write_all(b"220 silent\r\n")?;
+    while let Some(line) = lines.next().transpose()? {
+        if line != "DATA" {
+            stream.write_all(b"250 go on\r\n")?;
+            continue;
+        }
+        stream.write_all(b"354 go on\r\n")?;
+        let mut content = String::new();
+        while let Some(line) = lines.next().transpose()?.filter(|line| line != ".") {
+            content.push_str(&line);
+        }
+        got.send(content).unwrap();
+        match said.recv() {
+            Ok(Some(reply)) => stream.write_all(reply.as_bytes())?,
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_another_server_has_in_hands_is_neither_rerouted_nor_deleted() {
+    let mut near = Installation::new();
+    near.start_main("main,edge,data", Place::default());
+    near.admin_ok("main", &["domain", "create", "near.test"]);
+    near.create_user(ANA, "main");
+    let mut far = Installation::new();
+    far.start_main("main,edge,data", Place::default());
+    far.admin_ok("main", &["domain", "create", "far.test"]);
+    far.create_user(ZOE, "main");
+    let at = far.node("main").at;
+    let other = format!("{}:{}", at.host, at.ports.smtp);
+    let silent = Silent::start();
+    set(&near, "mail.routes", &format!("far.test={}", silent.address));
+    set(&near, "relay.tls", "never");
+    until("the route in force", PATIENCE, || {
+        send(&near, ZOE);
+        let all = queue(&near, &[]);
+        let routed = all.iter().any(|item| item["destination"] == format!("host:{}", silent.address).as_str());
+        if !routed {
+            near.admin_ok("main", &["queue", "delete", "--all", "--yes"]);
+        }
+        routed.then_some(())
+    });
+    let content = silent.has.recv_timeout(PATIENCE).unwrap();
+    assert!(content.contains("The terns are back."), "{content}");
+
+    // The server may have it, and says nothing. Nobody knows, so nothing is done, and it is said what to do.
+    for action in [&["queue", "reroute", "--to", &other, "--all"][..], &["queue", "delete", "--all", "--yes"]] {
+        let output = near.admin("main", action);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{action:?}");
+        assert!(said.contains("under way") && said.contains("sterna queue hold"), "{said}");
+    }
+    let mut zoe = at.login(ZOE).unwrap();
+    assert_eq!((queue(&near, &[]).len(), count(&mut zoe)), (1, 0));
+
+    // It hangs up: now the message goes the other way, once.
+    silent.say.send(None).unwrap();
+    until("the end of the try", PATIENCE, || {
+        near.admin("main", &["queue", "reroute", "--to", &other, "--all"]).status.success().then_some(())
+    });
+    until("the message", PATIENCE, || (count(&mut zoe) == 1).then_some(()));
+    until("an empty queue", PATIENCE, || queue(&near, &[]).is_empty().then_some(()));
+
+    // It takes the message while the administrator waits: there is nothing to reroute any more.
+    send(&near, ZOE);
+    silent.has.recv_timeout(PATIENCE).unwrap();
+    let waiting = near.admin_command("main", &["queue", "reroute", "--to", &other, "--all"]).spawn().unwrap();
+    silent.say.send(Some("250 taken\r\n")).unwrap();
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "nothing to do");
+    until("an empty queue", PATIENCE, || queue(&near, &[]).is_empty().then_some(()));
+    assert_eq!(count(&mut zoe), 1, "once");
 }

@@ -1,6 +1,7 @@
 //! What administrators see of the queue, and what they do with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
@@ -14,6 +15,10 @@ use super::store::Queue;
 
 /// Deliveries that one transaction changes: others write in between.
 const PER_TRANSACTION: usize = 500;
+
+/// How long sending elsewhere and throwing away wait for tries that are under way: most end at once, and a server that
+/// says nothing may take minutes, for which nobody waits at a command.
+pub const TRY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Which deliveries are meant: those for which everything holds that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +84,24 @@ pub enum Action {
     Reroute(Destination),
     /// They are thrown away, and nobody is told.
     Delete,
+}
+
+/// With how many it was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acted {
+    /// With so many.
+    pub deliveries: u64,
+    /// With so many it was not, because they are being tried.
+    pub under_way: u64,
+}
+
+impl Action {
+    /// Whether it must not happen during a try. Another server may have the message by then: what is sent elsewhere
+    /// would arrive twice, and what is thrown away would arrive nevertheless. What only changes when it is tried next
+    /// holds after the try.
+    fn waits_for_tries(&self) -> bool {
+        matches!(self, Action::Reroute(_) | Action::Delete)
+    }
 }
 
 impl Filter {
@@ -157,34 +180,96 @@ impl Queue {
         .await
     }
 
-    /// Does something with all deliveries that are meant, and says with how many; durable when it returns.
+    /// Does something with all deliveries that are meant, and says with how many; durable when it returns. What a try
+    /// that is under way keeps from it is waited for, so long at most.
     ///
     /// # Errors
     /// [`QueueError`]; what was done before stays done.
-    pub async fn act(self: &Arc<Self>, filter: Filter, action: Action, now: Timestamp) -> Result<u64, QueueError> {
-        let (mut after, mut count) = (DeliveryId(0), 0);
+    pub async fn act(
+        self: &Arc<Self>,
+        filter: Filter,
+        action: Action,
+        now: Timestamp,
+        patience: Duration,
+    ) -> Result<Acted, QueueError> {
+        let (mut after, mut acted, mut tried) = (DeliveryId(0), Acted::default(), Vec::new());
         loop {
-            let (filter, action) = (filter.clone(), action.clone());
-            let (done, last, gone) = self
-                .write(move |connection| {
-                    let found = ids(connection, &filter, after, PER_TRANSACTION)?;
-                    let mut gone = Vec::new();
-                    for id in &found {
-                        gone.extend(apply(connection, *id, &action, now)?);
-                    }
-                    Ok((found.len(), found.last().copied(), gone))
-                })
-                .await?;
-            self.removed(gone).await?;
-            count += done as u64;
-            match last {
-                Some(last) if done == PER_TRANSACTION => after = last,
+            let find = {
+                let filter = filter.clone();
+                move |connection: &Connection| ids(connection, &filter, after, PER_TRANSACTION)
+            };
+            let mut page = self.act_on(find, &action, now).await?;
+            acted.deliveries += page.done;
+            tried.append(&mut page.tried);
+            match page.last {
+                Some(last) if page.found == PER_TRANSACTION => after = last,
                 _ => break,
             }
         }
+        if !tried.is_empty() {
+            self.tries.ended(&tried, patience).await;
+        }
+        for ids in tried.chunks(PER_TRANSACTION) {
+            let (filter, ids) = (filter.clone(), ids.to_vec());
+            // What became of the try decides whether they are still meant.
+            let page = self.act_on(move |connection| still(connection, &filter, &ids), &action, now).await?;
+            acted.deliveries += page.done;
+            acted.under_way += page.tried.len() as u64;
+        }
         self.news.tell_all();
-        Ok(count)
+        Ok(acted)
     }
+
+    /// Does it with those that are found and that nobody tries at present, in one transaction.
+    async fn act_on(
+        self: &Arc<Self>,
+        find: impl FnOnce(&Connection) -> Result<Vec<DeliveryId>, QueueError> + Send + 'static,
+        action: &Action,
+        now: Timestamp,
+    ) -> Result<ActedOn, QueueError> {
+        let (action, tries) = (action.clone(), self.tries.clone());
+        // No try begins with what is in these hands before the transaction is durable.
+        let (page, gone, _leases) = self
+            .write(move |connection| {
+                let found = find(connection)?;
+                let (mut gone, mut leases) = (Vec::new(), Vec::new());
+                let mut page = ActedOn { found: found.len(), last: found.last().copied(), ..ActedOn::default() };
+                for id in found {
+                    if action.waits_for_tries() {
+                        let Some(lease) = tries.take(id) else {
+                            page.tried.push(id);
+                            continue;
+                        };
+                        leases.push(lease);
+                    }
+                    gone.extend(apply(connection, id, &action, now)?);
+                    page.done += 1;
+                }
+                Ok((page, gone, leases))
+            })
+            .await?;
+        self.removed(gone).await?;
+        Ok(page)
+    }
+}
+
+/// What became of one transaction.
+#[derive(Default)]
+struct ActedOn {
+    found: usize,
+    last: Option<DeliveryId>,
+    done: u64,
+    /// Those that are being tried.
+    tried: Vec<DeliveryId>,
+}
+
+/// Those that are still there and meant.
+fn still(connection: &Connection, filter: &Filter, wanted: &[DeliveryId]) -> Result<Vec<DeliveryId>, QueueError> {
+    let mut found = Vec::new();
+    for id in wanted {
+        found.extend(ids(connection, filter, DeliveryId(id.0 - 1), 1)?.into_iter().filter(|next| next == id));
+    }
+    Ok(found)
 }
 
 fn ids(

@@ -10,7 +10,7 @@ use sterna_base::{Clock, Timestamp};
 
 use super::backoff::Times;
 use super::error::QueueError;
-use super::message::{Again, Delivered, Delivery, DeliveryId, NewMessage, Outcome, Said};
+use super::message::{Again, Delivered, Delivery, DeliveryId, Destination, NewMessage, Outcome, Said};
 use super::store::{Content, Queue};
 use crate::trace::Trace;
 
@@ -22,6 +22,9 @@ const WRITE_AGAIN_MOST: Duration = Duration::from_secs(60);
 
 /// How long a message rests whose try came to nothing by a fault on this side, in milliseconds.
 pub const TRY_AGAIN_MS: i64 = 60_000;
+
+/// How long a message rests that an administrator is just changing, in milliseconds.
+const CHANGED_AGAIN_MS: i64 = 1_000;
 
 /// Brings messages to their destinations: to the accounts, or to other servers.
 #[async_trait]
@@ -72,6 +75,8 @@ pub struct Attempt {
     pub notifier: Arc<dyn Notifier>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where the runner takes it to be for: an administrator may have sent it somewhere else since.
+    pub destination: Destination,
     /// The queue's times.
     pub times: Times,
     /// How often in a row the destination could not be reached before.
@@ -84,6 +89,9 @@ impl Attempt {
     /// Tries a delivery and writes down what became of it. With `assumed`, the destination is known to be unreachable
     /// and nobody asks it: only its sender's deadline is at hand. Gives also when to try again.
     pub async fn run(self, id: DeliveryId, assumed: Option<Said>) -> (Ended, Option<Timestamp>) {
+        let Some(_lease) = self.queue.tries.take(id) else {
+            return (Ended::Nothing, Some(self.clock.now().plus_ms(CHANGED_AGAIN_MS)));
+        };
         let cause = match caught(self.try_delivery(id, assumed)).await {
             Some(Ok(ended)) => return ended,
             Some(Err(QueueError::Stopped | QueueError::Stopping)) => return (Ended::Stopped, None),
@@ -99,7 +107,8 @@ impl Attempt {
         id: DeliveryId,
         assumed: Option<Said>,
     ) -> Result<(Ended, Option<Timestamp>), QueueError> {
-        let Some(delivery) = self.queue.delivery(id).await? else { return Ok((Ended::Nothing, None)) };
+        let delivery = self.queue.delivery(id).await?.filter(|delivery| delivery.destination == self.destination);
+        let Some(delivery) = delivery else { return Ok((Ended::Nothing, None)) };
         let (carried, ended) = match assumed {
             Some(said) => (Carried::Unreachable(said), Ended::Nothing),
             None => {

@@ -17,9 +17,10 @@ mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tries;
 mod writer;
 
-pub use admin::{Action, Filter, Listed};
+pub use admin::{Acted, Action, Filter, Listed, TRY_PATIENCE};
 pub use attempt::{Carried, Carrier, Notifier};
 pub use backoff::Times;
 pub use error::QueueError;

@@ -167,6 +167,7 @@ impl Runner {
             carrier: self.carrier.clone(),
             notifier: self.notifier.clone(),
             clock: self.clock.clone(),
+            destination: destination.clone(),
             times,
             failures,
             trace: self.trace.clone(),

@@ -14,6 +14,7 @@ use super::error::QueueError;
 use super::files::Files;
 use super::message::{Again, Delivered, Delivery, DeliveryId, Destination, NewMessage, Outcome, QueueId, Said};
 use super::news::{New, News};
+use super::tries::Tries;
 use super::writer::Writer;
 use super::{rows, schema};
 
@@ -31,6 +32,7 @@ pub struct Queue {
     readers: Mutex<Vec<Connection>>,
     messages: AtomicU64,
     pub(super) news: News,
+    pub(super) tries: Tries,
 }
 
 /// Deliveries that one transaction postpones: a relay host that is down may have a million, and mail comes in all the
@@ -65,7 +67,8 @@ impl Queue {
         files.sweep(is_known)?;
         let messages = AtomicU64::new(rows::count(&connection)?);
         let writer = Writer::start(connection)?;
-        Ok(Arc::new(Queue { path, files, writer, readers: Mutex::default(), messages, news: News::default() }))
+        let (readers, news, tries) = (Mutex::default(), News::default(), Tries::default());
+        Ok(Arc::new(Queue { path, files, writer, readers, messages, news, tries }))
     }
 
     /// How many messages wait.

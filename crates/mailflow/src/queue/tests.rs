@@ -30,6 +30,8 @@ struct Scripted {
     scripts: Mutex<BTreeMap<Destination, Carried>>,
     /// Whether the next try panics.
     panics: AtomicBool,
+    /// Whether servers keep silent at the end of a content.
+    silent: watch::Sender<bool>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +56,7 @@ impl Carrier for Scripted {
         let provenance = delivery.envelope.provenance.clone();
         self.tries.send(Tried { destination, message, recipients, content, provenance }).unwrap();
         assert!(!self.panics.swap(false, Ordering::Relaxed), "the carrier panics as it was told");
+        self.silent.subscribe().wait_for(|silent| !silent).await.unwrap();
         scripted.unwrap_or_else(|| Carried::Reached(vec![Delivered::Done(Said::default()); delivery.recipients.len()]))
     }
 }
@@ -92,7 +95,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(NOW);
         let (sender, tries) = mpsc::unbounded_channel();
-        let carrier = Arc::new(Scripted { tries: sender, scripts: Mutex::default(), panics: AtomicBool::default() });
+        let carrier = Arc::new(Scripted {
+            tries: sender,
+            scripts: Mutex::default(),
+            panics: AtomicBool::default(),
+            silent: watch::Sender::new(false),
+        });
         let (settings, _) = watch::channel(RunnerSettings::default());
         let told = Arc::new(Told::default());
         let queue = Queue::open(folder.path()).unwrap();
@@ -140,6 +148,17 @@ impl World {
 
     fn script(&self, destination: &str, carried: Carried) {
         self.carrier.scripts.lock().insert(destination.parse().unwrap(), carried);
+    }
+
+    /// With how many it was done, and with how many not because of their tries.
+    async fn act(&self, filter: Filter, action: Action) -> (u64, u64) {
+        self.act_patiently(filter, action, Duration::ZERO).await
+    }
+
+    async fn act_patiently(&self, filter: Filter, action: Action, patience: Duration) -> (u64, u64) {
+        let now = sterna_base::Clock::now(&self.clock);
+        let acted = self.queue.act(filter, action, now, patience).await.unwrap();
+        (acted.deliveries, acted.under_way)
     }
 
     async fn tried(&mut self) -> Tried {
@@ -444,17 +463,52 @@ async fn administrators_hold_release_reroute_and_delete() {
     let found = list(recipient("y_@*")).await;
     assert_eq!((found.len(), &found[0].recipients[..]), (1, &["y_@a.test".to_owned(), "z@a.test".into()][..]));
     assert_eq!(list(recipient("%")).await, []);
-    let now = sterna_base::Clock::now(&world.clock);
-    assert_eq!(world.queue.act(recipient("x@*"), Action::Hold, now).await.unwrap(), 1);
+    assert_eq!(world.act(recipient("x@*"), Action::Hold).await, (1, 0));
     assert!(list(Filter { held: Some(true), ..Filter::default() }).await[0].held);
     let second = Filter { id: Some(QueueId(OperationId([2; 16]))), ..Filter::default() };
     let elsewhere = Destination::Host("relay.test:26".parse().unwrap());
-    assert_eq!(world.queue.act(second, Action::Reroute(elsewhere.clone()), now).await.unwrap(), 1);
+    assert_eq!(world.act(second, Action::Reroute(elsewhere.clone())).await, (1, 0));
     while world.tried().await.destination != elsewhere {}
     world.until(|world| world.queue.len() == 1).await;
     world.script("domain:a.test", Carried::Reached(vec![Delivered::Done(Said::default())]));
     world.later(HOUR_MS).await;
     assert_eq!(list(Filter::default()).await[0].recipients, ["x@a.test"], "what is held is not tried");
-    assert_eq!(world.queue.act(Filter::default(), Action::Delete, now).await.unwrap(), 1);
+    assert_eq!(world.act(Filter::default(), Action::Delete).await, (1, 0));
     assert!(world.queue.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_tried_is_neither_rerouted_nor_deleted() {
+    let elsewhere = || Action::Reroute("host:relay.test:26".parse().unwrap());
+    for action in [elsewhere(), Action::Delete] {
+        let mut world = World::new();
+        world.carrier.silent.send_replace(true);
+        world.add(1, inline(), &[("domain:a.test", &["x@a.test"])]).await;
+        assert_eq!(world.tried().await.recipients, ["x@a.test"]);
+        world.clock.advance_ms(HOUR_MS);
+        // The server may have it by now.
+        assert_eq!(world.act(Filter::default(), action.clone()).await, (0, 1));
+        // What changes only when it is tried next is done, and nothing is tried a second time by that.
+        for other in [Action::Hold, Action::Release, Action::Retry] {
+            assert_eq!(world.act(Filter::default(), other).await, (1, 0));
+        }
+        // It took it: there is nothing left to reroute.
+        let acting = world.act_patiently(Filter::default(), action, PATIENCE);
+        let ending = async { world.carrier.silent.send_replace(false) };
+        assert_eq!(tokio::join!(acting, ending).0, (0, 0));
+        world.until(|world| world.queue.is_empty()).await;
+        assert!(world.tries.try_recv().is_err(), "once");
+    }
+    // It did not take it: it goes the other way, once.
+    let mut world = World::new();
+    world.script("domain:a.test", Carried::Reached(vec![Delivered::Deferred(said("later"))]));
+    world.carrier.silent.send_replace(true);
+    world.add(1, inline(), &[("domain:a.test", &["x@a.test"])]).await;
+    world.tried().await;
+    let acting = world.act_patiently(Filter::default(), elsewhere(), PATIENCE);
+    let ending = async { world.carrier.silent.send_replace(false) };
+    assert_eq!(tokio::join!(acting, ending).0, (1, 0));
+    assert_eq!(world.tried().await.destination.to_string(), "host:relay.test:26");
+    world.until(|world| world.queue.is_empty()).await;
+    assert!(world.tries.try_recv().is_err(), "once");
 }

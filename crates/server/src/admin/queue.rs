@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sterna_base::OperationId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_directory::Server;
-use sterna_mailflow::queue::{Action, DeliveryId, Destination, Filter, Listed, NextHop, QueueId};
+use sterna_mailflow::queue::{Acted, Action, DeliveryId, Destination, Filter, Listed, NextHop, QueueId};
 
 use super::doors::AdminState;
 use super::edges::{self, Meant};
@@ -104,6 +104,9 @@ pub(super) struct ActionView {
     deliveries: u64,
     /// Edges that did not answer: there nothing was done, or it is not known.
     unreachable: Vec<String>,
+    /// With so many more it was not done, because they are being tried at the moment: what becomes of the try is not
+    /// known yet.
+    under_way: u64,
 }
 
 /// Those that are meant, of one server after the other by their names, the oldest of each first.
@@ -196,9 +199,13 @@ pub(super) async fn act(
     }
     let meant = edges::edges(&state, input.server.as_deref()).await?;
     let question = |_: &Server| Question::QueueAction { filter: filter.clone(), action: action.clone() };
-    let told = meant.ask::<u64>(&state, question).await?;
-    let deliveries = told.answers.iter().map(|(_, count)| count).sum();
-    Ok(Json(ActionView { deliveries, unreachable: told.unreachable }))
+    let told = meant.ask::<Acted>(&state, question).await?;
+    let deliveries = told.answers.iter().map(|(_, acted)| acted.deliveries).sum();
+    let under_way = told.answers.iter().map(|(_, acted)| acted.under_way).sum();
+    if deliveries == 0 && under_way > 0 && told.unreachable.is_empty() {
+        return Err(being_tried(under_way));
+    }
+    Ok(Json(ActionView { deliveries, unreachable: told.unreachable, under_way }))
 }
 
 fn action(input: &ActionInput) -> Result<Action, Problem> {
@@ -230,6 +237,17 @@ fn silent_edges(names: &[String]) -> Problem {
     let (title, remedy) = ("A server doesn't answer", "Look there, or try again when it is back (sterna status).");
     let detail = format!("it may be in the queue of {}, which did not answer", names.join(", "));
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "server-unreachable", title, detail, remedy)
+}
+
+fn being_tried(count: u64) -> Problem {
+    let title = "It is being tried at the moment";
+    let cause = format!(
+        "{count} deliveries are under way: another server has them in hands, and has not said yet whether it takes them. \
+         Done now, they could arrive twice."
+    );
+    let remedy = "Hold them (`sterna queue hold`), so that they are not tried again, and do it when the try has ended: \
+                  `sterna queue show` has its reply then. Servers that keep silent are given up after ten minutes.";
+    Problem::new(StatusCode::CONFLICT, "being-tried", title, cause, remedy)
 }
 
 fn view(server: String, listed: Listed) -> DeliveryView {

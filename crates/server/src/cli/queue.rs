@@ -147,5 +147,10 @@ async fn do_with(
     let count = answer.body["deliveries"].as_u64().unwrap_or(0);
     session.say_silent(&silent_of(&answer.body));
     session.say(&format!("{count} deliveries {done}\n"));
-    Ok(if count == 0 { Exit::NothingToDo } else { Exit::Done })
+    let under_way = answer.body["under_way"].as_u64().unwrap_or(0);
+    if under_way > 0 {
+        session
+            .say(&format!("{under_way} are being tried at the moment, and are as before: do it again when they end\n"));
+    }
+    Ok(if count == 0 && under_way == 0 { Exit::NothingToDo } else { Exit::Done })
 }

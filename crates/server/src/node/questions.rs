@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sterna_base::Clock;
 use sterna_mailflow::guard::{GreylistFilter, GreylistKey, Greylisted, Guard};
-use sterna_mailflow::queue::{Action, DeliveryId, Filter, Listed, Queue};
+use sterna_mailflow::queue::{Action, DeliveryId, Filter, Listed, Queue, TRY_PATIENCE};
 
 use crate::graphs::{Graphs, Span};
 
@@ -28,7 +28,7 @@ pub(crate) enum Question {
         /// At most so many.
         limit: usize,
     },
-    /// Does something with it; how many it were.
+    /// Does something with it: [`sterna_mailflow::queue::Acted`].
     QueueAction {
         /// With which.
         filter: Filter,
@@ -89,7 +89,7 @@ impl Answers {
         match question {
             Question::Queue { filter, after, limit } => told(self.list(filter, after, limit).await?),
             Question::QueueAction { filter, action } => {
-                let done = self.queue()?.act(filter, action, self.clock.now()).await;
+                let done = self.queue()?.act(filter, action, self.clock.now(), TRY_PATIENCE).await;
                 told(done.map_err(|error| error.cause())?)
             }
             Question::Greylist { filter, after, limit } => {
