@@ -13,7 +13,7 @@ use crate::queue::{Destination, Said};
 impl AsksRecipients for RemoteCarrier {
     /// With the null reverse-path: what is asked for is an address, and no answer is to be sent to anybody.
     async fn ask(&self, destination: &Destination, address: &str) -> Asked {
-        let waiting = self.pool.take(destination);
+        let waiting = self.waiting(destination).await;
         let has_waited = waiting.is_some();
         let mut connection = match waiting {
             Some(connection) => connection,

@@ -50,7 +50,7 @@ pub struct HopSettings {
 }
 
 /// A user of another server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// Name.
     pub user: String,
@@ -154,16 +154,55 @@ impl RemoteCarrier {
         destination: &Destination,
         settings: &RemoteSettings,
     ) -> Result<Connection, ConnectionError> {
-        let special = settings.hops.iter().find(|special| *destination == Destination::Host(special.hop.clone()));
-        let of_hop = special.map(|special| Demand::Set(special.tls));
-        let demand = of_hop.as_ref().unwrap_or(&way.demand);
+        let special = settings.hop(destination);
+        let demand = &settings.demand(destination, way);
         let own_name = if settings.own_name.is_empty() { "localhost" } else { &settings.own_name };
         let target = Target { host, address, port: route.port, demand, trust: &self.trust, own_name };
         let mut connection = Connection::open(&target).await?;
         if let Some(credentials) = special.and_then(|special| special.credentials.as_ref()) {
             log_in(&mut connection, credentials).await?;
+            connection.credentials = Some(credentials.clone());
         }
         Ok(connection)
+    }
+
+    /// A connection that waits, and that would be made today as it was made then. Others are closed: what a domain or
+    /// an administrator asks for by now may be more.
+    pub(super) async fn waiting(&self, destination: &Destination) -> Option<Connection> {
+        loop {
+            let connection = self.pool.take(destination)?;
+            let holds = self.holds(destination, &connection.host.clone()).await;
+            if holds.is_some_and(|(demand, login)| demand == connection.demand && login == connection.credentials) {
+                return Some(connection);
+            }
+            tokio::spawn(connection.quit());
+        }
+    }
+
+    /// What a connection to a host would have to have now; `None` when there would be none. Asks again what was asked
+    /// when it was made: DNS and the policy's store remember their answers.
+    async fn holds(&self, destination: &Destination, host: &str) -> Option<(Demand, Option<Credentials>)> {
+        let settings = self.settings.borrow().clone();
+        let mut route = self.route(destination, &settings).await.ok()?;
+        // What is seen is reported of connections that are made.
+        route.is_observed = false;
+        if !route.hosts.iter().any(|known| known == host) {
+            return None;
+        }
+        let way = self.way(host, &route, &settings).await.ok()?;
+        let credentials = settings.hop(destination).and_then(|special| special.credentials.clone());
+        Some((settings.demand(destination, &way), credentials))
+    }
+}
+
+impl RemoteSettings {
+    /// What is set for this next hop alone.
+    fn hop(&self, destination: &Destination) -> Option<&HopSettings> {
+        self.hops.iter().find(|special| *destination == Destination::Host(special.hop.clone()))
+    }
+
+    fn demand(&self, destination: &Destination, way: &Way) -> Demand {
+        self.hop(destination).map_or_else(|| way.demand.clone(), |special| Demand::Set(special.tls))
     }
 }
 
@@ -196,7 +235,7 @@ impl Carrier for RemoteCarrier {
             content: &content,
         };
         let is_lenient = needs_no_tls(&content);
-        let waiting = self.pool.take(destination);
+        let waiting = self.waiting(destination).await;
         let has_waited = waiting.is_some();
         let mut connection = match waiting {
             Some(connection) => connection,

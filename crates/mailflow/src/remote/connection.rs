@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::carrier::Credentials;
 use super::extensions::Extensions;
 use super::failure::{FailureKind, TlsFailure};
 use super::tls::{self, Demand, Trust};
@@ -79,6 +80,12 @@ pub struct Connection {
     pub extensions: Extensions,
     /// Name and address, for people.
     pub peer: String,
+    /// The server's name, and what was asked of the connection when it was made.
+    pub host: String,
+    /// See `host`.
+    pub demand: Demand,
+    /// As whom we logged in, if at all.
+    pub credentials: Option<Credentials>,
     /// Whether it is encrypted.
     pub tls: bool,
     /// What is wrong with its TLS, or with that it has none, where it is used all the same.
@@ -142,6 +149,9 @@ impl Connection {
             answers: AnswerReader::default(),
             extensions: Extensions::default(),
             peer: format!("{} [{}]", target.host, target.address),
+            host: target.host.to_owned(),
+            demand: target.demand.clone(),
+            credentials: None,
             tls: false,
             tls_failure: None,
             messages: 0,

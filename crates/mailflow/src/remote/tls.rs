@@ -37,7 +37,7 @@ pub enum TlsPolicy {
 }
 
 /// What a connection must have, and who says so.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Demand {
     /// What the administrator set.
     Set(TlsPolicy),

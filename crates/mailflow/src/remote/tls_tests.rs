@@ -115,6 +115,8 @@ async fn session(wire: Box<dyn Wire>, tls: Option<Arc<ServerConfig>>) -> Option<
 #[derive(Default)]
 struct Names {
     tlsa: Vec<Tlsa>,
+    /// These instead, since they were changed.
+    changed: Arc<Mutex<Option<Vec<Tlsa>>>>,
     /// What is not proven.
     insecure: Vec<&'static str>,
     /// What is forged.
@@ -162,6 +164,9 @@ impl SecureResolver for Names {
     }
     async fn tlsa(&self, host: &str, _port: u16) -> Result<Proven<Vec<Tlsa>>, DnsError> {
         let is_first = host == "mx.far.test";
+        if let Some(changed) = self.changed.lock().clone() {
+            return self.proven("tlsa", changed);
+        }
         self.proven("tlsa", if is_first { self.tlsa.clone() } else { Vec::new() })
     }
 }
@@ -187,6 +192,8 @@ impl Seen {
 struct World {
     carrier: RemoteCarrier,
     seen: Arc<Seen>,
+    sts: Arc<MtaSts>,
+    settings: watch::Sender<RemoteSettings>,
     _folder: tempfile::TempDir,
 }
 
@@ -195,16 +202,17 @@ impl World {
     async fn new(port: u16, authority: &Authority, policy: Option<&str>, names: Names) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_000_000_000)));
-        let sts = MtaSts::open(folder.path(), Arc::new(Names::default()), clock.clone()).unwrap();
+        let sts = Arc::new(MtaSts::open(folder.path(), Arc::new(Names::default()), clock.clone()).unwrap());
         if let Some(policy) = policy {
             sts.keep("far.test", policy).await;
         }
         let settings = RemoteSettings { port, mta_sts: true, dane: true, ..RemoteSettings::default() };
         let seen = Arc::new(Seen::default());
-        let carrier = RemoteCarrier::new(Arc::new(Names::default()), watch::channel(settings).1);
-        let carrier = carrier.with_sts(Arc::new(sts)).with_trust(authority.trust()).with_observer(seen.clone());
+        let settings = watch::Sender::new(settings);
+        let carrier = RemoteCarrier::new(Arc::new(Names::default()), settings.subscribe());
+        let carrier = carrier.with_sts(sts.clone()).with_trust(authority.trust()).with_observer(seen.clone());
         let carrier = carrier.with_dane(Arc::new(Dane::new(Arc::new(names), clock)));
-        World { carrier, seen, _folder: folder }
+        World { carrier, seen, sts, settings, _folder: folder }
     }
 
     /// What becomes of a message, in a word and in the other's.
@@ -362,6 +370,37 @@ async fn dns_counts_for_more_than_a_policy() {
     let names = Names { tlsa: vec![wrong], ..Names::default() };
     let world = World::new(right_by_web, &web, Some(&enforced), names).await;
     assert_eq!(world.send().await.0, "unreachable");
+}
+
+/// A connection that waits was made by what held then.
+#[tokio::test]
+async fn what_is_asked_for_meanwhile_holds_for_connections_that_wait() {
+    let (web, own) = (Authority::new(), Authority::new());
+    let shown = own.chain("mx.far.test");
+    let right = Tlsa { usage: 3, selector: 1, matching: 1, data: sha256(&key_of(&shown.0[0])) };
+    let port = exchanger(Some(server(shown))).await;
+    // How many connections are made: each is told of.
+    let made = |world: &World| world.seen.all().len();
+
+    let changed = Arc::new(Mutex::new(None));
+    let world = World::new(port, &web, None, Names { changed: changed.clone(), ..Names::default() }).await;
+    assert_eq!((world.send().await.0, made(&world)), ("relayed", 1));
+    assert_eq!((world.send().await.0, made(&world)), ("relayed", 0), "it waited");
+    *changed.lock() = Some(vec![right]);
+    assert_eq!((world.send().await.0, made(&world)), ("relayed", 1), "what waits was made without looking");
+    assert_eq!((world.send().await.0, made(&world)), ("relayed", 0));
+    *changed.lock() = Some(vec![Tlsa { usage: 3, selector: 1, matching: 1, data: vec![7; 32] }]);
+    assert_eq!(world.send().await.0, "unreachable", "no server has that certificate");
+
+    let world = World::new(port, &web, None, plain()).await;
+    assert_eq!((world.send().await.0, made(&world)), ("relayed", 1));
+    world.sts.keep("far.test", &policy("enforce", "*.far.test")).await;
+    assert_eq!(world.send().await.0, "unreachable", "the policy wants a certificate of an authority");
+
+    let world = World::new(port, &web, None, plain()).await;
+    assert_eq!((world.send().await.0, made(&world)), ("relayed", 1));
+    world.settings.send_modify(|settings| settings.tls = TlsPolicy::Verify);
+    assert_eq!(world.send().await.0, "unreachable", "the administrator wants one");
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
