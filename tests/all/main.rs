@@ -37,6 +37,7 @@ mod full_disk;
 mod guarded;
 mod import_imap;
 mod interchange;
+mod ipv6;
 mod jobs;
 mod joining;
 mod learning;

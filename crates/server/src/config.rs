@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -143,7 +143,8 @@ pub struct Listen {
 
 impl Default for Listen {
     fn default() -> Self {
-        let any = |port| Some(SocketAddr::from(([0, 0, 0, 0], port)));
+        // Every address of both families: `Sockets::bind` sees to IPv4.
+        let any = |port| Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
         Listen {
             imap: any(143),
             imaps: any(993),

@@ -56,6 +56,12 @@ pub fn have_root() -> bool {
     rustix::process::geteuid().is_root() || skip("it needs root")
 }
 
+/// Whether this machine has IPv6, and addresses can be added to its loopback.
+#[must_use]
+pub fn have_ipv6() -> bool {
+    (std::path::Path::new("/proc/net/if_inet6").exists() || skip("it needs IPv6")) && have_root() && have(&["ip"])
+}
+
 /// Says why a test does nothing, where that is allowed.
 fn skip(reason: &str) -> bool {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "CI skips nothing, and {reason}");

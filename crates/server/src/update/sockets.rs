@@ -7,12 +7,13 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use parking_lot::Mutex;
-use rustix::io::FdFlags;
-use tokio::net::TcpListener;
+use rustix::io::{Errno, FdFlags};
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::node::notify;
 
@@ -24,6 +25,9 @@ const FIRST_PASSED: RawFd = 3;
 
 /// Sockets that are taken from others at most.
 const INHERITED_MAX: usize = 64;
+
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: u32 = 1024;
 
 /// The listening sockets of this node.
 #[derive(Default)]
@@ -43,18 +47,28 @@ impl Sockets {
         Sockets { inherited: Mutex::new(inherited), held: Mutex::default() }
     }
 
-    /// A socket that listens there: the one of before, or a new one.
+    /// A socket that listens there: the one of before, or a new one. `[::]` is every address of both families, and where
+    /// the system has no IPv6, those of IPv4.
     ///
     /// # Errors
     /// When the address can't be had.
     pub async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        match self.bind_exactly(address) {
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && has_no_ipv6(&error) => {
+                self.bind_exactly((Ipv4Addr::UNSPECIFIED, address.port()).into())
+            }
+            bound => bound,
+        }
+    }
+
+    fn bind_exactly(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let before = self.take(address);
         let socket = match before {
             Some(before) => {
                 before.set_nonblocking(true)?;
                 TcpListener::from_std(before)?
             }
-            None => TcpListener::bind(address).await?,
+            None => listen(address)?,
         };
         let other = StdListener::from(rustix::io::dup(socket.as_fd())?);
         notify::keep_socket(&other);
@@ -93,6 +107,22 @@ impl Sockets {
 }
 
 /// The descriptors that the environment names for this process.
+/// Whatever the system's setting (`bindv6only`): who connects by IPv4 is meant, too.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, address.ip() != Ipv6Addr::UNSPECIFIED)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Whether this says that the system knows no IPv6, or has no address of it.
+fn has_no_ipv6(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
+
 fn given(process: u32, variable: impl Fn(&str) -> Option<String>) -> Vec<RawFd> {
     let own = process.to_string();
     let mut given = Vec::new();
@@ -131,6 +161,17 @@ fn adopt(number: RawFd) -> Option<StdListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn every_address_is_one_of_both_families() {
+        let sockets = Sockets::default();
+        let listener = sockets.bind((Ipv6Addr::UNSPECIFIED, 0).into()).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, at.port())).await.unwrap();
+        if at.is_ipv6() {
+            tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, at.port())).await.unwrap();
+        }
+    }
 
     fn given_by(variables: &[(&str, &str)]) -> Vec<RawFd> {
         let variable =
