@@ -37,7 +37,6 @@ mod full_disk;
 mod guarded;
 mod import_imap;
 mod interchange;
-mod ipv6;
 mod jobs;
 mod joining;
 mod learning;

@@ -204,10 +204,10 @@ pub trait Recipients: Send + Sync {
         }
     }
 
-    /// Whether senders to this account are refused for good while it is over its quota, instead of being asked to try
-    /// again later. Unless the directory knows more, they try again.
-    async fn refuses_when_full(&self, _account: AccountId) -> bool {
-        false
+    /// For how long senders to this account are asked to try again later while it is over its quota, in milliseconds,
+    /// before they are refused for good. Unless the directory knows more, `None`: they are never.
+    async fn deferred_when_full_ms(&self, _account: AccountId) -> Option<i64> {
+        None
     }
 
     /// The language (RFC 5646) that whoever has the address is written to in, if the directory knows it.

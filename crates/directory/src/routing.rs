@@ -402,10 +402,10 @@ impl Recipients for Directory {
         }
     }
 
-    async fn refuses_when_full(&self, account: AccountId) -> bool {
-        let read = move |reader: &Reader<'_>| reader.refuses_when_full(reader.domain_of(account)?.as_ref());
+    async fn deferred_when_full_ms(&self, account: AccountId) -> Option<i64> {
+        let read = move |reader: &Reader<'_>| reader.deferred_when_full_ms(reader.domain_of(account)?.as_ref());
         // What can't be looked up must not cost a message.
-        self.read(read).await.unwrap_or(false)
+        self.read(read).await.unwrap_or(None)
     }
 
     async fn language(&self, address: &str) -> Option<String> {

@@ -26,9 +26,13 @@ pub const RETENTION_DAYS: &str = "retention-days";
 /// For how many days people, groups and mailboxes that were deleted can be had back; 0 is not at all, thirty when not
 /// set.
 pub const BIN_DAYS: &str = "bin-days";
-/// What senders are told when a mailbox is over its quota: "defer" (they try again, 452) or "refuse" (they give up,
-/// 552); "defer" when not set.
+/// What senders are told when a mailbox is over its quota: "defer" (they try again, 452, and are refused after
+/// [`FULL_MAILBOX_HOURS`]) or "refuse" at once (they give up, 552); "defer" when not set.
 pub const FULL_MAILBOX: &str = "full-mailbox";
+
+/// For how many hours senders to a full mailbox are told to try again ([`FULL_MAILBOX`] "defer") before they are refused;
+/// 0 is for ever, 72 when not set.
+pub const FULL_MAILBOX_HOURS: &str = "full-mailbox-hours";
 
 /// SCRAM-SHA-256: "off"; "keep" keeps what it needs when passwords are set; "offer" offers it to clients, too. "off"
 /// when not set.
@@ -248,6 +252,7 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
     (DETACH_DAYS, 30, 1, 3650),
     (FAILOVER_AFTER_SECONDS, 0, 0, 24 * 3600),
     (FAILOVER_LAG_SECONDS, 0, 0, 3600),
+    (FULL_MAILBOX_HOURS, 72, 0, 24 * 365),
     (BLOCK_LISTS_SCORE, 1, 1, 10_000),
     (CLIENT_MESSAGES, 0, 0, 10_000_000),
     (CLIENT_RECIPIENTS, 0, 0, 10_000_000),
@@ -313,6 +318,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (FAILOVER_AFTER_SECONDS, Some("0")),
     (FAILOVER_LAG_SECONDS, Some("0")),
     (FULL_MAILBOX, Some("defer")),
+    (FULL_MAILBOX_HOURS, Some("72")),
     (LANGUAGE, Some("en")),
     (NETWORKS, None),
     (ROUTES, None),
@@ -403,6 +409,7 @@ pub const OF_DOMAINS: &[&str] = &[
     DISCOVERY_EXCHANGERS,
     DISCOVERY_HOST,
     FULL_MAILBOX,
+    FULL_MAILBOX_HOURS,
     LANGUAGE,
     MTA_STS_MODE,
     PLUS_SEPARATORS,
@@ -744,12 +751,25 @@ impl Reader<'_> {
         SessionLimits::read(|name| Ok(self.setting_for(None, name)?.and_then(|value| value.parse().ok())))
     }
 
-    /// Whether senders to a mailbox of a domain that is over its quota are refused for good.
+    /// Whether senders to a mailbox of a domain that is over its quota are refused for good at once.
     ///
     /// # Errors
     /// When the file can't be read.
     pub fn refuses_when_full(&self, domain: Option<&Domain>) -> Result<bool, StorageError> {
         Ok(self.setting_for(domain, FULL_MAILBOX)?.as_deref() == Some("refuse"))
+    }
+
+    /// For how long senders to a mailbox of a domain that is over its quota are asked to try again, in milliseconds,
+    /// before they are refused; `None` is for ever.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn deferred_when_full_ms(&self, domain: Option<&Domain>) -> Result<Option<i64>, StorageError> {
+        if self.refuses_when_full(domain)? {
+            return Ok(Some(0));
+        }
+        let hours = self.number_setting_for(domain, FULL_MAILBOX_HOURS)?;
+        Ok((hours > 0).then(|| i64::try_from(hours).unwrap_or(i64::MAX).saturating_mul(MS_PER_HOUR)))
     }
 
     /// The domain of an account's main address.

@@ -11,6 +11,7 @@ use sterna_formats::mail::Scanner;
 use tokio::sync::Semaphore;
 
 use crate::delivery::{self, DeliveryError, Inboxes, Keep, Task};
+use crate::full::FullMailboxes;
 use crate::limits::{DELIVERIES_AT_ONCE_MAX, DELIVERY_TIMEOUT, SPOOL_CHUNK_BYTES};
 use crate::queue::{self, Carried, Carrier, Content, Delivery, Destination, Said};
 use crate::refusals;
@@ -25,6 +26,7 @@ pub struct Deliverer {
     inboxes: Inboxes,
     sieve: Arc<Sieve>,
     scheduler: Option<Arc<Scheduler>>,
+    full: FullMailboxes,
     at_once: Semaphore,
 }
 
@@ -32,7 +34,8 @@ impl Deliverer {
     /// With the accounts wherever they live, and what their scripts need.
     pub fn new(recipients: Arc<dyn Recipients>, accounts: Arc<dyn Accounts>, sieve: Arc<Sieve>) -> Self {
         let at_once = Semaphore::new(DELIVERIES_AT_ONCE_MAX);
-        Deliverer { recipients, accounts, inboxes: Inboxes::default(), sieve, scheduler: None, at_once }
+        let (inboxes, full) = (Inboxes::default(), FullMailboxes::default());
+        Deliverer { recipients, accounts, inboxes, sieve, scheduler: None, full, at_once }
     }
 
     /// With calendars that take in invitations by mail.
@@ -76,7 +79,10 @@ impl Deliverer {
             self.deliver_now(account, transaction, message, wanted).await
         };
         let error = match tokio::time::timeout(DELIVERY_TIMEOUT, work).await {
-            Ok(Ok(())) => return Delivered::Done,
+            Ok(Ok(())) => {
+                self.full.has_room(account);
+                return Delivered::Done;
+            }
             Ok(Err(DeliveryError::Rejected(reason))) => return Delivered::Rejected(refusals::of_script(&reason)),
             Ok(Err(DeliveryError::Queue(error))) => return Delivered::Refused(refusals::of_queue(&error)),
             Ok(Err(DeliveryError::Account(error))) => error,
@@ -85,8 +91,12 @@ impl Deliverer {
         if error.is_uncertain() {
             return Delivered::Uncertain(refusals::of_account(&error));
         }
-        if refusals::is_over_quota(&error) && self.recipients.refuses_when_full(account).await {
-            return Delivered::Refused(refusals::of_full(&error));
+        if refusals::is_over_quota(&error) {
+            let full_ms = self.full.is_full(account, self.sieve.clock.now());
+            let deferred_ms = self.recipients.deferred_when_full_ms(account).await;
+            if deferred_ms.is_some_and(|deferred_ms| full_ms >= deferred_ms) {
+                return Delivered::Refused(refusals::of_full(&error));
+            }
         }
         Delivered::Refused(refusals::of_account(&error))
     }

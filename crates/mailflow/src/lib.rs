@@ -31,6 +31,7 @@ mod delivery;
 pub mod detached;
 pub mod dsn;
 pub mod filter;
+mod full;
 pub mod guard;
 pub mod learning;
 mod limits;

@@ -55,8 +55,8 @@ impl Recipients for Returned {
         self.recipients.is_held(address).await
     }
 
-    async fn refuses_when_full(&self, account: AccountId) -> bool {
-        self.recipients.refuses_when_full(account).await
+    async fn deferred_when_full_ms(&self, account: AccountId) -> Option<i64> {
+        self.recipients.deferred_when_full_ms(account).await
     }
 
     async fn language(&self, address: &str) -> Option<String> {
@@ -100,8 +100,8 @@ mod tests {
             }
         }
 
-        async fn refuses_when_full(&self, _: AccountId) -> bool {
-            false
+        async fn deferred_when_full_ms(&self, _: AccountId) -> Option<i64> {
+            None
         }
 
         async fn may_write_to(&self, login: Option<&Login>, _: &str) -> Result<bool, RouteError> {

@@ -137,16 +137,9 @@ impl Installation {
     /// # Panics
     /// When there is no folder to be had.
     pub fn new() -> Self {
-        let [a, b, c]: [u8; 3] = sterna_base::ids::random_bytes();
-        Installation::at(IpAddr::V4(Ipv4Addr::new(127, a | 1, b, c.clamp(1, 254))))
-    }
-
-    /// An empty one at an address of this machine that nobody else has.
-    ///
-    /// # Panics
-    /// When there is no folder to be had.
-    pub fn at(host: IpAddr) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a folder: {error}"));
+        let [a, b, c]: [u8; 3] = sterna_base::ids::random_bytes();
+        let host = IpAddr::V4(Ipv4Addr::new(127, a | 1, b, c.clamp(1, 254)));
         let dns = DnsServer::start();
         let (nodes, environment, nameserver) = (Vec::new(), Vec::new(), dns.address);
         Installation { folder, host, nodes, environment, nameserver, dns }
@@ -531,7 +524,7 @@ impl Node {
             ("socketmap", ports.socketmap),
             ("cyrus", ports.cyrus),
         ];
-        let at = |port: u16| toml::Value::String(SocketAddr::new(host, port).to_string());
+        let at = |port: u16| toml::Value::String(format!("{host}:{port}"));
         let mut listen: toml::Table =
             services.iter().map(|(service, port)| ((*service).to_owned(), at(*port))).collect();
         let tables: toml::Table = [("transport".to_owned(), at(ports.transport))].into_iter().collect();

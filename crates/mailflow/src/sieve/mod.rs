@@ -91,7 +91,7 @@ impl Default for SieveSettings {
 /// See the module.
 pub struct Sieve {
     recipients: Arc<dyn Recipients>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     settings: watch::Receiver<SieveSettings>,
     ways: Option<Waiting>,
     programs: Programs,

@@ -89,6 +89,25 @@ async fn a_full_mailbox_defers_its_own_recipients_only() {
 }
 
 #[tokio::test]
+async fn who_comes_again_to_a_full_mailbox_for_too_long_is_refused() {
+    let world = World::new().await;
+    let ana = world.local.open(ANA).await.unwrap();
+    let quota = |bytes_max| vec![sterna_account::Mutation::SetQuota { bytes_max, items_max: None }];
+    ana.commit(OperationId::random(), quota(Some(10))).await.unwrap();
+    let code = async || codes(&world.deliver(Lmtp, &["ana@demo.test"], "x\r\n").await)[0];
+    assert_eq!(code().await, 452);
+    world.clock.advance_ms(3_599_999);
+    assert_eq!(code().await, 452);
+    world.clock.advance_ms(1);
+    assert_eq!(code().await, 552);
+    // Once there was room it begins anew.
+    ana.commit(OperationId::random(), quota(None)).await.unwrap();
+    assert_eq!(code().await, 250);
+    ana.commit(OperationId::random(), quota(Some(10))).await.unwrap();
+    assert_eq!(code().await, 452);
+}
+
+#[tokio::test]
 async fn thirty_two_senders_at_once() {
     let world = Arc::new(World::new().await);
     let mut senders = tokio::task::JoinSet::new();

@@ -68,8 +68,12 @@ impl Recipients for FakeRecipients {
         Ok(Route { targets: ids.iter().map(|&id| target(id)).collect(), ..Route::default() })
     }
 
-    async fn refuses_when_full(&self, account: AccountId) -> bool {
-        account == CYD
+    async fn deferred_when_full_ms(&self, account: AccountId) -> Option<i64> {
+        match account {
+            CYD => Some(0),
+            ANA => Some(3_600_000),
+            _ => None,
+        }
     }
 }
 

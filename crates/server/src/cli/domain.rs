@@ -90,7 +90,7 @@ pub struct DomainOptions {
     #[arg(long, value_name = "ADDRESS")]
     postmaster: Option<String>,
     /// Characters that separate an address from its detail: none, or up to four ('' for the system's setting)
-    #[arg(long, value_name = "CHARACTERS")]
+    #[arg(long, value_name = "CHARACTERS", allow_hyphen_values = true)]
     plus_separators: Option<String>,
     /// Days for which expunged messages are kept ('' for the system's setting)
     #[arg(long, value_name = "DAYS", value_parser = days)]

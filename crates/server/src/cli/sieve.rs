@@ -99,7 +99,7 @@ pub enum SieveCommand {
         #[arg(long, value_name = "ADDRESS", default_value = "recipient@example.com")]
         to: String,
         /// What separates addresses from their details in the recipient's domain; '' for nothing
-        #[arg(long, value_name = "SEPARATORS", default_value = "+")]
+        #[arg(long, value_name = "CHARACTERS", default_value = "+", allow_hyphen_values = true)]
         plus_separators: String,
     },
     /// Show and change the scripts that run before and after those of users
