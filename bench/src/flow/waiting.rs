@@ -14,8 +14,8 @@ use crate::report::{Report, Unit};
 const CONNECTIONS: u32 = 2;
 const BYTES: u32 = 1_000;
 
-/// How fast it takes them, how much memory it has then, and what it costs to look through all of them: to say what waits,
-/// to look for one recipient, and to do something with each.
+/// How fast it takes them, how much memory it has then, and what it costs to look through all of them: to say what
+/// waits, to look for one recipient, and to do something with each.
 pub fn run(name: &str, folder: &Path, options: &Options, report: &mut Report) -> Result<()> {
     // Nothing listens there.
     let sender = Sender::start(name, folder, peers::free_port()?)?;

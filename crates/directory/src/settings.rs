@@ -30,8 +30,8 @@ pub const BIN_DAYS: &str = "bin-days";
 /// [`FULL_MAILBOX_HOURS`]) or "refuse" at once (they give up, 552); "defer" when not set.
 pub const FULL_MAILBOX: &str = "full-mailbox";
 
-/// For how many hours senders to a full mailbox are told to try again ([`FULL_MAILBOX`] "defer") before they are refused;
-/// 0 is for ever, 72 when not set.
+/// For how many hours senders to a full mailbox are told to try again ([`FULL_MAILBOX`] "defer") before they are
+/// refused; 0 is for ever, 72 when not set.
 pub const FULL_MAILBOX_HOURS: &str = "full-mailbox-hours";
 
 /// SCRAM-SHA-256: "off"; "keep" keeps what it needs when passwords are set; "offer" offers it to clients, too. "off"

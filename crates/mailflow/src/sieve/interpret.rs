@@ -106,8 +106,8 @@ pub fn interpret(program: &Program, subject: &Subject<'_>, known: &BTreeMap<Stri
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(failed)
 }
 
-/// Who the message says that it is for, as far as it is the owner with a detail: `vacation` wants to see an address that
-/// it knows (RFC 5230 section 4.5).
+/// Who the message says that it is for, as far as it is the owner with a detail: `vacation` wants to see an address
+/// that it knows (RFC 5230 section 4.5).
 fn own_addresses(owner: &Owner, message: &Message<'_>) -> Vec<String> {
     let fields = [message.to(), message.cc(), message.bcc()];
     let all = fields.into_iter().flatten().flat_map(Address::iter).filter_map(|found| found.address.as_deref());

@@ -47,8 +47,8 @@ impl Sockets {
         Sockets { inherited: Mutex::new(inherited), held: Mutex::default() }
     }
 
-    /// A socket that listens there: the one of before, or a new one. `[::]` is every address of both families, and where
-    /// the system has no IPv6, those of IPv4.
+    /// A socket that listens there: the one of before, or a new one. `[::]` is every address of both families, and
+    /// where the system has no IPv6, those of IPv4.
     ///
     /// # Errors
     /// When the address can't be had.
