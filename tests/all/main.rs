@@ -78,6 +78,7 @@ mod sieve;
 mod signed_out;
 mod sources;
 mod split_domain;
+mod sudo;
 mod takeover;
 mod tls_policies;
 mod tracing;

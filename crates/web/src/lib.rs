@@ -9,6 +9,7 @@ mod assets;
 mod code;
 mod form;
 pub mod i18n;
+pub mod notices;
 mod page;
 pub mod qr;
 pub mod setup;

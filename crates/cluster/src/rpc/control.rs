@@ -68,6 +68,14 @@ pub trait NodeControl: Send + Sync {
         Err("this node answers no questions".to_owned())
     }
 
+    /// What edge `by` has to be written down by the main node. Only that one takes it.
+    ///
+    /// # Errors
+    /// Why it is not written down, for the operator.
+    async fn take_report(&self, _by: NodeId, _report: serde_json::Value) -> Result<(), String> {
+        Err("this node doesn't own the record".to_owned())
+    }
+
     /// The sessions of an account that are open on this node, as they are before some of them are ended.
     async fn sessions(&self, _question: SessionsQuestion) -> Vec<OpenSession> {
         Vec::new()
@@ -473,6 +481,14 @@ impl ControlClient {
         let call = Call { answer_bytes_max: CALL_BODY_BYTES_MAX, ..Call::control(Method::PUT, "/v1/question") };
         let answer = self.send(node, &call, body).await?;
         self.peers.peer(node).read(&answer)
+    }
+
+    /// See [`NodeControl::take_report`].
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn report(&self, node: NodeId, report: &serde_json::Value) -> Result<(), CallError> {
+        self.put(node, "/v1/report", report).await.map(drop)
     }
 
     /// See [`NodeControl::guard_changes`].

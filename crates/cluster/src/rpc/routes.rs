@@ -180,6 +180,15 @@ impl Caller {
             return Ok(Answer::Json(json(&self.control()?.guard_changes(since).await.map_err(FaultKind::Other)?)?));
         }
 
+        if let (&Method::PUT, ["report"]) = (&method, parts.as_slice()) {
+            if !self.services.nodes.node(caller).is_some_and(|node| node.is_edge) {
+                return Err(FaultKind::NoRoute);
+            }
+            let report = self.control_body(request.into_body()).await?;
+            self.control()?.take_report(caller, report).await.map_err(FaultKind::Other)?;
+            return Ok(Answer::Json(Bytes::from_static(b"{}")));
+        }
+
         // One edge makes the reports of all.
         if let (&Method::PUT, ["seen"]) = (&method, parts.as_slice()) {
             if !self.services.nodes.node(caller).is_some_and(|node| node.is_edge) {

@@ -8,6 +8,7 @@ pub mod bearer;
 pub mod bind;
 mod external;
 mod scram;
+pub mod sudo;
 pub(crate) mod table;
 pub mod throttle;
 
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 use self::bearer::Introspection;
 use self::bind::{BindCheck, Checked};
 use self::scram::ScramSetting;
+use self::sudo::SudoRecord;
 use self::table::Table;
 use self::throttle::{LoginKey, Peer, Throttle};
 use crate::model::{PasswordHash, Scram};
@@ -60,6 +62,7 @@ pub struct Authentication {
     waiting: Semaphore,
     issuer: Option<Arc<dyn Introspection>>,
     sources: Option<Arc<dyn BindCheck>>,
+    sudo: Option<Arc<dyn SudoRecord>>,
     throttle: Mutex<Throttle>,
     successes: Mutex<Table<AccountId, Success>>,
     /// What succeeded just now, by name, password and protocol.
@@ -118,13 +121,13 @@ impl Known {
         !self.second_factor || protocol == CONSOLE
     }
 
-    /// Whether this is one of the app passwords, and good there.
-    fn has_app_password(&self, password: &Secret, protocol: &str, now: Timestamp) -> bool {
+    /// The app password that this is, if it is one, and good there.
+    fn app_password(&self, password: &Secret, protocol: &str, now: Timestamp) -> Option<&AppPassword> {
         if self.app_passwords.is_empty() || protocol == CONSOLE {
-            return false;
+            return None;
         }
-        let Some(hash) = hash_of_app_password(password.expose()) else { return false };
-        self.app_passwords.iter().any(|found| {
+        let hash = hash_of_app_password(password.expose())?;
+        self.app_passwords.iter().find(|found| {
             found.hash == hash
                 && found.expires_at.is_none_or(|at| now < at)
                 && (found.protocols.is_empty() || found.protocols.iter().any(|good| is_meant(good, protocol)))
@@ -155,12 +158,20 @@ impl Authentication {
             waiting: Semaphore::new(WAITING_MAX),
             issuer: None,
             sources: None,
+            sudo: None,
             throttle: Mutex::new(Throttle::new()),
             successes: Mutex::new(Table::new(SUCCESSES_MAX)),
             just_now: Mutex::new(Table::new(SUCCESSES_MAX)),
             outages: Mutex::new(Table::new(SUCCESSES_MAX)),
             offers: Mutex::default(),
         })
+    }
+
+    /// Writes down who works as somebody else; without it nobody does.
+    #[must_use]
+    pub fn with_sudo(mut self, record: Arc<dyn SudoRecord>) -> Self {
+        self.sudo = Some(record);
+        self
     }
 
     /// Hashes a new password, on a blocking thread, within the same bounds as log-ins; and makes what SCRAM needs of
@@ -195,11 +206,17 @@ impl Authentication {
                 let Some(user) = reader.user_by_login(&login)? else { return Ok::<_, StorageError>(None) };
                 let Some(domain) = reader.domain(user.value.entry.address.domain)? else { return Ok(None) };
                 let entry = &user.value.entry;
-                let app_passwords = reader.app_passwords(entry.id)?;
+                let mut app_passwords = Vec::new();
+                for found in reader.app_passwords(entry.id)?.into_iter().map(|found| found.value) {
+                    match &found.sudo {
+                        Some(sudo) if !reader.sudo_holds(entry.id, sudo)? => {}
+                        _ => app_passwords.push(found),
+                    }
+                }
                 Ok(Some(Known {
                     second_factor: reader.second_factor(entry.id)?.is_some() || !reader.passkeys(entry.id)?.is_empty(),
                     checked: bind::checked(reader, entry.id)?,
-                    app_passwords: app_passwords.into_iter().map(|found| found.value).collect(),
+                    app_passwords,
                     account: entry.id,
                     modseq: user.modseq,
                     address: format!("{}@{}", entry.address.local, domain.value.name),
@@ -343,9 +360,14 @@ impl Authenticator for Authentication {
         let proof = self.proof(account, modseq, attempt.password);
         if let Some(known) = &known
             && known.open
-            && known.has_app_password(attempt.password, attempt.protocol, now)
+            && let Some(found) = known.app_password(attempt.password, attempt.protocol, now)
         {
             self.throttle.lock().success(key, peer, now);
+            if found.sudo.is_some() {
+                // Never remembered: each use is written down.
+                self.note_sudo(found, &attempt).await?;
+                return Ok(Login { account, address: known.address.clone() });
+            }
             return remember(Login { account, address: known.address.clone() }, known.app_passwords_end(now));
         }
         if let Some(known) = &known

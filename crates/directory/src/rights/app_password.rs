@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, Timestamp};
 
+use super::{Area, Permission, Within};
+use crate::index;
 use crate::names::invalid;
 use crate::read::{AnyEntry, Reader, Versioned};
 use crate::requests::found;
@@ -19,6 +21,18 @@ const NAME_BYTES_MAX: usize = 200;
 
 /// Letters and digits of an app password without its hyphens: 100 random bits.
 const LETTERS: usize = 20;
+
+/// That an app password is an administrator's, who works as its user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sudo {
+    /// Who, for people.
+    pub by: String,
+    /// Whose account that is; `None` for who was at the main node's socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// Why.
+    pub reason: String,
+}
 
 /// An app password, of which the directory keeps a hash.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +53,9 @@ pub struct AppPassword {
     /// Until when it is good; `None` is for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Who has it, if it isn't the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sudo: Option<Sudo>,
 }
 
 impl std::fmt::Debug for AppPassword {
@@ -69,6 +86,9 @@ pub struct NewAppPassword {
     pub protocols: Vec<String>,
     /// Until when.
     pub expires_at: Option<Timestamp>,
+    /// Who has it, if it isn't the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sudo: Option<Sudo>,
 }
 
 impl std::fmt::Debug for NewAppPassword {
@@ -108,8 +128,8 @@ pub(crate) fn create(write: &mut Write<'_>, new: &NewAppPassword) -> Result<(), 
     if kept.len() >= APP_PASSWORDS_MAX {
         return Err(RequestError::Limit { what: "app passwords of a user", limit: APP_PASSWORDS_MAX });
     }
-    let NewAppPassword { account, id, name, hash, protocols, expires_at } = new.clone();
-    Ok(write.put(&AppPassword { account, id, name, hash, protocols, created_at: now, expires_at })?)
+    let NewAppPassword { account, id, name, hash, protocols, expires_at, sudo } = new.clone();
+    Ok(write.put(&AppPassword { account, id, name, hash, protocols, created_at: now, expires_at, sudo })?)
 }
 
 /// Makes an app password worthless.
@@ -124,6 +144,35 @@ impl Reader<'_> {
     /// The app passwords of a user, expired ones too.
     pub fn app_passwords(&self, account: AccountId) -> Result<Vec<Versioned<AppPassword>>, StorageError> {
         self.rows_under(&format!("{}/", account_key(account)), APP_PASSWORDS_MAX)
+    }
+
+    /// Whether an administrator may work as a user still: the permission is there, and nothing that the user may do
+    /// isn't the administrator's, too.
+    pub fn sudo_holds(&self, account: AccountId, sudo: &Sudo) -> Result<bool, StorageError> {
+        let Some(administrator) = sudo.account else { return Ok(true) };
+        let Some(user) = self.user(account)? else { return Ok(false) };
+        let entry = &user.value.entry;
+        let rights = self.rights(administrator)?;
+        let may = rights.may(Permission::write(Area::Sudo), Within::Unit(entry.address.domain, &entry.unit));
+        Ok(may && rights.covers(&self.granted(account)?))
+    }
+
+    /// App passwords of administrators that have ended, or hold no longer.
+    pub fn sudos_over(&self, now: Timestamp) -> Result<Vec<(AccountId, String)>, StorageError> {
+        // Few of many rows: SQLite looks through their texts, and only those are read that have the field.
+        let sql = "SELECT row_key, content FROM dir_row WHERE kind = $1 AND instr(content, '\"sudo\":{') > 0";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query([RowKind::AppPassword as u16])?;
+        let mut over = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (key, content): (String, String) = (row.get(0)?, row.get(1)?);
+            let found: AppPassword = index::read(RowKind::AppPassword, &key, &content)?;
+            let Some(sudo) = &found.sudo else { continue };
+            if found.expires_at.is_none_or(|at| at <= now) || !self.sudo_holds(found.account, sudo)? {
+                over.push((found.account, found.id));
+            }
+        }
+        Ok(over)
     }
 }
 

@@ -10,7 +10,7 @@ mod role;
 mod second_factor;
 
 pub use api_token::{API_TOKENS_MAX, ApiToken, NewApiToken};
-pub use app_password::{APP_PASSWORDS_MAX, AppPassword, NewAppPassword, hash_of_app_password};
+pub use app_password::{APP_PASSWORDS_MAX, AppPassword, NewAppPassword, Sudo, hash_of_app_password};
 pub use grant::{GRANTS_PER_ACCOUNT_MAX, Grant, Rights, Within};
 pub use passkey::{PASSKEYS_MAX, Passkey, PasskeyChange};
 pub use permission::{Area, Permission, Permissions};

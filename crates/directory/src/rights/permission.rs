@@ -25,11 +25,13 @@ pub enum Area {
     Administrators,
     /// The record of what administrators did.
     Audit,
+    /// Working as a user who may do no more.
+    Sudo,
 }
 
 impl Area {
     /// Every area.
-    pub const ALL: [Area; 9] = [
+    pub const ALL: [Area; 10] = [
         Area::People,
         Area::Passwords,
         Area::Domains,
@@ -39,6 +41,7 @@ impl Area {
         Area::Settings,
         Area::Administrators,
         Area::Audit,
+        Area::Sudo,
     ];
 
     /// Its name in permissions.
@@ -53,6 +56,7 @@ impl Area {
             Area::Settings => "settings",
             Area::Administrators => "administrators",
             Area::Audit => "audit",
+            Area::Sudo => "sudo",
         }
     }
 }

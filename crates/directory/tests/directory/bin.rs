@@ -42,6 +42,7 @@ fn who_is_in_the_bin_is_nowhere_else_and_comes_back_whole() {
         hash,
         protocols: vec![],
         expires_at: None,
+        sudo: None,
     };
     main.submit(Request::CreateAppPassword(new)).unwrap();
     let before = main.core.reader().user(ana).unwrap().unwrap().value;

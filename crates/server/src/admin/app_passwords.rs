@@ -37,6 +37,9 @@ pub(super) struct AppPasswordView {
     protocols: Vec<String>,
     created_at: String,
     expires_at: Option<String>,
+    /// Which administrator has it, who works as the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sudo_by: Option<String>,
     /// The password itself; only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
@@ -62,6 +65,7 @@ fn shown(found: AppPassword) -> AppPasswordView {
         protocols: found.protocols,
         created_at: time(found.created_at),
         expires_at: found.expires_at.map(time),
+        sudo_by: found.sudo.map(|sudo| sudo.by),
         password: None,
     }
 }
@@ -128,7 +132,7 @@ async fn create_for(
     let lifetime_ms = |seconds: u64| i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX / 2);
     let expires_at = body.lifetime_seconds.map(|seconds| state.directory.now().plus_ms(lifetime_ms(seconds)));
     let (name, protocols) = (body.name, body.protocols);
-    let new = NewAppPassword { account, id: id.clone(), name, hash, protocols, expires_at };
+    let new = NewAppPassword { account, id: id.clone(), name, hash, protocols, expires_at, sudo: None };
     state.write(Request::CreateAppPassword(new), params.dry_run).await?;
     if params.dry_run {
         return Ok(view::no_content().into());

@@ -18,7 +18,7 @@ use sterna_directory::settings::is_secret;
 use super::doors::AdminState;
 use super::input::Asked;
 use super::policy::{is_dry_run, whole};
-use super::principal::Principal;
+use super::principal::{Principal, Via};
 use super::problem::Problem;
 use super::records::{AuditFilter, AuditLine};
 use super::view::{Page, time};
@@ -44,12 +44,18 @@ const NOT_RECORDED: &str = "(not recorded)";
 pub(super) async fn record(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let Some(records) = state.records.clone() else { return next.run(request).await };
     // Where that isn't possible it is refused.
-    if request.method().is_safe() || is_dry_run(&request) {
+    let principal = request.extensions().get::<Principal>().cloned();
+    // Of whoever works as somebody else it is written down what they look at, too.
+    let as_another = principal.as_ref().filter(|principal| matches!(principal.via, Via::Sudo(_)));
+    let as_another = as_another.and_then(|principal| principal.account);
+    if as_another.is_none() && (request.method().is_safe() || is_dry_run(&request)) {
         return next.run(request).await;
     }
-    let principal = request.extensions().get::<Principal>().cloned();
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let subject = subject(&state, &path).await;
+    let subject = match as_another {
+        Some(account) => Some(account),
+        None => subject(&state, &path).await,
+    };
     // Who isn't known changes nothing: the door's log has it.
     let Some(principal) = principal else { return next.run(request).await };
     let (request, mut body) = match recorded_body(request).await {
@@ -60,7 +66,7 @@ pub(super) async fn record(State(state): State<AdminState>, request: Request, ne
         let response = next.run(request).await;
         let is_refused = response.status().is_client_error();
         // Those who may nothing are refused everything: they don't fill the record.
-        if is_refused && principal.rights.is_empty() {
+        if is_refused && principal.rights.is_empty() && as_another.is_none() {
             return response;
         }
         if is_refused {
@@ -215,6 +221,7 @@ pub(super) async fn list(
         since: params.since_seconds.map(back),
         who: params.who,
         subject,
+        sudo: false,
         text: params.text,
         limit: limit + 1,
     };

@@ -6,7 +6,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn};
 use axum::routing::MethodRouter;
 use sterna_directory::rights::Area::{
-    Administrators, Audit, Domains, Jobs, Mail, Passwords, People, Servers, Settings,
+    Administrators, Audit, Domains, Jobs, Mail, Passwords, People, Servers, Settings, Sudo,
 };
 use sterna_directory::rights::{Area, Permission};
 
@@ -18,7 +18,7 @@ use super::{
     accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
     domains, drain, events, external, files, firewall, graphs, greylist, groups, imports, jobs, links, maintenance,
     migration, objects, orphans, passkeys, people_import, queue, replication, resources, roles, search, second_factor,
-    servers, sessions, settings, sieve, sources, status, tokens, trace, updates, users,
+    servers, sessions, settings, sieve, sources, status, sudo, tokens, trace, updates, users,
 };
 
 /// One method of one path.
@@ -396,6 +396,7 @@ fn of_administrators() -> Vec<Endpoint> {
     const APP_PASSWORDS: &str = "/api/v1/users/{user}/app-passwords";
     const APP_PASSWORD: &str = "/api/v1/users/{user}/app-passwords/{id}";
     const FACTOR: &str = "/api/v1/users/{user}/second-factor";
+    const SUDO: &str = "/api/v1/users/{user}/sudo";
     let user = Entry("user");
     vec![
         look("/api/v1/roles", get(roles::list), Administrators, Filtered, "Roles, and what they permit"),
@@ -428,6 +429,9 @@ fn of_administrators() -> Vec<Endpoint> {
             user,
             "Make a lost passkey worthless",
         ),
+        look(SUDO, get(sudo::list), Sudo, user, "Who can work as a user at present"),
+        change(("POST", SUDO), post(sudo::create), Sudo, user, "Work as a user, who is told").never_dry(),
+        change(("DELETE", "/api/v1/users/{user}/sudo/{id}"), delete(sudo::delete), Sudo, user, "End that"),
         look("/api/v1/audit", get(audit::list), Audit, System, "What administrators did"),
     ]
 }
@@ -443,6 +447,8 @@ fn of_oneself() -> Vec<Endpoint> {
     vec![
         look(SESSION, get(sessions::current), People, Own, "Who is signed in, and what they may do"),
         change(("DELETE", SESSION), delete(sessions::sign_out), People, Own, "Sign out").never_dry(),
+        look("/api/v1/me/sudo", get(sudo::own), People, Own, "Administrators who worked as whoever asks"),
+        change(("DELETE", "/api/v1/me/sudo/{id}"), delete(sudo::delete_own), People, Own, "End that"),
         look(APP_PASSWORDS, get(app_passwords::list_own), Passwords, Own, "One's own app passwords"),
         change(("POST", APP_PASSWORDS), post(app_passwords::create_own), Passwords, Own, "Make an app password"),
         change(("DELETE", APP_PASSWORD), delete(app_passwords::delete_own), Passwords, Own, "Delete an app password"),

@@ -27,7 +27,7 @@ const KEY_BYTES_MAX: usize = 255;
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 /// What paths end with that make links and tokens: who has one of those gets in.
-const SECRET_PATHS: [&str; 3] = ["/tokens", "/links", "/api-tokens"];
+const SECRET_PATHS: [&str; 4] = ["/tokens", "/links", "/api-tokens", "/sudo"];
 
 /// Headers that belong to an answer.
 static KEPT_HEADERS: [HeaderName; 4] =
@@ -50,6 +50,7 @@ pub(super) async fn once(State(state): State<AdminState>, request: Request, next
 fn whose(principal: &Principal) -> String {
     match (&principal.via, principal.account) {
         (Via::Token(id), _) => format!("token {id}"),
+        (Via::Sudo(id), _) => format!("sudo {id}"),
         (_, Some(account)) => format!("account {account}"),
         (_, None) => principal.name.clone(),
     }

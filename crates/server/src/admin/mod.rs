@@ -80,6 +80,7 @@ pub mod socket;
 mod sources;
 mod spread;
 mod status;
+mod sudo;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -83,6 +83,7 @@ async fn admitted(state: &AdminState, rule: Rule, request: Request) -> Result<Re
         // People look after their own things; programs only as far as their tokens go.
         return match principal.via {
             Via::Token(_) if !may_somewhere => Err(forbidden(rule.needs)),
+            Via::Sudo(_) if !request.method().is_safe() => Err(Problem::as_another()),
             _ => Ok(request),
         };
     }

@@ -36,6 +36,8 @@ pub enum Via {
     Session(String),
     /// With a token, by its id.
     Token(String),
+    /// As somebody else, by the id of what lets them.
+    Sudo(String),
 }
 
 impl Principal {
@@ -56,6 +58,7 @@ impl Principal {
     pub fn must_be_present(&self) -> Result<(), Problem> {
         match self.via {
             Via::Socket | Via::Session(_) => Ok(()),
+            Via::Sudo(_) => Err(Problem::as_another()),
             Via::Token(_) => {
                 let (title, detail) = ("Not permitted", "programs with a token may not do this: it lets somebody in");
                 let remedy = "Sign in at the console, or use the command line on the main node.";
@@ -82,6 +85,7 @@ impl Principal {
             Via::Socket => "socket".to_owned(),
             Via::Session(id) => format!("session {id}"),
             Via::Token(id) => format!("token {id}"),
+            Via::Sudo(id) => format!("sudo {id}"),
         }
     }
 }

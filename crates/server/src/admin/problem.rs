@@ -74,6 +74,13 @@ impl Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-of-domains", "A domain can't have it", detail, remedy)
     }
 
+    /// Whoever works as somebody else looks, and changes nothing of how that one comes in.
+    pub fn as_another() -> Self {
+        let detail = "whoever works as somebody else only looks here";
+        let remedy = "Change it as the administrator that you are, or let the user do it.";
+        Problem::new(StatusCode::FORBIDDEN, "as-another", "Not permitted", detail, remedy)
+    }
+
     /// Nobody knows who asks.
     pub fn not_signed_in() -> Self {
         let remedy = "Sign in, or send a token that is still good (sterna token create).";

@@ -152,6 +152,8 @@ pub struct AuditFilter {
     pub who: Option<String>,
     /// Only what was about this account.
     pub subject: Option<AccountId>,
+    /// Only what is about administrators who work as users.
+    pub sudo: bool,
     /// Only where path or body have this text.
     pub text: Option<String>,
     /// Most lines.
@@ -285,15 +287,16 @@ impl Records {
     pub async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditLine>, RecordsError> {
         run_on(self.looking.clone(), move |conn| {
             let sql = "SELECT number, at, who, via, peer, method, path, status, subject, body FROM audit
-                WHERE ($1 IS NULL OR number < $1) AND ($2 IS NULL OR at >= $2) AND ($3 IS NULL OR who = $3)
+                WHERE ($1 IS NULL OR number < $1) AND ($2 IS NULL OR at >= $2) AND ($3 IS NULL OR who = $3 OR substr(who, 1, length($3) + 4) = $3 || ' as ')
                     AND ($4 IS NULL OR subject = $4)
                     AND ($5 IS NULL OR instr(lower(path), $5) > 0 OR instr(lower(body), $5) > 0)
-                ORDER BY number DESC LIMIT $6";
-            let AuditFilter { before, since, who, subject, text, limit } = filter;
+                    AND ($6 = 0 OR via LIKE 'sudo %' OR path LIKE '%/sudo' OR path LIKE '%/sudo/%')
+                ORDER BY number DESC LIMIT $7";
+            let AuditFilter { before, since, who, subject, sudo, text, limit } = filter;
             let (since, subject) = (since.map(|at| at.0), subject.map(number));
             let (text, limit) = (text.map(|text| text.to_lowercase()), i64::try_from(limit).unwrap_or(i64::MAX));
             let mut statement = conn.prepare_cached(sql)?;
-            statement.query_map(params![before, since, who, subject, text, limit], line_of)?.collect()
+            statement.query_map(params![before, since, who, subject, text, sudo, limit], line_of)?.collect()
         })
         .await
     }

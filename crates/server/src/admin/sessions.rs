@@ -297,7 +297,7 @@ pub(super) async fn current(
             let sessions = records.sessions(Some(account), state.directory.now()).await?;
             sessions.into_iter().find(|session| session.id == *id).map(|session| session.ends_at)
         }
-        Via::Socket | Via::Token(_) => None,
+        Via::Socket | Via::Token(_) | Via::Sudo(_) => None,
     };
     let openid = matches!(&principal.via, Via::Session(id) if id.starts_with(BY_OPENID));
     let body = signed_in(&state, account, ends_at.unwrap_or(state.directory.now()), openid).await?;
@@ -382,7 +382,7 @@ pub(super) async fn end_all(state: &AdminState, account: AccountId) -> Result<()
 pub(super) async fn end_others(state: &AdminState, principal: &Principal, account: AccountId) -> Result<(), Problem> {
     let own = match &principal.via {
         Via::Session(id) => Some(id.clone()),
-        Via::Socket | Via::Token(_) => None,
+        Via::Socket | Via::Token(_) | Via::Sudo(_) => None,
     };
     end_but(state, account, own).await
 }

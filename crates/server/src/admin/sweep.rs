@@ -72,6 +72,9 @@ pub async fn sweep_forever(state: AdminState) {
         if is_full && let Err(problem) = super::bin::sweep(&state).await {
             tracing::warn!(cause = problem.detail, "what is in the bin could not be looked through");
         }
+        if is_full && let Err(problem) = super::sudo::sweep(&state).await {
+            tracing::warn!(cause = problem.detail, "administrators who worked as users could not be looked for");
+        }
         if is_full && let Err(problem) = super::failover::finish(&state).await {
             tracing::warn!(cause = problem.detail, "failovers that were interrupted could not be gone on with");
         }

@@ -21,6 +21,7 @@ use super::principal::Principal;
 use super::{bin, router, socket, sweep};
 use crate::cli::client::{Answer, CliError, Client, path};
 use crate::cli::{Cli, Command, Exit};
+use crate::sources::run::Sources;
 
 const ALPHA: NodeId = NodeId([0xa; 16]);
 const BETA: NodeId = NodeId([0xb; 16]);
@@ -181,7 +182,7 @@ impl Node {
             queue: None,
             dkim: None,
             discovery: None,
-            sources: None,
+            sources: Some(Arc::new(Sources::open(folder.path()).unwrap())),
             checks: None,
             routing: None,
             migration: Default::default(),

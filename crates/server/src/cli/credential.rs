@@ -82,7 +82,34 @@ pub enum SessionCommand {
     },
     /// End a session
     End(IdArgs),
+    /// Work as a user for a while: prints an app password and a token, once, and tells the user
+    Sudo {
+        /// The user's address
+        user: String,
+        /// Why; the user reads it
+        #[arg(long)]
+        reason: String,
+        /// How many minutes
+        #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+        minutes: u64,
+    },
+    /// List who can work as a user at present
+    SudoList {
+        /// The user's address
+        user: String,
+    },
+    /// End that somebody works as a user
+    SudoEnd {
+        /// The user's address
+        user: String,
+        /// See [`IdArgs`].
+        #[command(flatten)]
+        args: IdArgs,
+    },
 }
+
+const SUDO_COLUMNS: &[Column] =
+    &[("ID", "id"), ("BY", "by"), ("REASON", "reason"), ("SINCE", "created_at"), ("UNTIL", "expires_at")];
 
 /// Manage the passwords that users have for single programs
 #[derive(Debug, Subcommand)]
@@ -171,6 +198,16 @@ pub async fn run_session(session: &Session<'_>, command: SessionCommand) -> Resu
         }
         SessionCommand::End(IdArgs { id, args }) => {
             session.delete(&["sessions", &id], &format!("End the session {id}?"), &args).await
+        }
+        SessionCommand::Sudo { user, reason, minutes } => {
+            let fields = Fields::default().add("reason", Some(reason));
+            let fields = fields.add("lifetime_seconds", Some(minutes.saturating_mul(60)));
+            session.create(&["users", &user, "sudo"], fields.0, &CreateArgs::default()).await
+        }
+        SessionCommand::SudoList { user } => session.list(&["users", &user, "sudo"], &[], SUDO_COLUMNS).await,
+        SessionCommand::SudoEnd { user, args: IdArgs { id, args } } => {
+            let question = format!("End {id}, with which somebody works as {user}?");
+            session.delete(&["users", &user, "sudo", &id], &question, &args).await
         }
     }
 }

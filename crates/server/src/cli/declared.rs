@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use hyper::Method;
 use serde_json::{Map, Value};
+use sterna_base::atomic_file;
 use sterna_directory::settings::is_secret;
 
 use super::client::{CliError, path};
@@ -20,6 +21,9 @@ use super::resource::{Session, WriteArgs};
 
 /// Largest file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Longest secret in a file of its own, in bytes.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Items asked for at once.
 const PAGE_ITEMS: &str = "1000";
@@ -43,7 +47,7 @@ struct Kind {
 }
 
 /// In the order in which they need each other.
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     Kind {
         section: "domains",
         collection: "domains",
@@ -146,10 +150,39 @@ const KINDS: [Kind; 5] = [
         only_new: &[],
         afterwards: &["suspended", "hidden", "senders", "members"],
     },
+    Kind {
+        section: "sources",
+        collection: "sources",
+        name: "name",
+        word: "source",
+        fields: &[
+            "name",
+            "kind",
+            "domain",
+            "urls",
+            "start_tls",
+            "ca",
+            "bind_dn",
+            "base",
+            "user_filter",
+            "group_base",
+            "group_filter",
+            "mapping",
+            "logins",
+            "outage_minutes",
+            "adopt",
+            "every_minutes",
+            "full_every_hours",
+            "removals_percent_max",
+            "enabled",
+        ],
+        only_new: &["kind", "domain"],
+        afterwards: &[],
+    },
 ];
 
 /// The sections that are no [`Kind`].
-const OTHER_SECTIONS: [&str; 3] = ["settings", "roles", "grants"];
+const OTHER_SECTIONS: [&str; 4] = ["settings", "roles", "grants", "tokens"];
 
 /// Arguments of `sterna apply`.
 #[derive(Clone, Debug, Args)]
@@ -177,7 +210,8 @@ pub async fn apply(session: &Session<'_>, args: ApplyArgs) -> Result<Exit, CliEr
         let known: Vec<&str> = known.into_iter().collect();
         return Err(CliError::Usage(format!("there is no section {unknown:?}; the sections are {}", known.join(", "))));
     }
-    let mut applying = Applying { session, dry_run: args.write.dry_run, tally: Tally::default() };
+    let beside = args.file.parent().filter(|_| args.file.as_os_str() != "-").map(Path::to_owned).unwrap_or_default();
+    let mut applying = Applying { session, dry_run: args.write.dry_run, beside, tally: Tally::default() };
     for role in items(&declared, "roles")? {
         applying.role(role).await?;
     }
@@ -193,6 +227,9 @@ pub async fn apply(session: &Session<'_>, args: ApplyArgs) -> Result<Exit, CliEr
     }
     for grant in items(&declared, "grants")? {
         applying.grant(grant).await?;
+    }
+    for token in items(&declared, "tokens")? {
+        applying.token(token).await?;
     }
     let Tally { made, changed, same } = applying.tally;
     let would = if args.write.dry_run { " would be" } else { "" };
@@ -229,6 +266,8 @@ fn read(file: &Path) -> Result<Map<String, Value>, CliError> {
 struct Applying<'s, 'g> {
     session: &'s Session<'g>,
     dry_run: bool,
+    /// Where the file lies: files that it names lie there, too.
+    beside: PathBuf,
     tally: Tally,
 }
 
@@ -257,7 +296,11 @@ impl Applying<'_, '_> {
         let mut wanted = declared.clone();
         let members = wanted.remove("members");
         wanted.remove("settings");
-        match self.current(&[kind.collection, name]).await? {
+        let current = self.current(&[kind.collection, name]).await?;
+        if kind.section == "sources" {
+            self.bind_password(name, &mut wanted, current.as_ref())?;
+        }
+        match current {
             None => self.make(kind, name, wanted).await?,
             Some(current) => self.change(kind, name, wanted, &current).await?,
         }
@@ -312,6 +355,80 @@ impl Applying<'_, '_> {
         Ok(())
     }
 
+    /// The content of a file that has a secret; `None` when there is no such file.
+    fn secret(&self, file: &str) -> Result<Option<String>, CliError> {
+        let place = self.beside.join(file);
+        match fs::read_to_string(&place) {
+            Ok(text) if text.len() as u64 <= SECRET_BYTES_MAX => {
+                Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+            Ok(_) => Err(CliError::Usage(format!("{} is too long for a secret", place.display()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(CliError::Io { what: format!("{} can't be read", place.display()), source }),
+        }
+    }
+
+    /// The password with which a source is read: from the file that is named, when there is none yet, or when the
+    /// server asks for it again because of what else changes.
+    fn bind_password(
+        &self,
+        name: &str,
+        wanted: &mut Map<String, Value>,
+        current: Option<&Value>,
+    ) -> Result<(), CliError> {
+        if wanted.contains_key("password") {
+            return Err(CliError::Usage(format!("the source {name}: name a file with the password (password_file)")));
+        }
+        let Some(file) = wanted.remove("password_file") else { return Ok(()) };
+        let file = file.as_str().map(str::to_owned);
+        let file = file.ok_or_else(|| CliError::Usage(format!("the source {name}: password_file is a path")))?;
+        let is_new = |current: &Value| {
+            let differs = |field: &&str| wanted.get(*field).is_some_and(|value| !is_same(value, &current[*field]));
+            current["has_password"] != true || ["urls", "start_tls", "ca", "bind_dn"].iter().any(differs)
+        };
+        if current.is_none_or(is_new) {
+            let missing = || CliError::Usage(format!("the source {name} needs its password in {file}"));
+            let password = self.secret(&file)?.ok_or_else(missing)?;
+            wanted.insert("password".to_owned(), Value::String(password));
+        }
+        Ok(())
+    }
+
+    /// A token of a program: made when there is none of its name, and written into the file that is named, because it
+    /// is shown once.
+    async fn token(&mut self, declared: &Map<String, Value>) -> Result<(), CliError> {
+        let mut body = declared.clone();
+        let text = |field: &str| declared.get(field).and_then(Value::as_str);
+        let (Some(name), Some(file)) = (text("name"), text("file")) else {
+            return Err(CliError::Usage("each of [[tokens]] needs name, and file, where it is written to".to_owned()));
+        };
+        if all(self.session, &["api-tokens"], &[]).await?.iter().any(|token| token["name"] == name) {
+            self.tally.same += 1;
+            return Ok(());
+        }
+        body.remove("file");
+        let days = body
+            .remove("days")
+            .map(|days| days.as_u64().ok_or_else(|| CliError::Usage(format!("the token {name}: days is a number"))));
+        if let Some(days) = days.transpose()? {
+            body.insert("lifetime_seconds".to_owned(), Value::from(days.saturating_mul(24 * 3600)));
+        }
+        let place = self.beside.join(file);
+        self.session.say(&format!("make the token {name}, in {}\n", place.display()));
+        self.tally.made += 1;
+        if self.dry_run {
+            return Ok(());
+        }
+        let path = path(&["api-tokens"], &[]);
+        let made = self.session.client.send(Method::POST, &path, Some(&Value::Object(body))).await?;
+        let token = made.body["token"].as_str().unwrap_or_default();
+        let written = atomic_file::write(&place, format!("{token}\n").as_bytes(), 0o600);
+        written.map_err(|source| CliError::Io {
+            what: format!("{} can't be written; delete the token and try again", place.display()),
+            source,
+        })
+    }
+
     /// Adds those who are missing and removes those who are too many.
     async fn members(&mut self, group: &str, wanted: &BTreeSet<String>) -> Result<(), CliError> {
         let current: BTreeSet<String> = match self.current(&["groups", group]).await? {
@@ -343,6 +460,10 @@ impl Applying<'_, '_> {
         let table = declared.as_object().ok_or_else(|| CliError::Usage("settings is a table".to_owned()))?;
         for (name, value) in table {
             let value = match value {
+                Value::Object(named) if is_secret(name) && named.len() == 1 => {
+                    self.secret_setting((domain, name), named.get("file").and_then(Value::as_str)).await?;
+                    continue;
+                }
                 Value::String(text) => text.clone(),
                 Value::Bool(_) | Value::Number(_) => value.to_string(),
                 _ => return Err(CliError::Usage(format!("the setting {name} takes one value"))),
@@ -377,6 +498,37 @@ impl Applying<'_, '_> {
             let body = serde_json::json!({"value": value});
             self.session.client.send(Method::PATCH, &set, Some(&body)).await?;
             self.tally.changed += 1;
+        }
+        Ok(())
+    }
+
+    /// A setting that is secret, from a file; without the file it stays, if it is set.
+    async fn secret_setting(
+        &mut self,
+        (domain, name): (Option<&str>, &str),
+        file: Option<&str>,
+    ) -> Result<(), CliError> {
+        let wrong = || CliError::Usage(format!("the setting {name} takes a text, or a file ({{ file = PATH }})"));
+        let file = file.ok_or_else(wrong)?;
+        let place = domain.map_or_else(String::new, |domain| format!(" of {domain}"));
+        let Some(value) = self.secret(file)? else {
+            let current = self.session.client.get(&path(&["settings", name], &[("domain", domain)])).await?;
+            if current["value"] != SECRET {
+                return Err(CliError::Usage(format!("the setting {name}{place} needs the file {file}")));
+            }
+            self.session.say(&format!("{name}{place} is set, and stays: there is no file {file}\n"));
+            self.tally.same += 1;
+            return Ok(());
+        };
+        let set = path(&["settings", name], &[("domain", domain), self.parameters()[0]]);
+        let body = serde_json::json!({"value": value});
+        let answer = self.session.client.send(Method::PATCH, &set, Some(&body)).await?;
+        match answer.changed {
+            true => {
+                self.session.say(&format!("set {name}{place} from {file}\n"));
+                self.tally.changed += 1;
+            }
+            false => self.tally.same += 1,
         }
         Ok(())
     }
@@ -471,7 +623,7 @@ async fn all(
 pub async fn snapshot(session: &Session<'_>) -> Result<Exit, CliError> {
     let mut sections = Map::new();
     let settings = all(session, &["settings"], &[]).await?;
-    let set = told(&settings, "system");
+    let set = told(&settings, "system", None);
     for kind in &KINDS {
         let mut declared = Vec::new();
         for item in all(session, &[kind.collection], &[]).await? {
@@ -481,10 +633,14 @@ pub async fn snapshot(session: &Session<'_>) -> Result<Exit, CliError> {
             let mut fields = taken(kind, &item);
             if kind.section == "domains" {
                 let own = all(session, &["settings"], &[("domain", item["name"].as_str())]).await?;
-                let own = told(&own, "domain");
+                let own = told(&own, "domain", item["name"].as_str());
                 if !own.is_empty() {
                     fields.insert("settings".to_owned(), Value::Object(own));
                 }
+            }
+            if kind.section == "sources" && item["has_password"] == true {
+                let file = format!("source-{}.password", item["name"].as_str().unwrap_or_default());
+                fields.insert("password_file".to_owned(), Value::String(file));
             }
             if kind.section == "groups"
                 && let Some(address) = item["address"].as_str()
@@ -509,21 +665,47 @@ pub async fn snapshot(session: &Session<'_>) -> Result<Exit, CliError> {
     // The platform's administrators are marked at their own entries.
     let grants = grants.filter(|grant| !(grant["role"] == "platform-administrator" && grant["domain"].is_null()));
     sections.insert("grants".to_owned(), Value::Array(grants.map(without_nothing).collect()));
+    // Tokens of people are theirs; those of the installation are made anew where they are missing.
+    let tokens = all(session, &["api-tokens"], &[]).await?.into_iter().filter(|token| token["user"].is_null());
+    sections.insert("tokens".to_owned(), Value::Array(tokens.map(|token| declared_token(&token)).collect()));
     sections.insert("settings".to_owned(), Value::Object(set));
     sections.retain(|_, value| !is_nothing(value) || value.as_array().is_some_and(|items| !items.is_empty()));
     let text = toml::to_string(&Value::Object(sections)).map_err(|error| CliError::Usage(error.to_string()))?;
     super::output::line(
-        "# Passwords, other secrets and what is inside of accounts are not in it. sterna apply FILE makes everything so again.\n",
+        "# Passwords of people and what is inside of accounts are not in it; other secrets are read from the files that it\n\
+         # names, beside it. sterna apply FILE makes everything so again.\n",
     )?;
     super::output::line(text.trim_end())?;
     Ok(Exit::Done)
 }
 
-/// The settings that are set there, without secrets: those are not told.
-fn told(settings: &[Value], from: &str) -> Map<String, Value> {
+/// A token as a file declares it.
+fn declared_token(token: &Value) -> Value {
+    let name = token["name"].as_str().unwrap_or_default();
+    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    without_nothing(serde_json::json!({
+        "name": name,
+        "permissions": token["permissions"],
+        "domain": token["domain"],
+        "file": format!("{plain}.token"),
+    }))
+}
+
+/// The settings that are set there; of secrets only the name of a file, which is not written.
+fn told(settings: &[Value], from: &str, domain: Option<&str>) -> Map<String, Value> {
     let set = settings.iter().filter(|setting| setting["from"] == from);
-    let known = set.filter(|setting| setting["value"].as_str().is_some_and(|value| value != SECRET));
-    known.map(|setting| (setting["name"].as_str().unwrap_or_default().to_owned(), setting["value"].clone())).collect()
+    let told = |setting: &Value| {
+        let name = setting["name"].as_str()?.to_owned();
+        let value = match setting["value"].as_str()? {
+            SECRET => {
+                let of = domain.map_or_else(String::new, |domain| format!("{domain}."));
+                serde_json::json!({ "file": format!("{of}{name}.secret") })
+            }
+            text => Value::String(text.to_owned()),
+        };
+        Some((name, value))
+    };
+    set.filter_map(told).collect()
 }
 
 /// What settings that are secret show.

@@ -52,6 +52,8 @@ impl Parts {
         let signs = self.config.has(Role::Main) || self.config.has(Role::Edge);
         let tools = || Arc::new(admin::dkim::KeyTools { folder: self.folder.clone(), dns: dns.clone() });
         let dkim = signs.then(tools);
+        let records = self.records()?;
+        self.sudo.tell_records(records.clone());
         Ok(AdminState {
             directory: self.directory.clone(),
             authentication: self.authentication.clone(),
@@ -64,7 +66,7 @@ impl Parts {
             queue,
             dkim,
             discovery: Some(self.discovery.clone()),
-            records: self.records()?,
+            records,
             sources: self.sources()?,
             checks: Some(Arc::new(Checks {
                 dns,

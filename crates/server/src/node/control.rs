@@ -40,6 +40,7 @@ use super::migration::{self, files};
 use super::orphans::Orphans;
 use super::questions::Answers;
 use super::served::Served;
+use super::sudo::SudoDesk;
 use super::{Parts, accounts_folder, signing};
 use crate::config::{Config, Role};
 use crate::firewall;
@@ -80,6 +81,7 @@ pub struct Control {
     dane: OnceLock<watch::Receiver<Ability>>,
     /// What it answers the main node about its mail and its numbers.
     answers: Answers,
+    sudo: Arc<SudoDesk>,
     firewall: firewall::Standing,
     /// What this node was started with.
     config: Config,
@@ -145,6 +147,7 @@ impl Control {
             nodes: parts.nodes.clone(),
             orphans: Orphans::default(),
             dane: OnceLock::new(),
+            sudo: parts.sudo.clone(),
             answers: Answers {
                 clock: parts.clock.clone(),
                 queue: Arc::default(),
@@ -324,6 +327,10 @@ impl NodeControl for Control {
             Ending::All => _ = self.sessions.end(question.account, |_| true),
         }
         found
+    }
+
+    async fn take_report(&self, by: NodeId, report: serde_json::Value) -> Result<(), String> {
+        self.sudo.take(by, report).await
     }
 
     async fn answer(&self, question: serde_json::Value) -> Result<serde_json::Value, String> {

@@ -36,6 +36,7 @@ pub(crate) mod served;
 mod shares;
 mod sign_out;
 pub(crate) mod signing;
+mod sudo;
 mod user_api;
 
 use std::path::{Path, PathBuf};
@@ -93,6 +94,7 @@ use migration::standing;
 pub use process::serve;
 use rounds::Rounds;
 use served::Served;
+use sudo::SudoDesk;
 
 /// How often expunged items are looked for whose time is over.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(6 * 3600);
@@ -164,6 +166,8 @@ struct Parts {
     trace: Option<(TraceStore, Trace)>,
     /// What looks at this edge's mail, once it is there.
     edge_check: Arc<OnceLock<EdgeCheck>>,
+    /// Who works as somebody else.
+    sudo: Arc<SudoDesk>,
     /// Who is logged in on this edge.
     sessions: Arc<AccountSessions>,
     /// Where this edge listens, once it does.
@@ -315,9 +319,12 @@ impl Parts {
         let keeper = local.clone().map(keep);
         let local_accounts = keeper.clone().map(|keeper| keeper as Arc<dyn Accounts>);
         let accounts = PlacedAccounts::new(peers.clone(), placements.clone(), local_accounts);
+        let desk_of_sudo = SudoDesk::new(directory.clone(), nodes.clone(), ControlClient::new(peers.clone()));
+        let sudo = Arc::new(desk_of_sudo);
         let authentication = Authentication::new(directory.clone(), PasswordCost::DEFAULT, HASHING_MAX)?
             .with_introspection(Arc::new(introspection::IntrospectionClient::new(clock.clone())))
-            .with_sources(Arc::new(SourceLogins::default()));
+            .with_sources(Arc::new(SourceLogins::default()))
+            .with_sudo(sudo.clone());
         let trace = match config.has(Role::Edge) {
             true => Some(TraceStore::open(&folder.join("trace"), clock.clone()).context("the trace of mail")?),
             false => None,
@@ -343,6 +350,7 @@ impl Parts {
             memory: Arc::default(),
             trace,
             edge_check: Arc::default(),
+            sudo,
             sessions: Arc::default(),
             filters: Arc::default(),
             served: Arc::default(),

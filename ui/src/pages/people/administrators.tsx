@@ -14,7 +14,7 @@ import { Table } from "../../widgets/table.tsx";
 import { done } from "../../widgets/toast.tsx";
 import { PeopleTabs } from "./tabs.tsx";
 
-const AREAS = ["people", "passwords", "domains", "servers", "jobs", "mail", "settings", "administrators", "audit"];
+const AREAS = ["people", "passwords", "domains", "servers", "jobs", "mail", "settings", "administrators", "audit", "sudo"];
 
 export function AdministratorsPage() {
   const grants = useLive<Items<Grant>>("/grants");

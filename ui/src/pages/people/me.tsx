@@ -17,6 +17,7 @@ import { done } from "../../widgets/toast.tsx";
 import { inWords } from "./administrators.tsx";
 import { Passkeys } from "./passkeys.tsx";
 import { Sessions } from "./sessions.tsx";
+import { OwnSudo } from "./sudo.tsx";
 
 const DAY_SECONDS = 86_400;
 
@@ -46,6 +47,7 @@ export function MePage() {
           <Section title={t("me.sessions")}>
             <Sessions user={me.login} />
           </Section>
+          <OwnSudo />
           <Tokens />
         </div>
       </div>

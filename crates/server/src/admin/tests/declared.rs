@@ -91,3 +91,60 @@ async fn a_file_that_means_nothing_is_refused() {
     }
     assert_eq!(node.run(&["apply", "/nowhere/x.toml"]).await, Exit::Failed);
 }
+
+const SOURCES: &str = r#"
+[settings]
+"relay.password" = { file = "relay.secret" }
+
+[[sources]]
+name = "ldap"
+kind = "open-ldap"
+domain = "demo.test"
+urls = ["ldaps://ldap.demo.test"]
+bind_dn = "cn=reader,dc=demo"
+base = "dc=demo"
+every_minutes = 30
+password_file = "ldap.password"
+
+[[tokens]]
+name = "entra"
+permissions = ["people:write"]
+domain = "demo.test"
+days = 30
+file = "entra.token"
+"#;
+
+#[tokio::test]
+async fn sources_tokens_and_secrets_are_declared_by_files_beside_the_file() {
+    let node = Node::main().await;
+    let folder = node.folder.path();
+    let beside = |name: &str| folder.join(name);
+    let apply = |text: &str| {
+        fs::write(beside("all.toml"), text).unwrap();
+        let name = beside("all.toml");
+        let node = &node;
+        async move { node.run(&["apply", name.to_str().unwrap()]).await }
+    };
+    assert_ne!(apply(SOURCES).await, Exit::Done, "a secret is missing");
+    for (name, secret) in [("relay.secret", "sesame\n"), ("ldap.password", "open\n")] {
+        fs::write(beside(name), secret).unwrap();
+    }
+    assert_eq!(apply(SOURCES).await, Exit::Done);
+    let source = node.get(&["sources", "ldap"]).await.unwrap();
+    assert_eq!((&source["has_password"], &source["every_minutes"]), (&json!(true), &json!(30)));
+    assert!(fs::read_to_string(beside("entra.token")).unwrap().starts_with("sterna_"));
+    assert_eq!(apply(SOURCES).await, Exit::NothingToDo);
+
+    // What is there stays when the files of the secrets are gone; another server is told the password again.
+    for name in ["relay.secret", "ldap.password"] {
+        fs::remove_file(beside(name)).unwrap();
+    }
+    assert_eq!(apply(SOURCES).await, Exit::NothingToDo);
+    let other = SOURCES.replace("ldaps://ldap.demo.test", "ldaps://other.demo.test");
+    assert_ne!(apply(&other).await, Exit::Done);
+    fs::write(beside("ldap.password"), "open").unwrap();
+    assert_eq!(apply(&other).await, Exit::Done);
+    assert_eq!(node.get(&["sources", "ldap"]).await.unwrap()["urls"], json!(["ldaps://other.demo.test"]));
+    // A password in the file itself is refused.
+    assert_ne!(apply(&other.replace("password_file", "password")).await, Exit::Done);
+}

@@ -336,3 +336,35 @@ async fn names_of_other_servers_are_those_of_the_account_s_domain() {
     let (found, expected) = node.state.directory.read(read).await.unwrap();
     assert_eq!(found, expected);
 }
+
+#[tokio::test]
+async fn only_who_may_works_as_somebody_and_never_as_somebody_who_may_more() {
+    let (node, _) = node().await;
+    let sudo: Permissions = [Permission::write(Area::Sudo), Permission::read(Area::People)].into_iter().collect();
+    let north = somebody(Scope::Domain(DomainId(1)), "sales", sudo);
+    let why = || json!({"reason": "ticket 7"});
+    let path = |user: &str| format!("/api/v1/users/{user}/sudo");
+    let face = Face::of(&node, north.clone());
+    // Nobody is there to be told: that comes after everything else, and then it isn't done.
+    let untold = (503, "user-not-told".to_owned());
+    assert_eq!(face.outcome("POST", &path("ben@demo.test"), why()).await, untold);
+    for body in [json!({"reason": ""}), json!({"reason": "a\nb"}), json!({"reason": "x", "lifetime_seconds": 99_999})] {
+        assert_eq!(face.outcome("POST", &path("ben@demo.test"), body.clone()).await.0, 400, "{body}");
+    }
+    // Another unit, another domain, somebody who may more, oneself.
+    for user in ["root@demo.test", "zoe@other.test"] {
+        assert!(face.outcome("POST", &path(user), why()).await.0 >= 403, "{user}");
+    }
+    let everywhere = Face::of(&node, somebody(Scope::System, "", sudo));
+    assert_eq!(everywhere.outcome("POST", &path("zoe@other.test"), why()).await, untold);
+    assert_eq!(everywhere.outcome("POST", &path("root@demo.test"), why()).await, (403, "not-permitted".to_owned()));
+    for (rights, via) in [
+        (role("domain-administrator"), Via::Session("s".to_owned())),
+        (role("help-desk"), Via::Session("s".to_owned())),
+        (sudo, Via::Token("t".to_owned())),
+        (sudo, Via::Sudo("s".to_owned())),
+    ] {
+        let principal = Principal { via: via.clone(), ..somebody(Scope::System, "", rights) };
+        assert_eq!(Face::of(&node, principal).outcome("POST", &path("ben@demo.test"), why()).await.0, 403, "{via:?}");
+    }
+}

@@ -1,0 +1,45 @@
+//! Log-ins of administrators as users: each is written down before it is one.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use sterna_account::service::{LoginAttempt, LoginError};
+use sterna_base::AccountId;
+
+use super::Authentication;
+use crate::rights::AppPassword;
+
+/// One log-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SudoUse {
+    /// As whom.
+    pub account: AccountId,
+    /// By which app password.
+    pub id: String,
+    /// What is spoken.
+    pub protocol: String,
+    /// From where.
+    pub peer: IpAddr,
+}
+
+/// Writes them down; the server knows where.
+#[async_trait]
+pub trait SudoRecord: Send + Sync {
+    /// Writes one down, durably.
+    ///
+    /// # Errors
+    /// Why not, for the operator; then nobody is let in.
+    async fn note(&self, used: SudoUse) -> Result<(), String>;
+}
+
+impl Authentication {
+    /// Lets nobody in as somebody else without a line in the record.
+    pub(super) async fn note_sudo(&self, found: &AppPassword, attempt: &LoginAttempt<'_>) -> Result<(), LoginError> {
+        let unavailable =
+            || LoginError::Unavailable("nobody works as somebody else where nothing is recorded".to_owned());
+        let record = self.sudo.as_ref().ok_or_else(unavailable)?;
+        let (account, id) = (found.account, found.id.clone());
+        let used = SudoUse { account, id, protocol: attempt.protocol.to_owned(), peer: attempt.peer };
+        record.note(used).await.map_err(LoginError::Unavailable)
+    }
+}
