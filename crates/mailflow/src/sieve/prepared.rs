@@ -4,7 +4,8 @@
 //! - `require` stands before everything else (RFC 5228 section 3.2), also for comparators (section 2.7.3);
 //! - `vacation-seconds` brings `vacation` with it (RFC 6131 section 2), and `ihave` what it asks for (RFC 5463 section
 //!   4);
-//! - without `variables` a `${` is text, and with it match variables are known everywhere (RFC 5229 section 3).
+//! - without `variables` a `${` is text, and with it match variables are known everywhere (RFC 5229 section 3);
+//! - a variable that a block sets is there after it (RFC 5229 section 3).
 
 use std::collections::BTreeSet;
 
@@ -21,6 +22,9 @@ const TEXT_MARK: &str = "\u{10FFFD}";
 /// Comparators that need no `require`.
 const COMPARATORS_KNOWN: [&str; 2] = ["i;octet", "i;ascii-casemap"];
 
+/// Commands that set a variable: their first string is its name.
+const SETTING: [&str; 2] = ["set", "extracttext"];
+
 /// What a script asks for.
 #[derive(Default)]
 struct Asked<'a> {
@@ -28,6 +32,9 @@ struct Asked<'a> {
     /// By `ihave`.
     wanted: BTreeSet<&'a str>,
     comparators: Vec<(&'a str, usize)>,
+    /// Variables that commands set, and those that scripts share (RFC 6609 section 3.4).
+    set: BTreeSet<String>,
+    global: BTreeSet<String>,
 }
 
 impl Asked<'_> {
@@ -58,6 +65,14 @@ pub fn prepare(text: &[u8]) -> Result<Vec<u8>, ScriptFault> {
     let mut prepared = Vec::with_capacity(text.len() + matches::TEST.len());
     if asked.has("variables") {
         prepared.extend_from_slice(matches::TEST.as_bytes());
+        // The interpreter gives a variable to the block that sets it first.
+        let own: Vec<&String> = asked.set.difference(&asked.global).collect();
+        if !own.is_empty() {
+            prepared.extend_from_slice(b"require \"variables\"; ");
+        }
+        for name in own {
+            prepared.extend_from_slice(format!("set \"{name}\" \"\"; ").as_bytes());
+        }
     }
     for name in more {
         prepared.extend_from_slice(format!("require \"{name}\"; ").as_bytes());
@@ -108,6 +123,11 @@ fn asked<'a>(tokens: &[Token<'a>]) -> Result<Asked<'a>, ScriptFault> {
                 is_past_require |= is_start;
                 let is_tag = before.is_some_and(|before| before.text == b":");
                 list = match () {
+                    () if is_start && SETTING.iter().any(|known| word.eq_ignore_ascii_case(known)) => Some("set"),
+                    () if is_start && word.eq_ignore_ascii_case("global") => Some("global"),
+                    // `set :lower "name"`, `extracttext :first 10 "name"`
+                    () if is_tag && list == Some("set") => list,
+                    () if list == Some("set") && word.bytes().all(|byte| byte.is_ascii_digit()) => list,
                     () if word.eq_ignore_ascii_case("ihave") => Some("ihave"),
                     () if is_tag && word.eq_ignore_ascii_case("comparator") => Some("comparator"),
                     () => None,
@@ -116,12 +136,18 @@ fn asked<'a>(tokens: &[Token<'a>]) -> Result<Asked<'a>, ScriptFault> {
             Kind::Text => match list {
                 Some("require") => drop(asked.required.insert(token.quoted())),
                 Some("ihave") => drop(asked.wanted.insert(token.quoted())),
+                Some("set") => {
+                    asked.set.extend(variable(token.quoted()));
+                    list = None;
+                }
+                Some("global") => asked.global.extend(variable(token.quoted())),
                 Some(_) => {
                     asked.comparators.push((token.quoted(), token.line));
                     list = None;
                 }
                 None => {}
             },
+            Kind::Other if token.text == b":" && list == Some("set") => {}
             Kind::Other if !matches!(token.text, b"[" | b"]" | b",") => list = None,
             Kind::Other | Kind::Blank => {}
         }
@@ -129,6 +155,13 @@ fn asked<'a>(tokens: &[Token<'a>]) -> Result<Asked<'a>, ScriptFault> {
         before = Some(token);
     }
     Ok(asked)
+}
+
+/// The name of a variable, if a script can have such a one of its own.
+fn variable(name: &str) -> Option<String> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_good = name.bytes().all(is_name) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+    is_good.then(|| name.to_ascii_lowercase())
 }
 
 /// A string in which no variables are looked for.
@@ -167,6 +200,21 @@ mod tests {
         ] {
             assert_eq!(prepared(text).as_deref(), Ok(text));
         }
+    }
+
+    #[test]
+    fn variables_are_there_from_the_beginning() {
+        let first = |text: &str| {
+            let script = format!("require [\"variables\", \"include\", \"extracttext\"]; {text}");
+            prepared(&script).unwrap().replace(&script, "")
+        };
+        let declared = "require \"variables\"; set \"a\" \"\"; set \"b_1\" \"\"; ";
+        assert_eq!(first("if true { set \"A\" \"x\"; } set :lower :quotewildcard \"b_1\" \"y\";"), declared);
+        assert_eq!(first("extracttext :first 10 \"a\"; set :length \"b_1\" \"a\"; set \"a\" \"z\";"), declared);
+        assert_eq!(
+            first("global [\"a\", \"c\"]; set \"a\" \"x\"; set \"x.y\" \"\"; set \"1\" \"\"; set \"${a}\" \"\";"),
+            ""
+        );
     }
 
     #[test]

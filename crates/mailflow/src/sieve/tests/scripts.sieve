@@ -148,6 +148,10 @@ require ["variables", "fileinto"]; fileinto "a${ b}$c";
 require "fileinto"; fileinto "a${b}";
 === scope of matches
 require ["variables", "fileinto"]; if header :matches "from" "*@*" { if header :matches "x-none" "*" { keep; } fileinto "${1}"; }
+=== variables after their block
+require ["variables", "fileinto"]; if header :matches "from" "*@*" { set "where" "${1}"; } elsif true { set "where" "none"; } fileinto "in ${where}";
+=== variables after a loop
+require ["variables", "fileinto", "mime", "foreverypart"]; foreverypart { if header :mime :contenttype "content-type" "text/html" { set :upper "kind" "html"; } } if string "${kind}" "HTML" { fileinto "html"; }
 === matches after their block
 require ["variables", "fileinto"]; if true { if header :matches "from" "*@*" { set "a" "b"; } } fileinto "${1}";
 === matches of the last test
