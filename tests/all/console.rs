@@ -3,9 +3,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use sterna_testkit::binary::have;
-use sterna_testkit::installation::{Installation, PASSWORD};
+use sterna_testkit::imap::Imap;
+use sterna_testkit::installation::{Installation, PASSWORD, Place};
+use sterna_testkit::wait::until;
+
+use crate::walks;
 
 const ADA: &str = "ada@tern.test";
 
@@ -17,19 +22,60 @@ fn an_administrator_does_in_a_browser_what_the_command_line_does() {
     if !have(&["node", "chromium", &driver.to_string_lossy()]) {
         return;
     }
-    let installation = Installation::standard();
+    let mut installation = Installation::standard();
     installation.create_user(ADA, "alpha");
     installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
     let at = installation.node("main").at;
     let shots = std::env::var("STERNA_SHOTS").unwrap_or_default();
-    let output = Command::new("node")
-        .arg(folder.join("walk/walk.mjs"))
+    let (mut client, mut letters): (Option<Imap>, usize) = (None, 0);
+    let mut node = Command::new("node");
+    node.arg(folder.join("walk/walk.mjs"))
         .env("TOOLS", &folder)
         .env("SHOTS", shots)
         .env("BASE", format!("https://{}:{}", at.host, at.ports.https))
-        .envs([("LOGIN", ADA), ("PASSWORD", PASSWORD), ("DOMAIN", "tern.test"), ("FROM", "alpha"), ("TO", "beta")])
-        .output()
-        .unwrap_or_else(|error| panic!("node: {error}"));
-    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}{errors}");
+        .envs([("LOGIN", ADA), ("PASSWORD", PASSWORD), ("DOMAIN", "tern.test"), ("FROM", "alpha"), ("TO", "beta")]);
+    walks::run(&mut node, |words| match words {
+        ["join", name, command @ ..] => {
+            let (main, token) = walks::invitation(command);
+            let more = ["--join", &*main, "--token", &*token, "--name", name];
+            let joined = installation.init(name, "data", Place::default(), &more);
+            assert!(joined.status.success(), "{joined:?}");
+            installation.serve(name);
+            "joined".to_owned()
+        }
+        ["connect", address] => {
+            let file = installation.folder().join("walker's password");
+            std::fs::write(&file, PASSWORD).unwrap();
+            installation.admin_ok("main", &["user", "password", address, "--password-file", &file.to_string_lossy()]);
+            let mut imap = at.login(address).unwrap();
+            imap.command("SELECT INBOX").unwrap();
+            client = Some(imap);
+            "connected".to_owned()
+        }
+        ["goes-on", address] => {
+            let said = at.smtp().unwrap().deliver("zoe@far.test", &[address], b"Subject: moved\r\n\r\nx\r\n").unwrap();
+            assert!(said.starts_with("250"), "{said}");
+            letters += 1;
+            // The session that began on the other server sees it arrive on this one.
+            let imap = client.as_mut().unwrap();
+            until("the message is seen", Duration::from_secs(60), || {
+                let noop = imap.command("NOOP").unwrap();
+                let found = imap.command("UID SEARCH SUBJECT moved").unwrap();
+                assert!(noop.lines.iter().all(|line| !line.starts_with("* BYE")), "{noop:?}");
+                found.lines.iter().any(|line| line == &format!("* SEARCH {letters}")).then_some(())
+            });
+            "the session lives".to_owned()
+        }
+        ["is-over", _] => {
+            let imap = client.as_mut().unwrap();
+            until("the session has ended", Duration::from_secs(60), || {
+                let said = imap.command("NOOP");
+                let is_over =
+                    said.is_err() || said.is_ok_and(|said| said.lines.iter().any(|line| line.starts_with("* BYE")));
+                is_over.then_some(())
+            });
+            "over".to_owned()
+        }
+        other => panic!("what is {other:?}?"),
+    });
 }

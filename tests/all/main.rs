@@ -75,6 +75,7 @@ mod search;
 mod sending;
 mod setup;
 mod setup_browser;
+mod setup_certificates;
 mod sharing_servers;
 mod sieve;
 mod signed_out;
@@ -87,6 +88,7 @@ mod tracing;
 mod updates;
 mod updates_fetched;
 mod updates_fleet;
+mod walks;
 
 // The dialogs of IMAP once more: what a session says must not depend on where its account is. They find their `place`
 // here instead of beside them. Not here are `ends`, which stops the clock and so every network, and `faults`, which

@@ -12,11 +12,11 @@ use sterna_testkit::wait::until;
 
 use crate::certificates;
 
-const ANA: &str = "ana@tern.test";
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const ANA: &str = "ana@tern.test";
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser without JavaScript.
-struct Browser {
+pub struct Browser {
     host: IpAddr,
     port: u16,
     cookie: String,
@@ -33,12 +33,12 @@ impl Browser {
         answer
     }
 
-    fn get(&mut self, path: &str) -> Answer {
+    pub fn get(&mut self, path: &str) -> Answer {
         self.send("GET", path, "")
     }
 
     /// Fills in the form of a page and sends it; where that leads.
-    fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+    pub fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
         let page = self.get(path);
         let token = page.body.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
         let token = token.unwrap_or_else(|| panic!("no form at {path}: {page:?}"));
@@ -61,7 +61,7 @@ fn encoded(value: &str) -> String {
 }
 
 /// A new installation, and a browser that followed the link in its log.
-fn begun() -> (Installation, Browser) {
+pub fn begun() -> (Installation, Browser) {
     let mut installation = Installation::new();
     installation.start_empty("main");
     let node = installation.node("main");
@@ -78,7 +78,7 @@ fn begun() -> (Installation, Browser) {
     (installation, browser)
 }
 
-fn administrator_and_place(browser: &mut Browser) {
+pub fn administrator_and_place(browser: &mut Browser) {
     let who = [("name", "Ana"), ("local_part", "ana"), ("password", PASSWORD), ("again", PASSWORD)];
     assert_eq!(browser.submit("/setup/administrator", &who), "/setup/place");
     let place = [("url", "https://mail.tern.test"), ("domain", "tern.test")];

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use sterna_testkit::binary::have;
-use sterna_testkit::installation::Installation;
+use sterna_testkit::installation::{Installation, Place};
+
+use crate::walks;
 
 /// Walks all of it; the browser's findings end up in the panic.
 fn walk(mode: &str) {
@@ -22,9 +24,26 @@ fn walk(mode: &str) {
     let mut node = Command::new("node");
     node.arg(folder.join("browser/setup.mjs")).args([link, mode]).env("TOOLS", &tools);
     node.args(std::env::var_os("STERNA_SHOTS"));
-    let output = node.output().unwrap_or_else(|error| panic!("node: {error}"));
-    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}{errors}");
+    walks::run(&mut node, |words| match words {
+        ["link"] => {
+            let text = installation.admin_ok("main", &["setup", "link"]);
+            text.split_whitespace().find(|word| word.contains("/setup#")).unwrap_or_default().to_owned()
+        }
+        ["join", name, command @ ..] => {
+            let (main, token) = walks::invitation(command);
+            let more = ["--join", &*main, "--token", &*token];
+            let joined = installation.init(name, "data", Place::default(), &more);
+            assert!(joined.status.success(), "{joined:?}");
+            installation.serve(name);
+            "joined".to_owned()
+        }
+        ["where", address] => {
+            let place = installation.admin_ok("main", &["--json", "account", "where", address]);
+            let place: serde_json::Value = serde_json::from_str(&place).unwrap();
+            place["server"].as_str().unwrap_or_default().to_owned()
+        }
+        other => panic!("what is {other:?}?"),
+    });
 }
 
 #[test]

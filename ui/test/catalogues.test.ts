@@ -42,7 +42,7 @@ test("plurals have at least one and other", () => {
 const BY_NAME = [
   "problem", "remedy", "acl-kind", "acme-state", "dkim-dns", "dns-found", "dkim-state", "dns-need", "firewall-state", "full-mailbox", "openid-outcome", "run-outcome", "source-action", "source-kind", "source-meaning", "job-done", "job-kind", "job-state",
   "phase", "purpose", "role", "role-hint", "role-name", "setting", "setting-group", "setting-value", "traced", "kind", "source", "join", "queue", "area", "area-right",
-  "update-action", "update-asked", "update-event", "update-phase", "update-policy", "update-step", "update-work",
+  "graph", "greylist-state", "update-action", "update-asked", "update-event", "update-phase", "update-policy", "update-step", "update-work",
 ];
 
 test("every text is used", () => {

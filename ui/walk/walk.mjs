@@ -3,6 +3,7 @@
 // It ends with 1 at the first thing that isn't as it should be.
 
 import assert from "node:assert/strict";
+import { asks, canAsk, noMore } from "./asks.mjs";
 import { holds, open, picture } from "./browser.mjs";
 
 const { BASE, LOGIN, PASSWORD, DOMAIN, FROM, TO } = process.env;
@@ -58,7 +59,8 @@ async function nameIsTaken() {
 }
 
 async function moveUser(user) {
-  step("the user moves while the page shows how far it is");
+  step("the user moves, with a client that is connected, while the page shows how far it is");
+  if (canAsk) assert.equal(await asks("connect", `walk@${DOMAIN}`), "connected");
   await page.goto(`${BASE}/admin/people/users/${user.id}`);
   await heading("Walk Walker");
   await page.getByRole("button", { name: "Move…" }).click();
@@ -75,6 +77,32 @@ async function moveUser(user) {
   await picture(page, "moved");
   const place = await api(`/accounts/${user.id}/where`);
   assert.equal(place.server, TO);
+  if (canAsk) assert.equal(await asks("goes-on", `walk@${DOMAIN}`), "the session lives");
+}
+
+async function revoke(user) {
+  step("a session of a mail program and one of a browser are ended, and are over");
+  if (!canAsk) return;
+  await page.goto(`${BASE}/admin/people/users/${user.id}`);
+  await heading("Walk Walker");
+  const line = page.locator(".line").filter({ hasText: "IMAP" });
+  await line.getByRole("button", { name: "Sign out" }).click();
+  await line.waitFor({ state: "detached" });
+  assert.equal(await asks("is-over", `walk@${DOMAIN}`), "over");
+  const other = await open({ language: "en" });
+  await other.page.goto(`${BASE}/admin/`);
+  await other.page.getByLabel("Address or login").fill(LOGIN);
+  await other.page.getByLabel("Password").fill(PASSWORD);
+  await other.page.keyboard.press("Enter");
+  await other.page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  const own = (await api(`/users/${LOGIN}`)).id;
+  await page.goto(`${BASE}/admin/people/users/${own}`);
+  const browsers = page.locator(".line").filter({ hasText: "Chrome" });
+  const foreign = browsers.filter({ hasNotText: "this one" });
+  await foreign.first().getByRole("button", { name: "Sign out" }).click();
+  await foreign.first().waitFor({ state: "detached" });
+  assert.equal(await other.page.evaluate(async () => (await fetch("/api/v1/users")).status), 401);
+  await other.close();
 }
 
 async function conflict(user) {
@@ -128,10 +156,43 @@ async function join() {
   const command = await page.locator(".command code").textContent();
   assert.match(command ?? "", /sterna init --join \S+:\d+ --token \S+ --name gamma --roles data/);
   await page.getByText("Waiting for the server to join").waitFor();
+  if (canAsk) return joined(command ?? "");
   await page.goto(`${BASE}/admin/servers`);
   const row = page.getByRole("row", { name: /gamma/ });
   await row.getByRole("button", { name: "Revoke" }).click();
   await row.waitFor({ state: "detached" });
+}
+
+async function joined(command) {
+  step("it joins: it answers, runs the same version, has its roles, and the domain puts accounts there");
+  assert.equal(await asks("join", "gamma", command), "joined");
+  await page.getByText("gamma", { exact: true }).waitFor();
+  await page.getByText(`Selected for new accounts of`).waitFor();
+  await page.waitForFunction(() => document.querySelectorAll(".checks li").length > 0 && !document.querySelector(".checks li.attention"));
+  await picture(page, "joined");
+  await page.goto(`${BASE}/admin/servers/gamma`);
+  await heading("gamma");
+  assert.ok((await api("/servers/gamma")).roles.includes("data"));
+}
+
+async function graphs() {
+  step("numbers over time are drawn, said, and told as a table by the keyboard");
+  await page.goto(`${BASE}/admin/servers`);
+  const graph = page.getByRole("figure").filter({ hasText: "Disk in use" });
+  const words = await graph.getByRole("img").getAttribute("aria-label");
+  assert.match(words ?? "", new RegExp(`${FROM}: now \\d+%`));
+  await graph.locator("summary").focus();
+  await page.keyboard.press("Enter");
+  await graph.getByRole("cell", { name: /%/ }).first().waitFor();
+  await holds(page, "graphs");
+  await page.getByLabel("How far back").selectOption("month");
+  await graph.getByRole("img").waitFor();
+}
+
+async function greylist() {
+  step("the greylist of all edges can be looked through");
+  await page.goto(`${BASE}/admin/mail/greylist?network=192.0.2`);
+  await page.getByText("Nobody waits, and nobody is known.").waitFor();
 }
 
 async function firewall() {
@@ -223,7 +284,7 @@ async function deleteUser(user) {
 
 /** Pages that are looked at one by one: by path, with their names. */
 function pages(user) {
-  const mail = ["queue", "trace", "maintenance", "networks", "relay", "limits"].map((name) => `/mail/${name}`);
+  const mail = ["queue", "trace", "greylist", "maintenance", "networks", "relay", "limits"].map((name) => `/mail/${name}`);
   const people = ["users", "groups", "shared", "resources", "administrators", "bin"].map((name) => `/people/${name}`);
   const others = ["/me", "/jobs", "/audit", "/certificates", "/firewall", "/updates", "/migration", "/settings", "/settings/mail.networks"];
   const servers = ["/servers", `/servers/${FROM}`, "/servers/join", "/servers/rebalance"];
@@ -279,10 +340,14 @@ try {
   const user = await createUser();
   await nameIsTaken();
   await moveUser(user);
+  await revoke(user);
+  await page.goto(`${BASE}/admin/people/users/${user.id}`);
   await conflict(user);
   await networks();
   await maintenance();
   await join();
+  await graphs();
+  await greylist();
   await firewall();
   await rebalance();
   await dns();
@@ -297,4 +362,5 @@ try {
   throw error;
 }
 await close();
+noMore();
 console.log("all is well");

@@ -9,12 +9,10 @@ if (form && code) {
   form.requestSubmit();
 }
 // Nothing is sent twice by a second click. The value of the button that was used is in the request already.
-for (const one of document.forms) {
-  one.addEventListener("submit", (event) => {
-    if (one.dataset.sent) event.preventDefault();
-    one.dataset.sent = "yes";
-  });
-}
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
 addEventListener("pageshow", () => { for (const one of document.forms) delete one.dataset.sent; });
 // A file is read into the field beside it.
 for (const place of document.querySelectorAll("[data-file]")) {
@@ -26,7 +24,17 @@ for (const place of document.querySelectorAll("[data-file]")) {
 }
 // Parts that the server looks at again by itself.
 for (const part of document.querySelectorAll("[data-live]")) {
-  new EventSource(part.dataset.live).onmessage = (event) => { part.innerHTML = event.data; };
+  new EventSource(part.dataset.live).onmessage = (event) => {
+    // What somebody is typing or ticking there stays.
+    const kept = [...part.querySelectorAll("input[id]")], at = document.activeElement?.id;
+    part.innerHTML = event.data;
+    for (const { id, type, value, checked } of kept) {
+      const now = document.getElementById(id);
+      if (now && type === "checkbox") now.checked = checked;
+      else if (now) now.value = value;
+    }
+    if (at && document.activeElement === document.body) document.getElementById(at)?.focus();
+  };
 }
 // Copying by a button; without it the text is selected by one click.
 document.addEventListener("click", async (event) => {

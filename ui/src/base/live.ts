@@ -132,6 +132,8 @@ export function useLive<T>(path: string | null, everyMs?: number): Live<T> {
 /** The pages of a listing that were asked for so far, as one list. */
 export interface Pages<T> {
   items: T[];
+  /** Servers that did not answer: what they have is missing. */
+  unreachable: string[];
   problem: Problem | null;
   loading: boolean;
   more: (() => void) | null;
@@ -166,6 +168,7 @@ export function usePages<T>(path: string): Pages<T> {
   };
   return {
     items: [...(first.data?.items ?? []), ...items],
+    unreachable: first.data?.unreachable ?? [],
     problem: first.problem ?? problem,
     loading: first.loading || loading,
     more: next === null ? null : () => void more(),

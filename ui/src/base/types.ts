@@ -4,6 +4,8 @@ export interface Page<T> {
   items: T[];
   /** The `after` of the following page. */
   next: string | null;
+  /** Servers that were asked and did not answer. */
+  unreachable?: string[];
 }
 
 export interface Session {
@@ -453,6 +455,8 @@ export interface SettingChange {
 
 export interface Delivery {
   id: string;
+  /** In whose queue it is. */
+  server: string;
   sender: string;
   recipients: string[];
   destination: string;
@@ -466,6 +470,33 @@ export interface Delivery {
   last: string | null;
   last_host: string;
   last_reply: string;
+}
+
+export interface Greylisted {
+  network: string;
+  sender: string;
+  recipient: string;
+  server: string;
+  state: "waiting" | "passed" | "good";
+  first: string;
+  last: string;
+}
+
+export type GraphMetric =
+  | "queue_messages"
+  | "deliveries_per_minute"
+  | "sessions"
+  | "replication_lag_seconds"
+  | "disk_used_bytes"
+  | "disk_bytes"
+  | "load";
+
+export interface Graphs {
+  span: "day" | "month";
+  step_seconds: number;
+  start: string;
+  series: { server: string; metric: GraphMetric; values: (number | null)[] }[];
+  unreachable: string[];
 }
 
 export interface TraceEvent {

@@ -7,6 +7,7 @@ import type { Job, Page as Items, Status } from "../base/types.ts";
 import { Icon } from "../widgets/icon.tsx";
 import { Link } from "../widgets/link.tsx";
 import { Badge, Loaded, Page, Section, Usage } from "../widgets/parts.tsx";
+import { GraphsSection } from "./graphs/graphs.tsx";
 import { JobLine } from "./jobs/parts.tsx";
 
 /** How often servers are asked how they are while the page is looked at, in milliseconds. */
@@ -29,6 +30,7 @@ export function OverviewPage() {
               </Section>
             )}
             <Numbers status={data} />
+            <GraphsSection drawn={["queue_messages", "deliveries_per_minute", "sessions", "replication_lag_seconds"]} asOne />
             <Servers status={data} />
           </>
         )}

@@ -31,6 +31,7 @@ export function pages(text: string): Find[] {
     ["/servers/join", t("join.title"), "plus"],
     ["/servers/rebalance", t("rebalance.title"), "servers"],
     ["/mail/trace", t("trace.title"), "search"],
+    ["/mail/greylist", t("greylist.title"), "mail"],
     ["/mail/maintenance", t("maintenance.title"), "mail"],
     ["/mail/networks", t("networks.title"), "mail"],
     ["/mail/relay", t("relay.title"), "mail"],

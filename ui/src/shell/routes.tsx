@@ -8,6 +8,7 @@ import { DomainsPage } from "../pages/domains/list.tsx";
 import { JobPage } from "../pages/jobs/job.tsx";
 import { JobsPage } from "../pages/jobs/list.tsx";
 import { LimitsPage, NetworksPage, RelayPage } from "../pages/mail/chosen.tsx";
+import { GreylistPage } from "../pages/mail/greylist.tsx";
 import { MaintenancePage } from "../pages/mail/maintenance.tsx";
 import { QueuePage } from "../pages/mail/queue.tsx";
 import { TracePage } from "../pages/mail/trace.tsx";
@@ -59,6 +60,7 @@ const ROUTES: [string, (values: Values) => ComponentChild][] = [
   ["/domains/:name", ({ name = "" }) => <DomainPage key={name} name={name} />],
   ["/mail/queue", () => <QueuePage />],
   ["/mail/trace", () => <TracePage />],
+  ["/mail/greylist", () => <GreylistPage />],
   ["/mail/maintenance", () => <MaintenancePage />],
   ["/mail/networks", () => <NetworksPage />],
   ["/mail/relay", () => <RelayPage />],

@@ -19,7 +19,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 use super::doors::Doors;
-use super::time_server;
+use super::{networks, time_server};
 
 /// How long one check may take.
 const WAIT: Duration = Duration::from_secs(12);
@@ -272,6 +272,18 @@ impl Checks {
         let found = self.dns.addresses(host).await.unwrap_or_default();
         let known = found.iter().find(|address| own.contains(address)).or(found.first()).or(own.first());
         known.copied().ok_or_else(|| "the machine's address is not known".to_owned())
+    }
+
+    /// Whether somebody comes from a network that this machine is in, or by an address that its own name leads to, as
+    /// the routers of homes and offices lead their own people back in.
+    pub async fn is_near(&self, address: IpAddr, place: Option<&Place>) -> bool {
+        let address = address.to_canonical();
+        if self.own_addresses().contains(&address) || networks::on_link().iter().any(|own| own.contains(address)) {
+            return true;
+        }
+        let Some(host) = place.and_then(Place::host) else { return false };
+        let found = tokio::time::timeout(WAIT, self.dns.addresses(&host)).await;
+        matches!(found, Ok(Ok(found)) if found.contains(&address))
     }
 
     /// The addresses that this machine speaks with the world by, and those that it listens on.

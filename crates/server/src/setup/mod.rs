@@ -6,6 +6,7 @@ mod config_file;
 pub mod doors;
 pub mod http;
 mod link;
+mod networks;
 mod proof;
 pub mod reception;
 pub mod records;
@@ -13,6 +14,7 @@ mod servers;
 pub mod socket;
 mod time_server;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,7 +24,7 @@ use serde_json::{Value, json};
 use sterna_base::{AccountId, Clock, Secret};
 use sterna_cluster::ControlClient;
 use sterna_directory::acme::ACME;
-use sterna_directory::{Authentication, Directory, Reader, StorageError};
+use sterna_directory::{Authentication, Directory, Reader, StorageError, settings as names};
 use sterna_formats::discovery;
 use sterna_mailflow::remote::Dns;
 use sterna_mailflow::remote::dane::Ability;
@@ -333,17 +335,27 @@ impl Installation for Door {
         let file = certificate::certificate_file(&self.node.folder, &shown);
         let path = file.clone();
         let not_after = tokio::task::spawn_blocking(move || certificate::not_after(&path)).await.ok().flatten();
-        let read = |reader: &Reader<'_>| Ok::<_, StorageError>((reader.certificate(ACME)?, reader.acme()?));
-        let (issued, acme) = self.node.directory.read(read).await.unwrap_or_default();
+        let read = |reader: &Reader<'_>| {
+            let is_on = reader.setting_for(None, names::ACME_DIRECTORY)?.is_some();
+            Ok::<_, StorageError>((reader.certificate(ACME)?, reader.acme()?, is_on))
+        };
+        let (issued, acme, is_on) = self.node.directory.read(read).await.unwrap_or_default();
         let issued = issued.map(|found| found.value).filter(|_| running.is_none());
+        let failure = acme.and_then(|found| found.value.failure).filter(|_| is_on);
         CertificateState {
             file: file.display().to_string(),
             not_after: issued.as_ref().map(|issued| issued.not_after).or(not_after),
             is_own: running.is_none(),
             is_pending: written != running,
+            is_asking: is_on && issued.is_none() && failure.is_none(),
             issued_by: issued.map(|issued| issued.issuer),
-            failure: acme.and_then(|found| found.value.failure).map(|failure| failure.what),
+            failed_at: failure.as_ref().map(|failure| failure.at),
+            failure: failure.map(|failure| Refusal::new("certificate", failure.what, failure.remedy)),
         }
+    }
+
+    async fn is_near(&self, address: IpAddr, place: Option<&Place>) -> bool {
+        self.checks.is_near(address, place).await
     }
 
     async fn servers(&self) -> Result<Vec<ServerRow>, Refusal> {

@@ -364,8 +364,12 @@ pub struct CertificateState {
     pub is_pending: bool,
     /// Whose it is, where an authority issued it by itself.
     pub issued_by: Option<String>,
-    /// Why an authority that is asked did not issue one yet.
-    pub failure: Option<String>,
+    /// Whether an authority is asked for one, and neither issued it nor refused.
+    pub is_asking: bool,
+    /// Why an authority that is asked did not issue one yet, and what to do.
+    pub failure: Option<Refusal>,
+    /// When it did not.
+    pub failed_at: Option<Timestamp>,
 }
 
 /// What became of the message that proves it.
@@ -435,6 +439,10 @@ pub trait Installation: Send + Sync {
     /// # Errors
     /// Why it can't be used.
     async fn put_certificate(&self, certificate: &Certificate) -> Result<(), Refusal>;
+
+    /// Whether somebody with this address comes from the machine's own networks, or by its own address: that shows
+    /// nothing of what the world reaches. Bounded in time.
+    async fn is_near(&self, address: IpAddr, place: Option<&Place>) -> bool;
 
     /// Which certificate there is.
     async fn certificate(&self) -> CertificateState;

@@ -170,7 +170,12 @@ async fn reached(State(setup): State<Arc<Setup>>, Path(code): Path<String>, requ
     if !setup.is_open() {
         return pages::over(lang);
     }
-    setup.reach.page(lang, &code, guard::address(&request), setup.now())
+    let (address, now) = (guard::address(&request), setup.now());
+    let is_near = match setup.reach.is_current(&code, now) {
+        true => setup.installation.is_near(address, setup.state().answers.place.as_ref()).await,
+        false => false,
+    };
+    setup.reach.page(lang, &code, address, is_near, now)
 }
 
 /// The records as a zone file.

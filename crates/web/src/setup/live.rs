@@ -10,7 +10,7 @@ use futures_util::stream;
 use http::{HeaderValue, StatusCode, header};
 
 use super::Setup;
-use super::pages::{Cx, Step, checks, dns, proof, storage};
+use super::pages::{Cx, Step, certificate, checks, dns, proof, storage};
 use crate::i18n::Lang;
 
 /// How long one connection is kept: the browser makes another by itself, and a forgotten page lets go.
@@ -21,10 +21,12 @@ const ROUND: Duration = Duration::from_secs(3);
 
 /// The events of a part; 404 when there is none of that name.
 pub fn respond(setup: Arc<Setup>, lang: Lang, part: &str, secret: &str) -> Response {
+    let is_selection = part == "selection";
     let step = match part {
         "checks" => Step::Checks,
         "dns" => Step::Dns,
-        "storage" => Step::Storage,
+        "certificate" => Step::Certificate,
+        "storage" | "selection" => Step::Storage,
         "proof" => Step::Proof,
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
@@ -38,7 +40,8 @@ pub fn respond(setup: Arc<Setup>, lang: Lang, part: &str, secret: &str) -> Respo
                     return None;
                 }
                 let heard = heard(&setup, step);
-                let now = part_of(&Cx::new(&setup, lang, &secret, step));
+                let cx = Cx::new(&setup, lang, &secret, step);
+                let now = if is_selection { storage::selection(&cx).into_string() } else { part_of(&cx) };
                 round += 1;
                 if now != last {
                     last.clone_from(&now);
@@ -61,6 +64,7 @@ fn heard(setup: &Setup, step: Step) -> impl Future<Output = ()> + Send + 'static
     match step {
         Step::Checks => waiting.extend(setup.checks.values().map(|check| Box::pin(check.heard()) as _)),
         Step::Dns => waiting.push(Box::pin(setup.records.heard())),
+        Step::Certificate => waiting.push(Box::pin(setup.certificate.heard())),
         Step::Storage => waiting.push(Box::pin(setup.servers.heard())),
         _ => waiting.push(Box::pin(setup.proof.heard())),
     }
@@ -73,6 +77,7 @@ fn part_of(cx: &Cx<'_>) -> String {
     let part = match cx.step {
         Step::Checks => checks::live(cx),
         Step::Dns => dns::live(cx),
+        Step::Certificate => certificate::live(cx),
         Step::Storage => storage::live(cx),
         _ => proof::live(cx),
     };

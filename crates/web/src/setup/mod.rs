@@ -30,7 +30,7 @@ use sterna_base::{Clock, Timestamp, ids::random_hex};
 
 use crate::code;
 use asked::Asked;
-use door::{Check, Finding, Installation, Invitation, Proof, Records, Refusal, ServerRow};
+use door::{CertificateState, Check, Finding, Installation, Invitation, Proof, Records, Refusal, ServerRow};
 use guesses::Guesses;
 use state::{Secured, State, StateFile};
 
@@ -58,6 +58,7 @@ pub struct Setup {
     records: Asked<Result<Records, Refusal>>,
     servers: Asked<Result<Vec<ServerRow>, Refusal>>,
     proof: Asked<Result<Proof, Refusal>>,
+    certificate: Asked<CertificateState>,
     /// Who came from outside.
     reach: reach::Reach,
     /// Invitations with their secrets, by the name they are for. A restart forgets them, and new ones can be had.
@@ -104,6 +105,7 @@ impl Setup {
             records: Asked::default(),
             servers: Asked::default(),
             proof: Asked::default(),
+            certificate: Asked::default(),
             reach: reach::Reach::default(),
             invitations: Mutex::default(),
         }))

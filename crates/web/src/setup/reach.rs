@@ -22,7 +22,7 @@ pub const PATH: &str = "/setup/reach";
 pub struct Arrival {
     /// From there.
     pub address: IpAddr,
-    /// Whether that is an address of the internet.
+    /// Whether that is an address of the internet that is none of the machine's own networks.
     pub is_outside: bool,
 }
 
@@ -49,21 +49,26 @@ impl Reach {
         asked.as_ref().map(|one| (one.code.clone(), one.arrival.clone())).unwrap_or_default()
     }
 
+    /// Whether this is the code of now, which somebody may still come with.
+    pub fn is_current(&self, code: &str, now: Timestamp) -> bool {
+        self.0.lock().as_ref().is_some_and(|one| one.code == code && now.0 - one.made_at.0 <= LINK_MS)
+    }
+
     /// Notes who came; `None` when the code is not the one of now, was used from outside, or is too old.
-    fn arrived(&self, code: &str, address: IpAddr, now: Timestamp) -> Option<Arrival> {
+    fn arrived(&self, code: &str, address: IpAddr, is_near: bool, now: Timestamp) -> Option<Arrival> {
         let mut asked = self.0.lock();
         let one = asked.as_mut().filter(|one| one.code == code && now.0 - one.made_at.0 <= LINK_MS)?;
         if one.arrival.as_ref().is_some_and(|arrival| arrival.is_outside) {
             return None;
         }
-        let arrival = Arrival { address: address.to_canonical(), is_outside: is_public(address) };
+        let arrival = Arrival { address: address.to_canonical(), is_outside: is_public(address) && !is_near };
         one.arrival = Some(arrival.clone());
         Some(arrival)
     }
 
-    /// The page that the telephone sees.
-    pub fn page(&self, lang: Lang, code: &str, address: IpAddr, now: Timestamp) -> Response {
-        let (status, class, said) = match self.arrived(code, address, now) {
+    /// The page that the telephone sees. Who is near has an address of the internet and is in the same network.
+    pub fn page(&self, lang: Lang, code: &str, address: IpAddr, is_near: bool, now: Timestamp) -> Response {
+        let (status, class, said) = match self.arrived(code, address, is_near, now) {
             Some(Arrival { is_outside: true, .. }) => (StatusCode::OK, "note good", text::setup_reach_good(lang)),
             Some(_) => (StatusCode::OK, "note", text::setup_reach_near(lang)),
             None => (StatusCode::NOT_FOUND, "note bad", text::setup_reach_over(lang)),
@@ -98,11 +103,14 @@ mod tests {
         let (inside, outside) = ("192.168.1.7".parse().unwrap(), "203.0.113.9".parse().unwrap());
         let (code, nobody) = reach.shown(NOW);
         assert!(nobody.is_none() && code.len() == 32);
-        assert!(reach.arrived("x", outside, NOW).is_none() && reach.shown(NOW).1.is_none(), "another code");
-        assert!(!reach.arrived(&code, inside, NOW).unwrap().is_outside);
+        assert!(reach.arrived("x", outside, false, NOW).is_none() && reach.shown(NOW).1.is_none(), "another code");
+        assert!(!reach.arrived(&code, inside, false, NOW).unwrap().is_outside);
+        assert!(!reach.arrived(&code, outside, true, NOW).unwrap().is_outside, "in the same network");
+        assert!(reach.is_current(&code, NOW) && !reach.is_current("x", NOW));
+        assert!(!reach.arrived(&code, inside, false, NOW).unwrap().is_outside);
         assert_eq!(reach.shown(NOW), (code.clone(), Some(Arrival { address: inside, is_outside: false })));
-        assert!(reach.arrived(&code, outside, NOW).unwrap().is_outside);
-        assert!(reach.arrived(&code, outside, NOW).is_none(), "once");
+        assert!(reach.arrived(&code, outside, false, NOW).unwrap().is_outside);
+        assert!(reach.arrived(&code, outside, false, NOW).is_none(), "once");
         assert_eq!(reach.shown(NOW.plus_ms(2 * LINK_MS)).1, Some(Arrival { address: outside, is_outside: true }));
     }
 
@@ -111,7 +119,7 @@ mod tests {
         let reach = Reach::default();
         let (code, _) = reach.shown(NOW);
         let late = NOW.plus_ms(LINK_MS + 1);
-        assert!(reach.arrived(&code, "203.0.113.9".parse().unwrap(), late).is_none());
+        assert!(reach.arrived(&code, "203.0.113.9".parse().unwrap(), false, late).is_none());
         assert_ne!(reach.shown(late).0, code);
     }
 

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ask, part, query } from "../../base/api.ts";
-import { ago, bytes, count, moment, t } from "../../base/i18n.ts";
+import { ago, bytes, count, list, moment, t } from "../../base/i18n.ts";
 import { changed, usePages } from "../../base/live.ts";
 import { parameters, setParameter } from "../../base/router.ts";
 import type { Delivery } from "../../base/types.ts";
@@ -14,6 +14,7 @@ import { Badge, Page } from "../../widgets/parts.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { More, Table } from "../../widgets/table.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
+import { GraphsSection } from "../graphs/graphs.tsx";
 import { MailTabs } from "./tabs.tsx";
 
 const FILTERS = ["sender", "recipient", "destination"] as const;
@@ -26,7 +27,7 @@ export function QueuePage() {
   const queue = usePages<Delivery>(`/queue${query({ limit: 100, ...filter, held })}`);
   const [chosen, setChosen] = useState(new Set<string>());
   // A message with several destinations has several rows.
-  const keyOf = (delivery: Delivery): string => `${delivery.id} ${delivery.destination}`;
+  const keyOf = (delivery: Delivery): string => `${delivery.server} ${delivery.id} ${delivery.destination}`;
   const picked = queue.items.filter((delivery) => chosen.has(keyOf(delivery)));
   return (
     <Page title={t("nav.mail")} actions={<Button onPress={queue.reload}>{t("reload")}</Button>}>
@@ -49,6 +50,7 @@ export function QueuePage() {
         </select>
       </search>
       {picked.length > 0 && <Actions deliveries={picked} onDone={() => setChosen(new Set())} />}
+      {queue.unreachable.length > 0 && <p class="remedy">{t("mail.unreachable", { servers: list(queue.unreachable) })}</p>}
       {queue.problem && <ProblemBox problem={queue.problem} onRetry={queue.reload} />}
       <Table
         caption={t("queue.title")}
@@ -88,6 +90,7 @@ export function QueuePage() {
               </>
             ),
           },
+          { title: t("server"), cell: (delivery) => <Link to={`/servers/${part(delivery.server)}`}>{delivery.server}</Link> },
           { title: t("queue.next"), cell: (delivery) => <span title={moment(delivery.next)}>{ago(delivery.next)}</span> },
           { title: t("queue.received"), cell: (delivery) => <span title={moment(delivery.received)}>{ago(delivery.received)}</span> },
           { title: t("size"), numeric: true, cell: (delivery) => bytes(delivery.size_bytes) },
@@ -95,6 +98,7 @@ export function QueuePage() {
         ]}
       />
       <More more={queue.more} loading={queue.loading} />
+      <GraphsSection drawn={["queue_messages", "deliveries_per_minute"]} />
     </Page>
   );
 }
@@ -103,8 +107,8 @@ function Actions({ deliveries, onDone }: { deliveries: Delivery[]; onDone: () =>
   const [asks, setAsks] = useState<"reroute" | "delete" | null>(null);
   const [to, setTo] = useState("");
   const act = async (action: Action): Promise<void> => {
-    for (const { id, destination } of deliveries) {
-      const body = { action, filter: { id, destination }, ...(action === "reroute" ? { to: to.trim() } : {}) };
+    for (const { id, destination, server } of deliveries) {
+      const body = { action, server, filter: { id, destination }, ...(action === "reroute" ? { to: to.trim() } : {}) };
       await ask("POST", "/queue", { body });
     }
     changed("/queue");

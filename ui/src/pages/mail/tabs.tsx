@@ -8,6 +8,7 @@ export function MailTabs() {
   const tabs = [
     { to: "/mail/queue", title: t("queue.title") },
     { to: "/mail/trace", title: t("trace.title") },
+    { to: "/mail/greylist", title: t("greylist.title") },
     { to: "/mail/maintenance", title: t("maintenance.title") },
     { to: "/mail/networks", title: t("networks.title") },
     { to: "/mail/relay", title: t("relay.title") },

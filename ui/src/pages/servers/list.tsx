@@ -9,6 +9,7 @@ import { Button } from "../../widgets/button.tsx";
 import { Link } from "../../widgets/link.tsx";
 import { Badge, Loaded, Page, Section, Usage } from "../../widgets/parts.tsx";
 import { Table } from "../../widgets/table.tsx";
+import { GraphsSection } from "../graphs/graphs.tsx";
 import { Tokens } from "./tokens.tsx";
 
 /** How often servers are asked how they are while the page is looked at, in milliseconds. */
@@ -56,6 +57,7 @@ export function ServersPage() {
           />
         )}
       </Loaded>
+      <GraphsSection drawn={["disk", "load", "sessions", "replication_lag_seconds"]} />
       {tokens.data && tokens.data.items.length > 0 && (
         <Section title={t("tokens.title")} lead={t("tokens.lead")}>
           <Tokens tokens={tokens.data.items} />

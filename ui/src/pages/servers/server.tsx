@@ -15,11 +15,14 @@ import { Facts, Loaded, Page, Section } from "../../widgets/parts.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
 import { pathOf } from "../people/paths.ts";
+import { GraphsSection } from "../graphs/graphs.tsx";
 import { FailoverDialog } from "./failover.tsx";
 import { Disk, RoleBadges, ServerState } from "./list.tsx";
 import { PlanWords } from "./move.tsx";
 
 const ASK_MS = 10_000;
+
+const GRAPHS = ["disk", "load", "sessions", "deliveries_per_minute", "queue_messages", "replication_lag_seconds"] as const;
 
 export function ServerPage({ name }: { name: string }) {
   const all = useLive<Items<Server>>("/servers");
@@ -40,6 +43,7 @@ export function ServerPage({ name }: { name: string }) {
           <div class="columns">
             <div>
               <Condition server={data} />
+              <GraphsSection drawn={GRAPHS} server={data.name} />
               <Section title={t("server.settings")}>
                 <EditForm path={path} name={data.name} data={data} etag={read.etag} fields={fields(data)} also={["/servers", "/status"]} />
               </Section>

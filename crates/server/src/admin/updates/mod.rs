@@ -68,7 +68,10 @@ pub(super) struct ApplyBody {
 /// How updates stand.
 pub(super) async fn get(State(state): State<AdminState>) -> Result<Resource<UpdateView>, Problem> {
     let (row, modseq) = row::read(&state).await?;
-    Ok(Resource::read(UpdateView::new(row, state.directory.now()), modseq))
+    // Only after a stop is it a question; everybody is asked for it.
+    let is_there = row.phase == UpdatePhase::Stopped
+        && prepare::all_there(&state).await.is_ok_and(|(target, still)| target.is_some() && still.is_empty());
+    Ok(Resource::read(UpdateView::new(row, is_there), modseq))
 }
 
 /// Sets the policy and the repository.
@@ -129,7 +132,7 @@ pub(super) async fn prepare(
     if params.dry_run {
         let mut shown = row;
         made.enter(&mut shown, &by, at);
-        return Ok(Resource::read(UpdateView::new(shown, at), modseq).changed(true));
+        return Ok(Resource::read(UpdateView::new(shown, false), modseq).changed(true));
     }
     let change = Change { by: &by, dry_run: false, what: "prepare" };
     row::change(&state, change, |row| {

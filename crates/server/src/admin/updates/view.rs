@@ -120,7 +120,8 @@ impl From<UpdateEvent> for EventView {
 }
 
 impl UpdateView {
-    pub(super) fn new(row: Update, _now: Timestamp) -> Self {
+    /// `is_there` when every server runs the version of the plan.
+    pub(super) fn new(row: Update, is_there: bool) -> Self {
         UpdateView {
             policy: row::policy(&row).to_string(),
             repository: row.repository.as_ref().map(|repository| repository.url.clone()),
@@ -132,7 +133,7 @@ impl UpdateView {
             plan: plan(&row),
             check: row.check.as_ref().map(run),
             download: row.download.as_ref().map(run),
-            actions: actions(&row),
+            actions: actions(&row, is_there),
         }
     }
 }
@@ -202,7 +203,7 @@ fn run(run: &UpdateRun) -> RunView {
 }
 
 /// What an administrator can do now.
-fn actions(row: &Update) -> Vec<&'static str> {
+fn actions(row: &Update, is_there: bool) -> Vec<&'static str> {
     match row.phase {
         UpdatePhase::Idle | UpdatePhase::RolledBack | UpdatePhase::Finished => vec!["prepare"],
         UpdatePhase::Prepared if runs::must_be_over(row).is_ok() => vec!["apply", "check", "download", "prepare"],
@@ -210,7 +211,9 @@ fn actions(row: &Update) -> Vec<&'static str> {
         UpdatePhase::Rolling if row.is_back => vec!["pause"],
         UpdatePhase::Rolling => vec!["pause", "rollback"],
         UpdatePhase::Paused => vec!["resume", "rollback"],
-        UpdatePhase::Stopped => vec!["resume", "rollback", "prepare", "finish"],
+        // Servers that failed may have been mended, or removed, since it stopped.
+        UpdatePhase::Stopped if is_there && row.revert.is_none() => vec!["resume", "rollback", "prepare", "finish"],
+        UpdatePhase::Stopped => vec!["resume", "rollback", "prepare"],
         UpdatePhase::Rolled => vec!["finish", "rollback"],
     }
 }

@@ -3,13 +3,17 @@
 use maud::{Markup, html};
 
 use super::fields::{Field, form as form_of};
-use super::{Cx, Trouble};
+use super::{Cx, Step, Trouble};
 use crate::form::Form;
 use crate::i18n::text;
 use crate::setup::answers::{Certificate, usual_authority};
+use crate::setup::door::{CertificateState, Refusal};
 
 /// A day, in milliseconds.
 const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// How long an answer holds, in milliseconds.
+const HOLDS_MS: i64 = 1_500;
 
 /// What was typed, or chosen before.
 struct Chosen {
@@ -58,7 +62,6 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> Markup {
     let administrator = cx.state.made.administrator.clone().unwrap_or_default();
     let chosen = Chosen::of(cx.state.answers.certificate.as_ref(), form, &administrator);
     let is = |kind: &str| chosen.kind == kind;
-    let days = state.not_after.map(|end| (end.0 - cx.setup.now().0) / DAY_MS);
     let kind = |kind: &str, title: &str, hint: &str| {
         html! {
             div class="choice" {
@@ -69,16 +72,7 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> Markup {
     };
     let terms = trouble.mistakes.of("terms_agreed");
     let fields = html! {
-        div class="note" {
-            p {
-                @if let Some(issuer) = &state.issued_by { (text::setup_certificate_issued(lang, issuer)) }
-                @else if state.is_own { (text::setup_certificate_own(lang)) }
-                @else { (text::setup_certificate_given(lang, &state.file)) }
-                @if let Some(days) = days { " " (text::setup_certificate_days(lang, days)) }
-                @if state.is_pending { " " (text::setup_certificate_pending(lang)) }
-            }
-            @if let Some(failure) = &state.failure { p { (text::setup_certificate_failing(lang, failure)) } }
-        }
+        div data-live="/setup/live/certificate" { (standing(cx, &state)) }
         fieldset {
             legend { (text::setup_certificate_which(lang)) }
             (kind("acme", text::setup_certificate_acme(lang), text::setup_certificate_acme_hint(lang)))
@@ -96,6 +90,57 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> Markup {
         }
     };
     form_of(cx, &fields, None)
+}
+
+/// What is shown to clients now, and what an authority that is asked says.
+pub fn live(cx: &Cx<'_>) -> Markup {
+    let installation = cx.setup.installation.clone();
+    let ask = move || async move { installation.certificate().await };
+    match cx.setup.certificate.look(cx.setup.now(), HOLDS_MS, ask) {
+        Some(state) => standing(cx, &state),
+        None => html! { p class="note" { (text::setup_looking(cx.lang)) } },
+    }
+}
+
+fn standing(cx: &Cx<'_>, state: &CertificateState) -> Markup {
+    let lang = cx.lang;
+    let days = state.not_after.map(|end| (end.0 - cx.setup.now().0) / DAY_MS);
+    html! {
+        div class="note" role="status" {
+            p {
+                @if let Some(issuer) = &state.issued_by { (text::setup_certificate_issued(lang, issuer)) }
+                @else if state.is_own { (text::setup_certificate_own(lang)) }
+                @else { (text::setup_certificate_given(lang, &state.file)) }
+                @if let Some(days) = days { " " (text::setup_certificate_days(lang, days)) }
+                @if state.is_pending { " " (text::setup_certificate_pending(lang)) }
+            }
+            @if state.is_asking { p { (text::setup_certificate_asking(lang)) } }
+        }
+        @if let Some(failure) = &state.failure { (failing(cx, failure)) }
+    }
+}
+
+fn failing(cx: &Cx<'_>, failure: &Refusal) -> Markup {
+    let lang = cx.lang;
+    html! {
+        div class="note bad" role="status" {
+            p { (text::setup_certificate_failing(lang, &failure.detail)) }
+            @if !failure.remedy.is_empty() { p { strong { (text::setup_do(lang)) } " " (failure.remedy) } }
+        }
+    }
+}
+
+/// On the pages after this one: an authority that refuses is told of wherever somebody has got to meanwhile.
+pub async fn reminder(cx: &Cx<'_>) -> Markup {
+    if !matches!(cx.state.answers.certificate, Some(Certificate::Acme { .. })) {
+        return html! {};
+    }
+    let state = cx.setup.installation.certificate().await;
+    let Some(failure) = &state.failure else { return html! {} };
+    html! {
+        (failing(cx, failure))
+        p { a href=(Step::Certificate.path()) { (text::setup_certificate_change(cx.lang)) } }
+    }
 }
 
 /// The form.

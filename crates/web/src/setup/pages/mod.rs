@@ -2,7 +2,7 @@
 
 mod administrator;
 mod backup;
-mod certificate;
+pub mod certificate;
 pub mod checks;
 pub mod dns;
 mod entrance;
@@ -264,10 +264,15 @@ pub async fn respond(cx: &Cx<'_>, form: &Form, trouble: &Trouble, status: Status
         Step::People => (people::show(cx, form, trouble), false),
         Step::Proof => proof::show(cx, form, trouble).await,
     };
+    let reminder = match cx.step > Step::Certificate {
+        true => certificate::reminder(cx).await,
+        false => html! {},
+    };
     let content = html! {
         h1 { (title) }
         details class="why" { summary { (text::setup_why(lang)) } p { (cx.step.why(lang)) } }
         (summary(cx, trouble))
+        (reminder)
         (body)
     };
     let side = Some(steps(cx));

@@ -28,11 +28,7 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> (Markup, bool)
     if servers(cx).is_none() {
         let _ = tokio::time::timeout(WAIT, cx.setup.servers.heard()).await;
     }
-    let asked = servers(cx);
-    let rows = asked.as_ref().and_then(|asked| asked.as_ref().as_ref().ok()).map_or(&[][..], Vec::as_slice);
-    let holding: Vec<&ServerRow> = rows.iter().filter(|row| row.roles.iter().any(|role| role == "data")).collect();
-    let selected = cx.state.answers.storage.clone().unwrap_or_default().selected;
-    let is_selected = |row: &ServerRow| selected.is_empty() || selected.contains(&row.name);
+    let is_waiting = servers(cx).is_none();
     let name = if form.line("action") == "invite" { form.line("server_name") } else { String::new() };
     let page = html! {
         div data-live="/setup/live/storage" { (live(cx)) }
@@ -46,6 +42,19 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> (Markup, bool)
                 button type="submit" name="action" value="invite" { (text::setup_storage_invite(lang)) }
             }
         }
+        div data-live="/setup/live/selection" { (selection(cx)) }
+    };
+    // Once they are known it is not loaded again by itself: somebody may be typing a name.
+    (page, is_waiting)
+}
+
+/// What the servers that are there are called, and which of them take new accounts. It changes when one joins.
+pub fn selection(cx: &Cx<'_>) -> Markup {
+    let (lang, asked) = (cx.lang, servers(cx));
+    let holding = holding(asked.as_deref());
+    let selected = cx.state.answers.storage.clone().unwrap_or_default().selected;
+    let is_selected = |row: &ServerRow| selected.is_empty() || selected.contains(&row.name);
+    html! {
         @if !holding.is_empty() {
             form method="post" action=(cx.step.path()) class="card" {
                 (cx.token())
@@ -65,6 +74,7 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> (Markup, bool)
         form method="post" action=(cx.step.path()) class="card" {
             (cx.token())
             fieldset {
+                @for row in &holding { input type="hidden" name="offered" value=(row.id); }
                 legend { (text::setup_storage_selected(lang, cx.state.made.domain.as_deref().unwrap_or_default())) }
                 @for row in &holding {
                     div class="choice" {
@@ -76,9 +86,13 @@ pub async fn show(cx: &Cx<'_>, form: &Form, trouble: &Trouble) -> (Markup, bool)
             }
             div class="actions" { button class="primary" type="submit" name="action" value="select" { (text::setup_next(lang)) } }
         }
-    };
-    // Once they are known it is not loaded again by itself: somebody may be typing a name.
-    (page, asked.is_none())
+    }
+}
+
+/// Those that hold accounts.
+fn holding(asked: Option<&Result<Vec<ServerRow>, Refusal>>) -> Vec<&ServerRow> {
+    let rows = asked.and_then(|asked| asked.as_ref().ok()).map_or(&[][..], Vec::as_slice);
+    rows.iter().filter(|row| row.roles.iter().any(|role| role == "data")).collect()
 }
 
 /// The servers that are there, and the commands for those that are to come.
@@ -167,11 +181,14 @@ pub async fn take(cx: &Cx<'_>, form: &Form) -> Result<Next, Trouble> {
     let mut selected = form.all("selected");
     selected.sort();
     selected.dedup();
+    let (asked, offered) = (servers(cx), form.all("offered"));
+    let holding = holding(asked.as_deref());
+    // Who joined after the page was shown could not be left out on it.
+    let unseen = holding.iter().filter(|row| !offered.is_empty() && !offered.contains(&row.id));
+    let unseen: Vec<String> = unseen.map(|row| row.name.clone()).filter(|name| !selected.contains(name)).collect();
+    selected.extend(unseen);
     // All that are there is the same as no selection: those that join later are taken, too.
-    let asked = servers(cx);
-    let all = asked.as_ref().and_then(|asked| asked.as_ref().as_ref().ok()).map_or(&[][..], Vec::as_slice);
-    let mut holding = all.iter().filter(|row| row.roles.iter().any(|role| role == "data"));
-    if !all.is_empty() && holding.all(|row| selected.contains(&row.name)) {
+    if !holding.is_empty() && holding.iter().all(|row| selected.contains(&row.name)) {
         selected.clear();
     }
     cx.setup.answer_storage(cx.lang, Storage { selected }).await?;

@@ -1,5 +1,6 @@
 //! An installation in memory: it remembers what the setup wanted of it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -8,6 +9,9 @@ use sterna_base::{Secret, Timestamp};
 
 use crate::setup::answers::{Administrator, Certificate, Place};
 use crate::setup::door::*;
+
+/// A public address in the machine's own network.
+pub const NEIGHBOUR: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
 /// What it has.
 #[derive(Default)]
@@ -30,6 +34,8 @@ pub struct Model {
     pub finished: AtomicUsize,
     /// How often anything was looked at.
     pub looked: AtomicUsize,
+    /// Why an authority refuses.
+    pub certificate_failure: Mutex<Option<Refusal>>,
     /// Refuses the next change.
     pub refuses: Mutex<Option<Refusal>>,
 }
@@ -128,8 +134,13 @@ impl Installation for Model {
         }
     }
 
+    async fn is_near(&self, address: IpAddr, _: Option<&Place>) -> bool {
+        address == NEIGHBOUR
+    }
+
     async fn certificate(&self) -> CertificateState {
-        CertificateState { file: "/c".into(), not_after: None, is_own: true, ..CertificateState::default() }
+        let failure = self.certificate_failure.lock().clone();
+        CertificateState { file: "/c".into(), is_own: true, failure, ..CertificateState::default() }
     }
 
     async fn servers(&self) -> Result<Vec<ServerRow>, Refusal> {

@@ -192,6 +192,22 @@ async fn data_servers_join_by_one_command_and_are_chosen() {
     assert_eq!(world.model.servers.lock()[0].name, "harbour");
     let kept = world.setup.state().answers.storage.clone().unwrap();
     assert_eq!(kept.selected, ["harbour"], "the choice follows the name");
+    // Who joined after the page was shown could not be left out on it, and is taken.
+    let seen = [("action", "select"), ("selected", "mail1"), ("offered", "1")];
+    browser.submit("/setup/storage", &seen).await;
+    assert!(world.model.selected.lock().is_empty());
+    let left_out = [("action", "select"), ("selected", "mail1"), ("offered", "1"), ("offered", "2")];
+    browser.submit("/setup/storage", &left_out).await;
+    assert_eq!(*world.model.selected.lock(), ["mail1"]);
+    // A server says of itself what it likes: it is shown as text, and told apart.
+    world.model.servers.lock()[0].version = Some("1.0.0<script>".repeat(3));
+    world.clock.advance_ms(3_000);
+    let mut page = browser.get("/setup/storage").await.body;
+    while !page.contains("1.0.0&lt;script&gt;") {
+        tokio::task::yield_now().await;
+        page = browser.get("/setup/storage").await.body;
+    }
+    assert!(page.contains("Not the same as here") && !page.contains("1.0.0<script>"), "{page}");
     // All of them is no choice at all.
     let all = [("action", "select"), ("selected", "mail1"), ("selected", "harbour")];
     browser.submit("/setup/storage", &all).await;
@@ -278,6 +294,10 @@ async fn a_telephone_that_comes_from_outside_is_seen() {
     assert!(telephone.get(&path).await.body.contains("Coupez le Wi-Fi"));
     let page = browser.get("/setup/checks").await.body;
     assert!(page.contains("opened from 192.168.7.7, which is inside") && link(&page) == path, "{page}");
+    // A public address in the machine's own network shows nothing of what the world reaches.
+    telephone.address = super::model::NEIGHBOUR;
+    assert!(telephone.get(&path).await.body.contains("Coupez le Wi-Fi"));
+    assert_eq!(link(&browser.get("/setup/checks").await.body), path);
     telephone.address = "203.0.113.9".parse().unwrap();
     let arrived = telephone.get(&path).await;
     assert!(arrived.status == StatusCode::OK && arrived.body.contains("Vous êtes arrivé"), "{}", arrived.body);
@@ -314,4 +334,16 @@ async fn an_authority_issues_only_to_who_agrees() {
     let agreed = [&fields[..], &[("terms_agreed", "yes")]].concat();
     assert_eq!(browser.submit("/setup/certificate", &agreed).await.location, "/setup/storage");
     assert!(browser.get("/setup/certificate").await.body.contains("checked"));
+    // One that refuses is told of wherever somebody has got to, with what to do, and stops nobody.
+    let refused = crate::setup::door::Refusal::new("certificate", "it issues <only> to customers", "Set acme.eab-key.");
+    *world.model.certificate_failure.lock() = Some(refused);
+    for path in ["/setup/certificate", "/setup/storage", "/setup/backup", "/setup/people", "/setup/proof"] {
+        let page = browser.get(path).await.body;
+        assert!(
+            page.contains("it issues &lt;only&gt; to customers") && page.contains("Set acme.eab-key."),
+            "{path}: {page}"
+        );
+    }
+    assert!(!browser.get("/setup/dns").await.body.contains("acme.eab-key"));
+    assert_eq!(browser.submit("/setup/backup", &[("place", "")]).await.location, "/setup/people");
 }

@@ -1,0 +1,43 @@
+//! Walks through pages in a real browser: programs of Node that say what they did, and ask for what a browser can't do.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
+use std::thread;
+
+/// Runs a walk. For each line `? WORDS` of its output `answer` does what the words say, and its text goes back.
+///
+/// # Panics
+/// With all that was said, when the walk fails.
+pub fn run(command: &mut Command, mut answer: impl FnMut(&[&str]) -> String) {
+    command.env("ANSWERS", "yes").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut walk = command.spawn().unwrap_or_else(|error| panic!("node: {error}"));
+    let (mut to, from) = (walk.stdin.take().unwrap(), BufReader::new(walk.stdout.take().unwrap()));
+    let mut errors = walk.stderr.take().unwrap();
+    let errors = thread::spawn(move || {
+        let mut said = String::new();
+        let _ = errors.read_to_string(&mut said);
+        said
+    });
+    let mut said = String::new();
+    for line in from.lines() {
+        let line = line.unwrap_or_else(|error| panic!("{said}: {error}"));
+        said.push_str(&line);
+        said.push('\n');
+        if let Some(words) = line.strip_prefix("? ") {
+            let words: Vec<&str> = words.split_whitespace().collect();
+            // Who has failed meanwhile says why at its end.
+            let _ = writeln!(to, "{}", answer(&words));
+        }
+    }
+    let errors = errors.join().unwrap();
+    assert!(walk.wait().is_ok_and(|status| status.success()), "{said}{errors}");
+}
+
+/// The address and the token in a command that lets a server join.
+pub fn invitation(words: &[&str]) -> (String, String) {
+    let after = |name: &str| {
+        let at = words.iter().position(|word| *word == name).unwrap_or_else(|| panic!("no {name}: {words:?}"));
+        words[at + 1].to_owned()
+    };
+    (after("--join"), after("--token"))
+}
