@@ -46,7 +46,7 @@ fn an_administrator_does_in_a_browser_what_the_command_line_does() {
         ["connect", address] => {
             let file = installation.folder().join("walker's password");
             std::fs::write(&file, PASSWORD).unwrap();
-            installation.admin_ok("main", &["user", "password", address, "--password-file", &file.to_string_lossy()]);
+            installation.admin_ok("main", &["user", "set", address, "--password-file", &file.to_string_lossy()]);
             let mut imap = at.login(address).unwrap();
             imap.command("SELECT INBOX").unwrap();
             client = Some(imap);
