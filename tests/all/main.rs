@@ -8,6 +8,7 @@ mod certificates;
 mod cli;
 mod clients;
 mod console;
+mod console_sessions;
 mod corpus;
 mod dane;
 mod dav;

@@ -112,6 +112,13 @@ fn an_empty_machine_becomes_an_installation_with_a_data_server_and_mail_that_arr
     let page = browser.wait_for("/setup/storage", "name=\"selected\" value=\"alpha\"");
     assert!(!page.contains("--token "), "who has joined needs no command");
     assert!(page.contains("the same as here"), "its clock was compared: {page}");
+    // One that doesn't answer holds no page up, and is told.
+    installation.freeze("alpha");
+    browser.wait_for("/setup/storage", "class=\"state bad\"");
+    installation.thaw("alpha");
+    until("it answers again", PATIENCE, || {
+        (!browser.get("/setup/storage").body.contains("class=\"state bad\"")).then_some(())
+    });
     assert_eq!(browser.submit("/setup/storage", &[("action", "select"), ("selected", "alpha")]), "/setup/backup");
     assert_eq!(browser.submit("/setup/people", &[("people", "ben, Ben Example")]), "/setup/proof");
     let lives = installation.admin_ok("main", &["--json", "account", "where", "ben@tern.test"]);

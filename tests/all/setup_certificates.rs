@@ -31,7 +31,7 @@ fn an_authority_that_refuses_is_told_in_place_and_another_one_issues_before_the_
     // Both are believed; the pages have no question for that.
     let (refusing, issuing) = (pebble(&installation, true), pebble(&installation, false));
     let roots = refusing.roots() + &issuing.roots();
-    installation.admin_ok("main", &["config", "set", "acme.roots", &roots]);
+    installation.admin_ok("main", &["config", "set", "--", "acme.roots", &roots]);
 
     assert_eq!(browser.submit("/setup/certificate", &acme(&refusing.directory())), "/setup/storage");
     let page = wait_for(&mut browser, "/setup/certificate", |page| page.contains("externalAccountRequired"));

@@ -1,13 +1,16 @@
 // What the pages of /setup do better with JavaScript; each does without.
 "use strict";
 // The code in the link: it goes to the server in the body of a request, never in an address, and leaves the history.
-const form = document.querySelector("form[data-code]");
-const code = decodeURIComponent(location.hash.slice(1));
-if (form && code) {
+const enter = () => {
+  const form = document.querySelector("form[data-code]"), code = decodeURIComponent(location.hash.slice(1));
+  if (!form || !code) return;
   history.replaceState(null, "", location.pathname);
   form.elements.code.value = code;
   form.requestSubmit();
-}
+};
+enter();
+// Another link that is opened where one failed loads nothing anew.
+addEventListener("hashchange", enter);
 // Nothing is sent twice by a second click. The value of the button that was used is in the request already.
 document.addEventListener("submit", (event) => {
   if (event.target.dataset.sent) event.preventDefault();

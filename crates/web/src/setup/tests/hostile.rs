@@ -77,6 +77,31 @@ async fn what_is_typed_never_becomes_markup() {
 }
 
 #[tokio::test]
+async fn wrong_huge_and_foreign_answers_are_told_at_their_fields() {
+    let world = World::new();
+    let mut browser = world.inside().await;
+    browser.submit("/setup/administrator", &ADMINISTRATOR).await;
+    let long = "x".repeat(5000);
+    for url in ["https://u@mail.tern.test", "https://mail.tern.test:84430", "http://mail.tern.test", "https://", &long]
+    {
+        let answer = browser.submit("/setup/place", &[("url", url), ("domain", "tern.test")]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{url}");
+        assert!(answer.body.contains("href=\"#url\""), "{url}: {}", answer.body);
+    }
+    for domain in ["tern", "te rn.test", "tern..test", "-tern.test", "١٢٧.٠.٠.١", &long] {
+        let fields = [("url", "https://mail.tern.test"), ("domain", domain)];
+        let answer = browser.submit("/setup/place", &fields).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{domain}");
+        assert!(answer.body.contains("href=\"#domain\""), "{domain}: {}", answer.body);
+    }
+    assert!(world.model.domains.lock().is_empty());
+    // Digits of another language are digits.
+    let fields = [("url", "https://mail.tern.test:٨٤٤٣"), ("domain", "tern.test")];
+    assert_eq!(browser.submit("/setup/place", &fields).await.location, "/setup/checks");
+    assert_eq!(*world.model.domains.lock(), [("tern.test".to_owned(), "https://mail.tern.test:8443".to_owned())]);
+}
+
+#[tokio::test]
 async fn bodies_that_are_no_forms_are_refused() {
     let world = World::new();
     let mut browser = world.inside().await;
