@@ -104,7 +104,9 @@ pub fn live(cx: &Cx<'_>) -> Markup {
 
 fn standing(cx: &Cx<'_>, state: &CertificateState) -> Markup {
     let lang = cx.lang;
-    let days = state.not_after.map(|end| (end.0 - cx.setup.now().0) / DAY_MS);
+    // One that the machine made itself never ends, as people count.
+    let is_lasting = state.is_own && state.issued_by.is_none();
+    let days = state.not_after.filter(|_| !is_lasting).map(|end| (end.0 - cx.setup.now().0) / DAY_MS);
     html! {
         div class="note" role="status" {
             p {
