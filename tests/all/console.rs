@@ -40,7 +40,7 @@ fn an_administrator_does_in_a_browser_what_the_command_line_does() {
     walks::run(&mut node, |words| match words {
         ["join", name, command @ ..] => {
             let (main, token) = walks::invitation(command);
-            let more = ["--join", &*main, "--token", &*token, "--name", name];
+            let more = ["--join", &*main, "--token", &*token];
             let joined = installation.init(name, "data", Place::default(), &more);
             assert!(joined.status.success(), "{joined:?}");
             installation.serve(name);
