@@ -96,13 +96,13 @@ function Joining({ token, name, before, onAgain }: JoiningProps) {
   const joined = servers.data?.items.find((server) => !before.includes(server.id));
   const named = name ? ` --name ${name}` : "";
   const command =
-    `sudo -u sterna sterna init --join ${main?.address ?? "MAIN:7700"} --token ${token.token ?? ""}${named}` +
+    `sudo -u sterna sterna init --join ${main?.address} --token ${token.token ?? ""}${named}` +
     ` --roles ${token.roles.join(",")} && sudo systemctl enable --now sterna`;
   return (
     <>
       <Section title={t("join.paste")} lead={t("join.paste-lead")}>
         <div class="command">
-          <Copyable text={command} label={t("join.command")} />
+          {main ? <Copyable text={command} label={t("join.command")} /> : t("loading")}
         </div>
         <p class="soft">{t("join.once", { until: moment(token.expires_at) })}</p>
       </Section>
