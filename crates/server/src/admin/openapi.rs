@@ -56,7 +56,12 @@ fn description() -> Value {
             "version": sterna_base::version::own_text(),
             "description": "Everything that the console and the command line do. Errors are problems (RFC 9457) with \
                             a stable `code` and a `remedy`. `ETag` is a resource's version, and `If-Match` refuses to \
-                            change what somebody else changed meanwhile. `dry_run` checks all and does nothing.",
+                            change what somebody else changed meanwhile. `dry_run` checks all and does nothing. \
+                            Two things are described elsewhere: SCIM 2.0 at /scim/v2 describes itself \
+                            (/scim/v2/ServiceProviderConfig, /scim/v2/ResourceTypes, /scim/v2/Schemas; RFC 7643), and \
+                            /api/v1/setup is there only until an installation is set up: GET says whether it is open, \
+                            POST takes the answers that `sterna setup --answers-template` prints, as JSON, with the \
+                            code of the setup's link as bearer token.",
             "license": {"name": "AGPL-3.0-only", "identifier": "AGPL-3.0-only"},
         },
         "servers": [{"url": "/"}],

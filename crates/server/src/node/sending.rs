@@ -208,7 +208,8 @@ async fn carrier(
         Some(reports) => carrier.with_observer(reports),
         None => carrier,
     };
-    let anchors = parts.config.trust_anchors.as_deref().map(trust_anchors).transpose();
+    let path = parts.config.trust_anchors.clone();
+    let anchors = tokio::task::spawn_blocking(move || path.as_deref().map(trust_anchors).transpose()).await?;
     let anchors = anchors.map_err(|cause| anyhow!("trust_anchors in sterna.toml: {cause}"))?;
     Ok(match SecureDns::new(&parts.config.nameservers, anchors) {
         Ok(secure) => {
