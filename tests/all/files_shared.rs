@@ -167,6 +167,65 @@ fn files_of_others_are_among_ones_own() {
 }
 
 #[test]
+fn what_others_share_comes_and_goes_among_the_changes_of_ones_own_files() {
+    let installation = Installation::standard();
+    let (mut ana, mut ben) = (Dav::of(&installation, ANA), Dav::of(&installation, BEN));
+    for folder in ["work", "work/reports", "work/reports/may", "work/reports/june"] {
+        ana.is(201, "MKCOL", &format!("{ANAS}{folder}/"), &[], "");
+    }
+    let acl = |change: &[&str], folder: &str| {
+        let words = [&["account", "acl", change[0], ANA, BEN][..], &change[1..], &["--folder", folder]].concat();
+        installation.admin_ok("main", &words);
+    };
+    let state = |ben: &mut Dav| ben.propfind(BENS, "0", "<sync-token/>").texts("D:sync-token").remove(0);
+    let (found, token) = changed(&mut ben, BENS, "");
+    assert_eq!((found, state(&mut ben)), (Vec::new(), token.clone()));
+    // Whoever asks for nothing but the state knows by it, too.
+    acl(&["set", "read"], "work/reports");
+    assert_ne!(state(&mut ben), token);
+    let (found, token) = changed(&mut ben, BENS, &token);
+    let [(mount, true)] = &found[..] else { panic!("{found:?}") };
+    assert!(mount.starts_with("reports%20(ana@tern.test)"), "{mount}");
+    assert_eq!(changed(&mut ben, BENS, "").0, [(mount.clone(), true)]);
+    assert_eq!(changed(&mut ben, BENS, &token), (Vec::new(), token.clone()));
+
+    // What ben may not see any more goes, and comes back; what he never saw is nothing to him.
+    let inside = format!("{BENS}{mount}");
+    let (found, within) = changed(&mut ben, &inside, "");
+    assert_eq!(found, [("june/".to_owned(), true), ("may/".to_owned(), true)]);
+    acl(&["delete"], "work/reports/may");
+    let (found, within) = changed(&mut ben, &inside, &within);
+    assert_eq!(found, [("may/".to_owned(), false)]);
+    ana.is(201, "MKCOL", &format!("{ANAS}work/reports/may/in/"), &[], "");
+    ana.is(201, "MOVE", &format!("{ANAS}work/reports/may/"), &[("Destination", &format!("{ANAS}work/secret/"))], "");
+    ana.is(201, "MOVE", &format!("{ANAS}work/secret/"), &[("Destination", &format!("{ANAS}work/reports/quiet/"))], "");
+    let (found, within) = changed(&mut ben, &inside, &within);
+    assert_eq!(found, []);
+    acl(&["set", "read"], "work/reports/quiet");
+    ana.is(204, "DELETE", &format!("{ANAS}work/reports/june/"), &[], "");
+    let (found, within) = changed(&mut ben, &inside, &within);
+    assert_eq!(found, [("june/".to_owned(), false), ("quiet/".to_owned(), true)]);
+    let revoke = "<acl xmlns='DAV:'/>";
+    ana.is(200, "ACL", &format!("{ANAS}work/reports/quiet/"), &[], revoke);
+    assert_eq!(changed(&mut ben, &inside, &within).0, [("quiet/".to_owned(), false)]);
+
+    // Another name is another path; and in the end it is gone.
+    ana.is(201, "MOVE", &format!("{ANAS}work/reports/"), &[("Destination", &format!("{ANAS}work/papers/"))], "");
+    let (found, token) = changed(&mut ben, BENS, &token);
+    let renamed = mount.replace("reports", "papers");
+    assert_eq!(found, [(renamed.clone(), true), (mount.clone(), false)]);
+    acl(&["delete"], "work/papers");
+    let (found, token) = changed(&mut ben, BENS, &token);
+    assert_eq!(found, [(renamed.clone(), false)]);
+    acl(&["set", "read"], "work/papers");
+    let (found, token) = changed(&mut ben, BENS, &token);
+    assert_eq!(found, [(renamed.clone(), true)]);
+    ben.is(204, "DELETE", &format!("{BENS}{renamed}"), &[], "");
+    assert_eq!(changed(&mut ben, BENS, &token).0, [(renamed, false)]);
+    installation.is_sound();
+}
+
+#[test]
 fn ones_own_folders_may_end_in_numbers() {
     let installation = Installation::standard();
     let mut ben = Dav::of(&installation, BEN);

@@ -18,6 +18,7 @@ mod dav_directory;
 mod dav_hostile;
 mod dav_mounted;
 mod dav_moves;
+mod dav_objects;
 mod dav_rights;
 mod dav_zones;
 mod davx5;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sterna_base::{BlobHash, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid, UidValidity};
 
-use crate::{ContainerKind, FlagSet, Identifier, Rights, SpecialUse, StoreError, UidSet};
+use crate::{Acl, AclEntry, ContainerKind, FlagSet, Identifier, Rights, SpecialUse, StoreError, UidSet};
 
 /// How long the answers of commits are kept to answer repetitions: seven days.
 pub const OPERATION_RETENTION_MS: i64 = 7 * 24 * 3600 * 1000;
@@ -43,6 +43,19 @@ impl Commit {
         });
         floors.fold(head, Modseq::max).next()
     }
+}
+
+/// Stands for the container that was made last in the same commit, in [`Mutation::SetAcl`] and
+/// [`Mutation::RenameContainer`]: who may see it is decided before anybody can.
+pub const MADE: ContainerId = ContainerId(u64::MAX);
+
+/// The steps that give what was made before them in the same commit these rights.
+pub fn given_alike(acl: &Acl) -> Vec<Mutation> {
+    let give = |entry: &AclEntry| {
+        let AclEntry { identifier, negative, rights } = *entry;
+        Mutation::SetAcl { container: MADE, identifier, negative, rights }
+    };
+    acl.entries().iter().map(give).collect()
 }
 
 /// One step of a commit.

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use sterna_base::{BlobHash, ContainerId, Modseq, Timestamp, Uid};
 
 use crate::commit::Expect;
-use crate::{Account, AccountError, Container, ContainerKind, Content, Expunged, FlagSet, Item, Mutation, NewItem};
+use crate::{
+    Account, AccountError, Acl, Container, ContainerKind, Content, Expunged, FlagSet, Item, Mutation, NewItem, Retained,
+};
 
 /// The root of all files; its name is not seen.
 pub const ROOT: &str = "files";
@@ -18,6 +20,9 @@ const MARK: char = '/';
 
 /// What stands after the name of a folder that came or went, in the tombstone that says so.
 const FOLDER_MARK: char = '/';
+
+/// What stands before the list of rights in its content.
+const KNOWN_TO: &str = "known-to ";
 
 /// Tombstones that are read at once.
 const ROWS_AT_ONCE: usize = 1000;
@@ -63,17 +68,30 @@ pub fn is_of_versions(name: &str) -> bool {
     name.starts_with(MARK)
 }
 
-/// The steps by which a folder hears that another one in it came or went: folders are no items, and so not among a
-/// folder's changes. What is buried there says which one.
-pub fn folder_changed(parent: ContainerId, name: &str) -> Vec<Mutation> {
+/// The steps by which a folder hears that another one in it came, went, or is shared with others than before: folders
+/// are no items, and so not among a folder's changes. What is buried there says which one, and who knew of it until
+/// then (nobody besides the owner, of a new one): nobody else is told that it is gone.
+pub fn folder_changed(parent: ContainerId, name: &str, known_to: &Acl) -> Vec<Mutation> {
     let name = format!("{name}{FOLDER_MARK}");
-    let item = NewItem::named(name.clone(), Content::Inline(Bytes::new()));
+    let content = format!("{KNOWN_TO}{known_to}");
+    let item = NewItem::named(name.clone(), Content::Inline(Bytes::from(content)));
     vec![Mutation::Put { container: parent, item, expect: Expect::Any }, Mutation::Remove { container: parent, name }]
 }
 
 /// The name of the folder that a tombstone says has come or gone.
 pub fn changed_folder(name: &str) -> Option<&str> {
     name.strip_suffix(FOLDER_MARK)
+}
+
+/// Who knew of the folder that a tombstone is about, as its content says.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn known_to(account: &dyn Account, mark: &Retained) -> Result<Acl, AccountError> {
+    let content = account.blob(mark.blob, 0..mark.size).await?;
+    let said = std::str::from_utf8(&content).ok().and_then(|text| text.strip_prefix(KNOWN_TO));
+    // What an earlier version buried says nothing: then only the owner is told.
+    Ok(said.and_then(|acl| acl.parse().ok()).unwrap_or_default())
 }
 
 /// The steps that keep what a file has now, before another content is written. The write itself must expect the old

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use sterna_account::commit::{MUTATIONS_MAX, OPERATION_RETENTION_MS};
+use sterna_account::commit::{MADE, MUTATIONS_MAX, OPERATION_RETENTION_MS};
 use sterna_account::follow::{Applied, ContainerPage, CopiedBlob, FollowError, KeptAnswer, Page, Progress};
 use sterna_account::fork::Fork;
 use sterna_account::store::BlobWriter;
@@ -127,6 +127,8 @@ pub struct Transaction {
     /// What this commit stamps on the rows it touches.
     pub modseq: Modseq,
     pub changed: bool,
+    /// The container that was made last.
+    pub made: Option<ContainerId>,
 }
 
 /// Does one commit, or leaves the account as it was.
@@ -144,8 +146,13 @@ fn run(state: &mut State, commit: &Commit, now: Timestamp) -> Result<Committed, 
     if commit.mutations.len() > MUTATIONS_MAX {
         return Err(CommitError::Limit("mutations in one commit".into()));
     }
-    let mut transaction =
-        Transaction { state: state.clone(), now, modseq: commit.modseq_after(state.modseq), changed: false };
+    let mut transaction = Transaction {
+        state: state.clone(),
+        now,
+        modseq: commit.modseq_after(state.modseq),
+        changed: false,
+        made: None,
+    };
     let mut outcomes = Vec::new();
     for mutation in &commit.mutations {
         outcomes.push(transaction.apply(mutation)?);
@@ -166,9 +173,15 @@ impl Transaction {
     fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CommitError> {
         match mutation {
             Mutation::CreateContainer { parent, kind, name, special_use } => {
-                self.create_container(*parent, *kind, name, *special_use)
+                let made = self.create_container(*parent, *kind, name, *special_use)?;
+                if let Outcome::Container { id, .. } = made {
+                    self.made = Some(id);
+                }
+                Ok(made)
             }
-            Mutation::RenameContainer { container, parent, name } => self.rename_container(*container, *parent, name),
+            Mutation::RenameContainer { container, parent, name } => {
+                self.rename_container(self.meant(*container)?, *parent, name)
+            }
             Mutation::DeleteContainer { container } => self.delete_container(*container),
             Mutation::Append { container, item } => self.append(*container, item),
             Mutation::AppendAt { container, uid, item } => self.append_at(*container, *uid, item),
@@ -183,7 +196,7 @@ impl Transaction {
             }
             Mutation::Expunge { container, uids, deleted_only } => self.expunge(*container, uids, *deleted_only),
             Mutation::SetAcl { container, identifier, negative, rights } => {
-                self.set_acl(*container, *identifier, *negative, *rights)
+                self.set_acl(self.meant(*container)?, *identifier, *negative, *rights)
             }
             Mutation::ExpectContainer { kind, name, highest_modseq } => {
                 self.expect_container(*kind, name, *highest_modseq)
@@ -194,6 +207,10 @@ impl Transaction {
                 Ok(Outcome::Done)
             }
         }
+    }
+
+    fn meant(&self, container: ContainerId) -> Result<ContainerId, CommitError> {
+        if container == MADE { self.made.ok_or(CommitError::NoSuchContainer(container)) } else { Ok(container) }
     }
 
     /// A live container, without its sums.

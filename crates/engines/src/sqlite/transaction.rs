@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use sterna_account::commit::MADE;
 use sterna_account::follow::KeptAnswer;
 use sterna_account::{Commit, CommitError, Committed, Container, Digest, Head, Mutation, Outcome, Role};
 use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp};
@@ -23,6 +24,8 @@ pub struct Transaction<'a> {
     /// Containers as they were and as they are, read when first needed.
     containers: BTreeMap<ContainerId, Touched>,
     changed: bool,
+    /// The container that was made last.
+    made: Option<ContainerId>,
     /// Files of blobs that this commit left without references; removed after the flush.
     pub unreferenced: Vec<BlobHash>,
 }
@@ -97,7 +100,7 @@ impl<'a> Transaction<'a> {
     /// One that will stamp this modseq on what it touches.
     pub fn new(reader: &'a Reader, head: Head, numbers: Numbers, modseq: Modseq, now: Timestamp) -> Self {
         let (containers, unreferenced) = (BTreeMap::new(), Vec::new());
-        Transaction { reader, now, head, modseq, numbers, containers, changed: false, unreferenced }
+        Transaction { reader, now, head, modseq, numbers, containers, changed: false, made: None, unreferenced }
     }
 
     pub fn conn(&self) -> &'a Connection {
@@ -182,9 +185,15 @@ impl<'a> Transaction<'a> {
     fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CommitError> {
         match mutation {
             Mutation::CreateContainer { parent, kind, name, special_use } => {
-                self.create_container(*parent, *kind, name, *special_use)
+                let made = self.create_container(*parent, *kind, name, *special_use)?;
+                if let Outcome::Container { id, .. } = made {
+                    self.made = Some(id);
+                }
+                Ok(made)
             }
-            Mutation::RenameContainer { container, parent, name } => self.rename_container(*container, *parent, name),
+            Mutation::RenameContainer { container, parent, name } => {
+                self.rename_container(self.meant(*container)?, *parent, name)
+            }
             Mutation::DeleteContainer { container } => self.delete_container(*container),
             Mutation::Append { container, item } => self.append(*container, item),
             Mutation::AppendAt { container, uid, item } => self.append_at(*container, *uid, item),
@@ -199,7 +208,7 @@ impl<'a> Transaction<'a> {
             }
             Mutation::Expunge { container, uids, deleted_only } => self.expunge(*container, uids, *deleted_only),
             Mutation::SetAcl { container, identifier, negative, rights } => {
-                self.set_acl(*container, *identifier, *negative, *rights)
+                self.set_acl(self.meant(*container)?, *identifier, *negative, *rights)
             }
             Mutation::ExpectContainer { kind, name, highest_modseq } => {
                 self.expect_container(*kind, name, *highest_modseq)
@@ -211,6 +220,10 @@ impl<'a> Transaction<'a> {
                 Ok(Outcome::Done)
             }
         }
+    }
+
+    fn meant(&self, container: ContainerId) -> Result<ContainerId, CommitError> {
+        if container == MADE { self.made.ok_or(CommitError::NoSuchContainer(container)) } else { Ok(container) }
     }
 
     /// Writes the containers that changed and the account's row. A commit that changed nothing takes no modseq.

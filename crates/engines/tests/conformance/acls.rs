@@ -1,6 +1,7 @@
 //! Rights of others: rows like everything else.
 
 use sterna_account::acl::ACL_ENTRIES_MAX;
+use sterna_account::commit::MADE;
 use sterna_account::*;
 use sterna_base::*;
 
@@ -10,6 +11,7 @@ on_every_engine!(
     rights_are_kept_with_the_container_and_its_digest,
     an_entry_that_is_so_already_takes_no_modseq,
     a_new_container_has_what_its_parent_has,
+    what_a_commit_makes_is_given_and_placed_in_it,
     a_list_has_an_end,
 );
 
@@ -50,6 +52,21 @@ fn a_new_container_has_what_its_parent_has(bed: &mut Bed) {
     assert_eq!(bed.container(child).acl.to_string(), "77=lrk");
     let top = id(&bed.done(vec![create(None, "top")])[0]);
     assert!(bed.container(top).acl.is_empty());
+}
+
+fn what_a_commit_makes_is_given_and_placed_in_it(bed: &mut Bed) {
+    assert_eq!(bed.commit(vec![give(MADE, BOB, "l")]), Err(CommitError::NoSuchContainer(MADE)));
+    bed.done(vec![give(ARCHIVE, BOB, "lrk")]);
+    let shared = bed.done(vec![create(None, "first"), create(None, "shared"), give(MADE, BOB, "lr")]);
+    assert!(bed.container(id(&shared[0])).acl.is_empty());
+    assert_eq!(bed.container(id(&shared[1])).acl.to_string(), "77=lr");
+    // What is made at the top and then put elsewhere has nothing of what is given there.
+    let put = Mutation::RenameContainer { container: MADE, parent: Some(ARCHIVE), name: "closed".to_owned() };
+    let closed = id(&bed.done(vec![create(None, "closed-1"), put])[0]);
+    let closed = bed.container(closed);
+    assert!(closed.acl.is_empty() && closed.parent == Some(ARCHIVE) && closed.name == "closed", "{closed:?}");
+    // The next commit has made nothing yet.
+    assert_eq!(bed.commit(vec![give(MADE, BOB, "l")]), Err(CommitError::NoSuchContainer(MADE)));
 }
 
 fn a_list_has_an_end(bed: &mut Bed) {

@@ -15,12 +15,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sterna_account::commit::Expect;
+use sterna_account::commit::{Expect, MADE};
 use sterna_account::links::{self, Link, Target, Token};
 use sterna_account::service::{Accounts, Envelope, Login, Message};
 use sterna_account::{
-    Account, AccountError, AclEntry, CommitError, ContainerKind, Content, ItemParts, Mutation, NewItem, Outcome,
-    Rights, files,
+    Account, AccountError, Acl, CommitError, ContainerKind, Content, ItemParts, Mutation, NewItem, files,
 };
 use sterna_base::{BlobHash, Clock, ContainerId, OperationId, Timestamp};
 use sterna_formats::mail::transfer::Base64Decoder;
@@ -177,16 +176,8 @@ async fn folder(account: &dyn Account) -> Result<ContainerId, AccountError> {
             Some(root) => (Some(root), FOLDER),
             None => (None, files::ROOT),
         };
-        let kind = ContainerKind::Files;
-        // Programs that keep the files in step hear of it.
-        let mut steps = parent.map(|parent| files::folder_changed(parent, name)).unwrap_or_default();
-        steps.push(Mutation::CreateContainer { parent, kind, name: name.to_owned(), special_use: None });
-        match account.commit(OperationId::random(), steps).await {
-            Ok(made) => {
-                if let Some(Outcome::Container { id, .. }) = made.outcomes.last().filter(|_| name == FOLDER) {
-                    close(account, *id).await?;
-                }
-            }
+        match account.commit(OperationId::random(), made_in(parent, name)).await {
+            Ok(_) => {}
             // Another message was faster.
             Err(AccountError::Refused(CommitError::NameTaken)) => {}
             Err(error) => return Err(error),
@@ -196,21 +187,18 @@ async fn folder(account: &dyn Account) -> Result<ContainerId, AccountError> {
     found.map(|folder| folder.id).ok_or(AccountError::Refused(CommitError::Unexpected))
 }
 
-/// Whoever the sender's files are shared with need not see what the sender sends to others: nothing of that is in there
-/// yet.
-async fn close(account: &dyn Account, folder: ContainerId) -> Result<(), AccountError> {
-    let Some(made) = account.container(folder).await? else { return Ok(()) };
-    let step = |entry: &AclEntry| Mutation::SetAcl {
-        container: folder,
-        identifier: entry.identifier,
-        negative: entry.negative,
-        rights: Rights::NONE,
-    };
-    let steps: Vec<Mutation> = made.acl.entries().iter().map(step).collect();
-    if steps.is_empty() {
-        return Ok(());
-    }
-    account.commit(OperationId::random(), steps).await.map(drop)
+/// The steps that make a folder. Whoever the sender's files are shared with need not see what the sender sends to
+/// others: it is made at the top, where nothing is shared with anybody, and put where it belongs in the same commit.
+fn made_in(parent: Option<ContainerId>, name: &str) -> Vec<Mutation> {
+    let kind = ContainerKind::Files;
+    let create = |name: String| Mutation::CreateContainer { parent: None, kind, name, special_use: None };
+    let Some(parent) = parent else { return vec![create(name.to_owned())] };
+    // Programs that keep the files in step hear of it.
+    let mut steps = files::folder_changed(parent, name, &Acl::default());
+    // A name that nothing else has there; nobody ever sees it.
+    steps.push(create(format!("{name}-{}", OperationId::random())));
+    steps.push(Mutation::RenameContainer { container: MADE, parent: Some(parent), name: name.to_owned() });
+    steps
 }
 
 /// The links into the folder, by the names that they lead to. The name of a file that is gone leads to nothing, and

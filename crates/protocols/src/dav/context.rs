@@ -9,7 +9,7 @@ use hyper::HeaderMap;
 use hyper::body::Incoming;
 use sterna_account::service::Login;
 use sterna_account::shares::{SharesError, Sharing, Who};
-use sterna_account::{Account, Container, Rights};
+use sterna_account::{Account, Acl, Container, Rights};
 use sterna_base::{AccountId, Timestamp};
 use sterna_formats::calendar::zone_text::Definitions;
 use sterna_formats::dav::headers::{Depth, Prefer};
@@ -72,8 +72,13 @@ impl Home {
 
     /// What the user may do with a container.
     pub fn rights(&self, container: &Container) -> Rights {
-        let rights = |who: &Arc<Who>| container.acl.rights(|identifier| who.is(identifier));
-        self.who.as_ref().map_or(Rights::ALL, rights) & (container.kind.rights_of_owner() | Rights::FREE_BUSY)
+        self.rights_by(&container.acl) & (container.kind.rights_of_owner() | Rights::FREE_BUSY)
+    }
+
+    /// What a list of rights gives the user.
+    pub fn rights_by(&self, acl: &Acl) -> Rights {
+        let rights = |who: &Arc<Who>| acl.rights(|identifier| who.is(identifier));
+        self.who.as_ref().map_or(Rights::ALL, rights)
     }
 }
 

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use sterna_account::commit::Expect;
 use sterna_account::shares::Owner;
 use sterna_account::{
-    Account, AccountError, Container, ContainerKind, Content, ItemParts, Mutation, NewItem, UidSet, container_named,
+    Account, AccountError, Acl, Container, ContainerKind, Content, ItemParts, Mutation, NewItem, UidSet,
+    container_named, files,
 };
 use sterna_base::limits::CONTAINER_DEPTH_MAX;
 use sterna_base::{AccountId, ContainerId, OperationId};
@@ -214,8 +215,13 @@ pub async fn hide(collection: &Collection, mounted: &Mounted) -> Result<(), Prob
     let seen = Seen { hidden: true, ..look(collection, None).await? };
     let account = mounted.account.as_ref();
     let container = container(account).await?;
-    let step = remembered(container, mounted.mount, &seen);
-    account.commit(OperationId::random(), vec![step]).await?;
+    let mut steps = vec![remembered(container, mounted.mount, &seen)];
+    if collection.space == Space::Files
+        && let Some(root) = files::folder(account, &[]).await?
+    {
+        steps.extend(files::folder_changed(root.id, &mounted.name(), &Acl::default()));
+    }
+    account.commit(OperationId::random(), steps).await?;
     Ok(())
 }
 
@@ -310,7 +316,7 @@ pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<List
             let is_there = found.iter().any(|collection| collection.container.id == mount.container);
             mount.owner == owner.account && space.kinds().contains(&seen.kind) && !is_there
         });
-        steps.extend(gone.map(|(mount, _)| Step::Forget(*mount)));
+        steps.extend(gone.map(|(mount, seen)| Step::Forget(*mount, seen.clone())));
         for collection in found {
             let Some(mount) = collection.mounted.as_ref().map(|mounted| mounted.mount) else { continue };
             let before = kept.seen(mount);
@@ -324,7 +330,7 @@ pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<List
                 (seen.noted, &seen.name, &seen.owner) == now
             });
             if !is_known {
-                steps.push(Step::Remember(mount, look(&collection, noted).await?));
+                steps.push(Step::Remember(mount, look(&collection, noted).await?, before.cloned()));
             }
             listed.push(Listed::Here(collection));
         }
@@ -333,7 +339,7 @@ pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<List
     let is_gone =
         |mount: &Mount| *mount != Mount::DIRECTORY && !sharing.owners.iter().any(|owner| owner.account == mount.owner);
     let gone = kept.seen.iter().filter(|(mount, seen)| is_gone(mount) && space.kinds().contains(&seen.kind));
-    steps.extend(gone.map(|(mount, _)| Step::Forget(*mount)));
+    steps.extend(gone.map(|(mount, seen)| Step::Forget(*mount, seen.clone())));
     note(own.account.as_ref(), &kept, steps).await;
     listed.sort_by_key(|listed| match listed {
         Listed::Here(collection) => collection.mounted.as_ref().map(|mounted| mounted.mount),
@@ -372,6 +378,11 @@ pub async fn folder(context: &Context, own: &Home, name: &str) -> Result<Option<
     let found = as_folder(&home, path, &container, Mounted::new(mount, own, None));
     let mounted = found.mounted.as_deref().filter(|mounted| mounted.name() == name).cloned();
     Ok(mounted.map(|mounted| SharedFolder { home, path: found.path, mounted }))
+}
+
+/// The name of a folder of somebody else.
+fn folder_name(shown: &str, mount: Mount) -> String {
+    format!("{shown} [{}-{}]", mount.owner, mount.container)
 }
 
 /// The ids in the name of a folder: `reports (ben@example.org) [7-12]`. Without an owner's address it is none, so that
@@ -431,9 +442,31 @@ async fn look(collection: &Collection, noted: Option<u64>) -> Result<Seen, Probl
     Ok(Seen { kind, owner, name, properties: properties.collect(), noted, hidden: false })
 }
 
+/// Most changes that are noted by one listing: the next one notes the rest.
+const NOTED_AT_ONCE: usize = 500;
+
 enum Step {
-    Remember(Mount, Seen),
-    Forget(Mount),
+    /// As it is now, and as it was before, if it was.
+    Remember(Mount, Seen, Option<Seen>),
+    /// As it was.
+    Forget(Mount, Seen),
+}
+
+impl Step {
+    /// The names in the user's files of folders that come or go by this: sync-collection tells of them.
+    fn folders(&self) -> Vec<String> {
+        let name = |mount: &Mount, seen: &Seen| {
+            let is_shown = seen.kind == ContainerKind::Files && !seen.hidden;
+            is_shown.then(|| folder_name(&title(&seen.name, &seen.owner), *mount))
+        };
+        let (now, before) = match self {
+            Step::Remember(mount, now, before) => {
+                (name(mount, now), before.as_ref().and_then(|before| name(mount, before)))
+            }
+            Step::Forget(mount, before) => (None, name(mount, before)),
+        };
+        if now == before { Vec::new() } else { now.into_iter().chain(before).collect() }
+    }
 }
 
 /// Writes down what was seen. When that fails, the listing is as true as before; the next one tries again.
@@ -446,15 +479,27 @@ async fn note(account: &dyn Account, kept: &Kept, steps: Vec<Step>) {
             Some(container) => container,
             None => container(account).await?,
         };
-        let of = |step: Step| match step {
-            Step::Remember(mount, seen) => vec![remembered(container, mount, &seen)],
-            Step::Forget(mount) => {
-                let properties = kept.properties(mount).map(|(name, _)| format!("{mount}:{}", name.clark()));
-                let names = properties.chain([mount.to_string()]);
-                names.map(|name| Mutation::Remove { container, name }).collect()
-            }
+        let root = match steps.iter().any(|step| !step.folders().is_empty()) {
+            true => files::folder(account, &[]).await?.map(|root| root.id),
+            false => None,
         };
-        let steps: Vec<Mutation> = steps.into_iter().take(MOUNTED_MAX).flat_map(of).collect();
+        let of = |step: Step| {
+            let names = step.folders();
+            let told = root
+                .into_iter()
+                .flat_map(|root| names.iter().flat_map(move |name| files::folder_changed(root, name, &Acl::default())));
+            let mut told: Vec<Mutation> = told.collect();
+            match step {
+                Step::Remember(mount, seen, _) => told.push(remembered(container, mount, &seen)),
+                Step::Forget(mount, _) => {
+                    let properties = kept.properties(mount).map(|(name, _)| format!("{mount}:{}", name.clark()));
+                    let names = properties.chain([mount.to_string()]);
+                    told.extend(names.map(|name| Mutation::Remove { container, name }));
+                }
+            }
+            told
+        };
+        let steps: Vec<Mutation> = steps.into_iter().take(NOTED_AT_ONCE).flat_map(of).collect();
         account.commit(OperationId::random(), steps).await
     };
     if let Err(error) = written.await {
@@ -490,7 +535,7 @@ impl Mounted {
     /// The name that a collection has in the user's home.
     pub fn name(&self) -> String {
         match &self.shown {
-            Some(shown) => format!("{shown} [{}-{}]", self.mount.owner, self.mount.container),
+            Some(shown) => folder_name(shown, self.mount),
             None => self.mount.to_string(),
         }
     }
@@ -538,6 +583,34 @@ impl Away {
     pub fn href(&self) -> String {
         self.mounted.path(self.space, None)
     }
+}
+
+impl Listed {
+    /// Its name in the home.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Listed::Here(collection) => collection.mounted.as_ref().map(|mounted| mounted.name()),
+            Listed::Away(away) => Some(away.mounted.name()),
+        }
+    }
+}
+
+/// What others share into a folder, if it is the topmost one of the user's own files. That it is listed here is what
+/// lets sync-collection tell of it: what is new since the last time is among the changes of the folder then, and the
+/// folder is as it is after that.
+///
+/// # Errors
+/// As [`all`].
+pub async fn in_own_files(context: &Context, collection: &mut Collection) -> Result<Vec<Listed>, Problem> {
+    let is_top = collection.space == Space::Files && collection.path.is_empty();
+    if !is_top || !collection.home.is_own() || collection.mounted.is_some() {
+        return Ok(Vec::new());
+    }
+    let listed = all(context, &collection.home, Space::Files).await?;
+    if let Some(container) = collection.home.account.container(collection.container.id).await? {
+        collection.container = container;
+    }
+    Ok(listed)
 }
 
 /// What a collection of somebody else is called when its user says nothing else: names like `Calendar` are everybody's.

@@ -12,7 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::commit::MUTATIONS_MAX;
 use sterna_account::shares::Shares;
-use sterna_account::{Account, AccountError, CommitError, Container, ContainerKind, Identifier, Mutation, Rights};
+use sterna_account::{
+    Account, AccountError, CommitError, Container, ContainerKind, Identifier, Mutation, Rights, files,
+};
 use sterna_base::{AccountId, ContainerId, OperationId};
 use sterna_directory::{AnyEntry, Reader, Request, RequestError, Share};
 
@@ -133,10 +135,16 @@ pub(super) async fn set(
     let containers = handle.containers().await.map_err(|error| problem(&error))?;
     let meant = meant(&containers, target)?;
     let is_other = |container: &&&Container| container.acl.get(identifier, negative) != rights;
-    let steps: Vec<Mutation> = meant
+    let steps: Vec<Vec<Mutation>> = meant
         .iter()
         .filter(is_other)
-        .map(|container| Mutation::SetAcl { container: container.id, identifier, negative, rights })
+        .map(|container| {
+            // Whoever keeps the folder above in step sees more or less in it.
+            let above = container.parent.filter(|_| container.kind == ContainerKind::Files);
+            let noticed = above.map(|above| files::folder_changed(above, &container.name, &container.acl));
+            let step = Mutation::SetAcl { container: container.id, identifier, negative, rights };
+            noticed.into_iter().flatten().chain([step]).collect()
+        })
         .collect();
     let changed = !steps.is_empty();
     // Who may only ask for busy times is not told of it by listings.
@@ -148,8 +156,9 @@ pub(super) async fn set(
     if is_gift {
         state.write(share(true), false).await?;
     }
-    for steps in steps.chunks(MUTATIONS_MAX) {
-        handle.commit(OperationId::random(), steps.to_vec()).await.map_err(|error| problem(&error))?;
+    // What belongs to one container stays together.
+    for steps in steps.chunks(MUTATIONS_MAX / 3) {
+        handle.commit(OperationId::random(), steps.concat()).await.map_err(|error| problem(&error))?;
     }
     let containers = handle.containers().await.map_err(|error| problem(&error))?;
     let is_given = containers.iter().any(|container| container.acl.grantees().any(|known| known == identifier));

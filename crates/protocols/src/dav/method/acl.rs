@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use http::{Response, StatusCode};
 use sterna_account::acl::ACL_ENTRIES_MAX;
 use sterna_account::commit::MUTATIONS_MAX;
-use sterna_account::{Container, Identifier, ItemParts, Rights};
+use sterna_account::{Container, Identifier, ItemParts, Mutation, Rights};
+use sterna_base::ContainerId;
 use sterna_formats::dav::href::path_of;
 use sterna_formats::dav::request::{Ace, AcePrincipal, acl};
 use sterna_formats::dav::xml::BODY_BYTES_MAX;
 
-use super::delete::tree_of;
+use super::delete::{noticed_above, tree_of};
 use crate::dav::answer::{Problem, done};
 use crate::dav::body::{self, Body};
 use crate::dav::context::{Context, Request, no_directory};
@@ -58,8 +59,12 @@ async fn set(context: &Context, aces: &[Ace]) -> Result<Response<Body>, Problem>
     let changes = changes(&collection.container, &wanted);
     let grants = on_tree(collection, &changes).await?;
     if !grants.is_empty() {
-        let shares = context.shared.shares.as_ref();
-        grants::change(shares, &collection.home.account, vec![locks.expectation()], &grants).await.map_err(problem)?;
+        let (shares, mut steps) = (context.shared.shares.as_ref(), vec![locks.expectation()]);
+        steps.extend(noticed(&grants));
+        if steps.len() + grants.len() > MUTATIONS_MAX {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "There are too many collections in it; share those"));
+        }
+        grants::change(shares, &collection.home.account, steps, &grants).await.map_err(problem)?;
     }
     Ok(done(StatusCode::OK))
 }
@@ -156,8 +161,12 @@ async fn on_tree(collection: &Collection, changes: &Entries) -> Result<Vec<Grant
             }
         }
     }
-    if grants.len() + 1 > MUTATIONS_MAX {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "There are too many collections in it; share those"));
-    }
     Ok(grants)
+}
+
+/// The steps by which the folders above hear of it, each once: whoever keeps those in step sees more or less in them.
+fn noticed(grants: &[Grant]) -> Vec<Mutation> {
+    let by_id: BTreeMap<ContainerId, &Container> =
+        grants.iter().map(|grant| (grant.container.id, &grant.container)).collect();
+    by_id.into_values().flat_map(noticed_above).collect()
 }

@@ -382,7 +382,8 @@ impl Transfer<'_> {
         }
         let parent = parent.map(|parent| parent.container.id);
         if let Some(parent) = parent {
-            steps.extend(files::folder_changed(parent, &name));
+            let known_to = over.map(|over| over.container.acl.clone()).unwrap_or_default();
+            steps.extend(files::folder_changed(parent, &name, &known_to));
         }
         if self.moves {
             steps.extend(noticed_above(&source.container));

@@ -214,7 +214,7 @@ pub async fn tree_deleted(collection: &Collection) -> Result<Vec<Mutation>, Prob
 /// The steps by which the folder above hears that this one comes or goes.
 pub fn noticed_above(container: &Container) -> Vec<Mutation> {
     match container.parent.filter(|_| container.kind == ContainerKind::Files) {
-        Some(parent) => files::folder_changed(parent, &container.name),
+        Some(parent) => files::folder_changed(parent, &container.name, &container.acl),
         None => Vec::new(),
     }
 }

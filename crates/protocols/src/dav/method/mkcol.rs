@@ -3,11 +3,12 @@
 use http::header::CACHE_CONTROL;
 use http::{Response, StatusCode};
 use sterna_account::calendars::external::{self, External};
+use sterna_account::commit::given_alike;
 use sterna_account::shares::PrincipalKind;
 use sterna_account::{
-    AccountError, AclEntry, CommitError, Container, ContainerKind, ItemParts, Mutation, Outcome, Rights, files,
+    AccountError, Acl, CommitError, Container, ContainerKind, ItemParts, Mutation, Outcome, Rights, files,
 };
-use sterna_base::{ContainerId, OperationId};
+use sterna_base::OperationId;
 use sterna_formats::calendar::Kind;
 use sterna_formats::dav::name::{CALDAV, CALENDARSERVER, CARDDAV, DAV};
 use sterna_formats::dav::request::mkcol;
@@ -81,9 +82,11 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
         }
     }
     if let Some(parent) = parent.filter(|_| kind == ContainerKind::Files) {
-        steps.extend(files::folder_changed(parent, &name));
+        steps.extend(files::folder_changed(parent, &name, &Acl::default()));
     }
     steps.push(Mutation::CreateContainer { parent, kind, name, special_use: None });
+    // Whoever made it must find it, and so must those that the ones beside it are shared with.
+    steps.extend(like.iter().flat_map(|like| given_alike(&like.acl)));
     let account = missing.home.account.as_ref();
     if source.is_some() {
         external::check_room(&account.containers().await?)?;
@@ -103,10 +106,6 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
         (None, property.name.clone(), Some(xml))
     });
     let noted = async {
-        // Whoever made it must find it, and so must those that the ones beside it are shared with.
-        if let Some(like) = like {
-            account.commit(OperationId::random(), shared_alike(&like, made)).await?;
-        }
         stored::set(account, made, settings.collect()).await?;
         match source {
             Some(url) => Ok(external::write(account, made, &External::new(url, None)).await?),
@@ -140,16 +139,6 @@ async fn managed(context: &Context, missing: &Missing) -> Result<Option<Containe
         found.into_iter().filter(is_managed).map(|collection| collection.container).collect();
     found.sort_by_key(|container| container.id);
     Ok(found.into_iter().next())
-}
-
-fn shared_alike(like: &Container, made: ContainerId) -> Vec<Mutation> {
-    let step = |entry: &AclEntry| Mutation::SetAcl {
-        container: made,
-        identifier: entry.identifier,
-        negative: entry.negative,
-        rights: entry.rights,
-    };
-    like.acl.entries().iter().map(step).collect()
 }
 
 fn exists() -> Problem {

@@ -10,7 +10,7 @@ use sterna_formats::dav::xml::BODY_BYTES_MAX;
 
 use crate::dav::answer::{Out, Problem, multistatus};
 use crate::dav::body::{self, Body};
-use crate::dav::context::{Context, Home, Request};
+use crate::dav::context::{Context, Request};
 use crate::dav::home;
 use crate::dav::mounted::{self, Listed};
 use crate::dav::paths::{self, Proxy, Space};
@@ -112,11 +112,18 @@ async fn tell(
                     out.pause().await?;
                 }
                 if home.is_own() {
-                    of_others(&context, &teller, &home, space, &mut out).await?;
+                    for listed in mounted::all(&context, &home, space).await? {
+                        one_of_others(&teller, &listed, &mut out).await?;
+                    }
                 }
             }
         }
-        Resource::Collection(collection) => {
+        Resource::Collection(mut collection) => {
+            let is_asked = with_members || teller.selection.asks_for_state();
+            let of_others = match is_asked {
+                true => mounted::in_own_files(&context, &mut collection).await?,
+                false => Vec::new(),
+            };
             let background = teller.background(&collection).await?;
             if with_root {
                 teller.collection(&collection, &background, &mut out.text);
@@ -130,8 +137,8 @@ async fn tell(
                 if collection.rights.has(Rights::READ) {
                     listing::all(&teller, &collection, &background, &mut out).await?;
                 }
-                if collection.space == Space::Files && collection.path.is_empty() && collection.home.is_own() {
-                    of_others(&context, &teller, &collection.home, Space::Files, &mut out).await?;
+                for listed in &of_others {
+                    one_of_others(&teller, listed, &mut out).await?;
                 }
             }
         }
@@ -144,23 +151,17 @@ async fn tell(
     Ok(out)
 }
 
-/// The collections of others in a home. One whose server goes away in between is told as it was seen.
-async fn of_others(
-    context: &Context,
-    teller: &Teller,
-    home: &Home,
-    space: Space,
-    out: &mut Out,
-) -> Result<(), Problem> {
-    for listed in mounted::all(context, home, space).await? {
-        match listed {
-            Listed::Away(away) => teller.away(&away, &mut out.text),
-            Listed::Here(collection) => {
-                let background = teller.background(&collection).await?;
-                teller.collection(&collection, &background, &mut out.text);
-            }
+/// A collection of somebody else in the user's home. One whose server goes away is told as it was seen.
+///
+/// # Errors
+/// When it can't be read, or nobody reads the answer.
+pub async fn one_of_others(teller: &Teller, listed: &Listed, out: &mut Out) -> Result<(), Problem> {
+    match listed {
+        Listed::Away(away) => teller.away(away, &mut out.text),
+        Listed::Here(collection) => {
+            let background = teller.background(collection).await?;
+            teller.collection(collection, &background, &mut out.text);
         }
-        out.pause().await?;
     }
-    Ok(())
+    out.pause().await
 }

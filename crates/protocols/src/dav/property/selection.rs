@@ -79,6 +79,11 @@ impl Selection {
         ItemParts { summary, body, summary_start: false }
     }
 
+    /// Whether it is asked for by which a program knows that something has changed.
+    pub fn asks_for_state(&self) -> bool {
+        self.wants(DAV, "sync-token") || self.wants(CALENDARSERVER, "getctag")
+    }
+
     fn wants(&self, namespace: &str, local: &str) -> bool {
         self.kind == Kind::All || self.names.iter().any(|name| name.is(namespace, local))
     }

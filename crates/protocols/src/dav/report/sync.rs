@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use http::Response;
-use sterna_account::{Change, Changes, Container, Cursor, Expunged, Item, Rights, files};
+use sterna_account::{Change, Changes, Container, Cursor, Expunged, Item, Retained, Rights, files};
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{ContainerId, Modseq, Uid};
 use sterna_formats::dav::report::SyncCollection;
@@ -18,10 +18,11 @@ use crate::dav::body::Body;
 use crate::dav::context::Context;
 use crate::dav::home;
 use crate::dav::limits::BODIES_AT_ONCE;
-use crate::dav::mounted::Mount;
+use crate::dav::method::propfind::one_of_others;
+use crate::dav::mounted::{self, Listed, Mount};
 use crate::dav::paths::Space;
 use crate::dav::property::{Background, Selection, Teller};
-use crate::dav::resource::{Collection, Resource};
+use crate::dav::resource::{Collection, Resource, SEEING};
 
 /// A place in the changes of a collection: everything up to a modseq, or up to an item of that modseq.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ fn invalid() -> Problem {
 pub async fn run(context: Arc<Context>, report: SyncCollection) -> Result<Response<Body>, Problem> {
     let selection = Selection::of(&report.props, context.prefer().minimal)?;
     let resource = Resource::find(&context, context.uri.path(), Default::default()).await?;
-    let collection = match resource {
+    let mut collection = match resource {
         Resource::Collection(collection) => collection,
         Resource::Missing(_) => return Err(Problem::not_found()),
         _ => return Err(Problem::forbidden("<D:supported-report/>", "That can't be kept in step with")),
@@ -90,6 +91,7 @@ pub async fn run(context: Arc<Context>, report: SyncCollection) -> Result<Respon
     if report.limit == Some(0) {
         return Err(Problem::forbidden("<D:number-of-matches-within-limits/>", "Nothing would be told"));
     }
+    let of_others = mounted::in_own_files(&context, &mut collection).await?;
     let since = match &report.token {
         None => None,
         Some(token) => {
@@ -105,13 +107,15 @@ pub async fn run(context: Arc<Context>, report: SyncCollection) -> Result<Respon
         }
     };
     let teller = Teller { context, selection };
-    let sync = Sync { teller, collection, limit: report.limit, is_first: since.is_none() };
+    let sync = Sync { teller, collection, of_others, limit: report.limit, is_first: since.is_none() };
     multistatus(move |out| sync.tell(since, out)).await
 }
 
 struct Sync {
     teller: Teller,
     collection: Collection,
+    /// What others share into it.
+    of_others: Vec<Listed>,
     limit: Option<usize>,
     /// Whether the client knows nothing: what is gone it never had.
     is_first: bool,
@@ -123,6 +127,9 @@ impl Sync {
         if self.is_first {
             for below in home::folders(&self.collection).await? {
                 self.folder(&below, &mut out).await?;
+            }
+            for listed in &self.of_others {
+                one_of_others(&self.teller, listed, &mut out).await?;
             }
         }
         let end = match (since, self.limit) {
@@ -201,18 +208,23 @@ impl Sync {
         background: &Background,
         out: &mut Out,
     ) -> Result<(), Problem> {
-        let (mut items, mut gone) = (Vec::new(), Vec::new());
+        let (mut items, mut gone, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+        let is_file_space = self.collection.space == Space::Files;
         for row in rows {
             match row {
                 Change::Item(item) => items.push(item),
-                Change::Expunged(row) if !self.is_first => gone.extend(row.retained.and_then(|retained| retained.name)),
+                Change::Expunged(Expunged { retained: Some(retained), .. }) if !self.is_first => {
+                    let Some(name) = &retained.name else { continue };
+                    match files::changed_folder(name).filter(|_| is_file_space) {
+                        _ if is_file_space && files::is_of_versions(name) => {}
+                        Some(folder) => marks.push((folder.to_owned(), retained)),
+                        None => gone.push(name.clone()),
+                    }
+                }
                 _ => {}
             }
         }
-        if self.collection.space == Space::Files {
-            gone.retain(|name: &String| !files::is_of_versions(name));
-            self.folders(gone.extract_if(.., |name| files::changed_folder(name).is_some()).collect(), out).await?;
-        }
+        self.folders(marks, out).await?;
         let live: HashSet<&str> = items.iter().filter_map(|item| item.name.as_deref()).collect();
         let mut told = HashSet::new();
         for name in gone.iter().filter(|name| !live.contains(name.as_str())) {
@@ -229,23 +241,42 @@ impl Sync {
         Ok(())
     }
 
-    /// Folders that came or went, as their marks call them.
-    async fn folders(&self, marks: HashSet<String>, out: &mut Out) -> Result<(), Problem> {
+    /// Folders that came or went, or that others see than before, as their marks call them.
+    async fn folders(&self, marks: Vec<(String, Retained)>, out: &mut Out) -> Result<(), Problem> {
         if marks.is_empty() {
             return Ok(());
         }
         let here = home::folders(&self.collection).await?;
-        for name in marks.iter().filter_map(|mark| files::changed_folder(mark)) {
-            match here.iter().find(|folder| folder.container.name == name) {
-                Some(folder) => self.folder(folder, out).await?,
-                None => {
+        let mut told = HashSet::new();
+        for (name, mark) in &marks {
+            let other = || self.of_others.iter().find(|listed| listed.name().as_ref() == Some(name));
+            if told.contains(name) {
+                continue;
+            }
+            match (here.iter().find(|folder| folder.container.name == *name), other()) {
+                (Some(folder), _) => self.folder(folder, out).await?,
+                (None, Some(other)) => one_of_others(&self.teller, other, out).await?,
+                // Another mark of that name may say that the user knew of it.
+                (None, None) if !self.was_known(mark).await? => continue,
+                (None, None) => {
                     let href = self.collection.href_of(name) + "/";
                     write::status_response(&href, "404 Not Found", None, &mut out.text);
                 }
             }
+            told.insert(name);
             out.pause().await?;
         }
         Ok(())
+    }
+
+    /// Whether the user saw the folder before: that something is gone that nobody knew of says that it was there.
+    async fn was_known(&self, mark: &Retained) -> Result<bool, Problem> {
+        let home = &self.collection.home;
+        if home.is_own() {
+            return Ok(true);
+        }
+        let known_to = files::known_to(home.account.as_ref(), mark).await?;
+        Ok(home.rights_by(&known_to).has_any(SEEING))
     }
 
     async fn folder(&self, folder: &Collection, out: &mut Out) -> Result<(), Problem> {

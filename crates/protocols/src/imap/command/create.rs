@@ -1,6 +1,7 @@
 //! CREATE (RFC 9051 section 6.3.4) with special uses (RFC 6154).
 
-use sterna_account::{AclEntry, ContainerKind, Mutation, Outcome as Done, Rights, SpecialUse};
+use sterna_account::commit::given_alike;
+use sterna_account::{ContainerKind, Mutation, Outcome as Done, Rights, SpecialUse};
 use sterna_base::ContainerId;
 
 use super::object_id::mailbox_id;
@@ -53,11 +54,12 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
         let (name, kind) = (part.to_owned(), ContainerKind::Mail);
         let special_use = special_use.filter(|_| last);
         let step = Mutation::CreateContainer { parent, kind, name, special_use };
-        let committed = session.commit(located.mailboxes.account.as_ref(), vec![step]).await?;
-        let Some(Done::Container { id, .. }) = committed.outcomes.first() else { continue };
+        let mut steps = vec![step];
         if parent.is_none() && located.mailboxes.owner.is_some() {
-            inherit_from_inbox(session, &located.mailboxes, *id).await?;
+            steps.extend(rights_of_inbox(&located.mailboxes).await?);
         }
+        let committed = session.commit(located.mailboxes.account.as_ref(), steps).await?;
+        let Some(Done::Container { id, .. }) = committed.outcomes.first() else { continue };
         parent = Some(*id);
     }
     let id = parent.map(|id| mailbox_id(located.mailboxes.account.id(), id)).unwrap_or_default();
@@ -66,20 +68,6 @@ pub async fn run(session: &mut Session, mailbox: &str, special_use: &[String]) -
 
 /// Whoever makes a mailbox at the top of somebody else's account has the right from INBOX, and so gets the new one with
 /// the rights of INBOX. The owner's own new mailboxes are nobody else's business.
-async fn inherit_from_inbox(session: &mut Session, mailboxes: &Mailboxes, id: ContainerId) -> Result<(), Fail> {
-    let Some(inbox) = mailboxes.inbox().await? else { return Ok(()) };
-    let give = |entry: &AclEntry| Mutation::SetAcl {
-        container: id,
-        identifier: entry.identifier,
-        negative: entry.negative,
-        rights: entry.rights,
-    };
-    let steps: Vec<Mutation> = inbox.acl.entries().iter().map(give).collect();
-    let given = session.commit(mailboxes.account.as_ref(), steps).await;
-    if given.is_err() {
-        // Nobody but the owner would ever see it.
-        let undo = vec![Mutation::DeleteContainer { container: id }];
-        session.commit(mailboxes.account.as_ref(), undo).await.ok();
-    }
-    given.map(drop)
+async fn rights_of_inbox(mailboxes: &Mailboxes) -> Result<Vec<Mutation>, Fail> {
+    Ok(mailboxes.inbox().await?.map(|inbox| given_alike(&inbox.acl)).unwrap_or_default())
 }
