@@ -61,6 +61,13 @@ pub struct TaskReport {
     pub findings: Vec<TaskFinding>,
 }
 
+impl TaskReport {
+    /// Whether nothing is in the way, as far as is known.
+    pub fn is_well(&self) -> bool {
+        self.state != TaskState::Failed && !self.findings.iter().any(|finding| finding.is_blocking)
+    }
+}
+
 /// Whether it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -132,7 +132,7 @@ impl UpdatePhase {
         matches!(
             (self, next),
             (Idle | Prepared | Stopped | Rolled | RolledBack | Finished, Prepared)
-                | (Prepared | Paused | Stopped | Rolled, Rolling)
+                | (Prepared | Paused | Stopped | Rolled | RolledBack, Rolling)
                 | (Rolling, Paused | Stopped | Rolled | RolledBack)
                 | (Stopped, Paused)
                 | (Stopped | Rolled, Finished)

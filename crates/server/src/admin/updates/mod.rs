@@ -84,6 +84,7 @@ pub(super) async fn set(
     if let Some(new) = &body.repository {
         let key = new.key.as_deref();
         key.map_or(Ok(()), repository::is_key).map_err(|cause| invalid("key", cause))?;
+        repository::is_address(&new.url).map_err(|cause| invalid("url", cause))?;
     }
     let change = Change { by: &by, dry_run: params.dry_run, what: "policy" };
     row::change(&state, change, |row| {

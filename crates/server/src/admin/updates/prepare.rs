@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sterna_base::{NodeId, Timestamp, Version};
 use sterna_cluster::update::{Inventory, NodeFacts, NodeState, Plan, PlanRefused, plan};
 use sterna_cluster::{InstalledVersion, NodeRole, NodeRoles, NodeStatus};
-use sterna_directory::{Reader, Server, Update, UpdatePhase, UpdatePlan};
+use sterna_directory::{Reader, Server, Update, UpdatePhase, UpdatePlan, UpdateWorkState};
 
 use super::super::doors::AdminState;
 use super::super::problem::Problem;
@@ -171,6 +171,13 @@ pub(super) async fn still_true(state: &AdminState, row: &Update) -> Result<(), P
     if (then.target, &then.steps) != (now.target, &now.steps) {
         let detail = format!("what plan {} was made of has changed since", then.number);
         return Err(conflict("plan-out-of-date", detail, remedy));
+    }
+    // Who did not answer during the check and does now would change its version without having been looked at.
+    let checked = row.check.as_ref().map(|run| run.servers.as_slice()).unwrap_or_default();
+    let silent = checked.iter().filter(|part| part.state == UpdateWorkState::Away);
+    if let Some(unchecked) = silent.into_iter().find(|part| !now.away.contains(&part.name)) {
+        let detail = format!("{} answers now and did not when the plan was checked", unchecked.name);
+        return Err(conflict("not-ready", detail, "Let it be looked at, too: sterna update check."));
     }
     match now.blocked.is_empty() {
         true => Ok(()),

@@ -64,7 +64,7 @@ async fn look(state: &AdminState, told: &Told) -> Result<bool, Problem> {
         UpdatePhase::Prepared => runs::go_on(state).await,
         UpdatePhase::Rolling => roll(state, &row, told).await.map(|()| true),
         UpdatePhase::Stopped if row.revert.is_some() => revert(state, &row).await.map(|()| true),
-        UpdatePhase::Rolled => those_who_are_back(state, &row).await,
+        UpdatePhase::Rolled | UpdatePhase::RolledBack => those_who_are_back(state, &row).await,
         _ => Ok(false),
     }
 }
@@ -79,6 +79,7 @@ async fn roll(state: &AdminState, row: &Update, told: &Told) -> Result<(), Probl
     let (mut inventory, _) = prepare::inventory(state).await?;
     let direction = if row.is_back { Direction::Back } else { Direction::Forth };
     if direction == Direction::Forth {
+        look_at_those_who_were_away(state, row, &prepared, &mut inventory).await;
         bring_to_those_who_were_away(state, row, &prepared, &mut inventory).await;
         if let Some((failed, reason)) = prove(state, row, &prepared, &mut inventory).await? {
             return stop(state, row, &prepared, Some(failed), reason).await;
@@ -94,7 +95,7 @@ async fn roll(state: &AdminState, row: &Update, told: &Told) -> Result<(), Probl
     match next(&prepared.plan, &roll, &inventory, state.directory.now()) {
         Action::Wait { reason } => say(state, row, reason).await,
         Action::Stop { reason } => stop(state, row, &prepared, row.asked.map(|(node, _)| node), reason).await,
-        Action::Done { away } => done(state, row, away).await,
+        Action::Done { away } => done(state, row, &inventory, away).await,
         Action::Ask { node, version } => {
             let at = state.directory.now();
             *told.lock() = Some((node, at));
@@ -195,16 +196,19 @@ async fn forget_revert(state: &AdminState, then: &Update, says: &str) -> Result<
     row::change(state, change, edit).await.map(drop)
 }
 
-async fn done(state: &AdminState, then: &Update, away: Vec<String>) -> Result<(), Problem> {
+async fn done(state: &AdminState, then: &Update, inventory: &Inventory, away: Vec<String>) -> Result<(), Problem> {
     let (phase, what) = match then.is_back {
         true => (UpdatePhase::RolledBack, "rolled-back"),
         false => (UpdatePhase::Rolled, "rolled"),
     };
     let reason = if away.is_empty() { String::new() } else { format!("not yet: {}", away.join(", ")) };
+    let there = inventory.nodes.iter().filter(|node| !away.contains(&node.name)).map(|node| node.id);
+    let there: Vec<NodeId> = there.collect();
     let edit = |row: &mut Update| {
         if is_same(row, then) {
             (row.phase, row.asked) = (phase, None);
             row.reason.clone_from(&reason);
+            row.passed.clone_from(&there);
         }
         Ok(reason.clone())
     };
@@ -297,10 +301,34 @@ async fn bring_to_those_who_were_away(
         .collect();
     for server in lacking.into_iter().filter(|_| row.repository.is_some()) {
         match runs::fetch_late(state, server, row, prepared).await {
-            Ok(report) if report.state != TaskState::Failed => {
-                trouble(inventory, server, format!("it fetches {target}"));
+            Ok(report) if report.state == TaskState::Failed => {
+                let why = report.findings.first().map_or("it does not say why", |finding| finding.says.as_str());
+                trouble(inventory, server, format!("it can't fetch {target}, and tries again: {why}"));
             }
-            _ => {}
+            Ok(_) => trouble(inventory, server, format!("it fetches {target}")),
+            Err(error) => trouble(inventory, server, format!("it can't be asked to fetch {target}: {error}")),
+        }
+    }
+}
+
+/// Servers that were away when the others were looked at are looked at when they are back, before they are asked.
+async fn look_at_those_who_were_away(state: &AdminState, row: &Update, prepared: &Prepared, inventory: &mut Inventory) {
+    let target = prepared.plan.target.version;
+    let unchecked = inventory.nodes.iter().filter(|node| node.version().is_some_and(|runs| runs != target));
+    let unchecked: Vec<NodeId> =
+        unchecked.map(|node| node.id).filter(|node| runs::was_not_checked(row, *node)).collect();
+    for server in unchecked {
+        match runs::check_late(state, server, row, prepared).await {
+            Ok(report) if report.state == TaskState::Running => {
+                trouble(inventory, server, format!("it looks whether {target} can run there"));
+            }
+            Ok(report) if !report.is_well() => {
+                let why = report.findings.iter().find(|finding| finding.is_blocking);
+                let why = why.map_or("it does not say why", |finding| finding.says.as_str());
+                trouble(inventory, server, format!("{target} can't run there yet: {why}"));
+            }
+            Ok(_) => {}
+            Err(error) => trouble(inventory, server, format!("it can't be looked at: {error}")),
         }
     }
 }
@@ -308,8 +336,11 @@ async fn bring_to_those_who_were_away(
 /// After all others: a server that was away is back, with the version of before.
 async fn those_who_are_back(state: &AdminState, then: &Update) -> Result<bool, Problem> {
     let prepared = Prepared::of(then)?;
-    let (inventory, _) = prepare::inventory(state).await?;
-    let roll = Roll { direction: Direction::Forth, asked: None };
+    let (mut inventory, _) = prepare::inventory(state).await?;
+    // Whoever was there and runs something else now was told so by hand.
+    inventory.nodes.retain(|node| !then.passed.contains(&node.id));
+    let direction = if then.is_back { Direction::Back } else { Direction::Forth };
+    let roll = Roll { direction, asked: None };
     match next(&prepared.plan, &roll, &inventory, state.directory.now()) {
         Action::Done { away } => {
             let reason = if away.is_empty() { String::new() } else { format!("not yet: {}", away.join(", ")) };

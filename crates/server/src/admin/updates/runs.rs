@@ -192,6 +192,23 @@ pub(super) fn must_be_over(row: &Update) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Whether a server did not answer when all others were looked at.
+pub(super) fn was_not_checked(row: &Update, server: NodeId) -> bool {
+    let checked = row.check.as_ref().map(|run| run.servers.as_slice()).unwrap_or_default();
+    !checked.iter().any(|part| part.server == server && part.state != UpdateWorkState::Away)
+}
+
+/// Lets a server that was away look whether the version can run there.
+pub(super) async fn check_late(
+    state: &AdminState,
+    server: NodeId,
+    row: &Update,
+    prepared: &Prepared,
+) -> Result<TaskReport, ProvisionError> {
+    let run: Timestamp = row.plan.as_ref().map(|plan| plan.made_at).unwrap_or_default();
+    ask(state, server, NodeTask { run, work: Kind::Check.work(prepared) }).await
+}
+
 /// Lets a server that was away fetch the version that all others have.
 pub(super) async fn fetch_late(
     state: &AdminState,

@@ -1,7 +1,7 @@
 //! Does anything keep a version from running here? Every account is looked at, and the machine.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sterna_account::Engine;
@@ -29,10 +29,12 @@ pub(super) async fn run(
     bytes: u64,
 ) -> Result<(), TaskFinding> {
     program(bench, progress, target, program_sha256).await;
-    space(&bench.folder, progress, bytes);
-    for finding in bench.surroundings.findings(&bench.folder) {
-        progress.find(finding);
-    }
+    let (folder, surroundings, told) = (bench.folder.clone(), bench.surroundings.clone(), progress.clone());
+    let machine = tokio::task::spawn_blocking(move || {
+        space(&folder, &told, bytes);
+        surroundings.findings(&folder).into_iter().for_each(|finding| told.find(finding));
+    });
+    machine.await.map_err(|error| TaskFinding::blocks(format!("the machine can't be looked at: {error}"), LOOK))?;
     let directory = bench.directory.check().await;
     let said = directory.unwrap_or_else(|error| vec![error.to_string()]);
     for what in said {
@@ -90,6 +92,15 @@ fn space(folder: &Path, progress: &Progress, bytes: u64) {
     }
 }
 
+/// Says when it is dropped that nobody waits any more.
+struct Unwanted(Arc<AtomicBool>);
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// What a look at one account found.
 type Found = (AccountId, Vec<String>);
 
@@ -105,12 +116,16 @@ async fn accounts(bench: &Bench, progress: &Progress) -> Result<(), TaskFinding>
     let total = accounts.len() as u64;
     progress.at(0, total);
     let (left, done) = (Arc::new(Mutex::new(accounts)), Arc::new(AtomicU64::new(0)));
+    // Who looks can't be aborted, and would go on beside those of the next check.
+    let is_wanted = Arc::new(AtomicBool::new(true));
+    let _unwanted = Unwanted(is_wanted.clone());
     let mut lookers = tokio::task::JoinSet::new();
     for _ in 0..LOOKED_AT_ONCE {
         let (root, left, done, progress) = (root.clone(), left.clone(), done.clone(), progress.clone());
+        let is_wanted = is_wanted.clone();
         lookers.spawn_blocking(move || {
             let engine = SqliteEngine::new(&root);
-            loop {
+            while is_wanted.load(Ordering::Relaxed) {
                 let next = left.lock().ok().and_then(|mut left| left.pop());
                 let Some(account) = next else { return };
                 tell(&progress, (account, check_account(&engine, account, Depth::default())));

@@ -8,10 +8,11 @@ mod prove;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sterna_account::local::LocalAccounts;
-use sterna_base::Timestamp;
+use sterna_base::{Timestamp, version};
 use sterna_cluster::update::{NodeTask, NodeWork, TaskFinding, TaskReport, TaskState};
 use sterna_directory::{Authentication, Directory};
 use tokio::task::AbortHandle;
@@ -19,6 +20,12 @@ use tokio::task::AbortHandle;
 use super::handover::Handover;
 use super::surroundings::Surroundings;
 use crate::node::edge_check::EdgeCheck;
+
+/// How long after a download failed it is begun again for who asks again: mirrors are away for moments.
+const FETCHED_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// The same of a check that found something in the way: it reads every account.
+const CHECKED_AGAIN_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// Findings of one piece of work that are told; the rest is counted.
 const FINDINGS_MAX: usize = 50;
@@ -53,8 +60,22 @@ pub struct Desk {
 
 struct Run {
     run: Timestamp,
+    begun: Instant,
     progress: Progress,
     task: AbortHandle,
+}
+
+impl Run {
+    /// Whether who asks for it again is told of this one. What a trial showed stands until an administrator has looked.
+    fn stands(&self, task: &NodeTask) -> bool {
+        let again_after = match task.work {
+            NodeWork::Download { .. } => FETCHED_AGAIN_AFTER,
+            NodeWork::Check { .. } => CHECKED_AGAIN_AFTER,
+            NodeWork::Prove => Duration::MAX,
+        };
+        let is_well = self.progress.report().is_well();
+        self.run == task.run && (is_well || self.begun.elapsed() < again_after)
+    }
 }
 
 /// How far a piece of work is, as it goes on.
@@ -107,8 +128,12 @@ impl Desk {
     pub fn task(&self, task: NodeTask) -> TaskReport {
         let mut runs = self.runs.lock();
         let name = task.work.name();
+        if matches!(task.work, NodeWork::Prove) && self.is_on_trial() {
+            // It could not go back before it is there: what it shows counts from then on.
+            return Progress::new().report();
+        }
         if let Some(known) = runs.get(name) {
-            if known.run >= task.run {
+            if known.stands(&task) {
                 return known.progress.report();
             }
             known.task.abort();
@@ -132,8 +157,13 @@ impl Desk {
                 }
             }
         });
-        let run = Run { run: task.run, progress: progress.clone(), task: running.abort_handle() };
-        runs.insert(name, run);
+        let (run, begun, task) = (task.run, Instant::now(), running.abort_handle());
+        runs.insert(name, Run { run, begun, progress: progress.clone(), task });
         progress.report()
+    }
+
+    /// Whether this version has not come to serve yet.
+    fn is_on_trial(&self) -> bool {
+        self.bench.handover.record().is_on_trial(version::own()).unwrap_or(false)
     }
 }

@@ -63,11 +63,12 @@ async fn open_accounts(local: &LocalAccounts, progress: &Progress) -> Result<(),
 async fn deliver(folder: &Path) -> Result<(), TaskFinding> {
     let folder = folder.join(TRIAL_FOLDER);
     let failed = |cause: String| TaskFinding::blocks(format!("a message can't be delivered: {cause}"), LOOK);
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(|error| failed(error.to_string()))?;
+    match tokio::fs::remove_dir_all(&folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error.to_string())),
+        _ => {}
     }
     let tried = tried(&folder).await.map_err(|error| failed(error.to_string()));
-    let removed = std::fs::remove_dir_all(&folder).map_err(|error| failed(error.to_string()));
+    let removed = tokio::fs::remove_dir_all(&folder).await.map_err(|error| failed(error.to_string()));
     tried.and(removed)
 }
 

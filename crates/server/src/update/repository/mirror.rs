@@ -29,6 +29,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a server may send nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
+/// How long a small file may take, however little comes at once.
+const SMALL_FILE_MAX: Duration = Duration::from_secs(300);
+
+/// How long a large file may take beside a second for each of these bytes.
+const LARGE_FILE_SPARE: Duration = Duration::from_secs(600);
+const BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
+
 /// Addresses of one host that are tried.
 const ADDRESSES_MAX: usize = 4;
 
@@ -70,10 +77,15 @@ impl Mirror {
             Some("http") => false,
             _ => return Err(bad("it must begin with https://, http:// or file://")),
         };
+        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+        if authority.contains('@') {
+            let cause =
+                "it has a name or a password in it, which everybody could read who may look at updates".to_owned();
+            return Err(RepositoryError::Unreachable { url: "the repository's address".to_owned(), cause });
+        }
         let host = uri.host().ok_or_else(|| bad("it names no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         let path = uri.path().trim_end_matches('/').to_owned();
         Ok(Mirror { place: Place::Web { is_https, host, port, authority, path }, base })
     }
@@ -85,6 +97,11 @@ impl Mirror {
 
     /// A small file.
     pub async fn bytes(&self, file: &str, bytes_max: u64) -> Result<Vec<u8>, RepositoryError> {
+        let read = timeout(SMALL_FILE_MAX, self.small(file, bytes_max)).await;
+        read.unwrap_or_else(|_| Err(self.too_slow(file, SMALL_FILE_MAX)))
+    }
+
+    async fn small(&self, file: &str, bytes_max: u64) -> Result<Vec<u8>, RepositoryError> {
         let mut source = self.open(file).await?;
         let mut bytes = Vec::new();
         while let Some(piece) = self.piece(&mut source, file).await? {
@@ -98,6 +115,18 @@ impl Mirror {
 
     /// A large file of a known size, onto the disk; its hash.
     pub async fn save(
+        &self,
+        file: &str,
+        bytes: u64,
+        into: &Path,
+        told: impl Fn(u64) + Send,
+    ) -> Result<String, RepositoryError> {
+        let within = LARGE_FILE_SPARE + Duration::from_secs(bytes / BYTES_PER_SECOND_MIN);
+        let saved = timeout(within, self.large(file, bytes, into, told)).await;
+        saved.unwrap_or_else(|_| Err(self.too_slow(file, within)))
+    }
+
+    async fn large(
         &self,
         file: &str,
         bytes: u64,
@@ -125,6 +154,10 @@ impl Mirror {
         target.flush().await.map_err(on_disk)?;
         target.sync_all().await.map_err(on_disk)?;
         Ok(hex(hash.finish().as_ref()))
+    }
+
+    fn too_slow(&self, file: &str, within: Duration) -> RepositoryError {
+        self.unreachable(file, format!("it is not here after {} s: the server is too slow", within.as_secs()))
     }
 
     fn unreachable(&self, file: &str, cause: String) -> RepositoryError {

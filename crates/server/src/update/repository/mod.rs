@@ -231,6 +231,18 @@ pub fn architecture() -> &'static str {
 
 pub use mirror::sha256_of_file;
 
+/// Whether this is an address of a repository; nobody is asked.
+///
+/// # Errors
+/// Why not.
+pub fn is_address(url: &str) -> Result<(), String> {
+    match Mirror::of(url) {
+        Ok(_) => Ok(()),
+        Err(RepositoryError::Unreachable { cause, .. }) => Err(cause),
+        Err(other) => Err(other.to_string()),
+    }
+}
+
 /// Whether this is a key that lists can be verified with, for who pins it.
 ///
 /// # Errors
