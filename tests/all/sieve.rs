@@ -77,6 +77,47 @@ fn mail_is_filed_and_refused_as_its_recipient_wants() {
     assert_eq!(mailbox(&installation, ANA, "INBOX").len(), 3);
 }
 
+/// What separates an address from its detail is one setting for everything: who gets it, what scripts see of it, whom
+/// they answer, and who may send with it.
+#[test]
+fn details_are_separated_everywhere_as_the_domain_says() {
+    let installation = Installation::standard();
+    let at = installation.node("main").at;
+    installation.admin_ok("main", &["domain", "set", "tern.test", "--plus-separators", "-="]);
+    put(
+        &installation,
+        ANA,
+        "require [\"fileinto\", \"mailbox\", \"subaddress\", \"envelope\", \"variables\", \"vacation\"];\n\
+         vacation :from \"Ana <ana-away@tern.test>\" \"Back in May.\";\n\
+         if envelope :detail :matches \"to\" \"*\" { set \"detail\" \"${1}\"; }\n\
+         if address :user \"to\" \"ana\" { fileinto :create \"To/${detail}\"; }\n",
+    );
+    let far = "zoe@far.test";
+    let mut smtp = at.smtp().unwrap();
+    for detail in ["-lists", "=shop-2"] {
+        let to = format!("ana{detail}@tern.test");
+        let reply = smtp.deliver(far, &[&to], &message(far, &to, "x")).unwrap();
+        assert!(reply.starts_with("250"), "{to}: {reply}");
+    }
+    let reply = smtp.deliver(far, &["ana+lists@tern.test"], &message(far, ANA, "x")).unwrap();
+    assert!(reply.starts_with("550 5.1.1"), "{reply}");
+    let filed = ["lists", "shop-2"].map(|detail| mailbox(&installation, ANA, &format!("To/{detail}")).len());
+    assert_eq!(filed, [1, 1], "{:?}", mailbox(&installation, ANA, "INBOX"));
+    // The sender was answered as from the address that was written to, and once.
+    let (answered, _) = until("the answer is handed in", Duration::from_secs(60), || {
+        let text = installation.admin_ok("main", &["trace", far]);
+        text.contains("handed in by vacation of ana-lists@tern.test").then_some(text)
+    });
+    assert!(!answered.contains("vacation of ana=shop-2"), "{answered}");
+    // And ana sends with such addresses, and with no others.
+    let own = message("ana-away@tern.test", BEN, "own");
+    let mut submission = at.submission(ANA).unwrap();
+    assert!(submission.deliver("ana-away@tern.test", &[BEN], &own).unwrap().starts_with("250"));
+    let mut submission = at.submission(ANA).unwrap();
+    let reply = submission.deliver("ana+away@tern.test", &[BEN], &own).unwrap();
+    assert!(reply.starts_with("553") || reply.starts_with("550"), "{reply}");
+}
+
 #[test]
 fn the_scripts_of_a_domain_run_around_those_of_users() {
     let installation = Installation::standard();
