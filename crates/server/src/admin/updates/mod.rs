@@ -5,6 +5,7 @@
 //! and download, [`roll`] brings one server after the other to its version.
 
 mod check;
+mod late;
 mod prepare;
 mod proof;
 mod roll;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sterna_base::{NodeId, Timestamp, Version, failpoint};
 use sterna_cluster::RunVersion;
-use sterna_cluster::update::{Action, Direction, Inventory, NodeFacts, Roll, TaskState, next};
+use sterna_cluster::update::{Action, Direction, Inventory, NodeFacts, Roll, next};
 use sterna_directory::{Update, UpdatePhase};
 
 use super::super::doors::{AdminState, ProvisionError};
 use super::super::problem::Problem;
+use super::late::{self, Held};
 use super::prepare::{self, Prepared};
 use super::proof::prove;
 use super::row::{self, Change};
@@ -64,7 +65,7 @@ async fn look(state: &AdminState, told: &Told) -> Result<bool, Problem> {
         UpdatePhase::Prepared => runs::go_on(state).await,
         UpdatePhase::Rolling => roll(state, &row, told).await.map(|()| true),
         UpdatePhase::Stopped if row.revert.is_some() => revert(state, &row).await.map(|()| true),
-        UpdatePhase::Rolled | UpdatePhase::RolledBack => those_who_are_back(state, &row).await,
+        UpdatePhase::Rolled | UpdatePhase::RolledBack => late::look(state, &row).await,
         _ => Ok(false),
     }
 }
@@ -78,9 +79,10 @@ async fn roll(state: &AdminState, row: &Update, told: &Told) -> Result<(), Probl
     let prepared = Prepared::of(row)?;
     let (mut inventory, _) = prepare::inventory(state).await?;
     let direction = if row.is_back { Direction::Back } else { Direction::Forth };
+    let mut held = Held::default();
     if direction == Direction::Forth {
-        look_at_those_who_were_away(state, row, &prepared, &mut inventory).await;
-        bring_to_those_who_were_away(state, row, &prepared, &mut inventory).await;
+        late::check(state, row, &prepared, &mut inventory, &mut held).await;
+        late::fetch(state, row, &prepared, &mut inventory, &mut held).await;
         if let Some((failed, reason)) = prove(state, row, &prepared, &mut inventory).await? {
             return stop(state, row, &prepared, Some(failed), reason).await;
         }
@@ -95,7 +97,7 @@ async fn roll(state: &AdminState, row: &Update, told: &Told) -> Result<(), Probl
     match next(&prepared.plan, &roll, &inventory, state.directory.now()) {
         Action::Wait { reason } => say(state, row, reason).await,
         Action::Stop { reason } => stop(state, row, &prepared, row.asked.map(|(node, _)| node), reason).await,
-        Action::Done { away } => done(state, row, &inventory, away).await,
+        Action::Done { away } => done(state, row, &inventory, away, &held).await,
         Action::Ask { node, version } => {
             let at = state.directory.now();
             *told.lock() = Some((node, at));
@@ -119,7 +121,7 @@ fn still_to_change<'a>(
 }
 
 /// What it waits for, for those who look.
-async fn say(state: &AdminState, then: &Update, reason: String) -> Result<(), Problem> {
+pub(super) async fn say(state: &AdminState, then: &Update, reason: String) -> Result<(), Problem> {
     let change = Change { by: "", dry_run: false, what: "" };
     let edit = |row: &mut Update| {
         if is_same(row, then) {
@@ -196,12 +198,18 @@ async fn forget_revert(state: &AdminState, then: &Update, says: &str) -> Result<
     row::change(state, change, edit).await.map(drop)
 }
 
-async fn done(state: &AdminState, then: &Update, inventory: &Inventory, away: Vec<String>) -> Result<(), Problem> {
+async fn done(
+    state: &AdminState,
+    then: &Update,
+    inventory: &Inventory,
+    away: Vec<String>,
+    held: &Held,
+) -> Result<(), Problem> {
     let (phase, what) = match then.is_back {
         true => (UpdatePhase::RolledBack, "rolled-back"),
         false => (UpdatePhase::Rolled, "rolled"),
     };
-    let reason = if away.is_empty() { String::new() } else { format!("not yet: {}", away.join(", ")) };
+    let reason = held.not_yet(&away);
     let there = inventory.nodes.iter().filter(|node| !away.contains(&node.name)).map(|node| node.id);
     let there: Vec<NodeId> = there.collect();
     let edit = |row: &mut Update| {
@@ -282,82 +290,5 @@ pub(super) fn node(inventory: &mut Inventory, id: NodeId) -> Option<&mut NodeFac
 pub(super) fn trouble(inventory: &mut Inventory, id: NodeId, says: String) {
     if let Some(state) = node(inventory, id).and_then(|node| node.state.as_mut()) {
         state.trouble.push(says);
-    }
-}
-
-/// Servers that were away when the others fetched the version fetch it when they are back.
-async fn bring_to_those_who_were_away(
-    state: &AdminState,
-    row: &Update,
-    prepared: &Prepared,
-    inventory: &mut Inventory,
-) {
-    let target = prepared.plan.target.version;
-    let lacking: Vec<NodeId> = inventory
-        .nodes
-        .iter()
-        .filter(|node| node.state.is_some() && node.version() != Some(target) && node.installed(target).is_none())
-        .map(|node| node.id)
-        .collect();
-    for server in lacking.into_iter().filter(|_| row.repository.is_some()) {
-        match runs::fetch_late(state, server, row, prepared).await {
-            Ok(report) if report.state == TaskState::Failed => {
-                let why = report.findings.first().map_or("it does not say why", |finding| finding.says.as_str());
-                trouble(inventory, server, format!("it can't fetch {target}, and tries again: {why}"));
-            }
-            Ok(_) => trouble(inventory, server, format!("it fetches {target}")),
-            Err(error) => trouble(inventory, server, format!("it can't be asked to fetch {target}: {error}")),
-        }
-    }
-}
-
-/// Servers that were away when the others were looked at are looked at when they are back, before they are asked.
-async fn look_at_those_who_were_away(state: &AdminState, row: &Update, prepared: &Prepared, inventory: &mut Inventory) {
-    let target = prepared.plan.target.version;
-    let unchecked = inventory.nodes.iter().filter(|node| node.version().is_some_and(|runs| runs != target));
-    let unchecked: Vec<NodeId> =
-        unchecked.map(|node| node.id).filter(|node| runs::was_not_checked(row, *node)).collect();
-    for server in unchecked {
-        match runs::check_late(state, server, row, prepared).await {
-            Ok(report) if report.state == TaskState::Running => {
-                trouble(inventory, server, format!("it looks whether {target} can run there"));
-            }
-            Ok(report) if !report.is_well() => {
-                let why = report.findings.iter().find(|finding| finding.is_blocking);
-                let why = why.map_or("it does not say why", |finding| finding.says.as_str());
-                trouble(inventory, server, format!("{target} can't run there yet: {why}"));
-            }
-            Ok(_) => {}
-            Err(error) => trouble(inventory, server, format!("it can't be looked at: {error}")),
-        }
-    }
-}
-
-/// After all others: a server that was away is back, with the version of before.
-async fn those_who_are_back(state: &AdminState, then: &Update) -> Result<bool, Problem> {
-    let prepared = Prepared::of(then)?;
-    let (mut inventory, _) = prepare::inventory(state).await?;
-    // Whoever was there and runs something else now was told so by hand.
-    inventory.nodes.retain(|node| !then.passed.contains(&node.id));
-    let direction = if then.is_back { Direction::Back } else { Direction::Forth };
-    let roll = Roll { direction, asked: None };
-    match next(&prepared.plan, &roll, &inventory, state.directory.now()) {
-        Action::Done { away } => {
-            let reason = if away.is_empty() { String::new() } else { format!("not yet: {}", away.join(", ")) };
-            say(state, then, reason).await?;
-            Ok(false)
-        }
-        // It runs what it should, and waits for something: that is no update's business.
-        Action::Wait { .. } => Ok(false),
-        Action::Ask { .. } | Action::Stop { .. } => {
-            let edit = |row: &mut Update| {
-                if is_same(row, then) {
-                    (row.phase, row.asked) = (UpdatePhase::Rolling, None);
-                }
-                Ok("a server is back that runs another version".to_owned())
-            };
-            row::change(state, Change { by: "", dry_run: false, what: "back" }, edit).await?;
-            Ok(true)
-        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 use sterna_base::{Version, atomic_file};
 use sterna_cluster::update::TaskFinding;
 use tokio::process::Command;
@@ -148,7 +149,14 @@ fn take_in(unpacked: &Path, place: &Path) -> io::Result<()> {
         false => std::fs::rename(unpacked, place)?,
         // The version that runs may be the one that is replaced: at no moment it may not be there. What it was goes
         // with the rest of the download.
-        true => rustix::fs::renameat_with(CWD, unpacked, CWD, place, RenameFlags::EXCHANGE)?,
+        true => match rustix::fs::renameat_with(CWD, unpacked, CWD, place, RenameFlags::EXCHANGE) {
+            // Some file systems over the network have no such thing; the old one is aside for a moment then.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                std::fs::rename(place, unpacked.with_extension("before"))?;
+                std::fs::rename(unpacked, place)?;
+            }
+            exchanged => exchanged?,
+        },
     }
     atomic_file::sync_folder(place.parent().unwrap_or(place))
 }

@@ -21,7 +21,7 @@ use super::handover::Handover;
 use super::surroundings::Surroundings;
 use crate::node::edge_check::EdgeCheck;
 
-/// How long after a download failed it is begun again for who asks again: mirrors are away for moments.
+/// How long after a download has failed it is begun again for who asks again: mirrors are away for moments.
 const FETCHED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// The same of a check that found something in the way: it reads every account.
@@ -60,43 +60,48 @@ pub struct Desk {
 
 struct Run {
     run: Timestamp,
-    begun: Instant,
     progress: Progress,
     task: AbortHandle,
 }
 
 impl Run {
-    /// Whether who asks for it again is told of this one. What a trial showed stands until an administrator has looked.
+    /// Whether who asks for it again is told of this one: while it goes on, and for a while after it failed, so that
+    /// everybody who waits for it hears of it. What a trial showed stands until an administrator has looked.
     fn stands(&self, task: &NodeTask) -> bool {
         let again_after = match task.work {
             NodeWork::Download { .. } => FETCHED_AGAIN_AFTER,
             NodeWork::Check { .. } => CHECKED_AGAIN_AFTER,
             NodeWork::Prove => Duration::MAX,
         };
-        let is_well = self.progress.report().is_well();
-        self.run == task.run && (is_well || self.begun.elapsed() < again_after)
+        let is_over_for = self.progress.ended().map_or(Duration::ZERO, |ended| ended.elapsed());
+        self.run == task.run && (self.progress.report().is_well() || is_over_for < again_after)
     }
 }
 
 /// How far a piece of work is, as it goes on.
 #[derive(Clone)]
-pub(super) struct Progress(Arc<Mutex<TaskReport>>);
+pub(super) struct Progress(Arc<Mutex<Going>>);
+
+struct Going {
+    report: TaskReport,
+    ended: Option<Instant>,
+}
 
 impl Progress {
     fn new() -> Self {
         let report = TaskReport { state: TaskState::Running, done: 0, total: 0, findings: Vec::new() };
-        Progress(Arc::new(Mutex::new(report)))
+        Progress(Arc::new(Mutex::new(Going { report, ended: None })))
     }
 
     /// So much is done.
     pub fn at(&self, done: u64, total: u64) {
-        let mut report = self.0.lock();
+        let report = &mut self.0.lock().report;
         (report.done, report.total) = (done, total);
     }
 
     /// Tells of something.
     pub fn find(&self, finding: TaskFinding) {
-        let mut report = self.0.lock();
+        let report = &mut self.0.lock().report;
         match report.findings.len() {
             0..FINDINGS_MAX => report.findings.push(finding),
             // Whether it blocks must not be lost with what it is.
@@ -110,11 +115,17 @@ impl Progress {
     }
 
     fn end(&self, state: TaskState) {
-        self.0.lock().state = state;
+        let mut going = self.0.lock();
+        going.report.state = state;
+        going.ended = Some(Instant::now());
     }
 
     fn report(&self) -> TaskReport {
-        self.0.lock().clone()
+        self.0.lock().report.clone()
+    }
+
+    fn ended(&self) -> Option<Instant> {
+        self.0.lock().ended
     }
 }
 
@@ -157,8 +168,8 @@ impl Desk {
                 }
             }
         });
-        let (run, begun, task) = (task.run, Instant::now(), running.abort_handle());
-        runs.insert(name, Run { run, begun, progress: progress.clone(), task });
+        let (run, task) = (task.run, running.abort_handle());
+        runs.insert(name, Run { run, progress: progress.clone(), task });
         progress.report()
     }
 
