@@ -442,8 +442,8 @@ async fn look(collection: &Collection, noted: Option<u64>) -> Result<Seen, Probl
     Ok(Seen { kind, owner, name, properties: properties.collect(), noted, hidden: false })
 }
 
-/// Most changes that are noted by one listing: the next one notes the rest.
-const NOTED_AT_ONCE: usize = 500;
+/// Most mutations that one listing notes, of whole mounts: the next one notes the rest.
+const NOTED_AT_ONCE: usize = 4000;
 
 enum Step {
     /// As it is now, and as it was before, if it was.
@@ -499,8 +499,14 @@ async fn note(account: &dyn Account, kept: &Kept, steps: Vec<Step>) {
             }
             told
         };
-        let steps: Vec<Mutation> = steps.into_iter().take(NOTED_AT_ONCE).flat_map(of).collect();
-        account.commit(OperationId::random(), steps).await
+        let mut noted = Vec::new();
+        for told in steps.into_iter().map(of) {
+            if noted.len() + told.len() > NOTED_AT_ONCE {
+                break;
+            }
+            noted.extend(told);
+        }
+        account.commit(OperationId::random(), noted).await
     };
     if let Err(error) = written.await {
         tracing::debug!(account = %account.id(), %error, "what others share could not be noted");

@@ -41,6 +41,10 @@ pub fn on_link() -> Vec<Network> {
     four.lines().filter_map(route4).chain(six.lines().filter_map(route6)).collect()
 }
 
+/// Shortest prefixes that are somebody's own network: a tunnel may lead to half of the internet without a router.
+const BITS4_MIN: u32 = 8;
+const BITS6_MIN: u32 = 32;
+
 /// `Iface Destination Gateway Flags RefCnt Use Metric Mask`: the numbers are in the machine's own order of bytes.
 fn route4(line: &str) -> Option<Network> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -48,7 +52,7 @@ fn route4(line: &str) -> Option<Network> {
         |at: usize| u32::from_str_radix(fields.get(at)?, 16).ok().map(|number| Ipv4Addr::from(number.to_ne_bytes()));
     let (address, gateway, mask) = (number(1)?, number(2)?, number(7)?);
     let bits = mask.to_bits().leading_ones();
-    (gateway.is_unspecified() && bits > 0).then_some(Network { address: address.into(), bits })
+    (gateway.is_unspecified() && bits >= BITS4_MIN).then_some(Network { address: address.into(), bits })
 }
 
 /// `Destination Length Source Length NextHop Metric ...`, in hexadecimal.
@@ -56,7 +60,7 @@ fn route6(line: &str) -> Option<Network> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let number = |at: usize| u128::from_str_radix(fields.get(at)?, 16).ok().map(Ipv6Addr::from_bits);
     let (address, next) = (number(0)?, number(4)?);
-    let bits = u32::from_str_radix(fields.get(1)?, 16).ok().filter(|bits| (1..=128).contains(bits))?;
+    let bits = u32::from_str_radix(fields.get(1)?, 16).ok().filter(|bits| (BITS6_MIN..=128).contains(bits))?;
     next.is_unspecified().then_some(Network { address: address.into(), bits })
 }
 
