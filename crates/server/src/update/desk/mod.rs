@@ -178,3 +178,25 @@ impl Desk {
         self.bench.handover.record().is_on_trial(version::own()).unwrap_or(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_download_that_failed_is_told_and_begun_again_later() {
+        let progress = Progress::new();
+        let task = tokio::spawn(async {}).abort_handle();
+        let run = Run { run: Timestamp(1), progress: progress.clone(), task };
+        let of = |run| NodeTask { run: Timestamp(run), work: NodeWork::Download { version: version::own() } };
+        progress.find(TaskFinding::blocks("the mirror is away", "Wait for it."));
+        assert!(run.stands(&of(1)), "it goes on, however long it takes");
+        progress.end(TaskState::Failed);
+        assert!(run.stands(&of(1)), "whoever waits for it hears that it failed");
+        progress.0.lock().ended = Instant::now().checked_sub(FETCHED_AGAIN_AFTER);
+        assert!(!run.stands(&of(1)));
+        assert!(!run.stands(&of(2)), "another run is another one");
+        let trial = NodeTask { run: Timestamp(1), work: NodeWork::Prove };
+        assert!(run.stands(&trial), "until an administrator has looked");
+    }
+}
