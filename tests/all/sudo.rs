@@ -62,6 +62,24 @@ fn an_administrator_works_as_a_user_who_sees_it_and_can_end_it() {
     smtp.send(format!("AUTH PLAIN {plain}\r\n").as_bytes()).unwrap();
     smtp.expect("535").unwrap();
 
+    // Nobody is given access, no script goes on afterwards, and nothing is written that could invite somebody.
+    let refused = imap.command("SETACL INBOX anyone lr").unwrap();
+    assert!(refused.status.starts_with("NO [NOPERM]"), "{refused:?}");
+    let login = Some((BEN, password.as_str()));
+    let dav = |method: &str, headers: &[(&str, &str)], path: &str| {
+        let mut http = Http::connect(at.host, at.ports.http, login).unwrap();
+        http.request(method, path, headers, "").unwrap().status
+    };
+    let calendar = "/dav/calendars/ben@tern.test/Calendar/";
+    assert_eq!(dav("PROPFIND", &[("Depth", "0")], calendar), 207);
+    for method in ["PUT", "POST", "DELETE", "MKCOL", "MOVE", "COPY", "PROPPATCH", "ACL", "LOCK"] {
+        assert_eq!(dav(method, &[], &format!("{calendar}x.ics")), 403, "{method}");
+    }
+    let mut sieve = Raw::connect(at.host, at.ports.managesieve).unwrap();
+    sieve.expect("OK").unwrap();
+    sieve.send(format!("AUTHENTICATE \"PLAIN\" \"{plain}\"\r\n").as_bytes()).unwrap();
+    sieve.expect("NO").unwrap();
+
     // In the API it opens the user's own things, for reading.
     let main = installation.node("main").at;
     let bearer = format!("Bearer {}", text(&made, "token"));

@@ -151,6 +151,9 @@ pub struct Login {
     pub account: AccountId,
     /// The account's main address, normalised.
     pub address: String,
+    /// Whether it is an administrator who works as that user for a while: what others share stays closed then, nobody
+    /// is given access, and nothing is sent.
+    pub is_sudo: bool,
 }
 
 /// Why a log-in was refused. Clients are never told which of user and password was wrong.

@@ -95,7 +95,7 @@ impl Authentication {
         match user.filter(|user| user.open && is_same(user.account)) {
             Some(user) => {
                 self.throttle.lock().success(key, peer, now);
-                Ok(Login { account: user.account, address: user.address })
+                Ok(Login { account: user.account, address: user.address, is_sudo: false })
             }
             None => {
                 let attempt = ScramAttempt { login: &name, protocol: attempt.protocol, peer: attempt.peer };

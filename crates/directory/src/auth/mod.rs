@@ -366,9 +366,12 @@ impl Authenticator for Authentication {
             if found.sudo.is_some() {
                 // Never remembered: each use is written down.
                 self.note_sudo(found, &attempt).await?;
-                return Ok(Login { account, address: known.address.clone() });
+                return Ok(Login { account, address: known.address.clone(), is_sudo: true });
             }
-            return remember(Login { account, address: known.address.clone() }, known.app_passwords_end(now));
+            return remember(
+                Login { account, address: known.address.clone(), is_sudo: false },
+                known.app_passwords_end(now),
+            );
         }
         if let Some(known) = &known
             && known.open
@@ -379,7 +382,7 @@ impl Authenticator for Authentication {
         {
             self.note_success(known, attempt.protocol, key, peer, now);
             let until = self.successes.lock().get(&account).map_or(now, |success| success.until);
-            return remember(Login { account, address: known.address.clone() }, until);
+            return remember(Login { account, address: known.address.clone(), is_sudo: false }, until);
         }
         // A password can become right at a source without a change here: it is asked for again after a while.
         let wrong = match known.as_ref().is_some_and(|known| known.checked.is_some()) {
@@ -408,7 +411,7 @@ impl Authenticator for Authentication {
                 self.successes.lock().insert(account, success);
                 self.note_success(&known, attempt.protocol, key, peer, now);
                 self.note_outdated(&known);
-                Ok(Login { account, address: known.address })
+                Ok(Login { account, address: known.address, is_sudo: false })
             }
             // The right password at the wrong door: it is no guess, and the console must go on taking it from there.
             Some(known) if verified && known.open => {

@@ -186,7 +186,7 @@ async fn a_user_logs_in_by_login_and_by_every_address() {
     let right = Secret::new("sesame");
     for login in ["ana", "ANA", "ana@demo.test", "ana.lima@demo.example", " ana "] {
         let found = authentication.authenticate(attempt(login, &right, 1)).await;
-        assert_eq!(found, Ok(Login { account: ana, address: "ana@demo.test".into() }), "{login}");
+        assert_eq!(found, Ok(Login { account: ana, address: "ana@demo.test".into(), is_sudo: false }), "{login}");
     }
     for login in ["", "ben", "info@demo.test", "ana+x@demo.test", &"a".repeat(1000)] {
         let found = authentication.authenticate(attempt(login, &right, 2)).await;
@@ -407,7 +407,7 @@ async fn a_user_sends_as_the_own_addresses_only() {
     main.user("ben@demo.test", &[]);
     main.group("team@demo.test", &[local(ana)]);
     let (_folder, directory, _) = serve(main);
-    let login = Login { account: ana, address: "ana@demo.test".into() };
+    let login = Login { account: ana, address: "ana@demo.test".into(), is_sudo: false };
     for own in ["ana@demo.test", "A@demo.example", "ana+news@demo.test"] {
         assert_eq!(directory.may_send_as(&login, own).await, Ok(true), "{own}");
     }

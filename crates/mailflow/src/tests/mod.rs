@@ -224,8 +224,11 @@ pub fn sieve(clock: &ManualClock, queue: &Arc<Queue>) -> Arc<Sieve> {
 
 pub fn sender(protocol: InboundProtocol) -> Sender {
     let peer = "192.0.2.7".parse().unwrap();
-    let login =
-        (protocol == InboundProtocol::Submission).then(|| Login { account: ANA, address: "ana@demo.test".to_owned() });
+    let login = (protocol == InboundProtocol::Submission).then(|| Login {
+        account: ANA,
+        address: "ana@demo.test".to_owned(),
+        is_sudo: false,
+    });
     Sender { protocol, login, peer, helo: "client.test".into(), tls: false }
 }
 

@@ -126,6 +126,9 @@ impl Context {
             let account = self.shared.accounts.open(self.login.account).await?;
             return Ok(Home { address: self.login.address.clone(), account, who: None });
         }
+        if self.login.is_sudo {
+            return Err(Problem::not_found());
+        }
         let shares = &self.shared.shares;
         let entry = shares.entry(address).await.map_err(no_directory)?.ok_or_else(Problem::not_found)?;
         let names = shares.addresses(vec![entry]).await.map_err(no_directory)?;
@@ -140,6 +143,9 @@ impl Context {
     /// # Errors
     /// `404` when there is no such account.
     pub async fn home_of(&self, owner: AccountId) -> Result<Home, Problem> {
+        if self.login.is_sudo {
+            return Err(Problem::not_found());
+        }
         let names = self.shared.shares.addresses(vec![owner]).await.map_err(no_directory)?;
         let address = names.get(&owner).cloned().ok_or_else(Problem::not_found)?;
         let account = self.shared.accounts.open(owner).await?;

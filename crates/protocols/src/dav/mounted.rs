@@ -272,6 +272,10 @@ fn in_space(home: Home, space: Space, container: Container, mounted: Mounted) ->
 /// # Errors
 /// When the user's own account or the directory can't be asked.
 pub async fn all(context: &Context, own: &Home, space: Space) -> Result<Vec<Listed>, Problem> {
+    if context.login.is_sudo {
+        // Nothing is noted either: to the user's programs they would be gone.
+        return Ok(Vec::new());
+    }
     let sharing = context.shared.shares.sharing(context.login.account).await.map_err(no_directory)?;
     let who = context.who().await?;
     let kept = Arc::new(Kept::read(own.account.as_ref()).await?);

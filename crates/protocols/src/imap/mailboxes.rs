@@ -201,7 +201,10 @@ impl Session {
         let account = self.account()?.id();
         let sharing = self.shared.shares.sharing(account).await.map_err(|error| self.no_directory(&error))?;
         let who = Arc::new(Who { account, groups: sharing.groups, domain: sharing.domain });
-        let known = Known { who, owners: Arc::new(sharing.owners), at: Instant::now() };
+        // Who works as somebody else works in that account and no other one.
+        let is_sudo = self.user.as_ref().is_some_and(|user| user.is_sudo);
+        let owners = if is_sudo { Vec::new() } else { sharing.owners };
+        let known = Known { who, owners: Arc::new(owners), at: Instant::now() };
         self.known = Some(known.clone());
         Ok(known)
     }

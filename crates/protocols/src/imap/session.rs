@@ -32,6 +32,8 @@ use crate::sasl::{Exchange, Offers, Wire};
 pub struct User {
     pub account: Arc<dyn Account>,
     pub address: String,
+    /// See [`sterna_account::service::Login`].
+    pub is_sudo: bool,
     /// Counts as one of the user's sessions.
     pub place: AccountSession,
 }

@@ -44,8 +44,8 @@ const LIFETIME_MAX: Duration = Duration::from_secs(8 * 3600);
 /// Longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
 
-/// What it is good for. Nothing is sent in somebody's name.
-const PROTOCOLS: [&str; 3] = ["imap", "managesieve", "dav"];
+/// What it is good for. Nothing is sent in somebody's name, also not by a script that goes on afterwards.
+const PROTOCOLS: [&str; 2] = ["imap", "dav"];
 
 /// Uses that a user is shown.
 const USES_SHOWN: usize = 200;

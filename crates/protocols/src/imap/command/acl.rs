@@ -58,6 +58,9 @@ pub fn owner(mailboxes: &Mailboxes) -> Option<AccountId> {
 /// gone at once, even while the main node is down, and so is what is changed for those who had something before.
 pub async fn change(session: &mut Session, located: &Located, named: Named, rights: Rights) -> Outcome {
     let (container, account) = (located.get(Rights::ADMINISTER)?, located.mailboxes.account.clone());
+    if session.user.as_ref().is_some_and(|user| user.is_sudo) {
+        return Ok(Reply::no("Who works as somebody else gives nobody access").code("NOPERM"));
+    }
     let Named { identifier, negative } = named;
     if owner(&located.mailboxes).is_some_and(|owner| Identifier::Entry(owner) == identifier) {
         let as_it_is = if negative { rights.is_empty() } else { rights == Rights::ALL };

@@ -40,7 +40,7 @@ pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, Lo
             };
             let account = session.shared.accounts.open(login.account).await?;
             tracing::info!(peer = %session.peer, user = login.address, tls = session.io.is_encrypted(), "IMAP log-in");
-            session.user = Some(User { account, address: login.address, place });
+            session.user = Some(User { account, address: login.address, is_sudo: login.is_sudo, place });
             let code = format!("CAPABILITY {}", capability::list(session));
             Ok(Reply::ok("Logged in").code(code))
         }
