@@ -12,8 +12,9 @@ use sterna_base::{AccountId, Timestamp};
 /// Full mailboxes that are remembered; of more, senders try again.
 const FULL_MAX: usize = 10_000;
 
-/// For how long it is remembered without another message, in milliseconds: senders come again within hours.
-const FORGOTTEN_AFTER_MS: i64 = 7 * 24 * 3_600_000;
+/// For how long it is remembered without another message, in milliseconds: senders come again within hours, and whoever
+/// made room meanwhile and fills it again later begins anew.
+const FORGOTTEN_AFTER_MS: i64 = 12 * 3_600_000;
 
 #[derive(Clone, Copy)]
 struct Seen {
