@@ -11,7 +11,7 @@ use super::super::problem::Problem;
 use super::prepare::{self, Prepared};
 use super::roll::{is_same, node, say, trouble};
 use super::row::{self, Change};
-use super::runs;
+use super::runs::{self, Kind};
 
 /// Servers that answer and are not ready yet, by name, and why.
 #[derive(Default)]
@@ -49,7 +49,7 @@ pub(super) async fn check(
     let unchecked = inventory.nodes.iter().filter(|node| node.version().is_some_and(|runs| runs != target));
     let unchecked = unchecked.map(|node| node.id).filter(|node| !is_asked(*node) && runs::was_not_checked(row, *node));
     for server in unchecked.collect::<Vec<_>>() {
-        match runs::check_late(state, server, row, prepared).await {
+        match runs::ask_late(state, server, row, Kind::Check.work(prepared)).await {
             Ok(report) if report.state == TaskState::Running => {
                 held.hold(inventory, server, format!("it looks whether {target} can run there"));
             }
@@ -77,7 +77,7 @@ pub(super) async fn fetch(
         |node: &&NodeFacts| node.state.is_some() && node.version() != Some(target) && node.installed(target).is_none();
     let lacking: Vec<NodeId> = inventory.nodes.iter().filter(lacks).map(|node| node.id).collect();
     for server in lacking.into_iter().filter(|_| row.repository.is_some()) {
-        match runs::fetch_late(state, server, row, prepared).await {
+        match runs::ask_late(state, server, row, Kind::Download.work(prepared)).await {
             Ok(report) if report.state == TaskState::Failed => {
                 let why = report.findings.first().map_or("it does not say why", |finding| finding.says.as_str());
                 held.hold(inventory, server, format!("it can't fetch {target}, and tries again: {why}"));

@@ -28,7 +28,7 @@ pub(super) async fn servers(state: &AdminState) -> Result<Vec<UpdateWork>, Probl
 
 /// The two kinds of runs.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Check,
     Download,
 }
@@ -55,7 +55,7 @@ impl Kind {
         }
     }
 
-    fn work(self, prepared: &Prepared) -> NodeWork {
+    pub(super) fn work(self, prepared: &Prepared) -> NodeWork {
         let target = prepared.plan.target;
         match self {
             Kind::Check => {
@@ -198,25 +198,13 @@ pub(super) fn was_not_checked(row: &Update, server: NodeId) -> bool {
     !checked.iter().any(|part| part.server == server && part.state != UpdateWorkState::Away)
 }
 
-/// Lets a server that was away look whether the version can run there.
-pub(super) async fn check_late(
+/// Lets a server that was away do its part of what all others have done.
+pub(super) async fn ask_late(
     state: &AdminState,
     server: NodeId,
     row: &Update,
-    prepared: &Prepared,
+    work: NodeWork,
 ) -> Result<TaskReport, ProvisionError> {
     let run: Timestamp = row.plan.as_ref().map(|plan| plan.made_at).unwrap_or_default();
-    ask(state, server, NodeTask { run, work: Kind::Check.work(prepared) }).await
-}
-
-/// Lets a server that was away fetch the version that all others have.
-pub(super) async fn fetch_late(
-    state: &AdminState,
-    server: NodeId,
-    row: &Update,
-    prepared: &Prepared,
-) -> Result<TaskReport, ProvisionError> {
-    let run: Timestamp = row.plan.as_ref().map(|plan| plan.made_at).unwrap_or_default();
-    let work = NodeWork::Download { version: prepared.plan.target.version };
     ask(state, server, NodeTask { run, work }).await
 }
