@@ -115,6 +115,17 @@ pub(super) async fn create(
     create_for(&state, account, params, body).await
 }
 
+/// The letters of a new password, without hyphens.
+pub(super) fn random_letters() -> String {
+    base32(&random_bytes::<RANDOM_BYTES>()).to_ascii_lowercase().chars().take(20).collect()
+}
+
+/// They as people read and type them.
+pub(super) fn in_groups(letters: &str) -> String {
+    let groups: Vec<&str> = (0..letters.len() / GROUP).map(|n| &letters[n * GROUP..(n + 1) * GROUP]).collect();
+    groups.join("-")
+}
+
 async fn create_for(
     state: &AdminState,
     account: AccountId,
@@ -124,9 +135,7 @@ async fn create_for(
     if let Some(unknown) = body.protocols.iter().find(|name| !PROTOCOLS.contains(&name.as_str())) {
         return Err(Problem::malformed(format!("there is no protocol {unknown:?}: {}", PROTOCOLS.join(", "))));
     }
-    let letters: String = base32(&random_bytes::<RANDOM_BYTES>()).to_ascii_lowercase().chars().take(20).collect();
-    let groups: Vec<&str> = (0..letters.len() / GROUP).map(|n| &letters[n * GROUP..(n + 1) * GROUP]).collect();
-    let password = groups.join("-");
+    let password = in_groups(&random_letters());
     let hash = hash_of_app_password(&password).unwrap_or_default();
     let id = random_hex::<6>();
     let lifetime_ms = |seconds: u64| i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX / 2);

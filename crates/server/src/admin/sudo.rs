@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::container::ContainerKind;
 use sterna_account::{Content, FlagSet, Mutation, NewItem};
-use sterna_base::ids::{random_bytes, random_hex};
+use sterna_base::ids::random_hex;
 use sterna_base::{AccountId, OperationId, Timestamp};
 use sterna_directory::rights::{AppPassword, NewAppPassword, Rights, Sudo, hash_of_app_password};
 use sterna_directory::{Reader, Request, settings};
@@ -28,9 +28,8 @@ use super::input::{Body, Params};
 use super::principal::{Principal, Via};
 use super::problem::Problem;
 use super::records::AuditFilter;
-use super::totp::base32;
 use super::view::{Page, time};
-use super::{resolve, view};
+use super::{app_passwords, resolve, view};
 
 /// What every token of this kind begins with.
 pub(super) const PREFIX: &str = "sternasudo_";
@@ -191,9 +190,8 @@ pub(super) async fn create(
     let notice = Notice { by: &principal.name, to: &address, reason: &reason, until: expires_at, now, lang };
     // First the notice: should it be all that happens, nothing was read.
     notice.leave(&state, account).await?;
-    let letters: String = base32(&random_bytes::<13>()).to_ascii_lowercase().chars().take(20).collect();
-    let groups: Vec<&str> = (0..4).map(|n| &letters[n * 5..(n + 1) * 5]).collect();
-    let (id, password) = (random_hex::<6>(), groups.join("-"));
+    let letters = app_passwords::random_letters();
+    let (id, password) = (random_hex::<6>(), app_passwords::in_groups(&letters));
     let new = NewAppPassword {
         account,
         id: id.clone(),
