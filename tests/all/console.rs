@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sterna_testkit::binary::have;
 use sterna_testkit::imap::Imap;
-use sterna_testkit::installation::{Installation, PASSWORD, Place};
+use sterna_testkit::installation::{Installation, PASSWORD};
 use sterna_testkit::wait::until;
 
 use crate::walks;
@@ -39,11 +39,7 @@ fn an_administrator_does_in_a_browser_what_the_command_line_does() {
         .envs([("LOGIN", ADA), ("PASSWORD", PASSWORD), ("DOMAIN", "tern.test"), ("FROM", "alpha"), ("TO", "beta")]);
     walks::run(&mut node, |words| match words {
         ["join", name, command @ ..] => {
-            let (main, token) = walks::invitation(command);
-            let more = ["--join", &*main, "--token", &*token];
-            let joined = installation.init(name, "data", Place::default(), &more);
-            assert!(joined.status.success(), "{joined:?}");
-            installation.serve(name);
+            walks::join(&mut installation, name, command);
             "joined".to_owned()
         }
         ["connect", address] => {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use sterna_testkit::binary::have;
-use sterna_testkit::installation::{Installation, Place};
+use sterna_testkit::installation::Installation;
 
 use crate::walks;
 
@@ -30,11 +30,7 @@ fn walk(mode: &str) {
             text.split_whitespace().find(|word| word.contains("/setup#")).unwrap_or_default().to_owned()
         }
         ["join", name, command @ ..] => {
-            let (main, token) = walks::invitation(command);
-            let more = ["--join", &*main, "--token", &*token];
-            let joined = installation.init(name, "data", Place::default(), &more);
-            assert!(joined.status.success(), "{joined:?}");
-            installation.serve(name);
+            walks::join(&mut installation, name, command);
             "joined".to_owned()
         }
         ["where", address] => {

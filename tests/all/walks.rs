@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use sterna_testkit::installation::{Installation, Place};
+
 /// Runs a walk. For each line `? WORDS` of its output `answer` does what the words say, and its text goes back.
 ///
 /// # Panics
@@ -33,8 +35,19 @@ pub fn run(command: &mut Command, mut answer: impl FnMut(&[&str]) -> String) {
     assert!(walk.wait().is_ok_and(|status| status.success()), "{said}{errors}");
 }
 
+/// Lets a data server join by the command that a page shows.
+///
+/// # Panics
+/// When it is kept out.
+pub fn join(installation: &mut Installation, name: &str, command: &[&str]) {
+    let (main, token) = invitation(command);
+    let joined = installation.init(name, "data", Place::default(), &["--join", &main, "--token", &token]);
+    assert!(joined.status.success(), "{joined:?}");
+    installation.serve(name);
+}
+
 /// The address and the token in a command that lets a server join.
-pub fn invitation(words: &[&str]) -> (String, String) {
+fn invitation(words: &[&str]) -> (String, String) {
     let after = |name: &str| {
         let at = words.iter().position(|word| *word == name).unwrap_or_else(|| panic!("no {name}: {words:?}"));
         words[at + 1].to_owned()
