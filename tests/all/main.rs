@@ -27,6 +27,7 @@ mod detached;
 mod discovery;
 mod durability;
 mod edges_together;
+mod expiry;
 mod external_calendars;
 mod failures;
 mod files;

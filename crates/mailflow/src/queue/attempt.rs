@@ -229,7 +229,7 @@ fn results(delivery: &Delivery, carried: Carried) -> Vec<Outcome> {
     delivery.recipients.iter().map(result).collect()
 }
 
-/// RFC 3463: 4.4.7 is "delivery time expired".
+/// "Delivery time expired" (RFC 3463 section 3.5), which is for good.
 fn give_up(outcome: &mut Outcome) {
     if let Delivered::Deferred(said) = &outcome.result {
         outcome.result = Delivered::Failed(Said { status: (5, 4, 7), ..said.clone() });

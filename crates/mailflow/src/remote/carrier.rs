@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use sterna_base::Secret;
 use sterna_formats::mail;
 use tokio::sync::watch;
@@ -13,6 +11,7 @@ use tokio::sync::watch;
 use super::connection::{Connection, ConnectionError, Target};
 use super::dane::Dane;
 use super::dns::{self, DnsError, Resolver};
+use super::log_in::log_in;
 use super::observe::TlsObserver;
 use super::pool::Pool;
 use super::route::{Route, Way};
@@ -204,20 +203,6 @@ impl RemoteSettings {
     fn demand(&self, destination: &Destination, way: &Way) -> Demand {
         self.hop(destination).map_or_else(|| way.demand.clone(), |special| Demand::Set(special.tls))
     }
-}
-
-/// Logs in with PLAIN (RFC 4616), never without TLS except on this machine.
-async fn log_in(connection: &mut Connection, credentials: &Credentials) -> Result<(), ConnectionError> {
-    let is_here = connection.peer.contains("[127.") || connection.peer.contains("[::1]");
-    if !connection.tls && !is_here {
-        return Err(ConnectionError::LogIn("the password for the relay host is not sent without TLS"));
-    }
-    if !connection.extensions.auth.iter().any(|mechanism| mechanism == "PLAIN") {
-        return Err(ConnectionError::LogIn("the relay host does not offer AUTH PLAIN"));
-    }
-    let plain = format!("\0{}\0{}", credentials.user, credentials.password.expose());
-    let answer = connection.command(&format!("AUTH PLAIN {}", STANDARD.encode(plain)), "logging in").await?;
-    if answer.is_positive() { Ok(()) } else { Err(ConnectionError::Refused(answer)) }
 }
 
 pub fn said_of_dns(host: &str, error: &DnsError, status: (u8, u16, u16)) -> Said {

@@ -10,6 +10,7 @@ mod failure;
 mod hickory;
 #[cfg(test)]
 mod hostile_tests;
+mod log_in;
 mod observe;
 mod pool;
 mod route;

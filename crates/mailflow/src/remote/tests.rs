@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sterna_account::service::Rcpt;
-use sterna_base::{BlobHash, OperationId, Timestamp};
+use sterna_base::{BlobHash, OperationId, Secret, Timestamp};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,8 +17,8 @@ use crate::call_forward::{Asked, AsksRecipients};
 use crate::delivery::Keep;
 use crate::provenance::Provenance;
 use crate::queue::{
-    Carried, Carrier, Content, Delivered, Delivery, DeliveryId, Destination, QueueId, QueuedEnvelope, QueuedRecipient,
-    RecipientId,
+    Carried, Carrier, Content, Delivered, Delivery, DeliveryId, Destination, NextHop, QueueId, QueuedEnvelope,
+    QueuedRecipient, RecipientId,
 };
 
 /// Answers lines that begin with these words with these replies; others with 250. A reply that ends with "close" closes
@@ -289,6 +289,37 @@ async fn a_connection_that_breaks_off_is_no_delivery() {
     let (port, _) = greeting.start().await;
     let carried = carrier(port).carry(&delivery("far.test", &["x@far.test"]), content()).await;
     assert_eq!(texts(carried), [("unreachable", "554 no service".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_relay_host_is_logged_in_at_in_the_ways_that_it_offers() {
+    let log_in = |offered: &'static str, replies: Vec<(&'static str, &'static str)>| async move {
+        let (port, seen) = server([vec![("EHLO", offered)], replies].concat()).await;
+        let hop = NextHop { host: "127.0.0.1".into(), port };
+        let credentials = Some(Credentials { user: "us".into(), password: Secret::new("terns".to_owned()) });
+        let hops = vec![HopSettings { hop: hop.clone(), tls: TlsPolicy::Never, credentials }];
+        let settings = RemoteSettings { own_name: "mx.own.test".into(), hops, ..RemoteSettings::default() };
+        let carrier = RemoteCarrier::new(Arc::new(dns()), watch::channel(settings).1);
+        let mut delivery = delivery("far.test", &["x@far.test"]);
+        delivery.destination = Destination::Host(hop);
+        let carried = texts(carrier.carry(&delivery, content()).await);
+        let lines =
+            seen.lock().iter().skip(1).take_while(|line| !line.starts_with("MAIL")).cloned().collect::<Vec<_>>();
+        (carried.into_iter().next().unwrap(), lines)
+    };
+    let relayed = ("relayed", "250 2.0.0 OK".to_owned());
+    let asks = || vec![("AUTH LOGIN", "334 VXNlcm5hbWU6\r\n"), ("dXM=", "334 UGFzc3dvcmQ6\r\n")];
+    let both = log_in("250-far\r\n250 AUTH LOGIN PLAIN\r\n", asks()).await;
+    assert_eq!(both, (relayed.clone(), vec!["AUTH PLAIN AHVzAHRlcm5z".to_owned()]));
+    let login = log_in("250-far\r\n250 AUTH LOGIN\r\n", asks()).await;
+    assert_eq!(login, (relayed, ["AUTH LOGIN", "dXM=", "dGVybnM="].map(str::to_owned).to_vec()));
+    // Neither the password for a server that doesn't ask for it, nor mail for one that refuses it.
+    let unasked = log_in("250-far\r\n250 AUTH LOGIN\r\n", Vec::new()).await;
+    assert_eq!(unasked, (("unreachable", "250 2.0.0 OK".to_owned()), vec!["AUTH LOGIN".to_owned()]));
+    let wrong = [asks(), vec![("dGVybnM=", "535 5.7.8 no\r\n")]].concat();
+    assert_eq!(log_in("250-far\r\n250 AUTH LOGIN\r\n", wrong).await.0, ("unreachable", "535 5.7.8 no".to_owned()));
+    let neither = log_in("250-far\r\n250 AUTH CRAM-MD5\r\n", Vec::new()).await.0;
+    assert_eq!(neither, ("unreachable", "the relay host offers neither AUTH PLAIN nor AUTH LOGIN".to_owned()));
 }
 
 #[tokio::test]
