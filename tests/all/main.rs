@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod console;
 mod console_sessions;
+mod contacts;
 mod corpus;
 mod dane;
 mod dav;

@@ -289,7 +289,7 @@ async function deleteUser(user) {
 /** Pages that are looked at one by one: by path, with their names. */
 function pages(user) {
   const mail = ["queue", "trace", "greylist", "maintenance", "networks", "relay", "limits"].map((name) => `/mail/${name}`);
-  const people = ["users", "groups", "shared", "resources", "administrators", "bin"].map((name) => `/people/${name}`);
+  const people = ["users", "groups", "shared", "resources", "contacts", "administrators", "bin"].map((name) => `/people/${name}`);
   const others = ["/me", "/jobs", "/audit", "/certificates", "/firewall", "/updates", "/migration", "/settings", "/settings/mail.networks"];
   const servers = ["/servers", `/servers/${FROM}`, "/servers/join", "/servers/rebalance"];
   const domains = ["/domains", `/domains/${DOMAIN}`];

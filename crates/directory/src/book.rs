@@ -1,5 +1,5 @@
 //! The organisation's directory as an address book: an account that can only be read, with one container whose items
-//! are made from the rows of a domain's users, groups and shared mailboxes. So everything that reads address books
+//! are made from the rows of a domain's users, groups, shared mailboxes and external contacts. So everything that reads address books
 //! reads it, and what changed in it is what changed in the directory.
 //!
 //! Whoever is hidden, suspended or of another domain is not in it; whoever became so since a token is told as gone.
@@ -21,6 +21,7 @@ use sterna_base::{AccountId, BlobHash, ContainerId, DomainId, Epoch, Modseq, Ope
 use sterna_formats::card;
 use tokio::sync::watch;
 
+use crate::contact::Contact;
 use crate::index::number;
 use crate::model::Entry;
 use crate::read::{AnyEntry, Reader, id};
@@ -32,6 +33,7 @@ const NAME: &str = "Directory";
 
 /// The kinds of rows that are in it, as the statements below have them.
 const _: () = assert!(RowKind::User as u16 == 5 && RowKind::Group as u16 == 6 && RowKind::Shared as u16 == 7);
+const _: () = assert!(RowKind::Contact as u16 == 42);
 
 /// Kept with each card of a user, a group or a shared mailbox, so that it is the same whatever the address.
 const UID_PREFIX: &str = "sterna-directory-";
@@ -95,10 +97,10 @@ impl DomainBook {
 
 /// Every method fails when the file can't be read, and for no other reason.
 impl Reader<'_> {
-    /// When a user, group or shared mailbox was last changed or deleted.
+    /// When a user, group, shared mailbox or external contact was last changed or deleted.
     fn last_entry_change(&self) -> Result<Modseq, StorageError> {
         // From the end of the index by modseq: it costs the rows of other kinds that changed since, each once.
-        let sql = "SELECT modseq FROM dir_row WHERE kind IN (5, 6, 7) ORDER BY modseq DESC LIMIT 1";
+        let sql = "SELECT modseq FROM dir_row WHERE kind IN (5, 6, 7, 42) ORDER BY modseq DESC LIMIT 1";
         let found = self.conn.prepare_cached(sql)?.query_row([], |row| id(row, 0)).optional()?;
         Ok(found.map_or(Modseq::ZERO, Modseq))
     }
@@ -108,6 +110,8 @@ impl Reader<'_> {
         let (mut cards, mut from) = (Vec::new(), from);
         let sql = "SELECT account_id FROM dir_address
             WHERE account_id >= $1 AND account_id <= $2 AND is_main = 1 AND domain_id = $3
+            UNION ALL SELECT account_id FROM dir_contact
+            WHERE account_id >= $1 AND account_id <= $2 AND domain_id = $3
             ORDER BY account_id LIMIT $4";
         while from <= to && cards.len() < limit {
             let params = params![number(from), number(to), number(domain.0), number(PAGE_ITEMS_MAX as u64)];
@@ -124,13 +128,23 @@ impl Reader<'_> {
 
     /// The card of an entry, if it is in the book of a domain.
     fn card(&self, domain: DomainId, id: AccountId) -> Result<Option<Card>, StorageError> {
-        let Some(found) = self.entry(id)? else { return Ok(None) };
+        let Some(found) = self.entry(id)? else { return self.contact_card(domain, id) };
         let entry = found.value.entry();
         if entry.address.domain != domain || entry.hidden || entry.suspended || id.0 > u64::from(u32::MAX) {
             return Ok(None);
         }
         let text = self.card_text(&found.value, entry)?;
         Ok(Some(Card { id, modseq: found.modseq, created_at: entry.created_at, text: text.into() }))
+    }
+
+    fn contact_card(&self, domain: DomainId, id: AccountId) -> Result<Option<Card>, StorageError> {
+        let Some(found) = self.contact(id)? else { return Ok(None) };
+        let contact = found.value;
+        if contact.domain != domain || id.0 > u64::from(u32::MAX) {
+            return Ok(None);
+        }
+        let text = contact_text(&contact);
+        Ok(Some(Card { id, modseq: found.modseq, created_at: contact.created_at, text: text.into() }))
     }
 
     fn card_text(&self, value: &AnyEntry, entry: &Entry) -> Result<String, StorageError> {
@@ -143,19 +157,24 @@ impl Reader<'_> {
             true => domain.name,
             false => domain.description,
         });
-        let uid = format!("{UID_PREFIX}{}", entry.id);
         let name = match entry.display_name.is_empty() {
             true => addresses.first().cloned().unwrap_or_default(),
             false => entry.display_name.clone(),
         };
-        let is_person = matches!(value, AnyEntry::User(_));
-        Ok(card::directory_card(&uid, &name, &addresses, organisation.as_deref(), is_person))
+        Ok(card::directory_card(&card::DirectoryCard {
+            uid: &format!("{UID_PREFIX}{}", entry.id),
+            name: &name,
+            addresses: &addresses,
+            organisation: organisation.as_deref(),
+            is_person: matches!(value, AnyEntry::User(_)),
+            ..card::DirectoryCard::default()
+        }))
     }
 
     /// Ids of entries that changed after a place in the order of their changes, with when, at most `limit`.
     fn changed_entries(&self, after: (Modseq, u64), limit: usize) -> Result<Vec<(u64, Modseq)>, StorageError> {
         let sql = "SELECT row_key, modseq FROM dir_row
-            WHERE modseq >= $1 AND kind IN (5, 6, 7) AND (modseq > $1 OR row_key > $2)
+            WHERE modseq >= $1 AND kind IN (5, 6, 7, 42) AND (modseq > $1 OR row_key > $2)
             ORDER BY modseq, row_key LIMIT $3";
         let mut statement = self.conn.prepare_cached(sql)?;
         let (modseq, key) = (number(after.0.0), account_key(AccountId(after.1)));
@@ -165,6 +184,20 @@ impl Reader<'_> {
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         Ok(rows.into_iter().filter_map(|(key, at)| Some((u64::from_str_radix(&key, 16).ok()?, at))).collect())
     }
+}
+
+fn contact_text(contact: &Contact) -> String {
+    let name = if contact.display_name.is_empty() { &contact.address } else { &contact.display_name };
+    let filled = |text| Some(text).filter(|text: &&str| !text.is_empty());
+    card::directory_card(&card::DirectoryCard {
+        uid: &format!("{UID_PREFIX}{}", contact.id),
+        name,
+        addresses: std::slice::from_ref(&contact.address),
+        organisation: filled(&contact.organisation),
+        phone: filled(&contact.phone),
+        note: filled(&contact.note),
+        is_person: !contact.display_name.is_empty(),
+    })
 }
 
 /// What an item of the book is called.

@@ -79,6 +79,10 @@ impl Reader<'_> {
                     expect(self.entry(id)?.is_some(), "there is no such member");
                 }
             }
+            RowKind::Contact => {
+                let row: crate::Contact = index::read(kind, &change.key, content)?;
+                expect(self.domain(row.domain)?.is_some(), "there is no such domain");
+            }
             RowKind::DkimKey => {
                 let row: crate::DkimKey = index::read(kind, &change.key, content)?;
                 expect(self.domain(row.domain)?.is_some(), "there is no such domain");

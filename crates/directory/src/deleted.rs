@@ -166,7 +166,12 @@ pub(crate) fn rejoin(write: &mut Write<'_>, id: AccountId, parts: Vec<Part>) -> 
             Part::Member(member) => {
                 let is_there = match &member {
                     Member::Local(member) => write.reader.entry(*member)?.is_some(),
-                    Member::External(_) => true,
+                    Member::External(address) => match write.reader.group(id)? {
+                        Some(group) if !group.value.external_members => {
+                            write.reader.as_contact(&group.value, address.clone())?.1
+                        }
+                        _ => true,
+                    },
                 };
                 if is_there {
                     write.put(&Membership { group: id, member })?;

@@ -12,7 +12,7 @@ use crate::model::{
     SharedMailbox, User,
 };
 use crate::row::RowKind;
-use crate::share;
+use crate::{contact, share};
 
 /// Brings the indexes from a row's old content to its new one.
 pub(crate) fn update(
@@ -88,6 +88,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
             execute(conn, "DELETE FROM dir_job WHERE job_id = $1", params![number(row.id.0)])?;
         }
         RowKind::Share => share::remove(conn, key, content)?,
+        RowKind::Contact => contact::unindex(conn, key, content)?,
         RowKind::Server => {
             let row: Server = read(kind, key, content)?;
             execute(conn, "DELETE FROM dir_server_name WHERE server = $1", params![row.id.to_string()])?;
@@ -180,6 +181,7 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
             execute(conn, sql, params![number(row.id.0), i64::from(row.state.is_over())])?;
         }
         RowKind::Share => share::insert(conn, key, content)?,
+        RowKind::Contact => contact::index(conn, key, content)?,
         RowKind::Server => {
             let row: Server = read(kind, key, content)?;
             let sql = "INSERT INTO dir_server_name (name, server) VALUES ($1, $2)

@@ -221,7 +221,7 @@ impl Walk {
             for member in page {
                 match member {
                     Member::Local(id) => self.local(reader, id)?,
-                    Member::External(address) => self.external(address),
+                    Member::External(address) => self.outside(reader, address)?,
                 }
                 if self.found.accounts.len() + self.found.external.len() > RECIPIENTS_MAX
                     || self.groups.len() > GROUPS_MAX
@@ -235,6 +235,22 @@ impl Walk {
     fn external(&mut self, address: String) {
         if self.seen_external.insert(address.clone()) {
             self.found.external.push(address);
+        }
+    }
+
+    /// A member that is an address. Its domain may have come here since, with somebody who has it now.
+    fn outside(&mut self, reader: &Reader<'_>, address: String) -> Result<(), RoutingError> {
+        let found = match split(reader, &address) {
+            Ok((local, domain)) => find(reader, &domain, &local)?,
+            Err(RoutingError::NotLocal) => None,
+            Err(error) => return Err(error),
+        };
+        match found {
+            Some((owner, _)) => self.local(reader, owner),
+            None => {
+                self.external(address);
+                Ok(())
+            }
         }
     }
 

@@ -85,11 +85,13 @@ pub enum RowKind {
     Certificate = 40,
     /// [`crate::acme::Acme`]
     Acme = 41,
+    /// [`crate::contact::Contact`]
+    Contact = 42,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 33] = [
+    pub const ALL: [RowKind; 34] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -123,6 +125,7 @@ impl RowKind {
         RowKind::Firewall,
         RowKind::Certificate,
         RowKind::Acme,
+        RowKind::Contact,
     ];
 
     /// The kind with this number; `None` for one of a later version.

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::row::RowKind;
-use crate::{StorageError, index, share};
+use crate::{StorageError, contact, index, share};
 
 /// The format that this version writes.
 pub const FORMAT: i64 = 3;
@@ -168,6 +168,7 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
             rusqlite::params![FORMAT, sterna_account::Digest::default().to_string(), u16::MAX],
         )?;
     }
+    contact::make_index(&tx)?;
     tx.commit()?;
     Ok(())
 }
@@ -202,7 +203,7 @@ fn migrate_to_3(conn: &Connection) -> Result<(), StorageError> {
 }
 
 /// Makes the index over the rows of a kind that are there already.
-fn index_rows(conn: &Connection, kind: RowKind) -> Result<(), StorageError> {
+pub(crate) fn index_rows(conn: &Connection, kind: RowKind) -> Result<(), StorageError> {
     let sql = "SELECT row_key, content FROM dir_row WHERE kind = $1 AND content IS NOT NULL ORDER BY row_key";
     let mut statement = conn.prepare(sql)?;
     let mut rows = statement.query([kind as u16])?;
@@ -213,7 +214,8 @@ fn index_rows(conn: &Connection, kind: RowKind) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Every table but the head.
+/// Every table but the head, and but the index of contacts: an older version may have written rows without it, and who
+/// only reads a file can't make it again.
 pub(crate) const CONTENT_TABLES: [&str; 15] = [
     "dir_row",
     "dir_domain_name",

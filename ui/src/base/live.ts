@@ -8,7 +8,7 @@ import type { Page } from "./types.ts";
 
 /** What the server sends hints about (`/events`), and what of the API is read again then. */
 const TOPICS: Record<string, string[]> = {
-  people: ["/users", "/groups", "/accounts", "/resources", "/status"],
+  people: ["/users", "/groups", "/accounts", "/resources", "/contacts", "/status"],
   domains: ["/domains", "/sources", "/status"],
   servers: ["/servers", "/tokens", "/status"],
   // Where accounts are, and what there is to worry about, follows from jobs.

@@ -179,6 +179,7 @@ export interface Domain {
   plus_separators: string;
   retention_days: number;
   full_mailbox: "defer" | "refuse";
+  contacts_inside?: number;
   created_at: string;
 }
 
@@ -259,6 +260,20 @@ export interface Binned extends Entry {
   deleted_until: string;
 }
 
+/** Somebody outside, whom a domain keeps in its address book. */
+export interface Contact {
+  id: number;
+  address: string;
+  domain: string;
+  display_name: string;
+  organisation: string;
+  phone: string;
+  note: string;
+  unit?: string;
+  groups?: string[];
+  created_at: string;
+}
+
 /** A session of a mail program. */
 export interface Connection {
   id: string;
@@ -272,7 +287,7 @@ export interface Connection {
 
 export interface Member {
   address: string;
-  kind: "user" | "group" | "shared" | "resource" | "external" | "gone";
+  kind: "user" | "group" | "shared" | "resource" | "contact" | "external" | "gone";
   id?: number;
 }
 

@@ -2,8 +2,9 @@
 
 import { ask, part, query } from "../base/api.ts";
 import { known, t } from "../base/i18n.ts";
-import type { Domain, Entry, Page, Server, Setting } from "../base/types.ts";
+import type { Contact, Domain, Entry, Page, Server, Setting } from "../base/types.ts";
 import type { IconName } from "../widgets/icon.tsx";
+import { contactPath } from "../pages/people/contacts.tsx";
 import { pathOf } from "../pages/people/paths.ts";
 import { PLACES } from "./navigation.tsx";
 
@@ -24,6 +25,8 @@ export function pages(text: string): Find[] {
     ["/people/groups", t("people.groups"), "group"],
     ["/people/shared", t("people.shared"), "mail"],
     ["/people/resources", t("people.resources"), "room"],
+    ["/people/contacts", t("contacts.title"), "people"],
+    ["/people/contacts?new=1", t("contacts.new"), "plus"],
     ["/people/administrators", t("people.administrators"), "people"],
     ["/people/bin", t("bin.title"), "people"],
     ["/me", t("me.title"), "people"],
@@ -47,10 +50,11 @@ export function pages(text: string): Find[] {
 /** Everything that has what was typed; what can't be asked is left out. */
 export async function found(text: string, signal: AbortSignal): Promise<Find[]> {
   const entries = query({ text, limit: SHOWN_MAX });
-  const [users, groups, accounts, domains, servers, settings] = await Promise.all([
+  const [users, groups, accounts, contacts, domains, servers, settings] = await Promise.all([
     items<Entry>(`/users${entries}`, signal),
     items<Entry>(`/groups${entries}`, signal),
     items<Entry>(`/accounts${entries}`, signal),
+    items<Contact>(`/contacts${entries}`, signal),
     items<Domain>("/domains", signal),
     items<Server>("/servers", signal),
     items<Setting>("/settings", signal),
@@ -62,13 +66,20 @@ export async function found(text: string, signal: AbortSignal): Promise<Find[]> 
     note: entry.display_name ? entry.address : t(`kind.${entry.kind}`),
     to: pathOf(entry),
   }));
+  const outside = contacts.map((contact) => ({
+    id: String(contact.id),
+    icon: "people" as IconName,
+    title: contact.display_name || contact.address,
+    note: contact.display_name ? contact.address : t("kind.contact"),
+    to: contactPath(contact),
+  }));
   const named = domains.filter((domain) => [domain.name, ...domain.aliases].some((name) => has(name, text)));
   const machines = servers.filter((server) => has(server.name, text) || has(server.address, text));
   const values = settings.filter((setting) => has(setting.name, text) || has(known("setting", setting.name, ""), text));
   return [
     ...named.slice(0, SHOWN_MAX).map((domain) => find("domains", domain.name, t("find.domain"), `/domains/${part(domain.name)}`)),
     ...machines.slice(0, SHOWN_MAX).map((server) => find("servers", server.name, t("find.server"), `/servers/${part(server.name)}`)),
-    ...people.slice(0, SHOWN_MAX * 2),
+    ...[...people, ...outside].slice(0, SHOWN_MAX * 2),
     ...values.slice(0, SHOWN_MAX).map((setting) => {
       return find("settings", setting.name, known("setting", setting.name, t("find.setting")), `/settings/${part(setting.name)}`);
     }),

@@ -20,6 +20,8 @@ import { UpdatesPage } from "../pages/other/updates.tsx";
 import { OverviewPage } from "../pages/overview.tsx";
 import { AdministratorsPage } from "../pages/people/administrators.tsx";
 import { BinPage } from "../pages/people/bin.tsx";
+import { ContactPage } from "../pages/people/contact.tsx";
+import { ContactsPage } from "../pages/people/contacts.tsx";
 import { GroupPage } from "../pages/people/group.tsx";
 import { PeoplePage } from "../pages/people/list.tsx";
 import { MePage } from "../pages/people/me.tsx";
@@ -41,6 +43,8 @@ const ROUTES: [string, (values: Values) => ComponentChild][] = [
   ["/", () => <OverviewPage />],
   ["/people/users", () => <PeoplePage collection="users" />],
   ["/people/users/:id", ({ id = "" }) => <PersonPage key={id} collection="users" id={id} />],
+  ["/people/contacts", () => <ContactsPage />],
+  ["/people/contacts/:id", ({ id = "" }) => <ContactPage key={id} id={id} />],
   ["/people/groups", () => <PeoplePage collection="groups" />],
   ["/people/groups/:id", ({ id = "" }) => <GroupPage key={id} id={id} />],
   ["/people/shared", () => <PeoplePage collection="accounts" />],

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, DomainId, Epoch, JobId, Modseq, NodeId, Timestamp};
 
 use crate::acme::{Acme, Certificate};
+use crate::contact::ContactPatch;
 use crate::dkim::{DkimState, NewDkimKey};
 use crate::firewall::Firewall;
 use crate::model::{Durability, Member, MigrationPhase, Pace, Roles, Scope, Update, UpdateEvent};
@@ -115,6 +116,29 @@ pub enum Request {
         add: Vec<Member>,
         /// To remove.
         remove: Vec<Member>,
+    },
+    /// Makes an external contact.
+    CreateContact {
+        /// Whose.
+        domain: DomainId,
+        /// What it is to be.
+        new: ContactPatch,
+    },
+    /// Changes an external contact; the groups of its domain that have it follow its address.
+    SetContact {
+        /// Which.
+        id: AccountId,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
+        /// What to change.
+        patch: ContactPatch,
+    },
+    /// Deletes an external contact, and takes it out of the groups of its domain.
+    DeleteContact {
+        /// Which.
+        id: AccountId,
+        /// Only if it is still at this modseq.
+        expect: Option<Modseq>,
     },
     /// Deletes a user, group or shared mailbox, with its placement, memberships, copies and move, and notes each store
     /// that is to be deleted; the caller deletes them and says so with [`Request::StoreGone`].
@@ -500,7 +524,7 @@ pub struct Done {
 pub enum Created {
     /// A domain.
     Domain(DomainId),
-    /// A reserved account, or a group.
+    /// A reserved account, a group, or an external contact.
     Account(AccountId),
     /// A job, or the one that moves were added to.
     Job(JobId),

@@ -64,6 +64,7 @@ pub(crate) fn delete(write: &mut Write<'_>, id: DomainId, expect: Option<Modseq>
     }
     crate::dkim::forget(write, id)?;
     crate::rights::forget_domain(write, id)?;
+    crate::contact::forget_domain(write, id)?;
     crate::share::forget_grantee(write, sterna_account::Identifier::Domain(id))?;
     Ok(write.delete(RowKind::Domain, &row::domain_key(id))?)
 }

@@ -32,6 +32,7 @@ pub(crate) fn set(
     patch: &GroupPatch,
 ) -> Result<(), RequestError> {
     let mut group = found(write.reader.group(id)?, "group", id, expect)?;
+    let before = group.entry.address.domain;
     let GroupPatch { address, aliases, display_name, unit, .. } = patch.clone();
     let GroupPatch { external_members, internal_senders_only, suspended, hidden, .. } = *patch;
     change_senders(write, &mut group.entry, patch.senders.as_deref())?;
@@ -39,14 +40,15 @@ pub(crate) fn set(
     change_entry(write, &mut group.entry, change)?;
     check_addresses(write, &group.entry)?;
     group.internal_senders_only = internal_senders_only.unwrap_or(group.internal_senders_only);
-    if external_members == Some(false) {
-        // Keys of external members sort after those of local ones: the last page tells.
-        let last_local = Member::Local(AccountId(u64::MAX));
-        if !write.reader.members(id, Some(&last_local), 1)?.is_empty() {
-            return Err(RequestError::InUse { by: "the group has external members".to_owned() });
-        }
-    }
+    let had = (before, group.external_members);
     group.external_members = external_members.unwrap_or(group.external_members);
+    if !group.external_members
+        && had != (group.entry.address.domain, false)
+        && let Some(address) = write.reader.stranger_in(&group)?
+    {
+        let by = format!("the group has external members that are no contacts of its domain, such as {address}");
+        return Err(RequestError::InUse { by });
+    }
     Ok(write.put(&group)?)
 }
 
@@ -61,13 +63,16 @@ pub(crate) fn set_members(
         return Err(RequestError::Limit { what: "members in one request", limit: PAGE_ITEMS_MAX });
     }
     for member in remove {
-        let member = normalized(member)?;
+        let member = normalized(write, &group, member)?.0;
         write.delete(RowKind::Member, &Membership { group: id, member }.key())?;
     }
     let mut count = write.reader.member_count(id)?;
     for member in add {
-        let row = Membership { group: id, member: normalized(member)? };
-        check_member(write, &group, &row.member)?;
+        let (member, is_contact) = normalized(write, &group, member)?;
+        let row = Membership { group: id, member };
+        if !is_contact {
+            check_member(write, &group, &row.member)?;
+        }
         if !write.reader.is_member(&row)? {
             count += 1;
             if count > MEMBERS_PER_GROUP_MAX as u64 {
@@ -88,8 +93,8 @@ fn check_member(write: &Write<'_>, group: &Group, member: &Member) -> Result<(),
         Member::External(address) if !group.external_members => Err(invalid(
             "members",
             format!(
-                "{address} is not an address of this installation, and the group takes no external members \
-                 (--external-members)"
+                "{address} is neither an address of this installation nor an external contact of the group's domain \
+                 (sterna contact create), and the group takes no other external members (--external-members)"
             ),
         )),
         Member::External(address) => {
@@ -105,12 +110,15 @@ fn check_member(write: &Write<'_>, group: &Group, member: &Member) -> Result<(),
     }
 }
 
-fn normalized(member: &Member) -> Result<Member, RequestError> {
+/// A member as it is kept, and whether it is an external contact of the group's domain.
+fn normalized(write: &Write<'_>, group: &Group, member: &Member) -> Result<(Member, bool), RequestError> {
     match member {
-        Member::Local(id) => Ok(Member::Local(*id)),
+        Member::Local(id) => Ok((Member::Local(*id), false)),
         Member::External(address) => {
             let not_one = || invalid("members", format!("“{address}” is not an address"));
-            names::external(address).map(Member::External).ok_or_else(not_one)
+            let (address, is_contact) =
+                write.reader.as_contact(group, names::external(address).ok_or_else(not_one)?)?;
+            Ok((Member::External(address), is_contact))
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::request::{Created, Request};
 use crate::row::ACCOUNT_COUNTER;
 use crate::write::Write;
 use crate::{RequestError, StorageError};
-use crate::{acme, dkim, firewall, rights, share, source};
+use crate::{acme, contact, dkim, firewall, rights, share, source};
 
 /// Does one request inside an open transaction. On `Err` the caller rolls back.
 pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Created>, RequestError> {
@@ -44,6 +44,11 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
             source::suspended_here(write, *id, patch.suspended).map(|()| None)
         }
         Request::SetMembers { id, add, remove } => group::set_members(write, *id, add, remove).map(|()| None),
+        Request::CreateContact { domain, new } => {
+            contact::create(write, *domain, new).map(|id| Some(Created::Account(id)))
+        }
+        Request::SetContact { id, expect, patch } => contact::set(write, *id, *expect, patch).map(|()| None),
+        Request::DeleteContact { id, expect } => contact::delete(write, *id, *expect).map(|()| None),
         Request::DeleteEntry { id, kind, expect } => entry::delete(write, *id, *kind, *expect).map(|()| None),
         Request::BinEntry { id, kind, expect, until, by } => {
             bin::put(write, *id, *kind, *expect, (*until, by)).map(|()| None)

@@ -2,6 +2,7 @@
 
 mod bin;
 mod common;
+mod contacts;
 mod dkim;
 mod follow;
 mod forwards;

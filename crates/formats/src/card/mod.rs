@@ -6,7 +6,7 @@ mod made;
 mod query;
 
 pub use facts::{Facts, Refusal};
-pub use made::directory_card;
+pub use made::{DirectoryCard, directory_card};
 pub use query::{AddressData, Filter};
 
 use crate::content_line::{self, Component, ContentLineError};

@@ -17,6 +17,9 @@ use super::problem::Problem;
 use super::view::{DomainView, Page, Resource};
 use super::{resolve, view};
 
+/// External contacts inside of a domain that are counted.
+const CONTACTS_COUNTED_MAX: usize = 1000;
+
 /// The body of POST and PATCH; in a PATCH what is not there stays, and null removes.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -76,7 +79,11 @@ pub(super) async fn get(
 ) -> Result<Resource<DomainView>, Problem> {
     let read = move |reader: &sterna_directory::Reader<'_>| {
         let found = resolve::domain(reader, &domain)?;
-        Ok(Resource::read(view::domain(reader, found.value)?, found.modseq))
+        let names: Vec<&str> =
+            std::iter::once(&found.value.name).chain(&found.value.aliases).map(String::as_str).collect();
+        let contacts_inside = Some(reader.contacts_within(&names, CONTACTS_COUNTED_MAX)?);
+        let shown = view::domain(reader, found.value.clone())?;
+        Ok(Resource::read(DomainView { contacts_inside, ..shown }, found.modseq))
     };
     state.directory.read(read).await
 }

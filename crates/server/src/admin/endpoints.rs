@@ -12,13 +12,13 @@ use sterna_directory::rights::{Area, Permission};
 
 use super::described::{Described, Operation, delete, get, patch, post, put};
 use super::doors::AdminState;
-use super::policy::Place::{AskedDomain, Binned, Domain, Entry, Filtered, NewEntry, Own, System};
+use super::policy::Place::{AskedDomain, Binned, Contact, Domain, Entry, Filtered, NewContact, NewEntry, Own, System};
 use super::policy::{self, Place, Rule};
 use super::{
-    accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, copies, dkim, dns, doctor,
-    domains, drain, events, external, files, firewall, graphs, greylist, groups, imports, jobs, links, maintenance,
-    migration, objects, orphans, passkeys, people_import, queue, replication, resources, roles, search, second_factor,
-    servers, sessions, settings, sieve, sources, status, sudo, tokens, trace, updates, users,
+    accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, contacts, copies, dkim, dns,
+    doctor, domains, drain, events, external, files, firewall, graphs, greylist, groups, imports, jobs, links,
+    maintenance, migration, objects, orphans, passkeys, people_import, queue, replication, resources, roles, search,
+    second_factor, servers, sessions, settings, sieve, sources, status, sudo, tokens, trace, updates, users,
 };
 
 /// One method of one path.
@@ -95,6 +95,8 @@ fn of_people() -> Vec<Endpoint> {
     const GROUPS: &str = "/api/v1/groups";
     const GROUP: &str = "/api/v1/groups/{group}";
     const MEMBERS: &str = "/api/v1/groups/{group}/members";
+    const CONTACTS: &str = "/api/v1/contacts";
+    const CONTACT: &str = "/api/v1/contacts/{contact}";
     const CONNECTIONS: &str = "/api/v1/users/{user}/connections";
     const CONNECTION: &str = "/api/v1/users/{user}/connections/{connection}";
     const BINNED: &str = "/api/v1/bin/{entry}";
@@ -123,6 +125,11 @@ fn of_people() -> Vec<Endpoint> {
         change(("PATCH", GROUP), patch(groups::set), People, Entry("group"), "Change a group"),
         change(("DELETE", GROUP), delete(groups::delete), People, Entry("group"), "Delete a group"),
         look(MEMBERS, get(groups::members), People, Entry("group"), "The members of a group"),
+        look(CONTACTS, get(contacts::list), People, Filtered, "External contacts, by domain and address"),
+        change(("POST", CONTACTS), post(contacts::create), People, NewContact, "Make an external contact"),
+        look(CONTACT, get(contacts::get), People, Contact("contact"), "One external contact"),
+        change(("PATCH", CONTACT), patch(contacts::set), People, Contact("contact"), "Change an external contact"),
+        change(("DELETE", CONTACT), delete(contacts::delete), People, Contact("contact"), "Delete an external contact"),
         change(("PATCH", MEMBERS), patch(groups::set_members), People, Entry("group"), "Add and remove members"),
     ]
 }

@@ -45,6 +45,7 @@ pub(super) struct EventParams {
 fn topic(kind: u16) -> Option<&'static str> {
     Some(match RowKind::from_number(kind)? {
         RowKind::User | RowKind::Group | RowKind::Shared | RowKind::Member | RowKind::AppPassword => "people",
+        RowKind::Contact => "people",
         RowKind::SecondFactor | RowKind::Passkey | RowKind::Deleted => "people",
         RowKind::Domain | RowKind::DkimKey | RowKind::Source => "domains",
         RowKind::Server | RowKind::Certificate | RowKind::Acme | RowKind::MainNode | RowKind::Migration => "servers",

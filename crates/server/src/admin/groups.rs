@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sterna_base::AccountId;
+use sterna_base::{AccountId, DomainId};
 use sterna_directory::request::{GroupPatch, NewGroup};
 use sterna_directory::{Created, Member, Reader, Request, RowKind, StorageError};
 
@@ -56,9 +56,12 @@ pub(super) struct MemberView {
     id: Option<AccountId>,
 }
 
-fn member_view(reader: &Reader<'_>, member: Member) -> Result<MemberView, StorageError> {
+fn member_view(reader: &Reader<'_>, of: DomainId, member: Member) -> Result<MemberView, StorageError> {
     let id = match member {
-        Member::External(address) => return Ok(MemberView { address, kind: "external", id: None }),
+        Member::External(address) => {
+            let is_contact = reader.contact_at(of, &address)?.is_some();
+            return Ok(MemberView { address, kind: if is_contact { "contact" } else { "external" }, id: None });
+        }
         Member::Local(id) => id,
     };
     Ok(match reader.entry(id)? {
@@ -167,10 +170,11 @@ pub(super) async fn members(
 ) -> Result<Json<Page<MemberView>>, Problem> {
     let limit = params.limit();
     let read = move |reader: &Reader<'_>| {
-        let group = resolve::entry_of(reader, &group, RowKind::Group)?.value.entry().id;
+        let found = resolve::entry_of(reader, &group, RowKind::Group)?.value;
+        let (group, domain) = (found.entry().id, found.entry().address.domain);
         let after = params.after.as_deref().map(|text| after_member(reader, text)).transpose()?;
         let found = reader.members(group, after.as_ref(), limit + 1)?;
-        found.into_iter().map(|member| Ok(member_view(reader, member)?)).collect::<Result<Vec<_>, Problem>>()
+        found.into_iter().map(|member| Ok(member_view(reader, domain, member)?)).collect::<Result<Vec<_>, Problem>>()
     };
     let cursor = |member: &MemberView| member.id.map_or_else(|| member.address.clone(), |id| id.to_string());
     Ok(Page::cut(state.directory.read(read).await?, limit, cursor))

@@ -21,6 +21,7 @@ mod auto_failover;
 mod bin;
 mod certificates;
 mod connections;
+mod contacts;
 mod copies;
 mod create;
 mod described;

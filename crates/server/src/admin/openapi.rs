@@ -160,6 +160,7 @@ fn needs(permission: Permission, place: Place) -> String {
         Place::Own => "Everybody who is signed in may ask; it is about themselves.".to_owned(),
         Place::System => format!("Needs {permission} in the installation."),
         Place::Domain(_) | Place::AskedDomain => format!("Needs {permission} in the domain."),
+        Place::Contact(_) | Place::NewContact => format!("Needs {permission} in the contact's domain and unit."),
         Place::Entry(_) | Place::Binned(_) | Place::NewEntry => format!("Needs {permission} where the address lies."),
         Place::Filtered => format!("Needs {permission} somewhere; shows what lies there."),
     }

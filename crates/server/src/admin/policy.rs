@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use sterna_directory::rights::{Area, Permission, Rights, Within};
-use sterna_directory::{AnyEntry, Reader, names};
+use sterna_directory::{AnyEntry, Contact, Reader, names};
 
 use super::doors::AdminState;
 use super::input::Params;
@@ -32,6 +32,10 @@ pub enum Place {
     Domain(&'static str),
     /// Where the user, group or mailbox lies that the path names by this parameter.
     Entry(&'static str),
+    /// Where the external contact lies that the path names by this parameter.
+    Contact(&'static str),
+    /// In the domain and the unit that the body gives to a new external contact.
+    NewContact,
     /// Where the entry in the bin lay that the path names by this parameter.
     Binned(&'static str),
     /// Where the address lies that the body gives to something new.
@@ -100,8 +104,10 @@ async fn admitted(state: &AdminState, rule: Rule, request: Request) -> Result<Re
         .await
         .map_err(|error| Problem::malformed(error.body_text()))?;
     let params = Params::from_request_parts(&mut head, &()).await.unwrap_or_default();
-    let has_fields = matches!(rule.place, Place::Entry(_) | Place::Binned(_) | Place::NewEntry | Place::Domain(_))
-        && !matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
+    let has_fields = matches!(
+        rule.place,
+        Place::Entry(_) | Place::Binned(_) | Place::NewEntry | Place::Domain(_) | Place::Contact(_) | Place::NewContact
+    ) && !matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
     let (body, fields) = if has_fields { buffered(body, rule).await? } else { (body, Map::new()) };
     let asked = Asked { rule, path, domain: params.domain, fields };
     let rights = principal.rights;
@@ -171,6 +177,20 @@ impl Asked {
                 self.check_fields(reader, rights, needs, None)
             }
             Place::Entry(parameter) => self.check_entry(reader, rights, named(parameter)),
+            Place::NewContact => {
+                let name = self.fields.get("domain").and_then(Value::as_str);
+                let name = name.ok_or_else(|| Problem::malformed("an external contact needs the domain it is of"))?;
+                let domain = resolve::domain(reader, name)?.value.id;
+                self.must(rights, needs, Within::Unit(domain, self.unit().unwrap_or_default()))
+            }
+            Place::Contact(parameter) => {
+                let may_see = |contact: &Contact| {
+                    rights.may(Permission::read(needs.area), Within::Unit(contact.domain, &contact.unit))
+                };
+                let found = resolve::contact(reader, named(parameter), self.domain.as_deref(), &may_see)?.value;
+                self.must(rights, needs, Within::Unit(found.domain, &found.unit))?;
+                self.must(rights, needs, Within::Unit(found.domain, self.unit().unwrap_or(&found.unit)))
+            }
             Place::Binned(parameter) => {
                 let row = bin::found(reader, named(parameter))?;
                 let place = place_of(row.was.entry());
@@ -181,6 +201,11 @@ impl Asked {
                 self.check_fields(reader, rights, needs, Some(&row.was))
             }
         }
+    }
+
+    /// The unit that the body names.
+    fn unit(&self) -> Option<&str> {
+        self.fields.get("unit").and_then(Value::as_str)
     }
 
     /// Somebody who is there already.
@@ -214,7 +239,7 @@ impl Asked {
         needs: Permission,
         before: Option<&AnyEntry>,
     ) -> Result<(), Problem> {
-        let unit = match self.fields.get("unit").and_then(Value::as_str) {
+        let unit = match self.unit() {
             Some(unit) => unit,
             None => before.map_or("", |found| &found.entry().unit),
         };

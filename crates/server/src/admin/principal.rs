@@ -106,7 +106,17 @@ pub(super) struct Seen(Rights);
 impl Seen {
     /// Whether an entry is.
     pub(super) fn entry(&self, entry: &Entry) -> bool {
-        self.0.may(Permission::read(Area::People), Within::Unit(entry.address.domain, &entry.unit))
+        self.at(entry.address.domain, &entry.unit)
+    }
+
+    /// Whether what lies in a unit of a domain is.
+    pub(super) fn at(&self, domain: sterna_base::DomainId, unit: &str) -> bool {
+        self.0.may(Permission::read(Area::People), Within::Unit(domain, unit))
+    }
+
+    /// Whether an external contact is.
+    pub(super) fn of_contacts(&self) -> impl Fn(&sterna_directory::Contact) -> bool + '_ {
+        |contact| self.at(contact.domain, &contact.unit)
     }
 
     /// Whether a domain is: its own administrators see it, and those of its people.

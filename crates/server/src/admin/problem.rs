@@ -136,6 +136,7 @@ fn collection(what: &str) -> &'static str {
     match what {
         "user" => "users",
         "group" => "groups",
+        "external contact" => "contacts",
         "domain" => "domains",
         "server" => "servers",
         _ => "accounts",

@@ -1,7 +1,8 @@
 //! From what people write in a path or a field to what the directory knows: ids, addresses, names.
 
+use axum::http::StatusCode;
 use sterna_base::{AccountId, NodeId};
-use sterna_directory::{AnyEntry, Domain, Member, Reader, RowKind, Server, Versioned, names};
+use sterna_directory::{AnyEntry, Contact, Domain, Member, Reader, RowKind, Server, Versioned, names};
 
 use super::problem::Problem;
 
@@ -31,6 +32,27 @@ pub(super) fn entry_of(reader: &Reader<'_>, text: &str, kind: RowKind) -> Result
     let what = what(kind);
     let found = entry(reader, text, what)?;
     if found.value.kind() == kind { Ok(found) } else { Err(Problem::no_such(what, text)) }
+}
+
+/// An external contact by id or address, of those that `may_see`; by address of one domain, where several know it.
+pub(super) fn contact(
+    reader: &Reader<'_>,
+    text: &str,
+    of: Option<&str>,
+    may_see: &dyn Fn(&Contact) -> bool,
+) -> Result<Versioned<Contact>, Problem> {
+    let of = of.map(|name| domain(reader, name)).transpose()?.map(|found| found.value.id);
+    let mut found: Vec<Versioned<Contact>> = match text.parse::<AccountId>() {
+        Ok(id) => reader.contact(id)?.into_iter().collect(),
+        Err(_) => reader.contacts_at(text)?,
+    };
+    found.retain(|found| may_see(&found.value) && of.is_none_or(|of| of == found.value.domain));
+    if found.len() > 1 {
+        let detail = format!("{text} is an external contact of {} domains", found.len());
+        let remedy = "Name the domain (domain=NAME, --domain NAME), or the contact's number.";
+        return Err(Problem::new(StatusCode::CONFLICT, "ambiguous", "There are several", detail, remedy));
+    }
+    found.pop().ok_or_else(|| Problem::no_such("external contact", text))
 }
 
 /// The id of a user.

@@ -253,6 +253,7 @@ fn code(result: Result<Answer, CliError>) -> (u16, String) {
 }
 
 mod config;
+mod contacts;
 mod declared;
 mod health;
 mod moving;

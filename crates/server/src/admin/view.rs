@@ -122,6 +122,10 @@ pub(super) struct DomainView {
     /// Of the domain, or else of the installation; so is what follows.
     pub retention_days: u32,
     pub full_mailbox: &'static str,
+    /// External contacts, of whatever domain, that have addresses in this one, counted to a thousand; only where one
+    /// domain is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contacts_inside: Option<usize>,
     pub created_at: String,
 }
 
@@ -136,6 +140,7 @@ pub(super) fn domain(reader: &Reader<'_>, domain: Domain) -> Result<DomainView, 
         postmaster: reader.setting(own, settings::POSTMASTER)?.map(|found| found.value.value),
         plus_separators: Some(reader.plus_separators(&domain)?).filter(|s| !s.is_empty()).unwrap_or("none".to_owned()),
         retention_days: reader.retention_days(Some(&domain))?,
+        contacts_inside: None,
         full_mailbox: if reader.refuses_when_full(Some(&domain))? { "refuse" } else { "defer" },
         id: domain.id,
         name: domain.name,

@@ -47,7 +47,7 @@ struct Kind {
 }
 
 /// In the order in which they need each other.
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     Kind {
         section: "domains",
         collection: "domains",
@@ -131,6 +131,15 @@ const KINDS: [Kind; 6] = [
         afterwards: &["suspended", "hidden"],
     },
     Kind {
+        section: "contacts",
+        collection: "contacts",
+        name: "address",
+        word: "external contact",
+        fields: &["address", "domain", "display_name", "organisation", "phone", "note", "unit"],
+        only_new: &["domain"],
+        afterwards: &[],
+    },
+    Kind {
         section: "groups",
         collection: "groups",
         name: "address",
@@ -192,6 +201,11 @@ pub struct ApplyArgs {
     /// See [`WriteArgs`].
     #[command(flatten)]
     write: WriteArgs,
+}
+
+/// The domain that an address is looked up in: that of an external contact, whom several domains may know.
+fn within<'d>(kind: &Kind, declared: &'d Map<String, Value>) -> Option<&'d str> {
+    declared.get("domain").and_then(Value::as_str).filter(|_| kind.section == "contacts")
 }
 
 /// What was done, for the exit code.
@@ -278,7 +292,12 @@ impl Applying<'_, '_> {
 
     /// A resource as it is; `None` when there is none.
     async fn current(&self, segments: &[&str]) -> Result<Option<Value>, CliError> {
-        match self.session.client.get(&path(segments, &[])).await {
+        self.current_within(segments, None).await
+    }
+
+    /// The same, of one domain.
+    async fn current_within(&self, segments: &[&str], domain: Option<&str>) -> Result<Option<Value>, CliError> {
+        match self.session.client.get(&path(segments, &[("domain", domain)])).await {
             Ok(found) => Ok(Some(found)),
             Err(CliError::Refused(problem)) if problem.code == "no-such" => Ok(None),
             Err(error) => Err(error),
@@ -296,7 +315,7 @@ impl Applying<'_, '_> {
         let mut wanted = declared.clone();
         let members = wanted.remove("members");
         wanted.remove("settings");
-        let current = self.current(&[kind.collection, name]).await?;
+        let current = self.current_within(&[kind.collection, name], within(kind, declared)).await?;
         if kind.section == "sources" {
             self.bind_password(name, &mut wanted, current.as_ref())?;
         }
@@ -337,6 +356,7 @@ impl Applying<'_, '_> {
         wanted: Map<String, Value>,
         current: &Value,
     ) -> Result<(), CliError> {
+        let domain = within(kind, &wanted).map(str::to_owned);
         let differing: Map<String, Value> = wanted
             .into_iter()
             .filter(|(field, value)| {
@@ -350,7 +370,8 @@ impl Applying<'_, '_> {
         let told: Vec<String> =
             differing.iter().map(|(field, value)| format!("{field}: {} -> {value}", current[field])).collect();
         self.session.say(&format!("change the {} {name}: {}\n", kind.word, told.join(", ")));
-        self.send(Method::PATCH, &[kind.collection, name], differing).await?;
+        let path = path(&[kind.collection, name], &[("domain", domain.as_deref()), self.parameters()[0]]);
+        self.session.client.send(Method::PATCH, &path, Some(&Value::Object(differing))).await?;
         self.tally.changed += 1;
         Ok(())
     }

@@ -11,6 +11,7 @@ mod calendar;
 mod certificate;
 pub mod client;
 mod config;
+mod contact;
 mod credential;
 mod declared;
 mod dkim;
@@ -209,6 +210,9 @@ pub enum ClientCommand {
     /// Manage groups
     #[command(subcommand)]
     Group(group::GroupCommand),
+    /// Manage external contacts: people outside, in the address book of a domain and in its groups
+    #[command(subcommand)]
+    Contact(contact::ContactCommand),
     /// Bring back users, groups and mailboxes that were deleted
     #[command(subcommand)]
     Bin(bin::BinCommand),
@@ -326,6 +330,7 @@ pub async fn run(global: &GlobalArgs, command: ClientCommand) -> Exit {
         ClientCommand::User(command) => user::run(&session, command).await,
         ClientCommand::Bin(command) => bin::run(&session, command).await,
         ClientCommand::Group(command) => group::run(&session, command).await,
+        ClientCommand::Contact(command) => contact::run(&session, command).await,
         ClientCommand::Import(command) => interchange::import(&session, command).await,
         ClientCommand::Export(command) => interchange::export(&session, command).await,
         ClientCommand::Calendar(command) => calendar::run(&session, command).await,

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ask, part } from "../../base/api.ts";
-import { t } from "../../base/i18n.ts";
+import { count, t } from "../../base/i18n.ts";
 import { changed, deleting, useLive } from "../../base/live.ts";
 import { go } from "../../base/router.ts";
 import type { Domain, Page as Items, Server, Setting } from "../../base/types.ts";
@@ -42,6 +42,12 @@ export function DomainPage({ name }: { name: string }) {
       <Loaded read={read}>
         {(data) => (
           <>
+            {(data.contacts_inside ?? 0) > 0 && (
+              <p class="note attention">
+                {count("domains.contacts-inside", data.contacts_inside ?? 0)}{" "}
+                <Link to={`/people/contacts?text=${part(`@${data.name}`)}`}>{t("domains.contacts-inside.show")}</Link>
+              </p>
+            )}
             <div class="columns">
               <Section title={t("domains.identity")}>
                 <EditForm path={path} name={data.name} data={data} etag={read.etag} fields={identity()} also={["/domains"]} />

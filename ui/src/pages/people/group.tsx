@@ -98,8 +98,10 @@ function Members({ path }: { path: string }) {
           {
             title: t("people.address"),
             cell: (member) =>
-              member.id && member.kind !== "gone" && member.kind !== "external" ? (
+              member.id && member.kind !== "gone" && member.kind !== "external" && member.kind !== "contact" ? (
                 <Link to={pathOf({ id: member.id, kind: member.kind })}>{member.address}</Link>
+              ) : member.kind === "contact" ? (
+                <Link to={`/people/contacts?text=${part(member.address)}`}>{member.address}</Link>
               ) : (
                 member.address
               ),

@@ -72,7 +72,8 @@ interface FilterProps {
   text: string;
 }
 
-function Filters({ domains, domain, text }: FilterProps) {
+/** What a list of people is narrowed by. */
+export function Filters({ domains, domain, text }: FilterProps) {
   const [timer, setTimer] = useState<ReturnType<typeof setTimeout> | undefined>();
   return (
     <search class="filters">

@@ -7,6 +7,7 @@ import { COLLECTIONS } from "./paths.ts";
 
 export function PeopleTabs() {
   const tabs = Object.values(COLLECTIONS).map((one) => ({ to: one.to, title: t(one.title) }));
+  tabs.push({ to: "/people/contacts", title: t("contacts.title") });
   tabs.push({ to: "/people/administrators", title: t("people.administrators") });
   tabs.push({ to: "/people/sources", title: t("sources.title") });
   tabs.push({ to: "/people/bin", title: t("bin.title") });

@@ -122,6 +122,43 @@ async fn a_domain_s_administrator_sees_and_changes_that_domain_only() {
 }
 
 #[tokio::test]
+async fn contacts_of_a_unit_are_its_administrators() {
+    let (node, _) = node().await;
+    for (address, domain, unit) in
+        [("a@far.test", "demo.test", "sales"), ("b@far.test", "demo.test", ""), ("a@far.test", "other.test", "")]
+    {
+        let body = json!({"address": address, "domain": domain, "unit": unit});
+        node.post("contacts", body).await.unwrap();
+    }
+    let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "sales", role("domain-administrator")));
+    let of = |method: &'static str, path: &'static str, body: Value| face.outcome(method, path, body);
+    let (_, seen) = face.ask("GET", "/api/v1/contacts", Value::Null).await;
+    assert_eq!(addresses(&seen), ["a@far.test"]);
+    let (status, one) = face.ask("GET", "/api/v1/contacts/a@far.test", Value::Null).await;
+    assert_eq!((status.as_u16(), &one["domain"]), (200, &json!("demo.test")), "another's of that address is not told");
+    assert_eq!(of("PATCH", "/api/v1/contacts/a@far.test", json!({"note": "x"})).await.0, 200);
+    assert_eq!(of("PATCH", "/api/v1/contacts/a@far.test", json!({"unit": ""})).await.0, 403);
+    assert_eq!(of("PATCH", "/api/v1/contacts/b@far.test", json!({"note": "x"})).await.0, 404);
+    assert_eq!(of("DELETE", "/api/v1/contacts/b@far.test", Value::Null).await.0, 404);
+    let new = |unit: &str, domain: &str| json!({"address": "n@far.test", "domain": domain, "unit": unit});
+    assert_eq!(of("POST", "/api/v1/contacts", new("", "demo.test")).await.0, 403);
+    assert_eq!(of("POST", "/api/v1/contacts", new("sales", "other.test")).await.0, 403);
+    assert_eq!(of("POST", "/api/v1/contacts", new("sales/north", "demo.test")).await.0, 201);
+    let reader = Face::of(&node, somebody(Scope::System, "", role("read-only")));
+    assert_eq!(reader.outcome("DELETE", "/api/v1/contacts/b@far.test", Value::Null).await.0, 403);
+    // One key makes one contact; what was changed meanwhile is not written over.
+    let whole = Face::of(&node, Principal::at_socket("root".into()));
+    let once = json!({"address": "once@far.test", "domain": "demo.test"});
+    for _ in 0..2 {
+        let keyed = [("idempotency-key", "k-1")];
+        assert_eq!(whole.ask_with("POST", "/api/v1/contacts", once.clone(), &keyed).await.0, 201);
+    }
+    let stale = [("if-match", "\"1\"")];
+    let (status, _) = whole.ask_with("PATCH", "/api/v1/contacts/once@far.test", json!({"note": "x"}), &stale).await;
+    assert_eq!(status.as_u16(), 412);
+}
+
+#[tokio::test]
 async fn what_is_no_object_gets_nowhere() {
     let (node, _) = node().await;
     let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "", role("domain-administrator")));
