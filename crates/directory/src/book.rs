@@ -1,6 +1,6 @@
 //! The organisation's directory as an address book: an account that can only be read, with one container whose items
-//! are made from the rows of a domain's users, groups, shared mailboxes and external contacts. So everything that reads address books
-//! reads it, and what changed in it is what changed in the directory.
+//! are made from the rows of a domain's users, groups, shared mailboxes and external contacts. So everything that reads
+//! address books reads it, and what changed in it is what changed in the directory.
 //!
 //! Whoever is hidden, suspended or of another domain is not in it; whoever became so since a token is told as gone.
 
