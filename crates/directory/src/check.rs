@@ -102,6 +102,10 @@ impl Reader<'_> {
                 let row: crate::rights::AppPassword = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.account)?.is_some(), "there is no such user");
             }
+            RowKind::Subject => {
+                let row: crate::rights::Subject = index::read(kind, &change.key, content)?;
+                expect(self.entry(row.account)?.is_some(), "there is no such user");
+            }
             RowKind::Passkey => {
                 let row: crate::rights::Passkey = index::read(kind, &change.key, content)?;
                 expect(self.entry(row.account)?.is_some(), "there is no such user");

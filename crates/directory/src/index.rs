@@ -41,7 +41,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
         RowKind::Certificate | RowKind::Acme | RowKind::Firewall => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
-        RowKind::Passkey => {}
+        RowKind::Passkey | RowKind::Subject => {}
         RowKind::Source | RowKind::Link => {}
         RowKind::Deleted | RowKind::DeletedParts => {}
         RowKind::MainNode | RowKind::Migration | RowKind::Update | RowKind::UpdateEvent => {}
@@ -102,7 +102,7 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Counter | RowKind::DkimKey | RowKind::Setting | RowKind::SettingChange => {}
         RowKind::Certificate | RowKind::Acme | RowKind::Firewall => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
-        RowKind::Passkey => {}
+        RowKind::Passkey | RowKind::Subject => {}
         RowKind::Source | RowKind::Link => {}
         RowKind::Deleted | RowKind::DeletedParts => {}
         RowKind::MainNode | RowKind::Migration | RowKind::Update | RowKind::UpdateEvent => {}

@@ -87,11 +87,13 @@ pub enum RowKind {
     Acme = 41,
     /// [`crate::contact::Contact`]
     Contact = 42,
+    /// [`crate::rights::Subject`]
+    Subject = 43,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 34] = [
+    pub const ALL: [RowKind; 35] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -126,6 +128,7 @@ impl RowKind {
         RowKind::Certificate,
         RowKind::Acme,
         RowKind::Contact,
+        RowKind::Subject,
     ];
 
     /// The kind with this number; `None` for one of a later version.

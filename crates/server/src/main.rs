@@ -9,6 +9,7 @@ mod derived;
 mod firewall;
 mod graphs;
 mod letter;
+mod network;
 mod node;
 mod openid;
 mod pdf;

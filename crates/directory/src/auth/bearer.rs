@@ -8,7 +8,7 @@ use sterna_account::service::{BearerAttempt, Login, LoginError, ScramAttempt};
 use sterna_base::Secret;
 
 use super::throttle::Peer;
-use super::{Authentication, wrong};
+use super::{Authentication, Known, wrong};
 use crate::settings::{
     OAUTH_AUDIENCE, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_TOKENS, OAUTH_URL, OAUTH_USER_FIELD, OPENID_CLAIM,
     OPENID_CLIENT_ID, OPENID_ISSUER,
@@ -24,11 +24,20 @@ const USER_FIELD: &str = "username";
 /// Asks the issuer of tokens; the server knows how.
 #[async_trait]
 pub trait Introspection: Send + Sync {
-    /// The user whose the token is; `None` when it is not active.
+    /// Whose the token is; `None` when it is not active.
     ///
     /// # Errors
     /// Why there was no answer, for the operator.
-    async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String>;
+    async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<Bearer>, String>;
+}
+
+/// Whose a token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// The name that the token or its issuer says, where it says one that is believed.
+    pub user: Option<String>,
+    /// The provider's own name for them (`sub`), of a token that is believed by its signature.
+    pub subject: Option<String>,
 }
 
 /// Whom to ask, and as whom.
@@ -60,6 +69,17 @@ impl Authentication {
         self
     }
 
+    async fn owner(&self, settings: &OauthSettings, bearer: Bearer) -> Result<Option<Known>, StorageError> {
+        let name = match settings.signed.clone() {
+            Some(signed) => self.directory.read(move |reader| signed_owner(reader, &signed, &bearer)).await?,
+            None => bearer.user.map(|name| name.trim().to_lowercase()),
+        };
+        match name {
+            Some(name) => self.look_up(&name).await,
+            None => Ok(None),
+        }
+    }
+
     pub(super) async fn check_bearer(&self, attempt: &BearerAttempt<'_>) -> Result<Login, LoginError> {
         let unavailable = |error: StorageError| LoginError::Unavailable(error.to_string());
         let (Some(issuer), Some(settings)) = (&self.issuer, self.directory.read(oauth).await.map_err(unavailable)?)
@@ -73,21 +93,9 @@ impl Authentication {
         let (name, key) = self.admit(attempt.login.unwrap_or_default(), peer)?;
         let hash = blake3::keyed_hash(&self.key, attempt.token.expose().as_bytes());
         let found = issuer.introspect(&settings, attempt.token).await.map_err(LoginError::Unavailable)?;
-        let user = match &found {
-            Some(user) => self.look_up(&user.trim().to_lowercase()).await.map_err(unavailable)?,
+        let user = match found {
+            Some(bearer) => self.owner(&settings, bearer).await.map_err(unavailable)?,
             None => None,
-        };
-        // Further addresses pass from one person to another; whoever had one at the provider is not who has it here.
-        let user = match (user, &found) {
-            (Some(user), Some(name)) if settings.signed.is_some() => {
-                let (account, name) = (user.account, name.clone());
-                let read = move |reader: &Reader<'_>| match reader.user(account)? {
-                    Some(user) => is_own_name(reader, &user.value, name.trim()),
-                    None => Ok::<_, StorageError>(false),
-                };
-                self.directory.read(read).await.map_err(unavailable)?.then_some(user)
-            }
-            (user, _) => user,
         };
         // Any of the user's names will do, but of no other user.
         let named = if name.is_empty() { None } else { self.look_up(&name).await.map_err(unavailable)? };
@@ -104,6 +112,24 @@ impl Authentication {
             }
         }
     }
+}
+
+/// Who a token that is believed by its signature means: whom its `sub` was bound to at a sign-in, or else whom the claim
+/// names, unless they are somebody else at that provider.
+fn signed_owner(reader: &Reader<'_>, settings: &SignedTokens, bearer: &Bearer) -> Result<Option<String>, StorageError> {
+    let subject = bearer.subject.as_deref().unwrap_or_default();
+    if let Some(bound) = reader.subject(&settings.issuer, subject)? {
+        let Some(user) = reader.user(bound.account)? else { return Ok(None) };
+        let address = user.value.entry.address;
+        let domain = reader.domain(address.domain)?;
+        return Ok(domain.map(|domain| format!("{}@{}", address.local, domain.value.name)));
+    }
+    let Some(name) = bearer.user.as_deref().map(str::trim) else { return Ok(None) };
+    let Some(user) = reader.user_by_login(&name.to_lowercase())? else { return Ok(None) };
+    // Some providers call people differently for each of their clients: only of one client are names comparable.
+    let is_comparable = reader.setting_for(None, OPENID_CLIENT_ID)?.as_deref() == Some(&settings.audience);
+    let is_other = is_comparable && reader.subject_of(user.value.entry.id, &settings.issuer)?.is_some();
+    Ok((!is_other && is_own_name(reader, &user.value, name)?).then(|| name.to_lowercase()))
 }
 
 /// Whether a name is somebody's main address or log-in: further addresses pass from one person to another, and who had

@@ -214,7 +214,7 @@ impl Authentication {
                     }
                 }
                 Ok(Some(Known {
-                    second_factor: reader.second_factor(entry.id)?.is_some() || !reader.passkeys(entry.id)?.is_empty(),
+                    second_factor: reader.has_second_factor(entry.id)?,
                     checked: bind::checked(reader, entry.id)?,
                     app_passwords,
                     account: entry.id,

@@ -11,7 +11,9 @@ use crate::contact::ContactPatch;
 use crate::dkim::{DkimState, NewDkimKey};
 use crate::firewall::Firewall;
 use crate::model::{Durability, Member, MigrationPhase, Pace, Roles, Scope, Update, UpdateEvent};
-use crate::rights::{FactorUse, Grant, NewApiToken, NewAppPassword, Passkey, PasskeyChange, Role, SecondFactor};
+use crate::rights::{
+    FactorUse, Grant, NewApiToken, NewAppPassword, Passkey, PasskeyChange, Role, SecondFactor, Subject,
+};
 use crate::row::RowKind;
 use crate::source::{Link, Source};
 
@@ -441,6 +443,13 @@ pub enum Request {
     /// Forgets where somebody came from.
     Unlink {
         /// Who.
+        account: AccountId,
+    },
+    /// Binds somebody at a provider of OpenID Connect to a user.
+    BindSubject(Subject),
+    /// Forgets who a user is at such providers.
+    ForgetSubjects {
+        /// Whose.
         account: AccountId,
     },
     /// Adds a token for programs.

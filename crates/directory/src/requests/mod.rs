@@ -78,6 +78,8 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::PutRole { role, expect } => rights::put_role(write, role, *expect).map(|()| None),
         Request::DeleteRole { name, expect } => rights::delete_role(write, name, *expect).map(|()| None),
         Request::SetGrant { grant, granted } => rights::set_grant(write, grant, *granted).map(|()| None),
+        Request::BindSubject(subject) => rights::bind_subject(write, subject).map(|()| None),
+        Request::ForgetSubjects { account } => rights::forget_subjects(write, *account).map(|()| None),
         Request::CreateApiToken(new) => rights::create_token(write, new).map(|()| None),
         Request::DeleteApiToken { id } => rights::delete_token(write, id).map(|()| None),
         Request::CreateAppPassword(new) => rights::create_app_password(write, new).map(|()| None),

@@ -8,6 +8,7 @@ mod passkey;
 mod permission;
 mod role;
 mod second_factor;
+mod subject;
 
 pub use api_token::{API_TOKENS_MAX, ApiToken, NewApiToken};
 pub use app_password::{APP_PASSWORDS_MAX, AppPassword, NewAppPassword, Sudo, hash_of_app_password};
@@ -16,6 +17,7 @@ pub use passkey::{PASSKEYS_MAX, Passkey, PasskeyChange};
 pub use permission::{Area, Permission, Permissions};
 pub use role::{Role, builtin_roles};
 pub use second_factor::{FactorUse, RECOVERY_CODES, SecondFactor};
+pub use subject::Subject;
 
 pub(crate) use api_token::{create as create_token, delete as delete_token};
 pub(crate) use app_password::{create as create_app_password, delete as delete_app_password};
@@ -23,6 +25,7 @@ pub(crate) use grant::{check_unit, set as set_grant};
 pub(crate) use passkey::{change as change_passkey, create as create_passkey};
 pub(crate) use role::{delete as delete_role, put as put_role};
 pub(crate) use second_factor::{set as set_second_factor, use_up as use_second_factor};
+pub(crate) use subject::{bind as bind_subject, forget as forget_subjects};
 
 use sterna_base::{AccountId, DomainId, Modseq};
 
@@ -31,7 +34,7 @@ use crate::model::Scope;
 use crate::read::{Reader, Versioned};
 use crate::row::{Content, RowKind, account_key};
 use crate::write::Write;
-use crate::{RequestError, StorageError};
+use crate::{RequestError, StorageError, settings};
 
 /// Comes after every key: none has this character.
 pub(crate) const LAST_KEY: &str = "\u{10ffff}";
@@ -50,6 +53,7 @@ pub(crate) fn forget(write: &mut Write<'_>, account: AccountId) -> Result<(), Re
     for passkey in write.reader.passkeys(account)? {
         write.delete(RowKind::Passkey, &passkey.value.key())?;
     }
+    forget_subjects(write, account)?;
     crate::source::unlink(write, account)?;
     Ok(write.delete(RowKind::SecondFactor, &account_key(account))?)
 }
@@ -67,6 +71,15 @@ pub(crate) fn forget_domain(write: &mut Write<'_>, domain: DomainId) -> Result<(
 
 /// Every method fails when the file can't be read, and for no other reason.
 impl Reader<'_> {
+    /// Whether somebody is asked for more than a password at the console: passkeys count as long as they are switched
+    /// on.
+    pub fn has_second_factor(&self, account: AccountId) -> Result<bool, StorageError> {
+        if self.second_factor(account)?.is_some() {
+            return Ok(true);
+        }
+        Ok(!self.passkeys(account)?.is_empty() && self.setting_for(None, settings::PASSKEYS)?.as_deref() != Some("off"))
+    }
+
     /// The rows of a kind whose keys begin so, by key; at most `limit`.
     pub(crate) fn rows_under<T: Content>(&self, prefix: &str, limit: usize) -> Result<Vec<Versioned<T>>, StorageError> {
         self.rows_from(prefix, &format!("{prefix}{LAST_KEY}"), limit)

@@ -10,9 +10,10 @@ use sterna_account::service::{
     ScramChallenge,
 };
 use sterna_base::{AccountId, Secret};
-use sterna_directory::auth::bearer::{Introspection, OauthSettings};
+use sterna_directory::auth::bearer::{Bearer, Introspection, OauthSettings};
 use sterna_directory::auth::bind::{BindAnswer, BindCheck};
 use sterna_directory::request::{DomainPatch, GroupPatch, NewUser, UserPatch};
+use sterna_directory::rights::Subject;
 use sterna_directory::routing::{Recipient, RoutingError, resolve};
 use sterna_directory::{
     Authentication, Directory, Link, Mapping, Member, Mode, PasswordCost, Request, Scope, Source, SourceKind, password,
@@ -278,12 +279,12 @@ async fn a_password_is_proved_without_being_shown() {
     assert_eq!(waits, 4);
 }
 
-/// An issuer of tokens that are called by whose they are.
+/// An issuer of tokens that are called by whose they are and, after a slash, by the provider's own name for them.
 struct Issuer;
 
 #[async_trait::async_trait]
 impl Introspection for Issuer {
-    async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String> {
+    async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<Bearer>, String> {
         match &settings.signed {
             None => assert_eq!((&*settings.url, &*settings.user_field), ("https://id.test/", "username")),
             Some(signed) => {
@@ -293,7 +294,10 @@ impl Introspection for Issuer {
         }
         match token.expose() {
             "down" => Err("it is down".to_owned()),
-            token => Ok(token.strip_prefix("of-").map(str::to_owned)),
+            token => Ok(token.strip_prefix("of-").map(|whose| {
+                let (user, subject) = whose.split_once('/').unwrap_or((whose, "?"));
+                Bearer { user: (!user.is_empty()).then(|| user.to_owned()), subject: Some(subject.to_owned()) }
+            })),
         }
     }
 }
@@ -303,7 +307,7 @@ async fn a_token_is_its_owners() {
     let mut main = Main::new();
     main.domain("demo.test", &[]);
     let ana = main.user("ana@demo.test", &["lima@demo.test"]);
-    main.user("ben@demo.test", &[]);
+    let ben = main.user("ben@demo.test", &[]);
     let (_folder, directory, authentication) = serve(main);
     let authentication = authentication.with_introspection(Arc::new(Issuer));
     assert!(!authentication.offers_bearer().await);
@@ -339,6 +343,24 @@ async fn a_token_is_its_owners() {
     assert!(authentication.offers_bearer().await);
     assert_eq!(ask(None, "of-ana@demo.test").await, Ok(ana));
     assert_eq!(ask(None, "of-lima@demo.test").await, Err(LoginError::Invalid));
+    // Who signed in once is known by the provider's own name, whatever addresses pass from one to another there.
+    let since = directory.now();
+    let subject = Subject { issuer: "https://id.test".into(), subject: "7".into(), account: ana, since };
+    directory.submit(Request::BindSubject(subject.clone())).await.unwrap();
+    for token in ["of-ana@demo.test/7", "of-/7", "of-ben@demo.test/7"] {
+        assert_eq!(ask(None, token).await, Ok(ana), "{token}");
+    }
+    assert_eq!(ask(None, "of-ana@demo.test/8").await, Err(LoginError::Invalid), "somebody else has her address there");
+    assert_eq!(ask(None, "of-/8").await, Err(LoginError::Invalid));
+    for (number, who) in [("7", ben), ("8", ana)] {
+        let other = Subject { subject: number.into(), account: who, ..subject.clone() };
+        assert_eq!(directory.submit(Request::BindSubject(other)).await.unwrap_err().code(), "in-use", "{number}");
+    }
+    directory.submit(Request::ForgetSubjects { account: ana }).await.unwrap();
+    assert_eq!(ask(None, "of-ana@demo.test/8").await, Ok(ana));
+    let elsewhere = Subject { issuer: "https://former.test".into(), ..subject.clone() };
+    directory.submit(Request::BindSubject(elsewhere)).await.unwrap();
+    assert_eq!(ask(None, "of-ana@demo.test/8").await, Ok(ana), "bound at another provider");
     let patch = UserPatch { suspended: Some(true), ..UserPatch::default() };
     directory.submit(Request::SetUser { id: ana, expect: None, patch }).await.unwrap();
     assert_eq!(ask(Some("ana@demo.test"), "of-ana@demo.test").await, Err(LoginError::Invalid));

@@ -436,6 +436,13 @@ fn of_administrators() -> Vec<Endpoint> {
             user,
             "Make a lost passkey worthless",
         ),
+        change(
+            ("DELETE", "/api/v1/users/{user}/openid"),
+            delete(users::forget_openid),
+            Passwords,
+            user,
+            "Forget who a user is at OpenID Connect",
+        ),
         look(SUDO, get(sudo::list), Sudo, user, "Who can work as a user at present"),
         change(("POST", SUDO), post(sudo::create), Sudo, user, "Work as a user, who is told").never_dry(),
         change(("DELETE", "/api/v1/users/{user}/sudo/{id}"), delete(sudo::delete), Sudo, user, "End that"),

@@ -54,7 +54,7 @@ fn topic(kind: u16) -> Option<&'static str> {
         RowKind::Job | RowKind::Move | RowKind::Copy | RowKind::Placement | RowKind::PendingStore => "jobs",
         RowKind::Setting | RowKind::SettingChange => "settings",
         RowKind::Role | RowKind::Grant | RowKind::ApiToken => "administrators",
-        RowKind::Counter | RowKind::Share | RowKind::Link | RowKind::DeletedParts => return None,
+        RowKind::Counter | RowKind::Share | RowKind::Link | RowKind::DeletedParts | RowKind::Subject => return None,
     })
 }
 

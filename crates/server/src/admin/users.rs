@@ -13,7 +13,7 @@ use sterna_directory::password::PasswordError;
 use sterna_directory::request::{NewUser, UserPatch};
 use sterna_directory::{Address, PasswordHash, Reader, Request, RowKind, Scram, names};
 
-use super::answer::{Made, Removed};
+use super::answer::{Made, NoContent, Removed};
 use super::create::NewEntry;
 use super::domains::present;
 use super::doors::AdminState;
@@ -238,4 +238,22 @@ pub(super) async fn delete(
 ) -> Result<Removed<bin::BinView>, Problem> {
     let found = state.directory.read(move |reader| resolve::entry_of(reader, &user, RowKind::User)).await?;
     bin::delete(&state, (found.value.entry().id, RowKind::User), &params, expect, by).await
+}
+
+/// Forgets who a user is at providers of OpenID Connect: the next sign-in there binds anew.
+pub(super) async fn forget_openid(
+    State(state): State<AdminState>,
+    Path(user): Path<String>,
+    params: Params,
+) -> Result<NoContent, Problem> {
+    let read = move |reader: &Reader<'_>| {
+        let account = resolve::user_id(reader, &user)?;
+        Ok::<_, Problem>((account, !reader.subjects_of(account)?.is_empty()))
+    };
+    let (account, is_known) = state.directory.read(read).await?;
+    if !is_known {
+        return Ok(view::nothing_changed());
+    }
+    state.write(Request::ForgetSubjects { account }, params.dry_run).await?;
+    Ok(view::no_content())
 }

@@ -99,6 +99,14 @@ pub enum UserCommand {
         #[command(flatten)]
         delete: DeleteArgs,
     },
+    /// Forget who a user is at OpenID Connect: the next sign-in there with their address binds anew
+    ForgetOpenid {
+        /// Address, login or id
+        user: String,
+        /// See [`DeleteArgs`].
+        #[command(flatten)]
+        delete: DeleteArgs,
+    },
     /// Delete a user; the mailbox and all that is in it is in the bin for a while
     Delete {
         /// Address, login or id
@@ -201,6 +209,11 @@ pub(super) async fn run(session: &Session<'_>, command: UserCommand) -> Result<E
             let id = id.unwrap_or_default();
             let all = ["users", &user, "connections", &id];
             session.delete(&all[..if id.is_empty() { 3 } else { 4 }], &question, &delete).await
+        }
+        UserCommand::ForgetOpenid { user, delete } => {
+            let question =
+                format!("Forget who {user} is at the provider? Whoever has the address there is bound next.");
+            session.delete(&["users", &user, "openid"], &question, &delete).await
         }
         UserCommand::Delete { user, delete } => session.bin(&["users", &user], &format!("user {user}"), &delete).await,
     }

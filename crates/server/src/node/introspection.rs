@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use sterna_base::{Clock, Secret};
-use sterna_directory::auth::bearer::{Introspection, OauthSettings, SignedTokens};
+use sterna_directory::auth::bearer::{Bearer, Introspection, OauthSettings, SignedTokens};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -56,13 +56,13 @@ impl IntrospectionClient {
         IntrospectionClient { turns, provider, clock, tls: OnceLock::new() }
     }
 
-    /// The user of a token that is believed by its signature; `None` of one that isn't.
+    /// Whose a token is that is believed by its signature; `None` of one that isn't.
     async fn verify(
         &self,
         SignedTokens { issuer, audience }: &SignedTokens,
         claim: &str,
         token: &Secret,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Option<Bearer>, String> {
         let metadata = self.provider.metadata(issuer).await?;
         let expected = ExpectedAccess { issuer, audience, now_s: self.clock.now().0 / 1000 };
         let verified = |keys: &Keys| verify_access(token.expose(), keys, &expected);
@@ -80,14 +80,12 @@ impl IntrospectionClient {
         };
         let is_verified = claims["email_verified"] == true
             || claims["email_verified"].as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"));
-        match claims[claim].as_str() {
-            Some(user) if !user.is_empty() && (claim != "email" || is_verified) => Ok(Some(user.to_owned())),
-            found => {
-                let found = found.is_some();
-                tracing::warn!(claim, found, "a bearer token has no such claim, or an address that was not verified");
-                Ok(None)
-            }
+        let user = claims[claim].as_str().filter(|user| !user.is_empty() && (claim != "email" || is_verified));
+        if user.is_none() {
+            let found = claims.get(claim).is_some();
+            tracing::info!(claim, found, "a bearer token has no such claim, or an address that was not verified");
         }
+        Ok(Some(Bearer { user: user.map(str::to_owned), subject: claims["sub"].as_str().map(str::to_owned) }))
     }
 
     async fn ask(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String> {
@@ -123,12 +121,12 @@ impl IntrospectionClient {
 
 #[async_trait]
 impl Introspection for IntrospectionClient {
-    async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<String>, String> {
+    async fn introspect(&self, settings: &OauthSettings, token: &Secret) -> Result<Option<Bearer>, String> {
         let asked = async {
             let _turn = self.turns.acquire().await.map_err(|error| error.to_string())?;
             match &settings.signed {
                 Some(signed) => self.verify(signed, &settings.user_field, token).await,
-                None => self.ask(settings, token).await,
+                None => Ok(self.ask(settings, token).await?.map(|user| Bearer { user: Some(user), subject: None })),
             }
         };
         let late = |_| "the issuer of tokens took too long".to_owned();
@@ -252,9 +250,14 @@ mod tests {
             claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             Secret::new(signer.lock().signed(&claims))
         };
-        let ana = Ok(Some("ana@demo.test".to_owned()));
+        let bearer = |user: Option<&str>, subject: Option<&str>| {
+            Ok(Some(Bearer { user: user.map(str::to_owned), subject: subject.map(str::to_owned) }))
+        };
+        let ana = bearer(Some("ana@demo.test"), Some("7"));
         assert_eq!(client.introspect(&settings, &token(json!({}))).await, ana);
-        for bad in [json!({"aud": "other"}), json!({"exp": 1}), json!({"iss": "x"}), json!({"email_verified": false})] {
+        let unverified = client.introspect(&settings, &token(json!({"email_verified": false}))).await;
+        assert_eq!(unverified, bearer(None, Some("7")), "a name that was bound needs no address");
+        for bad in [json!({"aud": "other"}), json!({"exp": 1}), json!({"iss": "x"}), json!({"sub": ""})] {
             assert_eq!(client.introspect(&settings, &token(bad.clone())).await, Ok(None), "{bad}");
         }
         for bad in ["", "opaque", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
@@ -299,7 +302,8 @@ mod tests {
             user_field: "username".to_owned(),
         };
         let client = IntrospectionClient::new(Arc::new(sterna_base::SystemClock));
-        assert_eq!(client.introspect(&settings, &Secret::new("good/+")).await, Ok(Some("ana".to_owned())));
+        let ana = Bearer { user: Some("ana".to_owned()), subject: None };
+        assert_eq!(client.introspect(&settings, &Secret::new("good/+")).await, Ok(Some(ana)));
         assert_eq!(client.introspect(&settings, &Secret::new("bad")).await, Ok(None));
         settings.url = format!("http://{address}/elsewhere");
         assert!(client.introspect(&settings, &Secret::new("good/+")).await.unwrap_err().contains("404"));

@@ -7,6 +7,7 @@ pub mod sign_in;
 pub mod token;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,10 +19,14 @@ use sterna_directory::settings::{
 };
 use sterna_directory::{Reader, StorageError};
 
+use crate::network::Network;
 use provider::{Client, Provider};
 
 /// Sign-ins that were begun and not ended; further ones are told to wait.
 const BEGUN_MAX: usize = 10_000;
+
+/// Those of one network: the oldest makes room.
+const BEGUN_PER_NETWORK_MAX: usize = 200;
 
 /// How long a sign-in may take at the provider, in milliseconds.
 const BEGUN_MS_MAX: i64 = 10 * 60 * 1000;
@@ -76,6 +81,7 @@ pub struct Begun {
     pub issuer: String,
     /// Where in the console it goes on.
     pub to: String,
+    network: Network,
     at: Timestamp,
 }
 
@@ -99,6 +105,7 @@ impl OpenId {
         issuer: &str,
         redirect_uri: String,
         to: &str,
+        peer: IpAddr,
         now: Timestamp,
     ) -> Option<(String, Begun, String)> {
         let (state, cookie) = (random(), random());
@@ -109,11 +116,18 @@ impl OpenId {
             redirect_uri,
             issuer: issuer.to_owned(),
             to: console_path(to),
+            network: Network::of(peer),
             at: now,
         };
         let mut all = self.begun.lock();
         if all.len() >= BEGUN_MAX {
             all.retain(|_, begun| now.0 - begun.at.0 < BEGUN_MS_MAX);
+        }
+        // Whoever begins many loses their own, and nobody else's.
+        let of_network = || all.iter().filter(|(_, one)| one.network == begun.network);
+        if of_network().count() >= BEGUN_PER_NETWORK_MAX {
+            let oldest = of_network().min_by_key(|(_, one)| one.at).map(|(state, _)| state.clone());
+            oldest.into_iter().for_each(|oldest| drop(all.remove(&oldest)));
         }
         if all.len() >= BEGUN_MAX {
             return None;

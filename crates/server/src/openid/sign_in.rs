@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sterna_base::AccountId;
 use sterna_directory::auth::bearer::is_own_name;
-use sterna_directory::{Reader, StorageError};
+use sterna_directory::rights::Subject;
+use sterna_directory::{Reader, Request, RequestError, StorageError};
 
 use super::provider::form;
 use super::token::{Expected, TokenError, verify};
@@ -126,7 +127,7 @@ async fn start(
     let metadata = metadata.map_err(|cause| Refused::new("unavailable", cause))?;
     let redirect_uri = format!("{}/admin/openid/callback", origin(&settings, &headers, from));
     let now = pages.state.directory.now();
-    let begun = pages.openid.begin(&settings.client.issuer, redirect_uri, &query.to, now);
+    let begun = pages.openid.begin(&settings.client.issuer, redirect_uri, &query.to, from.peer, now);
     let (state, begun, cookie) = begun.ok_or_else(|| Refused::new("unavailable", "too many sign-ins are under way"))?;
     let sign = if metadata.authorization_endpoint.contains('?') { '&' } else { '?' };
     let place = format!(
@@ -244,8 +245,51 @@ async fn who(pages: &Pages, settings: &Settings, begun: &Begun, query: Callback)
     known(state, settings, &claims).await
 }
 
-/// The user whom the claim names. Nobody is made, and nobody is let in who may not be.
+/// Whom the provider means, here.
+struct Meant {
+    account: AccountId,
+    is_open: bool,
+    has_factor: bool,
+    /// Whether the provider's own name for them is known here already.
+    is_bound: bool,
+}
+
+/// The user whom the provider means: who was bound to its own name for them (`iss` and `sub`), or else whom the claim
+/// names, who is bound then. Nobody is made, and nobody is let in who may not be.
 async fn known(state: &AdminState, settings: &Settings, claims: &Value) -> Result<AccountId, Refused> {
+    let issuer = settings.client.issuer.clone();
+    let subject = claims["sub"].as_str().filter(|subject| !subject.is_empty()).map(str::to_owned);
+    let subject = subject.ok_or_else(|| Refused::new("refused", "the ID token doesn't say who it is (sub)"))?;
+    let named = named(settings, claims);
+    let asked = (issuer.clone(), subject.clone(), named.as_ref().ok().cloned());
+    let read = move |reader: &Reader<'_>| meant(reader, asked);
+    let found = state.directory.read(read).await.map_err(|error| Refused::new("unavailable", error.to_string()))?;
+    let found = match found {
+        Some(found) if found.is_open => found,
+        _ => {
+            let name = named?;
+            return Err(Refused::new("unknown", format!("there is no user “{name}” who may sign in")));
+        }
+    };
+    // Whoever set up a second factor here wants one: the provider's counts if it says that it asked for it (RFC 8176,
+    // `mfa`).
+    let amr = claims["amr"].as_array().into_iter().flatten();
+    if found.has_factor && !amr.into_iter().any(|method| method == "mfa") {
+        return Err(Refused::new("second-factor", format!("{subject} has a second factor here, and used none there")));
+    }
+    if !found.is_bound {
+        let subject = Subject { issuer, subject, account: found.account, since: state.directory.now() };
+        let bound = state.directory.submit(Request::BindSubject(subject)).await;
+        bound.map_err(|error| match error {
+            RequestError::InUse { .. } => Refused::new("unknown", format!("{error} (sterna user forget-openid)")),
+            other => Refused::new("unavailable", other.to_string()),
+        })?;
+    }
+    Ok(found.account)
+}
+
+/// What the claim says of somebody's address or log-in.
+fn named(settings: &Settings, claims: &Value) -> Result<String, Refused> {
     let claim = &settings.claim;
     let name = claims[claim].as_str().filter(|name| !name.is_empty()).map(str::to_owned);
     let name = name.ok_or_else(|| Refused::new("unknown", format!("the ID token has no claim {claim:?}")))?;
@@ -254,33 +298,27 @@ async fn known(state: &AdminState, settings: &Settings, claims: &Value) -> Resul
     if claim == "email" && !is_verified {
         return Err(Refused::new("unknown", format!("the provider has not verified the address {name}")));
     }
-    let asked = name.clone();
-    let read = move |reader: &Reader<'_>| {
-        let found = reader.user_by_login(asked.trim())?;
-        let Some(user) = found else { return Ok(None) };
-        if !is_own_name(reader, &user.value, asked.trim())? {
-            return Ok(None);
-        }
-        let id = user.value.entry.id;
-        let has_factor = reader.second_factor(id)?.is_some() || !reader.passkeys(id)?.is_empty();
-        Ok::<_, StorageError>(Some((id, reader.is_open(id)?, has_factor)))
-    };
-    let found = state.directory.read(read).await.map_err(|error| Refused::new("unavailable", error.to_string()))?;
-    match found {
-        Some((id, true, has_factor)) => {
-            // Whoever set up a second factor here wants one: the provider's counts if it says that it asked for it
-            // (RFC 8176, `mfa`).
-            let amr = claims["amr"].as_array().into_iter().flatten();
-            if has_factor && !amr.into_iter().any(|method| method == "mfa") {
-                return Err(Refused::new(
-                    "second-factor",
-                    format!("{name} has a second factor here, and used none there"),
-                ));
+    Ok(name)
+}
+
+fn meant(
+    reader: &Reader<'_>,
+    (issuer, subject, named): (String, String, Option<String>),
+) -> Result<Option<Meant>, StorageError> {
+    let bound = reader.subject(&issuer, &subject)?;
+    let account = match (&bound, named) {
+        (Some(bound), _) => bound.account,
+        (None, None) => return Ok(None),
+        (None, Some(name)) => {
+            let Some(user) = reader.user_by_login(name.trim())? else { return Ok(None) };
+            if !is_own_name(reader, &user.value, name.trim())? {
+                return Ok(None);
             }
-            Ok(id)
+            user.value.entry.id
         }
-        _ => Err(Refused::new("unknown", format!("there is no user “{name}” who may sign in"))),
-    }
+    };
+    let (is_open, has_factor) = (reader.is_open(account)?, reader.has_second_factor(account)?);
+    Ok(Some(Meant { account, is_open, has_factor, is_bound: bound.is_some() }))
 }
 
 /// Signs out at the provider (OpenID Connect RP-Initiated Logout 1.0); here it was done before.

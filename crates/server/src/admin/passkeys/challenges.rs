@@ -8,14 +8,16 @@ use parking_lot::Mutex;
 use sterna_base::ids::random_bytes;
 use sterna_base::{AccountId, Timestamp};
 
+use crate::network::Network;
+
 /// How long people have for finger, face or PIN, in milliseconds.
 pub const CHALLENGE_MS_MAX: i64 = 5 * 60 * 1000;
 
 /// Challenges at the same time.
 const CHALLENGES_MAX: usize = 10_000;
 
-/// Those of one address that anybody can ask for: the oldest makes room.
-const CHALLENGES_PER_PEER_MAX: usize = 50;
+/// Those of one network that anybody can ask for: the oldest makes room.
+const CHALLENGES_PER_NETWORK_MAX: usize = 200;
 
 /// What somebody was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub struct Asked {
     pub origin: String,
     /// The host.
     pub rp_id: String,
-    peer: IpAddr,
+    network: Network,
     at: Timestamp,
 }
 
@@ -49,9 +51,10 @@ impl Challenges {
         let challenge = random_bytes();
         let mut asked = self.0.lock();
         asked.retain(|_, one| now.0 - one.at.0 <= CHALLENGE_MS_MAX);
-        let is_of_peer = |one: &Asked| one.peer == peer;
+        let network = Network::of(peer);
+        let is_of_peer = |one: &Asked| one.network == network;
         if asked.len() >= CHALLENGES_MAX
-            || asked.values().filter(|one| is_of_peer(one)).count() >= CHALLENGES_PER_PEER_MAX
+            || asked.values().filter(|one| is_of_peer(one)).count() >= CHALLENGES_PER_NETWORK_MAX
         {
             // Whoever asks for many loses their own, and nobody else's while there is room.
             let all = asked.len() >= CHALLENGES_MAX;
@@ -61,7 +64,7 @@ impl Challenges {
             }
         }
         let (origin, rp_id) = page;
-        asked.insert(challenge, Asked { purpose, origin, rp_id, peer, at: now });
+        asked.insert(challenge, Asked { purpose, origin, rp_id, network, at: now });
         challenge
     }
 
@@ -85,7 +88,7 @@ mod tests {
     }
 
     fn peer(number: u8) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(192, 0, 2, number))
+        IpAddr::V4(Ipv4Addr::new(192, 0, number, 7))
     }
 
     #[test]
@@ -104,7 +107,7 @@ mod tests {
         let challenges = Challenges::default();
         let mine = challenges.ask(Purpose::SignIn, page(), peer(1), NOW);
         let first = challenges.ask(Purpose::SignIn, page(), peer(2), NOW);
-        for n in 1..=CHALLENGES_PER_PEER_MAX {
+        for n in 1..=CHALLENGES_PER_NETWORK_MAX {
             challenges.ask(Purpose::SignIn, page(), peer(2), NOW.plus_ms(n as i64));
         }
         assert!(challenges.take(&first, NOW).is_none());

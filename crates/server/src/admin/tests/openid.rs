@@ -183,6 +183,12 @@ impl Stage {
         assert_eq!(self.sessions().await, before);
     }
 
+    async fn forget(&self) {
+        let path = "/api/v1/users/ana@demo.test/openid";
+        let gone = self.node.client.send(hyper::Method::DELETE, path, None).await.unwrap();
+        assert!(gone.changed);
+    }
+
     async fn sessions(&self) -> usize {
         self.records.sessions(None, self.node.state.directory.now()).await.unwrap().len()
     }
@@ -214,6 +220,7 @@ async fn somebody_who_is_here_signs_in_and_is_granted_nothing() {
     assert_eq!(stage.sessions().await, 1);
 
     // By another claim; and signing out there.
+    stage.forget().await;
     stage.set("openid.claim", "preferred_username").await;
     assert!(
         stage.sign_in(json!({"preferred_username": "ANA@demo.example"}), "").await.1,
@@ -355,4 +362,27 @@ async fn a_secret_is_of_the_provider_that_gave_it() {
     assert!(secret().await.is_some());
     stage.set("openid.issuer", "https://evil.test").await;
     assert!(secret().await.is_none(), "it would be sent there");
+}
+
+#[tokio::test]
+async fn from_the_first_sign_in_on_it_is_the_provider_s_own_name_that_counts() {
+    let stage = Stage::new().await;
+    let zoe = json!({"address": "zoe@demo.test", "password": "sesame", "server": "alpha"});
+    stage.node.post("users", zoe).await.unwrap();
+    assert!(stage.sign_in(json!({}), "").await.1);
+    // Her address there is given to somebody else: who has it now isn't she, and she is still she.
+    stage.is_refused(json!({"sub": "8"}), "", "unknown").await;
+    assert!(stage.sign_in(json!({"email": "other@demo.test", "email_verified": false}), "").await.1);
+    assert!(stage.sign_in(json!({"sub": "9", "email": "zoe@demo.test"}), "").await.1, "somebody else, who is new");
+    let now = stage.node.state.directory.now();
+    let sessions = stage.records.sessions(None, now).await.unwrap();
+    let ana = stage.node.get(&["users", "ana@demo.test"]).await.unwrap()["id"].as_u64().unwrap();
+    assert_eq!(sessions.iter().filter(|session| session.account.0 == ana).count(), 2);
+    for says in [json!({"sub": ""}), json!({"sub": null})] {
+        stage.is_refused(says, "", "refused").await;
+    }
+    // Forgotten, the next who proves the address is bound.
+    stage.forget().await;
+    assert!(stage.sign_in(json!({"sub": "8"}), "").await.1);
+    stage.is_refused(json!({}), "", "unknown").await;
 }

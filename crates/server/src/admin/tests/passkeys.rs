@@ -5,7 +5,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn;
 use serde_json::{Value, json};
-use sterna_base::AccountId;
+use sterna_account::service::{Authenticator, LoginAttempt};
+use sterna_base::{AccountId, Secret};
 use sterna_directory::rights::Rights;
 use tower::ServiceExt;
 
@@ -98,6 +99,14 @@ impl Stage {
     async fn sign_in(&self, body: Value) -> (u16, String) {
         let (status, answer) = self.ask(&self.nobody, "POST", CONSOLE, body).await;
         (status, answer["code"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Whether a mail program is let in with the password.
+    async fn mail_program(&self) -> bool {
+        let password = Secret::new("sesame");
+        let (login, peer) = ("ana@demo.test", [192, 0, 2, 7].into());
+        let attempt = LoginAttempt { login, password: &password, protocol: "imap", peer };
+        self.node.state.authentication.authenticate(attempt).await.is_ok()
     }
 
     async fn set(&self, value: &str) {
@@ -216,5 +225,8 @@ async fn a_passkey_alone_lets_in_where_that_is_allowed() {
     assert_eq!((status, &answer["code"]), (409, &json!("passkeys-off")));
     let password = json!({"login": "ana@demo.test", "password": "sesame"});
     assert_eq!(stage.sign_in(password).await.0, 201, "nothing is asked for that can't be given");
+    assert!(stage.mail_program().await, "and programs go on with the password");
+    stage.set("second-factor").await;
+    assert!(!stage.mail_program().await, "they need an app password");
     assert!(stage.node.patch(&["settings", "console.passkeys"], json!({"value": "sometimes"})).await.is_err());
 }
