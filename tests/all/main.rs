@@ -4,6 +4,7 @@ mod addresses;
 mod alike;
 mod authentication;
 mod bad_mail;
+mod bearer_tokens;
 mod certificates;
 mod cli;
 mod clients;

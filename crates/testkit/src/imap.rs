@@ -65,6 +65,14 @@ impl Imap {
         self.answer(&tag)
     }
 
+    /// Sends a line as it is, in the middle of an exchange.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub fn say(&mut self, line: &str) -> io::Result<()> {
+        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes())
+    }
+
     /// APPEND with a non-synchronising literal.
     ///
     /// # Errors
@@ -96,7 +104,11 @@ impl Imap {
         }
     }
 
-    fn line(&mut self) -> io::Result<String> {
+    /// The next line as it came, without its end.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
         if self.stream.read_until(b'\n', &mut line)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -2,7 +2,7 @@
 
 use sterna_account::service::{BearerAttempt, LoginError};
 use sterna_base::Secret;
-use sterna_formats::sasl::Bearer;
+use sterna_formats::sasl::{Bearer, ScramError};
 
 use super::{Attempt, Exchange, SaslError, malformed};
 
@@ -17,10 +17,21 @@ pub enum Form {
 
 impl Form {
     /// What a client is told when its token is not good, before the answer to the command (RFC 7628 section 3.2.2).
-    fn refusal(self) -> &'static str {
+    pub fn refusal(self) -> &'static str {
         match self {
             Form::Oauthbearer => r#"{"status":"invalid_token"}"#,
             Form::Xoauth2 => r#"{"status":"401","schemes":"bearer"}"#,
+        }
+    }
+
+    /// Reads a client's message.
+    ///
+    /// # Errors
+    /// When it is none of this form.
+    pub fn parse(self, message: &str) -> Result<Bearer<'_>, ScramError> {
+        match self {
+            Form::Oauthbearer => Bearer::parse_oauthbearer(message),
+            Form::Xoauth2 => Bearer::parse_xoauth2(message),
         }
     }
 }
@@ -28,11 +39,7 @@ impl Form {
 pub async fn run(exchange: &mut Exchange<'_>, initial: Option<Vec<u8>>, form: Form) -> Result<Attempt, SaslError> {
     let not_a_message = || malformed("Not a message of this mechanism");
     let message = String::from_utf8(exchange.first(initial, "").await?).map_err(|_| not_a_message())?;
-    let bearer = match form {
-        Form::Oauthbearer => Bearer::parse_oauthbearer(&message),
-        Form::Xoauth2 => Bearer::parse_xoauth2(&message),
-    };
-    let Bearer { user, token } = bearer.map_err(|_| not_a_message())?;
+    let Bearer { user, token } = form.parse(&message).map_err(|_| not_a_message())?;
     let token = Secret::new(token);
     let (protocol, peer) = (exchange.protocol, exchange.peer());
     let attempt = BearerAttempt { login: user.as_deref(), token: &token, protocol, peer };

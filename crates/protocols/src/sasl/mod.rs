@@ -4,7 +4,7 @@
 //! [`run`] carries one exchange through and says what the directory answered; what that means for the session, and in
 //! which words, is the protocol's matter. Submission's AUTH has reply codes and stricter line ends, and is its own.
 
-mod bearer;
+pub mod bearer;
 mod external;
 mod password;
 mod scram;

@@ -114,7 +114,7 @@ impl Session {
             return Ok(self.error(error_reply(&CommandError::Unrecognized)));
         }
         match command {
-            Command::Ehlo(name) => Ok(self.ehlo(name.as_str())),
+            Command::Ehlo(name) => Ok(self.ehlo(name.as_str()).await),
             Command::Lhlo(name) => Ok(self.lhlo(name.as_str())),
             Command::Helo(name) => Ok(self.helo(name.as_str())),
             Command::Mail { reverse_path, params } => self.mail(reverse_path, params).await,

@@ -1,12 +1,14 @@
-//! AUTH (RFC 4954) with PLAIN (RFC 4616) and LOGIN.
+//! AUTH (RFC 4954) with PLAIN (RFC 4616) and LOGIN, and with tokens: OAUTHBEARER (RFC 7628) and XOAUTH2.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sterna_account::service::{LoginAttempt, LoginError};
+use sterna_account::service::{BearerAttempt, Login, LoginAttempt, LoginError};
 use sterna_base::Secret;
+use sterna_formats::sasl::Bearer;
 use sterna_formats::smtp::Reply;
 use sterna_formats::smtp::limits::AUTH_LINE_BYTES_MAX;
 
+use crate::sasl::bearer::Form;
 use crate::smtp::io::{Disconnect, LineRead};
 use crate::smtp::session::{Flow, Next, Session};
 
@@ -33,25 +35,64 @@ impl Session {
         if !self.may_log_in() {
             return Ok(self.error(Reply::new(538, (5, 7, 11), "Begin with STARTTLS; passwords need encryption")));
         }
-        let credentials = match mechanism {
-            "PLAIN" => self.plain(initial).await?,
-            "LOGIN" => self.login_mechanism(initial).await?,
-            _ => Err(Reply::new(504, (5, 5, 4), "The mechanisms are PLAIN and LOGIN")),
+        let mechanisms = self.mechanisms().await;
+        let form = match mechanism {
+            _ if !mechanisms.contains(&mechanism) => {
+                let text = format!("The mechanisms are {}", mechanisms.join(" "));
+                return Ok(self.error(Reply::new(504, (5, 5, 4), text)));
+            }
+            "OAUTHBEARER" => Form::Oauthbearer,
+            "XOAUTH2" => Form::Xoauth2,
+            _ => return self.auth_by_password(mechanism, initial).await,
         };
-        match credentials {
-            Ok(credentials) => Ok(self.check(credentials).await),
-            Err(reply) => Ok(self.error(reply)),
-        }
+        self.auth_by_token(form, initial).await
     }
 
-    async fn check(&mut self, credentials: Credentials) -> Next {
-        let attempt = LoginAttempt {
-            login: &credentials.login,
-            password: &credentials.password,
-            protocol: self.shared.config.service.name(),
-            peer: self.peer,
+    /// How clients can log in here and now.
+    pub(crate) async fn mechanisms(&self) -> Vec<&'static str> {
+        let mut mechanisms = vec!["PLAIN", "LOGIN"];
+        if self.shared.authenticator.offers_bearer().await {
+            mechanisms.extend(["OAUTHBEARER", "XOAUTH2"]);
+        }
+        mechanisms
+    }
+
+    async fn auth_by_password(&mut self, mechanism: &str, initial: Option<String>) -> Flow {
+        let credentials = match mechanism {
+            "PLAIN" => self.plain(initial).await?,
+            _ => self.login_mechanism(initial).await?,
         };
-        let reply = match self.shared.authenticator.authenticate(attempt).await {
+        let Credentials { login, password } = match credentials {
+            Ok(credentials) => credentials,
+            Err(reply) => return Ok(self.error(reply)),
+        };
+        let (protocol, peer) = (self.shared.config.service.name(), self.peer);
+        let attempt = LoginAttempt { login: &login, password: &password, protocol, peer };
+        let answer = self.shared.authenticator.authenticate(attempt).await;
+        Ok(self.answered(&login, answer))
+    }
+
+    async fn auth_by_token(&mut self, form: Form, initial: Option<String>) -> Flow {
+        let message = match self.answer(initial, "").await? {
+            Ok(message) => message,
+            Err(reply) => return Ok(self.error(reply)),
+        };
+        let Ok(Bearer { user, token }) = form.parse(message.expose()) else {
+            return Ok(self.error(Reply::new(501, (5, 5, 2), "Not a message of this mechanism")));
+        };
+        let (token, protocol, peer) = (Secret::new(token), self.shared.config.service.name(), self.peer);
+        let attempt = BearerAttempt { login: user.as_deref(), token: &token, protocol, peer };
+        let answer = self.shared.authenticator.bearer(attempt).await;
+        if answer == Err(LoginError::Invalid) {
+            // The client answers with nothing that counts; it may cancel as well.
+            let _ = self.answer(None, form.refusal()).await?;
+        }
+        Ok(self.answered(user.as_deref().unwrap_or("(a token)"), answer))
+    }
+
+    /// Lets in whom the directory knows, and refuses others.
+    fn answered(&mut self, name: &str, answer: Result<Login, LoginError>) -> Next {
+        let reply = match answer {
             Ok(login) => {
                 let limit = (self.shared.config.service.name(), u64::MAX);
                 self.place = self.shared.sessions.enter(login.account, limit, self.io.connection());
@@ -70,7 +111,7 @@ impl Session {
             }
         };
         self.counters.failed_logins += 1;
-        self.log_refusal(&reply, Some(&format!("login {:?}", credentials.login)));
+        self.log_refusal(&reply, Some(&format!("login {name:?}")));
         self.io.reply(&reply);
         if self.counters.failed_logins >= self.shared.config.limits.failed_logins_max {
             return self.give_up("too many failed log-ins");

@@ -7,7 +7,7 @@ use crate::smtp::session::{Client, Next, Session};
 
 impl Session {
     /// Answers with the extensions. A second EHLO resets the transaction (RFC 5321 section 4.1.4), not the log-in.
-    pub(crate) fn ehlo(&mut self, name: &str) -> Next {
+    pub(crate) async fn ehlo(&mut self, name: &str) -> Next {
         if !name.is_ascii() {
             // Extensions can be used only after EHLO, so SMTPUTF8 doesn't hold for its own argument (RFC 6531 section
             // 3.7.1).
@@ -15,7 +15,10 @@ impl Session {
         }
         self.client = Some(Client { helo: name.to_owned(), extended: true });
         self.transaction = None;
-        let reply = self.extensions();
+        let mut reply = self.extensions();
+        if self.shared.config.service == Service::Submission && self.login.is_none() && self.may_log_in() {
+            reply = reply.line(format!("AUTH {}", self.mechanisms().await.join(" ")));
+        }
         self.idle(reply)
     }
 
@@ -30,7 +33,7 @@ impl Session {
         self.idle(reply)
     }
 
-    /// The reply of EHLO and LHLO.
+    /// The reply of EHLO and LHLO, but for AUTH.
     pub(crate) fn extensions(&self) -> Reply {
         let (config, limits) = (&self.shared.config, &self.shared.config.limits);
         let mut reply = Reply::plain(250, config.hostname.clone())
@@ -45,9 +48,6 @@ impl Session {
             .line(format!("LIMITS RCPTMAX={} MAILMAX={}", limits.recipients_max, limits.transactions_max));
         if self.may_start_tls() {
             reply = reply.line("STARTTLS");
-        }
-        if config.service == Service::Submission && self.login.is_none() && self.may_log_in() {
-            reply = reply.line("AUTH PLAIN LOGIN");
         }
         reply
     }

@@ -1,5 +1,8 @@
 //! AUTH on submission.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 fn server() -> Server {
@@ -51,6 +54,51 @@ async fn what_is_not_a_log_in() {
              C: AUTH PLAIN AGJyb2tlbgB4
              S: 454 4.7.0",
         )
+        .await;
+}
+
+#[tokio::test]
+async fn tokens() {
+    let encoded = |message: &str| STANDARD.encode(message);
+    let bare = encoded("n,,\u{1}auth=Bearer token\u{1}\u{1}");
+    let named = encoded("n,a=ana,\u{1}host=x\u{1}port=587\u{1}auth=Bearer token\u{1}\u{1}");
+    let older = encoded("user=ana\u{1}auth=Bearer token\u{1}\u{1}");
+    for exchange in [
+        format!("C: AUTH OAUTHBEARER {bare}"),
+        format!("C: AUTH OAUTHBEARER {named}"),
+        format!("C: auth oauthbearer\nS: 334\nC: {named}"),
+        format!("C: AUTH XOAUTH2 {older}"),
+    ] {
+        let greeting = "S: 220\nC: EHLO c.test\nS+ 250";
+        server().dialog(&format!("{greeting}\n{exchange}\nS: 235 2.7.0\nC: MAIL FROM:<ana@demo.test>\nS: 250")).await;
+    }
+    // One that is not good: the client hears why, says anything, and is refused (RFC 7628 section 3.2.3).
+    let wrong = encoded("n,,\u{1}auth=Bearer expired\u{1}\u{1}");
+    let other = encoded("n,a=ben,\u{1}auth=Bearer token\u{1}\u{1}");
+    let down = encoded("n,,\u{1}auth=Bearer down\u{1}\u{1}");
+    let why = STANDARD.encode(r#"{"status":"invalid_token"}"#);
+    server()
+        .dialog(&format!(
+            "S: 220
+             C: EHLO c.test
+             S+ 250
+             C: AUTH OAUTHBEARER {wrong}
+             S: 334 {why}
+             C: AQ==
+             S: 535 5.7.8
+             C: AUTH OAUTHBEARER {down}
+             S: 454 4.7.0
+             C: AUTH OAUTHBEARER eA==
+             S: 501 5.5.2
+             C: AUTH XOAUTH2 {bare}
+             S: 501 5.5.2
+             C: MAIL FROM:<ana@demo.test>
+             S: 530 5.7.0
+             C: AUTH OAUTHBEARER {other}
+             S: 334 {why}
+             C: *
+             S: 535 5.7.8"
+        ))
         .await;
 }
 

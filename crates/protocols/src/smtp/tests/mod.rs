@@ -17,8 +17,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sterna_account::service::{
-    Authenticator, Envelope, Following, Login, LoginAttempt, LoginError, Message, MessageBody, Reception, Refusal,
-    Sender,
+    Authenticator, BearerAttempt, Envelope, Following, Login, LoginAttempt, LoginError, Message, MessageBody,
+    Reception, Refusal, Sender,
 };
 use sterna_base::{AccountId, BlobHash, ManualClock, Timestamp};
 use sterna_formats::mail::Summary;
@@ -109,6 +109,22 @@ impl Authenticator for FakeAuthenticator {
             ("ana", "secret") => Ok(Login { account: AccountId(1), address: "ana@demo.test".into(), is_sudo: false }),
             ("slow", _) => Err(LoginError::TooMany { wait_ms: 1500 }),
             ("broken", _) => Err(LoginError::Unavailable("no directory".into())),
+            _ => Err(LoginError::Invalid),
+        }
+    }
+
+    async fn offers_bearer(&self) -> bool {
+        true
+    }
+
+    /// `token` is ana's.
+    async fn bearer(&self, attempt: BearerAttempt<'_>) -> Result<Login, LoginError> {
+        assert_eq!(attempt.protocol, "submission");
+        match (attempt.login, attempt.token.expose()) {
+            (None | Some("ana"), "token") => {
+                Ok(Login { account: AccountId(1), address: "ana@demo.test".into(), is_sudo: false })
+            }
+            (_, "down") => Err(LoginError::Unavailable("no provider".into())),
             _ => Err(LoginError::Invalid),
         }
     }
