@@ -114,8 +114,8 @@ impl Authentication {
     }
 }
 
-/// Who a token that is believed by its signature means: whom its `sub` was bound to at a sign-in, or else whom the claim
-/// names, unless they are somebody else at that provider.
+/// Who a token that is believed by its signature means: whom its `sub` was bound to at a sign-in, or else whom the
+/// claim names, unless they are somebody else at that provider.
 fn signed_owner(reader: &Reader<'_>, settings: &SignedTokens, bearer: &Bearer) -> Result<Option<String>, StorageError> {
     let subject = bearer.subject.as_deref().unwrap_or_default();
     if let Some(bound) = reader.subject(&settings.issuer, subject)? {

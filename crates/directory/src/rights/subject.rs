@@ -1,6 +1,6 @@
-//! Who somebody is at a provider of OpenID Connect: bound at the first sign-in, and from then on it is the provider's own
-//! name for them that counts. An e-mail address there can be given to somebody else; `iss` and `sub` never are (OpenID
-//! Connect Core 1.0 section 5.7).
+//! Who somebody is at a provider of OpenID Connect: bound at the first sign-in, and from then on it is the provider's
+//! own name for them that counts. An e-mail address there can be given to somebody else; `iss` and `sub` never are
+//! (OpenID Connect Core 1.0 section 5.7).
 //!
 //! Each binding is two rows of the same content, as it is looked up from both sides at every sign-in.
 
