@@ -4,13 +4,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use sterna_base::{Clock, SystemClock};
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, Place};
 use sterna_testkit::smtp::Smtp;
@@ -67,7 +68,7 @@ impl Provider {
 
     /// A token for ana that is good, with other claims than usual, signed by a key.
     fn token(&self, other: &Value, key: &EcdsaKeyPair) -> String {
-        let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let now_s = SystemClock.now().0 / 1000;
         let mut claims = json!({
             "iss": self.issuer, "aud": "sterna", "sub": "7", "iat": now_s - 5, "exp": now_s + 300, "email": ANA,
             "email_verified": true,
