@@ -1,10 +1,13 @@
 //! The account handle: what a protocol session holds.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::limits::{BLOB_CHUNK_BYTES, PAGE_ITEMS_MAX};
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
 use tokio::sync::watch;
 
@@ -156,6 +159,39 @@ pub trait BlobUpload: Send {
 
     /// Makes the blob durable and gives its name and length.
     async fn finish(self: Box<Self>) -> Result<(BlobHash, u64), AccountError>;
+
+    /// Takes in the whole of a file that nobody writes any more, instead of pieces, and finishes. Nothing may have been
+    /// written before. Where the account is on the same file system the file gets one more name and is not copied.
+    ///
+    /// # Errors
+    /// As those of the other methods; [`AccountError::Unavailable`] when the file can't be read.
+    async fn finish_with_file(mut self: Box<Self>, path: PathBuf) -> Result<(BlobHash, u64), AccountError> {
+        let mut file = reading(move || File::open(path)).await?;
+        loop {
+            let (chunk, rest) = reading(move || read_chunk(file)).await?;
+            if chunk.is_empty() {
+                return self.finish().await;
+            }
+            self.write(chunk).await?;
+            file = rest;
+        }
+    }
+}
+
+fn read_chunk(mut file: File) -> io::Result<(Bytes, File)> {
+    let mut chunk = Vec::with_capacity(BLOB_CHUNK_BYTES);
+    (&mut file).take(BLOB_CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
+    Ok((chunk.into(), file))
+}
+
+async fn reading<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, AccountError> {
+    let result = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    result.map_err(|error| unreadable(&error))
+}
+
+/// A file that was to be taken in can't be read.
+pub(crate) fn unreadable(error: &io::Error) -> AccountError {
+    AccountError::Unavailable(format!("the file that was to be taken in can't be read: {error}"))
 }
 
 /// Why an account did not do what it was asked.

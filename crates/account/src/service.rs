@@ -476,12 +476,24 @@ pub struct SpoolFile {
 }
 
 impl Drop for SpoolFile {
+    /// What is left when the node ends meanwhile is removed at its next start.
     fn drop(&mut self) {
-        if self.is_temporary
-            && let Err(error) = std::fs::remove_file(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "a spool file could not be removed");
+        if !self.is_temporary {
+            return;
         }
+        let path = std::mem::take(&mut self.path);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || remove(&path))),
+            Err(_) => remove(&path),
+        }
+    }
+}
+
+fn remove(path: &std::path::Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "a spool file could not be removed");
     }
 }
 

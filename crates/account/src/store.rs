@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -309,6 +310,16 @@ pub trait BlobWriter: Send {
     /// # Errors
     /// When they can't be written; drop the writer then, and nothing stays behind.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Takes in the whole of a file that nobody writes any more by giving it one more name; [`BlobWriter::finish`]
+    /// makes it durable. Nothing may have been written before. `false` when it must be written instead: not every
+    /// store has files, and names can't be given across file systems.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn link(&mut self, _file: &Path) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 
     /// Makes the blob durable and gives its name and length. It stays staged until a commit refers to it.
     ///

@@ -7,6 +7,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::{Duration, UNIX_EPOCH};
+
+use sterna_base::{Clock, SystemClock};
 
 /// Changes of files and folders. Reading needs no trait: it can't lose anything.
 pub trait Disk: Debug + Send + Sync {
@@ -27,6 +30,10 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Makes a new file, open for writing.
     fn create_file(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Gives a file that nobody writes any more a second name, and opens it by that, to be flushed; it is as if it had
+    /// been written now. The file may be outside of this disk's folders, on the same file system.
+    fn link_file(&self, from: &Path, to: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Writes a file's content over itself and flushes it: what was read from the system's cache is then on the disk.
     fn rewrite(&self, path: &Path) -> io::Result<()>;
@@ -85,6 +92,15 @@ impl Disk for RealDisk {
 
     fn create_file(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        Ok(Box::new(RealFile(file)))
+    }
+
+    fn link_file(&self, from: &Path, to: &Path) -> io::Result<Box<dyn DiskFile>> {
+        fs::hard_link(from, to)?;
+        let file = File::open(to)?;
+        // What is old and that nothing refers to is purged: a message may have waited for days before it gets here.
+        let now_ms = SystemClock.now().0.unsigned_abs();
+        file.set_modified(UNIX_EPOCH + Duration::from_millis(now_ms))?;
         Ok(Box::new(RealFile(file)))
     }
 

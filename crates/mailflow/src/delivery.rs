@@ -1,7 +1,6 @@
 //! One message into one account.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -239,44 +238,14 @@ impl Contents<'_> {
     }
 }
 
-/// Copies a spooled body into the account, piece by piece.
+/// Takes a spooled body into the account.
 async fn stage(account: &dyn Account, spooled: &Arc<SpoolFile>, message: &Message) -> Result<Content, AccountError> {
-    let mut upload = account.stage_blob().await?;
-    let mut file = open(spooled.clone()).await?;
-    loop {
-        let (chunk, rest) = read(file).await?;
-        file = rest;
-        if chunk.is_empty() {
-            break;
-        }
-        upload.write(chunk).await?;
-    }
-    let (hash, size) = upload.finish().await?;
+    let (hash, size) = account.stage_blob().await?.finish_with_file(spooled.path.clone()).await?;
     if hash != message.hash || size != message.size {
         let cause = format!("the spool file {} is not what was received", spooled.path.display());
         return Err(StoreError::Corrupt(cause).into());
     }
     Ok(Content::Stored(hash))
-}
-
-async fn open(spooled: Arc<SpoolFile>) -> Result<std::fs::File, AccountError> {
-    blocking(move || std::fs::File::open(&spooled.path)).await
-}
-
-async fn read(mut file: std::fs::File) -> Result<(Bytes, std::fs::File), AccountError> {
-    blocking(move || {
-        let mut chunk = Vec::with_capacity(SPOOL_CHUNK_BYTES);
-        (&mut file).take(SPOOL_CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
-        Ok((chunk.into(), file))
-    })
-    .await
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, AccountError> {
-    let result = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    result.map_err(|error| AccountError::Unavailable(format!("the spool file can't be read: {error}")))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! no blob where the account is now, and the blob is carried there.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -54,6 +55,12 @@ impl BlobUpload for StagedUpload {
 
     async fn finish(self: Box<Self>) -> Result<(BlobHash, u64), AccountError> {
         let (hash, size) = self.inner.finish().await?;
+        self.staged.finished(hash, self.at);
+        Ok((hash, size))
+    }
+
+    async fn finish_with_file(self: Box<Self>, path: PathBuf) -> Result<(BlobHash, u64), AccountError> {
+        let (hash, size) = self.inner.finish_with_file(path).await?;
         self.staged.finished(hash, self.at);
         Ok((hash, size))
     }

@@ -159,6 +159,26 @@ async fn a_large_blob_streams_there_and_back() {
 }
 
 #[tokio::test]
+async fn a_file_is_taken_in_here_and_there() {
+    let installation = Installation::new().await;
+    let node = installation.add_node("alpha").await;
+    installation.add_account(AccountId(1), &node).await;
+    let remote = installation.main.open(&installation.world, AccountId(1)).await;
+    let local = node.local.get(AccountId(1)).await.unwrap();
+    let (folder, bytes) = (tempfile::tempdir().unwrap(), vec![7; 3 * sterna_base::limits::BLOB_CHUNK_BYTES / 2]);
+    let path = folder.path().join("spooled");
+    for account in [&*remote as &dyn Account, &*local] {
+        std::fs::write(&path, &bytes).unwrap();
+        let staged = account.stage_blob().await.unwrap().finish_with_file(path.clone()).await.unwrap();
+        assert_eq!(staged, (BlobHash::of(&bytes), bytes.len() as u64));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(account.staged_blob(staged.0, 0..2).await.unwrap(), [7, 7][..]);
+        let missing = account.stage_blob().await.unwrap().finish_with_file(path.clone()).await.unwrap_err();
+        assert!(matches!(&missing, AccountError::Unavailable(why) if why.contains("can't be read")), "{missing:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_upload_that_is_given_up_leaves_no_blob() {
     let installation = Installation::new().await;
     let node = installation.add_node("alpha").await;

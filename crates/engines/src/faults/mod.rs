@@ -142,6 +142,17 @@ impl Disk for FaultyDisk {
         Ok(Box::new(LoggedFile { file, path: path.to_owned(), offset: 0, log: self.log.clone() }))
     }
 
+    fn link_file(&self, from: &Path, to: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.log.lock().write()?;
+        let file = RealDisk.link_file(from, to)?;
+        let bytes: Box<[u8]> = std::fs::read(to)?.into();
+        let (path, offset) = (to.to_owned(), bytes.len() as u64);
+        // Not a byte of it is flushed, as far as anybody knows.
+        let written = Event::Write { path: path.clone(), offset: 0, bytes };
+        self.log.lock().events.extend([Event::CreateFile(path.clone()), written]);
+        Ok(Box::new(LoggedFile { file, path, offset, log: self.log.clone() }))
+    }
+
     fn rewrite(&self, path: &Path) -> io::Result<()> {
         self.log.lock().write()?;
         let bytes = std::fs::read(path)?.into();

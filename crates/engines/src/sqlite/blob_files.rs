@@ -58,18 +58,17 @@ impl BlobFiles {
         }
     }
 
-    /// Begins to write a blob.
-    pub fn writer(self: &Arc<Self>) -> Result<Box<dyn BlobWriter>, StoreError> {
-        let begin = || {
-            self.ensure_folder(&self.folder)?;
-            let number = u64::from_le_bytes(sterna_base::ids::random_bytes());
-            let path = self.folder.join(format!("{TEMPORARY}{number:016x}"));
-            let file = self.disk.create_file(&path)?;
-            Ok((path, file))
-        };
-        let (path, file) = begin().map_err(|error: std::io::Error| file_error(&error))?;
+    /// Begins to write a blob. Its file is made with the first bytes.
+    pub fn writer(self: &Arc<Self>) -> Box<dyn BlobWriter> {
         let (hasher, size) = (blake3::Hasher::new(), 0);
-        Ok(Box::new(Writer { files: self.clone(), file, path: Some(path), hasher, size }))
+        Box::new(Writer { files: self.clone(), file: None, hasher, size })
+    }
+
+    /// A name for a blob that is not finished.
+    fn unfinished(&self) -> std::io::Result<PathBuf> {
+        self.ensure_folder(&self.folder)?;
+        let number = u64::from_le_bytes(sterna_base::ids::random_bytes());
+        Ok(self.folder.join(format!("{TEMPORARY}{number:016x}")))
     }
 
     /// A commit refers to this blob now: it goes with its last row.
@@ -138,42 +137,72 @@ fn is_older(path: &Path, before: Timestamp) -> bool {
 /// One blob on its way in.
 struct Writer {
     files: Arc<BlobFiles>,
-    file: Box<dyn DiskFile>,
-    path: Option<PathBuf>,
+    /// Where it is until it is finished.
+    file: Option<(PathBuf, Box<dyn DiskFile>)>,
     hasher: blake3::Hasher,
     size: u64,
 }
 
+impl Writer {
+    fn file(&mut self) -> std::io::Result<&mut Box<dyn DiskFile>> {
+        let (_, file) = match &mut self.file {
+            Some(open) => open,
+            none => {
+                let path = self.files.unfinished()?;
+                let file = self.files.disk.create_file(&path)?;
+                none.insert((path, file))
+            }
+        };
+        Ok(file)
+    }
+
+    /// Flushes it and gives it its name.
+    fn place(&mut self, target: &Path) -> std::io::Result<()> {
+        self.file()?.sync()?;
+        let folder = target.parent().unwrap_or(&self.files.folder);
+        self.files.ensure_folder(folder)?;
+        if let Some((path, _)) = &self.file {
+            self.files.disk.rename(path, target)?;
+            self.file = None;
+        }
+        self.files.disk.sync_folder(folder)
+    }
+}
+
 impl BlobWriter for Writer {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_all(bytes).map_err(|error| file_error(&error))?;
+        self.file().and_then(|file| file.write_all(bytes)).map_err(|error| file_error(&error))?;
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
         Ok(())
+    }
+
+    fn link(&mut self, file: &Path) -> Result<bool, StoreError> {
+        debug_assert!(self.file.is_none(), "a file is taken in as a whole");
+        let linked: std::io::Result<_> =
+            self.files.unfinished().and_then(|path| Ok((self.files.disk.link_file(file, &path)?, path)));
+        // Whatever stands in the way: a copy succeeds, or says it better.
+        let Ok((linked, path)) = linked else { return Ok(false) };
+        let content = fs::File::open(&path);
+        self.file = Some((path, linked));
+        // The name must be that of what is in the file by now, not of what once was to be in it.
+        let hashed = content.and_then(|content| Ok(self.hasher.update_reader(content)?.count()));
+        self.size = hashed.map_err(|error| file_error(&error))?;
+        Ok(true)
     }
 
     fn finish(mut self: Box<Self>) -> Result<(BlobHash, u64), StoreError> {
         let hash = BlobHash(*self.hasher.finalize().as_bytes());
         let target = self.files.path(hash);
         self.files.staged.lock().insert(hash);
-        let mut place = || {
-            self.file.sync()?;
-            let folder = target.parent().unwrap_or(&self.files.folder);
-            self.files.ensure_folder(folder)?;
-            if let Some(path) = &self.path {
-                self.files.disk.rename(path, &target)?;
-                self.path = None;
-            }
-            self.files.disk.sync_folder(folder)
-        };
-        place().map_err(|error: std::io::Error| file_error(&error))?;
+        self.place(&target).map_err(|error| file_error(&error))?;
         Ok((hash, self.size))
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        if let Some((path, _)) = &self.file {
             let _ = self.files.disk.remove_file(path);
         }
     }

@@ -309,7 +309,7 @@ impl Store for SqliteStore {
 
     fn stage_blob(&self) -> Result<Box<dyn BlobWriter>, StoreError> {
         self.check_running()?;
-        self.reader.files.writer()
+        Ok(self.reader.files.writer())
     }
 
     fn purge(&mut self, before: Timestamp, now: Timestamp, limit: usize) -> Result<u64, StoreError> {

@@ -10,6 +10,7 @@ use crate::bed::*;
 on_every_engine!(
     a_staged_blob_can_be_read_before_and_after_its_commit,
     a_blob_that_is_not_finished_leaves_nothing,
+    a_file_is_taken_in_whole_and_stays_where_it_was,
     equal_contents_are_kept_once,
     ranges_are_cut_to_the_blob_and_to_a_chunk,
     an_inline_content_has_a_most_of_bytes,
@@ -37,6 +38,33 @@ fn a_blob_that_is_not_finished_leaves_nothing(bed: &mut Bed) {
     let hash = BlobHash::of(b"half a");
     assert_eq!(bed.store().blob(hash, 0..1), Err(StoreError::NoSuchBlob(hash)));
     assert_eq!(bed.commit(vec![append_stored(hash)]), Err(CommitError::NoSuchBlob(hash)));
+}
+
+fn a_file_is_taken_in_whole_and_stays_where_it_was(bed: &mut Bed) {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, large) = (folder.path().join("spooled"), vec![5; INLINE_BLOB_BYTES_MAX + 10]);
+    std::fs::write(&path, &large).unwrap();
+    // It waited for two days: what is old and that nothing refers to is purged.
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000);
+    std::fs::File::open(&path).unwrap().set_modified(old).unwrap();
+    let stage = |bed: &mut Bed| {
+        let mut writer = bed.store().stage_blob().unwrap();
+        if !writer.link(&path).unwrap() {
+            writer.write(&large).unwrap();
+        }
+        assert_eq!(writer.finish().unwrap(), (BlobHash::of(&large), large.len() as u64));
+    };
+    stage(bed);
+    bed.purge(0);
+    // Once more what is there already.
+    stage(bed);
+    bed.done(vec![append_stored(BlobHash::of(&large))]);
+    assert_eq!(std::fs::read(&path).unwrap(), large);
+    std::fs::remove_file(&path).unwrap();
+    bed.reopen();
+    assert_eq!(bed.store().blob(BlobHash::of(&large), 0..u64::MAX).unwrap(), large);
+    // One that isn't there can't be taken in by its name, and leaves nothing.
+    assert!(!bed.store().stage_blob().unwrap().link(&path).unwrap());
 }
 
 fn equal_contents_are_kept_once(bed: &mut Bed) {

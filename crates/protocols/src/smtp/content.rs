@@ -144,23 +144,25 @@ impl Content {
     async fn spill_all(&mut self) {
         let memory = std::mem::take(&mut self.memory);
         if let Err(error) = self.write_spool(memory).await {
-            tracing::error!(folder = %self.start.spool_folder.display(), %error, "a message could not be spooled");
-            let full = error.kind() == std::io::ErrorKind::StorageFull;
-            self.refuse(if full {
-                Reply::new(452, (4, 3, 1), "No space for this message now; try again later")
-            } else {
-                Reply::new(451, (4, 3, 0), "The message could not be taken in; try again later")
-            });
+            let reply = self.not_spooled(&error);
+            self.refuse(reply);
+        }
+    }
+
+    fn not_spooled(&self, error: &std::io::Error) -> Reply {
+        tracing::error!(folder = %self.start.spool_folder.display(), %error, "a message could not be spooled");
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            Reply::new(452, (4, 3, 1), "No space for this message now; try again later")
+        } else {
+            Reply::new(451, (4, 3, 0), "The message could not be taken in; try again later")
         }
     }
 
     async fn write_spool(&mut self, bytes: Vec<u8>) -> std::io::Result<()> {
-        let mut spool = match self.spool.take() {
-            Some(spool) => spool,
-            None => Spool::create(&self.start.spool_folder, self.start.id).await?,
-        };
-        spool.write(bytes).await?;
-        self.spool = Some(spool);
+        self.spool = Some(match self.spool.take() {
+            Some(spool) => spool.write(bytes).await?,
+            None => Spool::create(&self.start.spool_folder, self.start.id, bytes),
+        });
         Ok(())
     }
 
@@ -179,9 +181,9 @@ impl Content {
         if let Some(reply) = self.refused {
             return Err(reply);
         }
-        let body = match self.spool {
-            Some(spool) => MessageBody::Spooled(spool.finish()),
-            None => MessageBody::Inline(Bytes::from(self.memory)),
+        let body = match self.spool.take() {
+            Some(spool) => MessageBody::Spooled(spool.finish().await.map_err(|error| self.not_spooled(&error))?),
+            None => MessageBody::Inline(Bytes::from(std::mem::take(&mut self.memory))),
         };
         let summary = Bytes::from(self.scanner.finish().encode());
         let hash = BlobHash(*self.whole.finalize().as_bytes());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sterna_account::service::SpoolFile;
 use sterna_base::OperationId;
+use tokio::task::JoinHandle;
 
 /// The ending of spool files' names.
 const EXTENSION: &str = "eml";
@@ -27,39 +28,55 @@ pub fn prepare_spool(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// An open spool file. It is never flushed to the disk: what makes a message durable is the accounts' own copy.
+/// An open spool file. It is never flushed to the disk: what makes a message durable is what the accounts do with it.
+///
+/// What was given to be written is on its way while the client sends more; one piece at a time.
 pub(crate) struct Spool {
-    file: Option<std::fs::File>,
+    writing: JoinHandle<std::io::Result<std::fs::File>>,
     spooled: Arc<SpoolFile>,
 }
 
 impl Spool {
-    /// Makes a file named for the transaction that only this user can read.
-    pub async fn create(folder: &Path, transaction: OperationId) -> std::io::Result<Self> {
+    /// Makes a file named for the transaction that only this user can read, with its first bytes.
+    pub fn create(folder: &Path, transaction: OperationId, bytes: Vec<u8>) -> Self {
         let path = folder.join(format!("{transaction}.{EXTENSION}"));
-        tokio::task::spawn_blocking(move || {
-            let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            Ok(Spool { file: Some(file), spooled: Arc::new(SpoolFile { path, is_temporary: true }) })
-        })
-        .await
-        .map_err(std::io::Error::other)?
+        let spooled = Arc::new(SpoolFile { path, is_temporary: true });
+        let named = spooled.clone();
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&named.path)?;
+            file.write_all(&bytes).map(|()| file)
+        });
+        Spool { writing, spooled }
     }
 
-    /// Appends bytes.
-    pub async fn write(&mut self, bytes: Vec<u8>) -> std::io::Result<()> {
-        // Taken out while another thread writes; a failed write leaves none behind, and nothing more can be written.
-        let mut file = self.file.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
-        let file = tokio::task::spawn_blocking(move || file.write_all(&bytes).map(|()| file))
-            .await
-            .map_err(std::io::Error::other)??;
-        self.file = Some(file);
-        Ok(())
+    /// Appends bytes, when those before are written.
+    ///
+    /// # Errors
+    /// When those before could not be written.
+    pub async fn write(self, bytes: Vec<u8>) -> std::io::Result<Self> {
+        let Spool { writing, spooled } = self;
+        let (mut file, named) = (written(writing).await?, spooled.clone());
+        let writing = tokio::task::spawn_blocking(move || {
+            let done = file.write_all(&bytes).map(|()| file);
+            // Not before: whoever gives the file up meanwhile must not delete it under the writer.
+            drop(named);
+            done
+        });
+        Ok(Spool { writing, spooled })
     }
 
     /// Closes it.
-    pub fn finish(self) -> Arc<SpoolFile> {
-        self.spooled
+    ///
+    /// # Errors
+    /// When the last bytes could not be written.
+    pub async fn finish(self) -> std::io::Result<Arc<SpoolFile>> {
+        written(self.writing).await?;
+        Ok(self.spooled)
     }
+}
+
+async fn written(writing: JoinHandle<std::io::Result<std::fs::File>>) -> std::io::Result<std::fs::File> {
+    writing.await.map_err(std::io::Error::other)?
 }
 
 #[cfg(test)]

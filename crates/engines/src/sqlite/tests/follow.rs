@@ -97,6 +97,7 @@ impl Following {
 
     /// Follows to the end: the copy is then the source.
     fn finish(&mut self) {
+        while !self.pull().unwrap().is_equal {}
         finish(&mut self.source, self.copy.as_mut().unwrap().as_mut());
         self.equal_from.get_or_insert(self.disk.events());
     }

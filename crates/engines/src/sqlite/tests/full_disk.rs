@@ -16,7 +16,9 @@ fn survive(writes: u64) -> bool {
     if let Err(error) = &result {
         assert!(matches!(error, StoreError::DiskFull(_)), "write {writes}: {error:?}");
     }
-    if let (Err(_), Some((_, modseq, digest))) = (&result, history.acknowledged.last().copied()) {
+    // Where the disk was full when the store was opened anew, it is not open.
+    let last = history.acknowledged.last().copied().filter(|_| history.store.is_some());
+    if let (Err(_), Some((_, modseq, digest))) = (&result, last) {
         let quota = sterna_account::Mutation::SetQuota { bytes_max: None, items_max: Some(1_000_000) };
         let commit = history.commit_of(vec![quota]);
         let again = history.commit(std::slice::from_ref(&commit));
@@ -25,6 +27,9 @@ fn survive(writes: u64) -> bool {
         assert_eq!((head.modseq, head.digest), (modseq, digest), "write {writes}");
     }
     let happened = history.disk.repair();
+    if history.store.is_none() && !history.acknowledged.is_empty() {
+        history.reopen().unwrap();
+    }
     if history.acknowledged.is_empty() || history.store().containers().unwrap().is_empty() {
         history.create().unwrap();
     }

@@ -195,9 +195,14 @@ impl History {
     /// A large blob that is durable when this returns.
     fn stage(&mut self) -> Result<BlobHash, StoreError> {
         let tag = self.dice.roll(5) as u8;
+        let (start, end) = (vec![tag; LARGE_BYTES - 100], [tag + 1; 100]);
         let mut writer = self.store().stage_blob()?;
-        writer.write(&vec![tag; LARGE_BYTES - 100])?;
-        writer.write(&[tag + 1; 100])?;
+        let spooled = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(spooled.path(), [&start[..], &end].concat()).unwrap();
+        if self.dice.roll(2) == 0 || !writer.link(spooled.path())? {
+            writer.write(&start)?;
+            writer.write(&end)?;
+        }
         Ok(writer.finish()?.0)
     }
 

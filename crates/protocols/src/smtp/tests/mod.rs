@@ -184,9 +184,15 @@ impl Server {
         self.reception.taken.lock()
     }
 
-    /// The spool folder must be empty once everything is dropped.
-    pub fn spooled_files(&self) -> usize {
-        std::fs::read_dir(self.spool.path()).unwrap().count()
+    /// Waits until the spool folder is empty, as it must be soon after everything is dropped.
+    pub async fn until_nothing_is_spooled(&self) {
+        let is_empty = || std::fs::read_dir(self.spool.path()).unwrap().next().is_none();
+        let emptied = async {
+            while !is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), emptied).await.expect("an empty spool");
     }
 }
 
