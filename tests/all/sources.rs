@@ -138,6 +138,81 @@ fn people_and_groups_of_openldap_come_are_renamed_and_go() {
 }
 
 #[test]
+fn who_was_deleted_comes_back_and_an_alias_of_somebody_else_is_told() {
+    if !has_slapd() {
+        return;
+    }
+    let (installation, slapd) = (one(), Slapd::start());
+    slapd.person("ana", "Ana Lima");
+    slapd.person("ben", "Ben Ochs");
+    slapd.modify(&format!("dn: uid=ana,{BASE}\nchangetype: modify\nadd: description\ndescription: info@tern.test\n"));
+    installation.create_user("boss@tern.test", "main");
+    installation.admin_ok("main", &["user", "set", "boss@tern.test", "--alias", "info@tern.test"]);
+    make(&installation, &slapd.url(), &["--map", "aliases=description"]);
+    let run = sync(&installation, &[]);
+    assert_eq!((run["outcome"].as_str(), &run["failed"]), (Some("done"), &1.into()), "{run}");
+    let told = run["log"].as_str().unwrap();
+    assert!(told.contains("the alias info@tern.test is of boss@tern.test here, and is left out"), "{told}");
+    let ana = user(&installation, ANA);
+    assert_eq!(ana["aliases"], serde_json::json!([]), "{ana}");
+    assert_eq!(user(&installation, "ben@tern.test")["display_name"], "Ben Ochs");
+    let at = installation.node("main").at;
+    let mail = b"From: boss@tern.test\r\nSubject: kept\r\n\r\nTerns.\r\n";
+    assert!(at.smtp().unwrap().deliver("boss@far.test", &[ANA], mail).unwrap().starts_with("250"));
+    let inbox = || {
+        let mut imap = Imap::connect(&at.host.to_string(), at.ports.imap).unwrap();
+        let answer = imap.command(&format!("LOGIN {ANA} \"{PASSWORD}\"")).unwrap();
+        answer.ok().then(|| imap.command("STATUS INBOX (MESSAGES)").unwrap().lines.join(" "))
+    };
+    until("the message", PATIENCE, || inbox().filter(|status| status.contains("MESSAGES 1")));
+
+    // Deleted here, and still there: the same account comes back, with its mail.
+    installation.admin_ok("main", &["user", "delete", ANA, "--yes"]);
+    assert_eq!(inbox(), None);
+    let diff = installation.admin_ok("main", &["source", "sync", "ldap", "--full", "--dry-run"]);
+    assert!(diff.contains("user ana@tern.test"), "{diff}");
+    let run = sync(&installation, &["--full"]);
+    assert_eq!((&run["done"], &run["failed"]), (&1.into(), &1.into()), "{run}");
+    assert_eq!(user(&installation, ANA)["id"], ana["id"]);
+    until("the mailbox", PATIENCE, || inbox().filter(|status| status.contains("MESSAGES 1")));
+    assert_eq!(sync(&installation, &["--full"])["done"], 0);
+}
+
+#[test]
+fn who_is_adopted_keeps_app_passwords_and_not_the_password() {
+    if !has_slapd() {
+        return;
+    }
+    let (installation, slapd) = (one(), Slapd::start());
+    installation.create_user(ANA, "main");
+    installation.admin_ok("main", &["user", "set", ANA, "--password-file", &password_file(&installation, "of here")]);
+    let made = json(&installation, &["app-password", "create", ANA, "phone"]);
+    let phone = made["password"].as_str().unwrap().to_owned();
+    until("the passwords of here", PATIENCE, || {
+        let is_in = |password: &str| answer(&installation, ANA, password).contains(" OK ");
+        (is_in("of here") && is_in(&phone)).then_some(())
+    });
+    slapd.person("ana", "Ana Lima");
+    make(&installation, &slapd.url(), &["--adopt", "yes"]);
+    let run = sync(&installation, &[]);
+    let told = run["log"].as_str().unwrap();
+    assert!(told.contains("adopt user ana@tern.test") && told.contains("stay good: 1"), "{told}");
+    until("the password of there", PATIENCE, || answer(&installation, ANA, PASSWORD).contains(" OK ").then_some(()));
+    assert!(answer(&installation, ANA, "of here").contains("AUTHENTICATIONFAILED"));
+    assert!(answer(&installation, ANA, &phone).contains(" OK "));
+    // It is the source that says whether she may: gone there, the telephone is out, too.
+    slapd.delete(&format!("uid=ana,{BASE}"));
+    sync(&installation, &["--full", "--allow-removals"]);
+    until("her end", PATIENCE, || answer(&installation, ANA, &phone).contains("AUTHENTICATIONFAILED").then_some(()));
+}
+
+fn password_file(installation: &Installation, password: &str) -> String {
+    let path = installation.folder().join("a-password");
+    fs::write(&path, password).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
 fn an_answer_that_shrank_suspends_nobody() {
     if !has_slapd() {
         return;

@@ -102,6 +102,12 @@ impl Reader<'_> {
         self.rows_from(&start, LAST_KEY, limit.min(PAGE_ITEMS_MAX))
     }
 
+    /// Where an entry in the bin came from, if not from here.
+    pub fn deleted_link(&self, id: AccountId) -> Result<Option<Link>, StorageError> {
+        let mut links = self.parts_of(id)?.into_iter();
+        Ok(links.find_map(|part| if let Part::Link(link) = part { Some(link) } else { None }))
+    }
+
     fn parts_of(&self, id: AccountId) -> Result<Vec<Part>, StorageError> {
         let rows: Vec<Versioned<Parts>> = self.rows_under(&format!("{}/", account_key(id)), PART_ROWS_MAX)?;
         Ok(rows.into_iter().flat_map(|row| row.value.parts).collect())
@@ -196,13 +202,12 @@ pub(crate) fn rejoin(write: &mut Write<'_>, id: AccountId, parts: Vec<Part>) -> 
             Part::Passkey(passkey) => write.put(&passkey)?,
             Part::Link(link) => {
                 // A source that found them again meanwhile has made somebody new of them.
-                let others = write.reader.links_of(&link.source)?;
-                let is_same = |one: &str, other: &str| !one.is_empty() && one.eq_ignore_ascii_case(other);
-                let is_free = others.iter().all(|other| match link.source == crate::source::SCIM {
-                    // Programs that provision need not have ids of their own.
-                    true => !is_same(&link.external_id, &other.external_id) && !is_same(&link.login, &other.login),
-                    false => other.external_id != link.external_id,
-                });
+                // Programs that provision need not have ids of their own.
+                let has_id = !link.external_id.is_empty();
+                let same_id = has_id && !write.reader.links_with_id(&link.source, &link.external_id)?.is_empty();
+                let is_scim = link.source == crate::source::SCIM && !link.login.is_empty();
+                let same_name = is_scim && !write.reader.links_named(&link.source, &link.login)?.is_empty();
+                let is_free = !same_id && !same_name;
                 let has_source = link.source == crate::source::SCIM || write.reader.source(&link.source)?.is_some();
                 if is_free && has_source {
                     write.put(&link)?;

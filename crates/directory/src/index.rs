@@ -6,13 +6,12 @@
 
 use rusqlite::{Connection, params};
 
-use crate::StorageError;
 use crate::model::{
     Copy, CopyPurpose, Domain, Entry, Group, Job, Member, Membership, Move, MovePhase, PendingStore, Placement, Server,
     SharedMailbox, User,
 };
 use crate::row::RowKind;
-use crate::{contact, share};
+use crate::{StorageError, contact, share, source};
 
 /// Brings the indexes from a row's old content to its new one.
 pub(crate) fn update(
@@ -42,7 +41,8 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Certificate | RowKind::Acme | RowKind::Firewall => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Passkey | RowKind::Subject => {}
-        RowKind::Source | RowKind::Link => {}
+        RowKind::Source => {}
+        RowKind::Link => source::names::remove(conn, key, content)?,
         RowKind::Deleted | RowKind::DeletedParts => {}
         RowKind::MainNode | RowKind::Migration | RowKind::Update | RowKind::UpdateEvent => {}
         RowKind::Domain => {
@@ -103,7 +103,8 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         RowKind::Certificate | RowKind::Acme | RowKind::Firewall => {}
         RowKind::Role | RowKind::Grant | RowKind::ApiToken | RowKind::AppPassword | RowKind::SecondFactor => {}
         RowKind::Passkey | RowKind::Subject => {}
-        RowKind::Source | RowKind::Link => {}
+        RowKind::Source => {}
+        RowKind::Link => source::names::insert(conn, key, content)?,
         RowKind::Deleted | RowKind::DeletedParts => {}
         RowKind::MainNode | RowKind::Migration | RowKind::Update | RowKind::UpdateEvent => {}
         RowKind::Domain => {

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::row::RowKind;
-use crate::{StorageError, contact, index, share};
+use crate::{StorageError, contact, index, share, source};
 
 /// The format that this version writes.
 pub const FORMAT: i64 = 3;
@@ -169,6 +169,7 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
         )?;
     }
     contact::make_index(&tx)?;
+    source::names::make_index(&tx)?;
     tx.commit()?;
     Ok(())
 }
@@ -214,8 +215,8 @@ pub(crate) fn index_rows(conn: &Connection, kind: RowKind) -> Result<(), Storage
     Ok(())
 }
 
-/// Every table but the head, and but the index of contacts: an older version may have written rows without it, and who
-/// only reads a file can't make it again.
+/// Every table but the head, and but the indexes of contacts and links: an older version may have written rows without
+/// them, and who only reads a file can't make them again.
 pub(crate) const CONTENT_TABLES: [&str; 15] = [
     "dir_row",
     "dir_domain_name",

@@ -6,11 +6,12 @@
 //! every node, because every node checks log-ins; the password that a source is read with is sealed.
 
 mod mapping;
+pub(crate) mod names;
 
 use serde::{Deserialize, Serialize};
 use sterna_base::{AccountId, DomainId, Modseq, Timestamp};
 
-use crate::names::{self, invalid};
+use crate::names::invalid;
 use crate::read::{AnyEntry, Reader, Versioned};
 use crate::request::{Created, Request};
 use crate::requests::found;
@@ -150,7 +151,7 @@ pub(crate) fn put(write: &mut Write<'_>, source: &Source, expect: Option<Modseq>
 }
 
 fn check(source: &Source) -> Result<(), RequestError> {
-    if names::server_name(&source.name)? != source.name || source.name == SCIM {
+    if crate::names::server_name(&source.name)? != source.name || source.name == SCIM {
         return Err(invalid("name", "small letters, digits, hyphens and dots, and not “scim”"));
     }
     if source.urls.is_empty() || source.urls.len() > SOURCE_URLS_MAX {
@@ -222,16 +223,28 @@ pub(crate) fn set(write: &mut Write<'_>, link: &Link) -> Result<(), RequestError
     if matches!(entry, AnyEntry::Shared(_)) {
         return Err(invalid("account", "a mailbox that nobody logs in to comes from nowhere"));
     }
+    let before = write.reader.link(link.account)?;
     if link.source != SCIM {
         found(write.reader.source(&link.source)?, "source", &link.source, None)?;
+    } else {
+        names::check(write, link, &entry, before.as_ref())?;
     }
-    if let Some(before) = write.reader.link(link.account)?
+    if let Some(before) = before
         && before.source != link.source
     {
         let by = format!("{} comes from the source “{}”", link.account, before.source);
         return Err(RequestError::InUse { by });
     }
     Ok(write.put(link)?)
+}
+
+/// What somebody is, for people.
+fn kind_of(entry: &AnyEntry) -> &'static str {
+    match entry {
+        AnyEntry::User(_) => "user",
+        AnyEntry::Group(_) => "group",
+        AnyEntry::Shared(_) => "shared mailbox",
+    }
 }
 
 /// Whom an administrator suspends, no source lets in again, whatever it suspended before. (A request of a source writes

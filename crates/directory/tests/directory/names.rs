@@ -259,7 +259,7 @@ fn write_as_format_1(main: &Main) {
     let conn = rusqlite::Connection::open(main.folder.path().join("directory.db")).unwrap();
     conn.execute_batch(
         "DROP TABLE dir_copy; DROP TABLE dir_move; DROP TABLE dir_job; DROP TABLE dir_pending_store;
-        DROP TABLE dir_share;
+        DROP TABLE dir_share; DROP TABLE dir_link;
         CREATE TABLE dir_pending_store (account_id BIGINT NOT NULL PRIMARY KEY);
         INSERT INTO dir_pending_store SELECT CAST(substr(row_key, 16, 1) AS INTEGER) FROM dir_row WHERE kind = 10;
         UPDATE dir_row SET row_key = substr(row_key, 1, 16) WHERE kind = 10;

@@ -89,7 +89,7 @@ fn a_file_from_before_there_were_shares_gets_their_index() {
     share(&mut main, ana, Identifier::Entry(bob), true).unwrap();
     let conn = rusqlite::Connection::open(main.folder.path().join("directory.db")).unwrap();
     // As a copy of the version before has it: the row was carried, and there was no index over it.
-    conn.execute_batch("DROP TABLE dir_share; UPDATE dir_head SET format = 2").unwrap();
+    conn.execute_batch("DROP TABLE dir_share; DROP TABLE dir_link; UPDATE dir_head SET format = 2").unwrap();
     main.reopen();
     assert_eq!(seen(&main, bob).len(), 1);
     assert_eq!(main.core.reader().check().unwrap(), [""; 0]);

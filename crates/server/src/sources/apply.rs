@@ -9,7 +9,7 @@ use sterna_directory::{Created, Link, Member, Request, Source};
 
 use super::plan::{Action, Plan, Present, Step};
 use super::run::Log;
-use crate::admin::AdminState;
+use crate::admin::{AdminState, ways_in};
 use crate::admin::problem::Problem;
 
 /// Does the steps of a plan; gives how many were done and how many could not be.
@@ -43,6 +43,7 @@ pub fn in_words(step: &Step) -> String {
     let what = match step.action {
         Action::Change => "change",
         Action::Adopt => "adopt",
+        Action::Recover => "have back from the bin",
         Action::Create => "create",
         Action::Restore => "restore",
         Action::Members => "members of",
@@ -82,6 +83,10 @@ async fn one(
                 patch.suspended = step.restores.then_some(false);
             })
             .await?;
+            // Made anew there: it can be somebody else, who has what let the former one in nowhere.
+            if step.restores && step.kind == "user" {
+                ways_in::forget(state, id).await?;
+            }
             // Whoever was let in by what was known here is let in by the source from now on, or not.
             if source.logins
                 && step.kind == "user"
@@ -89,6 +94,13 @@ async fn one(
             {
                 records.end_sessions(id, None).await?;
             }
+            accounts.insert(step.link.external_id.clone(), id);
+            Ok(())
+        }
+        (Action::Recover, Some(id)) => {
+            let found = step.found.as_ref().ok_or_else(|| Problem::malformed("nothing is known of it"))?;
+            state.write(Request::RestoreEntry { id, address: Some(found.address.clone()) }, false).await?;
+            set(state, step, id, |patch| patch.suspended = step.restores.then_some(false)).await?;
             accounts.insert(step.link.external_id.clone(), id);
             Ok(())
         }

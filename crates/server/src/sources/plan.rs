@@ -3,6 +3,8 @@
 //! - Who is there and not here is made, with their groups. Who is called otherwise is renamed: they are known by their
 //!   stable id. Former addresses stay as aliases: nothing that a run does makes mail bounce.
 //! - Who is gone or suspended there is suspended here, never deleted, and comes back with the next run that finds them.
+//! - Who lies in the bin and is found again by their stable id is had back, with their mailbox.
+//! - An address that is somebody else's is left out and told; whose it would be is made or changed all the same.
 //! - An administrator is never suspended by a run, nor made the source's own.
 //! - More removals than the source allows are held back, all of them: an answer that shrank is more often a mistake.
 
@@ -55,10 +57,34 @@ pub struct Holder {
     pub was_gone: bool,
     /// Their aliases.
     pub aliases: Vec<String>,
+    /// App passwords that they have.
+    pub app_passwords: usize,
     /// Which version of them was looked at.
     pub version: Modseq,
     /// What they are, for people.
     pub what: &'static str,
+}
+
+/// Somebody who came from the source and lies in the bin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binned {
+    /// Who.
+    pub account: AccountId,
+    /// Whether it is a group.
+    pub is_group: bool,
+    /// Whether the source had suspended them, and lets them in again.
+    pub was_gone: bool,
+    /// Their addresses, as far as nobody else has them by now.
+    pub addresses: Vec<String>,
+}
+
+/// Whose an address is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Who.
+    pub account: AccountId,
+    /// Their main address, for people.
+    pub address: String,
 }
 
 /// What is here, as far as it matters.
@@ -68,6 +94,10 @@ pub struct Present {
     pub linked: Vec<Here>,
     /// Who else has addresses that the source names.
     pub holders: HashMap<String, Holder>,
+    /// Addresses that the source names and somebody has, main ones and further ones.
+    pub owners: HashMap<String, Owner>,
+    /// Who lies in the bin, by their stable id.
+    pub binned: HashMap<String, Binned>,
     /// Log-ins that the source names and others have.
     pub logins: HashMap<String, AccountId>,
 }
@@ -93,6 +123,8 @@ pub enum Action {
     Change,
     /// Made the source's own.
     Adopt,
+    /// Had back from the bin.
+    Recover,
     /// Made.
     Create,
     /// Let in again.
@@ -182,7 +214,10 @@ pub fn plan(source: &Source, reading: &Reading<'_>, present: &Present, allow_rem
     let by_id: HashMap<&str, &Here> =
         present.linked.iter().map(|here| (here.link.external_id.as_str(), here)).collect();
     let by_account = present.linked.iter().map(|here| (here.link.account, here)).collect();
-    let mut planner = Planner { source, present, by_id, by_account, plan: Plan::default(), taken: HashMap::new() };
+    let taken = HashMap::new();
+    // A main address goes before anybody's alias.
+    let given = reading.found.iter().map(|found| (found.address.clone(), found.dn.clone())).collect();
+    let mut planner = Planner { source, present, by_id, by_account, plan: Plan::default(), taken, given };
     planner.plan.found = reading.found.len();
     let mut seen = HashSet::new();
     let mut usable = Vec::new();
@@ -213,8 +248,10 @@ struct Planner<'a> {
     by_id: HashMap<&'a str, &'a Here>,
     by_account: HashMap<AccountId, &'a Here>,
     plan: Plan,
-    /// Addresses that this answer gives to somebody.
+    /// Main addresses of this answer, whose turn it was.
     taken: HashMap<String, String>,
+    /// Addresses of this answer, further ones as well, and which entry has them.
+    given: HashMap<String, String>,
 }
 
 impl Planner<'_> {
@@ -240,6 +277,31 @@ impl Planner<'_> {
 
     fn problem(&mut self, found: &Found, why: &str) {
         self.plan.problems.push(format!("{}: {why}", found.dn));
+    }
+
+    /// The entry without addresses that are somebody else's: they are told, and everything else is done.
+    fn fitting(&mut self, found: &Found, here: Option<&Here>, own: Option<AccountId>) -> Found {
+        let present = self.present;
+        let others = |address: &str| present.owners.get(address).filter(|owner| Some(owner.account) != own);
+        let mut fitting = Found { aliases: Vec::new(), ..found.clone() };
+        if let Some(here) = here
+            && let Some(owner) = others(&found.address)
+        {
+            let (who, kept) = (&owner.address, &here.address);
+            self.problem(found, &format!("the address {} is of {who} here; {kept} stays theirs", found.address));
+            fitting.address.clone_from(kept);
+        }
+        for alias in &found.aliases {
+            let whose = others(alias).map(|owner| format!("{} here", owner.address));
+            match whose.or_else(|| self.given.get(alias).filter(|dn| **dn != found.dn).cloned()) {
+                Some(who) => self.problem(found, &format!("the alias {alias} is of {who}, and is left out")),
+                None => {
+                    self.given.insert(alias.clone(), found.dn.clone());
+                    fitting.aliases.push(alias.clone());
+                }
+            }
+        }
+        fitting
     }
 
     /// The log-in, if it is one here and nobody else's.
@@ -293,6 +355,7 @@ impl Planner<'_> {
 
     /// Somebody who came from the source before.
     fn known(&mut self, found: &Found, here: &Here) {
+        let found = &self.fitting(found, Some(here), Some(here.link.account));
         let login = self.login(found, Some(here.link.account)).or_else(|| here.login.clone());
         let mut aliases: BTreeSet<String> = here.aliases.iter().chain(&found.aliases).cloned().collect();
         aliases.insert(here.address.clone());
@@ -375,12 +438,30 @@ impl Planner<'_> {
     /// Somebody who is new here; whether they will be here.
     fn unknown(&mut self, found: &Found) -> bool {
         let holder = self.present.holders.get(&found.address).cloned();
+        let binned = self.present.binned.get(&found.external_id).filter(|binned| binned.is_group == found.is_group);
+        // Whoever is suspended is left alone, and so are their addresses.
+        let whole = found;
+        let found = &match found.suspended {
+            true => found.clone(),
+            false => self.fitting(found, None, holder.as_ref().map(|holder| holder.account)),
+        };
         let login = self.login(found, holder.as_ref().map(|holder| holder.account));
         match holder {
             // Nobody needs an account who may not use it; nor does one come back, or become another's.
             _ if found.suspended => {
                 self.plan.unchanged += 1;
                 false
+            }
+            None if binned.is_some() => {
+                let Some(binned) = binned else { return false };
+                let step = self.step(Action::Recover, found, Some(binned.account));
+                let is_free = |address: &&String| self.given.get(*address).is_none_or(|dn| *dn == found.dn);
+                let own = binned.addresses.iter().filter(is_free);
+                let mut aliases: BTreeSet<String> = own.chain(&found.aliases).cloned().collect();
+                aliases.remove(&found.address);
+                let (aliases, restores) = (aliases.into_iter().collect(), binned.was_gone);
+                self.plan.steps.push(Step { login, aliases, restores, ..step });
+                true
             }
             None => {
                 let step = self.step(Action::Create, found, None);
@@ -402,7 +483,12 @@ impl Planner<'_> {
                 aliases.remove(&found.address);
                 let aliases = aliases.into_iter().collect();
                 let (expect, restores) = (Some(holder.version), holder.was_gone);
-                self.plan.steps.push(Step { login, aliases, restores, expect, ..step });
+                let reason = match holder.app_passwords {
+                    0 => String::new(),
+                    _ if restores => "made anew there: app passwords and second factor end".to_owned(),
+                    kept => format!("app passwords that were made here stay good: {kept}"),
+                };
+                self.plan.steps.push(Step { login, aliases, restores, expect, reason, ..step });
                 true
             }
             Some(holder) => {
@@ -413,7 +499,7 @@ impl Planner<'_> {
                          its main address in the source's domain (sterna user set --address, if it is the same person)"
                     }
                 };
-                self.problem(found, &format!("{} is a {} here; {remedy}", found.address, holder.what));
+                self.problem(whole, &format!("{} is a {} here; {remedy}", whole.address, holder.what));
                 false
             }
         }

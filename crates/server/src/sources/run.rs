@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sterna_base::{Modseq, Secret, Timestamp};
+use sterna_base::limits::PAGE_ITEMS_MAX;
+use sterna_base::{AccountId, Modseq, Secret, Timestamp};
 use sterna_directory::auth::bind::administers;
 use sterna_directory::{AnyEntry, Member, Reader, Source, StorageError, names};
 use sterna_mailflow::auth::keys;
@@ -13,7 +14,7 @@ use sterna_mailflow::auth::keys;
 use super::apply;
 use super::ldap::entry::Found;
 use super::ldap::search::{self, Answer};
-use super::plan::{self, Here, Holder, Plan, Present, Reading};
+use super::plan::{self, Binned, Here, Holder, Owner, Plan, Present, Reading};
 use super::runs::{Position, Run, RunBook, RunsError};
 use crate::admin::AdminState;
 use crate::node::signing;
@@ -329,7 +330,15 @@ fn present(reader: &Reader<'_>, source: &Source, found: &[Found]) -> Result<Pres
             link,
         });
     }
+    present.binned = binned(reader, source)?;
     for found in found {
+        for address in std::iter::once(&found.address).chain(&found.aliases) {
+            if let Some(owner) = reader.entry_at(address)? {
+                let entry = owner.value.entry();
+                let main = reader.address_text(&entry.address)?.unwrap_or_default();
+                present.owners.insert(address.clone(), Owner { account: entry.id, address: main });
+            }
+        }
         if !found.is_group
             && !found.login.contains('@')
             && let Some(user) = reader.user_by_login(&found.login)?
@@ -354,6 +363,7 @@ fn present(reader: &Reader<'_>, source: &Source, found: &[Found]) -> Result<Pres
                     && !from_elsewhere
                     && !is_admin(reader, &entry.value)?
                     && is_main(reader, source, &entry.value, &found.address)?,
+                app_passwords: reader.app_passwords(entry.value.entry().id)?.len(),
                 version: entry.modseq,
                 was_gone,
                 aliases: aliases.collect::<Result<_, StorageError>>()?,
@@ -367,6 +377,32 @@ fn present(reader: &Reader<'_>, source: &Source, found: &[Found]) -> Result<Pres
         }
     }
     Ok(present)
+}
+
+/// Who came from the source and lies in the bin. By an address nobody is had back: it is for whoever has it now.
+fn binned(reader: &Reader<'_>, source: &Source) -> Result<HashMap<String, Binned>, StorageError> {
+    let (mut all, mut after) = (HashMap::new(), AccountId(0));
+    loop {
+        let page = reader.all_deleted(after, PAGE_ITEMS_MAX)?;
+        let Some(last) = page.last() else { return Ok(all) };
+        after = last.value.id;
+        for deleted in page.into_iter().map(|found| found.value) {
+            let entry = deleted.was.entry();
+            if entry.address.domain != source.domain || matches!(deleted.was, AnyEntry::Shared(_)) {
+                continue;
+            }
+            let Some(link) = reader.deleted_link(deleted.id)?.filter(|link| link.source == source.name) else { continue };
+            let mut addresses = Vec::new();
+            for address in entry.addresses() {
+                let Some(text) = reader.address_text(address)? else { continue };
+                if reader.entry_at(&text)?.is_none() {
+                    addresses.push(text);
+                }
+            }
+            let (is_group, was_gone) = (matches!(deleted.was, AnyEntry::Group(_)), link.suspended);
+            all.insert(link.external_id, Binned { account: deleted.id, is_group, was_gone, addresses });
+        }
+    }
 }
 
 /// Whether an address is somebody's main one, in the source's domain: a further address doesn't say who somebody is.

@@ -161,9 +161,8 @@ pub fn link_named(
     user_name: &str,
     but: Option<AccountId>,
 ) -> Result<Option<Link>, StorageError> {
-    let is_it = |link: &Link| link.login.eq_ignore_ascii_case(user_name) && Some(link.account) != but;
     let mut found: Option<Link> = None;
-    for link in reader.links_of(SCIM)?.into_iter().filter(is_it) {
+    for link in reader.links_named(SCIM, user_name)?.into_iter().filter(|link| Some(link.account) != but) {
         let Some(entry) = reader.entry(link.account)? else { continue };
         let is_seen = rights.may(Permission::read(Area::People), place_of(entry.value.entry()));
         if is_seen && found.as_ref().is_none_or(|found| found.suspended) {

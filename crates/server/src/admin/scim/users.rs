@@ -19,6 +19,7 @@ use super::resource::{
 use super::{ScimError, answer, base, has_it, if_match, not_modified, object, patch as patching};
 use crate::admin::doors::AdminState;
 use crate::admin::principal::place_of;
+use crate::admin::ways_in;
 
 /// The schema of users.
 pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -129,7 +130,7 @@ fn named(
         return Ok(Some(linked.or(addressed).into_iter().collect()));
     }
     if let Some(id) = filter.only("externalId") {
-        let links = reader.links_of(SCIM)?.into_iter().filter(|link| link.external_id == id);
+        let links = reader.links_with_id(SCIM, id)?.into_iter();
         return Ok(Some(links.map(|link| link.account).collect()));
     }
     Ok(None)
@@ -262,7 +263,8 @@ pub(super) async fn create(
     let hash = hashed(&state, &wanted.password).await?;
     let id = match former {
         Some(user) => {
-            forget_ways_in(&state, user.entry.id).await?;
+            // What let them in before may be in other hands.
+            ways_in::forget(&state, user.entry.id).await?;
             save(&state, &user, &wanted, hash, true, None).await?;
             user.entry.id
         }
@@ -323,23 +325,6 @@ fn former(reader: &Reader<'_>, rights: &Rights, wanted: &Wanted) -> Result<Optio
         AnyEntry::User(user) => Ok(Some(user)),
         _ => Err(taken()),
     }
-}
-
-/// Whoever comes back begins anew: what let them in before may be in other hands.
-async fn forget_ways_in(state: &AdminState, account: AccountId) -> Result<(), ScimError> {
-    let read = move |reader: &Reader<'_>| {
-        let passwords = reader.app_passwords(account)?.into_iter().map(|found| found.value.id).collect::<Vec<_>>();
-        Ok::<_, StorageError>((passwords, reader.second_factor(account)?.is_some()))
-    };
-    let (passwords, has_factor) = state.directory.read(read).await?;
-    for id in passwords {
-        state.write(Request::DeleteAppPassword { account, id }, false).await?;
-    }
-    crate::admin::passkeys::remove_all(state, account, false).await?;
-    if has_factor {
-        state.write(Request::SetSecondFactor { account, factor: None }, false).await?;
-    }
-    Ok(())
 }
 
 /// Makes a user what is wanted. Former addresses stay as aliases, so that mail doesn't bounce.

@@ -376,3 +376,41 @@ async fn a_group_changes_though_a_member_was_deleted() {
     assert_eq!(program.ask("PATCH", &format!("/Groups/{id}"), renamed).await.0, 200);
     assert_eq!(program.ask("DELETE", &format!("/Groups/{id}"), Value::Null).await.0, 403);
 }
+
+#[tokio::test]
+async fn of_two_who_make_the_same_person_at_once_one_does() {
+    let node = Node::main().await;
+    let entra = Program::of_domain(&node, 1).await;
+    let person = |name: &str, id: &str, address: &str| {
+        let emails = json!([{"primary": true, "value": format!("{address}@demo.test")}]);
+        json!({"schemas": [USER], "userName": name, "externalId": id, "emails": emails})
+    };
+    for (one, other) in [
+        (person("lima", "", "l1"), person("Lima", "", "l2")),
+        (person("costa", "c", "c1"), person("costa2", "c", "c2")),
+        (person("reis", "r1", "r"), person("reis2", "r2", "r")),
+    ] {
+        let (one, other) = tokio::join!(entra.ask("POST", "/Users", one), entra.ask("POST", "/Users", other));
+        let (made, refused) = if one.0 == 201 { (one, other) } else { (other, one) };
+        assert_eq!((made.0, refused.0, &refused.1["scimType"]), (201, 409, &json!("uniqueness")), "{refused:?}");
+    }
+    assert_eq!(entra.count("/Users").await, 3);
+    let (status, refused) = entra.ask("POST", "/Users", person("costa3", "c", "c3")).await;
+    assert_eq!((status, &refused["scimType"]), (409, &json!("uniqueness")));
+    // Groups have ids of their own.
+    let crew = |name: &str| json!({"schemas": [GROUP], "displayName": name, "externalId": "c"});
+    entra.made("/Groups", crew("crew")).await;
+    assert_eq!(entra.ask("POST", "/Groups", crew("crew2")).await.0, 409);
+    // Nor does somebody become another by a change; what they are called in another case is the same name.
+    let lima = entra.get("/Users?filter=userName eq \"LIMA\"").await.1["Resources"][0]["id"].as_str().unwrap().to_owned();
+    let rename = |name: &str| operations(json!([{"op": "replace", "path": "userName", "value": name}]));
+    assert_eq!(entra.ask("PATCH", &format!("/Users/{lima}"), rename("reis2")).await.0, 200, "nobody has it");
+    assert_eq!(entra.ask("PATCH", &format!("/Users/{lima}"), rename("REIS")).await.0, 409);
+    assert_eq!(entra.ask("PATCH", &format!("/Users/{lima}"), rename("Reis2")).await.0, 200);
+    // Another domain's program has its own names.
+    node.post("domains", json!({"name": "other.test"})).await.unwrap();
+    let domain = node.get(&["domains", "other.test"]).await.unwrap()["id"].as_u64().unwrap();
+    let okta = Program::of_domain(&node, domain).await;
+    let elsewhere = json!({"schemas": [USER], "userName": "reis", "externalId": "c", "emails": ["reis@other.test"]});
+    okta.made("/Users", elsewhere).await;
+}

@@ -179,6 +179,7 @@ fn whoever_is_here_already_is_adopted_only_when_the_source_may() {
         can_be_adopted: true,
         was_gone: false,
         aliases: vec![],
+        app_passwords: 2,
         version: Modseq(3),
         what: "user",
     };
@@ -187,7 +188,9 @@ fn whoever_is_here_already_is_adopted_only_when_the_source_may() {
     let may = Source { adopt: true, ..source() };
     let refused = compared(&source(), std::slice::from_ref(&ana), &present);
     assert!(refused.steps.is_empty() && refused.problems[0].contains("--adopt"), "{refused:?}");
-    assert_eq!(actions(&compared(&may, std::slice::from_ref(&ana), &present)), [(Action::Adopt, "ana@tern.test")]);
+    let adopted = compared(&may, std::slice::from_ref(&ana), &present);
+    assert_eq!(actions(&adopted), [(Action::Adopt, "ana@tern.test")]);
+    assert!(adopted.steps[0].reason.ends_with("stay good: 2"), "{adopted:?}");
     // An administrator is nobody's.
     present.holders.insert(ana.address.clone(), Holder { can_be_adopted: false, ..holder });
     assert!(compared(&may, &[ana], &present).steps.is_empty());
@@ -216,8 +219,15 @@ fn administrators_are_reported_and_not_changed() {
 #[test]
 fn who_is_disabled_there_is_not_adopted() {
     let ana = Found { suspended: true, ..person("ana") };
-    let (aliases, version) = (vec![], Modseq(3));
-    let holder = Holder { account: AccountId(5), can_be_adopted: true, was_gone: true, aliases, version, what: "user" };
+    let holder = Holder {
+        account: AccountId(5),
+        can_be_adopted: true,
+        was_gone: true,
+        aliases: vec![],
+        app_passwords: 0,
+        version: Modseq(3),
+        what: "user",
+    };
     let present = Present { holders: HashMap::from([(ana.address.clone(), holder)]), ..Present::default() };
     assert!(compared(&Source { adopt: true, ..source() }, &[ana], &present).steps.is_empty());
 }
@@ -229,4 +239,52 @@ fn who_allows_no_removal_has_none() {
     let none = Source { removals_percent_max: 0, ..source() };
     let plan = compared(&none, &people[1..], &present);
     assert_eq!((plan.steps.len(), plan.held.len()), (0, 1));
+}
+
+#[test]
+fn an_address_of_somebody_else_is_left_out_and_told() {
+    let alias = |of: &str, alias: &str| Found { aliases: vec![format!("{alias}@tern.test")], ..person(of) };
+    // Somebody here has one, another entry has one as its main address, and two entries have the same.
+    let found = [alias("ana", "info"), alias("ben", "eva"), alias("eva", "sales"), alias("zoe", "sales")];
+    let mut present = linked(vec![here(7, &person("ana"))]);
+    let owner = Owner { account: AccountId(9), address: "boss@tern.test".into() };
+    present.owners.insert("info@tern.test".into(), owner.clone());
+    let plan = compared(&source(), &found, &present);
+    let made = [(Action::Create, "ben@tern.test"), (Action::Create, "eva@tern.test"), (Action::Create, "zoe@tern.test")];
+    assert_eq!(actions(&plan), made);
+    let aliases: Vec<&[String]> = plan.steps.iter().map(|step| step.aliases.as_slice()).collect();
+    assert_eq!(aliases, [&[][..], &["sales@tern.test".to_owned()], &[]]);
+    let told = ["uid=ana,dc=test: the alias info@tern.test is of boss@tern.test here", "eva@tern.test is of uid=eva", "sales"];
+    assert_eq!(plan.problems.len(), 3, "{plan:?}");
+    assert!(plan.problems.iter().zip(told).all(|(problem, part)| problem.contains(part)), "{plan:?}");
+    // A new main address that is somebody else's changes nothing but is told; the name does change.
+    present.owners.insert("boss@tern.test".into(), owner.clone());
+    let renamed = Found { address: "boss@tern.test".into(), display_name: "Ana B".into(), ..person("ana") };
+    let plan = compared(&source(), &[renamed], &present);
+    assert_eq!(actions(&plan), [(Action::Change, "ana@tern.test")]);
+    assert_eq!(plan.steps[0].fields.iter().map(|field| field.name).collect::<Vec<_>>(), ["display_name"]);
+    assert_eq!(plan.steps[0].found.as_ref().unwrap().address, "ana@tern.test");
+    assert_eq!(plan.problems.len(), 1);
+    // What is one's own is nobody else's.
+    present.owners.insert("info@tern.test".into(), Owner { account: AccountId(7), ..owner });
+    let plan = compared(&source(), &[alias("ana", "info")], &present);
+    assert_eq!((plan.steps.len(), plan.problems.len()), (1, 0), "{plan:?}");
+}
+
+#[test]
+fn who_lies_in_the_bin_is_had_back_by_their_id() {
+    let (ana, ben) = (Found { address: "anna@tern.test".into(), ..person("ana") }, person("ben"));
+    let addresses = vec!["ana@tern.test".to_owned(), "ben@tern.test".to_owned()];
+    let binned = Binned { account: AccountId(7), is_group: false, was_gone: true, addresses };
+    let present = Present { binned: HashMap::from([("ana".to_owned(), binned)]), ..Present::default() };
+    let plan = compared(&source(), &[ana.clone(), ben], &present);
+    assert_eq!(actions(&plan), [(Action::Recover, "anna@tern.test"), (Action::Create, "ben@tern.test")]);
+    let step = &plan.steps[0];
+    assert_eq!((step.account, step.restores), (Some(AccountId(7)), true));
+    assert_eq!(step.aliases, ["ana@tern.test"], "the former address, and not what is ben's");
+    // Nobody comes back who is disabled there, or as something else.
+    let disabled = Found { suspended: true, ..ana.clone() };
+    assert!(compared(&source(), &[disabled], &present).steps.is_empty());
+    let group = Found { is_group: true, ..ana };
+    assert_eq!(actions(&compared(&source(), &[group], &present)), [(Action::Create, "anna@tern.test")]);
 }

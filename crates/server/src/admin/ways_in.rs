@@ -1,0 +1,28 @@
+//! What lets somebody in besides a password.
+
+use sterna_base::AccountId;
+use sterna_directory::{Reader, Request, StorageError};
+
+use super::doors::AdminState;
+use super::passkeys;
+use super::problem::Problem;
+
+/// Whoever comes back, or may be somebody else, begins anew: app passwords, passkeys and the second factor end.
+///
+/// # Errors
+/// When the directory can't be changed.
+pub(crate) async fn forget(state: &AdminState, account: AccountId) -> Result<(), Problem> {
+    let read = move |reader: &Reader<'_>| {
+        let passwords = reader.app_passwords(account)?.into_iter().map(|found| found.value.id).collect::<Vec<_>>();
+        Ok::<_, StorageError>((passwords, reader.second_factor(account)?.is_some()))
+    };
+    let (passwords, has_factor) = state.directory.read(read).await?;
+    for id in passwords {
+        state.write(Request::DeleteAppPassword { account, id }, false).await?;
+    }
+    passkeys::remove_all(state, account, false).await?;
+    if has_factor {
+        state.write(Request::SetSecondFactor { account, factor: None }, false).await?;
+    }
+    Ok(())
+}
