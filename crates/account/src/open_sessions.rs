@@ -22,6 +22,9 @@ pub struct OpenSession {
     pub encrypted: bool,
     /// Since when somebody is logged in.
     pub since: Timestamp,
+    /// The id of the app password that it was opened with, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_password: Option<String>,
     /// What the client calls itself, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,

@@ -154,6 +154,8 @@ pub struct Login {
     /// Whether it is an administrator who works as that user for a while: what others share stays closed then, nobody
     /// is given access, and nothing is sent.
     pub is_sudo: bool,
+    /// The id of the app password, if it was one: with its end the session ends.
+    pub app_password: Option<String>,
 }
 
 /// Why a log-in was refused. Clients are never told which of user and password was wrong.

@@ -48,11 +48,11 @@ impl AccountSessions {
         AccountSessions { clock, open: Mutex::new(Open { last, ..Open::default() }) }
     }
 
-    /// One more of a protocol, unless the account has so many. Others' sessions don't count: whoever opens too many
+    /// One more of a protocol, opened with this app password or none, unless the account has so many. Others' sessions don't count: whoever opens too many
     /// locks nobody else out.
     pub fn enter(
         self: &Arc<Self>,
-        account: AccountId,
+        (account, app_password): (AccountId, Option<String>),
         (protocol, most): (&'static str, u64),
         connection: &Connection,
     ) -> Option<AccountSession> {
@@ -66,7 +66,8 @@ impl AccountSessions {
             return None;
         }
         let (peer, encrypted) = (connection.peer(), connection.is_encrypted());
-        let session = OpenSession { number, protocol: protocol.to_owned(), peer, encrypted, since, client: None };
+        let (protocol, client) = (protocol.to_owned(), None);
+        let session = OpenSession { number, protocol, peer, encrypted, since, app_password, client };
         sessions.push((session, connection.shutdown().clone()));
         Some(AccountSession { sessions: self.clone(), account, number })
     }
@@ -141,7 +142,7 @@ mod tests {
     #[test]
     fn each_protocol_has_its_own_places() {
         let sessions: Arc<AccountSessions> = Arc::default();
-        let enter = |protocol, most| sessions.enter(ANA, (protocol, most), &connection());
+        let enter = |protocol, most| sessions.enter((ANA, None), (protocol, most), &connection());
         let first = enter("imap", 1).unwrap();
         assert!(enter("imap", 1).is_none());
         let _pop3 = enter("pop3", 1).unwrap();
@@ -156,9 +157,9 @@ mod tests {
         let clock = sterna_base::ManualClock::at(Timestamp(10));
         let sessions = Arc::new(AccountSessions::new(Arc::new(clock.clone())));
         let (one, two) = (connection(), connection());
-        let _first = sessions.enter(ANA, ("imap", 9), &one).unwrap();
+        let _first = sessions.enter((ANA, None), ("imap", 9), &one).unwrap();
         clock.advance_ms(10);
-        let second = sessions.enter(ANA, ("imap", 9), &two).unwrap();
+        let second = sessions.enter((ANA, None), ("imap", 9), &two).unwrap();
         second.note_client("Tern\r\n 1.0");
         assert_eq!(sessions.of(ANA)[1].client.as_deref(), Some("Tern 1.0"));
         assert_eq!(sessions.end(ANA, |session| session.since < Timestamp(15)), 1);

@@ -103,7 +103,7 @@ impl Authentication {
         match user.filter(|user| user.open && is_same(user.account)) {
             Some(user) => {
                 self.throttle.lock().success(key, peer, now);
-                Ok(Login { account: user.account, address: user.address, is_sudo: false })
+                Ok(Login { account: user.account, address: user.address, is_sudo: false, app_password: None })
             }
             None => {
                 let attempt = ScramAttempt { login: &name, protocol: attempt.protocol, peer: attempt.peer };

@@ -23,7 +23,7 @@ impl Authentication {
             let is_meant = |account| attempt.authorize.is_none() || wanted == Some(account);
             if let Some(user) = user.filter(|user| user.open && is_meant(user.account)) {
                 self.throttle.lock().success(key, peer, now);
-                return Ok(Login { account: user.account, address: user.address, is_sudo: false });
+                return Ok(Login { account: user.account, address: user.address, is_sudo: false, app_password: None });
             }
         }
         // The same certificate again is no guess.

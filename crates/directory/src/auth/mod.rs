@@ -128,7 +128,7 @@ impl Known {
         }
         let hash = hash_of_app_password(password.expose())?;
         self.app_passwords.iter().find(|found| {
-            found.hash == hash
+            found.kept_hash() == hash
                 && found.expires_at.is_none_or(|at| now < at)
                 && (found.protocols.is_empty() || found.protocols.iter().any(|good| is_meant(good, protocol)))
         })
@@ -208,9 +208,8 @@ impl Authentication {
                 let entry = &user.value.entry;
                 let mut app_passwords = Vec::new();
                 for found in reader.app_passwords(entry.id)?.into_iter().map(|found| found.value) {
-                    match &found.sudo {
-                        Some(sudo) if !reader.sudo_holds(entry.id, sudo)? => {}
-                        _ => app_passwords.push(found),
+                    if reader.app_password_holds(&found)? {
+                        app_passwords.push(found);
                     }
                 }
                 Ok(Some(Known {
@@ -366,10 +365,12 @@ impl Authenticator for Authentication {
             if found.sudo.is_some() {
                 // Never remembered: each use is written down.
                 self.note_sudo(found, &attempt).await?;
-                return Ok(Login { account, address: known.address.clone(), is_sudo: true });
+                let (address, app_password) = (known.address.clone(), Some(found.id.clone()));
+                return Ok(Login { account, address, is_sudo: true, app_password });
             }
+            let app_password = Some(found.id.clone());
             return remember(
-                Login { account, address: known.address.clone(), is_sudo: false },
+                Login { account, address: known.address.clone(), is_sudo: false, app_password },
                 known.app_passwords_end(now),
             );
         }
@@ -382,7 +383,7 @@ impl Authenticator for Authentication {
         {
             self.note_success(known, attempt.protocol, key, peer, now);
             let until = self.successes.lock().get(&account).map_or(now, |success| success.until);
-            return remember(Login { account, address: known.address.clone(), is_sudo: false }, until);
+            return remember(Login { account, address: known.address.clone(), is_sudo: false, app_password: None }, until);
         }
         // A password can become right at a source without a change here: it is asked for again after a while.
         let wrong = match known.as_ref().is_some_and(|known| known.checked.is_some()) {
@@ -411,7 +412,7 @@ impl Authenticator for Authentication {
                 self.successes.lock().insert(account, success);
                 self.note_success(&known, attempt.protocol, key, peer, now);
                 self.note_outdated(&known);
-                Ok(Login { account, address: known.address, is_sudo: false })
+                Ok(Login { account, address: known.address, is_sudo: false, app_password: None })
             }
             // The right password at the wrong door: it is no guess, and the console must go on taking it from there.
             Some(known) if verified && known.open => {

@@ -8,6 +8,7 @@ use sterna_base::AccountId;
 
 use super::Authentication;
 use crate::rights::AppPassword;
+use crate::{Reader, StorageError};
 
 /// One log-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,21 @@ impl Authentication {
         let record = self.sudo.as_ref().ok_or_else(unavailable)?;
         let (account, id) = (found.account, found.id.clone());
         let used = SudoUse { account, id, protocol: attempt.protocol.to_owned(), peer: attempt.peer };
-        record.note(used).await.map_err(LoginError::Unavailable)
+        record.note(used).await.map_err(LoginError::Unavailable)?;
+        // Writing it down takes a while on an edge, and it may have been ended meanwhile.
+        let (asked, now) = (found.clone(), self.directory.now());
+        let read = move |reader: &Reader<'_>| {
+            let mut present = reader.app_passwords(asked.account)?.into_iter().map(|found| found.value);
+            let is_good = |found: &AppPassword| found.id == asked.id && found.expires_at.is_none_or(|at| now < at);
+            match present.find(is_good) {
+                Some(found) => reader.app_password_holds(&found),
+                None => Ok::<_, StorageError>(false),
+            }
+        };
+        match self.directory.read(read).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(LoginError::Invalid),
+            Err(error) => Err(LoginError::Unavailable(error.to_string())),
+        }
     }
 }

@@ -32,6 +32,10 @@ pub struct Sudo {
     pub account: Option<AccountId>,
     /// Why.
     pub reason: String,
+    /// [`hash_of_app_password`]. Not where those of users have theirs: a version that doesn't know this field takes the
+    /// row for an app password of the user's own, and must let nobody in with it.
+    #[serde(default)]
+    pub hash: String,
 }
 
 /// An app password, of which the directory keeps a hash.
@@ -43,7 +47,7 @@ pub struct AppPassword {
     pub id: String,
     /// For people: which program or device.
     pub name: String,
-    /// [`hash_of_app_password`].
+    /// [`hash_of_app_password`]; empty of an administrator's: see [`AppPassword::kept_hash`].
     pub hash: String,
     /// The protocols that it is good for; empty is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -68,6 +72,13 @@ impl Content for AppPassword {
     const KIND: RowKind = RowKind::AppPassword;
     fn key(&self) -> String {
         format!("{}/{}", account_key(self.account), self.id)
+    }
+}
+
+impl AppPassword {
+    /// The hash that a password must have.
+    pub fn kept_hash(&self) -> &str {
+        self.sudo.as_ref().map_or(&self.hash, |sudo| &sudo.hash)
     }
 }
 
@@ -128,7 +139,10 @@ pub(crate) fn create(write: &mut Write<'_>, new: &NewAppPassword) -> Result<(), 
     if kept.len() >= APP_PASSWORDS_MAX {
         return Err(RequestError::Limit { what: "app passwords of a user", limit: APP_PASSWORDS_MAX });
     }
-    let NewAppPassword { account, id, name, hash, protocols, expires_at, sudo } = new.clone();
+    let NewAppPassword { account, id, name, mut hash, protocols, expires_at, mut sudo } = new.clone();
+    if let Some(sudo) = &mut sudo {
+        sudo.hash = std::mem::take(&mut hash);
+    }
     Ok(write.put(&AppPassword { account, id, name, hash, protocols, created_at: now, expires_at, sudo })?)
 }
 
@@ -146,10 +160,16 @@ impl Reader<'_> {
         self.rows_under(&format!("{}/", account_key(account)), APP_PASSWORDS_MAX)
     }
 
-    /// Whether an administrator may work as a user still: the permission is there, and nothing that the user may do
-    /// isn't the administrator's, too.
-    pub fn sudo_holds(&self, account: AccountId, sudo: &Sudo) -> Result<bool, StorageError> {
-        let Some(administrator) = sudo.account else { return Ok(true) };
+    /// Whether an app password holds; one of an administrator who works as its user does while the permission is
+    /// there, nothing that the user may do isn't the administrator's, too, and the administrator was given no other
+    /// password since: that ends what an account was used for in other hands.
+    pub fn app_password_holds(&self, found: &AppPassword) -> Result<bool, StorageError> {
+        let Some(administrator) = found.sudo.as_ref().map(|sudo| sudo.account) else { return Ok(true) };
+        let Some(administrator) = administrator else { return Ok(true) };
+        let (account, maker) = (found.account, self.user(administrator)?);
+        if maker.is_none_or(|maker| maker.value.password_at.is_some_and(|at| found.created_at <= at)) {
+            return Ok(false);
+        }
         let Some(user) = self.user(account)? else { return Ok(false) };
         let entry = &user.value.entry;
         let rights = self.rights(administrator)?;
@@ -167,8 +187,10 @@ impl Reader<'_> {
         while let Some(row) = rows.next()? {
             let (key, content): (String, String) = (row.get(0)?, row.get(1)?);
             let found: AppPassword = index::read(RowKind::AppPassword, &key, &content)?;
-            let Some(sudo) = &found.sudo else { continue };
-            if found.expires_at.is_none_or(|at| at <= now) || !self.sudo_holds(found.account, sudo)? {
+            if found.sudo.is_none() {
+                continue;
+            }
+            if found.expires_at.is_none_or(|at| at <= now) || !self.app_password_holds(&found)? {
                 over.push((found.account, found.id));
             }
         }

@@ -9,11 +9,12 @@ use sterna_account::service::{
     Authenticator, BearerAttempt, ExternalAttempt, Login, LoginAttempt, LoginError, Recipients, ScramAttempt,
     ScramChallenge,
 };
-use sterna_base::{AccountId, Secret};
+use sterna_base::{AccountId, Secret, Timestamp};
 use sterna_directory::auth::bearer::{Bearer, Introspection, OauthSettings};
+use sterna_directory::auth::sudo::{SudoRecord, SudoUse};
 use sterna_directory::auth::bind::{BindAnswer, BindCheck};
 use sterna_directory::request::{DomainPatch, GroupPatch, NewUser, UserPatch};
-use sterna_directory::rights::Subject;
+use sterna_directory::rights::{Grant, NewAppPassword, Subject, Sudo, hash_of_app_password};
 use sterna_directory::routing::{Recipient, RoutingError, resolve};
 use sterna_directory::{
     Authentication, Directory, Link, Mapping, Member, Mode, PasswordCost, Request, Scope, Source, SourceKind, password,
@@ -187,7 +188,7 @@ async fn a_user_logs_in_by_login_and_by_every_address() {
     let right = Secret::new("sesame");
     for login in ["ana", "ANA", "ana@demo.test", "ana.lima@demo.example", " ana "] {
         let found = authentication.authenticate(attempt(login, &right, 1)).await;
-        assert_eq!(found, Ok(Login { account: ana, address: "ana@demo.test".into(), is_sudo: false }), "{login}");
+        assert_eq!(found, Ok(Login { account: ana, address: "ana@demo.test".into(), is_sudo: false, app_password: None }), "{login}");
     }
     for login in ["", "ben", "info@demo.test", "ana+x@demo.test", &"a".repeat(1000)] {
         let found = authentication.authenticate(attempt(login, &right, 2)).await;
@@ -429,7 +430,7 @@ async fn a_user_sends_as_the_own_addresses_only() {
     main.user("ben@demo.test", &[]);
     main.group("team@demo.test", &[local(ana)]);
     let (_folder, directory, _) = serve(main);
-    let login = Login { account: ana, address: "ana@demo.test".into(), is_sudo: false };
+    let login = Login { account: ana, address: "ana@demo.test".into(), is_sudo: false, app_password: None };
     for own in ["ana@demo.test", "A@demo.example", "ana+news@demo.test"] {
         assert_eq!(directory.may_send_as(&login, own).await, Ok(true), "{own}");
     }
@@ -544,4 +545,56 @@ fn whom_an_administrator_suspends_no_source_lets_in() {
     assert!(by_source(&main), "a change of something else says nothing");
     main.submit(Request::SetUser { id, expect: None, patch: patch() }).unwrap();
     assert!(!by_source(&main));
+}
+
+/// Notes nothing down, and says that it did.
+struct Desk;
+
+#[async_trait::async_trait]
+impl SudoRecord for Desk {
+    async fn note(&self, _: SudoUse) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_s_password_for_a_mailbox_is_none_of_the_user_s_and_ends_with_the_administrator_s_own() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let (ana, boss) = (main.user("ana@demo.test", &[]), main.user("boss@demo.test", &[]));
+    let role = "platform-administrator".to_owned();
+    let grant = Grant { account: boss, role, scope: Scope::System, unit: String::new() };
+    main.submit(Request::SetGrant { grant, granted: true }).unwrap();
+    let typed = "abcde-fghij-klmno-pq234";
+    let hash = hash_of_app_password(typed).unwrap();
+    let sudo = Sudo { by: "boss".into(), account: Some(boss), reason: "ticket".into(), hash: String::new() };
+    let new = NewAppPassword {
+        account: ana,
+        id: "s1".into(),
+        name: "sudo: boss".into(),
+        hash: hash.clone(),
+        protocols: vec!["imap".into()],
+        expires_at: Some(Timestamp(10_000_000)),
+        sudo: Some(sudo),
+    };
+    main.submit(Request::CreateAppPassword(new)).unwrap();
+    let row = main.core.reader().app_passwords(ana).unwrap().remove(0).value;
+    assert_eq!((row.hash.as_str(), row.kept_hash()), ("", hash.as_str()), "an older version has nothing to compare with");
+    let (_folder, directory, authentication) = serve(main);
+    let authentication = authentication.with_sudo(Arc::new(Desk));
+    let (secret, peer) = (Secret::new(typed), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+    let log_in = async || {
+        let attempt = LoginAttempt { login: "ana@demo.test", password: &secret, protocol: "imap", peer };
+        authentication.authenticate(attempt).await
+    };
+    let login = log_in().await.unwrap();
+    assert_eq!((login.is_sudo, login.app_password.as_deref()), (true, Some("s1")));
+    // The administrator gets another password: what was made with the former one is over.
+    let hash = password::hash(&Secret::new("new sesame"), PasswordCost::TEST).unwrap();
+    let patch = UserPatch { password_hash: Some(Some(hash)), ..UserPatch::default() };
+    directory.submit(Request::SetUser { id: boss, expect: None, patch }).await.unwrap();
+    assert_eq!(log_in().await, Err(LoginError::Invalid));
+    let now = directory.now();
+    let over = directory.read(move |reader| reader.sudos_over(now)).await.unwrap();
+    assert_eq!(over, [(ana, "s1".to_owned())]);
 }

@@ -216,7 +216,6 @@ impl Queue {
             acted.deliveries += page.done;
             acted.under_way += page.tried.len() as u64;
         }
-        self.news.tell_all();
         Ok(acted)
     }
 
@@ -248,6 +247,8 @@ impl Queue {
                 Ok((page, gone, leases))
             })
             .await?;
+        // Page by page: should a later one fail, what is due now by this one must not wait for the next news.
+        self.news.tell_all();
         self.removed(gone).await?;
         Ok(page)
     }

@@ -307,7 +307,7 @@ impl Scheduler {
         let envelope = Envelope {
             sender: Sender {
                 protocol: InboundProtocol::Submission,
-                login: Some(Login { account: from, address: address.to_owned(), is_sudo: false }),
+                login: Some(Login { account: from, address: address.to_owned(), is_sudo: false, app_password: None }),
                 peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
                 helo: own_name,
                 tls: true,

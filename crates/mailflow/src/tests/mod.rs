@@ -228,6 +228,7 @@ pub fn sender(protocol: InboundProtocol) -> Sender {
         account: ANA,
         address: "ana@demo.test".to_owned(),
         is_sudo: false,
+        app_password: None,
     });
     Sender { protocol, login, peer, helo: "client.test".into(), tls: false }
 }

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sterna_base::Timestamp;
 use sterna_base::ids::random_hex;
 use sterna_directory::rights::{ApiToken, NewApiToken, Permissions};
 use sterna_directory::{Reader, Request, StorageError};
@@ -42,6 +43,8 @@ pub(super) struct TokenView {
     domain: Option<String>,
     created_at: String,
     expires_at: String,
+    /// Whether that was already.
+    expired: bool,
     /// The token itself; only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
@@ -62,7 +65,7 @@ pub(super) struct TokenBody {
     lifetime_seconds: Option<u64>,
 }
 
-fn shown(reader: &Reader<'_>, token: ApiToken) -> Result<TokenView, StorageError> {
+fn shown(reader: &Reader<'_>, token: ApiToken, now: Timestamp) -> Result<TokenView, StorageError> {
     let entry = token.account.map(|id| reader.entry(id)).transpose()?.flatten();
     let user = entry.map(|entry| reader.address_text(&entry.value.entry().address)).transpose()?.flatten();
     let domain = token.domain.map(|id| reader.domain(id)).transpose()?.flatten().map(|found| found.value.name);
@@ -74,6 +77,7 @@ fn shown(reader: &Reader<'_>, token: ApiToken) -> Result<TokenView, StorageError
         name: token.name,
         created_at: time(token.created_at),
         expires_at: time(token.expires_at),
+        expired: token.expires_at <= now,
         token: None,
     })
 }
@@ -90,10 +94,11 @@ pub(super) async fn list(
     State(state): State<AdminState>,
     principal: Principal,
 ) -> Result<Json<Page<TokenView>>, Problem> {
+    let now = state.directory.now();
     let read = move |reader: &Reader<'_>| {
         let tokens = reader.api_tokens()?.into_iter().map(|found| found.value);
         let own = tokens.filter(|token| is_theirs(&principal, token));
-        own.map(|token| shown(reader, token)).collect::<Result<Vec<_>, StorageError>>()
+        own.map(|token| shown(reader, token, now)).collect::<Result<Vec<_>, StorageError>>()
     };
     Ok(Json(Page { items: state.directory.read(read).await?, next: None }))
 }
@@ -132,7 +137,8 @@ pub(super) async fn create(
         return Ok(view::no_content().into());
     }
     let made = id.clone();
-    let read = move |reader: &Reader<'_>| reader.api_token(&made)?.map(|token| shown(reader, token)).transpose();
+    let now = state.directory.now();
+    let read = move |reader: &Reader<'_>| reader.api_token(&made)?.map(|token| shown(reader, token, now)).transpose();
     let mut shown = state.directory.read(read).await?.ok_or_else(|| Problem::no_such("token", &id))?;
     shown.token = Some(format!("{PREFIX}{id}_{secret}"));
     let location = format!("/api/v1/api-tokens/{id}");

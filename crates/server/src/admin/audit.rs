@@ -62,28 +62,45 @@ pub(super) async fn record(State(state): State<AdminState>, request: Request, ne
         Ok(found) => found,
         Err(problem) => return problem.into_response(),
     };
+    let line = AuditLine {
+        number: 0,
+        at: state.directory.now(),
+        via: principal.via_text(),
+        who: principal.name,
+        peer: principal.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        method,
+        path,
+        status: 0,
+        subject,
+        body: String::new(),
+    };
+    // Of whoever works as somebody else the line is there before anything is done; without it nothing is.
+    let begun = match as_another {
+        Some(_) => match records.note(AuditLine { body: body.clone(), ..line.clone() }).await {
+            Ok(number) => Some(number),
+            Err(error) => return Problem::from(error).into_response(),
+        },
+        None => None,
+    };
+    let rights = principal.rights;
     let recording = async move {
         let response = next.run(request).await;
+        let status = response.status().as_u16();
+        if let Some(number) = begun {
+            if let Err(error) = records.note_status(number, status).await {
+                tracing::error!(%error, "what came of a request of an administrator as a user could not be recorded");
+            }
+            return response;
+        }
         let is_refused = response.status().is_client_error();
         // Those who may nothing are refused everything: they don't fill the record.
-        if is_refused && principal.rights.is_empty() && as_another.is_none() {
+        if is_refused && rights.is_empty() {
             return response;
         }
         if is_refused {
             body = String::new();
         }
-        let line = AuditLine {
-            number: 0,
-            at: state.directory.now(),
-            via: principal.via_text(),
-            who: principal.name,
-            peer: principal.peer.map(|peer| peer.to_string()).unwrap_or_default(),
-            method,
-            path,
-            status: response.status().as_u16(),
-            subject,
-            body,
-        };
+        let line = AuditLine { status, body, ..line };
         if let Err(error) = records.note(line).await {
             tracing::error!(%error, "what an administrator did could not be recorded");
         }
@@ -222,6 +239,8 @@ pub(super) async fn list(
         who: params.who,
         subject,
         sudo: false,
+        done: false,
+        looking: None,
         text: params.text,
         limit: limit + 1,
     };

@@ -42,6 +42,8 @@ pub struct Memory {
     pub(super) deleting: AccountTurns<DELETING_LOCKS>,
     /// What browsers were asked about passkeys and have not answered yet.
     pub(super) challenges: Challenges,
+    /// How fast those who work as users ask.
+    pub(super) sudo_pace: super::sudo::Pace,
     /// Streams of events.
     pub(super) streams: Arc<Streams>,
     sizes: Mutex<HashMap<AccountId, (u64, Timestamp)>>,

@@ -349,7 +349,7 @@ pub(super) async fn signed_in_with(
             return Ok(None);
         }
         let address = reader.address_text(&user.value.entry.address)?.unwrap_or_default();
-        Ok(Some((passkey, Login { account, address, is_sudo: false })))
+        Ok(Some((passkey, Login { account, address, is_sudo: false, app_password: None })))
     };
     let found = state.directory.read(read).await?;
     let (passkey, login) = found.ok_or_else(|| refused("it is not known here; it may have been removed"))?;

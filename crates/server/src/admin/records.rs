@@ -154,6 +154,10 @@ pub struct AuditFilter {
     pub subject: Option<AccountId>,
     /// Only what is about administrators who work as users.
     pub sudo: bool,
+    /// Only what was done, and not what was refused.
+    pub done: bool,
+    /// Only requests that look at something, or only others.
+    pub looking: Option<bool>,
     /// Only where path or body have this text.
     pub text: Option<String>,
     /// Most lines.
@@ -269,16 +273,26 @@ impl Records {
         .await
     }
 
-    /// Writes a line; its number is given by the file.
-    pub async fn note(&self, line: AuditLine) -> Result<(), RecordsError> {
+    /// Writes a line; gives its number, which is given by the file.
+    pub async fn note(&self, line: AuditLine) -> Result<i64, RecordsError> {
         self.run(move |conn| {
             let sql = "INSERT INTO audit (at, who, via, peer, method, path, status, subject, body)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
             let AuditLine { at, who, via, peer, method, path, status, subject, body, .. } = line;
             let subject = subject.map(number);
             conn.prepare_cached(sql)?.execute(params![at.0, who, via, peer, method, path, status, subject, body])?;
+            let number = conn.last_insert_rowid();
             let sql = "DELETE FROM audit WHERE number <= $1";
-            conn.prepare_cached(sql)?.execute([conn.last_insert_rowid() - AUDIT_LINES_MAX]).map(|_| ())
+            conn.prepare_cached(sql)?.execute([number - AUDIT_LINES_MAX])?;
+            Ok(number)
+        })
+        .await
+    }
+
+    /// Notes what came of a request whose line was written before it was done.
+    pub async fn note_status(&self, line: i64, status: u16) -> Result<(), RecordsError> {
+        self.run(move |conn| {
+            conn.execute("UPDATE audit SET status = $2 WHERE number = $1", params![line, status]).map(|_| ())
         })
         .await
     }
@@ -291,12 +305,13 @@ impl Records {
                     AND ($4 IS NULL OR subject = $4)
                     AND ($5 IS NULL OR instr(lower(path), $5) > 0 OR instr(lower(body), $5) > 0)
                     AND ($6 = 0 OR via LIKE 'sudo %' OR path LIKE '%/sudo' OR path LIKE '%/sudo/%')
+                    AND ($8 = 0 OR status < 400) AND ($9 IS NULL OR (method IN ('GET', 'HEAD')) = $9)
                 ORDER BY number DESC LIMIT $7";
-            let AuditFilter { before, since, who, subject, sudo, text, limit } = filter;
+            let AuditFilter { before, since, who, subject, sudo, done, looking, text, limit } = filter;
             let (since, subject) = (since.map(|at| at.0), subject.map(number));
             let (text, limit) = (text.map(|text| text.to_lowercase()), i64::try_from(limit).unwrap_or(i64::MAX));
             let mut statement = conn.prepare_cached(sql)?;
-            statement.query_map(params![before, since, who, subject, text, sudo, limit], line_of)?.collect()
+            statement.query_map(params![before, since, who, subject, text, sudo, limit, done, looking], line_of)?.collect()
         })
         .await
     }

@@ -145,7 +145,7 @@ async fn prove(state: &AdminState, principal: &Principal, code: Option<&str>) ->
     if state.directory.read(read).await?.is_none() {
         return Ok(account);
     }
-    let login = Login { account, address: principal.name.clone(), is_sudo: false };
+    let login = Login { account, address: principal.name.clone(), is_sudo: false, app_password: None };
     let peer = principal.peer.unwrap_or(IpAddr::V6(Ipv6Addr::LOCALHOST));
     check(state, &login, peer, code).await?;
     Ok(account)

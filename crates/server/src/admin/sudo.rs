@@ -4,6 +4,7 @@
 //! What is given is an app password with an end and a reason. It reads mail and groupware as the user's own programs
 //! do, sends nothing, changes no credential, and opens the user's own things in this API for reading only.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::Json;
@@ -12,10 +13,11 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::raw::Raw;
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::container::ContainerKind;
-use sterna_account::{Content, FlagSet, Mutation, NewItem};
+use sterna_account::{AccountError, CommitError, Content, FlagSet, Mutation, NewItem};
 use sterna_base::ids::random_hex;
 use sterna_base::{AccountId, OperationId, Timestamp};
 use sterna_directory::rights::{AppPassword, NewAppPassword, Rights, Sudo, hash_of_app_password};
@@ -46,8 +48,11 @@ const REASON_CHARS_MAX: usize = 500;
 /// What it is good for. Nothing is sent in somebody's name, also not by a script that goes on afterwards.
 const PROTOCOLS: [&str; 2] = ["imap", "dav"];
 
-/// Uses that a user is shown.
+/// Uses that a user is shown at once: so many of what was begun and of log-ins, and so many of what was looked at.
 const USES_SHOWN: usize = 200;
+
+/// Requests with one token in a minute: each is a line that the user reads.
+const REQUESTS_PER_MINUTE_MAX: u32 = 60;
 
 /// How long the user's mailbox may take to take the notice.
 const NOTICE_WAIT: Duration = Duration::from_secs(10);
@@ -90,8 +95,11 @@ pub(super) struct SudoBody {
 pub(super) struct OwnView {
     /// Who can at present.
     open: Vec<SudoView>,
-    /// What was done, the newest first: when it was begun, and each use of it.
+    /// What was done, the newest first: when it was begun, and each use of it. What was looked at through the API
+    /// never pushes out when it was begun and who logged in.
     uses: Vec<UseView>,
+    /// What to give as `after` for older ones, if there are any; some may come once more.
+    next: Option<String>,
 }
 
 /// One line of the record.
@@ -199,7 +207,7 @@ pub(super) async fn create(
         hash: hash_of_app_password(&password).unwrap_or_default(),
         protocols: PROTOCOLS.map(str::to_owned).to_vec(),
         expires_at: Some(expires_at),
-        sudo: Some(Sudo { by: principal.name.clone(), account: principal.account, reason }),
+        sudo: Some(Sudo { by: principal.name.clone(), account: principal.account, reason, hash: String::new() }),
     };
     state.write(Request::CreateAppPassword(new), false).await?;
     let open = open_of(&state, account).await?.into_iter().find(|found| found.id == id);
@@ -220,12 +228,27 @@ pub(super) async fn delete(
 }
 
 /// What the user sees: who can, and what was done.
-pub(super) async fn own(State(state): State<AdminState>, principal: Principal) -> Result<Json<OwnView>, Problem> {
+pub(super) async fn own(
+    State(state): State<AdminState>,
+    principal: Principal,
+    params: Params,
+) -> Result<Json<OwnView>, Problem> {
     let account = principal.own_account()?;
     let records = state.records.clone().ok_or_else(Problem::not_recorded)?;
-    let filter = AuditFilter { subject: Some(account), sudo: true, limit: USES_SHOWN, ..AuditFilter::default() };
-    let lines = records.audit(filter).await?;
-    let uses = lines.into_iter().filter(|line| line.status < 400).map(|line| UseView {
+    let before = params.after.as_deref().map(str::parse).transpose();
+    let before = before.map_err(|_| Problem::malformed("“after” is not the “next” of an answer"))?;
+    let (mut lines, mut next) = (Vec::new(), None);
+    for looking in [false, true] {
+        let (subject, looking, limit) = (Some(account), Some(looking), USES_SHOWN);
+        let filter = AuditFilter { before, subject, sudo: true, done: true, looking, limit, ..AuditFilter::default() };
+        let found = records.audit(filter).await?;
+        if found.len() == USES_SHOWN {
+            next = next.max(found.last().map(|line| line.number));
+        }
+        lines.extend(found);
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.number));
+    let uses = lines.into_iter().map(|line| UseView {
         at: time(line.at),
         who: line.who,
         method: line.method,
@@ -233,7 +256,8 @@ pub(super) async fn own(State(state): State<AdminState>, principal: Principal) -
         peer: line.peer,
         body: line.body,
     });
-    Ok(Json(OwnView { open: open_of(&state, account).await?, uses: uses.collect() }))
+    let next = next.map(|number: i64| number.to_string());
+    Ok(Json(OwnView { open: open_of(&state, account).await?, uses: uses.collect(), next }))
 }
 
 /// The user ends it.
@@ -264,6 +288,8 @@ async fn end(state: &AdminState, account: AccountId, id: String, dry_run: bool) 
 /// # Errors
 /// [`Problem`] 401 when it is none, or none any more.
 pub(super) async fn principal_of(state: &AdminState, text: &str) -> Result<Principal, Problem> {
+    // Other nodes write nothing down, and so nobody works as anybody there.
+    state.records.as_ref().ok_or_else(Problem::not_recorded)?;
     let mut parts = text.strip_prefix(PREFIX).unwrap_or_default().splitn(3, '_');
     let mut part = || parts.next().map(str::to_owned).ok_or_else(Problem::not_signed_in);
     let (account, id, letters) = (part()?, part()?, part()?);
@@ -274,9 +300,9 @@ pub(super) async fn principal_of(state: &AdminState, text: &str) -> Result<Princ
         let found = reader.app_passwords(account)?.into_iter().map(|found| found.value).find(|found| found.id == id);
         let found = found.ok_or_else(Problem::not_signed_in)?;
         let same = |kept: &str| blake3::Hash::from_hex(kept).ok() == blake3::Hash::from_hex(&hash).ok();
-        let is_good = same(&found.hash) && found.expires_at.is_some_and(|at| now < at) && reader.is_open(account)?;
+        let is_good = same(found.kept_hash()) && found.expires_at.is_some_and(|at| now < at) && reader.is_open(account)?;
         let sudo = found.sudo.as_ref().filter(|_| is_good).ok_or_else(Problem::not_signed_in)?;
-        if !reader.sudo_holds(account, sudo)? {
+        if !reader.app_password_holds(&found)? {
             return Err(Problem::not_signed_in());
         }
         let entry = reader.entry(account)?.ok_or_else(Problem::not_signed_in)?;
@@ -285,7 +311,30 @@ pub(super) async fn principal_of(state: &AdminState, text: &str) -> Result<Princ
         let (rights, via) = (Rights::default(), Via::Sudo(found.id.clone()));
         Ok(Principal { name, account: Some(account), rights, via, peer: None })
     };
-    state.directory.read(read).await
+    let principal = state.directory.read(read).await?;
+    if let Via::Sudo(id) = &principal.via
+        && !state.memory.sudo_pace.is_within(id, now)
+    {
+        let (title, detail) = ("Too many requests", format!("{REQUESTS_PER_MINUTE_MAX} in a minute: each is recorded"));
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", title, detail, "Wait a minute."));
+    }
+    Ok(principal)
+}
+
+/// How many requests each token of this kind has made in the present minute.
+#[derive(Default)]
+pub(super) struct Pace(Mutex<HashMap<String, (i64, u32)>>);
+
+impl Pace {
+    /// Counts one more; whether it is within the bound.
+    fn is_within(&self, id: &str, now: Timestamp) -> bool {
+        let minute = now.0.div_euclid(60_000);
+        let mut counts = self.0.lock();
+        counts.retain(|_, (of, _)| *of == minute);
+        let (_, count) = counts.entry(id.to_owned()).or_insert((minute, 0));
+        *count = count.saturating_add(1);
+        *count <= REQUESTS_PER_MINUTE_MAX
+    }
 }
 
 /// Takes away what has ended, or no longer holds; sessions that were opened with it end with it.
@@ -320,11 +369,12 @@ impl Notice<'_> {
             let flags = FlagSet::default();
             let item = NewItem { content, summary: None, internal_date: None, flags, name: None, object_uid: None };
             handle.commit(OperationId::random(), vec![Mutation::Append { container: inbox, item }]).await?;
-            Ok::<_, sterna_account::AccountError>(true)
+            Ok::<_, AccountError>(true)
         };
         match tokio::time::timeout(NOTICE_WAIT, left).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(untold("the account has no INBOX")),
+            Ok(Err(AccountError::Refused(CommitError::OverQuota))) => Err(full()),
             Ok(Err(error)) => Err(untold(&error.to_string())),
             Err(_) => Err(untold("the data server did not answer in time")),
         }
@@ -343,6 +393,12 @@ impl Notice<'_> {
             .header("Auto-Submitted", Raw::new("auto-generated"))
             .write_to_vec()
     }
+}
+
+fn full() -> Problem {
+    let (title, detail) = ("The mailbox is full", "nobody works as somebody who doesn't learn of it, and has no room");
+    let remedy = "Raise the quota for a while (sterna user set ADDRESS --quota SIZE), and take it back afterwards.";
+    Problem::new(StatusCode::CONFLICT, "mailbox-full", title, detail, remedy)
 }
 
 fn untold(cause: &str) -> Problem {

@@ -89,7 +89,10 @@ impl Answers {
         match question {
             Question::Queue { filter, after, limit } => told(self.list(filter, after, limit).await?),
             Question::QueueAction { filter, action } => {
-                let done = self.queue()?.act(filter, action, self.clock.now(), TRY_PATIENCE).await;
+                let (queue, now) = (self.queue()?.clone(), self.clock.now());
+                // Whoever asked may go away or lose patience: what was begun is done to its end.
+                let acting = tokio::spawn(async move { queue.act(filter, action, now, TRY_PATIENCE).await });
+                let done = acting.await.map_err(|error| error.to_string())?;
                 told(done.map_err(|error| error.cause())?)
             }
             Question::Greylist { filter, after, limit } => {

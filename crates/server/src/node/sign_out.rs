@@ -1,5 +1,6 @@
 //! Ends the sessions of protocols whose users may not log in any more: who is deleted or suspended, whose domain is,
-//! who has another password than the one that the session was opened with, and who took back an app password. Clients
+//! who has another password than the one that the session was opened with; and those that were opened with an app
+//! password that is gone. Clients
 //! that may come again do so by themselves.
 
 use std::collections::{HashMap, VecDeque};
@@ -29,8 +30,6 @@ enum Touched {
     Perhaps,
     /// The same once more: whoever came within [`LOOK_AGAIN`] of a new password may have come with the old one.
     Again,
-    /// They end: any of them may be of the app password that is gone.
-    All,
 }
 
 /// Follows the directory until the node stops.
@@ -45,6 +44,7 @@ pub async fn start(parts: &Parts, sessions: Arc<AccountSessions>) -> Result<()> 
         sessions,
         at: Cursor::since(head.modseq),
         touched: HashMap::new(),
+        gone: Vec::new(),
         later: VecDeque::new(),
     };
     parts.tasks.spawn(async move { stop.run_until_cancelled(follower.run()).await });
@@ -57,15 +57,17 @@ struct Follower {
     at: Cursor,
     /// Whom to look at, until that was done.
     touched: HashMap<AccountId, Touched>,
-    /// Whom to look at once more, and when.
-    later: VecDeque<(Instant, AccountId)>,
+    /// App passwords that are gone: what was opened with them ends.
+    gone: Vec<(AccountId, String)>,
+    /// Whom to look at once more, and when; or which app password.
+    later: VecDeque<(Instant, AccountId, Option<String>)>,
 }
 
 impl Follower {
     async fn run(mut self) {
         let mut changed = self.directory.watch();
         loop {
-            let next = self.later.front().map_or_else(|| Instant::now() + LOOK_AGAIN, |(at, _)| *at);
+            let next = self.later.front().map_or_else(|| Instant::now() + LOOK_AGAIN, |(at, ..)| *at);
             tokio::select! {
                 ended = changed.changed() => if ended.is_err() { return },
                 () = tokio::time::sleep_until(next), if !self.later.is_empty() => {}
@@ -88,6 +90,12 @@ impl Follower {
                 None => break self.at = Cursor::since(page.head),
             }
         }
+        for (id, gone) in std::mem::take(&mut self.gone) {
+            let ended = self.sessions.end(id, |session| session.app_password.as_deref() == Some(&*gone));
+            if ended > 0 {
+                tracing::info!(account = %id, sessions = ended, "sessions were ended: their app password is gone");
+            }
+        }
         if self.touched.is_empty() {
             return Ok(());
         }
@@ -98,7 +106,7 @@ impl Follower {
         for (id, since) in self.directory.read(read).await? {
             let Some(touched) = self.touched.remove(&id) else { continue };
             let ended = self.sessions.end(id, |session| match (touched, since) {
-                (Touched::All, _) | (_, None) => true,
+                (_, None) => true,
                 (Touched::Perhaps, Some(since)) => session.since < since,
                 // Nobody had another password before it was ever changed.
                 (Touched::Again, Some(since)) => since.0 > 0 && session.since.0 < since.0 + LOOK_AGAIN_MS,
@@ -113,11 +121,16 @@ impl Follower {
     /// Those whose second look is due.
     fn take_due(&mut self) {
         let now = Instant::now();
-        while let Some((at, id)) = self.later.front()
-            && *at <= now
-        {
-            self.touched.entry(*id).or_insert(Touched::Again);
-            self.later.pop_front();
+        while self.later.front().is_some_and(|(at, ..)| *at <= now) {
+            self.take_first();
+        }
+    }
+
+    fn take_first(&mut self) {
+        match self.later.pop_front() {
+            Some((_, id, Some(app_password))) => self.gone.push((id, app_password)),
+            Some((_, id, None)) => drop(self.touched.entry(id).or_insert(Touched::Again)),
+            None => {}
         }
     }
 
@@ -129,7 +142,10 @@ impl Follower {
         match RowKind::from_number(change.kind) {
             Some(RowKind::User) => account().into_iter().for_each(|id| self.look_at(id)),
             Some(RowKind::AppPassword) if change.content.is_none() => {
-                self.touched.extend(account().map(|id| (id, Touched::All)));
+                if let Some((id, (_, app_password))) = account().zip(change.key.split_once('/')) {
+                    self.gone.push((id, app_password.to_owned()));
+                    self.look_later(id, Some(app_password.to_owned()));
+                }
             }
             Some(RowKind::Domain) => self.sessions.accounts().into_iter().for_each(|id| self.look_at(id)),
             _ => {}
@@ -141,13 +157,15 @@ impl Follower {
         if *known == Touched::Again {
             *known = Touched::Perhaps;
         }
+        self.look_later(account, None);
+    }
+
+    fn look_later(&mut self, account: AccountId, app_password: Option<String>) {
         if self.later.len() >= LATER_MAX {
             // The oldest comes too early rather than never.
-            if let Some((_, first)) = self.later.pop_front() {
-                self.touched.entry(first).or_insert(Touched::Again);
-            }
+            self.take_first();
         }
-        self.later.push_back((Instant::now() + LOOK_AGAIN, account));
+        self.later.push_back((Instant::now() + LOOK_AGAIN, account, app_password));
     }
 }
 

@@ -93,7 +93,7 @@ impl SudoDesk {
             subject: Some(account),
             body: String::new(),
         };
-        records.note(line).await.map_err(|error| error.to_string())
+        records.note(line).await.map(drop).map_err(|error| error.to_string())
     }
 
     /// Whether it is the same use as one that was noted a short while ago.

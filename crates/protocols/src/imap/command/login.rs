@@ -34,7 +34,8 @@ pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, Lo
     match answer {
         Ok(login) => {
             let limit = ("imap", session.io.limits.per_account);
-            let Some(place) = session.shared.sessions.enter(login.account, limit, session.io.connection()) else {
+            let who = (login.account, login.app_password.clone());
+            let Some(place) = session.shared.sessions.enter(who, limit, session.io.connection()) else {
                 tracing::info!(peer = %session.peer, user = login.address, "IMAP log-in refused: too many sessions");
                 return Ok(Reply::no("This user has too many sessions").code("LIMIT"));
             };

@@ -53,7 +53,8 @@ async fn accept(session: &mut Session, login: &str, answer: Result<Login, LoginE
 async fn open(session: &mut Session, login: Login) -> Outcome {
     let (peer, tls) = (session.peer, session.io.is_encrypted());
     let limit = ("managesieve", session.io.limits.per_account);
-    let Some(place) = session.shared.sessions.enter(login.account, limit, session.io.connection()) else {
+    let who = (login.account, login.app_password.clone());
+    let Some(place) = session.shared.sessions.enter(who, limit, session.io.connection()) else {
         tracing::info!(%peer, user = login.address, "ManageSieve log-in refused: too many sessions");
         return Err(Refusal::new("This user has too many sessions").code(TRYLATER).into());
     };

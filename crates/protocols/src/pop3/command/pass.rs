@@ -48,7 +48,8 @@ pub async fn accept(session: &mut Session, login: &str, answer: Result<Login, Lo
 async fn open(session: &mut Session, login: Login) -> Outcome {
     let (peer, tls) = (session.peer, session.io.is_encrypted());
     let limit = ("pop3", session.io.limits.per_account);
-    let Some(place) = session.shared.sessions.enter(login.account, limit, session.io.connection()) else {
+    let who = (login.account, login.app_password.clone());
+    let Some(place) = session.shared.sessions.enter(who, limit, session.io.connection()) else {
         tracing::info!(%peer, user = login.address, "POP3 log-in refused: too many sessions");
         return Err(Refusal::new("This user has too many sessions").code(SYS_TEMP).into());
     };

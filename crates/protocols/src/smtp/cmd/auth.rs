@@ -95,7 +95,8 @@ impl Session {
         let reply = match answer {
             Ok(login) => {
                 let limit = (self.shared.config.service.name(), u64::MAX);
-                self.place = self.shared.sessions.enter(login.account, limit, self.io.connection());
+                let who = (login.account, login.app_password.clone());
+                self.place = self.shared.sessions.enter(who, limit, self.io.connection());
                 self.login = Some(login);
                 return self.ok(Reply::new(235, (2, 7, 0), "Logged in"));
             }

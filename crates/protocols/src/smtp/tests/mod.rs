@@ -106,7 +106,7 @@ impl Authenticator for FakeAuthenticator {
     async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
         assert_eq!(attempt.protocol, "submission");
         match (attempt.login, attempt.password.expose()) {
-            ("ana", "secret") => Ok(Login { account: AccountId(1), address: "ana@demo.test".into(), is_sudo: false }),
+            ("ana", "secret") => Ok(Login { account: AccountId(1), address: "ana@demo.test".into(), is_sudo: false, app_password: None }),
             ("slow", _) => Err(LoginError::TooMany { wait_ms: 1500 }),
             ("broken", _) => Err(LoginError::Unavailable("no directory".into())),
             _ => Err(LoginError::Invalid),
@@ -122,7 +122,7 @@ impl Authenticator for FakeAuthenticator {
         assert_eq!(attempt.protocol, "submission");
         match (attempt.login, attempt.token.expose()) {
             (None | Some("ana"), "token") => {
-                Ok(Login { account: AccountId(1), address: "ana@demo.test".into(), is_sudo: false })
+                Ok(Login { account: AccountId(1), address: "ana@demo.test".into(), is_sudo: false, app_password: None })
             }
             (_, "down") => Err(LoginError::Unavailable("no provider".into())),
             _ => Err(LoginError::Invalid),

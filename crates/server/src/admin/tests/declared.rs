@@ -148,3 +148,30 @@ async fn sources_tokens_and_secrets_are_declared_by_files_beside_the_file() {
     // A password in the file itself is refused.
     assert_ne!(apply(&other.replace("password_file", "password")).await, Exit::Done);
 }
+
+#[tokio::test]
+async fn tokens_of_people_and_ended_ones_are_not_what_a_file_declares() {
+    let node = Node::main().await;
+    let folder = node.folder.path();
+    let apply = |text: String| {
+        fs::write(folder.join("all.toml"), text).unwrap();
+        let (name, node) = (folder.join("all.toml"), &node);
+        async move { node.run(&["apply", name.to_str().unwrap()]).await }
+    };
+    let token = |name: &str, file: &str| {
+        format!("[[tokens]]\nname = \"{name}\"\npermissions = [\"people:read\"]\ndays = 2\nfile = \"{file}\"\n")
+    };
+    assert_eq!(apply(token("backup", "a.token")).await, Exit::Done);
+    let first = fs::read_to_string(folder.join("a.token")).unwrap();
+    assert_eq!(apply(token("backup", "a.token")).await, Exit::NothingToDo);
+    // It has ended: another is made.
+    node.clock.advance_ms(3 * 24 * 3600 * 1000);
+    assert_eq!(apply(token("backup", "a.token")).await, Exit::Done);
+    assert_ne!(fs::read_to_string(folder.join("a.token")).unwrap(), first);
+    // Of two with one file the second is refused, and the first isn't lost.
+    assert_ne!(apply(token("one", "b.token") + &token("two", "b.token")).await, Exit::Done);
+    let made = node.get(&["api-tokens"]).await.unwrap();
+    let named = |name: &str| made["items"].as_array().unwrap().iter().filter(|token| token["name"] == name).count();
+    assert_eq!((named("backup"), named("one"), named("two")), (2, 1, 0), "{made}");
+    assert!(fs::read_to_string(folder.join("b.token")).unwrap().starts_with("sterna_"));
+}
