@@ -48,8 +48,8 @@ impl AccountSessions {
         AccountSessions { clock, open: Mutex::new(Open { last, ..Open::default() }) }
     }
 
-    /// One more of a protocol, opened with this app password or none, unless the account has so many. Others' sessions don't count: whoever opens too many
-    /// locks nobody else out.
+    /// One more of a protocol, opened with this app password or none, unless the account has so many. Others' sessions
+    /// don't count: whoever opens too many locks nobody else out.
     pub fn enter(
         self: &Arc<Self>,
         (account, app_password): (AccountId, Option<String>),

@@ -40,7 +40,12 @@ pub async fn send(reception: &Arc<dyn Reception>, letter: &Letter<'_>) -> Result
     let content = Bytes::from(compose(letter, &id)?);
     let sender = Sender {
         protocol: InboundProtocol::Submission,
-        login: Some(Login { account: letter.account, address: letter.from.to_owned(), is_sudo: false, app_password: None }),
+        login: Some(Login {
+            account: letter.account,
+            address: letter.from.to_owned(),
+            is_sudo: false,
+            app_password: None,
+        }),
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         helo: letter.host.to_owned(),
         tls: true,

@@ -383,7 +383,10 @@ impl Authenticator for Authentication {
         {
             self.note_success(known, attempt.protocol, key, peer, now);
             let until = self.successes.lock().get(&account).map_or(now, |success| success.until);
-            return remember(Login { account, address: known.address.clone(), is_sudo: false, app_password: None }, until);
+            return remember(
+                Login { account, address: known.address.clone(), is_sudo: false, app_password: None },
+                until,
+            );
         }
         // A password can become right at a source without a change here: it is asked for again after a while.
         let wrong = match known.as_ref().is_some_and(|known| known.checked.is_some()) {

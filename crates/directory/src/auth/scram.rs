@@ -61,7 +61,10 @@ impl Authentication {
         match (known, signature) {
             (Some(known), Some(signature)) if known.open && known.takes_password(attempt.protocol) => {
                 self.throttle.lock().success(key, Peer::of(attempt.peer), self.directory.now());
-                Ok((Login { account: known.account, address: known.address, is_sudo: false, app_password: None }, signature))
+                Ok((
+                    Login { account: known.account, address: known.address, is_sudo: false, app_password: None },
+                    signature,
+                ))
             }
             _ => {
                 // Whether it was the same password as the last time can't be known: each failure counts.

@@ -11,8 +11,8 @@ use sterna_account::service::{
 };
 use sterna_base::{AccountId, Secret, Timestamp};
 use sterna_directory::auth::bearer::{Bearer, Introspection, OauthSettings};
-use sterna_directory::auth::sudo::{SudoRecord, SudoUse};
 use sterna_directory::auth::bind::{BindAnswer, BindCheck};
+use sterna_directory::auth::sudo::{SudoRecord, SudoUse};
 use sterna_directory::request::{DomainPatch, GroupPatch, NewUser, UserPatch};
 use sterna_directory::rights::{Grant, NewAppPassword, Subject, Sudo, hash_of_app_password};
 use sterna_directory::routing::{Recipient, RoutingError, resolve};
@@ -188,7 +188,11 @@ async fn a_user_logs_in_by_login_and_by_every_address() {
     let right = Secret::new("sesame");
     for login in ["ana", "ANA", "ana@demo.test", "ana.lima@demo.example", " ana "] {
         let found = authentication.authenticate(attempt(login, &right, 1)).await;
-        assert_eq!(found, Ok(Login { account: ana, address: "ana@demo.test".into(), is_sudo: false, app_password: None }), "{login}");
+        assert_eq!(
+            found,
+            Ok(Login { account: ana, address: "ana@demo.test".into(), is_sudo: false, app_password: None }),
+            "{login}"
+        );
     }
     for login in ["", "ben", "info@demo.test", "ana+x@demo.test", &"a".repeat(1000)] {
         let found = authentication.authenticate(attempt(login, &right, 2)).await;
@@ -579,7 +583,11 @@ async fn an_administrator_s_password_for_a_mailbox_is_none_of_the_user_s_and_end
     };
     main.submit(Request::CreateAppPassword(new)).unwrap();
     let row = main.core.reader().app_passwords(ana).unwrap().remove(0).value;
-    assert_eq!((row.hash.as_str(), row.kept_hash()), ("", hash.as_str()), "an older version has nothing to compare with");
+    assert_eq!(
+        (row.hash.as_str(), row.kept_hash()),
+        ("", hash.as_str()),
+        "an older version has nothing to compare with"
+    );
     let (_folder, directory, authentication) = serve(main);
     let authentication = authentication.with_sudo(Arc::new(Desk));
     let (secret, peer) = (Secret::new(typed), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));

@@ -345,7 +345,12 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     fn login(number: u64) -> Login {
-        Login { account: AccountId(number), address: format!("u{number}@demo.test"), is_sudo: false, app_password: None }
+        Login {
+            account: AccountId(number),
+            address: format!("u{number}@demo.test"),
+            is_sudo: false,
+            app_password: None,
+        }
     }
 
     #[test]

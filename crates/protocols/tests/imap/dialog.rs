@@ -69,7 +69,9 @@ impl Authenticator for People {
         let users = ADDRESSES[..3].iter();
         let found = users.into_iter().find(|(address, _)| address.split('@').next() == Some(attempt.login));
         match found.filter(|_| attempt.password.expose() == "pw") {
-            Some((address, account)) => Ok(Login { account: *account, address: (*address).into(), is_sudo: false, app_password: None }),
+            Some((address, account)) => {
+                Ok(Login { account: *account, address: (*address).into(), is_sudo: false, app_password: None })
+            }
             None => Err(LoginError::Invalid),
         }
     }

@@ -305,13 +305,13 @@ impl Records {
                     AND ($4 IS NULL OR subject = $4)
                     AND ($5 IS NULL OR instr(lower(path), $5) > 0 OR instr(lower(body), $5) > 0)
                     AND ($6 = 0 OR via LIKE 'sudo %' OR path LIKE '%/sudo' OR path LIKE '%/sudo/%')
-                    AND ($8 = 0 OR status < 400) AND ($9 IS NULL OR (method IN ('GET', 'HEAD')) = $9)
-                ORDER BY number DESC LIMIT $7";
+                    AND ($7 = 0 OR status < 400) AND ($8 IS NULL OR (method IN ('GET', 'HEAD')) = $8)
+                ORDER BY number DESC LIMIT $9";
             let AuditFilter { before, since, who, subject, sudo, done, looking, text, limit } = filter;
             let (since, subject) = (since.map(|at| at.0), subject.map(number));
             let (text, limit) = (text.map(|text| text.to_lowercase()), i64::try_from(limit).unwrap_or(i64::MAX));
             let mut statement = conn.prepare_cached(sql)?;
-            statement.query_map(params![before, since, who, subject, text, sudo, limit, done, looking], line_of)?.collect()
+            statement.query_map(params![before, since, who, subject, text, sudo, done, looking, limit], line_of)?.collect()
         })
         .await
     }

@@ -300,7 +300,8 @@ pub(super) async fn principal_of(state: &AdminState, text: &str) -> Result<Princ
         let found = reader.app_passwords(account)?.into_iter().map(|found| found.value).find(|found| found.id == id);
         let found = found.ok_or_else(Problem::not_signed_in)?;
         let same = |kept: &str| blake3::Hash::from_hex(kept).ok() == blake3::Hash::from_hex(&hash).ok();
-        let is_good = same(found.kept_hash()) && found.expires_at.is_some_and(|at| now < at) && reader.is_open(account)?;
+        let is_good =
+            same(found.kept_hash()) && found.expires_at.is_some_and(|at| now < at) && reader.is_open(account)?;
         let sudo = found.sudo.as_ref().filter(|_| is_good).ok_or_else(Problem::not_signed_in)?;
         if !reader.app_password_holds(&found)? {
             return Err(Problem::not_signed_in());

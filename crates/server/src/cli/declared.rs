@@ -4,6 +4,8 @@
 //! who isn't in it nor a field that isn't there is touched, so that several files, and people at the console, can each
 //! look after a part.
 
+mod tokens;
+
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::Read as _;
@@ -12,12 +14,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use hyper::Method;
 use serde_json::{Map, Value};
-use sterna_base::{Timestamp, atomic_file};
+use sterna_base::atomic_file;
 use sterna_directory::settings::is_secret;
 
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::resource::{Session, WriteArgs};
+use tokens::{declared_tokens, is_good};
 
 /// Largest file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -27,9 +30,6 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Items asked for at once.
 const PAGE_ITEMS: &str = "1000";
-
-/// Milliseconds of a day.
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// One kind of thing that files declare.
 struct Kind {
@@ -228,7 +228,8 @@ pub async fn apply(session: &Session<'_>, args: ApplyArgs) -> Result<Exit, CliEr
         return Err(CliError::Usage(format!("there is no section {unknown:?}; the sections are {}", known.join(", "))));
     }
     let beside = args.file.parent().filter(|_| args.file.as_os_str() != "-").map(Path::to_owned).unwrap_or_default();
-    let mut applying = Applying { session, dry_run: args.write.dry_run, beside, files: HashSet::new(), tally: Tally::default() };
+    let mut applying =
+        Applying { session, dry_run: args.write.dry_run, beside, files: HashSet::new(), tally: Tally::default() };
     for role in items(&declared, "roles")? {
         applying.role(role).await?;
     }
@@ -443,7 +444,9 @@ impl Applying<'_, '_> {
         let place = self.beside.join(file);
         if !self.files.insert(place.clone()) {
             let file = place.display();
-            return Err(CliError::Usage(format!("{file} is the file of two tokens: each is shown once, and needs its own")));
+            return Err(CliError::Usage(format!(
+                "{file} is the file of two tokens: each is shown once, and needs its own"
+            )));
         }
         self.session.say(&format!("make the token {name}, in {}\n", place.display()));
         self.tally.made += 1;
@@ -710,40 +713,6 @@ pub async fn snapshot(session: &Session<'_>) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Whether a token is the installation's own and good: one of a person is theirs, and one that has ended opens nothing.
-fn is_good(token: &Value) -> bool {
-    token["user"].is_null() && token["expired"] != true
-}
-
-fn instant(value: &Value) -> Option<Timestamp> {
-    let at: jiff::Timestamp = value.as_str()?.parse().ok()?;
-    Some(Timestamp(at.as_millisecond()))
-}
-
-/// Tokens as a file declares them, each with a file of its own.
-fn declared_tokens(tokens: &[Value]) -> Vec<Value> {
-    let mut files = HashSet::new();
-    let mut declared = Vec::new();
-    for token in tokens {
-        let name = token["name"].as_str().unwrap_or_default();
-        let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let numbered = (2..).map(|number| format!("{plain}-{number}.token"));
-        let mut free = std::iter::once(format!("{plain}.token")).chain(numbered);
-        // Some systems have one file for both cases of a letter.
-        let file = free.find(|file| files.insert(file.to_ascii_lowercase()));
-        let good_ms = instant(&token["expires_at"]).zip(instant(&token["created_at"])).map(|(end, start)| end.0 - start.0);
-        declared.push(without_nothing(serde_json::json!({
-            "name": name,
-            "permissions": token["permissions"],
-            "domain": token["domain"],
-            // As long as it was good when it was made, and not a day more.
-            "days": good_ms.map(|ms| (ms / DAY_MS).max(1)),
-            "file": file,
-        })));
-    }
-    declared
-}
-
 /// The settings that are set there; of secrets only the name of a file, which is not written.
 fn told(settings: &[Value], from: &str, domain: Option<&str>) -> Map<String, Value> {
     let set = settings.iter().filter(|setting| setting["from"] == from);
@@ -786,22 +755,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn tokens_are_declared_for_as_long_as_they_were_good_each_with_its_file() {
-        let token = |name: &str, end: &str| {
-            json!({"name": name, "permissions": ["people:read"], "created_at": "2026-01-01T00:00:00Z", "expires_at": end})
-        };
-        let all = [
-            token("backup a", "2026-01-08T00:00:00Z"),
-            token("backup-a", "2028-01-01T00:00:00Z"),
-            token("Backup a", "2026-01-01T01:00:00Z"),
-        ];
-        let declared = declared_tokens(&all);
-        let of = |field: &str| declared.iter().map(|token| token[field].clone()).collect::<Vec<_>>();
-        assert_eq!(of("file"), ["backup-a.token", "backup-a-2.token", "Backup-a-3.token"]);
-        assert_eq!(of("days"), [json!(7), json!(730), json!(1)]);
-    }
 
     #[test]
     fn what_is_left_out_is_the_same_as_nothing_and_lists_are_sets() {

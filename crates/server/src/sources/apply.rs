@@ -9,8 +9,8 @@ use sterna_directory::{Created, Link, Member, Request, Source};
 
 use super::plan::{Action, Plan, Present, Step};
 use super::run::Log;
-use crate::admin::{AdminState, ways_in};
 use crate::admin::problem::Problem;
+use crate::admin::{AdminState, ways_in};
 
 /// Does the steps of a plan; gives how many were done and how many could not be.
 pub async fn apply(

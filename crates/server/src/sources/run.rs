@@ -391,7 +391,9 @@ fn binned(reader: &Reader<'_>, source: &Source) -> Result<HashMap<String, Binned
             if entry.address.domain != source.domain || matches!(deleted.was, AnyEntry::Shared(_)) {
                 continue;
             }
-            let Some(link) = reader.deleted_link(deleted.id)?.filter(|link| link.source == source.name) else { continue };
+            let Some(link) = reader.deleted_link(deleted.id)?.filter(|link| link.source == source.name) else {
+                continue;
+            };
             let mut addresses = Vec::new();
             for address in entry.addresses() {
                 let Some(text) = reader.address_text(address)? else { continue };

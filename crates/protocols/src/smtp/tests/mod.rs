@@ -106,7 +106,9 @@ impl Authenticator for FakeAuthenticator {
     async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
         assert_eq!(attempt.protocol, "submission");
         match (attempt.login, attempt.password.expose()) {
-            ("ana", "secret") => Ok(Login { account: AccountId(1), address: "ana@demo.test".into(), is_sudo: false, app_password: None }),
+            ("ana", "secret") => {
+                Ok(Login { account: AccountId(1), address: "ana@demo.test".into(), is_sudo: false, app_password: None })
+            }
             ("slow", _) => Err(LoginError::TooMany { wait_ms: 1500 }),
             ("broken", _) => Err(LoginError::Unavailable("no directory".into())),
             _ => Err(LoginError::Invalid),

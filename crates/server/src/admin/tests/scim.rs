@@ -402,7 +402,8 @@ async fn of_two_who_make_the_same_person_at_once_one_does() {
     entra.made("/Groups", crew("crew")).await;
     assert_eq!(entra.ask("POST", "/Groups", crew("crew2")).await.0, 409);
     // Nor does somebody become another by a change; what they are called in another case is the same name.
-    let lima = entra.get("/Users?filter=userName eq \"LIMA\"").await.1["Resources"][0]["id"].as_str().unwrap().to_owned();
+    let lima =
+        entra.get("/Users?filter=userName eq \"LIMA\"").await.1["Resources"][0]["id"].as_str().unwrap().to_owned();
     let rename = |name: &str| operations(json!([{"op": "replace", "path": "userName", "value": name}]));
     assert_eq!(entra.ask("PATCH", &format!("/Users/{lima}"), rename("reis2")).await.0, 200, "nobody has it");
     assert_eq!(entra.ask("PATCH", &format!("/Users/{lima}"), rename("REIS")).await.0, 409);

@@ -250,11 +250,13 @@ fn an_address_of_somebody_else_is_left_out_and_told() {
     let owner = Owner { account: AccountId(9), address: "boss@tern.test".into() };
     present.owners.insert("info@tern.test".into(), owner.clone());
     let plan = compared(&source(), &found, &present);
-    let made = [(Action::Create, "ben@tern.test"), (Action::Create, "eva@tern.test"), (Action::Create, "zoe@tern.test")];
+    let made =
+        [(Action::Create, "ben@tern.test"), (Action::Create, "eva@tern.test"), (Action::Create, "zoe@tern.test")];
     assert_eq!(actions(&plan), made);
     let aliases: Vec<&[String]> = plan.steps.iter().map(|step| step.aliases.as_slice()).collect();
     assert_eq!(aliases, [&[][..], &["sales@tern.test".to_owned()], &[]]);
-    let told = ["uid=ana,dc=test: the alias info@tern.test is of boss@tern.test here", "eva@tern.test is of uid=eva", "sales"];
+    let told =
+        ["uid=ana,dc=test: the alias info@tern.test is of boss@tern.test here", "eva@tern.test is of uid=eva", "sales"];
     assert_eq!(plan.problems.len(), 3, "{plan:?}");
     assert!(plan.problems.iter().zip(told).all(|(problem, part)| problem.contains(part)), "{plan:?}");
     // A new main address that is somebody else's changes nothing but is told; the name does change.
