@@ -95,7 +95,7 @@ fn who_is_suspended_or_has_another_password_is_logged_out_everywhere() {
     std::fs::write(&file, "another sesame").unwrap();
     installation.admin_ok("main", &["user", "set", ANA, "--password-file", &file.to_string_lossy()]);
     is_told(&mut one);
-    let mut one = idle(here, ANA, "another sesame");
+    let one = idle(here, ANA, "another sesame");
 
     let text = installation.admin_ok("main", &["--json", "app-password", "create", ANA, "phone"]);
     let made: Value = serde_json::from_str(&text).unwrap();
