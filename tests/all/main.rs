@@ -10,6 +10,7 @@ mod cli;
 mod clients;
 mod console;
 mod console_sessions;
+mod console_walks;
 mod contacts;
 mod corpus;
 mod dane;

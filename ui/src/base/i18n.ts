@@ -90,7 +90,7 @@ export function bytes(n: number): string {
     n /= 1024;
     unit += 1;
   }
-  const style = { style: "unit", unit: UNITS[unit], unitDisplay: "short" } as const;
+  const style = { style: "unit", unit: UNITS[unit], unitDisplay: unit === 0 ? "long" : "short" } as const;
   return new Intl.NumberFormat(language.value, { ...style, maximumFractionDigits: n < 10 && unit > 0 ? 1 : 0 }).format(n);
 }
 

@@ -1,6 +1,7 @@
 // Where the user is: the path below /admin/, in the address bar and in the browser's history.
 
 import { computed, signal } from "@preact/signals";
+import { isUnsaved, leave, leaving } from "./unsaved.ts";
 
 /** Where the console is served. */
 export const BASE = "/admin";
@@ -22,10 +23,31 @@ function normal(text: string): string {
   return trimmed === "" ? "/" : trimmed;
 }
 
+/** Which of the console's pages in the browser's history this is; so it is known which way the user went. */
+let at = placeIn(history.state) ?? 0;
+history.replaceState({ at }, "");
+
+/** The user said that what was typed may be left. */
+let isReleased = false;
+
+/** The way back to what was typed is under way. */
+let isReturning = false;
+
+function placeIn(state: unknown): number | null {
+  const place = (state as { at?: unknown } | null)?.at;
+  return typeof place === "number" ? place : null;
+}
+
+/** Where the user wants to go; what was typed and isn't written is asked about first. */
+export function follow(to: string): void {
+  leave(() => go(to));
+}
+
 /** Goes to a path below the base. */
 export function go(to: string, replace = false): void {
-  if (replace) history.replaceState(null, "", BASE + to);
-  else history.pushState(null, "", BASE + to);
+  if (!replace) at += 1;
+  if (replace) history.replaceState({ at }, "", BASE + to);
+  else history.pushState({ at }, "", BASE + to);
   here.value = to;
   if (!replace) scrollTo(0, 0);
 }
@@ -39,7 +61,32 @@ export function setParameter(name: string, value: string): void {
   go(path.peek() + (text ? `?${text}` : ""), true);
 }
 
-addEventListener("popstate", () => (here.value = read()));
+addEventListener("popstate", (event) => {
+  const place = placeIn(event.state);
+  // A place on the same page, as the link to the content leads to.
+  if (place === null) {
+    history.replaceState({ at }, "");
+    return;
+  }
+  if (isReturning) {
+    isReturning = false;
+    return;
+  }
+  const by = place - at;
+  if (by !== 0 && isUnsaved() && !isReleased) {
+    // The browser has gone already: it comes back, and goes again if the user says so.
+    isReturning = true;
+    history.go(-by);
+    leaving.value = () => {
+      isReleased = true;
+      history.go(by);
+    };
+    return;
+  }
+  isReleased = false;
+  at = place;
+  here.value = read();
+});
 
 /** Whether a path fits a pattern like `/people/users/:id`, and with which values. */
 export function match(pattern: string, at: string): Record<string, string> | null {

@@ -561,6 +561,8 @@ export interface Source {
   kind: string;
   domain: string;
   linked: number;
+  every_minutes: number;
+  enabled: boolean;
   last_run: SourceRun | null;
 }
 

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { t } from "../base/i18n.ts";
-import { go } from "../base/router.ts";
+import { follow } from "../base/router.ts";
 import { Icon } from "../widgets/icon.tsx";
 import { type Find, found, pages } from "./finds.ts";
 
@@ -49,7 +49,7 @@ function Box({ onClose }: { onClose: () => void }) {
   const take = (find: Find | undefined): void => {
     if (!find) return;
     onClose();
-    go(find.to);
+    follow(find.to);
   };
   const press = (event: KeyboardEvent): void => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;

@@ -12,6 +12,7 @@ import { Icon } from "../widgets/icon.tsx";
 import { Link } from "../widgets/link.tsx";
 import { ProblemBox } from "../widgets/problem.tsx";
 import { attempt, Toasts } from "../widgets/toast.tsx";
+import { LeaveDialog } from "./leave.tsx";
 import { Navigation } from "./navigation.tsx";
 import { Palette, paletteOpen } from "./palette.tsx";
 import { CurrentPage } from "./routes.tsx";
@@ -58,6 +59,7 @@ export function Shell() {
         </main>
       </div>
       <Palette />
+      <LeaveDialog />
       <Toasts />
       {signedOut.value && <SignInAgain login={session.value.login} />}
     </>
@@ -70,7 +72,6 @@ function FocusedPage() {
   const isFirst = useRef(true);
   useEffect(() => {
     const heading = document.querySelector<HTMLElement>("#content h1");
-    document.title = heading ? `${heading.textContent ?? ""} – ${t("product")}` : t("product");
     if (!isFirst.current) heading?.focus({ preventScroll: true });
     isFirst.current = false;
   }, [at]);

@@ -10,6 +10,7 @@ import { Button } from "../widgets/button.tsx";
 import { Dialog } from "../widgets/dialog.tsx";
 import { Field } from "../widgets/field.tsx";
 import { Icon } from "../widgets/icon.tsx";
+import { Form } from "../widgets/once.tsx";
 import { ProblemBox } from "../widgets/problem.tsx";
 import { LanguageSwitch, ThemeSwitch } from "./switches.tsx";
 
@@ -104,7 +105,7 @@ function SignInForm({ login = "", onDone }: { login?: string; onDone?: () => Pro
   };
   const set = (name: keyof typeof values) => (value: unknown) => setValues((old) => ({ ...old, [name]: String(value) }));
   return (
-    <form onSubmit={(event) => void submit(event)}>
+    <Form onSubmit={submit}>
       <Field
         spec={{ name: "login", label: t("signin.login"), kind: "text", autocomplete: "username", required: true }}
         value={values.login}
@@ -138,6 +139,6 @@ function SignInForm({ login = "", onDone }: { login?: string; onDone?: () => Pro
           {t("signin.action")}
         </Button>
       </footer>
-    </form>
+    </Form>
   );
 }

@@ -1,8 +1,8 @@
 // Buttons that say so while they work, and can't be pressed twice meanwhile.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
 import { Icon, type IconName } from "./icon.tsx";
+import { useOnce } from "./once.tsx";
 
 interface Props {
   children?: ComponentChildren;
@@ -18,18 +18,7 @@ interface Props {
 }
 
 export function Button({ children, icon, label, kind, type = "button", disabled, busy, autofocus, onPress }: Props) {
-  const [works, setWorks] = useState(false);
-  const press = async (): Promise<void> => {
-    if (works || !onPress) return;
-    const done = onPress();
-    if (!(done instanceof Promise)) return;
-    setWorks(true);
-    try {
-      await done;
-    } finally {
-      setWorks(false);
-    }
-  };
+  const [works, once] = useOnce();
   const isBusy = works || !!busy;
   return (
     <button
@@ -41,7 +30,7 @@ export function Button({ children, icon, label, kind, type = "button", disabled,
       aria-label={label}
       title={label}
       autofocus={autofocus}
-      onClick={type === "submit" && !onPress ? undefined : () => void press()}
+      onClick={onPress && (() => void once(onPress))}
     >
       {icon && <Icon name={icon} />}
       {children}

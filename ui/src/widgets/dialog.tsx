@@ -5,6 +5,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { asProblem, type Problem } from "../base/api.ts";
 import { t } from "../base/i18n.ts";
 import { Button } from "./button.tsx";
+import { useOnce } from "./once.tsx";
 import { ProblemBox } from "./problem.tsx";
 
 interface Props {
@@ -61,25 +62,25 @@ interface ConfirmProps {
 export function Confirm({ title, children, action, name, danger, onConfirm, onClose }: ConfirmProps) {
   const [typed, setTyped] = useState("");
   const [problem, setProblem] = useState<Problem | null>(null);
-  const [busy, setBusy] = useState(false);
+  const [busy, once] = useOnce();
   const field = useId();
   const fits = name === undefined || typed.trim() === name;
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    if (!fits || busy) return;
-    setBusy(true);
+  const confirm = async (): Promise<void> => {
     setProblem(null);
     try {
       await onConfirm();
       onClose();
     } catch (error) {
       setProblem(asProblem(error));
-      setBusy(false);
     }
+  };
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (fits) void once(confirm);
   };
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         {children}
         {name !== undefined && (
           <p class="field">

@@ -10,7 +10,7 @@ export interface Choice {
   label: string;
 }
 
-export type Kind = "text" | "area" | "password" | "number" | "toggle" | "select" | "bytes" | "list" | "choices" | "script";
+export type Kind = "text" | "date" | "area" | "password" | "number" | "toggle" | "select" | "bytes" | "list" | "choices" | "script";
 
 /** What a form asks for. */
 export interface FieldSpec {

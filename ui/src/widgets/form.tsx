@@ -3,12 +3,14 @@
 
 import { useState } from "preact/hooks";
 import { asProblem, ask, type Problem } from "../base/api.ts";
-import { type Clash, clashes, differing, nested, undoing, valueAt, type Values } from "../base/draft.ts";
+import { type Clash, clashes, differing, nested, same, undoing, valueAt, type Values } from "../base/draft.ts";
 import { t } from "../base/i18n.ts";
 import { changed } from "../base/live.ts";
+import { useUnsaved } from "../base/unsaved.ts";
 import { Button } from "./button.tsx";
 import { Dialog } from "./dialog.tsx";
 import { Field, type FieldSpec } from "./field.tsx";
+import { useOnce } from "./once.tsx";
 import { ProblemBox } from "./problem.tsx";
 import { done } from "./toast.tsx";
 
@@ -30,9 +32,10 @@ export function EditForm({ path, name, data, etag, fields, also = [] }: Props) {
   const [seen, setSeen] = useState<{ data: unknown; etag: string | null } | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [clash, setClash] = useState<{ clashes: Clash[]; etag: string | null } | null>(null);
-  const [busy, setBusy] = useState(false);
+  const [busy, once] = useOnce();
   const body = differing(draft, data);
   const count = Object.keys(body).length;
+  useUnsaved(count > 0);
 
   const reset = (): void => {
     setDraft({});
@@ -41,7 +44,6 @@ export function EditForm({ path, name, data, etag, fields, also = [] }: Props) {
     setClash(null);
   };
   const write = async (tag: string | null): Promise<void> => {
-    setBusy(true);
     setProblem(null);
     const before = seen?.data ?? data;
     try {
@@ -57,8 +59,6 @@ export function EditForm({ path, name, data, etag, fields, also = [] }: Props) {
       const found = asProblem(error);
       if (found.status === 412) await meet(before, found);
       else setProblem(found);
-    } finally {
-      setBusy(false);
     }
   };
   /** Somebody was faster: where they changed something else, both changes hold. */
@@ -71,7 +71,7 @@ export function EditForm({ path, name, data, etag, fields, also = [] }: Props) {
   };
   const submit = (event: Event): void => {
     event.preventDefault();
-    if (count > 0 && !busy) void write(seen?.etag ?? etag);
+    if (count > 0) void once(() => write(seen?.etag ?? etag));
   };
   return (
     <form class="edit" onSubmit={submit}>
@@ -102,7 +102,7 @@ export function EditForm({ path, name, data, etag, fields, also = [] }: Props) {
           clashes={clash.clashes}
           onOurs={() => {
             setClash(null);
-            void write(clash.etag);
+            void once(() => write(clash.etag));
           }}
           onTheirs={() => {
             reset();
@@ -116,14 +116,15 @@ export function EditForm({ path, name, data, etag, fields, also = [] }: Props) {
 }
 
 interface ClashProps {
-  fields: FieldSpec[];
+  fields: Pick<FieldSpec, "name" | "label">[];
   clashes: Clash[];
   onOurs: () => void;
   onTheirs: () => void;
   onClose: () => void;
 }
 
-function ClashDialog({ fields, clashes, onOurs, onTheirs, onClose }: ClashProps) {
+/** What another wrote meanwhile beside ours, and what becomes of it. */
+export function ClashDialog({ fields, clashes, onOurs, onTheirs, onClose }: ClashProps) {
   const label = (name: string): string => fields.find((spec) => spec.name === name)?.label ?? name;
   return (
     <Dialog title={t("conflict.title")} wide onClose={onClose}>
@@ -181,23 +182,24 @@ interface NewProps {
 export function NewDialog({ title, action, fields, initial = {}, onCreate, onClose }: NewProps) {
   const [values, setValues] = useState<Values>(initial);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const [busy, setBusy] = useState(false);
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    if (busy) return;
-    setBusy(true);
+  const [busy, once] = useOnce();
+  useUnsaved(Object.keys(values).some((name) => !same(values[name] || null, initial[name] || null)));
+  const create = async (): Promise<void> => {
     setProblem(null);
     const given = Object.entries(values).filter(([, value]) => value !== null && value !== "" && value !== undefined);
     try {
       await onCreate(nested(Object.fromEntries(given)));
     } catch (error) {
       setProblem(asProblem(error));
-      setBusy(false);
     }
+  };
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    void once(create);
   };
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         {fields.map((spec) => (
           <Field
             key={spec.name}

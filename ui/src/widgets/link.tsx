@@ -1,7 +1,7 @@
 // Links inside the console: the browser's own ways (new tab, copy) stay.
 
 import type { ComponentChildren } from "preact";
-import { BASE, go } from "../base/router.ts";
+import { BASE, follow as goTo } from "../base/router.ts";
 
 interface Props {
   to: string;
@@ -14,7 +14,7 @@ export function Link({ to, children, current, ...rest }: Props) {
   const follow = (event: MouseEvent): void => {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    go(to);
+    goTo(to);
   };
   return (
     <a href={BASE + to} onClick={follow} aria-current={current ? "page" : undefined} {...rest}>

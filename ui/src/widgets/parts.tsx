@@ -1,7 +1,7 @@
 // Small parts that every page has.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { bytes, percent, t } from "../base/i18n.ts";
 import { Button } from "./button.tsx";
 import { Icon } from "./icon.tsx";
@@ -19,6 +19,9 @@ interface PageProps {
 }
 
 export function Page({ title, up, lead, actions, children }: PageProps) {
+  useEffect(() => {
+    document.title = `${title} – ${t("product")}`;
+  }, [title]);
   return (
     <>
       <header class="page">
@@ -150,8 +153,14 @@ interface Tab {
 
 /** Pages beside each other: links, so that each has its own address. */
 export function Tabs({ tabs, at, label }: { tabs: Tab[]; at: string; label: string }) {
+  const ref = useRef<HTMLElement>(null);
+  // On narrow screens the one that is open may be far to the right.
+  useEffect(() => {
+    const open = ref.current?.querySelector<HTMLElement>("[aria-current]");
+    if (open && ref.current) ref.current.scrollLeft = open.offsetLeft - ref.current.offsetLeft - open.offsetWidth / 2;
+  }, [at]);
   return (
-    <nav class="tabs" aria-label={label}>
+    <nav class="tabs" aria-label={label} ref={ref}>
       {tabs.map((tab) => (
         <Link key={tab.to} to={tab.to} current={tab.to === at}>
           {tab.title}

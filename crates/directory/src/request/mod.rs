@@ -378,6 +378,9 @@ pub enum Request {
     },
     /// Sets or (with no value) removes a setting.
     PutSetting {
+        /// Only if it is still at this modseq in that scope; zero is that it isn't set there.
+        #[serde(default)]
+        expect: Option<Modseq>,
         /// What it is about.
         scope: Scope,
         /// Its name.

@@ -66,7 +66,8 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
             dkim::set_state(write, *domain, selector, *state).map(|()| None)
         }
         Request::DeleteDkimKey { domain, selector } => dkim::delete(write, *domain, selector).map(|()| None),
-        Request::PutSetting { scope, name, value, by } => {
+        Request::PutSetting { expect, scope, name, value, by } => {
+            setting::is_still(write, *scope, name, *expect)?;
             setting::put(write, *scope, name, value.as_deref(), by).map(|()| None)
         }
         Request::RevertSetting { change, by } => setting::revert(write, *change, by).map(|()| None),

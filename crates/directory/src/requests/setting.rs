@@ -1,5 +1,7 @@
 //! Settings, and looking back on how they changed.
 
+use sterna_base::Modseq;
+
 use super::found;
 use crate::model::{Scope, Setting, SettingChange};
 use crate::row::{self, RowKind, SETTING_CHANGE_COUNTER};
@@ -16,6 +18,18 @@ pub(crate) fn put(
 ) -> Result<(), RequestError> {
     let value = value.map(|value| settings::check(name, value)).transpose()?;
     change(write, scope, name, value, by, None)
+}
+
+/// Whether nobody changed it since the caller read it.
+pub(crate) fn is_still(
+    write: &Write<'_>,
+    scope: Scope,
+    name: &str,
+    expect: Option<Modseq>,
+) -> Result<(), RequestError> {
+    let Some(expected) = expect else { return Ok(()) };
+    let found = write.reader.setting(scope, name)?.map_or(Modseq::ZERO, |found| found.modseq);
+    if expected == found { Ok(()) } else { Err(RequestError::Changed { expected, found }) }
 }
 
 /// Undoes a change, if nobody has changed the setting since.

@@ -203,6 +203,7 @@ fn request(main: &mut Main, step: &Step) -> Option<Request> {
         },
         Step::Moves(step) => return move_steps::request(main, &step),
         Step::Setting { domain, value } => Request::PutSetting {
+            expect: None,
             scope: domain.map_or(Scope::System, |id| Scope::Domain(DomainId(u64::from(id) + 1))),
             name: "x-test".into(),
             value: value.map(|value| value.to_string()),

@@ -21,7 +21,7 @@ fn found(main: &Main, address: &str) -> (Vec<AccountId>, Vec<String>) {
 
 fn set(main: &mut Main, scope: Scope, name: &str, value: &str) {
     let (name, value) = (name.to_owned(), Some(value.to_owned()));
-    main.submit(Request::PutSetting { scope, name, value, by: "root".into() }).unwrap();
+    main.submit(Request::PutSetting { expect: None, scope, name, value, by: "root".into() }).unwrap();
 }
 
 #[test]

@@ -57,7 +57,8 @@ fn plus_addressing_gives_the_detail_and_an_own_address_goes_first() {
     assert_eq!(route(&main, "ana+lists@demo.test").unwrap(), [lists]);
     assert_eq!(resolve(&main.core.reader(), "ana+lists+x@demo.test").unwrap().accounts, [ana]);
     let (name, value) = (settings::PLUS_SEPARATORS.to_owned(), Some("-".to_owned()));
-    main.submit(Request::PutSetting { scope: Scope::Domain(domain), name, value, by: "root".into() }).unwrap();
+    main.submit(Request::PutSetting { expect: None, scope: Scope::Domain(domain), name, value, by: "root".into() })
+        .unwrap();
     assert!(matches!(route(&main, "ana+work@demo.test"), Err(RoutingError::NoSuchAddress)));
     assert_eq!(route(&main, "ana-work@demo.test").unwrap(), [ana]);
 }
@@ -138,8 +139,14 @@ fn postmaster_is_always_somebody() {
     }
     let ben = main.user("ben@demo.test", &[]);
     let (name, value) = (settings::POSTMASTER.to_owned(), Some("ben@demo.example".to_owned()));
-    main.submit(Request::PutSetting { scope: Scope::Domain(domain), name: name.clone(), value, by: "root".into() })
-        .unwrap();
+    main.submit(Request::PutSetting {
+        expect: None,
+        scope: Scope::Domain(domain),
+        name: name.clone(),
+        value,
+        by: "root".into(),
+    })
+    .unwrap();
     assert_eq!(route(&main, "postmaster@demo.test").unwrap(), [ben]);
     main.submit(Request::DeleteEntry { id: ben, kind: sterna_directory::RowKind::User, expect: None }).unwrap();
     assert_eq!(route(&main, "postmaster@demo.test").unwrap(), [ana], "a stale setting doesn't refuse mail");
@@ -247,7 +254,7 @@ async fn a_password_is_proved_without_being_shown() {
     let (_, scram) = authentication.hash(Secret::new("p\u{e4}ss\u{a0}word")).await.unwrap();
     assert_eq!(scram, None, "not kept unless somebody wants it");
     let (name, value) = (settings::SCRAM.to_owned(), Some("offer".to_owned()));
-    let offer = Request::PutSetting { scope: Scope::System, name, value, by: "root".into() };
+    let offer = Request::PutSetting { expect: None, scope: Scope::System, name, value, by: "root".into() };
     directory.submit(offer).await.unwrap();
     assert!(authentication.offers_scram().await);
     let (hash, scram) = authentication.hash(Secret::new("p\u{e4}ss\u{a0}word")).await.unwrap();
@@ -317,7 +324,10 @@ async fn a_token_is_its_owners() {
     let authentication = authentication.with_introspection(Arc::new(Issuer));
     assert!(!authentication.offers_bearer().await);
     let (name, value) = (settings::OAUTH_URL.to_owned(), Some("https://id.test/".to_owned()));
-    directory.submit(Request::PutSetting { scope: Scope::System, name, value, by: "root".into() }).await.unwrap();
+    directory
+        .submit(Request::PutSetting { expect: None, scope: Scope::System, name, value, by: "root".into() })
+        .await
+        .unwrap();
     assert!(authentication.offers_bearer().await);
     let ask = async |login: Option<&str>, token: &str| {
         let (token, peer) = (Secret::new(token), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
@@ -338,7 +348,9 @@ async fn a_token_is_its_owners() {
     // Where signatures are believed nobody is asked, and an address that passes from one to another says nobody.
     let set = async |name: &str, value: &str| {
         let (name, value) = (name.to_owned(), Some(value.to_owned()));
-        directory.submit(Request::PutSetting { scope: Scope::System, name, value, by: "root".into() }).await
+        directory
+            .submit(Request::PutSetting { expect: None, scope: Scope::System, name, value, by: "root".into() })
+            .await
     };
     assert!(set(settings::OAUTH_TOKENS, "both").await.is_err());
     set(settings::OAUTH_TOKENS, "verify").await.unwrap();

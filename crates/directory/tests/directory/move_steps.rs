@@ -183,6 +183,7 @@ pub fn request(main: &mut Main, step: &MoveStep) -> Option<Request> {
         }
         MoveStep::DeleteServer { server } => Request::DeleteServer { id: at(server), expect: None },
         MoveStep::Rollback { hours } => Request::PutSetting {
+            expect: None,
             scope: Scope::System,
             name: settings::MOVE_ROLLBACK_HOURS.into(),
             value: Some(hours.to_string()),

@@ -60,7 +60,13 @@ fn limits_of_sessions_are_settings_within_bounds() {
     let mut main = Main::new();
     let set = |main: &mut Main, name: &str, value: Option<&str>| {
         let value = value.map(str::to_owned);
-        main.submit(Request::PutSetting { scope: Scope::System, name: name.into(), value, by: "root".into() })
+        main.submit(Request::PutSetting {
+            expect: None,
+            scope: Scope::System,
+            name: name.into(),
+            value,
+            by: "root".into(),
+        })
     };
     assert_eq!(main.core.reader().session_limits().unwrap(), SessionLimits::DEFAULT);
     for (name, bad) in [("imap.nesting", "129"), ("imap.idle-seconds", "1799"), ("session.per-account", "many")] {
@@ -79,6 +85,7 @@ fn how_long_copies_are_kept_is_a_setting() {
     let mut main = move_steps::main_with_accounts();
     let set = |main: &mut Main, name: &str, value: &str| {
         main.submit(Request::PutSetting {
+            expect: None,
             scope: Scope::System,
             name: name.into(),
             value: Some(value.into()),

@@ -7,7 +7,7 @@ use crate::common::Main;
 
 fn set(main: &mut Main, scope: Scope, name: &str, value: Option<&str>, by: &str) {
     let (name, value, by) = (name.to_owned(), value.map(str::to_owned), by.to_owned());
-    main.submit(Request::PutSetting { scope, name, value, by }).unwrap();
+    main.submit(Request::PutSetting { expect: None, scope, name, value, by }).unwrap();
 }
 
 fn revert(main: &mut Main, change: u64) -> Result<(), &'static str> {

@@ -257,6 +257,7 @@ async fn write_settings(
     dry_run: bool,
 ) -> Result<Resource<AcmeView>, Problem> {
     let request = |name: &str, value: Option<String>| Request::PutSetting {
+        expect: None,
         scope: Scope::System,
         name: name.to_owned(),
         value,

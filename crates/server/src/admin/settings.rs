@@ -6,13 +6,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sterna_base::Modseq;
 use sterna_directory::model::{Domain, Scope, SettingChange};
 use sterna_directory::rights::{Area, Permission, Rights, Within};
 use sterna_directory::settings::{OF_DOMAINS, all, shown};
 use sterna_directory::{Reader, Request, StorageError};
 
 use super::doors::AdminState;
-use super::input::{Body, Params};
+use super::input::{Body, IfMatch, Params};
 use super::policy::above;
 use super::principal::Principal;
 use super::problem::Problem;
@@ -119,13 +120,20 @@ pub(super) async fn get(
     State(state): State<AdminState>,
     Path(name): Path<String>,
     params: Params,
-) -> Result<Json<SettingView>, Problem> {
+) -> Result<Resource<SettingView>, Problem> {
     let known = known(&name)?;
     let read = move |reader: &Reader<'_>| {
         let domain = domain(reader, params.domain.as_deref())?;
-        Ok::<_, Problem>(view(reader, domain.as_ref(), known)?)
+        Ok::<_, Problem>(one(reader, domain.as_ref(), known)?)
     };
-    Ok(Json(state.directory.read(read).await?))
+    state.directory.read(read).await
+}
+
+/// One setting with its version where it is asked for: zero where it isn't set there.
+fn one(reader: &Reader<'_>, domain: Option<&Domain>, known: Known) -> Result<Resource<SettingView>, StorageError> {
+    let scope = domain.map_or(Scope::System, |domain| Scope::Domain(domain.id));
+    let modseq = reader.setting(scope, known.0)?.map_or(Modseq::ZERO, |found| found.modseq);
+    Ok(Resource::read(view(reader, domain, known)?, modseq))
 }
 
 pub(super) async fn set(
@@ -133,6 +141,7 @@ pub(super) async fn set(
     Path(name): Path<String>,
     params: Params,
     principal: Principal,
+    IfMatch(expect): IfMatch,
     Body(body): Body<SettingBody>,
 ) -> Result<Resource<SettingView>, Problem> {
     let known = known(&name)?;
@@ -144,9 +153,9 @@ pub(super) async fn set(
         return Err(Problem::not_of_domains(known.0));
     }
     let scope = domain.as_ref().map_or(Scope::System, |domain| Scope::Domain(domain.id));
-    let done = state.write(Request::PutSetting { scope, name, value: body.value, by }, params.dry_run).await?;
-    let body = state.directory.read(move |reader| view(reader, domain.as_ref(), known)).await?;
-    Ok(Resource::read(body, done.modseq).changed(done.changed))
+    let done = state.write(Request::PutSetting { expect, scope, name, value: body.value, by }, params.dry_run).await?;
+    let shown = state.directory.read(move |reader| one(reader, domain.as_ref(), known)).await?;
+    Ok(shown.changed(done.changed))
 }
 
 /// The newest change first.

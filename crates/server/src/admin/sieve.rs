@@ -160,7 +160,7 @@ pub(super) async fn put_of_domain(
     }
     let domain = params.domain.clone();
     let scope = state.directory.read(move |reader| scope(reader, domain.as_deref())).await?;
-    let request = Request::PutSetting { scope, name: setting.to_owned(), value: body.text.clone(), by };
+    let request = Request::PutSetting { expect: None, scope, name: setting.to_owned(), value: body.text.clone(), by };
     let done = state.write(request, params.dry_run).await?;
     Ok(Resource::read(DomainScriptView { when, text: body.text }, done.modseq).changed(done.changed))
 }

@@ -234,8 +234,9 @@ pub(super) async fn make_srs_key(directory: &Directory) {
     }
     let key = random_hex::<SRS_KEY_BYTES>();
     let (scope, name) = (Scope::System, settings::SRS_KEYS.to_owned());
-    if let Err(error) =
-        directory.submit(Request::PutSetting { scope, name, value: Some(key), by: "the main node".to_owned() }).await
+    if let Err(error) = directory
+        .submit(Request::PutSetting { expect: None, scope, name, value: Some(key), by: "the main node".to_owned() })
+        .await
     {
         tracing::warn!(%error, "there is no secret for reverse-paths: redirected mail keeps its sender");
     }

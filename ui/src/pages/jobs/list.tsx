@@ -10,6 +10,7 @@ import { Page, Progress } from "../../widgets/parts.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { More, Table } from "../../widgets/table.tsx";
 import { Runs } from "../people/source.tsx";
+import { Schedule } from "./schedule.tsx";
 import { inWords, JobState, partOf } from "./parts.tsx";
 
 export function JobsPage() {
@@ -51,6 +52,7 @@ export function JobsPage() {
         ]}
       />
       <More more={jobs.more} loading={jobs.loading} />
+      <Schedule />
       <Runs />
     </Page>
   );

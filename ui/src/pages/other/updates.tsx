@@ -8,6 +8,7 @@ import type { Page as Items, Status, Update, UpdateAction, UpdateEvent, UpdatePl
 import { Button } from "../../widgets/button.tsx";
 import { Confirm } from "../../widgets/dialog.tsx";
 import { Badge, Facts, Loaded, Page, Progress, Section, type Tone } from "../../widgets/parts.tsx";
+import { Form } from "../../widgets/once.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { Table } from "../../widgets/table.tsx";
 
@@ -202,7 +203,7 @@ function Wanted({ update }: { update: Update }) {
   return (
     <Section title={t("updates.wanted")} lead={t("updates.wanted-lead")}>
       {problem && <ProblemBox problem={problem} />}
-      <form onSubmit={(event) => void save(event)} onInput={() => setSaved(false)}>
+      <Form onSubmit={save} onInput={() => setSaved(false)}>
         <p class="field">
           <label for="update-policy">{t("updates.policy")}</label>
           <select id="update-policy" name="policy" defaultValue={kind}>
@@ -228,7 +229,7 @@ function Wanted({ update }: { update: Update }) {
         <p>
           <Button type="submit">{t("save")}</Button> <span aria-live="polite">{saved ? t("updates.saved") : ""}</span>
         </p>
-      </form>
+      </Form>
     </Section>
   );
 }

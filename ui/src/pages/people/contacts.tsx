@@ -47,6 +47,7 @@ export function ContactsPage() {
   return (
     <Page
       title={t("nav.people")}
+      lead={t("contacts.lead")}
       actions={
         <Button kind="primary" icon="plus" onPress={() => setParameter("new", "1")}>
           {t("contacts.new")}
@@ -54,7 +55,6 @@ export function ContactsPage() {
       }
     >
       <PeopleTabs />
-      <p class="soft">{t("contacts.lead")}</p>
       <Filters domains={domains} domain={domain} text={text} />
       {contacts.problem && <ProblemBox problem={contacts.problem} onRetry={contacts.reload} />}
       <Table

@@ -12,6 +12,7 @@ import { Confirm, Dialog } from "../../widgets/dialog.tsx";
 import { Field } from "../../widgets/field.tsx";
 import { NewDialog } from "../../widgets/form.tsx";
 import { Badge, Copyable, Facts, Loaded, Page, Section } from "../../widgets/parts.tsx";
+import { Form } from "../../widgets/once.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { done } from "../../widgets/toast.tsx";
 import { inWords } from "./administrators.tsx";
@@ -153,7 +154,7 @@ function CodeDialog({ title, action, danger, onClose, onCode, children }: CodeDi
   };
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
+      <Form onSubmit={submit}>
         {children}
         <Field
           spec={{ name: "code", label: t("signin.code"), hint: t("signin.code-hint"), kind: "text", autocomplete: "one-time-code", required: true }}
@@ -167,7 +168,7 @@ function CodeDialog({ title, action, danger, onClose, onCode, children }: CodeDi
             {action}
           </Button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   );
 }

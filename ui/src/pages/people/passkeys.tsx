@@ -11,6 +11,7 @@ import { Confirm, Dialog } from "../../widgets/dialog.tsx";
 import { NewDialog } from "../../widgets/form.tsx";
 import { Field } from "../../widgets/field.tsx";
 import { Loaded, Section } from "../../widgets/parts.tsx";
+import { Form } from "../../widgets/once.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { done } from "../../widgets/toast.tsx";
 
@@ -161,7 +162,7 @@ function Removal({ passkey, onClose }: { passkey: Passkey; onClose: () => void }
   };
   return (
     <Dialog title={t("passkeys.remove", { name: passkey.name })} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
+      <Form onSubmit={submit}>
         <p>{t("passkeys.remove-lead")}</p>
         <Field
           spec={{ name: "password", label: t("signin.password"), kind: "password", autocomplete: "current-password" }}
@@ -175,7 +176,7 @@ function Removal({ passkey, onClose }: { passkey: Passkey; onClose: () => void }
             {t("factor.remove")}
           </Button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   );
 }

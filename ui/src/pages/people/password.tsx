@@ -4,11 +4,13 @@ import { useState } from "preact/hooks";
 import { asProblem, ask, type Problem } from "../../base/api.ts";
 import { t } from "../../base/i18n.ts";
 import { changed } from "../../base/live.ts";
+import { useUnsaved } from "../../base/unsaved.ts";
 import type { Entry } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
 import { Confirm } from "../../widgets/dialog.tsx";
 import { Field } from "../../widgets/field.tsx";
 import { Section } from "../../widgets/parts.tsx";
+import { useOnce } from "../../widgets/once.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { done } from "../../widgets/toast.tsx";
 import { nameOf } from "./paths.ts";
@@ -43,14 +45,16 @@ export function Password({ entry, path, etag }: Props) {
     done(t(value === null ? "user.password-taken" : "user.password-set", { name: nameOf(entry) }));
     setPassword("");
   };
-  const submit = async (event: Event): Promise<void> => {
+  const [busy, once] = useOnce();
+  useUnsaved(password !== "");
+  const submit = (event: Event): void => {
     event.preventDefault();
     setProblem(null);
-    await write(password).catch((error: unknown) => setProblem(asProblem(error)));
+    if (password !== "") void once(() => write(password).catch((error: unknown) => setProblem(asProblem(error))));
   };
   return (
     <Section title={t("user.password")} lead={t(entry.has_password ? "user.has-password" : "user.no-password")}>
-      <form class="edit" onSubmit={(event) => void submit(event)}>
+      <form class="edit" onSubmit={submit}>
         <Field
           spec={{ name: "password", label: t("user.new-password"), kind: shown ? "text" : "password", autocomplete: "new-password" }}
           value={password}
@@ -71,7 +75,7 @@ export function Password({ entry, path, etag }: Props) {
               {t("user.take-password")}
             </Button>
           )}
-          <Button type="submit" kind="primary" disabled={password === ""}>
+          <Button type="submit" kind="primary" disabled={password === ""} busy={busy}>
             {t("user.set-password")}
           </Button>
         </footer>

@@ -1,21 +1,27 @@
 // Vacation and filters: the account's Sieve scripts (RFC 5228), one of which runs.
 
 import { useState } from "preact/hooks";
+import { type Absence, absenceOf, VACATION } from "../../base/absence.ts";
 import { asProblem, ask, part, type Problem } from "../../base/api.ts";
 import { bytes, moment, t } from "../../base/i18n.ts";
 import { changed, useLive } from "../../base/live.ts";
+import { useUnsaved } from "../../base/unsaved.ts";
 import type { Page, Script } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
 import { Confirm, Dialog } from "../../widgets/dialog.tsx";
 import { Field } from "../../widgets/field.tsx";
+import { ClashDialog } from "../../widgets/form.tsx";
+import { useOnce } from "../../widgets/once.tsx";
 import { Badge, Loaded, Section } from "../../widgets/parts.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
+import { VacationDialog } from "./vacation.tsx";
 
 export function Scripts({ account }: { account: number }) {
   const path = `/accounts/${part(account)}/sieve`;
   const scripts = useLive<Page<Script>>(path);
   const [edited, setEdited] = useState<{ name: string; text: string; isNew: boolean } | null>(null);
+  const [absence, setAbsence] = useState<{ absence: Absence | null; others: string | null } | null>(null);
   const activate = (name: string | null, before: string | null): Promise<boolean> =>
     attempt(async () => {
       const set = async (active: string | null): Promise<void> => {
@@ -28,8 +34,15 @@ export function Scripts({ account }: { account: number }) {
   const open = (name: string): Promise<boolean> =>
     attempt(async () => {
       const { data } = await ask<Script>("GET", `${path}/${part(name)}`);
-      setEdited({ name, text: data.text ?? "", isNew: false });
+      const found = name === VACATION ? absenceOf(data.text ?? "") : null;
+      if (found) setAbsence(found);
+      else setEdited({ name, text: data.text ?? "", isNew: false });
     });
+  /** The absence that is there, or a new one: the rules that run now go on. */
+  const away = (): unknown => {
+    if (scripts.data?.items.some((script) => script.name === VACATION)) return open(VACATION);
+    return setAbsence({ absence: null, others: active });
+  };
   const active = scripts.data?.items.find((script) => script.active)?.name ?? null;
   return (
     <Section
@@ -37,7 +50,7 @@ export function Scripts({ account }: { account: number }) {
       lead={t("sieve.lead")}
       actions={
         <>
-          <Button onPress={() => setEdited({ name: "vacation", text: vacation(), isNew: true })}>{t("sieve.vacation")}</Button>
+          <Button disabled={!scripts.data} onPress={away}>{t("sieve.vacation")}</Button>
           <Button icon="plus" onPress={() => setEdited({ name: "", text: "", isNew: true })}>
             {t("sieve.new")}
           </Button>
@@ -60,15 +73,12 @@ export function Scripts({ account }: { account: number }) {
           </>
         )}
       </Loaded>
-      {edited && <Editor path={path} {...edited} onClose={() => setEdited(null)} />}
+      {edited && (
+        <Editor path={path} {...edited} taken={scripts.data?.items.map((script) => script.name) ?? []} onClose={() => setEdited(null)} />
+      )}
+      {absence && <VacationDialog path={path} {...absence} before={active} onClose={() => setAbsence(null)} />}
     </Section>
   );
-}
-
-/** An absence, as a script to be filled in. */
-function vacation(): string {
-  const text = t("sieve.vacation-text");
-  return `require ["vacation", "date", "relational"];\n\n# if allof(currentdate :value "ge" "date" "2027-01-01",\n#          currentdate :value "le" "date" "2027-01-15") {\nvacation :days 7 :subject "${t("sieve.vacation-subject")}" "${text}";\n# }\n`;
 }
 
 interface LineProps {
@@ -126,27 +136,44 @@ interface EditorProps {
   name: string;
   text: string;
   isNew: boolean;
+  /** Names that scripts have. */
+  taken: string[];
   onClose: () => void;
 }
 
-function Editor({ path, name, text, isNew, onClose }: EditorProps) {
+function Editor({ path, name, text, isNew, taken, onClose }: EditorProps) {
   const [title, setTitle] = useState(name);
   const [script, setScript] = useState(text);
+  /** What another wrote since the script was opened. */
+  const [theirs, setTheirs] = useState<string | null>(null);
+  const [seen, setSeen] = useState(text);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const save = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    try {
-      await ask("PUT", `${path}/${part(title.trim())}`, { body: { text: script } });
-      changed(path);
-      done(t("saved", { name: title }));
-      onClose();
-    } catch (error) {
-      setProblem(asProblem(error));
+  const [busy, once] = useOnce();
+  useUnsaved(script !== text || (isNew && title !== ""));
+  const at = `${path}/${part(title.trim())}`;
+  const write = async (wanted: string): Promise<void> => {
+    await ask("PUT", at, { body: { text: wanted } });
+    changed(path);
+  };
+  const save = async (): Promise<void> => {
+    if (isNew && taken.includes(title.trim())) {
+      setProblem({ status: 409, code: "taken", title: "", detail: t("sieve.taken", { name: title.trim() }), remedy: "" });
+      return;
     }
+    const now = isNew ? null : ((await ask<Script>("GET", at)).data.text ?? "");
+    if (now !== null && now !== seen && now !== script) return setTheirs(now);
+    await write(script);
+    done(t("saved", { name: title }), now === null ? undefined : () => write(now));
+    onClose();
+  };
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    setProblem(null);
+    void once(() => save().catch((error: unknown) => setProblem(asProblem(error))));
   };
   return (
     <Dialog title={isNew ? t("sieve.new") : name} wide onClose={onClose}>
-      <form onSubmit={(event) => void save(event)}>
+      <form onSubmit={submit}>
         {isNew && (
           <Field
             spec={{ name: "name", label: t("sieve.name"), kind: "text", required: true }}
@@ -162,11 +189,27 @@ function Editor({ path, name, text, isNew, onClose }: EditorProps) {
         {problem && <ProblemBox problem={problem} />}
         <footer class="actions">
           <Button onPress={onClose}>{t("cancel")}</Button>
-          <Button type="submit" kind="primary">
+          <Button type="submit" kind="primary" busy={busy}>
             {t("save")}
           </Button>
         </footer>
       </form>
+      {theirs !== null && (
+        <ClashDialog
+          fields={[{ name: "text", label: t("sieve.script") }]}
+          clashes={[{ name: "text", before: seen, theirs, ours: script }]}
+          onOurs={() => {
+            setSeen(theirs);
+            setTheirs(null);
+          }}
+          onTheirs={() => {
+            setScript(theirs);
+            setSeen(theirs);
+            setTheirs(null);
+          }}
+          onClose={() => setTheirs(null)}
+        />
+      )}
     </Dialog>
   );
 }

@@ -11,6 +11,7 @@ import { Field } from "../../widgets/field.tsx";
 import { Icon } from "../../widgets/icon.tsx";
 import { Link } from "../../widgets/link.tsx";
 import { Copyable, Page, Section } from "../../widgets/parts.tsx";
+import { Form } from "../../widgets/once.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 
 /** How often it is looked whether the server has joined, in milliseconds. */
@@ -44,7 +45,7 @@ export function JoinPage() {
         <Joining token={token} name={name.trim()} before={before} onAgain={() => setToken(null)} />
       ) : (
         <Section title={t("join.what")}>
-          <form class="edit" onSubmit={(event) => void issue(event)}>
+          <Form class="edit" onSubmit={issue}>
             <Field
               spec={{ name: "name", label: t("server.name"), kind: "text", hint: t("join.name-hint"), placeholder: "mail2" }}
               value={name}
@@ -76,7 +77,7 @@ export function JoinPage() {
                 {t("join.make")}
               </Button>
             </footer>
-          </form>
+          </Form>
         </Section>
       )}
     </Page>

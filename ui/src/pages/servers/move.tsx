@@ -10,6 +10,7 @@ import { Dialog } from "../../widgets/dialog.tsx";
 import { Field } from "../../widgets/field.tsx";
 import { Link } from "../../widgets/link.tsx";
 import { Progress } from "../../widgets/parts.tsx";
+import { Form } from "../../widgets/once.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { done } from "../../widgets/toast.tsx";
 import { JobActions, useJob } from "../jobs/job.tsx";
@@ -67,7 +68,7 @@ export function MoveDialog({ accounts, onClose, onBegun }: Props) {
   const title = accounts.length === 1 ? t("move.title", { name: accounts[0]!.address }) : count("move.several", accounts.length);
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={(event) => void begin(event)}>
+      <Form onSubmit={begin}>
         <p>{t("move.lead")}</p>
         <Field
           spec={{ name: "to", label: t("move.to"), kind: "select", choices: [{ value: "", label: t("move.choose") }, ...places] }}
@@ -82,7 +83,7 @@ export function MoveDialog({ accounts, onClose, onBegun }: Props) {
             {t("move.action-now")}
           </Button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -10,6 +10,7 @@ import { Button } from "../../widgets/button.tsx";
 import { Confirm } from "../../widgets/dialog.tsx";
 import { Field, type FieldSpec } from "../../widgets/field.tsx";
 import { EditForm } from "../../widgets/form.tsx";
+import { Form } from "../../widgets/once.tsx";
 import { Link } from "../../widgets/link.tsx";
 import { Facts, Loaded, Page, Section } from "../../widgets/parts.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
@@ -153,18 +154,16 @@ function Standby({ server, others }: { server: Server; others: Server[] }) {
   const put = (body: { on: string; durability: number } | null): Promise<unknown> =>
     (body ? ask("PUT", path, { body }) : ask("DELETE", path)).then(() => changed("/servers", "/accounts"));
   const before = server.standby ? { on: server.standby, durability: server.standby_durability ?? 1 } : null;
-  const save = (event: Event): void => {
-    event.preventDefault();
-    void attempt(async () => {
+  const save = (): Promise<boolean> =>
+    attempt(async () => {
       await put(on === "" ? null : { on, durability: Number(durability) });
       done(t("saved", { name: t("standby.title") }), () => put(before));
     });
-  };
   const isSame = on === (server.standby ?? "") && (on === "" || Number(durability) === (server.standby_durability ?? 1));
   const data = others.filter((other) => other.roles.includes("data"));
   return (
     <Section title={t("standby.title")} lead={t("standby.lead")}>
-      <form class="edit" onSubmit={save}>
+      <Form class="edit" onSubmit={save}>
         <Field
           spec={{
             name: "on",
@@ -195,7 +194,7 @@ function Standby({ server, others }: { server: Server; others: Server[] }) {
             {t("save")}
           </Button>
         </footer>
-      </form>
+      </Form>
     </Section>
   );
 }

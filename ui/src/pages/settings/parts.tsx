@@ -3,11 +3,14 @@
 import { useState } from "preact/hooks";
 import { ask, part, query } from "../../base/api.ts";
 import { known, t } from "../../base/i18n.ts";
-import { changed } from "../../base/live.ts";
+import { changed, useLive } from "../../base/live.ts";
 import type { Setting, SettingChange } from "../../base/types.ts";
+import { useUnsaved } from "../../base/unsaved.ts";
 import { Button } from "../../widgets/button.tsx";
 import { Field, type FieldSpec } from "../../widgets/field.tsx";
+import { ClashDialog } from "../../widgets/form.tsx";
 import { Link } from "../../widgets/link.tsx";
+import { useOnce } from "../../widgets/once.tsx";
 import { Badge, type Tone } from "../../widgets/parts.tsx";
 import { ProblemBox } from "../../widgets/problem.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
@@ -57,13 +60,16 @@ export function shown(value: string | null): string {
 }
 
 /** Writes a setting; null goes back to what holds without it. Says so, with the way back. */
-export async function putSetting(setting: Setting, value: string | null, domain?: string): Promise<void> {
-  const path = `/settings/${part(setting.name)}${query({ domain })}`;
-  await ask("PATCH", path, { body: { value } });
+export async function putSetting(setting: Setting, value: string | null, domain?: string, ifMatch: string | null = null): Promise<void> {
+  await ask("PATCH", settingPath(setting, domain), { body: { value }, ifMatch });
   const { data } = await ask<{ items: SettingChange[] }>("GET", `/setting-changes${query({ name: setting.name, domain, limit: 1 })}`);
   changed("/setting", "/domains");
   const change = data.items[0];
   done(t("setting.saved", { name: setting.name }), change && (() => revert(change.change)));
+}
+
+function settingPath(setting: Setting, domain: string | undefined): string {
+  return `/settings/${part(setting.name)}${query({ domain })}`;
 }
 
 /** Undoes one change of a setting. */
@@ -96,18 +102,34 @@ export function SettingField({ setting, domain, label, hint }: EditProps) {
     choices: choices?.map((choice) => ({ value: choice, label: known("setting-value", choice) })),
     placeholder: setting.default ?? undefined,
   };
-  const write = async (wanted: string | null): Promise<void> => {
+  const path = settingPath(setting, domain);
+  const now = useLive<Setting>(path);
+  /** What was seen when the first letter was typed. */
+  const [seen, setSeen] = useState<{ value: string; etag: string | null } | null>(null);
+  const [clash, setClash] = useState<{ theirs: string; etag: string | null } | null>(null);
+  const [busy, once] = useOnce();
+  useUnsaved(draft !== null);
+  const forget = (): void => {
+    setDraft(null);
+    setSeen(null);
+    setClash(null);
+  };
+  const write = async (wanted: string | null, tag: string | null): Promise<void> => {
     setProblem(null);
     try {
-      await putSetting(setting, wanted, domain);
-      setDraft(null);
+      await putSetting(setting, wanted, domain, tag);
+      forget();
     } catch (error) {
-      setProblem(asProblem(error));
+      const found = asProblem(error);
+      const current = found.status === 412 ? await ask<Setting>("GET", path).catch(() => null) : null;
+      if (current) setClash({ theirs: current.data.value ?? "", etag: current.etag });
+      else setProblem(found);
     }
   };
+  const wanted = draft?.trim() ? draft.trim() : null;
   const submit = (event: Event): void => {
     event.preventDefault();
-    if (draft !== null) void write(draft.trim() === "" ? null : draft.trim());
+    if (draft !== null) void once(() => write(wanted, seen?.etag ?? null));
   };
   return (
     <form class="setting" onSubmit={submit}>
@@ -116,22 +138,38 @@ export function SettingField({ setting, domain, label, hint }: EditProps) {
         value={isList ? value.split(/\s+/).filter((word) => word !== "") : value}
         onChange={(next) => {
           const text = Array.isArray(next) ? next.join(" ") : String(next ?? "");
+          if (!seen) setSeen({ value: before, etag: now.etag });
           setDraft(text === before ? null : text);
         }}
       />
       {problem && <ProblemBox problem={problem} />}
       <div class="actions">
         <Source setting={setting} />
-        {isOurs && <Button onPress={() => write(null)}>{t(domain ? "setting.to-system" : "setting.to-default")}</Button>}
+        {isOurs && <Button onPress={() => write(null, now.etag)}>{t(domain ? "setting.to-system" : "setting.to-default")}</Button>}
         {draft !== null && (
           <>
-            <Button onPress={() => setDraft(null)}>{t("discard")}</Button>
-            <Button type="submit" kind="primary">
+            <Button onPress={forget}>{t("discard")}</Button>
+            <Button type="submit" kind="primary" busy={busy}>
               {t("save")}
             </Button>
           </>
         )}
       </div>
+      {clash && (
+        <ClashDialog
+          fields={[spec]}
+          clashes={[{ name: spec.name, before: seen?.value ?? before, theirs: clash.theirs, ours: wanted }]}
+          onOurs={() => {
+            setClash(null);
+            void once(() => write(wanted, clash.etag));
+          }}
+          onTheirs={() => {
+            forget();
+            changed("/setting");
+          }}
+          onClose={() => setClash(null)}
+        />
+      )}
     </form>
   );
 }

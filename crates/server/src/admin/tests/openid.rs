@@ -122,7 +122,8 @@ impl Stage {
 
     async fn set(&self, name: &str, value: &str) {
         let value = Some(value.to_owned());
-        let request = Request::PutSetting { scope: Scope::System, name: name.into(), value, by: String::new() };
+        let request =
+            Request::PutSetting { expect: None, scope: Scope::System, name: name.into(), value, by: String::new() };
         self.node.state.directory.submit(request).await.unwrap();
     }
 

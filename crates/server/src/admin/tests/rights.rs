@@ -159,6 +159,21 @@ async fn contacts_of_a_unit_are_its_administrators() {
 }
 
 #[tokio::test]
+async fn a_setting_that_another_changed_meanwhile_is_not_written_over() {
+    let (node, _) = node().await;
+    let face = Face::of(&node, Principal::at_socket("root".into()));
+    let at = "/api/v1/settings/retention-days?domain=demo.test";
+    let set = async |days: &str, tag: &str| {
+        face.ask_with("PATCH", at, json!({ "value": days }), &[("if-match", tag)]).await.0.as_u16()
+    };
+    assert_eq!(set("9", "\"0\"").await, 200, "nobody had set it there");
+    assert_eq!(set("10", "\"0\"").await, 412);
+    let seen = node.client.send(hyper::Method::PATCH, at, Some(&json!({"value": "11"}))).await.unwrap().body;
+    assert_eq!(seen["value"], "11");
+    assert_eq!(set("12", "*").await, 200);
+}
+
+#[tokio::test]
 async fn what_is_no_object_gets_nowhere() {
     let (node, _) = node().await;
     let face = Face::of(&node, somebody(Scope::Domain(DomainId(1)), "", role("domain-administrator")));

@@ -1,0 +1,61 @@
+// What walks through the console have in common: a browser that is signed in, the API beside it, and words for what
+// people do.
+
+import assert from "node:assert/strict";
+import { open } from "./browser.mjs";
+
+export const { BASE, LOGIN, PASSWORD, DOMAIN } = process.env;
+for (const [name, value] of Object.entries({ BASE, LOGIN, PASSWORD, DOMAIN })) assert.ok(value, `${name} is not set`);
+
+export const step = (text) => console.log(`- ${text}`);
+
+/** A browser that signed in, on a page of the console. */
+export async function signedIn(path = "/people/users") {
+  const { page, close } = await open();
+  await page.goto(`${BASE}/admin${path}`);
+  await page.getByLabel("Address or login").fill(LOGIN);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  await page.getByRole("navigation", { name: "Pages" }).waitFor();
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  return { page, close, ...words(page) };
+}
+
+/** What is done on a page again and again. */
+function words(page) {
+  const send = (method, path, body) =>
+    page.evaluate(
+      async ([method, path, body]) => {
+        const headers = { "Content-Type": "application/json" };
+        const answer = await fetch(`/api/v1${path}`, { method, headers, body: body === null ? undefined : JSON.stringify(body) });
+        return { status: answer.status, body: answer.status === 204 ? null : await answer.json() };
+      },
+      [method, path, body ?? null],
+    );
+  const field = (name, within = page) => within.getByRole("textbox", { name, exact: true });
+  const press = (name, within = page) => within.getByRole("button", { name, exact: true }).click();
+  return {
+    /** The API, as whoever is signed in. */
+    send,
+    api: async (path) => (await send("GET", path)).body,
+    go: async (path) => {
+      await page.goto(`${BASE}/admin${path}`);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await page.waitForFunction(() => !document.querySelector("main [aria-busy=true]"));
+    },
+    heading: (name) => page.getByRole("heading", { level: 1, name }).waitFor(),
+    /** The card of a page with this title. */
+    card: (title) => page.locator("section.card").filter({ has: page.getByRole("heading", { name: title, exact: true }) }).last(),
+    dialog: (name) => page.getByRole("dialog", name ? { name } : undefined),
+    field,
+    press,
+    said: (text) => page.getByRole("status").getByText(text).first().waitFor(),
+    /** Takes back what was told last. */
+    undo: async () => {
+      await page.locator(".toasts").getByRole("button", { name: "Undo" }).last().click();
+      await page.getByText("Undone").last().waitFor();
+      // Each message is waited for once.
+      for (const close of await page.locator(".toasts").getByRole("button", { name: "Close" }).all()) await close.click().catch(() => undefined);
+    },
+  };
+}
