@@ -45,6 +45,15 @@ export interface Options {
 /** Set when the server no longer knows who we are: the sign-in page is shown over what was open. */
 export const signedOut = signal(false);
 
+/** How often somebody signed in: an answer to a request of before says nothing of who is signed in now. */
+let signIns = 0;
+
+/** Somebody signed in. */
+export function nowSignedIn(): void {
+  signIns += 1;
+  signedOut.value = false;
+}
+
 /** Asks the API; the path begins after `/api/v1`. */
 export async function ask<T>(method: Method, path: string, options: Options = {}): Promise<Answer<T>> {
   const headers: Record<string, string> = { Accept: "application/json" };
@@ -62,6 +71,7 @@ export async function ask<T>(method: Method, path: string, options: Options = {}
     signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit,
   };
   if (options.body !== undefined) request.body = JSON.stringify(options.body);
+  const turn = signIns;
   let response: Response;
   try {
     response = await fetchTwice(ROOT + path, request);
@@ -69,7 +79,7 @@ export async function ask<T>(method: Method, path: string, options: Options = {}
     if (options.signal?.aborted) throw error;
     throw new Failure(unreachable(String(error)));
   }
-  if (!response.ok) throw new Failure(await problemOf(response));
+  if (!response.ok) throw new Failure(await problemOf(response, turn));
   return {
     data: response.status === 204 ? (undefined as T) : ((await response.json()) as T),
     etag: response.headers.get("ETag"),
@@ -88,7 +98,7 @@ async function fetchTwice(path: string, request: RequestInit): Promise<Response>
   }
 }
 
-async function problemOf(response: Response): Promise<Problem> {
+async function problemOf(response: Response, turn: number): Promise<Problem> {
   let problem: Problem;
   try {
     problem = (await response.json()) as Problem;
@@ -97,7 +107,7 @@ async function problemOf(response: Response): Promise<Problem> {
     const detail = `${response.status} ${response.statusText}`.trim();
     problem = { status: response.status, code: "unexpected", title: "", detail, remedy: "" };
   }
-  if (response.status === 401 && problem.code === "not-signed-in") signedOut.value = true;
+  if (response.status === 401 && problem.code === "not-signed-in" && turn === signIns) signedOut.value = true;
   return problem;
 }
 

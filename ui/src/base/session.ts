@@ -1,7 +1,7 @@
 // Who is signed in.
 
 import { computed, signal } from "@preact/signals";
-import { asProblem, ask, signedOut, type Problem } from "./api.ts";
+import { asProblem, ask, nowSignedIn, signedOut, type Problem } from "./api.ts";
 import { forgetAll } from "./live.ts";
 import { usePasskey } from "./passkeys.ts";
 import type { Session } from "./types.ts";
@@ -31,7 +31,7 @@ export async function whoAmI(): Promise<void> {
 export async function signIn(login: string, password: string, code: string): Promise<void> {
   const body = code === "" ? { login, password } : { login, password, code };
   const { data } = await ask<Session>("POST", "/session", { body });
-  signedOut.value = false;
+  nowSignedIn();
   session.value = data ?? (await ask<Session>("GET", "/session")).data;
 }
 
@@ -42,7 +42,7 @@ export async function signInByPasskey(login: string, password: string): Promise<
   if (!passkey) return false;
   const body = password === "" ? { passkey } : { login, password, passkey };
   const { data } = await ask<Session>("POST", "/session", { body });
-  signedOut.value = false;
+  nowSignedIn();
   session.value = data ?? (await ask<Session>("GET", "/session")).data;
   return true;
 }

@@ -1,7 +1,7 @@
 // What was typed and not written yet: whoever leaves it is asked first.
 
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 
 /** Forms with something in them that isn't written. */
 let forms = 0;
@@ -21,7 +21,8 @@ export function leave(go: () => void): void {
 
 /** Says of a form whether something in it isn't written. */
 export function useUnsaved(is: boolean): void {
-  useEffect(() => {
+  // Before the browser can go anywhere: not when it has drawn the page.
+  useLayoutEffect(() => {
     if (!is) return;
     forms += 1;
     return () => {
