@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::row::RowKind;
@@ -133,6 +134,8 @@ const KINDS_2: [RowKind; 4] = [RowKind::PendingStore, RowKind::Copy, RowKind::Mo
 pub(crate) fn prepare(conn: &Connection) -> Result<(), StorageError> {
     conn.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Else each statement with a bound LIMIT is planned again at each use, in case another limit wants another plan.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
     Ok(())

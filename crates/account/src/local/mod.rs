@@ -341,13 +341,20 @@ impl LocalAccount {
         T: Send + 'static,
         F: FnOnce(&dyn Read) -> Result<T, StoreError> + Send + 'static,
     {
+        self.serve_by(async |store| store.read(question).await).await
+    }
+
+    async fn serve_by<T>(
+        &self,
+        ask: impl AsyncFnOnce(Arc<OpenStore>) -> Result<T, StoreError>,
+    ) -> Result<T, AccountError> {
         let begun = Instant::now();
         let store = self.store().await?;
         if !store.serves(Use::Read) {
             return Err(AccountError::Refused(CommitError::Sealed));
         }
         self.check_gate()?;
-        let answer = store.read(question).await;
+        let answer = ask(store.clone()).await;
         self.note_time(Waited::Read, begun, answer.is_ok());
         let answer = self.noted(&store, answer).await?;
         self.check_gate()?;
@@ -486,7 +493,7 @@ impl Account for LocalAccount {
     }
 
     async fn containers(&self) -> Result<Vec<Container>, AccountError> {
-        self.serve(|read| read.containers()).await
+        self.serve_by(async |store| store.containers().await).await
     }
 
     async fn container(&self, id: ContainerId) -> Result<Option<Container>, AccountError> {

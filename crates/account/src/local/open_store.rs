@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -20,7 +21,7 @@ use super::feeding::FeedQueue;
 use super::index_slot::IndexSlot;
 use crate::check::{Depth, check};
 use crate::follow::{Applied, CopiedBlob, FollowError, Page};
-use crate::{Commit, CommitError, Committed, Content, Engine, Mutation, Read, Role, Store, StoreError};
+use crate::{Commit, CommitError, Committed, Container, Content, Engine, Mutation, Read, Role, Store, StoreError};
 
 /// Most commits that wait for one account; later ones wait for a place, they don't fail.
 pub const COMMITS_WAITING_MAX: usize = 1024;
@@ -30,6 +31,9 @@ pub const COMMITS_PER_BATCH_MAX: usize = 256;
 
 /// Most bytes of inline contents in one batch, so that one transaction stays small.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Most containers of an account that are kept in memory as they were read last.
+pub const CONTAINERS_KEPT_MAX: usize = 256;
 
 /// Most readers of one account at the same time.
 pub const READERS_MAX: usize = 4;
@@ -68,10 +72,21 @@ struct Inner {
     store: Mutex<Box<dyn Store>>,
     queue: Mutex<Queue>,
     readers: Mutex<Vec<Box<dyn Read>>>,
+    containers: Mutex<Option<KnownContainers>>,
+    /// How often the store was written to other than by commits.
+    writes: AtomicU64,
     clock: Arc<dyn Clock>,
     standing: RwLock<Standing>,
     modseq: watch::Sender<Modseq>,
     index: IndexSlot,
+}
+
+/// All containers as they were read last. A session asks for them several times in one request, mostly in vain.
+struct KnownContainers {
+    /// The account's modseq and the number of other writes before they were read: what is acknowledged since has changed
+    /// one of them.
+    at: (Modseq, u64),
+    containers: Vec<Container>,
 }
 
 /// What the store is at present, kept beside it so that no read has to look first.
@@ -117,6 +132,8 @@ impl OpenStore {
             store: Mutex::new(store),
             queue: Mutex::default(),
             readers: Mutex::new(vec![reader]),
+            containers: Mutex::default(),
+            writes: AtomicU64::default(),
             clock,
             standing: RwLock::new(Standing { epoch: head.epoch, role: head.role, sealed_at: None }),
             modseq,
@@ -211,8 +228,28 @@ impl OpenStore {
         F: FnOnce(&mut dyn Store) -> Result<T, E> + Send + 'static,
     {
         let inner = self.inner.clone();
-        let joined = tokio::task::spawn_blocking(move || change(inner.store.lock().as_mut())).await;
+        let work = move || {
+            let mut store = inner.store.lock();
+            let changed = change(store.as_mut());
+            inner.writes.fetch_add(1, Ordering::Release);
+            changed
+        };
+        let joined = tokio::task::spawn_blocking(work).await;
         joined.unwrap_or_else(|error| Err(StoreError::Io(format!("a store's thread ended: {error}")).into()))
+    }
+
+    /// All containers; read only when something was written since they were read last.
+    pub async fn containers(&self) -> Result<Vec<Container>, StoreError> {
+        let at = (*self.inner.modseq.borrow(), self.inner.writes.load(Ordering::Acquire));
+        if let Some(known) = &*self.inner.containers.lock()
+            && known.at == at
+        {
+            return Ok(known.containers.clone());
+        }
+        let containers = self.read(|read| read.containers()).await?;
+        let known = KnownContainers { at, containers: containers.clone() };
+        *self.inner.containers.lock() = Some(known).filter(|_| containers.len() <= CONTAINERS_KEPT_MAX);
+        Ok(containers)
     }
 
     /// Runs a closure with a reader; never waits for the writer once the reader exists.

@@ -30,6 +30,9 @@ use crate::rpc::peers::Peers;
 /// Handles are forgotten in one go when so many were made since the last time.
 const FORGET_EVERY: usize = 1024;
 
+/// Most handles that are kept without anybody having them open.
+const HANDLES_KEPT_MAX: usize = 1024;
+
 /// Opens accounts by their placement: local ones directly, the others over RPC.
 pub struct PlacedAccounts {
     world: Arc<World>,
@@ -39,6 +42,8 @@ pub struct PlacedAccounts {
 #[derive(Default)]
 struct Handles {
     known: HashMap<AccountId, Weak<PlacedAccount>>,
+    /// Those that were opened lately: one that ends with each request would look its account up for each anew.
+    kept: HashMap<AccountId, Arc<PlacedAccount>>,
     made: usize,
 }
 
@@ -61,6 +66,10 @@ impl PlacedAccounts {
 #[async_trait]
 impl Accounts for PlacedAccounts {
     async fn open(&self, account: AccountId) -> Result<Arc<dyn Account>, AccountError> {
+        let known = self.handles.lock().known.get(&account).and_then(Weak::upgrade);
+        if let Some(handle) = known.filter(|handle| handle.is_current()) {
+            return Ok(handle);
+        }
         if self.world.placements.placement(account).await?.is_none() {
             return Err(AccountError::NoSuchAccount(account));
         }
@@ -75,6 +84,11 @@ impl Accounts for PlacedAccounts {
         }
         let handle = Arc::new(PlacedAccount::new(account, self.world.clone()));
         handles.known.insert(account, Arc::downgrade(&handle));
+        let before = if handles.kept.len() < HANDLES_KEPT_MAX { None } else { Some(std::mem::take(&mut handles.kept)) };
+        handles.kept.insert(account, handle.clone());
+        drop(handles);
+        // Not while others wait for the lock.
+        drop(before);
         Ok(handle)
     }
 }
@@ -117,6 +131,12 @@ impl PlacedAccount {
     fn new(account: AccountId, world: Arc<World>) -> Self {
         let (current, modseq, staged) = (Mutex::default(), Mutex::default(), Arc::default());
         PlacedAccount { account, world, current, modseq, staged }
+    }
+
+    /// Whether the directory has not changed since the placement was looked up.
+    fn is_current(&self) -> bool {
+        let seen = *self.world.placements.changed().borrow();
+        self.current.lock().as_ref().is_some_and(|current| current.seen == seen)
     }
 
     /// The handle under the placement of now.

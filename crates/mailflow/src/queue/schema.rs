@@ -3,6 +3,7 @@
 //! A message has deliveries, one for each destination; a delivery has the recipients that wait. What is done is
 //! deleted: the queue holds what still has to happen, the trace tells what has.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::error::QueueError;
@@ -90,6 +91,8 @@ CREATE INDEX IF NOT EXISTS once_by_time ON once (until_ms);";
 pub fn prepare(connection: &Connection) -> Result<(), QueueError> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Else each statement with a bound LIMIT is planned again at each use, in case another limit wants another plan.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
     Ok(())
