@@ -15,6 +15,20 @@ const STEP_MS: i64 = 30_000;
 /// section 5.2).
 const STEPS_APART_MAX: u64 = 1;
 
+/// Digits of a code.
+const DIGITS: usize = 6;
+
+/// What keyboards of languages that are written from right to left put around numbers.
+const DIRECTIONS: [char; 3] = ['\u{200e}', '\u{200f}', '\u{061c}'];
+
+/// The zeros of the scripts whose keyboards write their own digits (decimal numbers of Unicode): apps show ASCII,
+/// and people type them as they type numbers. Nine more follow each.
+const ZEROS: [char; 19] = [
+    '\u{0660}', '\u{06f0}', '\u{07c0}', '\u{0966}', '\u{09e6}', '\u{0a66}', '\u{0ae6}', '\u{0b66}', '\u{0be6}',
+    '\u{0c66}', '\u{0ce6}', '\u{0d66}', '\u{0e50}', '\u{0ed0}', '\u{0f20}', '\u{1040}', '\u{17e0}', '\u{1810}',
+    '\u{ff10}',
+];
+
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// A new key.
@@ -78,13 +92,20 @@ fn code(key: &[u8], step: u64) -> u32 {
     (word & 0x7fff_ffff) % 1_000_000
 }
 
+/// The value of a decimal digit of any of these scripts.
+fn digit(c: char) -> Option<u32> {
+    let of_script = |zero: &char| u32::from(c).checked_sub(u32::from(*zero)).filter(|value| *value < 10);
+    c.to_digit(10).or_else(|| ZEROS.iter().find_map(of_script))
+}
+
 /// The interval of which this is the code, if it is one that is taken now and later than the last one.
 pub fn verify(key: &[u8], text: &str, now: Timestamp, last_step: u64) -> Option<u64> {
-    let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    let typed = text.chars().filter(|c| !c.is_whitespace() && !DIRECTIONS.contains(c));
+    let digits: Vec<u32> = typed.take(DIGITS + 1).map(digit).collect::<Option<_>>()?;
+    if digits.len() != DIGITS {
         return None;
     }
-    let given: u32 = digits.parse().ok()?;
+    let given = digits.iter().fold(0, |number, digit| number * 10 + digit);
     let present = u64::try_from(now.0 / STEP_MS).ok()?;
     let steps = present.saturating_sub(STEPS_APART_MAX)..=present + STEPS_APART_MAX;
     steps.filter(|step| *step > last_step).find(|step| code(key, *step) == given)
@@ -112,7 +133,12 @@ mod tests {
         assert_eq!(verify(key, "287082", at, 1), None, "again");
         assert_eq!(verify(key, "287082", at.plus_ms(30_000), 0), Some(1), "late");
         assert_eq!(verify(key, "287082", at.plus_ms(70_000), 0), None, "too late");
-        for wrong in ["", "28708", "2870822", "28708a", "٢٨٧٠٨٢"] {
+        for typed in ["٢٨٧٠٨٢", "۲۸۷۰۸۲", "２８７ ０８２", "२८७०८२", "\u{200f}٢٨٧٠٨٢", "28٧٠82"]
+        {
+            assert_eq!(verify(key, typed, at, 0), Some(1), "{typed}");
+        }
+        for wrong in ["", "28708", "2870822", "28708a", "٢٨٧٠٨", "٢٨٧٠٨٣", "２８７０８２２", "²87082", "二八七〇八二"]
+        {
             assert_eq!(verify(key, wrong, at, 0), None, "{wrong}");
         }
     }

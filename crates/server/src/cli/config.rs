@@ -43,6 +43,7 @@ pub enum ConfigCommand {
         /// Its name
         name: String,
         /// Its value; '' goes back to the default, or to the installation's for a domain
+        #[arg(allow_hyphen_values = true)]
         value: String,
         /// See [`DomainArg`].
         #[command(flatten)]

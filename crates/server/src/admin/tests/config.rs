@@ -49,3 +49,15 @@ async fn settings_are_changed_looked_back_on_and_undone() {
         assert_eq!(node.run(&[&["config"], words].concat()).await, Exit::Done, "{words:?}");
     }
 }
+
+#[tokio::test]
+async fn a_value_may_begin_with_a_hyphen() {
+    let node = Node::main().await;
+    let shown = async || node.get(&["settings", "plus-separators"]).await.unwrap()["value"].clone();
+    assert_eq!(node.run(&["config", "set", "plus-separators", "-="]).await, Exit::Done);
+    assert_eq!(shown().await, "-=");
+    assert_eq!(node.run(&["config", "set", "plus-separators", "-", "--dry-run"]).await, Exit::Done);
+    assert_eq!(shown().await, "-=", "options are options still");
+    assert_eq!(node.run(&["config", "set", "plus-separators", "--", "-"]).await, Exit::Done);
+    assert_eq!(shown().await, "-");
+}

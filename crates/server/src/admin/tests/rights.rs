@@ -6,7 +6,7 @@ use axum::middleware::from_fn;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use sterna_account::Identifier;
-use sterna_base::{AccountId, DomainId};
+use sterna_base::{AccountId, DomainId, Timestamp};
 use sterna_directory::rights::{Area, Permission, Permissions, Rights, builtin_roles};
 use sterna_directory::{Reader, Scope};
 use tower::ServiceExt;
@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use super::super::imports::identified;
 use super::super::principal::{Principal, Via};
 use super::super::problem::Problem;
-use super::super::records::{AuditFilter, Records};
+use super::super::records::{AuditFilter, AuditLine, Records};
 use super::super::router;
 use super::Node;
 
@@ -419,4 +419,45 @@ async fn only_who_may_works_as_somebody_and_never_as_somebody_who_may_more() {
         let principal = Principal { via: via.clone(), ..somebody(Scope::System, "", rights) };
         assert_eq!(Face::of(&node, principal).outcome("POST", &path("ben@demo.test"), why()).await.0, 403, "{via:?}");
     }
+}
+
+#[tokio::test]
+async fn neither_refused_requests_nor_looks_push_the_reason_out_of_what_a_user_sees() {
+    let (node, records) = node().await;
+    let ben = AccountId(2);
+    let note = async |method: &str, path: &str, status: u16| {
+        let line = AuditLine {
+            number: 0,
+            at: Timestamp(1),
+            who: "root as ben@demo.test".to_owned(),
+            via: "sudo s1".to_owned(),
+            peer: String::new(),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            status,
+            subject: Some(ben),
+            body: String::new(),
+        };
+        records.note(line).await.unwrap()
+    };
+    note("POST", "/api/v1/users/2/sudo", 201).await;
+    note("LOGIN", "imap", 200).await;
+    for number in 0..250 {
+        note("GET", &format!("/api/v1/me/sudo?{number}"), 200).await;
+        note("POST", "/api/v1/users", 403).await;
+    }
+    let via = Via::Session("s".to_owned());
+    let principal = Principal { account: Some(ben), via, ..somebody(Scope::System, "", role("help-desk")) };
+    let face = Face::of(&node, principal);
+    let (status, first) = face.ask("GET", "/api/v1/me/sudo", Value::Null).await;
+    assert_eq!(status, 200, "{first}");
+    let methods = |page: &Value| {
+        let uses = page["uses"].as_array().unwrap().iter();
+        uses.map(|one| one["method"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let shown = methods(&first);
+    assert_eq!((shown.len(), &shown[200..]), (202, &["LOGIN".to_owned(), "POST".to_owned()][..]));
+    let after = first["next"].as_str().unwrap();
+    let (_, second) = face.ask("GET", &format!("/api/v1/me/sudo?after={after}"), Value::Null).await;
+    assert_eq!((methods(&second).len(), &second["next"]), (52, &Value::Null), "what wasn't shown, and what is always");
 }
