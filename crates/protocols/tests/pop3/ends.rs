@@ -29,9 +29,10 @@ async fn silence_ends_a_session_and_removes_nothing() {
 #[tokio::test]
 async fn who_talks_without_logging_in_is_not_listened_to_for_ever() {
     let pop = Pop::with(&[]).await;
+    // Before the session begins: the clock stands still only after it has.
+    let since = Instant::now();
     let mut client = pop.connect().await;
     pause();
-    let since = Instant::now();
     for _ in 0..6 {
         client.say("C: USER ana\nS: +OK *").await;
         advance(Duration::from_secs(99)).await;
