@@ -134,7 +134,7 @@ const KINDS_2: [RowKind; 4] = [RowKind::PendingStore, RowKind::Copy, RowKind::Mo
 pub(crate) fn prepare(conn: &Connection) -> Result<(), StorageError> {
     conn.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // Else each statement with a bound LIMIT is planned again at each use, in case another limit wants another plan.
+    // Else each statement with a bound LIMIT is planned again at each use: another limit may want another plan.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;

@@ -83,8 +83,8 @@ struct Inner {
 
 /// All containers as they were read last. A session asks for them several times in one request, mostly in vain.
 struct KnownContainers {
-    /// The account's modseq and the number of other writes before they were read: what is acknowledged since has changed
-    /// one of them.
+    /// The account's modseq and the number of other writes before they were read: what is acknowledged since has
+    /// changed one of them.
     at: (Modseq, u64),
     containers: Vec<Container>,
 }

@@ -52,7 +52,7 @@ pub fn open(disk: &dyn Disk, path: &Path, purpose: Purpose) -> Result<Connection
         };
         conn.busy_timeout(Duration::from_millis(BUSY_MS))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-        // Else each statement with a bound LIMIT is planned again at each use, in case another limit wants another plan.
+        // Else each statement with a bound LIMIT is planned again at each use: another limit may want another plan.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         conn.pragma_update(None, "journal_mode", "WAL")?;
         conn.pragma_update(None, "synchronous", "FULL")?;

@@ -91,7 +91,7 @@ CREATE INDEX IF NOT EXISTS once_by_time ON once (until_ms);";
 pub fn prepare(connection: &Connection) -> Result<(), QueueError> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // Else each statement with a bound LIMIT is planned again at each use, in case another limit wants another plan.
+    // Else each statement with a bound LIMIT is planned again at each use: another limit may want another plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
