@@ -247,7 +247,7 @@ pub trait Store: Read {
     fn commit(&mut self, commits: &[Commit], now: Timestamp)
     -> Result<Vec<Result<Committed, CommitError>>, StoreError>;
 
-    /// Starts to take in a large blob.
+    /// Starts to take in a large blob. Does not block: files are made with the first bytes.
     fn stage_blob(&self) -> Result<Box<dyn BlobWriter>, StoreError>;
 
     /// Purges the contents of items expunged before `before`, the answers of operations older than

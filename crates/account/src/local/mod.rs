@@ -378,7 +378,7 @@ impl LocalAccount {
 
     /// Starts to take in a blob, whatever the role of this copy.
     async fn stage(&self, store: &Arc<OpenStore>) -> Result<Box<dyn BlobUpload>, AccountError> {
-        let writer = store.write(|store| store.stage_blob()).await;
+        let writer = store.stage_blob().await;
         let writer = self.noted(store, writer).await?;
         Ok(Box::new(upload::Upload::new(writer)))
     }

@@ -21,6 +21,7 @@ use super::feeding::FeedQueue;
 use super::index_slot::IndexSlot;
 use crate::check::{Depth, check};
 use crate::follow::{Applied, CopiedBlob, FollowError, Page};
+use crate::store::BlobWriter;
 use crate::{Commit, CommitError, Committed, Container, Content, Engine, Mutation, Read, Role, Store, StoreError};
 
 /// Most commits that wait for one account; later ones wait for a place, they don't fail.
@@ -236,6 +237,16 @@ impl OpenStore {
         };
         let joined = tokio::task::spawn_blocking(work).await;
         joined.unwrap_or_else(|error| Err(StoreError::Io(format!("a store's thread ended: {error}")).into()))
+    }
+
+    /// Starts to take in a large blob. Nothing is written yet, so that it needs no thread of its own unless the store
+    /// is at work.
+    pub async fn stage_blob(&self) -> Result<Box<dyn BlobWriter>, StoreError> {
+        let idle = self.inner.store.try_lock().map(|store| store.stage_blob());
+        match idle {
+            Some(begun) => begun,
+            None => self.write(|store| store.stage_blob()).await,
+        }
     }
 
     /// All containers; read only when something was written since they were read last.
