@@ -153,6 +153,7 @@ fn json_keeps_its_fields() {
     assert_eq!(fields(&json_of(&installation, &["group", "list"])[0]), group);
     let domain = [
         "aliases",
+        "contacts_inside",
         "created_at",
         "description",
         "full_mailbox",
