@@ -197,6 +197,45 @@ fn a_sharee_keeps_in_step_while_the_owner_moves() {
     ana.is(200, "GET", &format!("{CALENDAR}beta-3.ics"), &[], "");
 }
 
+/// As Apple's Calendar does: it asks whose delegate somebody is, and then works in that person's own home.
+#[test]
+fn a_delegate_works_in_the_owners_home_while_the_owner_moves() {
+    const EXPAND: &str = "<expand-property xmlns='DAV:'><property name='calendar-proxy-write-for' \
+        namespace='http://calendarserver.org/ns/'><property name='calendar-home-set' \
+        namespace='urn:ietf:params:xml:ns:caldav'/></property></expand-property>";
+    const ANAS_HOME: &str = "/dav/calendars/ana@tern.test/";
+    let installation = Installation::standard();
+    let (mut ana, mut ben) = (Dav::of(&installation, ANA), Dav::of(&installation, BEN));
+    let member = "<group-member-set><href>/dav/principals/users/ben@tern.test/</href></group-member-set>";
+    let delegates = "/dav/principals/users/ana@tern.test/calendar-proxy-write/";
+    assert!(ana.is(207, "PROPPATCH", delegates, &[], &set(member)).body.contains("200 OK"));
+    ben.is(201, "PUT", &format!("{CALENDAR}kept.ics"), &[], &event("kept"));
+    let tag = ana.is(200, "GET", &format!("{CALENDAR}kept.ics"), &[], "").etag();
+    let (_, mut token) = sync(&mut ben, CALENDAR, "");
+    for to in ["beta", "alpha"] {
+        installation.begin_move(ANA, to);
+        let mut written = Vec::new();
+        for n in 0..10 {
+            let told = ben.is(207, "REPORT", "/dav/principals/users/ben@tern.test/", &[], EXPAND);
+            assert!(told.body.contains(ANAS_HOME), "{told:?}");
+            let home = ben.propfind(ANAS_HOME, "1", "<current-user-privilege-set/><S:getctag/>");
+            assert!(response(&home, CALENDAR).contains("<D:write-content/>"), "{home:?}");
+            written.push(format!("{CALENDAR}{to}-{n}.ics"));
+            ben.is(201, "PUT", &written[n], &[], &event(&format!("{to}-{n}")));
+        }
+        installation.is_moved(ANA, to);
+        assert_eq!(ben.is(200, "GET", &format!("{CALENDAR}kept.ics"), &[], "").etag(), tag);
+        let (mut hrefs, next) = sync(&mut ben, CALENDAR, &token);
+        hrefs.sort();
+        assert_eq!(hrefs, written);
+        token = next;
+    }
+    // Who is a delegate no more is none at once, also where the owner lives now.
+    assert!(ana.is(207, "PROPPATCH", delegates, &[], &set("<group-member-set/>")).body.contains("200 OK"));
+    ben.is(404, "GET", &format!("{CALENDAR}kept.ics"), &[], "");
+    installation.is_sound();
+}
+
 fn run(home: &Path, program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     command.args(arguments).env("HOME", home).env("LC_ALL", "C.UTF-8");

@@ -89,3 +89,37 @@ fn zones_by_reference_are_told_as_clients_want_them() {
     assert_eq!(at_hour(&mut ana, "20250310T14"), ["floating.ics"]);
     installation.is_sound();
 }
+
+/// Hours that name no zone are those of their owner's first calendar, whichever calendars the one who asks may see.
+#[test]
+fn whoever_asks_is_told_the_same_hours() {
+    let installation = Installation::standard();
+    let mut ana = Dav::of(&installation, "ana@tern.test");
+    let mut ben = Dav::of(&installation, "ben@tern.test");
+    let home = "/dav/calendars/ana@tern.test/";
+    let set = |value: &str| {
+        format!(
+            "<propertyupdate xmlns='DAV:' xmlns:C='urn:ietf:params:xml:ns:caldav'><set><prop>{value}</prop></set>\
+             </propertyupdate>"
+        )
+    };
+    let zone = |name: &str| set(&format!("<C:calendar-timezone-id>{name}</C:calendar-timezone-id>"));
+    ana.is(201, "MKCALENDAR", &format!("{home}travel/"), &[], "");
+    for (path, name) in [(CALENDAR, "Europe/Berlin"), (&*format!("{home}travel/"), "America/New_York")] {
+        assert!(ana.is(207, "PROPPATCH", path, &[], &zone(name)).body.contains("200 OK"));
+    }
+    let hours = "BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VAVAILABILITY\nUID:v\nBEGIN:AVAILABLE\nUID:w\n\
+        DTSTART:20250303T090000\nDTEND:20250303T170000\nRRULE:FREQ=DAILY\nEND:AVAILABLE\nEND:VAVAILABILITY\n\
+        END:VCALENDAR";
+    let availability = set(&format!("<C:calendar-availability>{hours}</C:calendar-availability>"));
+    assert!(ana.is(207, "PROPPATCH", &format!("{home}inbox/"), &[], &availability).body.contains("200 OK"));
+    let acl = ["account", "acl", "set", "ana@tern.test", "ben@tern.test", "read", "--calendar", "travel"];
+    installation.admin_ok("main", &acl);
+    let query = "<C:free-busy-query xmlns:C='urn:ietf:params:xml:ns:caldav'><C:time-range start='20250310T000000Z' \
+        end='20250311T000000Z'/></C:free-busy-query>";
+    for user in [&mut ana, &mut ben] {
+        let told = user.is(200, "REPORT", home, &[("Depth", "1")], query).body;
+        assert!(told.contains("BUSY-UNAVAILABLE:20250310T000000Z/20250310T080000Z"), "{told}");
+        assert!(told.contains("BUSY-UNAVAILABLE:20250310T160000Z/20250311T000000Z"), "{told}");
+    }
+}

@@ -289,5 +289,19 @@ fn who_manages_calendars_of_a_shared_account_makes_more_of_them() {
     assert_eq!(ana.is(200, "GET", &format!("/dav/files/{team}/plans/a.txt"), &[], "").body, "a");
     let quota = ana.propfind(&format!("/dav/files/{team}/"), "0", "<quota-used-bytes/>");
     assert!(quota.texts("D:quota-used-bytes")[0].parse::<u64>().unwrap() > 0, "{quota:?}");
+    // What they take is the team's, whoever wrote it, and there is as much room as the team was given.
+    installation.admin_ok("main", &["account", "set", team, "--quota", "100k"]);
+    let all = "<quota-used-bytes/><quota-available-bytes/>";
+    let left = |user: &mut Dav, path: &str| -> u64 {
+        user.propfind(path, "0", all).texts("D:quota-available-bytes")[0].parse().unwrap()
+    };
+    let before = left(&mut ben, &files);
+    assert!((1..100 * 1024).contains(&before), "{before}");
+    ben.is(201, "PUT", &format!("{files}plans/b.txt"), &[], &"b".repeat(60_000));
+    assert!(left(&mut ana, &format!("/dav/files/{team}/")) <= before - 60_000);
+    let refused = ben.is(507, "PUT", &format!("{files}plans/c.txt"), &[], &"c".repeat(60_000));
+    assert!(refused.body.contains("quota-not-exceeded"), "{refused:?}");
+    ben.is(201, "PUT", &format!("{BENS}own.txt"), &[], &"c".repeat(60_000));
+    ana.is(204, "DELETE", &format!("/dav/files/{team}/plans/b.txt"), &[], "");
     installation.is_sound();
 }

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod limits;
 pub mod secret;
 pub mod session_limits;
+pub mod shared_file;
 pub mod version;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};

@@ -184,6 +184,21 @@ impl Reader<'_> {
         Ok(ids.into_iter().map(AccountId).collect())
     }
 
+    /// What a contact is a member of in its domain, by whichever letters.
+    fn memberships_of(&self, contact: &Contact) -> Result<Vec<Membership>, StorageError> {
+        // Keys of external members are a range of their own; the letters are compared as those of mail addresses are.
+        let sql = "SELECT m.group_id, substr(m.member_key, 2) FROM dir_address a JOIN dir_member m
+            ON m.group_id = a.account_id AND m.member_key > 'x' AND m.member_key < 'y'
+            WHERE a.kind = $1 AND a.is_main = 1 AND a.domain_id = $2 AND m.member_key = $3 COLLATE NOCASE
+            ORDER BY m.group_id, m.member_key";
+        let key = Member::External(contact.address.clone()).key();
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![RowKind::Group as u16, number(contact.domain.0), key], |row| {
+            Ok(Membership { group: AccountId(id(row, 0)?), member: Member::External(row.get(1)?) })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The member that an address outside is to be of a group: of a contact as it is written there, whatever the
     /// letters; and whether it is one.
     pub(crate) fn as_contact(&self, group: &Group, address: String) -> Result<(String, bool), StorageError> {
@@ -232,6 +247,7 @@ pub(crate) fn create(write: &mut Write<'_>, domain: DomainId, new: &ContactPatch
         created_at: write.now,
     };
     let contact = changed(write, empty, new)?;
+    respell(write, &contact, &contact.address)?;
     write.put(&contact)?;
     Ok(contact.id)
 }
@@ -245,19 +261,27 @@ pub(crate) fn set(
     let before = requests::found(write.reader.contact(id)?, "external contact", id, expect)?;
     let contact = changed(write, before.clone(), patch)?;
     if contact.address != before.address {
-        for group in write.reader.groups_with(&before, usize::MAX)? {
-            let row = |address: &str| Membership { group, member: Member::External(address.to_owned()) };
-            write.delete(RowKind::Member, &row(&before.address).key())?;
-            write.put(&row(&contact.address))?;
-        }
+        respell(write, &before, &contact.address)?;
+        respell(write, &contact, &contact.address)?;
     }
     Ok(write.put(&contact)?)
 }
 
+/// Makes members of groups of a contact's domain that have its address, whatever the letters, have this one.
+fn respell(write: &mut Write<'_>, contact: &Contact, address: &str) -> Result<(), RequestError> {
+    for row in write.reader.memberships_of(contact)? {
+        let wanted = Membership { group: row.group, member: Member::External(address.to_owned()) };
+        if row.member != wanted.member {
+            write.delete(RowKind::Member, &row.key())?;
+            write.put(&wanted)?;
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn delete(write: &mut Write<'_>, id: AccountId, expect: Option<Modseq>) -> Result<(), RequestError> {
     let contact = requests::found(write.reader.contact(id)?, "external contact", id, expect)?;
-    for group in write.reader.groups_with(&contact, usize::MAX)? {
-        let row = Membership { group, member: Member::External(contact.address.clone()) };
+    for row in write.reader.memberships_of(&contact)? {
         write.delete(RowKind::Member, &row.key())?;
     }
     Ok(write.delete(RowKind::Contact, &contact.key())?)

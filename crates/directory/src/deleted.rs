@@ -12,7 +12,7 @@ use sterna_base::{AccountId, Timestamp};
 
 use crate::model::{Member, Membership};
 use crate::read::{AnyEntry, Reader, Versioned};
-use crate::rights::{AppPassword, LAST_KEY, Passkey, SecondFactor};
+use crate::rights::{AppPassword, LAST_KEY, Passkey, SecondFactor, Subject};
 use crate::row::{Content, RowKind, account_key};
 use crate::write::Write;
 use crate::{Link, RequestError, Share, StorageError};
@@ -38,6 +38,10 @@ pub struct Deleted {
     /// Who deleted it, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
+    /// Who it was at providers of OpenID Connect. Not among the [`Part`]s: an older version can't read one that it
+    /// doesn't know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) subjects: Vec<Subject>,
     /// Rows of [`Part`]s.
     #[serde(default)]
     part_rows: usize,
@@ -145,15 +149,16 @@ pub(crate) fn put(write: &mut Write<'_>, entry: AnyEntry, until: Timestamp, by: 
     for (number, parts) in parts.chunks(PARTS_PER_ROW).enumerate() {
         write.put(&Parts { id, number, parts: parts.to_vec() })?;
     }
+    let subjects = write.reader.subjects_of(id)?;
     let mut was = entry;
     if let AnyEntry::User(user) = &mut was {
         user.admin = false;
     }
-    Ok(write.put(&Deleted { id, was, at: write.now, until, by: by.to_owned(), part_rows })?)
+    Ok(write.put(&Deleted { id, was, at: write.now, until, by: by.to_owned(), subjects, part_rows })?)
 }
 
 /// Takes an entry out of the bin, with its parts.
-pub(crate) fn take(write: &mut Write<'_>, id: AccountId) -> Result<(AnyEntry, Vec<Part>), RequestError> {
+pub(crate) fn take(write: &mut Write<'_>, id: AccountId) -> Result<(Deleted, Vec<Part>), RequestError> {
     let Some(found) = write.reader.deleted(id)? else {
         return Err(RequestError::NoSuch { what: "deleted entry", id: id.to_string() });
     };
@@ -162,7 +167,18 @@ pub(crate) fn take(write: &mut Write<'_>, id: AccountId) -> Result<(AnyEntry, Ve
         write.delete(RowKind::DeletedParts, &parts_key(id, number))?;
     }
     write.delete(RowKind::Deleted, &account_key(id))?;
-    Ok((found.value.was, parts))
+    Ok((found.value, parts))
+}
+
+/// Binds an entry again to who it was at providers, unless that is somebody else meanwhile.
+pub(crate) fn bind_again(write: &mut Write<'_>, subjects: &[Subject]) -> Result<(), RequestError> {
+    for subject in subjects {
+        match crate::rights::bind_subject(write, subject) {
+            Ok(()) | Err(RequestError::InUse { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Makes an entry part again of what is still there.

@@ -89,7 +89,7 @@ impl Core {
         }
         self.check_running()?;
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for table in crate::schema::CONTENT_TABLES {
+        for table in crate::schema::CONTENT_TABLES.into_iter().chain(crate::schema::LATER_INDEXES) {
             tx.execute(&format!("DELETE FROM {table}"), [])?;
         }
         let sql = "UPDATE dir_head SET modseq = 0, digest = $1, position_modseq = 0, position_kind = $2,

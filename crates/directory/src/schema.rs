@@ -218,8 +218,7 @@ pub(crate) fn index_rows(conn: &Connection, kind: RowKind) -> Result<(), Storage
     Ok(())
 }
 
-/// Every table but the head, and but the indexes of contacts and links: an older version may have written rows without
-/// them, and who only reads a file can't make them again.
+/// Every table but the head and [`LATER_INDEXES`].
 pub(crate) const CONTENT_TABLES: [&str; 15] = [
     "dir_row",
     "dir_domain_name",
@@ -237,3 +236,7 @@ pub(crate) const CONTENT_TABLES: [&str; 15] = [
     "dir_count",
     share::TABLE_NAME,
 ];
+
+/// The indexes of contacts and links: an older version may have written rows without them, and who only reads a file
+/// can't make them again.
+pub(crate) const LATER_INDEXES: [&str; 2] = ["dir_contact", "dir_link"];

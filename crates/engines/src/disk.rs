@@ -101,7 +101,7 @@ impl Disk for RealDisk {
         // What is old and that nothing refers to is purged: a message may have waited for days before it gets here.
         let now_ms = SystemClock.now().0.unsigned_abs();
         file.set_modified(UNIX_EPOCH + Duration::from_millis(now_ms))?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(LinkedFile(file)))
     }
 
     fn rewrite(&self, path: &Path) -> io::Result<()> {
@@ -125,6 +125,19 @@ impl Disk for RealDisk {
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
         sterna_base::atomic_file::sync_folder(path)
+    }
+}
+
+/// A second name of a file.
+struct LinkedFile(File);
+
+impl DiskFile for LinkedFile {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        sterna_base::shared_file::sync(&self.0)
     }
 }
 

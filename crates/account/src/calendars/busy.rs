@@ -63,12 +63,20 @@ struct Found {
     availability: Availability,
 }
 
-/// When the owner of an account can be had (`calendar-availability`, RFC 7953 section 7.2.4), if that was said.
+/// When the owner of an account can be had (`calendar-availability`, RFC 7953 section 7.2.4), if that was said, and the
+/// zone of what says none: that of the owner's first calendar, whoever asks.
 ///
 /// # Errors
 /// When the account can't be read.
-pub async fn availability_of_owner(account: &dyn Account) -> Result<Option<Calendar>, AccountError> {
-    availability_of(account, inbox_of(&account.containers().await?)).await
+pub async fn availability_of_owner(account: &dyn Account) -> Result<Option<(Calendar, Zone)>, AccountError> {
+    let containers = account.containers().await?;
+    let Some(said) = availability_of(account, inbox_of(&containers)).await? else { return Ok(None) };
+    let calendars = containers.iter().filter(|container| container.kind == ContainerKind::Calendar);
+    let floating = match calendars.map(|container| container.id).min() {
+        Some(first) => zone(account, first).await?,
+        None => Zone::Utc,
+    };
+    Ok(Some((said, floating)))
 }
 
 fn inbox_of(containers: &[Container]) -> Option<ContainerId> {

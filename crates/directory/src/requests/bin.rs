@@ -22,8 +22,8 @@ pub(super) fn put(
 }
 
 pub(super) fn restore(write: &mut Write<'_>, id: AccountId, address: Option<&str>) -> Result<(), RequestError> {
-    let (entry, parts) = deleted::take(write, id)?;
-    match entry {
+    let (deleted, parts) = deleted::take(write, id)?;
+    match deleted.was {
         AnyEntry::User(mut user) => {
             readdress(write, &mut user.entry, address)?;
             // A login is a second name; without it the addresses still open the door.
@@ -46,7 +46,8 @@ pub(super) fn restore(write: &mut Write<'_>, id: AccountId, address: Option<&str
             write.put(&group)?;
         }
     }
-    deleted::rejoin(write, id, parts)
+    deleted::rejoin(write, id, parts)?;
+    deleted::bind_again(write, &deleted.subjects)
 }
 
 /// Gives an entry its addresses back, as far as they are still free.

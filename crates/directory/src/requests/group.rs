@@ -63,8 +63,15 @@ pub(crate) fn set_members(
         return Err(RequestError::Limit { what: "members in one request", limit: PAGE_ITEMS_MAX });
     }
     for member in remove {
-        let member = normalized(write, &group, member)?.0;
-        write.delete(RowKind::Member, &Membership { group: id, member }.key())?;
+        // Also as it was given: it may have become a member before there was a contact of that address.
+        let known = normalized(write, &group, member)?.0;
+        let as_given = match member {
+            Member::External(address) => names::external(address).map(Member::External),
+            Member::Local(_) => None,
+        };
+        for member in std::iter::once(known).chain(as_given) {
+            write.delete(RowKind::Member, &Membership { group: id, member }.key())?;
+        }
     }
     let mut count = write.reader.member_count(id)?;
     for member in add {

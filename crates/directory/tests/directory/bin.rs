@@ -3,7 +3,7 @@
 use sterna_account::Identifier;
 use sterna_base::{AccountId, Epoch, Timestamp};
 use sterna_directory::request::{NewDomain, UserPatch};
-use sterna_directory::rights::{Grant, NewAppPassword};
+use sterna_directory::rights::{Grant, NewAppPassword, Subject};
 use sterna_directory::{Core, Done, Member, Mode, Request, RequestError, RowKind, Scope, Share};
 
 use crate::common::*;
@@ -70,6 +70,33 @@ fn who_is_in_the_bin_is_nowhere_else_and_comes_back_whole() {
     assert_eq!(reader.all_deleted(AccountId(0), 10).unwrap(), []);
     assert_well(&main);
     assert_eq!(code(restore(&mut main, ana, None)), "no-such");
+}
+
+#[test]
+fn who_it_is_at_a_provider_is_not_forgotten_in_the_bin() {
+    let mut main = Main::new();
+    main.domain("demo.test", &[]);
+    let [ana, bob] = ["ana", "bob"].map(|name| main.user(&format!("{name}@demo.test"), &[]));
+    let subject = |account: AccountId, subject: &str| Subject {
+        issuer: "https://id.test".into(),
+        subject: subject.into(),
+        account,
+        since: Timestamp(1),
+    };
+    main.submit(Request::BindSubject(subject(ana, "7"))).unwrap();
+    bin(&mut main, ana, RowKind::User).unwrap();
+    assert!(main.core.reader().subject("https://id.test", "7").unwrap().is_none());
+    restore(&mut main, ana, None).unwrap();
+    // Whoever has the address there by now is somebody else.
+    assert_eq!(code(main.submit(Request::BindSubject(subject(ana, "9")))), "in-use");
+    assert_eq!(main.core.reader().subjects_of(ana).unwrap(), [subject(ana, "7")]);
+    // Who became somebody else meanwhile stays that.
+    bin(&mut main, ana, RowKind::User).unwrap();
+    main.submit(Request::BindSubject(subject(bob, "7"))).unwrap();
+    restore(&mut main, ana, None).unwrap();
+    assert_eq!(main.core.reader().subjects_of(ana).unwrap(), []);
+    assert_eq!(main.core.reader().subjects_of(bob).unwrap(), [subject(bob, "7")]);
+    assert_well(&main);
 }
 
 #[test]

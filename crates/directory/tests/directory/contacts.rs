@@ -51,6 +51,25 @@ fn a_group_that_takes_nobody_outside_takes_contacts_of_its_domain() {
 }
 
 #[test]
+fn a_member_by_other_letters_becomes_the_contact() {
+    let mut main = Main::new();
+    let demo = main.domain("demo.test", &[]);
+    let team = main.group("team@demo.test", &[]);
+    let patch = GroupPatch { external_members: Some(true), ..GroupPatch::default() };
+    main.submit(Request::SetGroup { id: team, expect: None, patch }).unwrap();
+    main.add(team, external("Tax@far.example")).unwrap();
+    let tax = create(&mut main, demo, named("tax@far.example", "")).unwrap();
+    main.add(team, external("TAX@far.example")).unwrap();
+    assert_eq!(main.core.reader().members(team, None, 10).unwrap(), [external("tax@far.example")]);
+    let contact = main.core.reader().contact(tax).unwrap().unwrap().value;
+    assert_eq!(main.core.reader().groups_with(&contact, 10).unwrap(), [team]);
+    let remove = Request::SetMembers { id: team, add: vec![], remove: vec![external("Tax@far.example")] };
+    main.submit(remove).unwrap();
+    assert!(main.core.reader().members(team, None, 10).unwrap().is_empty());
+    well(&main);
+}
+
+#[test]
 fn strangers_keep_a_group_open() {
     let mut main = Main::new();
     let demo = main.domain("demo.test", &[]);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sterna_base::{AccountId, DomainId, InstallationId, Modseq, NodeId, Timestamp};
 use sterna_directory::request::{DomainPatch, NewDomain, NewGroup, NewShared, NewUser, ServerPatch, UserPatch};
 use sterna_directory::{
-    ApplyError, Change, Changes, Core, Cursor, Member, Mode, Request, RowKind, Scope, StorageError,
+    ApplyError, Change, Changes, ContactPatch, Core, Cursor, Member, Mode, Request, RowKind, Scope, StorageError,
 };
 use tempfile::TempDir;
 
@@ -276,7 +276,9 @@ fn a_gap_a_stranger_and_disorder_are_refused() {
 fn a_main_node_restored_from_an_older_backup_is_noticed() {
     let (mut main, mut copy) = (Main::new(), Copy::new());
     let old = main.core.reader().changes_since(&Cursor::start(), 100).unwrap();
-    main.domain("demo.test", &[]);
+    let demo = main.domain("demo.test", &[]);
+    let new = ContactPatch { address: Some("eve@far.test".into()), ..ContactPatch::default() };
+    main.submit(Request::CreateContact { domain: demo, new }).unwrap();
     copy.catch_up(&main, 100);
     let before = rows(&copy.core);
     assert!(!copy.core.apply(&old).unwrap().at_head, "a late answer to an early question");
@@ -287,6 +289,7 @@ fn a_main_node_restored_from_an_older_backup_is_noticed() {
     copy.core.start_again().unwrap();
     copy.core.apply(&old).unwrap();
     assert_eq!(rows(&copy.core), old.rows);
+    assert_eq!(copy.core.reader().contacts_within(&["far.test"], 9).unwrap(), 0, "nor is it found by its address");
 }
 
 #[test]

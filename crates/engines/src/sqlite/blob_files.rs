@@ -61,7 +61,7 @@ impl BlobFiles {
     /// Begins to write a blob. Its file is made with the first bytes.
     pub fn writer(self: &Arc<Self>) -> Box<dyn BlobWriter> {
         let (hasher, size) = (blake3::Hasher::new(), 0);
-        Box::new(Writer { files: self.clone(), file: None, hasher, size })
+        Box::new(Writer { files: self.clone(), file: None, is_linked: false, hasher, size })
     }
 
     /// A name for a blob that is not finished.
@@ -139,6 +139,8 @@ struct Writer {
     files: Arc<BlobFiles>,
     /// Where it is until it is finished.
     file: Option<(PathBuf, Box<dyn DiskFile>)>,
+    /// Whether that is another name of a file that was there.
+    is_linked: bool,
     hasher: blake3::Hasher,
     size: u64,
 }
@@ -163,6 +165,10 @@ impl Writer {
         self.files.ensure_folder(folder)?;
         if let Some((path, _)) = &self.file {
             self.files.disk.rename(path, target)?;
+            // Of two names of one file, taken in before, a rename leaves both.
+            if self.is_linked && path.exists() {
+                self.files.disk.remove_file(path)?;
+            }
             self.file = None;
         }
         self.files.disk.sync_folder(folder)
@@ -184,7 +190,7 @@ impl BlobWriter for Writer {
         // Whatever stands in the way: a copy succeeds, or says it better.
         let Ok((linked, path)) = linked else { return Ok(false) };
         let content = fs::File::open(&path);
-        self.file = Some((path, linked));
+        (self.file, self.is_linked) = (Some((path, linked)), true);
         // The name must be that of what is in the file by now, not of what once was to be in it.
         let hashed = content.and_then(|content| Ok(self.hasher.update_reader(content)?.count()));
         self.size = hashed.map_err(|error| file_error(&error))?;

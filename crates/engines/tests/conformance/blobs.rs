@@ -1,5 +1,7 @@
 //! Blobs: staged, shared, counted, read in ranges.
 
+use std::os::unix::fs::MetadataExt;
+
 use bytes::Bytes;
 use sterna_account::*;
 use sterna_base::limits::{BLOB_CHUNK_BYTES, INLINE_BLOB_BYTES_MAX};
@@ -56,8 +58,10 @@ fn a_file_is_taken_in_whole_and_stays_where_it_was(bed: &mut Bed) {
     };
     stage(bed);
     bed.purge(0);
-    // Once more what is there already.
+    // Once more what is there already, by the same file: it has two names then, and none that was on the way.
     stage(bed);
+    stage(bed);
+    assert!(std::fs::metadata(&path).unwrap().nlink() <= 2);
     bed.done(vec![append_stored(BlobHash::of(&large))]);
     assert_eq!(std::fs::read(&path).unwrap(), large);
     std::fs::remove_file(&path).unwrap();

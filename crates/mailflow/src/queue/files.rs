@@ -38,7 +38,7 @@ impl Files {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(_) => drop(fs::copy(spooled, &path)?),
         }
-        File::open(&path)?.sync_all()?;
+        sterna_base::shared_file::sync(&File::open(&path)?)?;
         File::open(&self.0)?.sync_all()
     }
 

@@ -77,16 +77,17 @@ async fn one(
             Ok(())
         }
         (Action::Adopt, Some(id)) => {
+            // Made anew there: it can be somebody else, who has what let the former one in nowhere. First, while
+            // nobody is let in: a run that ends in between finds it as it was.
+            if step.restores && step.kind == "user" {
+                ways_in::forget(state, id).await?;
+            }
             set(state, step, id, |patch| {
                 // The source checks passwords from now on: what was known here is not good any more.
                 patch.password_hash = source.logins.then_some(None);
                 patch.suspended = step.restores.then_some(false);
             })
             .await?;
-            // Made anew there: it can be somebody else, who has what let the former one in nowhere.
-            if step.restores && step.kind == "user" {
-                ways_in::forget(state, id).await?;
-            }
             // Whoever was let in by what was known here is let in by the source from now on, or not.
             if source.logins
                 && step.kind == "user"

@@ -21,7 +21,7 @@ export function Scripts({ account }: { account: number }) {
   const path = `/accounts/${part(account)}/sieve`;
   const scripts = useLive<Page<Script>>(path);
   const [edited, setEdited] = useState<{ name: string; text: string; isNew: boolean } | null>(null);
-  const [absence, setAbsence] = useState<{ absence: Absence | null; others: string | null } | null>(null);
+  const [absence, setAbsence] = useState<{ absence: Absence | null; former: string | null; others: string | null } | null>(null);
   const activate = (name: string | null, before: string | null): Promise<boolean> =>
     attempt(async () => {
       const set = async (active: string | null): Promise<void> => {
@@ -35,13 +35,15 @@ export function Scripts({ account }: { account: number }) {
     attempt(async () => {
       const { data } = await ask<Script>("GET", `${path}/${part(name)}`);
       const found = name === VACATION ? absenceOf(data.text ?? "") : null;
-      if (found) setAbsence(found);
+      // The rules that run now go on, not those that ran when it was written.
+      const others = active !== null && active !== VACATION ? active : (found?.others ?? null);
+      if (found) setAbsence({ absence: found.absence, former: data.text ?? "", others });
       else setEdited({ name, text: data.text ?? "", isNew: false });
     });
   /** The absence that is there, or a new one: the rules that run now go on. */
   const away = (): unknown => {
     if (scripts.data?.items.some((script) => script.name === VACATION)) return open(VACATION);
-    return setAbsence({ absence: null, others: active });
+    return setAbsence({ absence: null, former: null, others: active });
   };
   const active = scripts.data?.items.find((script) => script.active)?.name ?? null;
   return (

@@ -14,6 +14,8 @@ interface Props {
   path: string;
   /** As it was; null for a new one. */
   absence: Absence | null;
+  /** The script as it was. */
+  former: string | null;
   /** The script that runs now; its rules go on. */
   others: string | null;
   /** What runs when this is undone. */
@@ -21,18 +23,22 @@ interface Props {
   onClose: () => void;
 }
 
-export function VacationDialog({ path, absence, others, before, onClose }: Props) {
+export function VacationDialog({ path, absence, former, others, before, onClose }: Props) {
   const [initial] = useState<Values>(() => ({ subject: t("sieve.vacation-subject"), text: t("sieve.vacation-text"), ...absence }));
   const save = async (body: Values): Promise<void> => {
     const text = (name: keyof Absence): string => String(body[name] ?? "");
     const next: Absence = { from: text("from"), until: text("until"), subject: text("subject"), text: text("text") };
-    await ask("PUT", `${path}/${part(VACATION)}`, { body: { text: scriptOf(next, others) } });
+    const put = (text: string): Promise<unknown> => ask("PUT", `${path}/${part(VACATION)}`, { body: { text } });
+    await put(scriptOf(next, others));
     const activate = async (active: string | null): Promise<void> => {
       await ask("PATCH", path, { body: { active } });
       changed(path);
     };
     await activate(VACATION);
-    done(t("absence.saved"), () => activate(before));
+    done(t("absence.saved"), async () => {
+      if (former !== null) await put(former);
+      await activate(before);
+    });
     onClose();
   };
   return (

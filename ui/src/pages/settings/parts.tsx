@@ -68,6 +68,11 @@ export async function putSetting(setting: Setting, value: string | null, domain?
   done(t("setting.saved", { name: setting.name }), change && (() => revert(change.change)));
 }
 
+/** A setting as its field has it. */
+function text(setting: Setting): string {
+  return setting.value === NOTHING ? "" : (setting.value ?? "");
+}
+
 function settingPath(setting: Setting, domain: string | undefined): string {
   return `/settings/${part(setting.name)}${query({ domain })}`;
 }
@@ -87,7 +92,7 @@ interface EditProps {
 
 /** The field of one setting, with its own button: what was typed in one is not sent with another. */
 export function SettingField({ setting, domain, label, hint }: EditProps) {
-  const before = setting.value === NOTHING ? "" : (setting.value ?? "");
+  const before = text(setting);
   const [draft, setDraft] = useState<string | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const isList = LISTS.includes(setting.name);
@@ -127,9 +132,20 @@ export function SettingField({ setting, domain, label, hint }: EditProps) {
     }
   };
   const wanted = draft?.trim() ? draft.trim() : null;
+  /** Something was typed before its version was known: what is there now is looked at first. */
+  const writeUnseen = async (): Promise<void> => {
+    setProblem(null);
+    try {
+      const current = await ask<Setting>("GET", path);
+      if (text(current.data) === (seen?.value ?? before)) await write(wanted, current.etag);
+      else setClash({ theirs: current.data.value ?? "", etag: current.etag });
+    } catch (error) {
+      setProblem(asProblem(error));
+    }
+  };
   const submit = (event: Event): void => {
     event.preventDefault();
-    if (draft !== null) void once(() => write(wanted, seen?.etag ?? null));
+    if (draft !== null) void once(() => (seen?.etag ? write(wanted, seen.etag) : writeUnseen()));
   };
   return (
     <form class="setting" onSubmit={submit}>
@@ -137,9 +153,11 @@ export function SettingField({ setting, domain, label, hint }: EditProps) {
         spec={spec}
         value={isList ? value.split(/\s+/).filter((word) => word !== "") : value}
         onChange={(next) => {
-          const text = Array.isArray(next) ? next.join(" ") : String(next ?? "");
-          if (!seen) setSeen({ value: before, etag: now.etag });
-          setDraft(text === before ? null : text);
+          const typed = Array.isArray(next) ? next.join(" ") : String(next ?? "");
+          // Its value and its version are those of one answer, whatever the list said before.
+          const isSame = now.data !== undefined && now.data !== null && text(now.data) === before;
+          if (!seen) setSeen({ value: before, etag: isSame ? now.etag : null });
+          setDraft(typed === before ? null : typed);
         }}
       />
       {problem && <ProblemBox problem={problem} />}

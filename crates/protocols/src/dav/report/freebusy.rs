@@ -8,7 +8,7 @@ use sterna_account::calendars::busy::availability_of_owner;
 use sterna_formats::calendar::availability::Availability;
 use sterna_formats::calendar::filter::Range;
 use sterna_formats::calendar::freebusy::FreeBusy;
-use sterna_formats::calendar::{Calendar, Kind, Span, Zone};
+use sterna_formats::calendar::{Calendar, Kind, Span};
 
 use super::listing::{body, with_uids};
 use super::{PRODUCT, asked_for_busy, floating_zone};
@@ -21,11 +21,9 @@ use crate::dav::stored::Stored;
 pub async fn run(context: Arc<Context>, range: Range) -> Result<Response<Body>, Problem> {
     let (mut busy, mut availability) = (FreeBusy::default(), Availability::default());
     let (collections, whole) = asked_for_busy(&context).await?;
-    let mut first_zone = None;
     for collection in collections {
         let stored = Stored::read(collection.home.account.as_ref(), collection.container.id).await?;
         let floating = floating_zone(None, &stored);
-        first_zone.get_or_insert_with(|| floating.clone());
         let (account, id) = (collection.home.account.as_ref(), collection.container.id);
         let counts = |span: Span| {
             matches!(span.kind, Kind::Event | Kind::FreeBusy | Kind::Availability) && span.may_be_in(range)
@@ -42,9 +40,9 @@ pub async fn run(context: Arc<Context>, range: Range) -> Result<Response<Body>, 
         }
     }
     if let Some(home) = whole
-        && let Some(said) = availability_of_owner(home.account.as_ref()).await?
+        && let Some((said, floating)) = availability_of_owner(home.account.as_ref()).await?
     {
-        availability.add(&said, &first_zone.unwrap_or(Zone::Utc), range);
+        availability.add(&said, &floating, range);
     }
     busy.add_unavailable(availability, range);
     if busy.is_cut {

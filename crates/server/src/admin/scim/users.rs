@@ -9,7 +9,7 @@ use sterna_base::{AccountId, DomainId, Modseq, Secret};
 use sterna_directory::request::{NewUser, UserPatch};
 use sterna_directory::rights::{Area, Permission, Rights, Within};
 use sterna_directory::source::SCIM;
-use sterna_directory::{AnyEntry, Link, PasswordHash, Reader, Request, RowKind, Scram, StorageError, User};
+use sterna_directory::{AnyEntry, Link, PasswordHash, Reader, Request, RowKind, Scram, StorageError, User, Versioned};
 
 use super::filter::{Filter, member};
 use super::listing::{self, Query};
@@ -255,17 +255,23 @@ pub(super) async fn create(
         must_give(&asked, &wanted, Within::Domain(place_of_new(reader, &wanted.address)?))?;
         let former = former(reader, &asked, &wanted)?;
         if let Some(user) = &former {
-            must_give(&asked, &wanted, place_of(&user.entry))?;
+            must_give(&asked, &wanted, place_of(&user.value.entry))?;
         }
         Ok::<_, ScimError>((wanted, former))
     };
     let (wanted, former) = state.directory.read(read).await?;
     let hash = hashed(&state, &wanted.password).await?;
     let id = match former {
-        Some(user) => {
+        Some(Versioned { value: user, modseq }) => {
             // What let them in before may be in other hands.
             ways_in::forget(&state, user.entry.id).await?;
-            save(&state, &user, &wanted, hash, true, None).await?;
+            // Of two that bring them back at once, the second finds somebody who is there.
+            save(&state, &user, &wanted, hash, true, Some(modseq)).await.map_err(|error| match error.status {
+                StatusCode::PRECONDITION_FAILED => {
+                    ScimError::uniqueness(format!("there is a user “{}”", wanted.user_name))
+                }
+                _ => error,
+            })?;
             user.entry.id
         }
         None => {
@@ -296,7 +302,7 @@ pub(super) async fn create(
 ///
 /// # Errors
 /// 409 when there is somebody of that name or address.
-fn former(reader: &Reader<'_>, rights: &Rights, wanted: &Wanted) -> Result<Option<User>, ScimError> {
+fn former(reader: &Reader<'_>, rights: &Rights, wanted: &Wanted) -> Result<Option<Versioned<User>>, ScimError> {
     let taken = || ScimError::uniqueness(format!("there is a user “{}”", wanted.user_name));
     let holder = reader.entry_at(&wanted.address)?.map(|found| found.value.entry().id);
     let named = resource::link_named(reader, rights, &wanted.user_name, None)?;
@@ -322,7 +328,7 @@ fn former(reader: &Reader<'_>, rights: &Rights, wanted: &Wanted) -> Result<Optio
     let found = reader.entry(id)?.ok_or_else(taken)?;
     must_own(reader, rights, &found.value, &reader.link(id)?)?;
     match found.value {
-        AnyEntry::User(user) => Ok(Some(user)),
+        AnyEntry::User(user) => Ok(Some(Versioned { value: user, modseq: found.modseq })),
         _ => Err(taken()),
     }
 }

@@ -5,9 +5,9 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::middleware::from_fn;
 use serde_json::{Value, json};
-use sterna_base::DomainId;
-use sterna_directory::Scope;
-use sterna_directory::rights::{Area, Permission, Permissions, Rights, builtin_roles};
+use sterna_base::{AccountId, DomainId, Timestamp};
+use sterna_directory::rights::{Area, Permission, Permissions, Rights, Subject, builtin_roles};
+use sterna_directory::{Reader, Request, Scope};
 use tower::ServiceExt;
 
 use super::super::principal::{Principal, Via};
@@ -316,12 +316,18 @@ async fn a_former_mailbox_is_for_whom_it_was() {
     let (status, refused) = program.ask("POST", "/Users", other).await;
     assert_eq!((status, &refused["scimType"]), (409, &json!("uniqueness")), "{refused}");
     assert!(refused["detail"].as_str().unwrap().contains("deleted"), "{refused}");
-    // She comes back under another address.
+    // She comes back under another address; who was let in as her is not let in any more.
+    let account = AccountId(made["id"].as_str().unwrap().parse().unwrap());
+    let (issuer, subject) = ("https://id.test".into(), "7".into());
+    let subject = Subject { issuer, subject, account, since: Timestamp(1) };
+    node.state.directory.submit(Request::BindSubject(subject)).await.unwrap();
     let mut back = ana();
     back["emails"][0]["value"] = "costa@demo.test".into();
     let again = program.made("/Users", back).await;
     assert_eq!(again["id"], made["id"]);
     assert!(node.get(&["users", "costa@demo.test"]).await.unwrap()["aliases"].to_string().contains("ana@demo.test"));
+    let bound = node.state.directory.read(move |reader: &Reader<'_>| reader.subjects_of(account)).await.unwrap();
+    assert_eq!(bound, []);
 }
 
 #[tokio::test]
