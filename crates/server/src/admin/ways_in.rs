@@ -7,8 +7,8 @@ use super::doors::AdminState;
 use super::passkeys;
 use super::problem::Problem;
 
-/// Whoever comes back, or may be somebody else, begins anew: app passwords, passkeys, the second factor and who they are
-/// at a provider of OpenID Connect end.
+/// Whoever comes back, or may be somebody else, begins anew: app passwords, passkeys, the second factor and who they
+/// are at a provider of OpenID Connect end.
 ///
 /// # Errors
 /// When the directory can't be changed.
