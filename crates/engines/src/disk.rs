@@ -26,7 +26,14 @@ pub trait Disk: Debug + Send + Sync {
     ///
     /// # Errors
     /// Whatever the file system says; the same holds for every method here.
-    fn create_folder(&self, path: &Path) -> io::Result<()>;
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        self.make_folder(path)?;
+        path.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
+    }
+
+    /// Makes a folder in one that exists; existing already is success. Durable after [`Disk::sync_folder`] of the folder
+    /// that it is in.
+    fn make_folder(&self, path: &Path) -> io::Result<()>;
 
     /// Makes a new file, open for writing.
     fn create_file(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
@@ -82,12 +89,11 @@ impl Disk for RealDisk {
         &BOOT
     }
 
-    fn create_folder(&self, path: &Path) -> io::Result<()> {
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
         match fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-            done => done?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            done => done,
         }
-        path.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
     }
 
     fn create_file(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {

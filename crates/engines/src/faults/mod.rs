@@ -126,13 +126,13 @@ impl Disk for FaultyDisk {
         "before the power cut"
     }
 
-    fn create_folder(&self, path: &Path) -> io::Result<()> {
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
         if !path.is_dir() {
             self.log.lock().write()?;
             std::fs::create_dir(path)?;
             self.log.lock().events.push(Event::CreateFolder(path.to_owned()));
         }
-        path.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
+        Ok(())
     }
 
     fn create_file(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {

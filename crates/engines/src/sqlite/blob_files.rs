@@ -162,7 +162,10 @@ impl Writer {
     fn place(&mut self, target: &Path) -> std::io::Result<()> {
         self.file()?.sync()?;
         let folder = target.parent().unwrap_or(&self.files.folder);
-        self.files.ensure_folder(folder)?;
+        let is_durable = self.files.folders.lock().contains(folder);
+        if !is_durable {
+            self.files.disk.make_folder(folder)?;
+        }
         if let Some((path, _)) = &self.file {
             self.files.disk.rename(path, target)?;
             // Of two names of one file, taken in before, a rename leaves both.
@@ -170,6 +173,11 @@ impl Writer {
                 self.files.disk.remove_file(path)?;
             }
             self.file = None;
+        }
+        // Both names together, of a new folder and of the file in it: file systems with a journal write it once.
+        if !is_durable {
+            self.files.disk.sync_folder(&self.files.folder)?;
+            self.files.folders.lock().insert(folder.to_owned());
         }
         self.files.disk.sync_folder(folder)
     }
