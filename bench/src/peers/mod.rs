@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How many users each server gets: `u0` to `u63`, all with the password `x`... except where a server wants better.
-pub const USERS: u32 = 64;
+/// How many users each server gets: `u0` to `u100`, all with the password `x`... except where a server wants better.
+pub const USERS: u32 = 101;
 
 /// A running server.
 pub trait Server {

@@ -222,6 +222,16 @@ impl Server for Sterna {
     }
 }
 
+impl Drop for Sterna {
+    /// A measurement that ends, well or not, leaves no server behind.
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
 impl DavServer for Sterna {
     fn http(&self) -> SocketAddr {
         loopback(self.http)
