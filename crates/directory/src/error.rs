@@ -223,10 +223,10 @@ impl RequestError {
             RequestError::NoSuch { what: "change of a setting", .. } => {
                 "List those that are kept (sterna config history).".to_owned()
             }
-            RequestError::NoSuch { what, .. } => {
-                let verb = if *what == "token" { "invitations" } else { "list" };
-                format!("List what there is (sterna {} {verb}) and try again.", noun(what))
-            }
+            RequestError::NoSuch { what, .. } => match listed_by(what) {
+                Some(command) => format!("List what there is (sterna {command}) and try again."),
+                None => "Look at what there is, and try again.".to_owned(),
+            },
             RequestError::Changed { .. } | RequestError::Moved { .. } => {
                 "Read it again and repeat the change if it is still wanted.".to_owned()
             }
@@ -278,11 +278,54 @@ fn noun(what: &str) -> &str {
     match what {
         "shared mailbox" | "placement" => "account",
         "move" => "job",
-        "member" => "user",
-        "token" => "server",
         other => other,
     }
 }
+
+/// The command that lists things of a kind, without the program's name; kinds that none lists have none.
+fn listed_by(what: &str) -> Option<&'static str> {
+    LISTED_BY.iter().find(|(kind, _)| *kind == what).map(|(_, command)| *command)
+}
+
+/// Kinds of things, as errors name them, and the commands that list them.
+pub const LISTED_BY: &[(&str, &str)] = &[
+    ("DKIM key", "dkim list"),
+    ("account", "account list"),
+    ("app password", "app-password list"),
+    ("certificate", "certificate list"),
+    ("change", "config history"),
+    ("contact", "contact list"),
+    ("copy", "account standby"),
+    ("deleted entry", "bin list"),
+    ("domain", "domain list"),
+    ("entry in the bin", "bin list"),
+    ("external calendar", "calendar list"),
+    ("external contact", "contact list"),
+    ("group", "group list"),
+    ("invitation", "server invitations"),
+    ("job", "job list"),
+    ("member", "user list"),
+    ("message in the queue", "queue list"),
+    ("migration", "migrate status"),
+    ("move", "job list"),
+    ("passkey", "passkey list"),
+    ("placement", "account list"),
+    ("resource", "resource list"),
+    ("role", "role list"),
+    ("run", "source runs"),
+    ("script", "sieve list"),
+    ("script of domains", "sieve domain"),
+    ("server", "server list"),
+    ("session", "session list"),
+    ("setting", "config list"),
+    ("shared mailbox", "account list"),
+    ("source", "source list"),
+    ("sudo", "session sudo-list"),
+    ("token", "token list"),
+    ("user", "user list"),
+    ("user or group", "user list"),
+    ("version", "file versions"),
+];
 
 /// Why a page of changes was not taken by a follower. Nothing of the page was applied.
 #[derive(Debug, thiserror::Error)]

@@ -50,7 +50,7 @@ pub use contact::{Contact, ContactPatch};
 pub use deleted::Deleted;
 pub use directory::Directory;
 pub use dkim::{DKIM_KEYS_MAX, DkimKey, DkimState, NewDkimKey};
-pub use error::{ApplyError, RequestError, StorageError};
+pub use error::{ApplyError, LISTED_BY, RequestError, StorageError};
 pub use follow::Applied;
 pub use model::{
     Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, MainNode, Member, Membership,

@@ -106,11 +106,11 @@ pub(super) async fn revoke(
 ) -> Result<NoContent, Problem> {
     if params.dry_run {
         let known = state.tokens.list().await?.into_iter().any(|found| found.id == token);
-        return if known { Ok(view::no_content()) } else { Err(Problem::no_such("token", &token)) };
+        return if known { Ok(view::no_content()) } else { Err(Problem::no_such("invitation", &token)) };
     }
     match state.tokens.revoke(&token).await? {
         true => Ok(view::no_content()),
-        false => Err(Problem::no_such("token", &token)),
+        false => Err(Problem::no_such("invitation", &token)),
     }
 }
 

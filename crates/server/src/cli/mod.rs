@@ -390,4 +390,13 @@ mod tests {
         }
         walk(&super::Cli::command());
     }
+
+    #[test]
+    fn errors_name_commands_that_there_are() {
+        for (kind, command) in sterna_directory::LISTED_BY {
+            let program = super::Cli::command();
+            let found = command.split(' ').try_fold(&program, |command, word| command.find_subcommand(word));
+            assert!(found.is_some(), "{kind}: there is no sterna {command}");
+        }
+    }
 }
