@@ -31,8 +31,8 @@ pub trait Disk: Debug + Send + Sync {
         path.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
     }
 
-    /// Makes a folder in one that exists; existing already is success. Durable after [`Disk::sync_folder`] of the folder
-    /// that it is in.
+    /// Makes a folder in one that exists; existing already is success. Durable after [`Disk::sync_folder`] of that
+    /// other one.
     fn make_folder(&self, path: &Path) -> io::Result<()>;
 
     /// Makes a new file, open for writing.
