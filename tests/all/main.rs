@@ -54,6 +54,7 @@ mod mail_settings;
 mod managed_attachments;
 mod meetings_moved;
 mod migration;
+mod monitoring;
 mod moves;
 mod moves_cut;
 mod moves_ended;

@@ -1,6 +1,8 @@
 //! The blocking core: one connection that writes. [`crate::Directory`] puts it behind an asynchronous face.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use sterna_base::{Clock, InstallationId, Modseq, NodeId};
@@ -34,7 +36,7 @@ pub struct Core {
     pub(crate) conn: Connection,
     pub(crate) mode: Mode,
     /// Set when a write failed in a way that leaves unknown what is on the disk.
-    pub(crate) stopped: bool,
+    pub(crate) stopped: Arc<AtomicBool>,
 }
 
 impl Core {
@@ -46,7 +48,7 @@ impl Core {
         let mut conn = Connection::open(path)?;
         schema::prepare(&conn)?;
         schema::migrate(&mut conn)?;
-        let mut core = Core { conn, mode, stopped: false };
+        let mut core = Core { conn, mode, stopped: Arc::default() };
         core.check_owner()?;
         Ok(core)
     }
@@ -58,7 +60,7 @@ impl Core {
     pub fn inspect(path: &Path) -> Result<Self, StorageError> {
         let conn = Self::open_reader(path)?;
         schema::must_be_current(&conn)?;
-        Ok(Core { conn, mode: Mode::Copy, stopped: false })
+        Ok(Core { conn, mode: Mode::Copy, stopped: Arc::default() })
     }
 
     /// Makes the copy in this file the directory of the main node, if it says that this node is the main one and has
@@ -126,7 +128,7 @@ impl Core {
         self.check_running()?;
         let result = self.transact(request, clock, dry_run);
         if let Err(RequestError::Storage(error)) = &result {
-            self.stopped |= leaves_doubt(error);
+            self.note_doubt(error);
         }
         result
     }
@@ -153,13 +155,20 @@ impl Core {
     }
 
     pub(crate) fn check_running(&self) -> Result<(), StorageError> {
-        if self.stopped { Err(StorageError::Stopped) } else { Ok(()) }
+        if self.stopped.load(Ordering::Acquire) { Err(StorageError::Stopped) } else { Ok(()) }
+    }
+
+    /// Stops all writing after an error that leaves unknown what is on the disk.
+    pub(crate) fn note_doubt(&self, error: &StorageError) {
+        if leaves_doubt(error) {
+            self.stopped.store(true, Ordering::Release);
+        }
     }
 }
 
 /// Whether after this error nobody knows what the disk has. A full disk and a lock held by another leave the file as it
 /// was.
-pub(crate) fn leaves_doubt(error: &StorageError) -> bool {
+fn leaves_doubt(error: &StorageError) -> bool {
     match error {
         StorageError::Sqlite(error) => matches!(
             error.sqlite_error_code(),

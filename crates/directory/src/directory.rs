@@ -38,6 +38,8 @@ struct Shared {
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
     modseq: watch::Sender<Modseq>,
+    /// Whether a write failed in a way that leaves unknown what is on the disk.
+    stopped: Arc<AtomicBool>,
 }
 
 impl Directory {
@@ -71,6 +73,7 @@ impl Directory {
             path: path.to_owned(),
             is_main: AtomicBool::new(matches!(core.mode, Mode::Main(_))),
             clock,
+            stopped: core.stopped.clone(),
             core: Mutex::new(core),
             idle: Mutex::new(Vec::new()),
             permits: Semaphore::new(READERS_MAX),
@@ -82,6 +85,12 @@ impl Directory {
     /// Whether this node is the main one.
     pub fn is_main(&self) -> bool {
         self.shared.is_main.load(Ordering::Acquire)
+    }
+
+    /// Whether it takes no more changes until the node is started again: a write failed in a way that leaves unknown
+    /// what is on the disk. It is still read.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.stopped.load(Ordering::Acquire)
     }
 
     /// The present time, by the directory's clock.

@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension, TransactionBehavior, params};
 use sterna_base::Modseq;
 
-use crate::core::{Core, Mode, leaves_doubt};
+use crate::core::{Core, Mode};
 use crate::read::Reader;
 use crate::row::{Changes, Cursor};
 use crate::{ApplyError, StorageError, write};
@@ -34,7 +34,7 @@ impl Core {
         self.check_running()?;
         let result = self.apply_page(page);
         if let Err(ApplyError::Storage(error)) = &result {
-            self.stopped |= leaves_doubt(error);
+            self.note_doubt(error);
         }
         result
     }

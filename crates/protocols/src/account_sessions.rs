@@ -1,7 +1,7 @@
 //! The sessions of each account that are open on this node, whatever protocol they speak: how many there are, and how
 //! they are ended from outside.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -30,6 +30,8 @@ impl Default for AccountSessions {
 struct Open {
     /// The number of the last session.
     last: u64,
+    /// How many were ever opened, by protocol.
+    opened: BTreeMap<&'static str, u64>,
     by_account: HashMap<AccountId, Vec<(OpenSession, CancellationToken)>>,
 }
 
@@ -65,6 +67,8 @@ impl AccountSessions {
         if u64::try_from(count).unwrap_or(u64::MAX) >= most {
             return None;
         }
+        *open.opened.entry(protocol).or_default() += 1;
+        let sessions = open.by_account.entry(account).or_default();
         let (peer, encrypted) = (connection.peer(), connection.is_encrypted());
         let (protocol, client) = (protocol.to_owned(), None);
         let session = OpenSession { number, protocol, peer, encrypted, since, app_password, client };
@@ -91,6 +95,11 @@ impl AccountSessions {
             *counts.entry(session.protocol.clone()).or_default() += 1;
         }
         counts
+    }
+
+    /// How many were opened since the node started, of every protocol.
+    pub fn opened(&self) -> BTreeMap<&'static str, u64> {
+        self.open.lock().opened.clone()
     }
 
     /// Ends those of an account that are meant; each finishes the command that it is at. Says how many were told.
@@ -147,6 +156,7 @@ mod tests {
         assert!(enter("imap", 1).is_none());
         let _pop3 = enter("pop3", 1).unwrap();
         assert_eq!(sessions.of(ANA).len(), 2);
+        assert_eq!(sessions.opened(), BTreeMap::from([("imap", 1), ("pop3", 1)]), "who was refused opened none");
         drop(first);
         assert!(enter("imap", 1).is_some());
         assert_eq!(sessions.of(ANA).len(), 1, "it was dropped at once");

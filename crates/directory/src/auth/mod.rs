@@ -10,6 +10,7 @@ mod external;
 mod scram;
 pub mod sudo;
 pub(crate) mod table;
+mod tally;
 pub mod throttle;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use self::bind::{BindCheck, Checked};
 use self::scram::ScramSetting;
 use self::sudo::SudoRecord;
 use self::table::Table;
+pub use self::tally::LoginTally;
 use self::throttle::{LoginKey, Peer, Throttle};
 use crate::model::{PasswordHash, Scram};
 use crate::password::{self, PasswordCost, PasswordError};
@@ -71,6 +73,7 @@ pub struct Authentication {
     outages: Mutex<Table<AccountId, Success>>,
     /// What the settings said in the directory's state of then: every connection asks.
     offers: Mutex<Option<(Modseq, Offers)>>,
+    tally: LoginTally,
 }
 
 /// What is offered besides passwords.
@@ -164,7 +167,13 @@ impl Authentication {
             just_now: Mutex::new(Table::new(SUCCESSES_MAX)),
             outages: Mutex::new(Table::new(SUCCESSES_MAX)),
             offers: Mutex::default(),
+            tally: LoginTally::default(),
         })
+    }
+
+    /// How many log-ins there were, by what became of them.
+    pub fn tally(&self) -> &LoginTally {
+        &self.tally
     }
 
     /// Writes down who works as somebody else; without it nobody does.
@@ -334,9 +343,9 @@ fn wrong(hash: &blake3::Hash) -> u64 {
     u64::from_le_bytes(first)
 }
 
-#[async_trait]
-impl Authenticator for Authentication {
-    async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
+impl Authentication {
+    /// A log-in with a password: the user's, or an app password.
+    async fn check_password(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
         let (peer, now) = (Peer::of(attempt.peer), self.directory.now());
         let (name, key) = self.admit(attempt.login, peer)?;
         // Read before anything is looked up: what changes meanwhile makes what is remembered worth nothing.
@@ -429,17 +438,24 @@ impl Authenticator for Authentication {
             }
         }
     }
+}
+
+#[async_trait]
+impl Authenticator for Authentication {
+    async fn authenticate(&self, attempt: LoginAttempt<'_>) -> Result<Login, LoginError> {
+        self.tally.note(self.check_password(attempt).await)
+    }
 
     async fn offers_bearer(&self) -> bool {
         self.offers().await.is_ok_and(|offers| offers.bearer)
     }
 
     async fn bearer(&self, attempt: BearerAttempt<'_>) -> Result<Login, LoginError> {
-        self.check_bearer(&attempt).await
+        self.tally.note(self.check_bearer(&attempt).await)
     }
 
     async fn external(&self, attempt: ExternalAttempt<'_>) -> Result<Login, LoginError> {
-        self.check_external(&attempt).await
+        self.tally.note(self.check_external(&attempt).await)
     }
 
     async fn offers_scram(&self) -> bool {
@@ -456,7 +472,7 @@ impl Authenticator for Authentication {
         auth_message: &[u8],
         proof: &[u8],
     ) -> Result<(Login, [u8; KEY_BYTES]), LoginError> {
-        self.verify_scram(attempt, auth_message, proof).await
+        self.tally.note(self.verify_scram(attempt, auth_message, proof).await)
     }
 }
 

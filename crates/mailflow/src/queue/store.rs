@@ -76,6 +76,12 @@ impl Queue {
         self.messages.load(Ordering::Relaxed)
     }
 
+    /// Whether it takes and gives nothing more until the node is started again: a failure left unknown what the disk
+    /// has.
+    pub fn is_stopped(&self) -> bool {
+        self.writer.is_stopped()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

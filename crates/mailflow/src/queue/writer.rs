@@ -1,6 +1,8 @@
 //! The one thread that writes: what waits shares a transaction and its flush.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -35,7 +37,11 @@ struct NotKept {
 }
 
 /// The way to the thread.
-pub struct Writer(mpsc::Sender<Work>);
+pub struct Writer {
+    work: mpsc::Sender<Work>,
+    /// Set when nobody knows what the disk has.
+    stopped: Arc<AtomicBool>,
+}
 
 impl Writer {
     /// Starts the thread; it ends when the last sender is gone.
@@ -44,8 +50,15 @@ impl Writer {
     /// When there can be no thread.
     pub fn start(connection: Connection) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        std::thread::Builder::new().name("queue".into()).spawn(move || run(connection, receiver))?;
-        Ok(Writer(sender))
+        let stopped = Arc::<AtomicBool>::default();
+        let noted = stopped.clone();
+        std::thread::Builder::new().name("queue".into()).spawn(move || run(connection, receiver, &noted))?;
+        Ok(Writer { work: sender, stopped })
+    }
+
+    /// Whether it does nothing more: a failure left unknown what the disk has.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     /// Does something in a transaction; durable when this returns. What fails is rolled back alone.
@@ -74,7 +87,7 @@ impl Writer {
             });
             Ran { then, cause }
         });
-        self.0.send(work).await.map_err(|_| QueueError::Stopping)?;
+        self.work.send(work).await.map_err(|_| QueueError::Stopping)?;
         answered.await.map_err(|_| QueueError::Stopping)?
     }
 }
@@ -103,8 +116,7 @@ fn in_savepoint<T>(
     result
 }
 
-fn run(mut connection: Connection, mut receiver: mpsc::Receiver<Work>) {
-    let mut stopped = false;
+fn run(mut connection: Connection, mut receiver: mpsc::Receiver<Work>, stopped: &AtomicBool) {
     while let Some(first) = receiver.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH_MAX
@@ -112,7 +124,7 @@ fn run(mut connection: Connection, mut receiver: mpsc::Receiver<Work>) {
         {
             batch.push(next);
         }
-        if stopped {
+        if stopped.load(Ordering::Acquire) {
             let kept = Err(NotKept { cause: String::new(), in_doubt: true });
             batch.into_iter().for_each(|work| (work(None).then)(&kept));
             continue;
@@ -120,7 +132,7 @@ fn run(mut connection: Connection, mut receiver: mpsc::Receiver<Work>) {
         let (answers, kept) = commit(&mut connection, batch);
         if let Err(NotKept { cause, in_doubt }) = &kept {
             tracing::error!(cause, "the queue could not be written");
-            stopped = *in_doubt;
+            stopped.store(*in_doubt, Ordering::Release);
         }
         for answer in answers {
             answer(&kept);

@@ -22,6 +22,7 @@ use super::dkim::KeyTools;
 use super::maintenance::RoutingTools;
 use super::memory::Memory;
 use super::records::Records;
+use super::vitals::Vitals;
 use crate::node::discovery::Discovery;
 use crate::node::migration::driver::SharedPulse;
 use crate::setup::checks::Checks;
@@ -62,6 +63,8 @@ pub struct AdminState {
     pub routing: Option<Arc<RoutingTools>>,
     /// What the driver of a migration did last.
     pub migration: SharedPulse,
+    /// Whether the node serves, and what it did; `None` where there is no node around the API.
+    pub vitals: Option<Arc<Vitals>>,
 }
 
 /// The node that answers.

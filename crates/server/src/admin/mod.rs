@@ -91,6 +91,7 @@ pub(crate) mod trace;
 mod updates;
 mod users;
 mod view;
+pub mod vitals;
 pub(crate) mod ways_in;
 
 use axum::Router;

@@ -11,7 +11,9 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use sterna_account::service::Reception;
 use sterna_base::{AccountId, Timestamp, atomic_file};
-use sterna_directory::{Reader, StorageError, settings};
+use sterna_directory::{Domain, Reader, StorageError, settings};
+use sterna_web::i18n::Lang;
+use sterna_web::notices;
 
 use super::doctor;
 use super::doors::AdminState;
@@ -74,25 +76,12 @@ impl News {
         self.new.is_empty() && self.gone.is_empty()
     }
 
-    fn subject(&self, installation: &str) -> String {
-        match (self.new.len(), self.gone.len()) {
-            (0, _) if self.still.is_empty() => format!("{installation}: all is well again"),
-            (0, gone) => format!("{installation}: {gone} mended"),
-            (new, 0) => format!("{installation}: {new} to look at"),
-            (new, gone) => format!("{installation}: {new} to look at, {gone} mended"),
-        }
+    fn subject(&self, installation: &str, lang: Lang) -> String {
+        notices::morning_subject(lang, installation, self.new.len(), self.gone.len(), self.still.len())
     }
 
-    fn text(&self) -> String {
-        let mut text = String::new();
-        for (title, list) in [("New:", &self.new), ("Mended:", &self.gone), ("As before:", &self.still)] {
-            if !list.is_empty() {
-                text += &format!("{title}\r\n\r\n");
-                list.iter().for_each(|line| text += &format!("- {}\r\n\r\n", line.replace('\n', "\r\n  ")));
-            }
-        }
-        text + "This is written in the morning, and only when something changed. Look at everything yourself:\r\n\r\n    \
-            sterna doctor\r\n"
+    fn text(&self, lang: Lang) -> String {
+        notices::morning_text(lang, &self.new, &self.gone, &self.still)
     }
 }
 
@@ -129,6 +118,25 @@ fn is_due(looked_at: Timestamp, now: Timestamp, hour: i8, zone: &TimeZone) -> bo
 fn unwritten(error: std::io::Error) -> Problem {
     let (title, remedy) = ("It failed", "Look at the disk of the node's folder.");
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "store", title, error.to_string(), remedy)
+}
+
+/// The administrators, each with the language of their domain; and those whom a setting names instead. Who is named may
+/// be anywhere, and reads the installation's language.
+#[allow(clippy::type_complexity)] // two lists that are taken apart at once
+fn readers(reader: &Reader<'_>) -> Result<(Vec<(AccountId, String, Lang)>, Vec<(String, Lang)>), StorageError> {
+    let language = |domain: Option<&Domain>| {
+        let set = reader.setting_for(domain, settings::LANGUAGE)?;
+        Ok::<_, StorageError>(set.as_deref().and_then(Lang::from_tag).unwrap_or_default())
+    };
+    let mut administrators = Vec::new();
+    for id in reader.admins(ADMINISTRATORS_MAX)? {
+        let Some(user) = reader.user(id)?.filter(|user| !user.value.entry.suspended) else { continue };
+        let Some(address) = reader.address_text(&user.value.entry.address)? else { continue };
+        administrators.push((id, address, language(reader.domain_of(id)?.as_ref())?));
+    }
+    let (named, lang) = (reader.setting_for(None, settings::REPORTS_HEALTH_TO)?, language(None)?);
+    let named = named.iter().flat_map(|list| list.split_whitespace()).map(|address| (address.to_owned(), lang));
+    Ok((administrators, named.collect()))
 }
 
 /// What it needs.
@@ -190,27 +198,18 @@ impl Morning {
             tracing::warn!("the health report can't be sent: no mail goes out from the main node; see sterna doctor");
             return Ok(false);
         };
-        let read = |reader: &Reader<'_>| {
-            let mut found: Vec<(AccountId, String)> = Vec::new();
-            for id in reader.admins(ADMINISTRATORS_MAX)? {
-                let Some(user) = reader.user(id)?.filter(|user| !user.value.entry.suspended) else { continue };
-                found.extend(reader.address_text(&user.value.entry.address)?.map(|address| (id, address)));
-            }
-            Ok::<_, StorageError>((found, reader.setting_for(None, settings::REPORTS_HEALTH_TO)?))
-        };
-        let (administrators, named) = self.state.directory.read(read).await?;
-        let Some((account, from)) = administrators.first().cloned() else { return Ok(false) };
-        let named: Vec<String> = named.iter().flat_map(|list| list.split_whitespace()).map(str::to_owned).collect();
-        let to = match named.is_empty() {
-            true => administrators.into_iter().map(|(_, address)| address).collect(),
+        let (administrators, named) = self.state.directory.read(readers).await?;
+        let Some((account, from, _)) = administrators.first().cloned() else { return Ok(false) };
+        let to: Vec<(String, Lang)> = match named.is_empty() {
+            true => administrators.into_iter().map(|(_, address, lang)| (address, lang)).collect(),
             false => named,
         };
-        let (subject, text) = (news.subject(&self.host), news.text());
         let now = self.state.directory.now();
         let (from, host, is_automatic) = (&from, &self.host, true);
         let mut is_told = false;
         // One by one: an address that nobody has must not keep it from the others.
-        for address in &to {
+        for (address, lang) in &to {
+            let (subject, text) = (news.subject(&self.host, *lang), news.text(*lang));
             let to = std::slice::from_ref(address);
             let letter = Letter { account, from, to, host, subject: &subject, text: &text, is_automatic, now };
             match letter::send(&reception, &letter).await {
@@ -253,10 +252,14 @@ mod tests {
         assert_ne!(key(&missing("shop1.test")), key(&missing("shop2.test")));
         let other = Finding::of_installation("no server takes new accounts", "Open one.");
         let news = News::between(&before, &by_key(&[full(980), other.clone()]));
-        assert_eq!(news.subject("mail.tern.test"), "mail.tern.test: 1 to look at");
-        assert!(news.text().contains("New:\r\n\r\n- no server takes new accounts\r\n  Open one."), "{}", news.text());
-        assert!(news.text().contains("As before:\r\n\r\n- beta: has only 980 MiB free"));
+        assert_eq!(news.subject("mail.tern.test", Lang::En), "mail.tern.test: 1 to look at");
+        assert!(
+            news.text(Lang::En).contains("New:\r\n\r\n- no server takes new accounts\r\n  Open one."),
+            "{}",
+            news.text(Lang::En)
+        );
+        assert!(news.text(Lang::En).contains("As before:\r\n\r\n- beta: has only 980 MiB free"));
         let news = News::between(&by_key(&[other]), &BTreeMap::new());
-        assert_eq!(news.subject("mail.tern.test"), "mail.tern.test: all is well again");
+        assert_eq!(news.subject("mail.tern.test", Lang::En), "mail.tern.test: all is well again");
     }
 }

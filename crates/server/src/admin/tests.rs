@@ -186,6 +186,7 @@ impl Node {
             checks: None,
             routing: None,
             migration: Default::default(),
+            vitals: None,
             records: None,
             local: None,
         };

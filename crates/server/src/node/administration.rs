@@ -18,6 +18,7 @@ use super::{Parts, mail_tables, sending};
 use crate::acme;
 use crate::admin::maintenance::RoutingTools;
 use crate::admin::records::Records;
+use crate::admin::vitals::Vitals;
 use crate::admin::{self, AdminState, Morning, NodeInfo};
 use crate::config::Role;
 use crate::setup::checks::Checks;
@@ -77,6 +78,7 @@ impl Parts {
             })),
             routing: Some(Arc::new(RoutingTools::new(&self.folder, mail_tables::Own::of(self)))),
             migration: self.migration.clone(),
+            vitals: Some(Vitals::new(self.stop.clone(), self.trace(), self.sessions.clone())),
         })
     }
 

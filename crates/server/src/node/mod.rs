@@ -245,6 +245,7 @@ impl Node {
         if parts.directory.is_main() {
             parts.tasks.spawn(acme::run(parts.acme_tools()?, parts.stop.clone()));
         }
+        let vitals = state.vitals.clone();
         let pages = Web::new(state, setup.clone());
         match sending {
             Some(sending) => listeners::start(&parts, sending, pages).await?,
@@ -255,6 +256,7 @@ impl Node {
             setup::announce(&setup, &parts.config, &parts.folder, &parts.doors).await;
         }
         parts.migrate(control);
+        vitals.iter().for_each(|vitals| vitals.serve());
         tracing::info!(name = parts.config.name, id = %parts.identity.node(), "the node serves");
         Ok(Node { stop: parts.stop, tasks: parts.tasks, cluster, local: parts.local, restart })
     }

@@ -14,6 +14,7 @@ use sterna_directory::{Reader, StorageError};
 
 use crate::admin::problem::Problem;
 use crate::admin::sessions::From;
+use crate::admin::vitals::{Phase, Vitals};
 use crate::admin::{AdminState, api_tokens};
 
 /// The media type of Prometheus' text format.
@@ -24,15 +25,45 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The node serves: its directory can be read.
-pub(super) async fn ready(State(state): State<AdminState>) -> Response {
-    match state.directory.read(|reader: &Reader<'_>| reader.head().map(|_| ())).await {
-        Ok(()) => "ready\n".into_response(),
+/// What keeps a node from serving, each with what to do. Which account's store was closed is none of it: one account's
+/// failure takes nobody else's service.
+async fn missing(state: &AdminState) -> Vec<String> {
+    let mut missing = Vec::new();
+    match state.vitals.as_ref().map_or(Phase::Serving, |vitals| vitals.phase()) {
+        Phase::Starting => missing.push("the node starts; some of its services are not there yet".to_owned()),
+        Phase::Ending => missing.push("the node ends and takes nobody new".to_owned()),
+        Phase::Serving => {}
+    }
+    match state.directory.read(|reader: &Reader<'_>| reader.head()).await {
         Err(error) => {
             tracing::error!(%error, "the node is not ready: its directory can't be read");
-            (StatusCode::SERVICE_UNAVAILABLE, "the directory can't be read\n").into_response()
+            missing.push("the directory can't be read; see the node's log".to_owned());
         }
+        Ok(head) if head.installation.is_none() => {
+            let text = "nothing of the directory has come from the main node yet; see whether this node reaches it";
+            missing.push(text.to_owned());
+        }
+        Ok(_) => {}
     }
+    let restart = "after a failed write; look at the disk and start the node again";
+    if state.directory.is_stopped() {
+        missing.push(format!("the directory takes no changes {restart}"));
+    }
+    if state.queue.as_ref().is_some_and(|queue| queue.is_stopped()) {
+        missing.push(format!("the queue takes no mail {restart}"));
+    }
+    missing
+}
+
+/// The node serves. What is missing is said in a line each.
+pub(crate) async fn ready(State(state): State<AdminState>) -> Response {
+    let missing = missing(&state).await;
+    let (status, text) = match missing.is_empty() {
+        true => (StatusCode::OK, "ready\n".to_owned()),
+        false => (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n"),
+    };
+    // What was true a moment ago is worth nothing.
+    (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
 }
 
 async fn admitted(state: &AdminState, from: From, headers: &HeaderMap) -> Result<(), Problem> {
@@ -52,7 +83,7 @@ async fn admitted(state: &AdminState, from: From, headers: &HeaderMap) -> Result
 }
 
 /// Numbers, in Prometheus' text format.
-pub(super) async fn metrics(
+pub(crate) async fn metrics(
     State(state): State<AdminState>,
     Extension(from): Extension<From>,
     headers: HeaderMap,
@@ -101,11 +132,18 @@ async fn gathered(state: &AdminState) -> Result<String, StorageError> {
     page.sample("sterna_info", &[("node", &state.node.name), ("version", &state.node.version)], 1);
     page.family("sterna_start_time_seconds", "gauge", "When the node started.");
     page.sample("sterna_start_time_seconds", &[], started);
-    page.family("sterna_directory_modseq", "counter", "The last change of the directory that this node has.");
+    page.family("sterna_directory_modseq", "gauge", "The last change of the directory that this node has.");
     page.sample("sterna_directory_modseq", &[], modseq);
     if let Some(queue) = &state.queue {
         page.family("sterna_queue_messages", "gauge", "Messages that wait in this node's queue.");
         page.sample("sterna_queue_messages", &[], queue.len());
+    }
+    page.family("sterna_logins_total", "counter", "Log-ins since the node started, by what became of them.");
+    for (result, count) in state.authentication.tally().counts() {
+        page.sample("sterna_logins_total", &[("result", result)], count);
+    }
+    if let Some(vitals) = &state.vitals {
+        page.vitals(vitals);
     }
     type Number = fn(&ServerNumbers) -> Option<u64>;
     let families: [(&str, &str, Number); 6] = [
@@ -134,6 +172,24 @@ struct Metrics(String);
 impl Metrics {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn vitals(&mut self, vitals: &Vitals) {
+        self.family("sterna_ready", "gauge", "1 while the node serves, 0 while it starts or ends.");
+        self.sample("sterna_ready", &[], u8::from(vitals.phase() == Phase::Serving));
+        let help = "Recipients that got a message by this node, here or at other servers, since it started.";
+        self.family("sterna_deliveries_total", "counter", help);
+        self.sample("sterna_deliveries_total", &[], vitals.trace.delivered_count());
+        let (opened, open) = (vitals.sessions.opened(), vitals.sessions.count());
+        self.family("sterna_sessions_opened_total", "counter", "Sessions that were logged in since the node started.");
+        for (protocol, count) in &opened {
+            self.sample("sterna_sessions_opened_total", &[("protocol", protocol)], count);
+        }
+        self.family("sterna_sessions", "gauge", "Sessions that are logged in.");
+        for protocol in opened.keys() {
+            let count = open.get(*protocol).copied().unwrap_or_default();
+            self.sample("sterna_sessions", &[("protocol", protocol)], count);
+        }
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {

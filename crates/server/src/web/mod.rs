@@ -6,7 +6,7 @@
 mod challenge;
 mod console;
 mod door;
-mod health;
+pub(crate) mod health;
 
 use std::sync::Arc;
 

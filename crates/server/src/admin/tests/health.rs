@@ -3,12 +3,20 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use serde_json::json;
+use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use serde_json::{Value, json};
 use sterna_account::service::{Envelope, Message, MessageBody, Reception, Refusal, Sender};
+use sterna_directory::Mode;
+use sterna_mailflow::trace::Trace;
+use tokio_util::sync::CancellationToken;
 
 use super::Node;
-use crate::admin::Morning;
+use crate::admin::sessions::From;
+use crate::admin::vitals::Vitals;
+use crate::admin::{AdminState, Morning};
 use crate::cli::Exit;
+use crate::web::health;
 
 /// Takes every message, and keeps what it says.
 #[derive(Default)]
@@ -77,6 +85,94 @@ async fn administrators_hear_in_the_morning_of_what_changed_and_of_nothing_else(
     node.clock.advance_ms(DAY_MS);
     morning.round(&utc).await.unwrap();
     assert!(told().is_empty());
+}
+
+#[tokio::test]
+async fn everybody_is_told_in_their_language() {
+    let node = Node::main().await;
+    for (domain, language) in [("loin.test", "fr"), ("fern.test", "de")] {
+        node.post("domains", json!({"name": domain})).await.unwrap();
+        node.run(&["config", "set", "--domain", domain, "language", language]).await;
+        let body = json!({"address": format!("ana@{domain}"), "server": "alpha", "admin": true});
+        node.post("users", body).await.unwrap();
+    }
+    let letters: Arc<Letters> = Arc::default();
+    let reception: Arc<dyn Reception> = letters.clone();
+    let taken = Arc::new(move || Some(reception.clone()));
+    let morning = Morning::new(node.state.clone(), taken, "mail.demo.test".to_owned(), node.folder.path());
+    *node.servers.beta_is_down.lock().unwrap() = true;
+    node.clock.advance_ms(8 * 3600 * 1000);
+    morning.round(&jiff::tz::TimeZone::UTC).await.unwrap();
+    let told = letters.0.lock().unwrap();
+    let text_to = |address: &str| {
+        let found = told.iter().find(|(to, _)| to == &[address.to_owned()]);
+        found.map(|(_, text)| text.clone()).unwrap_or_else(|| panic!("nothing to {address}"))
+    };
+    assert_eq!(told.len(), 2);
+    assert!(text_to("ana@loin.test").contains("Nouveau"), "{told:?}");
+    assert!(text_to("ana@fern.test").contains("Neu:"), "{told:?}");
+}
+
+/// What `/readyz` answers.
+async fn readiness(state: &AdminState) -> (u16, String) {
+    let answer = health::ready(State(state.clone())).await;
+    let status = answer.status().as_u16();
+    let text = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+    (status, String::from_utf8(text.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_node_is_ready_between_its_start_and_its_end() {
+    let mut node = Node::main().await;
+    let stop = CancellationToken::new();
+    let vitals = Vitals::new(stop.clone(), Trace::none(), Arc::default());
+    node.state.vitals = Some(vitals.clone());
+    let (status, text) = readiness(&node.state).await;
+    assert!(status == 503 && text.contains("starts"), "{status} {text}");
+    vitals.serve();
+    assert_eq!(readiness(&node.state).await, (200, "ready\n".to_owned()));
+    stop.cancel();
+    let (status, text) = readiness(&node.state).await;
+    assert!(status == 503 && text.contains("ends"), "{status} {text}");
+}
+
+#[tokio::test]
+async fn a_copy_without_a_directory_is_not_ready_and_says_why() {
+    let node = Node::start(Mode::Copy).await;
+    let (status, text) = readiness(&node.state).await;
+    assert!(status == 503 && text.contains("from the main node"), "{status} {text}");
+}
+
+#[tokio::test]
+async fn numbers_are_for_this_machine_and_for_tokens_only() {
+    let node = Node::main().await;
+    let status = async |peer: &str, encrypted: bool, authorization: Option<&str>| {
+        let from = From { peer: peer.parse().unwrap(), encrypted };
+        let mut headers = HeaderMap::new();
+        if let Some(text) = authorization {
+            headers.insert("authorization", text.parse().unwrap());
+        }
+        health::metrics(State(node.state.clone()), Extension(from), headers).await.status().as_u16()
+    };
+    assert_eq!(status("127.0.0.1", false, None).await, 200);
+    assert_eq!(status("::ffff:127.0.0.1", false, None).await, 200);
+    for (peer, encrypted, authorization) in [
+        ("192.0.2.1", true, None),
+        ("192.0.2.1", true, Some("Bearer 0123456789abcdef")),
+        ("192.0.2.1", true, Some("Basic YTpi")),
+    ] {
+        assert_eq!(status(peer, encrypted, authorization).await, 401, "{authorization:?}");
+    }
+    let made = async |permissions: Value| {
+        let body = json!({"name": "prometheus", "permissions": permissions});
+        let answer = node.post("tokens", body).await.unwrap();
+        answer.body["token"].as_str().unwrap().to_owned()
+    };
+    let token = format!("Bearer {}", made(json!(["servers:read"])).await);
+    assert_eq!(status("192.0.2.1", true, Some(&token)).await, 200);
+    assert_eq!(status("192.0.2.1", false, Some(&token)).await, 401, "somebody may have read along");
+    let other = format!("Bearer {}", made(json!(["domains:read"])).await);
+    assert_eq!(status("192.0.2.1", true, Some(&other)).await, 401);
 }
 
 #[tokio::test]
