@@ -165,7 +165,7 @@ async fn numbers_are_for_this_machine_and_for_tokens_only() {
     }
     let made = async |permissions: Value| {
         let body = json!({"name": "prometheus", "permissions": permissions});
-        let answer = node.post("tokens", body).await.unwrap();
+        let answer = node.post("api-tokens", body).await.unwrap();
         answer.body["token"].as_str().unwrap().to_owned()
     };
     let token = format!("Bearer {}", made(json!(["servers:read"])).await);
