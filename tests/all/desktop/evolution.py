@@ -73,12 +73,24 @@ def seen(client, wanted, what):
     raise SystemExit(f"{what}: {found} instead of {wanted}")
 
 
+def connected(connect):
+    """What connects, once the factory that is asked has heard of the source: the registry tells it on its own way."""
+    end = time.time() + PATIENCE_S
+    while True:
+        try:
+            return connect()
+        except GLib.Error as error:
+            if "No such source" not in error.message or time.time() > end:
+                raise
+            turn()
+
+
 def component(text):
     return ICalGLib.Component.new_from_string(text.replace("\n", "\r\n"))
 
 
 made = source("events", EDataServer.SOURCE_EXTENSION_CALENDAR, "caldav", f"/dav/calendars/{user}/Calendar/")
-events = ECal.Client.connect_sync(made, ECal.ClientSourceType.EVENTS, 0xFFFFFFFF, None)
+events = connected(lambda: ECal.Client.connect_sync(made, ECal.ClientSourceType.EVENTS, 0xFFFFFFFF, None))
 log_in(made, events)
 seen(events, ["Written elsewhere"], "events:")
 text = "BEGIN:VEVENT\nUID:evolution-1\nDTSTAMP:20250101T000000Z\nDTSTART:20250310T100000Z\nDTEND:20250310T110000Z\n"
@@ -91,14 +103,14 @@ events.remove_object_sync(elsewhere.get_uid(), None, ECal.ObjModType.ALL, ECal.O
 seen(events, ["Changed by Evolution"], "events:")
 
 made = source("tasks", EDataServer.SOURCE_EXTENSION_TASK_LIST, "caldav", f"/dav/calendars/{user}/Tasks/")
-tasks = ECal.Client.connect_sync(made, ECal.ClientSourceType.TASKS, 0xFFFFFFFF, None)
+tasks = connected(lambda: ECal.Client.connect_sync(made, ECal.ClientSourceType.TASKS, 0xFFFFFFFF, None))
 log_in(made, tasks)
 text = "BEGIN:VTODO\nUID:evolution-2\nDTSTAMP:20250101T000000Z\nDUE;VALUE=DATE:20250401\nSUMMARY:A task\nEND:VTODO\n"
 tasks.create_object_sync(component(text), ECal.OperationFlags.NONE, None)
 seen(tasks, ["A task"], "tasks:")
 
 made = source("cards", EDataServer.SOURCE_EXTENSION_ADDRESS_BOOK, "carddav", f"/dav/addressbooks/{user}/Contacts/")
-cards = EBook.BookClient.connect_sync(made, 0xFFFFFFFF, None)
+cards = connected(lambda: EBook.BookClient.connect_sync(made, 0xFFFFFFFF, None))
 log_in(made, cards)
 card = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:evolution-3\r\nFN:Arctic Tern\r\nN:Tern;Arctic;;;\r\nEND:VCARD\r\n"
 cards.add_contact_sync(EBookContacts.Contact.new_from_vcard(card), EBookContacts.BookOperationFlags.NONE, None)
