@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use sterna_base::{AccountId, Modseq};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use super::due::DueQueue;
@@ -48,14 +49,14 @@ pub struct SearchStatus {
 
 impl LocalAccounts {
     /// Feeds the indexes of this node's accounts for as long as it is polled, one at a time: the processors are for
-    /// those who wait.
-    pub async fn feed_indexes(&self) {
+    /// those who wait. The work is done on the threads of that runtime, which should give way to all others.
+    pub async fn feed_indexes(&self, runtime: &Handle) {
         let queue = self.shared.feeds.clone();
         loop {
             let account = queue.0.next().await;
             let (begun, waits) = (Instant::now(), self.shared.latency.noted());
             let fed = match self.get(account).await {
-                Ok(handle) => handle.feed_index().await,
+                Ok(handle) => handle.feed_index(runtime).await,
                 Err(error) => Err(error),
             };
             match fed {
@@ -80,17 +81,17 @@ impl LocalAccounts {
 
 impl LocalAccount {
     /// Takes a batch of changes into the account's search index; `None` when there is nothing to feed: the engine has
-    /// no index, or this copy serves nobody.
+    /// no index, or this copy serves nobody. It is done on a thread of that runtime.
     ///
     /// # Errors
     /// When the store can't be read, or the index can't be written.
-    pub async fn feed_index(&self) -> Result<Option<Fed>, AccountError> {
+    pub async fn feed_index(&self, runtime: &Handle) -> Result<Option<Fed>, AccountError> {
         let store = self.store().await?;
         if !store.is_active() {
             return Ok(None);
         }
         let reader = self.shared()?.document_reader.get().cloned();
-        Ok(store.with_index(move |read, index| index.feed(read, reader.as_deref())).await?)
+        Ok(store.with_index_on(runtime, move |read, index| index.feed(read, reader.as_deref())).await?)
     }
 
     /// Deletes the account's search index, and sees to it that it is made again.

@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sterna_base::{AccountId, BlobHash, Clock, ContainerId, Epoch, Modseq, OperationId, Timestamp, Uid};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -619,6 +620,15 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T, StoreError> + Send + 'static,
 {
-    let joined = tokio::task::spawn_blocking(call).await;
+    blocking_on(&Handle::current(), call).await
+}
+
+/// The same on the threads of that runtime.
+async fn blocking_on<T, F>(runtime: &Handle, call: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, StoreError> + Send + 'static,
+{
+    let joined = runtime.spawn_blocking(call).await;
     joined.unwrap_or_else(|error| Err(StoreError::Io(format!("a store's thread ended: {error}"))))
 }

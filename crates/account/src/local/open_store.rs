@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use sterna_base::{AccountId, Clock, Epoch, Modseq};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
-use super::blocking;
 use super::feeding::FeedQueue;
 use super::index_slot::IndexSlot;
+use super::{blocking, blocking_on};
 use crate::check::{Depth, check};
 use crate::follow::{Applied, CopiedBlob, FollowError, Page};
 use crate::store::BlobWriter;
@@ -273,16 +274,8 @@ impl OpenStore {
         let inner = self.inner.clone();
         blocking(move || {
             let _permit = permit;
-            let kept = inner.readers.lock().pop();
-            let reader = match kept {
-                Some(reader) => reader,
-                None => inner.store.lock().reader()?,
-            };
-            let answer = question(reader.as_ref());
-            if answer.is_ok() || matches!(answer, Err(StoreError::NoSuchBlob(_) | StoreError::NoSuchContainer(_))) {
-                inner.readers.lock().push(reader);
-            }
-            answer
+            let reader = inner.reader()?;
+            inner.ask(reader, question)
         })
         .await
     }
@@ -295,6 +288,24 @@ impl OpenStore {
     {
         let inner = self.inner.clone();
         self.read(move |read| question(read, &inner.index)).await
+    }
+
+    /// The same on the threads of another runtime, which may give way to ours.
+    pub async fn with_index_on<T, F>(&self, runtime: &Handle, question: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Read, &IndexSlot) -> Result<T, StoreError> + Send + 'static,
+    {
+        let permit = self.reading.clone().acquire_owned().await;
+        let inner = self.inner.clone();
+        // Here, as it may take the store's lock: a thread that gives way must not hold what commits wait for.
+        let reader = blocking(move || inner.reader()).await?;
+        let inner = self.inner.clone();
+        blocking_on(runtime, move || {
+            let _permit = permit;
+            inner.ask(reader, |read| question(read, &inner.index))
+        })
+        .await
     }
 
     /// Waits until no commit is under way, nor anything else that writes.
@@ -320,6 +331,25 @@ fn check_suspect(store: &dyn Store, reader: &dyn Read) -> Result<(), StoreError>
 }
 
 impl Inner {
+    /// A reader that was kept, or a new one. Blocking: a new one takes the store's lock.
+    fn reader(&self) -> Result<Box<dyn Read>, StoreError> {
+        let kept = self.readers.lock().pop();
+        kept.map_or_else(|| self.store.lock().reader(), Ok)
+    }
+
+    /// Asks a reader, and keeps it unless it failed. Blocking.
+    fn ask<T>(
+        &self,
+        reader: Box<dyn Read>,
+        question: impl FnOnce(&dyn Read) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let answer = question(reader.as_ref());
+        if answer.is_ok() || matches!(answer, Err(StoreError::NoSuchBlob(_) | StoreError::NoSuchContainer(_))) {
+            self.readers.lock().push(reader);
+        }
+        answer
+    }
+
     /// Tells those that follow the account. The store does it, not the caller of a commit: that one may have given up.
     fn announce(&self, modseq: Modseq) {
         self.modseq.send_if_modified(|known| {

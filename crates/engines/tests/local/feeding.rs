@@ -33,7 +33,7 @@ async fn node() -> Node {
     account.commit(OperationId::random(), first_containers::mutations()).await.unwrap();
     let node = Node { accounts, account, folder };
     let feeding = node.accounts.clone();
-    tokio::spawn(async move { feeding.feed_indexes().await });
+    tokio::spawn(async move { feeding.feed_indexes(&tokio::runtime::Handle::current()).await });
     node
 }
 
@@ -137,7 +137,7 @@ async fn a_copy_that_follows_has_no_index() {
     assert_eq!(node.found("rctic4").await, 11, "a sealed account is searched");
     node.account.set_role(Epoch(2), Role::Follower).await.unwrap();
     assert!(!path.exists());
-    assert_eq!(node.account.feed_index().await, Ok(None));
+    assert_eq!(node.account.feed_index(&tokio::runtime::Handle::current()).await, Ok(None));
     node.account.set_role(Epoch(3), Role::Active).await.unwrap();
     node.fed(50).await;
 }

@@ -52,7 +52,7 @@ async fn forms_of_words_are_found_in_any_order() {
 /// Waits until the index has every message.
 async fn feed(server: &Server) {
     let account = server.accounts.get(ANA).await.unwrap();
-    while account.feed_index().await.unwrap().is_some_and(|fed| fed.has_more) {}
+    while account.feed_index(&tokio::runtime::Handle::current()).await.unwrap().is_some_and(|fed| fed.has_more) {}
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod administration;
 mod announced;
 pub mod aside;
+mod background;
 pub mod certificate;
 pub mod check;
 mod client_certificates;
@@ -82,6 +83,7 @@ use crate::sources::logins::SourceLogins;
 use crate::update::handover::Handover;
 use crate::update::sockets::Sockets;
 use crate::web::Web;
+use background::Background;
 use control::{Control, Gate};
 use directory_log::{Copy, Log};
 use directory_moves::DirectoryMoves;
@@ -220,7 +222,7 @@ impl Node {
         parts.follow();
         learning::start(&parts).await?;
         parts.guard(desk.clone());
-        parts.keep_house(desk.clone(), control.clone());
+        parts.keep_house(desk.clone(), control.clone())?;
         parts.move_accounts();
         let sending = if parts.config.has(Role::Edge) { Some(sending::start(&parts).await?) } else { None };
         if let Some(dane) = sending.as_ref().and_then(|sending| sending.dane.as_ref()) {
@@ -463,7 +465,7 @@ impl Parts {
     }
 
     /// Work that goes on by itself: certificates, and what was expunged long ago.
-    fn keep_house(&self, desk: Option<Arc<JoinDesk>>, control: Arc<Control>) {
+    fn keep_house(&self, desk: Option<Arc<JoinDesk>>, control: Arc<Control>) -> Result<()> {
         match desk {
             None => {
                 let renewing = renew::keep_renewed(self.peers.clone(), self.clock.clone(), self.stop.clone());
@@ -482,9 +484,10 @@ impl Parts {
         self.tasks.spawn(rounds.run(self.stop.clone()));
         if let Some(local) = self.local.clone() {
             let (feeding, stop) = (local.clone(), self.stop.clone());
+            let background = Background::start().context("no threads for the search indexes")?;
             self.tasks.spawn(async move {
                 tokio::select! {
-                    () = feeding.feed_indexes() => {}
+                    () = feeding.feed_indexes(background.handle()) => {}
                     () = stop.cancelled() => {}
                 }
             });
@@ -497,5 +500,6 @@ impl Parts {
                 }
             });
         }
+        Ok(())
     }
 }
