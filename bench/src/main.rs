@@ -47,6 +47,7 @@ fn main() -> Result<()> {
     let mut report = Report::default();
     for name in &options.servers {
         eprint_progress(&format!("{name}: starting"));
+        peers::set_apart(folder.path())?;
         let mut server = peers::start(name, folder.path()).with_context(|| format!("starting {name}"))?;
         work::run_all(server.as_mut(), &options, &mut report).with_context(|| format!("measuring {name}"))?;
         server.stop().with_context(|| format!("stopping {name}"))?;

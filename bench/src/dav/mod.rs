@@ -94,6 +94,7 @@ pub fn run(folder: &Path, options: &Options) -> Result<()> {
     ]);
     for name in &options.servers {
         crate::eprint_progress(&format!("{name}: starting"));
+        crate::peers::set_apart(folder)?;
         let mut server = start(name, &folder.join(name)).with_context(|| format!("starting {name}"))?;
         work::run(name, server.as_mut(), options, &mut report).with_context(|| format!("measuring {name}"))?;
         server.stop()?;

@@ -56,6 +56,7 @@ pub fn run(folder: &Path, options: &Options) -> Result<()> {
             Report::of(&[("sterna", "sterna"), ("dovecot", "postfix + dovecot"), ("cyrus", "postfix + cyrus")]);
         for server in ["dovecot", "cyrus", "sterna"] {
             crate::eprint_progress(&format!("{server}: starting"));
+            crate::peers::set_apart(&folder.join("reception"))?;
             reception::run(server, &folder.join("reception"), options, &mut report)
                 .with_context(|| format!("receiving with {server}"))?;
         }
@@ -68,6 +69,7 @@ pub fn run(folder: &Path, options: &Options) -> Result<()> {
         let mut report = Report::of(&[("sterna", "sterna"), ("postfix", "postfix")]);
         for server in ["postfix", "sterna"] {
             crate::eprint_progress(&format!("{server}: starting"));
+            crate::peers::set_apart(&folder.join(name))?;
             run(server, &folder.join(name), options, &mut report).with_context(|| format!("{name} of {server}"))?;
         }
         report.print();

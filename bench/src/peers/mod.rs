@@ -6,11 +6,11 @@ pub mod sterna;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// How many users each server gets: `u0` to `u100`, all with the password `x`... except where a server wants better.
 pub const USERS: u32 = 101;
@@ -60,6 +60,18 @@ pub fn start(name: &str, folder: &Path) -> Result<Box<dyn Server>> {
 
 /// Ports that the kernel doesn't give to outgoing connections: a server that is restarted finds its own still free.
 const PORTS: std::ops::Range<u16> = 21_000..30_000;
+
+/// Makes the folder in which a system is to be started, so that none pays for what others did before it: what they
+/// wrote is on the disk, and folders in this one lie apart. Ext4 without a journal leaves inodes alone that were given
+/// up within the last minutes, and looks at each of them for every new file near them: beside a mail queue that was just
+/// emptied, a new file took 650 us instead of 16.
+pub fn set_apart(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    // Other file systems have no such mark, and need none.
+    let _ = Command::new("chattr").arg("+T").arg(folder).stderr(Stdio::null()).status();
+    ensure!(Command::new("sync").status()?.success(), "sync failed");
+    Ok(())
+}
 
 /// A port that is free now and was not given before.
 pub fn free_port() -> Result<u16> {
