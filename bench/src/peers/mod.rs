@@ -62,9 +62,9 @@ pub fn start(name: &str, folder: &Path) -> Result<Box<dyn Server>> {
 const PORTS: std::ops::Range<u16> = 21_000..30_000;
 
 /// Makes the folder in which a system is to be started, so that none pays for what others did before it: what they
-/// wrote is on the disk, and folders in this one lie apart. Ext4 without a journal leaves inodes alone that were given
-/// up within the last minutes, and looks at each of them for every new file near them: beside a mail queue that was just
-/// emptied, a new file took 650 us instead of 16.
+/// wrote is on the disk, and folders in this one lie apart. Ext4 without a journal leaves inodes alone that were
+/// given up within the last minutes, and looks at each of them for every new file near them: beside a mail queue that
+/// was just emptied, a new file took 650 us instead of 16.
 pub fn set_apart(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     // Other file systems have no such mark, and need none.

@@ -18,8 +18,8 @@ const FEED_DELAY: Duration = Duration::from_millis(1000);
 /// How long an account waits whose index could not be fed.
 const FEED_AGAIN: Duration = Duration::from_secs(60);
 
-/// The pause after a batch when there is more, in times that the batch took, while users or copies are there: the disk
-/// and the processors are theirs first, and their searches read what is not fed.
+/// The pause after a batch, in times that the batch took, while users or copies are there: the disk and the processors
+/// are theirs first, and their searches read what is not fed.
 const PAUSE_BESIDE_OTHERS: u32 = 3;
 
 /// The same while nobody is there, as a part of the time that the batch took.
@@ -60,12 +60,15 @@ impl LocalAccounts {
                 Err(error) => Err(error),
             };
             match fed {
-                Ok(Some(Fed { has_more: true, .. })) => {
+                Ok(Some(Fed { has_more, .. })) => {
+                    // Also when this account is done: many that get a message each are as much work as one.
                     let (took, is_alone) = (begun.elapsed(), self.shared.latency.noted() == waits);
                     sleep(if is_alone { took / PAUSE_ALONE_DIVISOR } else { took * PAUSE_BESIDE_OTHERS }).await;
-                    queue.0.put(account, Instant::now());
+                    if has_more {
+                        queue.0.put(account, Instant::now());
+                    }
                 }
-                Ok(_) | Err(AccountError::NoSuchAccount(_)) => {}
+                Ok(None) | Err(AccountError::NoSuchAccount(_)) => {}
                 // Whoever writes mail says so; the index waits for room quietly.
                 Err(AccountError::Store(StoreError::DiskFull(_))) => {
                     queue.0.put(account, Instant::now() + FEED_AGAIN);
