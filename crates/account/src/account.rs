@@ -11,10 +11,11 @@ use sterna_base::limits::{BLOB_CHUNK_BYTES, PAGE_ITEMS_MAX};
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
 use tokio::sync::watch;
 
+use crate::lookup::one_by_one;
 use crate::search::{Filter, Found};
 use crate::{
-    Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags, ItemParts,
-    Mutation, StoreError, UidSet,
+    Answer, Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
+    ItemParts, Lookup, Mutation, StoreError, UidSet,
 };
 
 /// One account, wherever it lives. The two implementations, local and remote, differ in nothing that a session can see.
@@ -94,6 +95,11 @@ pub trait Account: Send + Sync {
             uids.push(self.item_named(container, name, ItemParts::default()).await?.map(|item| item.uid));
         }
         Ok(uids)
+    }
+
+    /// Several questions in one, in their order, at most [`crate::lookup::LOOKUPS_MAX`]; see [`crate::lookup`].
+    async fn look_up(&self, lookups: &[Lookup]) -> Result<Vec<Answer>, AccountError> {
+        one_by_one(self, lookups).await
     }
 
     /// See [`crate::Read::expunged`].

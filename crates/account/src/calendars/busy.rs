@@ -4,13 +4,20 @@ use sterna_base::ContainerId;
 use sterna_formats::calendar::availability::Availability;
 use sterna_formats::calendar::freebusy::FreeBusy;
 use sterna_formats::calendar::{Calendar, Kind, Span, Zone};
+use sterna_formats::dav::Element;
 
 use super::spans::KeptSpans;
-use super::{CALDAV, INBOX, body, note, zone};
-use crate::{Account, AccountError, Container, ContainerKind, ItemParts, UidSet};
+use super::{CALDAV, INBOX, Property, ZONE, body, notes, zone, zone_noted};
+use crate::{Account, AccountError, Container, ContainerKind, Head, ItemParts, UidSet};
 
 /// Objects that are read at once.
 const BODIES_AT_ONCE: usize = 100;
+
+/// What matters of a calendar: its zone ([`ZONE`]), and whether it counts.
+const CALENDAR_NOTES: [Property; 3] = [ZONE[0], ZONE[1], (CALDAV, "schedule-calendar-transp")];
+
+/// Where it is noted, about the inbox, when the owner can be had.
+const AVAILABILITY: [Property; 1] = [(CALDAV, "calendar-availability")];
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -31,24 +38,26 @@ pub struct Question<'a> {
 /// # Errors
 /// When the account can't be read.
 pub async fn busy(account: &dyn Account, question: Question<'_>, spans: &KeptSpans) -> Result<FreeBusy, AccountError> {
-    let (mut found, mut first_zone) = (Found::default(), None);
+    let mut found = Found::default();
     let mut calendars = account.containers().await?;
     let inbox = inbox_of(&calendars);
     calendars.retain(|container| container.kind == ContainerKind::Calendar);
     calendars.sort_by_key(|container| container.id);
-    for calendar in &calendars {
-        let transparency = note(account, calendar.id, (CALDAV, "schedule-calendar-transp")).await?;
-        let floating = match question.floating {
-            Some(zone) => zone.clone(),
-            None => zone(account, calendar.id).await?,
-        };
+    let of_calendars = calendars.iter().map(|calendar| (calendar.id, &CALENDAR_NOTES[..]));
+    let wanted: Vec<_> = inbox.map(|inbox| (inbox, &AVAILABILITY[..])).into_iter().chain(of_calendars).collect();
+    let (Some(head), noted) = notes(account, &wanted).await? else { return Ok(FreeBusy::default()) };
+    let (mut noted, mut first_zone) = (noted.into_iter(), None);
+    let said = inbox.and_then(|_| noted.next()).and_then(availability_noted);
+    for (calendar, mut notes) in calendars.iter().zip(noted) {
+        let transparency = notes.pop().flatten();
+        let floating = question.floating.cloned().unwrap_or_else(|| zone_noted(notes));
         first_zone.get_or_insert_with(|| floating.clone());
         if transparency.is_some_and(|said| said.elements().any(|below| below.name.is(CALDAV, "transparent"))) {
             continue;
         }
-        of_calendar(account, calendar, &floating, question, spans, &mut found).await?;
+        of_calendar(account, (&head, calendar.id), &floating, question, spans, &mut found).await?;
     }
-    if let Some(said) = availability_of(account, inbox).await? {
+    if let Some(said) = said {
         found.availability.add(&said, &first_zone.unwrap_or(Zone::Utc), question.range);
     }
     let Found { mut busy, availability } = found;
@@ -70,7 +79,9 @@ struct Found {
 /// When the account can't be read.
 pub async fn availability_of_owner(account: &dyn Account) -> Result<Option<(Calendar, Zone)>, AccountError> {
     let containers = account.containers().await?;
-    let Some(said) = availability_of(account, inbox_of(&containers)).await? else { return Ok(None) };
+    let Some(inbox) = inbox_of(&containers) else { return Ok(None) };
+    let (_, mut noted) = notes(account, &[(inbox, &AVAILABILITY)]).await?;
+    let Some(said) = noted.pop().and_then(availability_noted) else { return Ok(None) };
     let calendars = containers.iter().filter(|container| container.kind == ContainerKind::Calendar);
     let floating = match calendars.map(|container| container.id).min() {
         Some(first) => zone(account, first).await?,
@@ -84,15 +95,13 @@ fn inbox_of(containers: &[Container]) -> Option<ContainerId> {
     containers.iter().find(is_inbox).map(|inbox| inbox.id)
 }
 
-async fn availability_of(account: &dyn Account, inbox: Option<ContainerId>) -> Result<Option<Calendar>, AccountError> {
-    let Some(inbox) = inbox else { return Ok(None) };
-    let said = note(account, inbox, (CALDAV, "calendar-availability")).await?;
-    Ok(said.and_then(|said| Calendar::parse(said.text().trim().as_bytes()).ok()))
+fn availability_noted(notes: Vec<Option<Element>>) -> Option<Calendar> {
+    Calendar::parse(notes.into_iter().next()??.text().trim().as_bytes()).ok()
 }
 
 async fn of_calendar(
     account: &dyn Account,
-    calendar: &Container,
+    (head, calendar): (&Head, ContainerId),
     floating: &Zone,
     question: Question<'_>,
     spans: &KeptSpans,
@@ -101,11 +110,11 @@ async fn of_calendar(
     let counts = |span: Span| {
         matches!(span.kind, Kind::Event | Kind::FreeBusy | Kind::Availability) && span.may_be_in(question.range)
     };
-    let possible = spans.possible(account, calendar.id, counts).await?;
+    let possible = spans.possible_at(account, head, calendar, counts).await?;
     for some in possible.chunks(BODIES_AT_ONCE) {
         let uids = UidSet::from_ranges(some.iter().map(|uid| (*uid, *uid)).collect());
         let parts = ItemParts { body: true, ..ItemParts::default() };
-        for item in account.items(calendar.id, &uids, parts, some.len()).await? {
+        for item in account.items(calendar, &uids, parts, some.len()).await? {
             if item.object_uid.as_ref().is_some_and(|uid| question.without.contains(uid)) {
                 continue;
             }

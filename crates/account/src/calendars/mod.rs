@@ -23,8 +23,8 @@ use sterna_formats::dav::Element;
 
 use crate::commit::Expect;
 use crate::{
-    Account, AccountError, CommitError, Container, ContainerKind, Content, Item, ItemParts, Mutation, NewItem,
-    StoreError, container_named,
+    Account, AccountError, Answer, CommitError, Container, ContainerKind, Content, Head, Item, ItemParts, Lookup,
+    Mutation, NewItem, StoreError, container_named,
 };
 
 /// The name of the scheduling inbox.
@@ -59,10 +59,48 @@ pub async fn scheduling_collection(account: &dyn Account, kind: ContainerKind) -
 pub async fn note(
     account: &dyn Account,
     about: ContainerId,
-    (namespace, local): (&str, &str),
+    property: (&str, &str),
 ) -> Result<Option<Element>, AccountError> {
-    let found = note_item(account, about, &format!("dav:{{{namespace}}}{local}")).await?;
+    let found = note_item(account, about, &note_name(property)).await?;
     Ok(found.and_then(|body| Element::parse(&body).ok()))
+}
+
+/// A property of collections, by namespace and name.
+pub type Property = (&'static str, &'static str);
+
+/// Collections whose notes are asked for at once.
+const NOTED_AT_ONCE: usize = 8;
+
+/// What was noted about collections under the names of these properties, at most six of each, asked at once; and the
+/// account as it was, if anything is asked.
+///
+/// # Errors
+/// When the account can't be read.
+pub async fn notes(
+    account: &dyn Account,
+    wanted: &[(ContainerId, &[Property])],
+) -> Result<(Option<Head>, Vec<Vec<Option<Element>>>), AccountError> {
+    let parts = ItemParts { body: true, ..ItemParts::default() };
+    let element = |answer: Answer| Element::parse(&answer.item()?.body?).ok();
+    let (mut head, mut noted) = (None, Vec::with_capacity(wanted.len()));
+    for some in wanted.chunks(NOTED_AT_ONCE) {
+        let mut lookups = vec![Lookup::Head];
+        for (about, names) in some {
+            let (of, name) = (lookups.len(), ContainerKind::about(Some(*about)));
+            lookups.push(Lookup::Container { kinds: vec![ContainerKind::Metadata], name });
+            lookups.extend(names.iter().map(|property| Lookup::Item { of, name: note_name(*property), parts }));
+        }
+        let mut answers = account.look_up(&lookups).await?.into_iter();
+        head = head.or(answers.next().and_then(Answer::head));
+        for (_, names) in some {
+            noted.push(answers.by_ref().skip(1).take(names.len()).map(element).collect());
+        }
+    }
+    Ok((head, noted))
+}
+
+fn note_name((namespace, local): (&str, &str)) -> String {
+    format!("dav:{{{namespace}}}{local}")
 }
 
 /// What is noted about a collection under a name.
@@ -116,15 +154,25 @@ fn is_elsewhere_named(all: &[Container], name: &str) -> bool {
 /// # Errors
 /// When the account can't be read.
 pub async fn zone(account: &dyn Account, calendar: ContainerId) -> Result<Zone, AccountError> {
-    if let Some(given) = note(account, calendar, (CALDAV, "calendar-timezone")).await?
+    let (_, mut noted) = notes(account, &[(calendar, &ZONE)]).await?;
+    Ok(zone_noted(noted.pop().unwrap_or_default()))
+}
+
+/// Where a calendar's zone is noted: as a definition, else by its name.
+const ZONE: [Property; 2] = [(CALDAV, "calendar-timezone"), (CALDAV, "calendar-timezone-id")];
+
+/// The zone that the notes under [`ZONE`] tell of.
+fn zone_noted(notes: Vec<Option<Element>>) -> Zone {
+    let mut notes = notes.into_iter();
+    let (given, named) = (notes.next().flatten(), notes.next().flatten());
+    if let Some(given) = given
         && let Ok(parsed) = Calendar::parse(given.text().trim().as_bytes())
         && let Some(definition) = parsed.root.components.iter().find(|component| component.name == "VTIMEZONE")
         && let Some((_, zone)) = zone_of(definition)
     {
-        return Ok(zone);
+        return zone;
     }
-    let named = note(account, calendar, (CALDAV, "calendar-timezone-id")).await?;
-    Ok(named.and_then(|named| Zone::named(named.text().trim())).unwrap_or(Zone::Utc))
+    named.and_then(|named| Zone::named(named.text().trim())).unwrap_or(Zone::Utc)
 }
 
 /// The object with this UID, and the collection that it is in.

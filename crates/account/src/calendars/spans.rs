@@ -11,7 +11,7 @@ use sterna_base::{AccountId, ContainerId, Epoch, Modseq, Uid};
 use sterna_formats::calendar::{Facts, Span};
 
 use crate::kept::Kept;
-use crate::{Account, AccountError, Change, Cursor, Item, ItemParts, UidSet};
+use crate::{Account, AccountError, Change, Cursor, Head, Item, ItemParts, UidSet};
 
 /// Objects of which it is kept when they are; about 32 bytes each.
 const KEPT_OBJECTS_MAX: usize = 1_000_000;
@@ -44,14 +44,33 @@ impl KeptSpans {
         container: ContainerId,
         is_possible: impl Fn(Span) -> bool,
     ) -> Result<Vec<Uid>, AccountError> {
-        let spans = self.current(account, container).await?;
+        let head = account.head().await?;
+        self.possible_at(account, &head, container, is_possible).await
+    }
+
+    /// The same for who knows the account's head from just now.
+    ///
+    /// # Errors
+    /// When the account can't be read.
+    pub async fn possible_at(
+        &self,
+        account: &dyn Account,
+        head: &Head,
+        container: ContainerId,
+        is_possible: impl Fn(Span) -> bool,
+    ) -> Result<Vec<Uid>, AccountError> {
+        let spans = self.current(account, head, container).await?;
         let of = spans.objects.iter().filter(|(_, span)| span.is_none_or(&is_possible));
         Ok(of.map(|(uid, _)| *uid).collect())
     }
 
-    async fn current(&self, account: &dyn Account, container: ContainerId) -> Result<Arc<Spans>, AccountError> {
+    async fn current(
+        &self,
+        account: &dyn Account,
+        head: &Head,
+        container: ContainerId,
+    ) -> Result<Arc<Spans>, AccountError> {
         let key = (account.id(), container);
-        let head = account.head().await?;
         let known = self.0.lock().get(&key).cloned();
         // Another epoch may have another history: a standby copy took over that lacks what was here.
         let spans = match known.filter(|spans| spans.epoch == head.epoch) {

@@ -30,11 +30,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::account::BlobUpload;
+use crate::lookup::look_up;
 use crate::search::{DocumentReader, Filter, Found};
 use crate::service::Accounts;
 use crate::{
-    Account, AccountError, Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Engine, Expunged,
-    Head, Item, ItemFlags, ItemParts, Mutation, Read, Role, StoreError, UidSet,
+    Account, AccountError, Answer, Changes, Commit, CommitError, Committed, Container, ContainerKind, Cursor, Engine,
+    Expunged, Head, Item, ItemFlags, ItemParts, Lookup, Mutation, Read, Role, StoreError, UidSet,
 };
 use due::DueQueue;
 use feeding::FeedQueue;
@@ -549,6 +550,11 @@ impl Account for LocalAccount {
     async fn uids_named(&self, container: ContainerId, names: &[String]) -> Result<Vec<Option<Uid>>, AccountError> {
         let names = names.to_vec();
         self.serve(move |read| read.uids_named(container, &names)).await
+    }
+
+    async fn look_up(&self, lookups: &[Lookup]) -> Result<Vec<Answer>, AccountError> {
+        let lookups = lookups.to_vec();
+        self.serve(move |read| look_up(read, &lookups)).await
     }
 
     async fn expunged(

@@ -9,8 +9,8 @@ use sterna_account::account::BlobUpload;
 use sterna_account::local::LocalAccount;
 use sterna_account::search::{Filter, Found};
 use sterna_account::{
-    Account, AccountError, Changes, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
-    ItemParts, Mutation, UidSet,
+    Account, AccountError, Answer, Changes, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item,
+    ItemFlags, ItemParts, Lookup, Mutation, UidSet,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, OperationId, Uid};
 use tokio::sync::watch;
@@ -84,6 +84,10 @@ impl Account for KeptAccount {
 
     async fn uids_named(&self, container: ContainerId, names: &[String]) -> Result<Vec<Option<Uid>>, AccountError> {
         self.local.uids_named(container, names).await
+    }
+
+    async fn look_up(&self, lookups: &[Lookup]) -> Result<Vec<Answer>, AccountError> {
+        self.local.look_up(lookups).await
     }
 
     async fn expunged(

@@ -13,8 +13,8 @@ use sterna_account::account::BlobUpload;
 use sterna_account::search::{Filter, Found};
 use sterna_account::service::Accounts;
 use sterna_account::{
-    Account, AccountError, Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item,
-    ItemFlags, ItemParts, Mutation, UidSet,
+    Account, AccountError, Answer, Changes, CommitError, Committed, Container, ContainerKind, Cursor, Expunged, Head,
+    Item, ItemFlags, ItemParts, Lookup, Mutation, UidSet,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Modseq, NodeId, OperationId, Uid, failpoint};
 use tokio::sync::watch;
@@ -362,6 +362,10 @@ impl Account for PlacedAccount {
 
     async fn uids_named(&self, container: ContainerId, names: &[String]) -> Result<Vec<Option<Uid>>, AccountError> {
         held!(self, handle, handle.uids_named(container, names))
+    }
+
+    async fn look_up(&self, lookups: &[Lookup]) -> Result<Vec<Answer>, AccountError> {
+        held!(self, handle, handle.look_up(lookups))
     }
 
     async fn expunged(

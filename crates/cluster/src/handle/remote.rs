@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use sterna_account::account::BlobUpload;
 use sterna_account::search::{Filter, Found};
 use sterna_account::{
-    Account, AccountError, Changes, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item, ItemFlags,
-    ItemParts, Mutation, UidSet,
+    Account, AccountError, Answer, Changes, Committed, Container, ContainerKind, Cursor, Expunged, Head, Item,
+    ItemFlags, ItemParts, Lookup, Mutation, UidSet,
 };
 use sterna_base::{AccountId, BlobHash, ContainerId, Epoch, Modseq, OperationId, Uid};
 use tokio::sync::watch;
@@ -23,7 +23,8 @@ use crate::limits::LOST_REPEATS_MAX;
 use crate::nodes::Placement;
 use crate::rpc::calls::{
     BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall,
-    ItemFlagsCall, ItemNamedCall, ItemsCall, NAMES_AT_ONCE, Nothing, ObjectCall, Page, SearchCall, UidsNamedCall, path,
+    ItemFlagsCall, ItemNamedCall, ItemsCall, LookUpCall, NAMES_AT_ONCE, Nothing, ObjectCall, Page, SearchCall,
+    UidsNamedCall, path,
 };
 use crate::rpc::peer::{Call, Peer};
 use crate::rpc::peers::Peers;
@@ -187,6 +188,10 @@ impl Account for RemoteAccount {
             uids.extend(self.call::<_, Vec<Option<Uid>>>(path::UIDS_NAMED, &call).await?);
         }
         Ok(uids)
+    }
+
+    async fn look_up(&self, lookups: &[Lookup]) -> Result<Vec<Answer>, AccountError> {
+        self.call(path::LOOK_UP, &LookUpCall { lookups: lookups.to_vec() }).await
     }
 
     async fn expunged(

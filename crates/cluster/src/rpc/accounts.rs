@@ -14,7 +14,8 @@ use sterna_base::{AccountId, Epoch};
 use super::body::{next_piece, whole};
 use super::calls::{
     BlobCall, ChangesCall, CommitCall, ContainerCall, ContainerChangesCall, ContainersOnPathCall, ExpungedCall,
-    ItemFlagsCall, ItemNamedCall, ItemsCall, NAMES_AT_ONCE, ObjectCall, Page, SearchCall, Staged, UidsNamedCall, path,
+    ItemFlagsCall, ItemNamedCall, ItemsCall, LookUpCall, NAMES_AT_ONCE, ObjectCall, Page, SearchCall, Staged,
+    UidsNamedCall, path,
 };
 use super::fault::FaultKind;
 use super::wire;
@@ -133,6 +134,10 @@ async fn answer(account: &LocalAccount, method: &str, body: &[u8]) -> Result<Byt
         path::UIDS_NAMED => {
             let call: UidsNamedCall = unpack(body)?;
             pack(&account.uids_named(call.container, &call.names[..call.names.len().min(NAMES_AT_ONCE)]).await?)
+        }
+        path::LOOK_UP => {
+            let call: LookUpCall = unpack(body)?;
+            pack(&account.look_up(&call.lookups).await?)
         }
         path::EXPUNGED => {
             let call: ExpungedCall = unpack(body)?;

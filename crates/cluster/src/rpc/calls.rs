@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sterna_account::search::Filter;
-use sterna_account::{ContainerKind, Cursor, ItemParts, Mutation, UidSet};
+use sterna_account::{ContainerKind, Cursor, ItemParts, Lookup, Mutation, UidSet};
 use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Uid};
 
 /// The last part of each call's path.
@@ -19,6 +19,7 @@ pub mod path {
     pub const OBJECT: &str = "object";
     /// [`Account::uids_named`](sterna_account::Account::uids_named)
     pub const UIDS_NAMED: &str = "uids-named";
+    pub const LOOK_UP: &str = "look-up";
     pub const EXPUNGED: &str = "expunged";
     pub const CHANGES: &str = "changes";
     pub const CONTAINER_CHANGES: &str = "container-changes";
@@ -84,6 +85,13 @@ pub struct UidsNamedCall {
     pub container: ContainerId,
     /// The names, at most [`NAMES_AT_ONCE`].
     pub names: Vec<String>,
+}
+
+/// [`path::LOOK_UP`]
+#[derive(Serialize, Deserialize)]
+pub struct LookUpCall {
+    /// What is asked.
+    pub lookups: Vec<Lookup>,
 }
 
 /// [`path::ITEM_NAMED`]

@@ -6,6 +6,7 @@ mod copies;
 mod derived;
 mod failures;
 mod feeding;
+mod lookups;
 mod retention;
 mod scripts;
 mod watched;

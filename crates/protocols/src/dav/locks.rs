@@ -5,8 +5,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sterna_account::commit::Expect;
+use sterna_account::lookup::all_items;
 use sterna_account::{
-    Account, AccountError, CommitError, ContainerKind, Content, FlagSet, ItemParts, Mutation, NewItem, UidSet,
+    Account, AccountError, Answer, CommitError, ContainerKind, Content, FlagSet, ItemParts, Lookup, Mutation, NewItem,
     container_named,
 };
 use sterna_base::{AccountId, ContainerId, Modseq, OperationId, Timestamp};
@@ -17,6 +18,9 @@ use super::limits::LOCKS_MAX;
 
 /// The name of the container, which stands at the top.
 const CONTAINER: &str = "locks";
+
+/// What of an item says what is locked.
+const BODY: ItemParts = ItemParts { body: true, summary: false, summary_start: false };
 
 /// A lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,17 +65,31 @@ impl Locks {
     /// # Errors
     /// When the account can't be read.
     pub async fn read(account: &dyn Account, now: Timestamp) -> Result<Self, AccountError> {
+        let mut answers = account.look_up(&Self::lookups(0)).await?.into_iter();
+        Self::found(account, now, &mut answers).await
+    }
+
+    /// The questions that find them, when the first of them is that one of those that are asked.
+    pub fn lookups(first: usize) -> [Lookup; 2] {
+        let container = Lookup::Container { kinds: vec![ContainerKind::Locks], name: CONTAINER.to_owned() };
+        [container, Lookup::Items { of: first, parts: BODY }]
+    }
+
+    /// Those that the answers tell of.
+    ///
+    /// # Errors
+    /// When there are more, and the account can't be read.
+    pub async fn found(
+        account: &dyn Account,
+        now: Timestamp,
+        answers: &mut impl Iterator<Item = Answer>,
+    ) -> Result<Self, AccountError> {
         let mut found = Locks { now, ..Locks::default() };
-        let path = [CONTAINER.to_owned()];
-        let Some(container) = account.containers_on_path(ContainerKind::Locks, &path).await?.pop() else {
-            return Ok(found);
-        };
+        let (container, items) = (answers.next(), answers.next());
+        let Some(container) = container.as_ref().and_then(Answer::container) else { return Ok(found) };
         found.container = Some((container.id, container.highest_modseq));
-        if container.counts.items == 0 {
-            return Ok(found);
-        }
-        let parts = ItemParts { body: true, ..ItemParts::default() };
-        for item in account.items(container.id, &UidSet::all(), parts, 2 * LOCKS_MAX).await? {
+        let items = items.map(Answer::items).unwrap_or_default();
+        for item in all_items(account, container, items, BODY, 2 * LOCKS_MAX).await? {
             let lock = item.body.as_deref().and_then(|body| postcard::from_bytes::<Lock>(body).ok());
             match lock.filter(|_| item.internal_date > now) {
                 Some(lock) => found.locks.push((lock, item.internal_date)),

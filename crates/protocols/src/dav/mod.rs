@@ -18,6 +18,7 @@ mod limits;
 mod locks;
 mod method;
 mod mounted;
+mod one_look;
 pub mod pages;
 mod paths;
 mod precondition;

@@ -88,10 +88,24 @@ pub async fn check_write(
     write: Write<'_>,
 ) -> Result<(Locks, Vec<String>), Problem> {
     let locks = Locks::read(home.account.as_ref(), context.now()).await?;
-    check_tags(context, resource)?;
-    let tokens = check_if(context, resource, &locks).await?;
-    locks.check(write, context.login.account, &tokens)?;
+    let tokens = check_write_with(context, resource, write, &locks).await?;
     Ok((locks, tokens))
+}
+
+/// The same when the locks are known.
+///
+/// # Errors
+/// `412`, `423`, `400`.
+pub async fn check_write_with(
+    context: &Context,
+    resource: &Resource,
+    write: Write<'_>,
+    locks: &Locks,
+) -> Result<Vec<String>, Problem> {
+    check_tags(context, resource)?;
+    let tokens = check_if(context, resource, locks).await?;
+    locks.check(write, context.login.account, &tokens)?;
+    Ok(tokens)
 }
 
 /// Whether a commit was refused because something changed since it was decided: then it is decided again.

@@ -304,6 +304,14 @@ pub async fn collection_with(
 
 async fn in_collection(collection: Collection, name: String, parts: ItemParts) -> Result<Resource, Problem> {
     let found = collection.home.account.item_named(collection.container.id, &name, parts).await?;
+    item_or_missing(collection, name, found)
+}
+
+/// What a name in a collection leads to.
+///
+/// # Errors
+/// `404` to who may not see what is there.
+pub fn item_or_missing(collection: Collection, name: String, found: Option<Item>) -> Result<Resource, Problem> {
     match found {
         Some(item) if collection.rights.has(Rights::READ) => Ok(Resource::Item(collection, item)),
         // Who may not read finds nothing, and can't write over what is not seen.

@@ -6,14 +6,18 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use sterna_account::commit::Expect;
+use sterna_account::lookup::all_items;
 use sterna_account::{
-    Account, AccountError, ContainerKind, Content, ItemParts, Mutation, NewItem, UidSet, container_named,
+    Account, AccountError, Answer, ContainerKind, Content, ItemParts, Lookup, Mutation, NewItem, container_named,
 };
 use sterna_base::{ContainerId, OperationId, Uid};
 use sterna_formats::dav::{Element, Name};
 
 use super::answer::Problem;
 use super::limits::{NAME_BYTES_MAX, PROPERTIES_MAX, PROPERTY_BYTES_MAX};
+
+/// What of an item says what was set.
+const BODY: ItemParts = ItemParts { body: true, summary: false, summary_start: false };
 
 /// What was set about a collection and what is in it.
 #[derive(Clone, Debug, Default)]
@@ -28,12 +32,30 @@ impl Stored {
     /// # Errors
     /// When the account can't be read.
     pub async fn read(account: &dyn Account, about: ContainerId) -> Result<Self, AccountError> {
-        let path = [ContainerKind::about(Some(about))];
-        let Some(container) = account.containers_on_path(ContainerKind::Metadata, &path).await?.pop() else {
-            return Ok(Stored::default());
-        };
-        let parts = ItemParts { body: true, ..ItemParts::default() };
-        let items = account.items(container.id, &UidSet::all(), parts, PROPERTIES_MAX).await?;
+        let (kinds, name) = (vec![ContainerKind::Metadata], ContainerKind::about(Some(about)));
+        let lookups = [Lookup::Container { kinds, name }, Lookup::Items { of: 0, parts: BODY }];
+        let mut answers = account.look_up(&lookups).await?.into_iter();
+        Self::found(account, &mut answers).await
+    }
+
+    /// The questions that find what is about the container that another one finds, when the first of them is that one
+    /// of those that are asked.
+    pub fn lookups(first: usize, of: usize) -> [Lookup; 2] {
+        [Lookup::About { of, kind: ContainerKind::Metadata }, Lookup::Items { of: first, parts: BODY }]
+    }
+
+    /// What the answers tell of.
+    ///
+    /// # Errors
+    /// When there is more, and the account can't be read.
+    pub async fn found(
+        account: &dyn Account,
+        answers: &mut impl Iterator<Item = Answer>,
+    ) -> Result<Self, AccountError> {
+        let (container, items) = (answers.next(), answers.next());
+        let Some(container) = container.as_ref().and_then(Answer::container) else { return Ok(Stored::default()) };
+        let items = items.map(Answer::items).unwrap_or_default();
+        let items = all_items(account, container, items, BODY, PROPERTIES_MAX).await?;
         let values = items.into_iter().filter_map(|item| {
             let key = parse_key(item.name.as_deref()?)?;
             Some((key, String::from_utf8(item.body?.to_vec()).ok()?))

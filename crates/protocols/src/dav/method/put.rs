@@ -28,8 +28,9 @@ use crate::dav::body::{self, Body};
 use crate::dav::context::{Context, Request};
 use crate::dav::limits::{FILE_BYTES_MAX, LOOKED_AT_MAX, NAME_BYTES_MAX, PARSED_INLINE_BYTES_MAX, TRIES};
 use crate::dav::locks::Write;
+use crate::dav::one_look::{self, Beside};
 use crate::dav::paths::Space;
-use crate::dav::precondition::{came_too_late, check_tags, check_write};
+use crate::dav::precondition::{came_too_late, check_tags, check_write, check_write_with};
 use crate::dav::property::{components, content_type, etag};
 use crate::dav::resource::{Collection, Resource};
 use crate::dav::scheduling::{Change, Scheduled, carry, check_tag, is_scheduling, may_concern};
@@ -119,12 +120,16 @@ fn too_large(space: Space, problem: Problem) -> Problem {
 /// Where it goes.
 struct Target {
     resource: Resource,
+    beside: Option<Beside>,
 }
 
 impl Target {
     async fn find(context: &Context, path: &str) -> Result<Self, Problem> {
         let parts = ItemParts { summary: true, ..ItemParts::default() };
-        let resource = Resource::find(context, path, parts).await?;
+        let (resource, beside) = match one_look::object(context, path, parts).await? {
+            Some((resource, beside)) => (resource, Some(beside)),
+            None => (Resource::find(context, path, parts).await?, None),
+        };
         match &resource {
             Resource::Item(collection, _) => collection.check(Rights::WRITE | Rights::INSERT, "write-content")?,
             Resource::Missing(missing) => {
@@ -136,7 +141,7 @@ impl Target {
             }
             _ => return Err(Problem::not_allowed()),
         }
-        let target = Target { resource };
+        let target = Target { resource, beside };
         if is_scheduling(&target.collection()?.container) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "Only the server puts something there"));
         }
@@ -183,7 +188,13 @@ async fn store_at(
     let (collection, is_new) = (target.collection()?, matches!(target.resource, Resource::Missing(_)));
     let href = target.resource.canonical();
     let write = Write { path: &href, changes_members: is_new, with_below: false };
-    let (locks, _) = check_write(context, &collection.home, &target.resource, write).await?;
+    let (locks, stored) = match &target.beside {
+        Some(Beside { locks, stored }) => {
+            check_write_with(context, &target.resource, write, locks).await?;
+            (locks.clone(), Some(stored))
+        }
+        None => (check_write(context, &collection.home, &target.resource, write).await?.0, None),
+    };
     let (name, expect) = match &target.resource {
         Resource::Item(_, item) => {
             check_same_uid(collection, item, prepared)?;
@@ -192,7 +203,10 @@ async fn store_at(
         Resource::Missing(missing) => (missing.name.clone(), Expect::Absent),
         _ => return Err(Problem::not_allowed()),
     };
-    check_component(collection, prepared.kind).await?;
+    match (prepared.kind, stored) {
+        (Some(kind), Some(stored)) => check_component_with(collection, kind, stored)?,
+        (kind, _) => check_component(collection, kind).await?,
+    }
     let old = match &target.resource {
         Resource::Item(_, item) => Some(item),
         _ => None,
@@ -393,7 +407,11 @@ pub fn refused(collection: &Collection, error: AccountError) -> Problem {
 pub async fn check_component(collection: &Collection, kind: Option<Kind>) -> Result<(), Problem> {
     let Some(kind) = kind else { return Ok(()) };
     let stored = Stored::read(collection.home.account.as_ref(), collection.container.id).await?;
-    if components(collection.container.kind, &stored).contains(&kind) {
+    check_component_with(collection, kind, &stored)
+}
+
+fn check_component_with(collection: &Collection, kind: Kind, stored: &Stored) -> Result<(), Problem> {
+    if components(collection.container.kind, stored).contains(&kind) {
         return Ok(());
     }
     let text = format!("This calendar does not hold {}", kind.name());
