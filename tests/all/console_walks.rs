@@ -1,22 +1,31 @@
-//! More walks through the console in a browser: people and domains, and two administrators at once (`ui/walk/`).
+//! More walks through the console in a browser: people and domains, two administrators at once, the mail flow, servers
+//! (`ui/walk/`).
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use sterna_testkit::binary::have;
-use sterna_testkit::installation::{Installation, PASSWORD, Place};
+use sterna_testkit::imap::Imap;
+use sterna_testkit::installation::{Doors, Installation, PASSWORD, Place};
+use sterna_testkit::wait::until;
 
 use crate::walks;
 
 const ADA: &str = "ada@tern.test";
 
-/// Runs a walk on an installation of one machine, with an administrator and a user.
-fn walk(name: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui");
-    let driver = folder.join("node_modules/playwright-core/package.json");
-    if !have(&["node", "chromium", &driver.to_string_lossy()]) {
-        return;
-    }
+/// How long something may take that a walk waits for.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Whether there is what a walk needs; says what is missing.
+fn can_walk() -> bool {
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/node_modules/playwright-core/package.json");
+    have(&["node", "chromium", &driver.to_string_lossy()])
+}
+
+/// An installation of one machine, with the administrator who walks and a user.
+fn one_machine() -> Installation {
     let mut installation = Installation::new();
     installation.start_main("main,data,edge", Place::default());
     installation.admin_ok("main", &["domain", "create", "tern.test"]);
@@ -24,22 +33,121 @@ fn walk(name: &str) {
         installation.create_user(user, "main");
     }
     installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
-    let at = installation.node("main").at;
+    installation
+}
+
+/// Runs a walk through the console at this place; it asks what a browser can't do.
+fn walk(name: &str, at: Doors, answer: impl FnMut(&[&str]) -> String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui");
     let mut node = Command::new("node");
     node.arg(folder.join("walk").join(name))
         .env("TOOLS", &folder)
         .env("SHOTS", std::env::var("STERNA_SHOTS").unwrap_or_default())
         .env("BASE", format!("https://{}:{}", at.host, at.ports.https))
         .envs([("LOGIN", ADA), ("PASSWORD", PASSWORD), ("DOMAIN", "tern.test")]);
-    walks::run(&mut node, |words| panic!("nothing is asked: {words:?}"));
+    walks::run(&mut node, answer);
+}
+
+fn walk_alone(name: &str) {
+    if can_walk() {
+        let installation = one_machine();
+        walk(name, installation.node("main").at, |words| panic!("nothing is asked: {words:?}"));
+    }
 }
 
 #[test]
 fn an_administrator_looks_after_people_and_domains() {
-    walk("people.mjs");
+    walk_alone("people.mjs");
 }
 
 #[test]
 fn two_administrators_do_not_undo_each_other() {
-    walk("together.mjs");
+    walk_alone("together.mjs");
+}
+
+/// Sends a message to the outside, as the administrator, and tells what the server said.
+fn send(at: Doors, to: &str, bytes: usize) -> String {
+    let text =
+        format!("From: {ADA}\r\nTo: {to}\r\nSubject: walked\r\n\r\n{}", "The terns are back.\r\n".repeat(bytes / 21));
+    at.submission(ADA).unwrap().deliver(ADA, &[to], text.as_bytes()).unwrap()
+}
+
+fn has_mail(at: Doors, user: &str) -> bool {
+    let mut imap = at.login(user).unwrap();
+    let lines = imap.command("STATUS INBOX (MESSAGES)").unwrap().lines;
+    let junk = imap.command("STATUS Junk (MESSAGES)").unwrap().lines;
+    lines.iter().chain(&junk).any(|line| line.contains("STATUS") && !line.contains("MESSAGES 0"))
+}
+
+#[test]
+fn an_administrator_looks_after_the_mail_flow() {
+    if !can_walk() {
+        return;
+    }
+    let installation = one_machine();
+    let at = installation.node("main").at;
+    let mut far = Installation::new();
+    far.start_main("main,edge,data", Place::default());
+    far.admin_ok("main", &["domain", "create", "far.test"]);
+    for user in ["zoe@far.test", "ben@far.test", "eve@far.test"] {
+        far.create_user(user, "main");
+    }
+    let there = far.node("main").at;
+    walk("mail.mjs", at, |words| match words {
+        // Nobody is there: the port was free a moment ago, and nobody else is told of it.
+        ["closed"] => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().to_string(),
+        ["far"] => format!("{}:{}", there.host, there.ports.smtp),
+        ["send", to] => {
+            let said = send(at, to, 21);
+            if said.starts_with("250") { "accepted".to_owned() } else { said }
+        }
+        ["arrived", user] => {
+            until("the message", WAIT, || has_mail(there, user).then_some(()));
+            "arrived".to_owned()
+        }
+        ["too-large", to] => {
+            let said =
+                until("the limit", WAIT, || Some(send(at, to, 2_000_000)).filter(|said| !said.starts_with("250")));
+            said.0.chars().take(3).collect()
+        }
+        other => panic!("what is {other:?}?"),
+    });
+}
+
+#[test]
+fn an_administrator_looks_after_servers() {
+    if !can_walk() {
+        return;
+    }
+    let mut installation = Installation::standard();
+    installation.create_user(ADA, "beta");
+    installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
+    let at = installation.node("main").at;
+    let mut client: Option<Imap> = None;
+    walk("servers.mjs", at, |words| match words {
+        ["connect", address] => {
+            // Not by a new password: who comes within seconds of one may have come with the old one, and is ended.
+            let made = installation.admin_ok("main", &["--json", "app-password", "create", address, "phone"]);
+            let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+            let password = made["password"].as_str().unwrap();
+            let mut imap = Imap::login(&at.host.to_string(), at.ports.imap, address, password).unwrap();
+            imap.command("SELECT INBOX").unwrap();
+            client = Some(imap);
+            "connected".to_owned()
+        }
+        ["goes-on"] => {
+            let appended = client.as_mut().unwrap().append("INBOX", b"Subject: goes on\r\n\r\nx\r\n");
+            assert!(appended.as_ref().is_ok_and(|answer| answer.ok()), "{appended:?}");
+            "the session lives".to_owned()
+        }
+        ["stop", name] => {
+            installation.stop(name);
+            "stopped".to_owned()
+        }
+        ["start", name] => {
+            installation.serve(name);
+            "started".to_owned()
+        }
+        other => panic!("what is {other:?}?"),
+    });
 }

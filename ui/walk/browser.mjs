@@ -28,8 +28,14 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-/** Opens a browser of its own, with more arguments if need be; one that `trusts` takes the certificate as it is. `close` ends it and fails if its console had an error. */
-export async function open({ language = "en", width = 1280, more = [], trusts = false } = {}) {
+/**
+ * Statuses that are part of most walks. Browsers write every refused request into the console; who isn't signed in is
+ * told so by one, and a wrong password, a conflict, a taken name and a value that can't be are walked into on purpose.
+ */
+const REFUSALS = [401, 409, 412, 422];
+
+/** Opens a browser of its own, with more arguments if need be; one that `trusts` takes the certificate as it is. `close` ends it and fails if its console had an error, other than these refusals. */
+export async function open({ language = "en", width = 1280, more = [], trusts = false, refusals = [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "sterna-walk-"));
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -46,9 +52,8 @@ export async function open({ language = "en", width = 1280, more = [], trusts = 
   page.on("console", (message) => {
     if (message.type() !== "error") return;
     const text = `${message.text()} ${message.location().url}`;
-    // Browsers write every refused request into the console; who isn't signed in is told so by one, and a wrong
-    // password, a conflict, a taken name and a value that can't be are part of the walk.
-    if (!/status of (401|409|412|422)/.test(text)) errors.push(text);
+    const isRefusal = [...REFUSALS, ...refusals].some((status) => text.includes(`status of ${status}`));
+    if (!isRefusal) errors.push(text);
   });
   const close = async () => {
     await context.close();

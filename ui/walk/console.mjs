@@ -2,16 +2,28 @@
 // people do.
 
 import assert from "node:assert/strict";
-import { open } from "./browser.mjs";
+import { open, picture } from "./browser.mjs";
 
 export const { BASE, LOGIN, PASSWORD, DOMAIN } = process.env;
 for (const [name, value] of Object.entries({ BASE, LOGIN, PASSWORD, DOMAIN })) assert.ok(value, `${name} is not set`);
 
 export const step = (text) => console.log(`- ${text}`);
 
+/** Walks step after step, and leaves a picture of where it failed. */
+export async function walk(page, close, ...steps) {
+  try {
+    for (const one of steps) await one();
+  } catch (error) {
+    await picture(page, "failed");
+    throw error;
+  }
+  await close();
+  console.log("all is well");
+}
+
 /** A browser that signed in, on a page of the console. */
-export async function signedIn(path = "/people/users") {
-  const { page, close } = await open();
+export async function signedIn(path = "/people/users", options = {}) {
+  const { page, close } = await open(options);
   await page.goto(`${BASE}/admin${path}`);
   await page.getByLabel("Address or login").fill(LOGIN);
   await page.getByLabel("Password").fill(PASSWORD);

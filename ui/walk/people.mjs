@@ -37,7 +37,7 @@ async function contacts() {
   await page.getByRole("link", { name: `team@${DOMAIN}` }).waitFor();
   await page.getByRole("textbox", { name: "Address" }).fill("eve@near.test");
   await press("Save");
-  await said("Saved");
+  await said("Saved:");
   const members = (await api(`/groups/team@${DOMAIN}/members`)).items.map((member) => member.address);
   assert.ok(members.includes("eve@near.test"), String(members));
   await holds(page, "contact");
@@ -162,7 +162,7 @@ async function identity(id) {
   await names.getByRole("textbox", { name: "More addresses" }).fill(`benjamin@${DOMAIN}`);
   await page.keyboard.press("Enter");
   await press("Save", names);
-  await said("Saved");
+  await said("Saved:");
   const forward = card("Forwarding");
   await forward.getByRole("textbox", { name: "Forward to" }).fill("ben@home.test");
   await page.keyboard.press("Enter");
@@ -206,7 +206,7 @@ async function domain() {
   await names.getByRole("textbox", { name: "Aliases" }).fill("tern.example");
   await page.keyboard.press("Enter");
   await press("Save", names);
-  await said("Saved");
+  await said("Saved:");
   assert.deepEqual((await api(`/domains/${DOMAIN}`)).aliases, ["tern.example"]);
   await undo();
   assert.deepEqual((await api(`/domains/${DOMAIN}`)).aliases, []);

@@ -112,7 +112,7 @@ async function pressedTwice(id) {
   await note.fill("met at the fair");
   const change = await written(async () => {
     await twice(note);
-    await said("Saved");
+    await said("Saved:");
   });
   assert.equal(change.length, 1, String(change));
   await press("Delete");

@@ -140,9 +140,8 @@ export interface Pages<T> {
   reload: () => void;
 }
 
-/** A listing by cursor: the first page is live, more are fetched when they are asked for. */
-export function usePages<T>(path: string): Pages<T> {
-  const first = useLive<Page<T>>(path);
+/** A listing by cursor: the first page is live, more are fetched when they are asked for. `everyMs` reads the first one again by itself for as long as it is the only one: beside others its items would be shown twice. */
+export function usePages<T>(path: string, everyMs?: number): Pages<T> {
   const rest = useMemo(
     () => signal<{ items: T[]; next: string | null; loading: boolean; problem: Problem | null; began: boolean }>({
       items: [],
@@ -154,6 +153,7 @@ export function usePages<T>(path: string): Pages<T> {
     [path],
   );
   const { items, began, loading, problem } = rest.value;
+  const first = useLive<Page<T>>(path, began ? undefined : everyMs);
   const next = began ? rest.value.next : (first.data?.next ?? null);
   const more = async (): Promise<void> => {
     if (next === null || rest.peek().loading) return;
@@ -170,7 +170,8 @@ export function usePages<T>(path: string): Pages<T> {
     items: [...(first.data?.items ?? []), ...items],
     unreachable: first.data?.unreachable ?? [],
     problem: first.problem ?? problem,
-    loading: first.loading || loading,
+    // What is shown already is read again without a word.
+    loading: (first.loading && first.data === null) || loading,
     more: next === null ? null : () => void more(),
     reload: () => {
       rest.value = { items: [], next: null, loading: false, problem: null, began: false };

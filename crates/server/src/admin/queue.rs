@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::OperationId;
 use sterna_base::limits::PAGE_ITEMS_MAX;
-use sterna_directory::Server;
+use sterna_directory::{RequestError, Server};
 use sterna_mailflow::queue::{Acted, Action, DeliveryId, Destination, Filter, Listed, NextHop, QueueId};
 
 use super::doors::AdminState;
@@ -221,7 +221,10 @@ fn action(input: &ActionInput) -> Result<Action, Problem> {
 }
 
 fn destination(to: &str) -> Result<Destination, Problem> {
-    let invalid = || Problem::malformed(format!("{to} is not HOST, HOST:PORT or mx:DOMAIN"));
+    let invalid = || {
+        let reason = format!("{to} is not HOST, HOST:PORT or mx:DOMAIN");
+        Problem::from(RequestError::Invalid { field: "to", reason })
+    };
     match to.strip_prefix("mx:") {
         Some(domain) => format!("domain:{}", domain.to_lowercase()).parse().map_err(|_| invalid()),
         None => to.parse::<NextHop>().map(Destination::Host).map_err(|_| invalid()),

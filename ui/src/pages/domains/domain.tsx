@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { ask, part } from "../../base/api.ts";
 import { count, t } from "../../base/i18n.ts";
 import { changed, deleting, useLive } from "../../base/live.ts";
+import { useNamed } from "../../base/named.ts";
 import { go } from "../../base/router.ts";
 import type { Domain, Page as Items, Server, Setting } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
@@ -19,12 +20,12 @@ import { Dkim } from "./dkim.tsx";
 import { DnsTable } from "./dns.tsx";
 
 export function DomainPage({ name }: { name: string }) {
-  const all = useLive<Items<Domain>>("/domains");
-  const id = all.data?.items.find((domain) => domain.name === name)?.id ?? name;
+  const { path: named } = useNamed<Domain>("/domains", name);
+  const read = useLive<Domain>(named);
+  const id = read.data?.id ?? name;
   const path = `/domains/${part(id)}`;
-  const read = useLive<Domain>(all.data ? path : null);
   const servers = useLive<Items<Server>>("/servers").data?.items ?? [];
-  const settings = useLive<Items<Setting>>(`/settings?domain=${part(id)}`);
+  const settings = useLive<Items<Setting>>(read.data ? `/settings?domain=${part(id)}` : null);
   return (
     <Page
       title={read.data?.name ?? name}

@@ -19,12 +19,15 @@ import { MailTabs } from "./tabs.tsx";
 
 const FILTERS = ["sender", "recipient", "destination"] as const;
 
+/** How often it is read again while it is looked at, in milliseconds: it moves by itself. */
+const ASK_MS = 5000;
+
 type Action = "hold" | "release" | "retry" | "reroute" | "delete";
 
 export function QueuePage() {
   const filter = Object.fromEntries(FILTERS.map((name) => [name, parameters.value.get(name) ?? ""]));
   const held = parameters.value.get("held") ?? "";
-  const queue = usePages<Delivery>(`/queue${query({ limit: 100, ...filter, held })}`);
+  const queue = usePages<Delivery>(`/queue${query({ limit: 100, ...filter, held })}`, ASK_MS);
   const [chosen, setChosen] = useState(new Set<string>());
   // A message with several destinations has several rows.
   const keyOf = (delivery: Delivery): string => `${delivery.server} ${delivery.id} ${delivery.destination}`;

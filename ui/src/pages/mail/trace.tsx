@@ -21,6 +21,9 @@ const TONES: Record<TraceEvent["what"], Tone> = {
   failed: "bad",
 };
 
+/** How often it is read again while it is looked at, in milliseconds: what waits is tried again. */
+const ASK_MS = 10_000;
+
 const DAYS = [1, 7, 30];
 
 export function TracePage() {
@@ -28,10 +31,11 @@ export function TracePage() {
   const days = parameters.value.get("days") ?? "7";
   const [typed, setTyped] = useState(text);
   const path = text === "" ? null : `/trace${query({ text, since_seconds: Number(days) * 86_400, limit: 50 })}`;
-  const trace = useLive<Trace>(path);
+  const trace = useLive<Trace>(path, ASK_MS);
   const submit = (event: Event): void => {
     event.preventDefault();
-    setParameter("text", typed.trim());
+    if (typed.trim() === text) trace.reload();
+    else setParameter("text", typed.trim());
   };
   return (
     <Page title={t("nav.mail")}>

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { asProblem, ask, part, type Problem } from "../../base/api.ts";
 import { ago, bytes, count, known, moment, number, t } from "../../base/i18n.ts";
 import { changed, deleting, useLive } from "../../base/live.ts";
+import { useNamed } from "../../base/named.ts";
 import { go } from "../../base/router.ts";
 import type { Domain, Entry, Page as Items, Plan, Server } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
@@ -26,18 +27,15 @@ const ASK_MS = 10_000;
 const GRAPHS = ["disk", "load", "sessions", "deliveries_per_minute", "queue_messages", "replication_lag_seconds"] as const;
 
 export function ServerPage({ name }: { name: string }) {
-  const all = useLive<Items<Server>>("/servers");
-  // A server that was just renamed is still here under its id.
-  const id = all.data?.items.find((server) => server.name === name)?.id ?? name;
-  const path = `/servers/${part(id)}`;
-  const read = useLive<Server>(all.data ? path : null, ASK_MS);
+  const { all, path } = useNamed<Server>("/servers", name);
+  const read = useLive<Server>(path, ASK_MS);
   const server = read.data;
   return (
     <Page
       title={server?.name ?? name}
       up={{ to: "/servers", title: t("nav.servers") }}
       lead={server && <><ServerState server={server} /> <RoleBadges server={server} /></>}
-      actions={server && <ServerActions server={server} etag={read.etag} path={path} />}
+      actions={server && path && <ServerActions server={server} etag={read.etag} path={path} />}
     >
       <Loaded read={read}>
         {(data) => (
@@ -46,7 +44,7 @@ export function ServerPage({ name }: { name: string }) {
               <Condition server={data} />
               <GraphsSection drawn={GRAPHS} server={data.name} />
               <Section title={t("server.settings")}>
-                <EditForm path={path} name={data.name} data={data} etag={read.etag} fields={fields(data)} also={["/servers", "/status"]} />
+                <EditForm path={`/servers/${part(data.id)}`} name={data.name} data={data} etag={read.etag} fields={fields(data)} also={["/servers", "/status"]} />
               </Section>
             </div>
             <div>
