@@ -15,6 +15,7 @@ use sterna_directory::{Cursor, Reader, RowKind};
 
 use super::doors::AdminState;
 use super::input::Asked;
+use super::memory::OpenStream;
 use super::principal::Principal;
 use super::problem::Problem;
 
@@ -25,10 +26,10 @@ const ROWS_AT_ONCE: usize = 1000;
 const GATHERED: Duration = Duration::from_millis(200);
 
 /// How often a quiet connection shows that it is alive.
-const ALIVE: Duration = Duration::from_secs(15);
+pub(super) const ALIVE: Duration = Duration::from_secs(15);
 
 /// How long one stream goes on; the page begins another, and is asked again who it is.
-const STREAM_MAX: Duration = Duration::from_secs(10 * 60);
+pub(super) const STREAM_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// Streams that somebody may have open: more than anybody has windows.
 const STREAMS_MAX: usize = 20;
@@ -68,7 +69,7 @@ pub(super) async fn stream(
     principal: Principal,
     Asked(params): Asked<EventParams>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let open = state.memory.streams.open(&principal.name, STREAMS_MAX).ok_or_else(too_many)?;
+    let open = open_stream(&state, &principal)?;
     let wanted: BTreeSet<String> =
         params.topics.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let mut watch = state.directory.watch();
@@ -89,6 +90,14 @@ pub(super) async fn stream(
     );
     let stream = futures_util::StreamExt::filter_map(stream, |event| async move { event });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE)))
+}
+
+/// Counts one more stream of whoever asks.
+///
+/// # Errors
+/// `429` when there are [`STREAMS_MAX`] already.
+pub(super) fn open_stream(state: &AdminState, principal: &Principal) -> Result<OpenStream, Problem> {
+    state.memory.streams.open(&principal.name, STREAMS_MAX).ok_or_else(too_many)
 }
 
 fn too_many() -> Problem {

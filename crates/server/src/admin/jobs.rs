@@ -144,7 +144,7 @@ pub(super) async fn get(
     Ok(Resource::read(state.progress(id).await?, modseq))
 }
 
-fn job_id(text: &str) -> Result<JobId, Problem> {
+pub(super) fn job_id(text: &str) -> Result<JobId, Problem> {
     text.parse().map_err(|_| Problem::no_such("job", text))
 }
 

@@ -45,6 +45,7 @@ mod groups;
 mod idempotency;
 mod imports;
 mod input;
+mod job_events;
 mod job_view;
 mod jobs;
 mod links;

@@ -17,6 +17,9 @@ use super::select::{SELECTED_MAX, Selected};
 const SIZES_ASKED_MAX: usize = 20_000;
 /// What an account of unknown size counts as: an ordinary one.
 const UNKNOWN_BYTES: u64 = 256 * 1024 * 1024;
+/// What an account counts as besides its content: its store's files, an index, its sessions. Without it, any number of
+/// people with empty mailboxes would weigh nothing, and be left on one server.
+const ACCOUNT_BYTES: u64 = 1024 * 1024;
 /// A server within so many hundredths of its share is left as it is: each move costs more than a smaller difference.
 const TOLERANCE_PERCENT: u32 = 10;
 
@@ -67,7 +70,7 @@ impl AdminState {
             id: one.account,
             server: one.server,
             domain: *domain,
-            bytes: sizes.get(&one.account).copied().unwrap_or(UNKNOWN_BYTES),
+            bytes: sizes.get(&one.account).copied().unwrap_or(UNKNOWN_BYTES).saturating_add(ACCOUNT_BYTES),
         };
         (facts.accounts.iter().map(account).collect(), sizes)
     }

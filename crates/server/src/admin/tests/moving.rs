@@ -1,12 +1,17 @@
 //! Moves, drains, standby copies and failovers as an administrator asks for them. Who makes the copies is played by the
 //! tests: they submit the requests that the main node's driver would.
 
+use futures_util::StreamExt;
+use sterna_base::JobId;
 use sterna_directory::request::JobChange;
 use sterna_directory::{CopyPurpose, JobState, Server};
 
 use super::*;
+use crate::admin::job_events::follow;
 
 const GAMMA: NodeId = NodeId([0xc; 16]);
+/// How often a test looks how far a job is.
+const LOOK: Duration = Duration::from_millis(10);
 const GIB: u64 = 1024 * 1024 * 1024;
 
 impl Node {
@@ -368,4 +373,24 @@ async fn accounts_that_come_to_a_server_with_a_standby_have_one() {
     assert_eq!(code(node.client.send(Method::PUT, &at, Some(&body)).await).0, 503);
     // That nothing waits for it any longer can be said of a server that is away.
     assert!(node.client.send(Method::PUT, &at, Some(&json!({"on": "beta"}))).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn how_far_a_job_is_is_told_until_it_is_over() {
+    let (node, [ana, ben, _]) = Node::with_people().await;
+    let begun = node.job(to_beta(&["ana@demo.test", "ben@demo.test"])).await.unwrap();
+    let id: JobId = begun.body["job"]["id"].as_u64().unwrap().to_string().parse().unwrap();
+    let first = node.state.progress(id).await.unwrap();
+    let mut told = std::pin::pin!(follow(node.state.clone(), id, first, LOOK));
+    let mut done_left = Vec::new();
+    for account in [None, Some(ana), Some(ben)] {
+        if let Some(account) = account {
+            node.carry_out(account).await;
+        }
+        let told = told.next().await.unwrap();
+        let job: Value = serde_json::from_str(&told.text).unwrap();
+        done_left.push((job["done"].as_u64().unwrap(), job["left"].as_u64().unwrap(), told.is_over));
+    }
+    assert_eq!(done_left, [(0, 2, false), (1, 1, false), (2, 0, true)]);
+    assert_eq!(told.next().await, None, "what is over tells no more");
 }
