@@ -14,7 +14,6 @@ use super::doors::AdminState;
 use super::events::{ALIVE, STREAM_MAX, open_stream};
 use super::job_view::JobProgress;
 use super::jobs::job_id;
-use super::memory::OpenStream;
 use super::principal::Principal;
 use super::problem::Problem;
 

@@ -1,6 +1,8 @@
 //! Moves, drains, standby copies and failovers as an administrator asks for them. Who makes the copies is played by the
 //! tests: they submit the requests that the main node's driver would.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use sterna_base::JobId;
 use sterna_directory::request::JobChange;
