@@ -21,9 +21,9 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
                       response_headers_conformance,response_schema_conformance,unsupported_method,\
                       missing_required_header,use_after_free,ignored_auth";
 
-/// Endpoints that are not asked: streams that go on for minutes, what would end the test itself because who asks is signed
-/// out, the firewall of the machine that tests, and what deletes all that a list has: the tool takes the list for what
-/// was deleted, because its path has a parameter, and the empty list for a mistake.
+/// Endpoints that are not asked: streams that go on for minutes, what would end the test itself because who asks is
+/// signed out, the firewall of the machine that tests, and what deletes all that a list has: the tool takes the list
+/// for what was deleted, because its path has a parameter, and the empty list for a mistake.
 const LEFT_OUT: [&str; 6] = [
     "get-events",
     "get-jobs-job-events",
