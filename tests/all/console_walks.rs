@@ -126,13 +126,7 @@ fn an_administrator_looks_after_servers() {
     let mut client: Option<Imap> = None;
     walk("servers.mjs", at, |words| match words {
         ["connect", address] => {
-            // Not by a new password: who comes within seconds of one may have come with the old one, and is ended.
-            let made = installation.admin_ok("main", &["--json", "app-password", "create", address, "phone"]);
-            let made: serde_json::Value = serde_json::from_str(&made).unwrap();
-            let password = made["password"].as_str().unwrap();
-            let mut imap = Imap::login(&at.host.to_string(), at.ports.imap, address, password).unwrap();
-            imap.command("SELECT INBOX").unwrap();
-            client = Some(imap);
+            client = Some(walks::connect(&installation, address));
             "connected".to_owned()
         }
         ["goes-on"] => {

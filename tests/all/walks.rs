@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use serde_json::Value;
+use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, Place};
 
 /// Runs a walk. For each line `? WORDS` of its output `answer` does what the words say, and its text goes back.
@@ -33,6 +35,20 @@ pub fn run(command: &mut Command, mut answer: impl FnMut(&[&str]) -> String) {
     }
     let errors = errors.join().unwrap();
     assert!(walk.wait().is_ok_and(|status| status.success()), "{said}{errors}");
+}
+
+/// A mail program of a user who walks nowhere, connected to the main node and looking at the inbox.
+///
+/// # Panics
+/// When it is kept out.
+pub fn connect(installation: &Installation, address: &str) -> Imap {
+    // Not by a new password: who comes within seconds of one may have come with the old one, and is ended.
+    let made = installation.admin_ok("main", &["--json", "app-password", "create", address, "phone"]);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let (at, password) = (installation.node("main").at, made["password"].as_str().unwrap());
+    let mut imap = Imap::login(&at.host.to_string(), at.ports.imap, address, password).unwrap();
+    imap.command("SELECT INBOX").unwrap();
+    imap
 }
 
 /// Lets a data server join by the command that a page shows.
