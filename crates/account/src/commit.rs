@@ -45,8 +45,8 @@ impl Commit {
     }
 }
 
-/// Stands for the container that was made last in the same commit, in [`Mutation::SetAcl`] and
-/// [`Mutation::RenameContainer`]: who may see it is decided before anybody can.
+/// Stands for the container that was made last in the same commit, in [`Mutation::SetAcl`], [`Mutation::RenameContainer`]
+/// and [`Mutation::Put`]: who may see it and what is known of it is decided before anybody can see it.
 pub const MADE: ContainerId = ContainerId(u64::MAX);
 
 /// The steps that give what was made before them in the same commit these rights.
@@ -200,6 +200,12 @@ pub enum Mutation {
         bytes_max: Option<u64>,
         /// Number of all live items.
         items_max: Option<u64>,
+    },
+    /// Makes the container of this kind that is about the one that was made last ([`ContainerKind::about`]): whose name
+    /// nobody knows before the commit. It is the one made last from then on. Outcome: [`Outcome::Container`].
+    CreateAbout {
+        /// What its items are.
+        kind: ContainerKind,
     },
 }
 

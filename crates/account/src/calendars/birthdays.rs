@@ -17,11 +17,11 @@ use sterna_formats::card;
 use super::external::{self, items};
 use super::receive::put;
 use super::writing::Writer;
-use super::{body, is_elsewhere_named};
-use crate::commit::Expect;
+use super::{body, is_elsewhere_named, make_derived, name_shown_step};
+use crate::commit::{Expect, MADE};
 use crate::{
     Account, AccountError, Change, CommitError, Container, ContainerKind, Content, Cursor, Item, ItemParts, Mutation,
-    NewItem, Outcome, StoreError, UidSet, container_named,
+    NewItem, StoreError, UidSet, container_named,
 };
 
 /// The container of what is known about it, and the name of that item; and the calendar's own name.
@@ -344,21 +344,11 @@ async fn make(account: &dyn Account, all: &[Container], language: Language) -> R
                 return Ok(found.id);
             }
         } else if !is_elsewhere_named(all, name) {
-            return create(account, name, language).await;
+            let notes = vec![name_shown_step(MADE, language.calendar())];
+            return make_derived(account, name, notes).await;
         }
     }
     Err(AccountError::Refused(CommitError::NameTaken))
-}
-
-async fn create(account: &dyn Account, name: &str, language: Language) -> Result<ContainerId, AccountError> {
-    let (kind, name) = (ContainerKind::DerivedCalendar, name.to_owned());
-    let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
-    let made = account.commit(OperationId::random(), vec![step]).await?;
-    let Some(Outcome::Container { id, .. }) = made.outcomes.first() else {
-        return Err(AccountError::Refused(CommitError::Unexpected));
-    };
-    super::name_shown(account, *id, language.calendar()).await?;
-    Ok(*id)
 }
 
 /// What is noted, and what a change of it expects to be there.

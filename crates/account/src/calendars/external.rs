@@ -14,11 +14,10 @@ use sterna_formats::calendar::feed::{FEED_OBJECTS_MAX, FeedObject, say_the_same}
 
 use super::receive::put;
 use super::writing::Writer;
-use super::{body, is_elsewhere_named, name_shown_step, note_item, shown_name};
-use crate::commit::Expect;
+use super::{body, is_elsewhere_named, make_derived, name_shown_step, note_item, shown_name};
+use crate::commit::{Expect, MADE};
 use crate::{
-    Account, AccountError, CommitError, Container, ContainerKind, Content, Item, ItemParts, Mutation, NewItem, Outcome,
-    UidSet, container_named,
+    Account, AccountError, CommitError, Container, ContainerKind, Content, Item, ItemParts, Mutation, NewItem, UidSet,
 };
 
 /// The name of the item that says where a calendar is from.
@@ -158,31 +157,25 @@ fn shortened(text: String) -> String {
     text.chars().filter(|c| !c.is_control()).take(ERROR_CHARS_MAX).collect()
 }
 
-/// Makes an external calendar; it is fetched soon after.
+/// Makes an external calendar, which is shown under its own name or under `shown`; it is fetched soon after.
 ///
 /// # Errors
 /// [`CommitError::NameTaken`] when there is a calendar of that name, [`CommitError::Limit`] when there are too many, or
 /// when the account can't be written.
-pub async fn subscribe(account: &dyn Account, name: &str, external: &External) -> Result<ContainerId, AccountError> {
+pub async fn subscribe(
+    account: &dyn Account,
+    name: &str,
+    shown: Option<&str>,
+    external: &External,
+) -> Result<ContainerId, AccountError> {
     let all = account.containers().await?;
     if is_elsewhere_named(&all, name) {
         return Err(AccountError::Refused(CommitError::NameTaken));
     }
     check_room(&all)?;
-    let (kind, name) = (ContainerKind::DerivedCalendar, name.to_owned());
-    let step = Mutation::CreateContainer { parent: None, kind, name, special_use: None };
-    let made = account.commit(OperationId::random(), vec![step]).await?;
-    let Some(Outcome::Container { id, .. }) = made.outcomes.first() else {
-        return Err(AccountError::Refused(CommitError::Unexpected));
-    };
-    if let Err(error) = write(account, *id, external).await {
-        let undo = vec![Mutation::DeleteContainer { container: *id }];
-        if let Err(error) = account.commit(OperationId::random(), undo).await {
-            tracing::warn!(%error, "an external calendar stays without its address");
-        }
-        return Err(error);
-    }
-    Ok(*id)
+    let mut notes = vec![noted(MADE, external)];
+    notes.extend(shown.map(|shown| name_shown_step(MADE, shown)));
+    make_derived(account, name, notes).await
 }
 
 /// Whether there is room for another external calendar.
@@ -195,15 +188,10 @@ pub fn check_room(all: &[Container]) -> Result<(), AccountError> {
     if count < EXTERNAL_MAX { Ok(()) } else { Err(AccountError::Refused(limit())) }
 }
 
-/// Notes what is known of an external calendar.
-///
-/// # Errors
-/// When the account can't be written.
-pub async fn write(account: &dyn Account, calendar: ContainerId, external: &External) -> Result<(), AccountError> {
-    let notes = container_named(account, ContainerKind::Metadata, &ContainerKind::about(Some(calendar))).await?.id;
+/// The step that notes an external calendar in the container of what is noted about it.
+pub fn noted(notes: ContainerId, external: &External) -> Mutation {
     let item = NewItem::named(RECORD, Content::Inline(Bytes::from(external.encode())));
-    let step = Mutation::Put { container: notes, item, expect: Expect::Any };
-    account.commit(OperationId::random(), vec![step]).await.map(drop)
+    Mutation::Put { container: notes, item, expect: Expect::Any }
 }
 
 /// Changes what is known of an external calendar, unless `change` says to leave it; whether that was done. It is not

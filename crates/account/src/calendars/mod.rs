@@ -24,7 +24,7 @@ use sterna_formats::dav::Element;
 use crate::commit::Expect;
 use crate::{
     Account, AccountError, Answer, CommitError, Container, ContainerKind, Content, Head, Item, ItemParts, Lookup,
-    Mutation, NewItem, StoreError, container_named,
+    Mutation, NewItem, Outcome, StoreError, container_named,
 };
 
 /// The name of the scheduling inbox.
@@ -111,16 +111,24 @@ async fn note_item(account: &dyn Account, about: ContainerId, name: &str) -> Res
     Ok(account.item_named(notes.id, name, parts).await?.and_then(|item| item.body))
 }
 
-/// Notes what a collection is shown as (`displayname`), as its owner's programs would.
+/// Makes a calendar that is made of something else, with what is noted about it.
 ///
 /// # Errors
-/// When the account can't be written.
-pub async fn name_shown(account: &dyn Account, about: ContainerId, name: &str) -> Result<(), AccountError> {
-    let notes = container_named(account, ContainerKind::Metadata, &ContainerKind::about(Some(about))).await?;
-    account.commit(OperationId::random(), vec![name_shown_step(notes.id, name)]).await.map(drop)
+/// [`CommitError::NameTaken`] when there is a calendar of that name, or when the account can't be written.
+async fn make_derived(account: &dyn Account, name: &str, notes: Vec<Mutation>) -> Result<ContainerId, AccountError> {
+    let (kind, name) = (ContainerKind::DerivedCalendar, name.to_owned());
+    let mut steps = vec![
+        Mutation::CreateContainer { parent: None, kind, name, special_use: None },
+        Mutation::CreateAbout { kind: ContainerKind::Metadata },
+    ];
+    steps.extend(notes);
+    match account.commit(OperationId::random(), steps).await?.outcomes.first() {
+        Some(Outcome::Container { id, .. }) => Ok(*id),
+        _ => Err(AccountError::Refused(CommitError::Unexpected)),
+    }
 }
 
-/// The same as a step among these notes.
+/// The step that notes among these notes what a collection is shown as (`displayname`), as its owner's programs would.
 fn name_shown_step(notes: ContainerId, name: &str) -> Mutation {
     let xml = format!("<displayname xmlns=\"DAV:\">{}</displayname>", sterna_formats::dav::write::text(name));
     let item = NewItem::named("dav:{DAV:}displayname", Content::Inline(Bytes::from(xml)));

@@ -55,6 +55,7 @@ impl Transaction {
         };
         self.state.containers.insert(id, container);
         self.changed = true;
+        self.made = Some(id);
         Ok(Outcome::Container { id, uid_validity })
     }
 

@@ -173,11 +173,11 @@ impl Transaction {
     fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CommitError> {
         match mutation {
             Mutation::CreateContainer { parent, kind, name, special_use } => {
-                let made = self.create_container(*parent, *kind, name, *special_use)?;
-                if let Outcome::Container { id, .. } = made {
-                    self.made = Some(id);
-                }
-                Ok(made)
+                self.create_container(*parent, *kind, name, *special_use)
+            }
+            Mutation::CreateAbout { kind } => {
+                let name = ContainerKind::about(Some(self.meant(MADE)?));
+                self.create_container(None, *kind, &name, None)
             }
             Mutation::RenameContainer { container, parent, name } => {
                 self.rename_container(self.meant(*container)?, *parent, name)
@@ -188,7 +188,7 @@ impl Transaction {
             Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min, expect_uid_next } => {
                 self.set_numbers(*container, *uid_validity, (*uid_next, *expect_uid_next), *modseq_min)
             }
-            Mutation::Put { container, item, expect } => self.put(*container, item, *expect),
+            Mutation::Put { container, item, expect } => self.put(self.meant(*container)?, item, *expect),
             Mutation::Remove { container, name } => self.remove(*container, name),
             Mutation::Copy { from, uids, to, expunge } => self.copy(*from, uids, *to, *expunge),
             Mutation::StoreFlags { container, uids, action, flags, unchanged_since } => {

@@ -60,6 +60,7 @@ impl Transaction<'_> {
             digest: Digest::default(),
             acl,
         })?;
+        self.made = Some(id);
         Ok(Outcome::Container { id, uid_validity })
     }
 

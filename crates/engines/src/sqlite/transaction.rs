@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, params};
 use sterna_account::commit::MADE;
 use sterna_account::follow::KeptAnswer;
-use sterna_account::{Commit, CommitError, Committed, Container, Digest, Head, Mutation, Outcome, Role};
+use sterna_account::{Commit, CommitError, Committed, Container, ContainerKind, Digest, Head, Mutation, Outcome, Role};
 use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp};
 
 use super::blob_files::BlobFiles;
@@ -25,7 +25,7 @@ pub struct Transaction<'a> {
     containers: BTreeMap<ContainerId, Touched>,
     changed: bool,
     /// The container that was made last.
-    made: Option<ContainerId>,
+    pub made: Option<ContainerId>,
     /// Files of blobs that this commit left without references; removed after the flush.
     pub unreferenced: Vec<BlobHash>,
 }
@@ -185,11 +185,11 @@ impl<'a> Transaction<'a> {
     fn apply(&mut self, mutation: &Mutation) -> Result<Outcome, CommitError> {
         match mutation {
             Mutation::CreateContainer { parent, kind, name, special_use } => {
-                let made = self.create_container(*parent, *kind, name, *special_use)?;
-                if let Outcome::Container { id, .. } = made {
-                    self.made = Some(id);
-                }
-                Ok(made)
+                self.create_container(*parent, *kind, name, *special_use)
+            }
+            Mutation::CreateAbout { kind } => {
+                let name = ContainerKind::about(Some(self.meant(MADE)?));
+                self.create_container(None, *kind, &name, None)
             }
             Mutation::RenameContainer { container, parent, name } => {
                 self.rename_container(self.meant(*container)?, *parent, name)
@@ -200,7 +200,7 @@ impl<'a> Transaction<'a> {
             Mutation::SetNumbers { container, uid_validity, uid_next, modseq_min, expect_uid_next } => {
                 self.set_numbers(*container, *uid_validity, (*uid_next, *expect_uid_next), *modseq_min)
             }
-            Mutation::Put { container, item, expect } => self.put(*container, item, *expect),
+            Mutation::Put { container, item, expect } => self.put(self.meant(*container)?, item, *expect),
             Mutation::Remove { container, name } => self.remove(*container, name),
             Mutation::Copy { from, uids, to, expunge } => self.copy(*from, uids, *to, *expunge),
             Mutation::StoreFlags { container, uids, action, flags, unchanged_since } => {

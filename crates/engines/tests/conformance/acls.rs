@@ -1,7 +1,7 @@
 //! Rights of others: rows like everything else.
 
 use sterna_account::acl::ACL_ENTRIES_MAX;
-use sterna_account::commit::MADE;
+use sterna_account::commit::{Expect, MADE};
 use sterna_account::*;
 use sterna_base::*;
 
@@ -65,6 +65,16 @@ fn what_a_commit_makes_is_given_and_placed_in_it(bed: &mut Bed) {
     let closed = id(&bed.done(vec![create(None, "closed-1"), put])[0]);
     let closed = bed.container(closed);
     assert!(closed.acl.is_empty() && closed.parent == Some(ARCHIVE) && closed.name == "closed", "{closed:?}");
+    // What is noted about it comes in the same commit, too.
+    let about = Mutation::CreateAbout { kind: ContainerKind::Metadata };
+    let note = Mutation::Put { container: MADE, item: item("blue", Some("colour")), expect: Expect::Absent };
+    let noted = bed.done(vec![create(None, "noted"), about.clone(), note.clone()]);
+    let (of, notes) = (bed.container(id(&noted[0])), bed.container(id(&noted[1])));
+    assert_eq!((notes.kind, &notes.name), (ContainerKind::Metadata, &ContainerKind::about(Some(of.id))));
+    assert_eq!((of.counts.items, notes.counts.items, notes.parent), (0, 1, None));
+    for refused in [about, note] {
+        assert_eq!(bed.commit(vec![refused]), Err(CommitError::NoSuchContainer(MADE)));
+    }
     // The next commit has made nothing yet.
     assert_eq!(bed.commit(vec![give(MADE, BOB, "l")]), Err(CommitError::NoSuchContainer(MADE)));
 }

@@ -35,7 +35,7 @@ async fn what_is_missing_in_a_file_goes_unless_it_is_to_be_kept() {
     let (_accounts, account) = account(&folder).await;
     let account = account.as_ref();
     let external = External::new("https://x.test/a.ics".to_owned(), None);
-    let calendar = external::subscribe(account, "external-x", &external).await.unwrap();
+    let calendar = external::subscribe(account, "external-x", None, &external).await.unwrap();
     let all = external::replace(account, calendar, objects(&["a", "b", "c"]), Keep::Uids(&[])).await.unwrap();
     assert_eq!(all, Replaced { created: 3, ..Replaced::default() });
     let kept = external::replace(account, calendar, objects(&["a"]), Keep::Uids(&["b".to_owned()])).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_calendar_that_was_taken_away_is_not_made_anew_by_what_a_fetch_has_to_
     let (_accounts, account) = account(&folder).await;
     let account = account.as_ref();
     let external = External::new("https://x.test/a.ics".to_owned(), None);
-    let calendar = external::subscribe(account, "external-x", &external).await.unwrap();
+    let calendar = external::subscribe(account, "external-x", None, &external).await.unwrap();
     let failed = |known: &mut External| {
         known.failures = 7;
         true

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use sterna_account::commit::Expect;
+use sterna_account::commit::{Expect, MADE};
 use sterna_account::lookup::all_items;
 use sterna_account::{
     Account, AccountError, Answer, ContainerKind, Content, ItemParts, Lookup, Mutation, NewItem, container_named,
@@ -108,22 +108,41 @@ pub type Setting = (Option<Uid>, Name, Option<String>);
 /// # Errors
 /// When one is too long, or the account can't be written.
 pub async fn set(account: &dyn Account, about: ContainerId, settings: Vec<Setting>) -> Result<(), Problem> {
+    check_sizes(&settings)?;
     if settings.is_empty() {
         return Ok(());
     }
+    let steps = steps(container(account, about).await?, settings);
+    account.commit(OperationId::random(), steps).await?;
+    Ok(())
+}
+
+/// The steps that note properties of the collection that was made last in the same commit.
+///
+/// # Errors
+/// When one is too long.
+pub fn at_first(settings: Vec<Setting>) -> Result<Vec<Mutation>, Problem> {
+    check_sizes(&settings)?;
+    Ok(steps(MADE, settings))
+}
+
+fn check_sizes(settings: &[Setting]) -> Result<(), Problem> {
     let too_long = |(item, name, xml): &Setting| {
         xml.as_ref().is_some_and(|xml| xml.len() > PROPERTY_BYTES_MAX) || key(*item, name).len() > NAME_BYTES_MAX
     };
     if settings.iter().any(too_long) {
         return Err(Problem::new(http::StatusCode::INSUFFICIENT_STORAGE, "A property is too long"));
     }
-    let container = container(account, about).await?;
+    Ok(())
+}
+
+/// The steps that change what is noted in this container.
+fn steps(container: ContainerId, settings: Vec<Setting>) -> Vec<Mutation> {
     let step = |(item, name, xml): Setting| match xml {
         Some(xml) => put(container, item, &name, xml),
         None => Mutation::Remove { container, name: key(item, &name) },
     };
-    account.commit(OperationId::random(), settings.into_iter().map(step).collect()).await?;
-    Ok(())
+    settings.into_iter().map(step).collect()
 }
 
 /// Where notes about a collection are; made when there is none.

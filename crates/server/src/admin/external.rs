@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::calendars::external::{self, External, REFRESH_S_MAX, REFRESH_S_MIN};
-use sterna_account::calendars::{birthdays, name_shown, shown_name};
+use sterna_account::calendars::{birthdays, shown_name};
 use sterna_account::{Account, AccountError, CommitError, Container};
 use sterna_base::{BlobHash, OperationId};
 use sterna_directory::{AnyEntry, Reader};
@@ -123,10 +123,8 @@ pub(super) async fn create(
         let body = of_external(&path, body.name.as_deref().unwrap_or(&path), 0, &external);
         return Ok(Resource { status: StatusCode::OK, modseq: None, changed: Some(true), location: None, body }.into());
     }
-    let made = external::subscribe(account, &path, &external).await.map_err(|error| refused(&error))?;
-    if let Some(name) = &body.name {
-        name_shown(account, made, name.trim()).await.map_err(|error| acl::problem(&error))?;
-    }
+    let shown = body.name.as_deref().map(str::trim);
+    external::subscribe(account, &path, shown, &external).await.map_err(|error| refused(&error))?;
     let found = find(account, &path).await?.ok_or_else(|| Problem::no_such("calendar", &path))?;
     let body = view(account, &found.0, &found.1).await?;
     Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location: None, body }.into())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use sterna_account::check::{Depth, check};
-use sterna_account::commit::Expect;
+use sterna_account::commit::{Expect, MADE};
 use sterna_account::*;
 use sterna_base::*;
 use sterna_engines::memory::MemoryEngine;
@@ -127,6 +127,7 @@ impl Pair {
                 name: container_name(name),
                 special_use: special_use.map(|which| SpecialUse::ALL[1 + usize::from(which)]),
             },
+            Act::About => Mutation::CreateAbout { kind: ContainerKind::Metadata },
             Act::Rename { container, parent, name } => Mutation::RenameContainer {
                 container: self.container(container),
                 parent: parent.map(|parent| self.container(parent)),
@@ -204,6 +205,7 @@ impl Pair {
         let next = containers.iter().map(|container| container.id.0 + 1).max().unwrap_or(1);
         match choice % 32 {
             31 => ContainerId(next),
+            30 => MADE,
             _ => containers[usize::from(choice) % containers.len()].id,
         }
     }

@@ -24,6 +24,7 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub enum Act {
     Create { parent: Option<u8>, name: u8, calendar: bool, special_use: Option<u8> },
+    About,
     Rename { container: u8, parent: Option<u8>, name: u8 },
     Delete { container: u8 },
     Numbers { container: u8, uid_validity: u8, uid_next: u8, modseq_min: u8 },
@@ -78,6 +79,7 @@ fn any_act() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => (prop::option::of(any::<u8>()), 0..8_u8, any::<bool>(), maybe(0.1, 0..3)).prop_map(
             |(parent, name, calendar, special_use)| Act::Create { parent, name, calendar, special_use }),
+        1 => Just(Act::About),
         2 => (any::<u8>(), prop::option::of(any::<u8>()), 0..8_u8)
             .prop_map(|(container, parent, name)| Act::Rename { container, parent, name }),
         2 => container.prop_map(|container| Act::Delete { container }),

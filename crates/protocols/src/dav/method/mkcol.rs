@@ -3,11 +3,9 @@
 use http::header::CACHE_CONTROL;
 use http::{Response, StatusCode};
 use sterna_account::calendars::external::{self, External};
-use sterna_account::commit::given_alike;
+use sterna_account::commit::{MADE, given_alike};
 use sterna_account::shares::PrincipalKind;
-use sterna_account::{
-    AccountError, Acl, CommitError, Container, ContainerKind, ItemParts, Mutation, Outcome, Rights, files,
-};
+use sterna_account::{AccountError, Acl, CommitError, Container, ContainerKind, ItemParts, Mutation, Rights, files};
 use sterna_base::OperationId;
 use sterna_formats::calendar::Kind;
 use sterna_formats::dav::name::{CALDAV, CALENDARSERVER, CARDDAV, DAV};
@@ -87,40 +85,31 @@ async fn make(context: &Context, properties: &[Element]) -> Result<Response<Body
     steps.push(Mutation::CreateContainer { parent, kind, name, special_use: None });
     // Whoever made it must find it, and so must those that the ones beside it are shared with.
     steps.extend(like.iter().flat_map(|like| given_alike(&like.acl)));
+    steps.extend(noted(properties, source)?);
     let account = missing.home.account.as_ref();
-    if source.is_some() {
+    if kind == ContainerKind::DerivedCalendar {
         external::check_room(&account.containers().await?)?;
     }
-    let committed = match account.commit(OperationId::random(), steps).await {
+    match account.commit(OperationId::random(), steps).await {
         Err(AccountError::Refused(CommitError::NameTaken)) => return Err(exists()),
         result => result?,
     };
-    let made = committed.outcomes.iter().find_map(|outcome| match outcome {
-        Outcome::Container { id, .. } => Some(*id),
-        _ => None,
-    });
-    let Some(made) = made else { return Err(Problem::unavailable(1)) };
+    Ok(with_header(done(StatusCode::CREATED), CACHE_CONTROL, "no-cache"))
+}
+
+/// The steps that note what is asked for of the collection that was made before them in the same commit.
+fn noted(properties: &[Element], source: Option<String>) -> Result<Vec<Mutation>, Problem> {
     let settings = properties.iter().filter(|property| !property.name.is(DAV, "resourcetype")).map(|property| {
         let mut xml = String::new();
         property.write(&mut xml);
         (None, property.name.clone(), Some(xml))
     });
-    let noted = async {
-        stored::set(account, made, settings.collect()).await?;
-        match source {
-            Some(url) => Ok(external::write(account, made, &External::new(url, None)).await?),
-            None => Ok(()),
-        }
-    };
-    if let Err(problem) = noted.await {
-        // What was asked for can't be had whole: then nothing of it.
-        let undo = vec![Mutation::DeleteContainer { container: made }];
-        if let Err(error) = account.commit(OperationId::random(), undo).await {
-            tracing::warn!(%error, "a collection stays without its properties");
-        }
-        return Err(problem);
+    let mut steps = stored::at_first(settings.collect())?;
+    steps.extend(source.map(|url| external::noted(MADE, &External::new(url, None))));
+    if !steps.is_empty() {
+        steps.insert(0, Mutation::CreateAbout { kind: ContainerKind::Metadata });
     }
-    Ok(with_header(done(StatusCode::CREATED), CACHE_CONTROL, "no-cache"))
+    Ok(steps)
 }
 
 /// A collection of somebody else's home beside which the user may make another one: who may make folders in it and say
