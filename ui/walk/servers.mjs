@@ -114,6 +114,9 @@ async function drain() {
   await picture(page, "drain-plan");
   await press("Empty…", empties);
   await page.getByText("Done", { exact: true }).waitFor();
+  const log = page.getByRole("region", { name: "Log" });
+  await log.getByText("Moved").first().waitFor();
+  await log.getByText(/nobody could write for \d+ ms/).first().waitFor();
   await holds(page, "drain-job");
   for (const address of USERS) assert.equal(await serverOf(address), "beta");
   assert.equal(await asks("goes-on"), "the session lives");

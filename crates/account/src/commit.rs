@@ -45,8 +45,8 @@ impl Commit {
     }
 }
 
-/// Stands for the container that was made last in the same commit, in [`Mutation::SetAcl`], [`Mutation::RenameContainer`]
-/// and [`Mutation::Put`]: who may see it and what is known of it is decided before anybody can see it.
+/// Stands for the container that was made last in the same commit, in [`Mutation::SetAcl`], [`Mutation::Put`] and
+/// [`Mutation::RenameContainer`]: who may see it and what is known of it is decided before anybody can see it.
 pub const MADE: ContainerId = ContainerId(u64::MAX);
 
 /// The steps that give what was made before them in the same commit these rights.

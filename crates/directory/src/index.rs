@@ -11,7 +11,7 @@ use crate::model::{
     SharedMailbox, User,
 };
 use crate::row::RowKind;
-use crate::{StorageError, contact, share, source};
+use crate::{StorageError, contact, job_event, share, source};
 
 /// Brings the indexes from a row's old content to its new one.
 pub(crate) fn update(
@@ -89,6 +89,7 @@ fn remove(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         }
         RowKind::Share => share::remove(conn, key, content)?,
         RowKind::Contact => contact::unindex(conn, key, content)?,
+        RowKind::JobEvent => job_event::unindex(conn, key, content)?,
         RowKind::Server => {
             let row: Server = read(kind, key, content)?;
             execute(conn, "DELETE FROM dir_server_name WHERE server = $1", params![row.id.to_string()])?;
@@ -183,6 +184,7 @@ fn insert(conn: &Connection, kind: RowKind, key: &str, content: &str) -> Result<
         }
         RowKind::Share => share::insert(conn, key, content)?,
         RowKind::Contact => contact::index(conn, key, content)?,
+        RowKind::JobEvent => job_event::index(conn, key, content)?,
         RowKind::Server => {
             let row: Server = read(kind, key, content)?;
             let sql = "INSERT INTO dir_server_name (name, server) VALUES ($1, $2)

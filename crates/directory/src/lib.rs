@@ -24,6 +24,7 @@ pub mod filter_settings;
 pub mod firewall;
 pub mod follow;
 mod index;
+mod job_event;
 pub mod mail_tables;
 pub mod model;
 pub mod move_plan;
@@ -52,6 +53,7 @@ pub use directory::Directory;
 pub use dkim::{DKIM_KEYS_MAX, DkimKey, DkimState, NewDkimKey};
 pub use error::{ApplyError, LISTED_BY, RequestError, StorageError};
 pub use follow::Applied;
+pub use job_event::{JOB_EVENTS_MAX, JobEvent, JobEventKind, MovedAccount};
 pub use model::{
     Address, Copy, CopyPurpose, Domain, Durability, Entry, Group, Job, JobKind, JobState, MainNode, Member, Membership,
     Migration, MigrationPhase, Move, MovePhase, Pace, PasswordHash, PendingStore, Placement, Repository, Resource,

@@ -81,6 +81,8 @@ pub enum RowKind {
     UpdateEvent = 35,
     /// [`crate::firewall::Firewall`]
     Firewall = 36,
+    /// [`crate::JobEvent`]
+    JobEvent = 37,
     /// [`crate::acme::Certificate`]
     Certificate = 40,
     /// [`crate::acme::Acme`]
@@ -93,7 +95,7 @@ pub enum RowKind {
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [RowKind; 35] = [
+    pub const ALL: [RowKind; 36] = [
         RowKind::Counter,
         RowKind::Setting,
         RowKind::Server,
@@ -125,6 +127,7 @@ impl RowKind {
         RowKind::Update,
         RowKind::UpdateEvent,
         RowKind::Firewall,
+        RowKind::JobEvent,
         RowKind::Certificate,
         RowKind::Acme,
         RowKind::Contact,

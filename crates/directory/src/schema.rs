@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::row::RowKind;
-use crate::{StorageError, contact, index, share, source};
+use crate::{StorageError, contact, index, job_event, share, source};
 
 /// The format that this version writes.
 pub const FORMAT: i64 = 3;
@@ -172,6 +172,7 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StorageError> {
         )?;
     }
     contact::make_index(&tx)?;
+    job_event::make_index(&tx)?;
     source::names::make_index(&tx)?;
     tx.commit()?;
     Ok(())
@@ -239,4 +240,4 @@ pub(crate) const CONTENT_TABLES: [&str; 15] = [
 
 /// The indexes of contacts and links: an older version may have written rows without them, and who only reads a file
 /// can't make them again.
-pub(crate) const LATER_INDEXES: [&str; 2] = ["dir_contact", "dir_link"];
+pub(crate) const LATER_INDEXES: [&str; 3] = ["dir_contact", "dir_job_event", "dir_link"];

@@ -417,6 +417,17 @@ export interface JobProgress extends Job {
   failures: Move[];
 }
 
+export interface JobLogLine {
+  number: number;
+  at: string;
+  what: string;
+  says: string;
+  address: string | null;
+  from: string | null;
+  to: string | null;
+  cut_over_ms: number | null;
+}
+
 export interface PlannedMove {
   account: number;
   address: string;

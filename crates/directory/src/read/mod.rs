@@ -305,6 +305,6 @@ pub(crate) fn id(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(at).map(i64::unsigned_abs)
 }
 
-pub(super) fn page(limit: usize) -> i64 {
+pub(crate) fn page(limit: usize) -> i64 {
     number(limit.clamp(1, PAGE_ITEMS_MAX) as u64)
 }

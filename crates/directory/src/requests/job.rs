@@ -9,7 +9,9 @@ use crate::placement_policy::{self, NoServer};
 use crate::request::{JobChange, NewJob};
 use crate::row::{self, JOB_COUNTER, RowKind};
 use crate::write::Write;
-use crate::{JOB_KEPT_MS, JOBS_KEPT_MAX, JOBS_PRUNED_MAX, MOVES_PER_REQUEST_MAX, RequestError};
+use crate::{
+    JOB_KEPT_MS, JOBS_KEPT_MAX, JOBS_PRUNED_MAX, JobEventKind, MOVES_PER_REQUEST_MAX, RequestError, job_event,
+};
 
 /// Which servers an account may be sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,9 @@ fn plan_all(write: &mut Write<'_>, new: &NewJob, targets: Targets) -> Result<Job
             Job { id: JobId(write.next_number(JOB_COUNTER)?), ..job }
         }
     };
+    if new.id.is_none() {
+        job_event::of_job(write, &job, JobEventKind::Begun, &job.what)?;
+    }
     for (account, to) in &new.moves {
         plan(write, &mut job, *account, *to, targets)?;
     }
@@ -200,6 +205,7 @@ pub(crate) fn allowed(write: &Write<'_>, account: AccountId) -> Result<Vec<NodeI
 
 pub(crate) fn set(write: &mut Write<'_>, id: JobId, change: JobChange) -> Result<(), RequestError> {
     let mut job = found(write.reader.job(id)?, "job", id, None)?;
+    let before = job.state;
     job.state = match (change, job.state) {
         (JobChange::Pause, JobState::Running | JobState::Paused) => JobState::Paused,
         (JobChange::Resume, JobState::Running | JobState::Paused) => JobState::Running,
@@ -207,6 +213,14 @@ pub(crate) fn set(write: &mut Write<'_>, id: JobId, change: JobChange) -> Result
         (JobChange::Abort, JobState::Aborting | JobState::Aborted) => return Ok(()),
         (_, state) => return Err(RequestError::JobState { id, state }),
     };
+    let what = match change {
+        JobChange::Pause => JobEventKind::Paused,
+        JobChange::Resume => JobEventKind::Resumed,
+        JobChange::Abort => JobEventKind::Aborting,
+    };
+    if job.state != before {
+        job_event::of_job(write, &job, what, "")?;
+    }
     settle(write, job)
 }
 
@@ -246,6 +260,7 @@ fn settle(write: &mut Write<'_>, mut job: Job) -> Result<(), RequestError> {
     if job.left() == 0 && !job.state.is_over() {
         job.state = if job.state == JobState::Aborting { JobState::Aborted } else { JobState::Done };
         job.ended_at = Some(write.now);
+        job_event::of_job(write, &job, JobEventKind::Ended, "")?;
     }
     Ok(write.put(&job)?)
 }

@@ -14,7 +14,7 @@ use crate::placement_policy::NoServer;
 use crate::row::{self, RowKind};
 use crate::settings;
 use crate::write::Write;
-use crate::{COPIES_PER_ACCOUNT_MAX, RequestError};
+use crate::{COPIES_PER_ACCOUNT_MAX, JobEventKind, RequestError, job_event};
 
 /// Longest cut-over that can be asked for, in milliseconds: nobody can write for as long.
 const CUT_OVER_MS_MAX: i64 = 10 * 60 * 1000;
@@ -103,6 +103,7 @@ pub(crate) fn commit(write: &mut Write<'_>, account: AccountId, epoch: Epoch) ->
     write.delete(RowKind::Copy, &row::store_key(account, row.to))?;
     write.put(&kept)?;
     let target = found(write.reader.server(row.to)?, "server", row.to, None)?;
+    job_event::of_move(write, &row, JobEventKind::Moved, "")?;
     end(write, &row, End::Done)?;
     stand_by(write, account, &target)
 }
@@ -129,6 +130,7 @@ pub(crate) fn abort(
         given_up_once(write, row, phase, reason)?;
     } else {
         drop_moving_copy(write, &row)?;
+        job_event::of_move(write, &row, JobEventKind::PutAway, reason)?;
         end(write, &row, End::Aborted)?;
     }
     Ok(epoch)
@@ -150,6 +152,7 @@ pub(crate) fn fail(write: &mut Write<'_>, account: AccountId, reason: &str) -> R
 pub(crate) fn give_way(write: &mut Write<'_>, row: &Move) -> Result<(), RequestError> {
     release(write, row)?;
     drop_moving_copy(write, row)?;
+    job_event::of_move(write, row, JobEventKind::PutAway, "its server was lost, and its standby copy takes over")?;
     end(write, row, End::Aborted)
 }
 
@@ -166,6 +169,8 @@ fn release(write: &mut Write<'_>, row: &Move) -> Result<Option<Epoch>, RequestEr
 }
 
 fn given_up_once(write: &mut Write<'_>, row: Move, phase: MovePhase, reason: &str) -> Result<(), RequestError> {
+    let what = if phase == MovePhase::Failed { JobEventKind::Failed } else { JobEventKind::Retried };
+    job_event::of_move(write, &row, what, reason)?;
     let (attempts, failed) = (row.attempts.saturating_add(1), Some(names::one_line(reason)));
     Ok(write.put(&Move { phase, epoch: None, attempts, failed, changed_at: write.now, ..row })?)
 }
@@ -181,6 +186,7 @@ fn again(write: &mut Write<'_>, row: Move) -> Result<(), RequestError> {
         return Err(invalid("account", format!("it lives on {} already", server.name)));
     }
     job::plan_again(write, row.job)?;
+    job_event::of_move(write, &row, JobEventKind::PlannedAgain, "")?;
     Ok(write.put(&Move { from, phase: MovePhase::Planned, attempts: 0, changed_at: write.now, ..row })?)
 }
 
@@ -230,7 +236,10 @@ pub(crate) fn fail_over(
     write.put(&Copy { account, server: old.server, purpose, since: write.now, stage })?;
     match row {
         None => {}
-        Some(row) if row.to == to => end(write, &row, End::Done)?,
+        Some(row) if row.to == to => {
+            job_event::of_move(write, &row, JobEventKind::Moved, "its standby copy took over")?;
+            end(write, &row, End::Done)?;
+        }
         Some(row) if matches!(row.phase, MovePhase::CutOver { .. }) => {
             given_up_once(write, Move { from: to, ..row }, MovePhase::Copying, "its server was lost; copying goes on")?;
         }

@@ -10,7 +10,7 @@ use crate::names::invalid;
 use crate::placement_policy::NoServer;
 use crate::row::RowKind;
 use crate::write::Write;
-use crate::{RequestError, StorageError};
+use crate::{JobEventKind, RequestError, StorageError, job_event};
 
 pub(crate) fn reserve(write: &mut Write<'_>, server: NodeId) -> Result<AccountId, RequestError> {
     let server = found(write.reader.server(server)?, "server", server, None)?;
@@ -53,6 +53,7 @@ pub(crate) fn abandon(write: &mut Write<'_>, account: AccountId) -> Result<(), R
         super::copies::drop_copy_row(write, &copy)?;
     }
     if let Some(row) = write.reader.move_of(account)? {
+        job_event::of_move(write, &row.value, JobEventKind::PutAway, "the account is deleted")?;
         super::moves::end(write, &row.value, End::Aborted)?;
     }
     let Some(placement) = write.reader.placement(account)? else { return Ok(()) };

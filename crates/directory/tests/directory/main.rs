@@ -6,6 +6,7 @@ mod contacts;
 mod dkim;
 mod follow;
 mod forwards;
+mod job_events;
 mod leaving;
 mod log_in_and_route;
 mod many;

@@ -16,9 +16,10 @@ use super::policy::Place::{AskedDomain, Binned, Contact, Domain, Entry, Filtered
 use super::policy::{self, Place, Rule};
 use super::{
     accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, contacts, copies, dkim, dns,
-    doctor, domains, drain, events, external, files, firewall, graphs, greylist, groups, imports, job_events, jobs,
-    links, maintenance, migration, objects, orphans, passkeys, people_import, queue, replication, resources, roles,
-    search, second_factor, servers, sessions, settings, sieve, sources, status, sudo, tokens, trace, updates, users,
+    doctor, domains, drain, events, external, files, firewall, graphs, greylist, groups, imports, job_events, job_log,
+    jobs, links, maintenance, migration, objects, orphans, passkeys, people_import, queue, replication, resources,
+    roles, search, second_factor, servers, sessions, settings, sieve, sources, status, sudo, tokens, trace, updates,
+    users,
 };
 
 /// One method of one path.
@@ -303,6 +304,7 @@ fn of_servers() -> Vec<Endpoint> {
             System,
             "How far a job is, as server-sent events",
         ),
+        look("/api/v1/jobs/{job}/log", get(job_log::list), Jobs, System, "What became of the moves of a job"),
         look("/api/v1/jobs/{job}/moves", get(jobs::moves), Jobs, System, "The moves of a job"),
         look("/api/v1/servers", get(servers::list), Servers, System, "Servers"),
         look(SERVER, get(servers::get), Servers, System, "One server"),

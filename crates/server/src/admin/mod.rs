@@ -46,6 +46,7 @@ mod idempotency;
 mod imports;
 mod input;
 mod job_events;
+mod job_log;
 mod job_view;
 mod jobs;
 mod links;

@@ -28,6 +28,16 @@ const MOVE_COLUMNS: &[Column] = &[
     ("TROUBLE", "failed"),
 ];
 
+const LOG_COLUMNS: &[Column] = &[
+    ("AT", "at"),
+    ("WHAT", "what"),
+    ("ADDRESS", "address"),
+    ("FROM", "from"),
+    ("TO", "to"),
+    ("CUT-OVER MS", "cut_over_ms"),
+    ("MORE", "says"),
+];
+
 /// Watch, pause and abort work on many accounts: moves, drains, rebalances, failovers
 #[derive(Debug, Subcommand)]
 pub enum JobCommand {
@@ -45,6 +55,11 @@ pub enum JobCommand {
     },
     /// List the accounts of a job that have not moved (yet)
     Moves {
+        /// Its id
+        job: String,
+    },
+    /// Show what became of each account of a job, the latest first; it is kept when the job is over
+    Log {
         /// Its id
         job: String,
     },
@@ -105,6 +120,7 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Job
         JobCommand::List { active } => session.list(&["jobs"], &[("active", active.then_some("true"))], COLUMNS).await,
         JobCommand::Get { job } => show(session, global, &job).await,
         JobCommand::Moves { job } => session.list(&["jobs", &job, "moves"], &[], MOVE_COLUMNS).await,
+        JobCommand::Log { job } => session.list(&["jobs", &job, "log"], &[], LOG_COLUMNS).await,
         JobCommand::Follow { job } => progress::follow(session, global, &job).await,
         JobCommand::Pause { job, write } => change(job, "pause", write).await,
         JobCommand::Resume { job, write } => change(job, "resume", write).await,

@@ -1,11 +1,12 @@
 // One job: how far it is, what is on its way, what failed and why; pause, abort, try again.
 
 import { ask, part } from "../../base/api.ts";
-import { count, known, moment, t } from "../../base/i18n.ts";
-import { changed, useLive } from "../../base/live.ts";
-import type { JobProgress } from "../../base/types.ts";
+import { count, known, moment, number, t } from "../../base/i18n.ts";
+import { changed, useLive, usePages } from "../../base/live.ts";
+import type { JobLogLine, JobProgress } from "../../base/types.ts";
 import { Button } from "../../widgets/button.tsx";
 import { Facts, Loaded, Page, Progress, Section } from "../../widgets/parts.tsx";
+import { More, Table } from "../../widgets/table.tsx";
 import { attempt, done } from "../../widgets/toast.tsx";
 import { inWords, JobState, MoveLine, paceOf, partOf } from "./parts.tsx";
 
@@ -28,6 +29,7 @@ export function JobPage({ id }: { id: string }) {
       actions={job.data && <JobActions job={job.data} />}
     >
       <Loaded read={job}>{(data) => <JobDetails job={data} />}</Loaded>
+      <Log id={id} />
     </Page>
   );
 }
@@ -112,4 +114,44 @@ function JobDetails({ job }: { job: JobProgress }) {
       )}
     </>
   );
+}
+
+/** What became of each account, and what was said about the job; kept when it is over. */
+function Log({ id }: { id: string }) {
+  const lines = usePages<JobLogLine>(`/jobs/${part(id)}/log?limit=50`);
+  if (lines.items.length === 0) return null;
+  return (
+    <Section title={t("job.log")}>
+      <Table
+        caption={t("job.log")}
+        rows={lines.items}
+        keyOf={(line) => String(line.number)}
+        empty={t("loading")}
+        columns={[
+          { title: t("job.at"), cell: (line) => moment(line.at) },
+          { title: t("job.event"), cell: (line) => known("job-event", line.what) },
+          {
+            title: t("people.address"),
+            cell: (line) =>
+              line.address === null ? (
+                "–"
+              ) : (
+                <>
+                  <strong>{line.address}</strong> <span class="soft">{t("move.way", { from: line.from ?? "", to: line.to ?? "" })}</span>
+                </>
+              ),
+          },
+          { title: t("job.more"), cell: (line) => said(line) },
+        ]}
+      />
+      <More more={lines.more} loading={lines.loading} />
+    </Section>
+  );
+}
+
+/** Why, and for how long nobody could write. */
+function said(line: JobLogLine): string {
+  const words = line.says === "" ? [] : [line.says];
+  if (line.cut_over_ms !== null) words.push(t("job.cut-over", { n: number(line.cut_over_ms) }));
+  return words.join(" · ") || "–";
 }

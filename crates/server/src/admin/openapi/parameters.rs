@@ -23,6 +23,7 @@ const NARROWED: &[(&str, &[&str])] = &[
     ("/api/v1/setting-changes", &["domain", "name", "after", "limit"]),
     ("/api/v1/sieve/{when}", &["domain"]),
     ("/api/v1/jobs", &["active", "after", "limit"]),
+    ("/api/v1/jobs/{job}/log", &["after", "limit"]),
     ("/api/v1/jobs/{job}/moves", &["after", "limit"]),
     ("/api/v1/servers/{server}/standby", &["after", "limit"]),
     ("/api/v1/migration/accounts", &["after", "limit"]),

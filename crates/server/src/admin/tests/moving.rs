@@ -106,6 +106,21 @@ async fn a_move_is_planned_shown_and_begun() {
     assert_eq!(node.run(&["job", "list", "--active"]).await, Exit::Done);
     assert_eq!(node.run(&["job", "moves", &id]).await, Exit::Done);
     assert_eq!(node.run(&["job", "resume", &id]).await, Exit::Done);
+    assert_eq!(node.run(&["job", "log", &id]).await, Exit::Done);
+    let log = node.get(&["jobs", &id, "log"]).await.unwrap();
+    let words: Vec<&str> = log["items"].as_array().unwrap().iter().map(|line| line["what"].as_str().unwrap()).collect();
+    assert_eq!(words, ["resumed", "paused", "moved", "begun"]);
+    let moved = &log["items"][2];
+    assert_eq!(
+        (&moved["address"], &moved["from"], &moved["to"]),
+        (&json!("ana@demo.test"), &json!("alpha"), &json!("beta"))
+    );
+    assert!(moved["cut_over_ms"].is_u64() && moved["started_at"].is_string(), "{moved}");
+    assert_eq!(log["items"][3]["says"], "move 2 accounts to beta");
+    let path =
+        path(&["jobs", &id, "log"], &[("limit", Some("1")), ("after", moved["number"].to_string().as_str().into())]);
+    assert_eq!(node.client.get(&path).await.unwrap()["items"][0]["what"], "begun");
+    assert_eq!(node.run(&["job", "log", "99"]).await, Exit::Failed);
     assert_eq!(node.run(&["job", "get", "99"]).await, Exit::Failed);
 
     let back = node.job(json!({"kind": "move", "which": {"accounts": ["ana@demo.test"]}, "back": true})).await.unwrap();
@@ -319,6 +334,13 @@ async fn what_failed_is_told_tried_again_or_put_away() {
     }
     assert_eq!(node.run(&["job", "dismiss", &id]).await, Exit::Done);
     assert_eq!(node.run(&["job", "dismiss", &id]).await, Exit::NothingToDo);
+    let log = node.get(&["jobs", &id, "log"]).await.unwrap();
+    let last: Vec<_> =
+        log["items"].as_array().unwrap()[..4].iter().map(|line| (&line["what"], &line["says"])).collect();
+    let (put_away, ended) = (json!("put-away"), json!("ended"));
+    let reason = json!("an administrator said so");
+    assert_eq!(last[..3], [(&put_away, &reason), (&put_away, &reason), (&ended, &json!(""))]);
+    assert_eq!(last[3], (&json!("failed"), &json!("again")));
     assert_eq!(node.get(&["status"]).await.unwrap()["problems"], json!([]));
     assert_eq!(node.state.directory.check().await.unwrap(), [""; 0]);
 }
