@@ -114,6 +114,13 @@ fn an_administrator_looks_after_the_mail_flow() {
     });
 }
 
+/// Whether the session of a mail program takes one more message.
+fn goes_on(client: &mut Imap) -> String {
+    let appended = client.append("INBOX", b"Subject: goes on\r\n\r\nx\r\n");
+    assert!(appended.as_ref().is_ok_and(|answer| answer.ok()), "{appended:?}");
+    "the session lives".to_owned()
+}
+
 #[test]
 fn an_administrator_looks_after_servers() {
     if !can_walk() {
@@ -129,11 +136,7 @@ fn an_administrator_looks_after_servers() {
             client = Some(walks::connect(&installation, address));
             "connected".to_owned()
         }
-        ["goes-on"] => {
-            let appended = client.as_mut().unwrap().append("INBOX", b"Subject: goes on\r\n\r\nx\r\n");
-            assert!(appended.as_ref().is_ok_and(|answer| answer.ok()), "{appended:?}");
-            "the session lives".to_owned()
-        }
+        ["goes-on"] => goes_on(client.as_mut().unwrap()),
         ["stop", name] => {
             installation.stop(name);
             "stopped".to_owned()
@@ -141,6 +144,30 @@ fn an_administrator_looks_after_servers() {
         ["start", name] => {
             installation.serve(name);
             "started".to_owned()
+        }
+        other => panic!("what is {other:?}?"),
+    });
+}
+
+#[test]
+fn an_administrator_changes_a_machine() {
+    if !can_walk() {
+        return;
+    }
+    let mut installation = Installation::standard();
+    installation.create_user(ADA, "beta");
+    installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
+    let at = installation.node("main").at;
+    let mut client: Option<Imap> = None;
+    walk("migration.mjs", at, |words| match words {
+        ["connect", address] => {
+            client = Some(walks::connect(&installation, address));
+            "connected".to_owned()
+        }
+        ["goes-on"] => goes_on(client.as_mut().unwrap()),
+        ["succeed", name, command @ ..] => {
+            walks::succeed(&mut installation, name, command);
+            "prepared".to_owned()
         }
         other => panic!("what is {other:?}?"),
     });

@@ -62,11 +62,25 @@ pub fn join(installation: &mut Installation, name: &str, command: &[&str]) {
     installation.serve(name);
 }
 
+/// Lets a machine take another one's place by the command that a page shows.
+///
+/// # Panics
+/// When it is kept out.
+pub fn succeed(installation: &mut Installation, name: &str, command: &[&str]) {
+    let (main, token) = (after(command, "from"), after(command, "--token"));
+    assert_eq!(main, installation.node("main").at.cluster.to_string());
+    let prepared = installation.migrate_from(name, "main", &token, Place::default());
+    assert!(prepared.status.success(), "{prepared:?}");
+    installation.serve(name);
+}
+
 /// The address and the token in a command that lets a server join.
 fn invitation(words: &[&str]) -> (String, String) {
-    let after = |name: &str| {
-        let at = words.iter().position(|word| *word == name).unwrap_or_else(|| panic!("no {name}: {words:?}"));
-        words[at + 1].to_owned()
-    };
-    (after("--join"), after("--token"))
+    (after(words, "--join"), after(words, "--token"))
+}
+
+/// The word after this one.
+fn after(words: &[&str], name: &str) -> String {
+    let at = words.iter().position(|word| *word == name).unwrap_or_else(|| panic!("no {name}: {words:?}"));
+    words[at + 1].to_owned()
 }

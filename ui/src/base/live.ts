@@ -10,7 +10,7 @@ import type { Page } from "./types.ts";
 const TOPICS: Record<string, string[]> = {
   people: ["/users", "/groups", "/accounts", "/resources", "/contacts", "/status"],
   domains: ["/domains", "/sources", "/status"],
-  servers: ["/servers", "/tokens", "/status"],
+  servers: ["/servers", "/tokens", "/status", "/migration"],
   // Where accounts are, and what there is to worry about, follows from jobs.
   jobs: ["/jobs", "/accounts", "/users", "/servers", "/status"],
   settings: ["/setting", "/domains"],

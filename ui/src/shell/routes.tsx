@@ -15,7 +15,7 @@ import { TracePage } from "../pages/mail/trace.tsx";
 import { AuditPage } from "../pages/other/audit.tsx";
 import { CertificatesPage } from "../pages/other/certificates.tsx";
 import { FirewallPage } from "../pages/other/firewall.tsx";
-import { MigrationPage } from "../pages/other/later.tsx";
+import { MigrationPage } from "../pages/migration/migration.tsx";
 import { UpdatesPage } from "../pages/other/updates.tsx";
 import { OverviewPage } from "../pages/overview.tsx";
 import { AdministratorsPage } from "../pages/people/administrators.tsx";
