@@ -36,6 +36,11 @@ fn one_machine() -> Installation {
     installation
 }
 
+/// Where browsers find the console of a node.
+fn base(at: Doors) -> String {
+    format!("https://{}:{}", at.host, at.ports.https)
+}
+
 /// Runs a walk through the console at this place; it asks what a browser can't do.
 fn walk(name: &str, at: Doors, answer: impl FnMut(&[&str]) -> String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui");
@@ -43,7 +48,7 @@ fn walk(name: &str, at: Doors, answer: impl FnMut(&[&str]) -> String) {
     node.arg(folder.join("walk").join(name))
         .env("TOOLS", &folder)
         .env("SHOTS", std::env::var("STERNA_SHOTS").unwrap_or_default())
-        .env("BASE", format!("https://{}:{}", at.host, at.ports.https))
+        .env("BASE", base(at))
         .envs([("LOGIN", ADA), ("PASSWORD", PASSWORD), ("DOMAIN", "tern.test")]);
     walks::run(&mut node, answer);
 }
@@ -169,6 +174,23 @@ fn an_administrator_changes_a_machine() {
             walks::succeed(&mut installation, name, command);
             "prepared".to_owned()
         }
+        other => panic!("what is {other:?}?"),
+    });
+}
+
+#[test]
+fn an_administrator_changes_the_main_node() {
+    if !can_walk() {
+        return;
+    }
+    let mut installation = one_machine();
+    let at = installation.node("main").at;
+    walk("successor.mjs", at, |words| match words {
+        ["succeed", name, command @ ..] => {
+            walks::succeed(&mut installation, name, command);
+            "prepared".to_owned()
+        }
+        ["where", name] => base(installation.node(name).at),
         other => panic!("what is {other:?}?"),
     });
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sterna_testkit::failpoints::Strike;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, Place, errors, succeeded};
@@ -91,6 +91,7 @@ fn is_main(installation: &Installation, main: &str, other: Option<&str>) {
 fn moves_with_load(pace: &[&str]) {
     let mut installation = single();
     let (old, ledger) = (installation.node(OLD).at, Ledger::default());
+    std::fs::write(installation.node(OLD).dir.join("notes.txt"), "the administrator's").unwrap();
     let mut observer = old.login(BEN).unwrap();
     assert!(observer.command("CREATE Ledger").unwrap().ok());
     let before = ["INBOX", "Ledger"].map(|mailbox| uid_status(&mut observer, mailbox).unwrap());
@@ -122,6 +123,8 @@ fn moves_with_load(pace: &[&str]) {
         assert_eq!(installation.server_of(address).as_deref(), Some(NEW));
     }
     is_main(&installation, NEW, Some(OLD));
+    // Every file of Sterna's own is accounted for; the administrator's is named.
+    assert_eq!(state(&installation, NEW).unwrap()["left_behind"], json!(["notes.txt"]));
     assert_eq!((roles(&installation, NEW), roles(&installation, OLD)), all_and_rest());
     let new = installation.node(NEW).at;
     let mut observer = new.login(BEN).unwrap();

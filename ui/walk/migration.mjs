@@ -31,7 +31,7 @@ async function begin() {
   await press("Make the command");
   const command = await card("Paste this on the new machine").locator("code").first().textContent();
   assert.match(command, /migrate from \S+ --token \S+/);
-  await holds(page, "migration-token");
+  await picture(page, "migration-token");
   assert.equal(await asks("succeed", "fresh", ...command.split(" ")), "prepared");
   await heading("Migration");
   await phase("Following");
@@ -84,7 +84,8 @@ async function forGood() {
   assert.ok(await asked.getByRole("button", { name: "Let the old machine go", exact: true }).isDisabled());
   await asked.getByRole("textbox").fill("alpha");
   await press("Let the old machine go", asked);
-  await page.getByText("Done", { exact: true }).first().waitFor({ timeout: 120_000 });
+  await page.getByText("that machine can be switched off").waitFor({ timeout: 120_000 });
+  await phase("Done");
   assert.equal(await asks("goes-on"), "the session lives");
   const names = (await api("/servers")).items.map((server) => server.name);
   assert.deepEqual(names.filter((name) => ["alpha", "fresh"].includes(name)), ["fresh"]);

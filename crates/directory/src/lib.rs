@@ -94,5 +94,7 @@ pub const JOB_KEPT_MS: i64 = 30 * 24 * 3600 * 1000;
 pub const JOBS_KEPT_MAX: u64 = 10_000;
 /// Jobs that one request looks at to forget them.
 pub const JOBS_PRUNED_MAX: usize = 200;
+/// Files that are remembered of a machine whose place was taken, because they are not Sterna's.
+pub const LEFT_BEHIND_MAX: usize = 20;
 /// Servers that hold a copy of one account, that of its placement not counted.
 pub const COPIES_PER_ACCOUNT_MAX: usize = 8;

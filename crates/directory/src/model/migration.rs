@@ -38,6 +38,13 @@ pub struct Migration {
     pub begun_at: Timestamp,
     /// When its phase changed.
     pub changed_at: Timestamp,
+    /// Files in the folder of the machine that was the main node last that are not Sterna's, and stay there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<String>,
+    /// What the two machines were called, from and to, for when one of them is no server any more; a version that
+    /// didn't remember it left it empty.
+    #[serde(default)]
+    pub names: (String, String),
 }
 
 /// How far a migration is.

@@ -357,6 +357,8 @@ pub enum Request {
     HandOverMain {
         /// Which.
         to: NodeId,
+        /// Files in this machine's folder that stay there: at most [`crate::LEFT_BEHIND_MAX`] are remembered.
+        left_behind: Vec<String>,
     },
     /// Adds a key that a domain can sign with.
     CreateDkimKey(NewDkimKey),

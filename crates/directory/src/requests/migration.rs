@@ -11,7 +11,7 @@ use crate::model::{CopyPurpose, MainNode, Migration, MigrationPhase, Pace, Roles
 use crate::names::{self, invalid};
 use crate::row::{self, RowKind};
 use crate::write::Write;
-use crate::{COPIES_PER_REQUEST_MAX, MOVES_PER_REQUEST_MAX, RequestError};
+use crate::{COPIES_PER_REQUEST_MAX, LEFT_BEHIND_MAX, MOVES_PER_REQUEST_MAX, RequestError};
 
 pub(crate) fn begin(write: &mut Write<'_>, from: NodeId, to: NodeId, by: &str) -> Result<(), RequestError> {
     if let Some(old) = write.reader.migration()?.map(|found| found.value)
@@ -32,7 +32,7 @@ pub(crate) fn begin(write: &mut Write<'_>, from: NodeId, to: NodeId, by: &str) -
     if source.roles.data && !target.roles.data {
         return Err(invalid("to", format!("{} holds accounts, so {} has to", source.name, target.name)));
     }
-    let with_main = source.roles.main;
+    let (with_main, target_name) = (source.roles.main, target.name.clone());
     // Nothing comes to live there before the switch, or giving it up would lose it.
     write.put(&Server { accepts_new_accounts: false, weight: source.weight, ..target })?;
     Ok(write.put(&Migration {
@@ -45,6 +45,8 @@ pub(crate) fn begin(write: &mut Write<'_>, from: NodeId, to: NodeId, by: &str) -
         by: names::one_line(by),
         begun_at: write.now,
         changed_at: write.now,
+        left_behind: Vec::new(),
+        names: (source.name, target_name),
     })?)
 }
 
@@ -212,14 +214,18 @@ pub(crate) fn drop_copies(write: &mut Write<'_>) -> Result<(), RequestError> {
 pub(crate) fn forget(write: &mut Write<'_>) -> Result<(), RequestError> {
     let row = current(write, None)?;
     match (row.phase, write.reader.server(row.from)?) {
-        (MigrationPhase::Done, Some(_)) => super::server::delete(write, row.from, None),
+        (MigrationPhase::Done, Some(server)) => {
+            super::server::delete(write, row.from, None)?;
+            let names = (server.value.name, row.names.1.clone());
+            Ok(write.put(&Migration { names, ..row })?)
+        }
         _ => Ok(()),
     }
 }
 
 /// From this on another node is the main one. The caller makes this directory a copy in the same transaction, so that
 /// it is the last change that this node ever makes of it.
-pub(crate) fn hand_over(write: &mut Write<'_>, to: NodeId) -> Result<(), RequestError> {
+pub(crate) fn hand_over(write: &mut Write<'_>, to: NodeId, left_behind: &[String]) -> Result<(), RequestError> {
     let row = current(write, None)?;
     let wanted = match row.phase {
         MigrationPhase::Switching => row.to,
@@ -242,6 +248,8 @@ pub(crate) fn hand_over(write: &mut Write<'_>, to: NodeId) -> Result<(), Request
             write.put(&Server { roles, ..server })?;
         }
     }
+    let left_behind = left_behind.iter().take(LEFT_BEHIND_MAX).map(|name| names::one_line(name)).collect();
+    write.put(&Migration { left_behind, ..row })?;
     let term = write.reader.main_node()?.map_or(0, |found| found.value.term) + 1;
     Ok(write.put(&MainNode { server: to, term, since: write.now })?)
 }

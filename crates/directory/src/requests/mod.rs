@@ -125,7 +125,7 @@ pub(crate) fn run(write: &mut Write<'_>, request: &Request) -> Result<Option<Cre
         Request::PlanMigration => migration::plan(write).map(|()| None),
         Request::DropMigrationCopies => migration::drop_copies(write).map(|()| None),
         Request::ForgetMigrated => migration::forget(write).map(|()| None),
-        Request::HandOverMain { to } => migration::hand_over(write, *to).map(|()| None),
+        Request::HandOverMain { to, left_behind } => migration::hand_over(write, *to, left_behind).map(|()| None),
         Request::PutUpdate { expect, update, event } => {
             update::put(write, *expect, update, event.as_ref()).map(|()| None)
         }

@@ -50,12 +50,15 @@ fn there_is_one_at_a_time_and_its_phases_have_an_order() {
     for phase in [MigrationPhase::Switched, MigrationPhase::Finishing, MigrationPhase::Done] {
         assert!(enter(&mut main, phase).is_err(), "{phase:?}");
     }
-    assert!(main.submit(Request::HandOverMain { to: BETA }).is_err(), "before the switch");
+    assert!(main.submit(Request::HandOverMain { to: BETA, left_behind: Vec::new() }).is_err(), "before the switch");
     main.submit(Request::FollowMigration).unwrap();
     assert_eq!(main.core.reader().placed_with_copy(ALPHA, BETA).unwrap(), 1);
     assert!(enter(&mut main, MigrationPhase::Switching).unwrap());
     assert!(enter(&mut main, MigrationPhase::Switched).is_err(), "accounts are on alpha");
-    assert!(main.submit(Request::HandOverMain { to: GAMMA }).is_err(), "gamma takes nobody's place");
+    assert!(
+        main.submit(Request::HandOverMain { to: GAMMA, left_behind: Vec::new() }).is_err(),
+        "gamma takes nobody's place"
+    );
     assert_eq!(main.core.reader().check().unwrap(), [""; 0]);
 }
 
@@ -87,10 +90,10 @@ fn a_directory_that_was_handed_over_takes_nothing_any_more_and_its_copy_takes_ov
     let mut copy = Core::open(&at, Mode::Copy).unwrap();
     copied(&main, &mut copy);
     // A dry run hands nothing over.
-    main.core.submit(&Request::HandOverMain { to: BETA }, &main.clock, true).unwrap();
+    main.core.submit(&Request::HandOverMain { to: BETA, left_behind: Vec::new() }, &main.clock, true).unwrap();
     assert!(main.submit(Request::PlanMigration).is_ok());
     copied(&main, &mut copy);
-    main.submit(Request::HandOverMain { to: BETA }).unwrap();
+    main.submit(Request::HandOverMain { to: BETA, left_behind: vec!["notes\n.txt".into()] }).unwrap();
     assert!(matches!(main.submit(Request::FollowMigration), Err(RequestError::NotMain)));
 
     // Before it has the last change, the copy is no main node's.
@@ -105,6 +108,8 @@ fn a_directory_that_was_handed_over_takes_nothing_any_more_and_its_copy_takes_ov
     assert_eq!(Core::take_over(&at, BETA).unwrap().is_main, Some(true));
     let mut next = Core::open(&at, Mode::Main(INSTALLATION)).unwrap();
     next.submit(&Request::PlanMigration, &main.clock, false).unwrap();
+    // What stayed where the role was is known where it is.
+    assert_eq!(next.reader().migration().unwrap().unwrap().value.left_behind, ["notes .txt"]);
     assert_eq!(next.reader().check().unwrap(), [""; 0]);
 
     // The old one's file says so too, whatever its configuration says, and follows.

@@ -5,6 +5,7 @@ import { part } from "../../base/api.ts";
 import { bytes, count, duration, known, moment, number, t } from "../../base/i18n.ts";
 import { useLive, usePages } from "../../base/live.ts";
 import type { Migration, MigrationAccount } from "../../base/migration.ts";
+import type { Status } from "../../base/types.ts";
 import { Icon } from "../../widgets/icon.tsx";
 import { Link } from "../../widgets/link.tsx";
 import { Badge, Copyable, Facts, Loaded, Page, Progress, Section, type Tone } from "../../widgets/parts.tsx";
@@ -45,6 +46,7 @@ function State({ migration }: { migration: Migration }) {
         <p aria-live="polite">
           <Badge tone={TONES[migration.phase]}>{known("migration-phase", migration.phase)}</Badge> {migration.says}
         </p>
+        <Elsewhere migration={migration} />
         {migration.trouble && <p class="remedy">{migration.trouble}</p>}
         {migration.is_late && <p class="remedy">{t("migration.late", { when: moment(migration.deadline) })}</p>}
         <Facts
@@ -64,6 +66,20 @@ function State({ migration }: { migration: Migration }) {
       {migration.checks.length > 0 && <Checks migration={migration} />}
       {migration.phase === "switched" && <Afterwards />}
     </>
+  );
+}
+
+/** The main role has gone to the other machine: it is told there what to do, and this one only looks on. */
+function Elsewhere({ migration }: { migration: Migration }) {
+  const status = useLive<Status>("/status", OVER.includes(migration.phase) ? undefined : LOOK_MS);
+  if (status.data?.directory.is_main !== false || migration.main === null) return null;
+  const main = [migration.from, migration.to].find((machine) => machine.name === migration.main);
+  const host = main?.address?.replace(/:\d+$/, "");
+  return (
+    <p>
+      {t("migration.moved", { name: migration.main })}{" "}
+      {host && <a href={`https://${host}/admin/migration`}>{host}</a>}
+    </p>
   );
 }
 

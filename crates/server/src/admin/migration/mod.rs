@@ -22,6 +22,7 @@ use super::input::{Body, Params};
 use super::problem::Problem;
 use super::view::{self, Resource};
 use super::{resolve, status};
+use crate::node::migration::driver::Pulse;
 use checks::Check;
 use lag::Lag;
 
@@ -109,7 +110,7 @@ pub(super) struct MigrationView {
     deadline: Option<String>,
     /// Whether that is past.
     is_late: bool,
-    /// What an administrator can do now.
+    /// What an administrator can do now, here: only the main node can be told to do anything.
     actions: Vec<&'static str>,
     job: Option<String>,
     /// Files in the folder of the machine that is left that are not Sterna's, and stay.
@@ -127,11 +128,12 @@ struct Facts {
     main: Option<Server>,
 }
 
-fn machine(reader: &Reader<'_>, id: sterna_base::NodeId) -> Result<MachineView, Problem> {
+fn machine(reader: &Reader<'_>, id: sterna_base::NodeId, was_called: &str) -> Result<MachineView, Problem> {
     let server = reader.server(id)?.map(|found| found.value);
     let (name, address) = match &server {
         Some(server) => (server.name.clone(), Some(server.address.clone())),
-        None => (id.to_string(), None),
+        None if was_called.is_empty() => (id.to_string(), None),
+        None => (was_called.to_owned(), None),
     };
     let roles = server.map(|server| server.roles.names()).unwrap_or_default();
     Ok(MachineView { id: id.to_string(), name, address, roles, accounts: reader.accounts_on(id)? })
@@ -141,7 +143,7 @@ fn facts(reader: &Reader<'_>) -> Result<Facts, Problem> {
     let found = reader.migration()?.ok_or_else(|| Problem::no_such("migration", "under way"))?;
     let row = found.value;
     let main = reader.servers()?.into_iter().map(|found| found.value).find(|server| server.roles.main);
-    let (from, to) = (machine(reader, row.from)?, machine(reader, row.to)?);
+    let (from, to) = (machine(reader, row.from, &row.names.0)?, machine(reader, row.to, &row.names.1)?);
     Ok(Facts { row, modseq: found.modseq, from, to, main })
 }
 
@@ -208,7 +210,9 @@ pub(super) async fn token(
 pub(super) async fn get(State(state): State<AdminState>) -> Result<Resource<MigrationView>, Problem> {
     let facts = state.directory.read(facts).await?;
     let (row, now) = (&facts.row, state.directory.now());
-    let pulse = state.migration.lock().clone();
+    // What a node that is the main one no longer met last is not what goes on.
+    let is_main = state.directory.is_main();
+    let pulse = if is_main { state.migration.lock().clone() } else { Pulse::default() };
     let lag = lag::measure(&state, row).await?;
     let checks = match row.phase.is_over() {
         true => Vec::new(),
@@ -222,13 +226,13 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Resource<Migr
         begun_at: view::time(row.begun_at),
         changed_at: view::time(row.changed_at),
         by: row.by.clone(),
-        says: words::says(row.phase, &facts.from.name, &facts.to.name, &pulse, &lag),
+        says: words::says(row.phase, (&facts.from.name, facts.from.address.is_some()), &facts.to.name, &pulse, &lag),
         trouble: pulse.trouble,
-        left_behind: pulse.left_behind,
+        left_behind: row.left_behind.clone(),
         heartbeat: pulse.at.map(view::time),
         deadline: deadline.map(view::time),
         is_late: deadline.is_some_and(|deadline| now > deadline),
-        actions: actions(row.phase),
+        actions: if is_main { actions(row.phase) } else { Vec::new() },
         job: row.job.map(|job| job.to_string()),
         copies: lag,
         checks,

@@ -18,8 +18,14 @@ pub(super) fn deadline_ms(phase: MigrationPhase) -> Option<i64> {
     }
 }
 
-/// The sentence.
-pub(super) fn says(phase: MigrationPhase, from: &str, to: &str, pulse: &Pulse, lag: &Lag) -> String {
+/// The sentence. The old machine is known until it has heard that it is let go.
+pub(super) fn says(
+    phase: MigrationPhase,
+    (from, is_old_known): (&str, bool),
+    to: &str,
+    pulse: &Pulse,
+    lag: &Lag,
+) -> String {
     let waits = pulse.waits.as_ref();
     match phase {
         MigrationPhase::Syncing if lag.accounts == 0 => {
@@ -48,10 +54,8 @@ pub(super) fn says(phase: MigrationPhase, from: &str, to: &str, pulse: &Pulse, l
             }
             _ => format!("{from} is being let go"),
         },
-        MigrationPhase::Done => match waits {
-            Some(Waits::Farewell) => format!("{to} has taken {from}'s place; {from} has not heard that yet"),
-            _ => format!("{to} has taken {from}'s place; that machine can be switched off"),
-        },
+        MigrationPhase::Done if is_old_known => format!("{to} has taken {from}'s place; {from} has not heard that yet"),
+        MigrationPhase::Done => format!("{to} has taken {from}'s place; that machine can be switched off"),
         MigrationPhase::Aborting => format!("the copies on {to} are given up"),
         MigrationPhase::Aborted => {
             format!("it was given up; {from} serves as before. {to} can be removed: sterna server remove {to}")

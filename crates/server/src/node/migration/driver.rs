@@ -34,8 +34,6 @@ pub struct Pulse {
     pub waits: Option<Waits>,
     /// What it met the last time that something failed, until it goes on.
     pub trouble: Option<String>,
-    /// Files in the folder of the machine that is left that nobody knows.
-    pub left_behind: Vec<String>,
     /// When it looked last.
     pub at: Option<Timestamp>,
 }
@@ -50,7 +48,14 @@ pub struct MigrationDriver {
     others: ControlClient,
     own: Arc<Control>,
     pulse: SharedPulse,
-    fetched: Option<(NodeId, Instant)>,
+    fetched: Option<Brought>,
+}
+
+/// What only this machine has is on the next main node.
+struct Brought {
+    by: NodeId,
+    at: Instant,
+    left_behind: Vec<String>,
 }
 
 fn phase(phase: MigrationPhase) -> Phase {
@@ -224,10 +229,10 @@ impl MigrationDriver {
             }
         };
         let said = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok().and_then(Result::ok);
-        let is_fresh = |(node, at): (NodeId, Instant)| node == other && at.elapsed() < FILES_FRESH;
+        let is_fresh = |brought: &Brought| brought.by == other && brought.at.elapsed() < FILES_FRESH;
         Heard {
             modseq: said.as_ref().map(|said| said.directory_modseq),
-            has_files: self.fetched.is_some_and(is_fresh),
+            has_files: self.fetched.as_ref().is_some_and(is_fresh),
             waiting_mail: said.and_then(|said| said.waiting_mail),
         }
     }
@@ -244,14 +249,14 @@ impl MigrationDriver {
                 if !fetched.left_behind.is_empty() {
                     tracing::warn!(files = ?fetched.left_behind, "files that are not Sterna's stay where they are");
                 }
-                self.pulse.lock().left_behind = fetched.left_behind;
-                self.fetched = Some((node(side), Instant::now()));
+                self.fetched = Some(Brought { by: node(side), at: Instant::now(), left_behind: fetched.left_behind });
                 failpoint::reached("migration-fetched");
                 Ok(true)
             }
             Step::HandOver(side) => {
                 failpoint::reached("migration-handing-over");
-                self.submit(Request::HandOverMain { to: node(side) }).await?;
+                let left_behind = self.fetched.take().map(|brought| brought.left_behind).unwrap_or_default();
+                self.submit(Request::HandOverMain { to: node(side), left_behind }).await?;
                 Ok(false)
             }
             Step::Plan => {

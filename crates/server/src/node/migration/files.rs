@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sterna_base::{BlobHash, NodeId, atomic_file, failpoint};
 use sterna_cluster::ControlClient;
 use sterna_cluster::migration::calls::{FILE_BYTES_MAX, FILES_MAX, Fetched, Offer, OfferedFile, PART_BYTES, PartQuery};
+use sterna_directory::LEFT_BEHIND_MAX;
 
 use crate::config::{ClientCertificates, Config, PlaintextLogin, Tls};
 
@@ -31,9 +32,6 @@ const BROUGHT: &str = "brought";
 /// There: what the former main node's configuration said.
 const CONFIG_FILE: &str = "config.toml";
 
-/// Files that stay because nobody knows them, as many as are named.
-const LEFT_NAMED_MAX: usize = 20;
-
 /// What becomes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -48,7 +46,7 @@ pub enum Fate {
 }
 
 /// Whole files, and those that SQLite keeps with their logs.
-const FATES: [(&str, Fate); 33] = [
+const FATES: [(&str, Fate); 37] = [
     ("accounts", Fate::Follows),
     ("directory.sqlite", Fate::Follows),
     ("cluster/authority.pem", Fate::Travels),
@@ -62,6 +60,7 @@ const FATES: [(&str, Fate); 33] = [
     ("health-report", Fate::Travels),
     ("greylist.sqlite", Fate::Travels),
     ("sources.sqlite", Fate::Travels),
+    ("cyrus.sqlite", Fate::Travels),
     ("trace/trace.sqlite", Fate::Travels),
     ("brought", Fate::Travels),
     ("queue", Fate::WorkedOff),
@@ -76,6 +75,9 @@ const FATES: [(&str, Fate); 33] = [
     ("sterna.toml", Fate::Own),
     ("mta-sts", Fate::Own),
     ("spool", Fate::Own),
+    ("graphs.json", Fate::Own),
+    ("distribution", Fate::Own),
+    ("update-trial", Fate::Own),
     ("migration", Fate::Own),
     ("version", Fate::Own),
     ("version.trial", Fate::Own),
@@ -174,7 +176,7 @@ pub fn offer(folder: &Path, config: &Config) -> Result<Offer> {
     let (hostname, plaintext_login) = (config.hostname().to_owned(), config.plaintext_login);
     let inherited = Inherited { hostname, plaintext_login, has_tls, has_client_ca, has_client_crl };
     let mut left_behind = unknown(folder).with_context(|| folder.display().to_string())?;
-    left_behind.truncate(LEFT_NAMED_MAX);
+    left_behind.truncate(LEFT_BEHIND_MAX);
     Ok(Offer { files, config: toml::to_string(&inherited)?, left_behind })
 }
 
