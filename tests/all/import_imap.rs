@@ -17,28 +17,28 @@ use sterna_testkit::installation::{Installation, errors};
 const ANA: &str = "ana@tern.test";
 const BEN: &str = "ben@tern.test";
 
-fn message(subject: &str, bytes: usize) -> Vec<u8> {
+pub fn message(subject: &str, bytes: usize) -> Vec<u8> {
     let line = "0123456789 abcdefghijklmnopqrstuvwxyz\r\n";
     format!("From: a@x.test\r\nSubject: {subject}\r\n\r\n{}", line.repeat(bytes / line.len() + 1)).into_bytes()
 }
 
-fn login(port: u16, user: &str) -> Imap {
+pub fn login(port: u16, user: &str) -> Imap {
     Imap::login("127.0.0.1", port, user, "x").unwrap()
 }
 
-fn done(imap: &mut Imap, command: &str) {
+pub fn done(imap: &mut Imap, command: &str) {
     let answer = imap.command(command).unwrap();
     assert!(answer.ok(), "{command}: {}", answer.status);
 }
 
 /// A message with this date and flags.
-fn append(imap: &mut Imap, mailbox: &str, options: &str, message: &[u8]) {
+pub fn append(imap: &mut Imap, mailbox: &str, options: &str, message: &[u8]) {
     let answer = imap.append(&format!("\"{mailbox}\" {options}"), message).unwrap();
     assert!(answer.ok(), "{mailbox}: {}", answer.status);
 }
 
 /// What there is to see of a mailbox: its numbers, and each message.
-fn picture(imap: &mut Imap, mailbox: &str) -> Vec<String> {
+pub fn picture(imap: &mut Imap, mailbox: &str) -> Vec<String> {
     let status = imap.command(&format!("STATUS \"{mailbox}\" (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)")).unwrap();
     assert!(status.ok(), "{mailbox}: {}", status.status);
     let mut lines: Vec<String> =

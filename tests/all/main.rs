@@ -2,6 +2,7 @@
 
 mod addresses;
 mod alike;
+mod archives;
 mod authentication;
 mod bad_mail;
 mod bearer_tokens;

@@ -32,6 +32,18 @@ impl Dovecot {
     /// # Panics
     /// When it doesn't come up; in CI also where it can't be started.
     pub fn start() -> Option<Self> {
+        Dovecot::with("sdbox")
+    }
+
+    /// The same with Maildirs ([`Dovecot::maildir`]).
+    ///
+    /// # Panics
+    /// See [`Dovecot::start`].
+    pub fn with_maildirs() -> Option<Self> {
+        Dovecot::with("maildir")
+    }
+
+    fn with(format: &str) -> Option<Self> {
         if !binary::have_root() || !binary::have(&["doveadm"]) {
             return None;
         }
@@ -39,7 +51,7 @@ impl Dovecot {
         let port = free_port();
         let path = folder.path().join("dovecot.conf");
         let written = fs::create_dir(folder.path().join("mail"))
-            .and_then(|()| fs::write(&path, configuration(folder.path(), port)));
+            .and_then(|()| fs::write(&path, configuration(folder.path(), port, format)));
         written.unwrap_or_else(|error| panic!("the configuration of Dovecot: {error}"));
         let owned = Command::new("chown").args(["-R", "dovecot"]).arg(folder.path()).status();
         assert!(owned.is_ok_and(|status| status.success()), "the folder becomes Dovecot's");
@@ -59,6 +71,25 @@ impl Dovecot {
         let mut files: Vec<PathBuf> = files.filter(|path| number(path).is_some()).collect();
         files.sort_by_key(number);
         files
+    }
+
+    /// The folder of a user's mail.
+    pub fn maildir(&self, user: &str) -> PathBuf {
+        self.folder.path().join("mail").join(user)
+    }
+
+    /// Gives a user this Maildir; what lies there is Dovecot's from then on.
+    ///
+    /// # Panics
+    /// When it can't be copied.
+    pub fn give_maildir(&self, user: &str, from: &Path) {
+        let to = self.maildir(user);
+        for (program, arguments) in [("cp", ["-r", "--preserve=timestamps"]), ("chown", ["-R", "dovecot"])] {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            let command = if program == "cp" { command.arg(from).arg(&to) } else { command.arg(&to) };
+            assert!(command.status().is_ok_and(|status| status.success()), "{program} {}", to.display());
+        }
     }
 
     /// What it wrote into its log, for people.
@@ -83,7 +114,7 @@ fn free_port() -> u16 {
 
 /// Bodies and indexes of its own format: a Maildir is looked at no more than once a second. The names are those that an
 /// account of ours begins with.
-fn configuration(folder: &Path, port: u16) -> String {
+fn configuration(folder: &Path, port: u16, format: &str) -> String {
     let folder = folder.display();
     format!(
         "base_dir = {folder}/run
@@ -94,7 +125,7 @@ ssl = no
 disable_plaintext_auth = no
 listen = 127.0.0.1
 import_environment = TZ
-mail_location = sdbox:{folder}/mail/%u
+mail_location = {format}:{folder}/mail/%u
 mail_fsync = never
 mail_max_userip_connections = 100
 first_valid_uid = 0

@@ -36,23 +36,64 @@ pub async fn import(
     if kind == ContainerKind::DerivedCalendar {
         return Ok(Imported::Refused("only the server writes into that calendar".to_owned()));
     }
-    let prepared = match prepare(space, text, account).await {
+    let prepared = match read(account, space, text).await? {
         Ok(prepared) => prepared,
-        Err(problem) => match problem.cause {
-            Some(cause) => return Err(cause),
-            None => return Ok(Imported::Refused(problem.text)),
-        },
+        Err(why) => return Ok(Imported::Refused(why)),
     };
-    let uid = prepared.object_uid.clone().unwrap_or_default();
-    // A name that the UID leads to: the second import finds the first one without a search.
-    let ending = if space == Space::AddressBooks { "vcf" } else { "ics" };
-    let own_name = format!("{}.{ending}", &BlobHash::of(uid.as_bytes()).to_string()[..32]);
-    match put(account, container, own_name, &prepared).await {
+    match put(account, container, own_name(space, &prepared), &prepared).await {
         Err(AccountError::Refused(CommitError::ObjectUidTaken { name })) if !name.is_empty() => {
             put(account, container, name, &prepared).await
         }
         done => done,
     }
+}
+
+/// Puts one object back into a collection of this kind, under the name that it had, where that is free. One whose UID is
+/// there stays as it is.
+///
+/// # Errors
+/// When the account can't be read or written, or is full.
+pub async fn restore(
+    account: &dyn Account,
+    (container, kind): (ContainerId, ContainerKind),
+    name: &str,
+    text: Bytes,
+) -> Result<Imported, AccountError> {
+    let Some(space) = Space::of(kind) else { return Ok(Imported::Refused("nothing is put there".to_owned())) };
+    let prepared = match read(account, space, text).await? {
+        Ok(prepared) => prepared,
+        Err(why) => return Ok(Imported::Refused(why)),
+    };
+    for name in [name.to_owned(), own_name(space, &prepared)] {
+        let item = prepared.item(name);
+        let step = Mutation::Put { container, item, expect: Expect::Absent };
+        match account.commit(OperationId::random(), vec![step]).await {
+            Ok(_) => return Ok(Imported::Created),
+            Err(AccountError::Refused(CommitError::ObjectUidTaken { .. })) => return Ok(Imported::Unchanged),
+            // Another object is called so.
+            Err(AccountError::Refused(CommitError::Unexpected | CommitError::InvalidName)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Imported::Unchanged)
+}
+
+/// The object, or why it can't be stored.
+async fn read(account: &dyn Account, space: Space, text: Bytes) -> Result<Result<Prepared, String>, AccountError> {
+    match prepare(space, text, account).await {
+        Ok(prepared) => Ok(Ok(prepared)),
+        Err(problem) => match problem.cause {
+            Some(cause) => Err(cause),
+            None => Ok(Err(problem.text)),
+        },
+    }
+}
+
+/// A name that the UID leads to: the second import finds the first one without a search.
+fn own_name(space: Space, prepared: &Prepared) -> String {
+    let uid = prepared.object_uid.clone().unwrap_or_default();
+    let ending = if space == Space::AddressBooks { "vcf" } else { "ics" };
+    format!("{}.{ending}", &BlobHash::of(uid.as_bytes()).to_string()[..32])
 }
 
 async fn put(

@@ -22,7 +22,7 @@ use super::principal::{Principal, Via};
 use super::problem::Problem;
 use super::records::{AuditFilter, AuditLine};
 use super::view::{Page, time};
-use super::{BODY_BYTES_MAX, resolve};
+use super::{BODY_BYTES_MAX, archive, resolve};
 
 /// Longest body that is written into the record, in bytes; of a longer one only its length is.
 const RECORDED_BYTES_MAX: usize = 16 * 1024;
@@ -48,7 +48,9 @@ pub(super) async fn record(State(state): State<AdminState>, request: Request, ne
     // Of whoever works as somebody else it is written down what they look at, too.
     let as_another = principal.as_ref().filter(|principal| matches!(principal.via, Via::Sudo(_)));
     let as_another = as_another.and_then(|principal| principal.account);
-    if as_another.is_none() && (request.method().is_safe() || is_dry_run(&request)) {
+    // Who takes all of an account along is recorded, too.
+    let is_archive = request.uri().path().ends_with(archive::PATH_END);
+    if as_another.is_none() && !is_archive && (request.method().is_safe() || is_dry_run(&request)) {
         return next.run(request).await;
     }
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
@@ -147,6 +149,9 @@ async fn recorded_body(request: Request) -> Result<(Request, String), Problem> {
         return Ok((request, format!("{length} bytes")));
     }
     let path = request.uri().path();
+    if path.ends_with(archive::PATH_END) {
+        return Ok((request, String::new()));
+    }
     // What SCIM changes can be a password by its path, and isn't told from others by its name.
     let (is_secret, is_scim) = (is_secret_setting(path), path.starts_with(super::scim::PATH));
     let (head, body) = request.into_parts();

@@ -13,6 +13,7 @@ use http::{HeaderMap, Uri};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::answer::{Begun, Made, NoContent, Private, Removed};
+use super::archive::{TarBody, TarStream};
 use super::doors::AdminState;
 use super::input::{Asked, Body, By, IfMatch, Params};
 use super::principal::{Principal, Seen};
@@ -41,6 +42,8 @@ pub(super) enum Content {
     Json(SchemaOf),
     /// Server-sent events.
     Events,
+    /// A tar stream.
+    Tar,
 }
 
 /// What one handler takes and answers.
@@ -48,6 +51,8 @@ pub(super) enum Content {
 pub(super) struct Operation {
     /// The JSON body.
     pub body: Option<SchemaOf>,
+    /// Whether the body is a tar stream.
+    pub takes_tar: bool,
     /// The parameters of its own in the query string.
     pub query: Option<SchemaOf>,
     /// Whether it takes those that most listings and writes share.
@@ -81,6 +86,12 @@ impl<T: JsonSchema> Taken for Body<T> {
 impl<T: JsonSchema> Taken for Asked<T> {
     fn describe(operation: &mut Operation) {
         operation.query = Some(inline_of::<T>);
+    }
+}
+
+impl Taken for TarBody {
+    fn describe(operation: &mut Operation) {
+        operation.takes_tar = true;
     }
 }
 
@@ -137,6 +148,12 @@ impl Answered for NoContent {
 impl<S: Stream<Item = Result<axum::response::sse::Event, Infallible>>> Answered for Sse<S> {
     fn describe(operation: &mut Operation) {
         operation.answers = vec![(200, false, Content::Events)];
+    }
+}
+
+impl Answered for TarStream {
+    fn describe(operation: &mut Operation) {
+        operation.answers = vec![(200, false, Content::Tar)];
     }
 }
 

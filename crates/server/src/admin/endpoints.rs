@@ -15,11 +15,11 @@ use super::doors::AdminState;
 use super::policy::Place::{AskedDomain, Binned, Contact, Domain, Entry, Filtered, NewContact, NewEntry, Own, System};
 use super::policy::{self, Place, Rule};
 use super::{
-    accounts, acl, api_tokens, app_passwords, audit, bin, certificates, connections, contacts, copies, dkim, dns,
-    doctor, domains, drain, events, external, files, firewall, graphs, greylist, groups, imports, job_events, job_log,
-    jobs, links, maintenance, migration, objects, orphans, passkeys, people_import, queue, replication, resources,
-    roles, search, second_factor, servers, sessions, settings, sieve, sources, status, sudo, tokens, trace, updates,
-    users,
+    accounts, acl, api_tokens, app_passwords, archive, audit, bin, certificates, connections, contacts, copies, dkim,
+    dns, doctor, domains, drain, events, external, files, firewall, graphs, greylist, groups, imports, job_events,
+    job_log, jobs, links, maintenance, migration, objects, orphans, passkeys, people_import, queue, replication,
+    resources, roles, search, second_factor, servers, sessions, settings, sieve, sources, status, sudo, tokens, trace,
+    updates, users,
 };
 
 /// One method of one path.
@@ -150,6 +150,7 @@ fn of_accounts() -> Vec<Endpoint> {
     const EXTERNAL_REFRESH: &str = "/api/v1/accounts/{account}/external-calendars/{calendar}/refresh";
     const LINKS: &str = "/api/v1/accounts/{account}/links";
     const LINK: &str = "/api/v1/accounts/{account}/links/{link}";
+    const ARCHIVE: &str = "/api/v1/accounts/{account}/archive";
     const OBJECTS: &str = "/api/v1/accounts/{account}/objects";
     const COPY: &str = "/api/v1/accounts/{account}/copies/{server}";
     const SCRIPTS: &str = "/api/v1/accounts/{account}/sieve";
@@ -197,6 +198,9 @@ fn of_accounts() -> Vec<Endpoint> {
         change(("GET", LINKS), get(links::list), People, account, "Public links to calendars"),
         change(("POST", LINKS), post(links::create), People, account, "Make a public link to a calendar"),
         change(("DELETE", LINK), delete(links::delete), People, account, "Revoke a public link"),
+        change(("GET", ARCHIVE), get(archive::get), Sudo, System, "All of an account, as a tar stream").never_dry(),
+        change(("POST", ARCHIVE), post(archive::put), Sudo, System, "A tar stream of an account into an account")
+            .never_dry(),
         change(
             ("GET", OBJECTS),
             get(objects::list),

@@ -16,6 +16,7 @@ mod acl;
 mod answer;
 pub mod api_tokens;
 mod app_passwords;
+mod archive;
 mod audit;
 mod auto_failover;
 mod bin;

@@ -110,7 +110,14 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
         }
         operation["requestBody"] = json!({"required": true, "content": {"application/json": content}});
     }
+    if takes.takes_tar {
+        operation["requestBody"] = json!({"required": true, "content": tar_stream()});
+    }
     operation
+}
+
+fn tar_stream() -> Value {
+    json!({"application/x-tar": {"schema": {"type": "string", "format": "binary"}}})
 }
 
 fn sign_in(schemas: &mut Schemas) -> Value {
@@ -196,6 +203,7 @@ fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
             Content::Json(schema) => {
                 response["content"] = json!({"application/json": {"schema": schemas.answered(*schema)}});
             }
+            Content::Tar => response["content"] = tar_stream(),
             Content::Events => response["content"] = json!({"text/event-stream": {"schema": {"type": "string"}}}),
         }
         let mut headers = json!({});

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header;
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
@@ -111,6 +113,9 @@ impl CliError {
     }
 }
 
+/// What a request brings along.
+pub type Sent = BoxBody<Bytes, io::Error>;
+
 /// A node's answer to a request that it did.
 #[derive(Debug)]
 pub struct Answer {
@@ -179,17 +184,50 @@ impl Client {
     async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, CliError> {
         let mut sender = self.connect().await?;
         let bytes = body.map_or_else(Bytes::new, |value| Bytes::from(value.to_string()));
+        let body = Full::new(bytes).map_err(|never| match never {}).boxed();
+        let request = self.request(method, path, "application/json", body)?;
+        let response = sender.send_request(request).await.map_err(|error| self.unreadable(error))?;
+        self.whole(response).await
+    }
+
+    /// Reads a resource that is a file, as it comes.
+    pub async fn download(&self, path: &str) -> Result<Incoming, CliError> {
+        let mut sender = self.connect().await?;
+        let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed();
+        let request = self.request(Method::GET, path, "application/json", body)?;
+        let response = sender.send_request(request).await.map_err(|error| self.unreadable(error))?;
+        match response.status().is_success() {
+            true => Ok(response.into_body()),
+            false => Err(match self.whole(response).await {
+                Ok(_) => self.unreadable("an error without a reason"),
+                Err(error) => error,
+            }),
+        }
+    }
+
+    /// Sends a file as it comes, for as long as that takes.
+    pub async fn upload(&self, path: &str, kind: &str, body: Sent) -> Result<Answer, CliError> {
+        let mut sender = self.connect().await?;
+        let request = self.request(Method::POST, path, kind, body)?;
+        let response = sender.send_request(request).await.map_err(|error| self.unreadable(error))?;
+        self.whole(response).await
+    }
+
+    fn request(&self, method: Method, path: &str, kind: &str, body: Sent) -> Result<Request<Sent>, CliError> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, self.remote.as_ref().map_or("localhost", |remote| authority(&remote.url)))
-            .header(header::CONTENT_TYPE, "application/json");
+            .header(header::CONTENT_TYPE, kind);
         let request = match &self.remote {
             Some(remote) => request.header(header::AUTHORIZATION, format!("Bearer {}", remote.token.expose())),
             None => request,
         };
-        let request = request.body(Full::new(bytes)).map_err(|error| CliError::Usage(error.to_string()))?;
-        let response = sender.send_request(request).await.map_err(|error| self.unreadable(error))?;
+        request.body(body).map_err(|error| CliError::Usage(error.to_string()))
+    }
+
+    /// A short answer.
+    async fn whole(&self, response: Response<Incoming>) -> Result<Answer, CliError> {
         let status = response.status();
         let changed = response.headers().get("sterna-changed").is_some_and(|value| value.as_bytes() == b"true");
         let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
@@ -200,7 +238,7 @@ impl Client {
         self.answer(status, changed, &bytes)
     }
 
-    async fn connect(&self) -> Result<http1::SendRequest<Full<Bytes>>, CliError> {
+    async fn connect(&self) -> Result<http1::SendRequest<Sent>, CliError> {
         let unreachable = |source| CliError::Unreachable { socket: self.socket.clone(), source };
         let Some(remote) = &self.remote else {
             let stream = UnixStream::connect(&self.socket).await.map_err(unreachable)?;
@@ -226,7 +264,7 @@ impl Client {
     async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
-    ) -> Result<http1::SendRequest<Full<Bytes>>, CliError> {
+    ) -> Result<http1::SendRequest<Sent>, CliError> {
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.unreadable(error))?;
         tokio::spawn(connection);

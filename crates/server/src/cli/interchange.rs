@@ -9,6 +9,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use sterna_formats::interchange::{Fault, OBJECTS_MAX, Object, ics, ldif, vcf};
 
+use super::archive::{self, ExportAccountArgs, ImportAccountArgs, MaildirArgs, MboxArgs};
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::import_cyrus::{self, CyrusCommand};
@@ -43,6 +44,12 @@ pub enum ImportCommand {
     /// Watch users that a Cyrus server brings by its own replication, and switch them
     #[command(subcommand)]
     Cyrus(CyrusCommand),
+    /// Bring a whole account back that `sterna export account` wrote: what is missing comes, what is there stays
+    Account(ImportAccountArgs),
+    /// Mail from a Maildir with the folders in it, with the UIDs, keywords and dates that Dovecot gave it
+    Maildir(MaildirArgs),
+    /// Mail from a mailbox in one file
+    Mbox(MboxArgs),
     /// Events, tasks or journals from an iCalendar file
     Ics(ImportArgs),
     /// Cards from a vCard file
@@ -61,9 +68,11 @@ pub struct ExportArgs {
     collection: Option<String>,
 }
 
-/// Write a calendar or an address book to standard output
+/// Write a whole account to files, or a calendar or an address book to standard output
 #[derive(Debug, Subcommand)]
 pub enum ExportCommand {
+    /// All of an account: Maildir, iCalendar, vCard, files and scripts, with a manifest; it can be brought back
+    Account(ExportAccountArgs),
     /// A calendar as one iCalendar file
     Ics(ExportArgs),
     /// An address book as one vCard file
@@ -97,6 +106,9 @@ pub(super) async fn import(session: &Session<'_>, command: ImportCommand) -> Res
     match command {
         ImportCommand::Cyrus(command) => import_cyrus::run(session, command).await,
         ImportCommand::Imap(args) => import_imap::run(session, *args).await,
+        ImportCommand::Account(args) => archive::import(session, args).await,
+        ImportCommand::Maildir(args) => archive::maildir(session, args).await,
+        ImportCommand::Mbox(args) => archive::mbox(session, args).await,
         ImportCommand::Ics(args) => {
             let mut file = open(&args.file)?;
             let index = ics::Index::of(BufReader::new(&file), OBJECTS_MAX).map_err(cant_read(&args.file))?;
@@ -233,6 +245,7 @@ impl<'a> Run<'a> {
 pub(super) async fn export(session: &Session<'_>, command: ExportCommand) -> Result<Exit, CliError> {
     let mut failed = 0;
     match command {
+        ExportCommand::Account(args) => return archive::export(session, args).await,
         ExportCommand::Ics(args) => {
             let mut writer = ics::Writer::default();
             each(session, &args, CALENDAR, |text| match writer.add(text.as_bytes()) {

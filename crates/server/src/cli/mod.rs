@@ -4,6 +4,7 @@
 mod account;
 mod acl;
 mod administrator;
+mod archive;
 pub mod args;
 mod aside;
 mod bin;

@@ -1,0 +1,139 @@
+//! `/api/v1/accounts/{account}/archive`: a whole account as a tar stream, and such a stream into an account.
+
+use std::convert::Infallible;
+use std::io;
+
+use async_trait::async_trait;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{FromRequest, Path, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sterna_account::{Account, AccountError, CommitError, ContainerKind};
+use sterna_base::ContainerId;
+use sterna_directory::Reader;
+use sterna_migration::archive::{self, Objects, Put, TakeError, Taken};
+use sterna_protocols::dav::import::{Imported, restore};
+use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
+
+use super::doors::AdminState;
+use super::problem::Problem;
+use super::{address_of, files, resolve};
+
+/// What the path of an archive ends with: whoever asks for one is recorded, and no body is read for the record.
+pub(super) const PATH_END: &str = "/archive";
+
+/// Bytes that are on their way between an account and whoever reads its archive.
+const PIPE_BYTES: usize = 256 * 1024;
+
+/// What the stream is.
+const TAR: &str = "application/x-tar";
+
+/// The answer with an archive.
+pub(super) struct TarStream {
+    file: String,
+    body: Body,
+}
+
+impl IntoResponse for TarStream {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, TAR.to_owned()), (CONTENT_DISPOSITION, self.file)], self.body).into_response()
+    }
+}
+
+/// The body of a request that brings an archive.
+pub(super) struct TarBody(Body);
+
+impl<S: Send + Sync> FromRequest<S> for TarBody {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        Ok(TarBody(request.into_body()))
+    }
+}
+
+type Opened = (std::sync::Arc<dyn Account>, String);
+
+async fn open(state: &AdminState, name: String) -> Result<Opened, Problem> {
+    let read = move |reader: &Reader<'_>| {
+        let entry = resolve::entry(reader, &name, "account")?.value;
+        Ok::<_, Problem>((entry.entry().id, address_of(reader, entry.entry().id)?))
+    };
+    let (id, address) = state.directory.read(read).await?;
+    let account = state.provision.open(id).await.map_err(files::unavailable)?;
+    Ok((account, address))
+}
+
+/// All of an account. When it can't be read to its end the stream breaks off.
+pub(super) async fn get(State(state): State<AdminState>, Path(name): Path<String>) -> Result<TarStream, Problem> {
+    let (account, address) = open(&state, name).await?;
+    let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
+    let (now, file) = (state.directory.now(), format!("attachment; filename=\"{}.tar\"", address.replace('"', "_")));
+    let writing = tokio::spawn(async move {
+        let done = archive::write(account.as_ref(), &address, now, writer).await;
+        done.map(drop).map_err(|error| {
+            tracing::warn!(%error, address, "the archive of an account broke off");
+            io::Error::other(error.to_string())
+        })
+    });
+    let end = stream::once(writing).filter_map(|done| async move {
+        match done {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(Err(error)),
+            Err(error) => Some(Err(io::Error::other(error))),
+        }
+    });
+    let body = Body::from_stream(ReaderStream::with_capacity(reader, PIPE_BYTES).chain(end));
+    Ok(TarStream { file, body })
+}
+
+/// An archive into an account.
+pub(super) async fn put(
+    State(state): State<AdminState>,
+    Path(name): Path<String>,
+    TarBody(body): TarBody,
+) -> Result<Json<Taken>, Problem> {
+    let (account, _) = open(&state, name).await?;
+    let body = body.into_data_stream().map_err(io::Error::other);
+    let source = SyncIoBridge::new(StreamReader::new(body));
+    let handle = tokio::runtime::Handle::current();
+    // Reading a tar stream blocks.
+    let taking = tokio::task::spawn_blocking(move || archive::take(&handle, &account, &DavObjects, source));
+    match taking.await {
+        Ok(Ok(taken)) => Ok(Json(taken)),
+        Ok(Err(TakeError::Account(AccountError::Refused(CommitError::OverQuota)))) => Err(full()),
+        Ok(Err(TakeError::Account(AccountError::Refused(error)))) => Err(Problem::malformed(error.to_string())),
+        Ok(Err(TakeError::Account(error))) => Err(files::unavailable(error)),
+        Ok(Err(error)) => Err(Problem::malformed(error.to_string())),
+        Err(error) => Err(Problem::malformed(format!("the archive could not be taken in: {error}"))),
+    }
+}
+
+fn full() -> Problem {
+    let detail = "the quota of the account is used up; what came in before stays";
+    let remedy = "Give it more (sterna user set ADDRESS --quota SIZE), and do it again: it goes on where it was.";
+    Problem::new(StatusCode::CONFLICT, "over-quota", "The account is full", detail, remedy)
+}
+
+/// Calendars and address books, as DAV keeps them.
+struct DavObjects;
+
+#[async_trait]
+impl Objects for DavObjects {
+    async fn put(
+        &self,
+        account: &dyn Account,
+        container: (ContainerId, ContainerKind),
+        name: &str,
+        text: Bytes,
+    ) -> Result<Put, AccountError> {
+        Ok(match restore(account, container, name, text).await? {
+            Imported::Created | Imported::Changed => Put::Done,
+            Imported::Unchanged => Put::Unchanged,
+            Imported::Refused(why) => Put::Refused(why),
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! `sterna export account`, and `sterna import account|maildir|mbox`: whole accounts and mailboxes as files.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use futures_util::TryStreamExt;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use serde_json::Value;
+use sterna_migration::archive::{SUMMARY, folder, mbox};
+use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
+
+use super::client::{CliError, path};
+use super::exit::Exit;
+use super::output;
+use super::resource::Session;
+
+/// Bytes on their way between a file and the node.
+const PIPE_BYTES: usize = 256 * 1024;
+
+/// What the stream is.
+const TAR: &str = "application/x-tar";
+
+/// What an account is written to.
+#[derive(Clone, Debug, Args)]
+pub struct ExportAccountArgs {
+    /// Whose: an address
+    account: String,
+    /// A folder that is empty or not there yet, a file called *.tar, or - for a tar stream on standard output
+    #[arg(long, value_name = "PATH")]
+    to: PathBuf,
+}
+
+/// From where an account comes back.
+#[derive(Clone, Debug, Args)]
+pub struct ImportAccountArgs {
+    /// The folder or the .tar file that `sterna export account` wrote; - is standard input
+    from: PathBuf,
+    /// Whose: an address
+    #[arg(long, value_name = "ADDRESS")]
+    to: String,
+}
+
+/// A Maildir.
+#[derive(Clone, Debug, Args)]
+pub struct MaildirArgs {
+    /// The folder with cur, new and tmp; the folders in it come along
+    folder: PathBuf,
+    /// Whose: an address
+    #[arg(long, value_name = "ADDRESS")]
+    to: String,
+}
+
+/// A mailbox in one file.
+#[derive(Clone, Debug, Args)]
+pub struct MboxArgs {
+    /// The file; - is standard input
+    file: PathBuf,
+    /// Whose: an address
+    #[arg(long, value_name = "ADDRESS")]
+    to: String,
+    /// The folder that the messages come into, with / between its parts
+    #[arg(long, value_name = "NAME", default_value = "INBOX")]
+    folder: String,
+}
+
+fn cant(what: &str, path: &Path) -> impl FnOnce(io::Error) -> CliError {
+    let what = format!("{} can't be {what}", path.display());
+    move |source| CliError::Io { what, source }
+}
+
+fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Whether a path is that of a tar file, which may not be there yet.
+fn is_tar(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "tar") && !path.is_dir()
+}
+
+pub(super) async fn export(session: &Session<'_>, args: ExportAccountArgs) -> Result<Exit, CliError> {
+    let ExportAccountArgs { account, to } = args;
+    let has_something = || fs::read_dir(&to).is_ok_and(|mut found| found.next().is_some());
+    if to.exists() && (!to.is_dir() || has_something()) {
+        let text = format!("{} is there already; name an empty folder, or one that is not there yet", to.display());
+        return Err(CliError::Usage(text));
+    }
+    let body = session.client.download(&path(&["accounts", &account, "archive"], &[])).await?;
+    let mut reader = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
+    if is_standard(&to) {
+        let copied = tokio::io::copy(&mut reader, &mut tokio::io::stdout()).await;
+        return copied.map(|_| Exit::Done).map_err(cant("written", Path::new("the output")));
+    }
+    if is_tar(&to) {
+        let mut file = tokio::fs::File::create(&to).await.map_err(cant("written", &to))?;
+        tokio::io::copy(&mut reader, &mut file).await.map_err(cant("written", &to))?;
+        file.sync_all().await.map_err(cant("written", &to))?;
+        session.say(&format!("{} is in {}\n", account, to.display()));
+        return Ok(Exit::Done);
+    }
+    let (source, folder) = (SyncIoBridge::new(reader), to.clone());
+    let unpacking = tokio::task::spawn_blocking(move || {
+        fs::create_dir_all(&folder)?;
+        let mut archive = tar::Archive::new(source);
+        archive.set_preserve_permissions(false);
+        archive.unpack(&folder)?;
+        fs::read(folder.join(SUMMARY))
+    });
+    let summary = unpacking.await.map_err(io::Error::other).and_then(|done| done).map_err(cant("written", &to))?;
+    let summary: Value = serde_json::from_slice(&summary).unwrap_or_default();
+    session.show(&summary)?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn import(session: &Session<'_>, args: ImportAccountArgs) -> Result<Exit, CliError> {
+    let ImportAccountArgs { from, to } = args;
+    send(session, &to, move |mut sink| {
+        if is_standard(&from) {
+            return io::copy(&mut io::stdin().lock(), &mut sink).map(drop).map_err(cant("read", &from));
+        }
+        if !from.is_dir() {
+            let mut file = File::open(&from).map_err(cant("read", &from))?;
+            return io::copy(&mut file, &mut sink).map(drop).map_err(cant("read", &from));
+        }
+        folder::send_export(&from, sink).map_err(|error| CliError::Usage(error.to_string()))
+    })
+    .await
+}
+
+pub(super) async fn maildir(session: &Session<'_>, args: MaildirArgs) -> Result<Exit, CliError> {
+    let MaildirArgs { folder, to } = args;
+    let sending = move |sink| folder::send_maildir(&folder, sink).map_err(|error| CliError::Usage(error.to_string()));
+    send(session, &to, sending).await
+}
+
+pub(super) async fn mbox(session: &Session<'_>, args: MboxArgs) -> Result<Exit, CliError> {
+    let MboxArgs { file, to, folder } = args;
+    let path: Vec<String> = folder.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    send(session, &to, move |sink| {
+        let sent = match is_standard(&file) {
+            true => mbox::send_mbox(io::stdin().lock(), path, sink),
+            false => File::open(&file).and_then(|open| mbox::send_mbox(BufReader::new(open), path, sink)),
+        };
+        sent.map(drop).map_err(cant("read", &file))
+    })
+    .await
+}
+
+/// Sends what `fill` writes, and shows what became of it.
+async fn send(
+    session: &Session<'_>,
+    to: &str,
+    fill: impl FnOnce(Box<dyn Write + Send>) -> Result<(), CliError> + Send + 'static,
+) -> Result<Exit, CliError> {
+    let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
+    let sink = SyncIoBridge::new(writer);
+    let filling = tokio::task::spawn_blocking(move || fill(Box::new(sink)));
+    let body = StreamBody::new(ReaderStream::with_capacity(reader, PIPE_BYTES).map_ok(Frame::data)).boxed();
+    let answer = session.client.upload(&path(&["accounts", to, "archive"], &[]), TAR, body).await;
+    let filled = filling.await.unwrap_or_else(|error| Err(CliError::Usage(error.to_string())));
+    // A node that refuses stops reading; why it does says more than that nobody read on.
+    let taken = match (answer, filled) {
+        (Err(CliError::Unreadable { .. }), Err(error)) => return Err(error),
+        (answer, filled) => {
+            let answer = answer?;
+            filled?;
+            answer.body
+        }
+    };
+    for line in taken["refused"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        output::note(&format!("{line}\n"));
+    }
+    session.show(&taken)?;
+    let added = ["messages", "objects", "files", "scripts"].map(|what| taken["added"][what].as_u64().unwrap_or(0));
+    Ok(match (taken["refused_count"].as_u64().unwrap_or(0), added.iter().sum::<u64>()) {
+        (1.., _) => Exit::Failed,
+        (0, 0) => Exit::NothingToDo,
+        _ => Exit::Done,
+    })
+}
