@@ -199,7 +199,9 @@ fn a_maildir_comes_with_the_numbers_that_its_server_gave() {
     let (code, said, _) = run(&installation, &["import", "maildir", &folder, "--to", ANA]);
     assert_eq!((code, &said["added"]["messages"]), (Some(0), &json!(1)), "{said}");
     assert_eq!(pictures(&mut here), pictures(&mut there));
-    let (code, _, said) = run(&installation, &["import", "maildir", "/proc/self", "--to", ANA]);
+    let empty = installation.folder().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let (code, _, said) = run(&installation, &["import", "maildir", &empty.to_string_lossy(), "--to", ANA]);
     assert!(code == Some(2) && said.contains("is no Maildir"), "{code:?} {said}");
 }
 
@@ -223,7 +225,7 @@ fn a_mailbox_in_one_file_comes_into_a_folder() {
     let mut imap = installation.node("main").at.login(ANA).unwrap();
     done(&mut imap, "EXAMINE Old/2020");
     let flags = imap.command("UID FETCH 2 (FLAGS INTERNALDATE)").unwrap().lines.concat();
-    assert!(flags.contains("\\Seen") && flags.contains("\\Flagged") && flags.contains("02-May-2020"), "{flags}");
+    assert!(flags.contains("\\Seen") && flags.contains("\\Flagged") && flags.contains(" 2-May-2020"), "{flags}");
     let body = imap.command("UID FETCH 1 (BODY.PEEK[TEXT])").unwrap();
     assert_eq!(String::from_utf8_lossy(&body.literals[0]), "From here\r\nbye\r\n");
 }

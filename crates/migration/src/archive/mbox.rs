@@ -1,4 +1,5 @@
-//! Archives out of mailboxes in one file (mbox, RFC 4155, in the form that quotes lines beginning with `From `). Blocks.
+//! Archives out of mailboxes in one file (mbox, RFC 4155, in the form that quotes lines beginning with `From `).
+//! Blocks.
 
 use std::io::{self, BufRead, Write};
 
@@ -134,7 +135,8 @@ impl<R: BufRead> Messages<R> {
         let Some(from) = self.next.take() else { return Ok(None) };
         let (mut text, mut was_empty) = (Vec::new(), false);
         while let Some(line) = self.line()? {
-            if was_empty && line.starts_with(FROM) {
+            // Some programs quote no line that begins so; what stands between messages has a date.
+            if was_empty && line.starts_with(FROM) && from_date(&line).is_some() {
                 self.next = Some(line);
                 break;
             }
@@ -171,7 +173,8 @@ mod tests {
 
     #[test]
     fn messages_are_told_apart_and_unquoted() {
-        let mbox = "From ana@x Sat Jan  3 01:05:34 1996\nStatus: RO\nX-Status: AF\nSubject: one\n\nFrom here on\n>From there\n>>From far\n\n\
+        let mbox = "From ana@x Sat Jan  3 01:05:34 1996\nStatus: RO\nX-Status: AF\nSubject: one\n\n\
+                    From here on\n>From there\n>>From far\n\n\
                     From ben@y Wed Feb 28 23:59 2024 +0100\nDate: Thu, 1 Jan 1970 00:00:10 +0000\n\nlast\n";
         let mut messages = Messages::new(mbox.as_bytes());
         let one = messages.next().unwrap().unwrap();

@@ -8,7 +8,7 @@ use sterna_base::ContainerId;
 /// What became of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// It is new, or has another content than before.
+    /// It is new.
     Done,
     /// It was there.
     Unchanged,
@@ -19,8 +19,8 @@ pub enum Put {
 /// Puts objects into collections, as DAV would.
 #[async_trait]
 pub trait Objects: Send + Sync {
-    /// Puts an object into a collection of this kind, under this name where it is free and no object of the same UID has
-    /// another one.
+    /// Puts an object into a collection of this kind, under this name where it is free. One whose UID is there stays as
+    /// it is.
     ///
     /// # Errors
     /// When the account can't be read or written, or is full.

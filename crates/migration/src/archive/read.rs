@@ -164,7 +164,7 @@ impl<'a> Taker<'a> {
     fn object(&mut self, name: &str, content: &mut impl Read) -> Result<(), TakeError> {
         let Some((dir, file)) = name.rsplit_once('/') else { return Ok(()) };
         // What vdir has beside the objects: colours and names.
-        if !(file.ends_with(".ics") || file.ends_with(".vcf")) && !self.is_known(dir) {
+        if !(file.ends_with(".ics") || file.ends_with(".vcf") || self.is_known(dir)) {
             return Ok(());
         }
         let Some(text) = short(content, OBJECT_BYTES_MAX)? else {

@@ -237,8 +237,8 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
         }
     }
 
-    /// UIDs in the words of Dovecot (`dovecot-uidlist`, version 3). How long the list is comes before it, so the numbers
-    /// in it are held; they are a few bytes for each message.
+    /// UIDs in the words of Dovecot (`dovecot-uidlist`, version 3). How long the list is comes before it, so the
+    /// numbers in it are held; they are a few bytes for each message.
     async fn uid_list(&mut self, folder: &Folder, container: &Container) -> Result<(), WriteError> {
         let (mut rows, mut after): (Vec<(Uid, i64, u64)>, Uid) = (Vec::new(), Uid(0));
         loop {

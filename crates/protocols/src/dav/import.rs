@@ -48,8 +48,8 @@ pub async fn import(
     }
 }
 
-/// Puts one object back into a collection of this kind, under the name that it had, where that is free. One whose UID is
-/// there stays as it is.
+/// Puts one object back into a collection of this kind, under the name that it had, where that is free. One whose UID
+/// is there stays as it is.
 ///
 /// # Errors
 /// When the account can't be read or written, or is full.

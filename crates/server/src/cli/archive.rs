@@ -9,7 +9,8 @@ use futures_util::TryStreamExt;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde_json::Value;
-use sterna_migration::archive::{SUMMARY, folder, mbox};
+use sterna_migration::archive::folder::{self, SendError};
+use sterna_migration::archive::{SUMMARY, mbox};
 use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
 use super::client::{CliError, path};
@@ -124,14 +125,14 @@ pub(super) async fn import(session: &Session<'_>, args: ImportAccountArgs) -> Re
             let mut file = File::open(&from).map_err(cant("read", &from))?;
             return io::copy(&mut file, &mut sink).map(drop).map_err(cant("read", &from));
         }
-        folder::send_export(&from, sink).map_err(|error| CliError::Usage(error.to_string()))
+        folder::send_export(&from, sink).map_err(not_sent)
     })
     .await
 }
 
 pub(super) async fn maildir(session: &Session<'_>, args: MaildirArgs) -> Result<Exit, CliError> {
     let MaildirArgs { folder, to } = args;
-    let sending = move |sink| folder::send_maildir(&folder, sink).map_err(|error| CliError::Usage(error.to_string()));
+    let sending = move |sink| folder::send_maildir(&folder, sink).map_err(not_sent);
     send(session, &to, sending).await
 }
 
@@ -148,6 +149,13 @@ pub(super) async fn mbox(session: &Session<'_>, args: MboxArgs) -> Result<Exit, 
     .await
 }
 
+fn not_sent(error: SendError) -> CliError {
+    match error {
+        SendError::Io { path, source } => cant("sent", &path)(source),
+        error => CliError::Usage(error.to_string()),
+    }
+}
+
 /// Sends what `fill` writes, and shows what became of it.
 async fn send(
     session: &Session<'_>,
@@ -160,14 +168,11 @@ async fn send(
     let body = StreamBody::new(ReaderStream::with_capacity(reader, PIPE_BYTES).map_ok(Frame::data)).boxed();
     let answer = session.client.upload(&path(&["accounts", to, "archive"], &[]), TAR, body).await;
     let filled = filling.await.unwrap_or_else(|error| Err(CliError::Usage(error.to_string())));
-    // A node that refuses stops reading; why it does says more than that nobody read on.
-    let taken = match (answer, filled) {
-        (Err(CliError::Unreadable { .. }), Err(error)) => return Err(error),
-        (answer, filled) => {
-            let answer = answer?;
-            filled?;
-            answer.body
-        }
+    let taken = match filled {
+        // A node that refuses stops reading: why it does says more than that nobody read on.
+        Ok(()) => answer?.body,
+        Err(CliError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => answer?.body,
+        Err(error) => return Err(error),
     };
     for line in taken["refused"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         output::note(&format!("{line}\n"));

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use bytes::Bytes;
 use sterna_account::commit::{Expect, MADE, MODSEQ_MIN_MAX};
 use sterna_account::{
-    Account, AccountError, CommitError, ContainerKind, Content, ItemParts, Keyword, Mutation, NewItem, UidSet,
-    container_named, first_containers::SUBSCRIPTIONS,
+    Account, AccountError, CommitError, ContainerKind, Content, ItemParts, Keyword, Mutation, NewItem, SpecialUse,
+    UidSet, container_named, first_containers::SUBSCRIPTIONS,
 };
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{BlobHash, ContainerId, Modseq, OperationId, Timestamp, Uid, UidValidity};
@@ -70,6 +70,8 @@ pub struct Mail<'a> {
     account: &'a dyn Account,
     folders: Folders<'a>,
     known: HashMap<String, ContainerId>,
+    is_guessed: bool,
+    uses: HashSet<SpecialUse>,
     open: Option<Open>,
     batch: Vec<(Option<u32>, NewItem)>,
     batch_bytes: u64,
@@ -79,7 +81,16 @@ impl<'a> Mail<'a> {
     /// Makes the folders that the manifest tells of.
     pub async fn of(account: &'a dyn Account, manifest: &Manifest) -> Result<Self, AccountError> {
         let folders = Folders::of(account).await?;
-        let mut mail = Mail { account, folders, known: HashMap::new(), open: None, batch: Vec::new(), batch_bytes: 0 };
+        let mut mail = Mail {
+            account,
+            folders,
+            known: HashMap::new(),
+            is_guessed: manifest.folders.iter().all(|folder| folder.special_use.is_none()),
+            uses: HashSet::new(),
+            open: None,
+            batch: Vec::new(),
+            batch_bytes: 0,
+        };
         for folder in &manifest.folders {
             mail.make(folder).await?;
         }
@@ -101,7 +112,9 @@ impl<'a> Mail<'a> {
 
     async fn make(&mut self, folder: &Folder) -> Result<ContainerId, AccountError> {
         let path: Vec<String> = folder.path.iter().filter_map(|part| folders::part(part)).collect();
-        let special_use = folder.special_use.or_else(|| folders::use_by_name(&path));
+        // What a folder is for is told by its name where nobody said it of any; one folder has a use, not two.
+        let by_name = || folders::use_by_name(&path).filter(|_| self.is_guessed);
+        let special_use = folder.special_use.or_else(by_name).filter(|found| self.uses.insert(*found));
         let is_new = self.folders.find(&path).is_none();
         let container = self.folders.target(&path, special_use).await?;
         self.known.insert(folder.dir.clone(), container);
