@@ -117,7 +117,7 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
 }
 
 fn tar_stream() -> Value {
-    json!({"application/x-tar": {"schema": {"type": "string", "format": "binary"}}})
+    json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}})
 }
 
 fn sign_in(schemas: &mut Schemas) -> Value {
@@ -250,7 +250,7 @@ mod tests {
             for (method, operation) in methods.as_object().unwrap() {
                 if let Some(body) = operation.get("requestBody") {
                     let schema = &body["content"]["application/json"]["schema"];
-                    let is_tar = body["content"]["application/x-tar"].is_object();
+                    let is_tar = body["content"]["application/octet-stream"].is_object();
                     assert!(schema["$ref"].is_string() || is_tar, "{method} {path}: {schema}");
                 }
                 let responses = operation["responses"].as_object().unwrap();

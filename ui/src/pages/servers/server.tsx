@@ -42,7 +42,7 @@ export function ServerPage({ name }: { name: string }) {
           <div class="columns">
             <div>
               <Condition server={data} />
-              <GraphsSection drawn={GRAPHS} server={data.name} />
+              <GraphsSection drawn={GRAPHS} server={data.id} />
               <Section title={t("server.settings")}>
                 <EditForm path={`/servers/${part(data.id)}`} name={data.name} data={data} etag={read.etag} fields={fields(data)} also={["/servers", "/status"]} />
               </Section>
