@@ -84,6 +84,11 @@ fn has_mail(at: Doors, user: &str) -> bool {
     lines.iter().chain(&junk).any(|line| line.contains("STATUS") && !line.contains("MESSAGES 0"))
 }
 
+/// An address at which nobody is: the port was free a moment ago, and nobody else is told of it.
+fn nobody_there() -> String {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().to_string()
+}
+
 #[test]
 fn an_administrator_looks_after_the_mail_flow() {
     if !can_walk() {
@@ -99,8 +104,7 @@ fn an_administrator_looks_after_the_mail_flow() {
     }
     let there = far.node("main").at;
     walk("mail.mjs", at, |words| match words {
-        // Nobody is there: the port was free a moment ago, and nobody else is told of it.
-        ["closed"] => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().to_string(),
+        ["closed"] => nobody_there(),
         ["far"] => format!("{}:{}", there.host, there.ports.smtp),
         ["send", to] => {
             let said = send(at, to, 21);
@@ -191,6 +195,18 @@ fn an_administrator_changes_the_main_node() {
             "prepared".to_owned()
         }
         ["where", name] => base(installation.node(name).at),
+        other => panic!("what is {other:?}?"),
+    });
+}
+
+#[test]
+fn an_administrator_looks_after_rooms_certificates_and_versions() {
+    if !can_walk() {
+        return;
+    }
+    let installation = one_machine();
+    walk("rules.mjs", installation.node("main").at, |words| match words {
+        ["closed"] => nobody_there(),
         other => panic!("what is {other:?}?"),
     });
 }

@@ -46,6 +46,12 @@ function words(page) {
     );
   const field = (name, within = page) => within.getByRole("textbox", { name, exact: true });
   const press = (name, within = page) => within.getByRole("button", { name, exact: true }).click();
+  /** Closes what was told: each message is waited for once. */
+  const heard = async () => {
+    const close = page.locator(".toasts").getByRole("button", { name: "Close" });
+    // One may go by itself just before it is closed.
+    while ((await close.count()) > 0) await close.first().click({ timeout: 1000 }).catch(() => undefined);
+  };
   return {
     /** The API, as whoever is signed in. */
     send,
@@ -66,8 +72,8 @@ function words(page) {
     undo: async () => {
       await page.locator(".toasts").getByRole("button", { name: "Undo" }).last().click();
       await page.getByText("Undone").last().waitFor();
-      // Each message is waited for once.
-      for (const close of await page.locator(".toasts").getByRole("button", { name: "Close" }).all()) await close.click().catch(() => undefined);
+      await heard();
     },
+    heard,
   };
 }

@@ -144,7 +144,15 @@ impl From<Hours> for String {
 
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let days: Vec<&str> = self.days.iter().filter_map(|day| DAYS.get(usize::from(*day)).copied()).collect();
+        let name = |day: u8| DAYS.get(usize::from(day)).copied().unwrap_or_default();
+        // Days in a row as people write them: what was typed comes back as it was.
+        let rows = self.days.chunk_by(|day, next| day + 1 == *next).map(|row| match *row {
+            [day] => name(day).to_owned(),
+            [first, last] => format!("{},{}", name(first), name(last)),
+            [first, .., last] => format!("{}-{}", name(first), name(last)),
+            [] => String::new(),
+        });
+        let days: Vec<String> = rows.collect();
         let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
         write!(f, "{} {}-{} {}", days.join(","), time(self.from), time(self.before), self.zone)
     }
@@ -371,7 +379,10 @@ mod tests {
     #[test]
     fn rules_are_kept() {
         let hours: Hours = "mo-fr 08:00-18:00 Europe/Berlin".parse().unwrap();
-        assert_eq!(hours.to_string(), "mo,tu,we,th,fr 08:00-18:00 Europe/Berlin");
+        assert_eq!(hours.to_string(), "mo-fr 08:00-18:00 Europe/Berlin");
+        let written = |text: &str| text.parse::<Hours>().unwrap().to_string();
+        assert_eq!(written("MO-we,FR-sa 8:00-24:00 UTC"), "mo-we,fr,sa 08:00-24:00 UTC");
+        assert_eq!(written("su,mo 00:00-1:05 UTC"), "mo,su 00:00-01:05 UTC");
         assert_eq!(hours.to_string().parse(), Ok(hours.clone()));
         let rules = Rules {
             hours: Some(hours),

@@ -149,6 +149,15 @@ pub(super) async fn mbox(session: &Session<'_>, args: MboxArgs) -> Result<Exit, 
     .await
 }
 
+/// What became of an archive, on one level.
+fn told(taken: &Value) -> Value {
+    let mut told = taken["added"].clone();
+    for name in ["unchanged", "refused_count", "renumbered"] {
+        told[name] = taken[name].clone();
+    }
+    told
+}
+
 fn not_sent(error: SendError) -> CliError {
     match error {
         SendError::Io { path, source } => cant("sent", &path)(source),
@@ -177,7 +186,7 @@ async fn send(
     for line in taken["refused"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         output::note(&format!("{line}\n"));
     }
-    session.show(&taken)?;
+    session.show(&told(&taken))?;
     let added = ["messages", "objects", "files", "scripts"].map(|what| taken["added"][what].as_u64().unwrap_or(0));
     Ok(match (taken["refused_count"].as_u64().unwrap_or(0), added.iter().sum::<u64>()) {
         (1.., _) => Exit::Failed,
