@@ -6,11 +6,7 @@ import { asks, noMore } from "./asks.mjs";
 import { holds, picture } from "./browser.mjs";
 import { DOMAIN, signedIn, step, walk } from "./console.mjs";
 
-const { page, close, api, send, go, heading, card, dialog, field, press } = await signedIn(
-  "/migration",
-  // Who asks how a migration is when there is none is told so; and one that can't be switched yet is refused.
-  { refusals: [404, 409] },
-);
+const { page, close, api, send, go, heading, card, dialog, field, press } = await signedIn("/migration");
 const USER = `one@${DOMAIN}`;
 const title = "fresh takes the place of alpha";
 const phase = (name) => card(title).getByText(name, { exact: true }).first().waitFor({ timeout: 120_000 });
