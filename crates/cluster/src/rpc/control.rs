@@ -321,6 +321,20 @@ pub struct NodeStatus {
     pub firewall: FirewallStatus,
 }
 
+impl NodeStatus {
+    /// Whether this node can say so of itself. What it says decides which version the others are brought to, stands on
+    /// pages and in mails: who says what can't be is as good as silent.
+    fn check(&self, node: NodeId) -> Result<(), String> {
+        if self.node != node {
+            return Err(format!("it says that it is {}", self.node));
+        }
+        match self.version.parse::<Version>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err("it says that it runs a version that can't be".to_owned()),
+        }
+    }
+}
+
 /// How a node guards the ports that are for the installation's machines only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -441,8 +455,10 @@ impl ControlClient {
     /// # Errors
     /// [`CallError`]
     pub async fn status(&self, node: NodeId) -> Result<NodeStatus, CallError> {
-        let answer = self.get(node, "/v1/status").await?;
-        self.peers.peer(node).read(&answer)
+        let (answer, peer) = (self.get(node, "/v1/status").await?, self.peers.peer(node));
+        let status: NodeStatus = peer.read(&answer)?;
+        status.check(node).map_err(|cause| peer.malformed(&cause))?;
+        Ok(status)
     }
 
     /// See [`NodeControl::trace`].
@@ -627,5 +643,25 @@ impl ControlClient {
     /// All of these may be repeated.
     async fn send(&self, node: NodeId, call: &Call, body: Bytes) -> Result<Bytes, CallError> {
         self.peers.peer(node).call_again_if_lost(call, body).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_cannot_say_of_itself_is_not_taken() {
+        let (node, other) = (NodeId([7; 16]), NodeId([8; 16]));
+        let says = |version: &str| -> NodeStatus {
+            let text = serde_json::json!({"node": node, "version": version, "now": 0});
+            serde_json::from_value(text).unwrap()
+        };
+        assert_eq!(says("0.1.0").check(node), Ok(()));
+        assert!(says("0.1.0").check(other).is_err_and(|cause| cause.contains(&node.to_string())));
+        for version in ["", "1", "9.9.9<script>", "01.2.3", "../../etc", "0.1.0\n"] {
+            // What it says is not repeated: it would stand on pages and in mails.
+            assert_eq!(says(version).check(node), Err("it says that it runs a version that can't be".to_owned()));
+        }
     }
 }

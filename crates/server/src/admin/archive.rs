@@ -5,17 +5,18 @@ use std::io;
 
 use async_trait::async_trait;
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use sterna_account::{Account, AccountError, CommitError, ContainerKind};
 use sterna_base::ContainerId;
 use sterna_directory::Reader;
 use sterna_migration::archive::{self, Objects, Put, TakeError, Taken};
+use sterna_migration::limits::SILENCE_MAX;
 use sterna_protocols::dav::import::{Imported, restore};
 use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
@@ -97,8 +98,7 @@ pub(super) async fn put(
     TarBody(body): TarBody,
 ) -> Result<Json<Taken>, Problem> {
     let (account, _) = open(&state, name).await?;
-    let body = body.into_data_stream().map_err(io::Error::other);
-    let source = SyncIoBridge::new(StreamReader::new(body));
+    let source = SyncIoBridge::new(StreamReader::new(Box::pin(in_time(body.into_data_stream()))));
     let handle = tokio::runtime::Handle::current();
     // Reading a tar stream blocks.
     let taking = tokio::task::spawn_blocking(move || archive::take(&handle, &account, &DavObjects, source));
@@ -110,6 +110,18 @@ pub(super) async fn put(
         Ok(Err(error)) => Err(Problem::malformed(error.to_string())),
         Err(error) => Err(Problem::malformed(format!("the archive could not be taken in: {error}"))),
     }
+}
+
+/// A body as it comes; who says nothing for long has gone, and a thread waits for it.
+fn in_time(body: BodyDataStream) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold(body, |mut body| async move {
+        let silent = || io::Error::new(io::ErrorKind::TimedOut, "nothing came for too long");
+        let piece = match tokio::time::timeout(SILENCE_MAX, body.next()).await {
+            Ok(piece) => piece?.map_err(io::Error::other),
+            Err(_) => Err(silent()),
+        };
+        Some((piece, body))
+    })
 }
 
 fn full() -> Problem {

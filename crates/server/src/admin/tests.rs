@@ -538,3 +538,20 @@ async fn the_socket_is_for_its_owner_and_a_stale_one_is_replaced() {
     assert!(socket::bind(&file).await.is_err());
     assert_eq!(std::fs::read(&file).unwrap(), b"keep");
 }
+
+#[tokio::test]
+async fn everything_with_an_address_is_put_into_a_unit_and_found_by_a_text() {
+    let node = Node::main().await;
+    for (what, more) in [("user", &["--no-password"][..]), ("group", &[]), ("account", &[]), ("resource", &[])] {
+        let (address, items) = (format!("a-{what}@demo.test"), format!("{what}s"));
+        let create = [&[what, "create", &address, "--name", "Blue", "--unit", "sales"], more].concat();
+        assert_eq!(node.run(&create).await, Exit::Done, "{create:?}");
+        assert_eq!(node.get(&[&items, &address]).await.unwrap()["unit"], "sales");
+        assert_eq!(node.run(&[what, "set", &address, "--unit", "sales/north"]).await, Exit::Done);
+        assert_eq!(node.run(&[what, "set", &address, "--unit", "sales/north"]).await, Exit::NothingToDo);
+        assert_eq!(node.get(&[&items, &address]).await.unwrap()["unit"], "sales/north");
+        assert_eq!(node.run(&[what, "set", &address, "--unit", ""]).await, Exit::Done);
+        assert_eq!(node.get(&[&items, &address]).await.unwrap()["unit"], Value::Null);
+        assert_eq!(node.run(&[what, "list", "--text", "blue", "--domain", "demo.test"]).await, Exit::Done);
+    }
+}

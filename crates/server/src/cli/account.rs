@@ -29,6 +29,9 @@ pub enum AccountCommand {
         /// Only those of this domain
         #[arg(long, value_name = "DOMAIN", conflicts_with = "server")]
         domain: Option<String>,
+        /// Only those with this text in an address or the name
+        #[arg(long, value_name = "TEXT", conflicts_with = "server")]
+        text: Option<String>,
         /// All accounts, of users too, that live on this server
         #[arg(long, value_name = "SERVER")]
         server: Option<String>,
@@ -128,6 +131,9 @@ pub struct AccountOptions {
     /// A further address (repeatable; replaces all, '' removes all)
     #[arg(long = "alias", value_name = "ADDRESS")]
     aliases: Vec<String>,
+    /// The organisational unit, as a path: sales/north ('' is none)
+    #[arg(long, value_name = "PATH")]
+    unit: Option<String>,
     /// The most the mailbox may hold: bytes, with k, M, G or T; or none
     #[arg(long, value_name = "SIZE", value_parser = quota)]
     quota: Option<Quota>,
@@ -151,6 +157,7 @@ impl AccountOptions {
         Fields::default()
             .add("display_name", self.name.as_deref())
             .list("aliases", &self.aliases)
+            .add("unit", self.unit.as_deref())
             .list("senders", &self.senders)
             .list("forward_to", &self.forward_to)
             .add("forward_only", self.forward_only)
@@ -165,8 +172,9 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Acc
         AccountCommand::Release { accounts, on, delete } => {
             moving::release(session, &accounts, &on, delete.yes, delete.write).await
         }
-        AccountCommand::List { domain, server } => {
-            let filters = [("domain", domain.as_deref()), ("server", server.as_deref())];
+        AccountCommand::List { domain, text, server } => {
+            let (domain, text, server) = (domain.as_deref(), text.as_deref(), server.as_deref());
+            let filters = [("domain", domain), ("text", text), ("server", server)];
             session.list(&["accounts"], &filters, COLUMNS).await
         }
         AccountCommand::Get { account } => session.get(&["accounts", &account]).await,

@@ -21,6 +21,9 @@ pub enum GroupCommand {
         /// Only those of this domain
         #[arg(long, value_name = "DOMAIN")]
         domain: Option<String>,
+        /// Only those with this text in an address or the name
+        #[arg(long, value_name = "TEXT")]
+        text: Option<String>,
     },
     /// Show a group
     Get {
@@ -91,6 +94,9 @@ pub struct GroupOptions {
     /// A further address (repeatable; replaces all, '' removes all)
     #[arg(long = "alias", value_name = "ADDRESS")]
     aliases: Vec<String>,
+    /// The organisational unit, as a path: sales/north ('' is none)
+    #[arg(long, value_name = "PATH")]
+    unit: Option<String>,
     /// A user or group who may send with the addresses (repeatable; replaces all, '' removes all)
     #[arg(long = "sender", value_name = "ADDRESS")]
     senders: Vec<String>,
@@ -107,6 +113,7 @@ impl GroupOptions {
         Fields::default()
             .add("display_name", self.name.as_deref())
             .list("aliases", &self.aliases)
+            .add("unit", self.unit.as_deref())
             .list("senders", &self.senders)
             .add("external_members", self.external_members)
             .add("internal_senders_only", self.internal_senders_only)
@@ -115,7 +122,9 @@ impl GroupOptions {
 
 pub(super) async fn run(session: &Session<'_>, command: GroupCommand) -> Result<Exit, CliError> {
     match command {
-        GroupCommand::List { domain } => session.list(&["groups"], &[("domain", domain.as_deref())], COLUMNS).await,
+        GroupCommand::List { domain, text } => {
+            session.list(&["groups"], &[("domain", domain.as_deref()), ("text", text.as_deref())], COLUMNS).await
+        }
         GroupCommand::Get { group } => session.get(&["groups", &group]).await,
         GroupCommand::Members { group } => session.list(&["groups", &group, "members"], &[], MEMBER_COLUMNS).await,
         GroupCommand::Create { address, members, options, create } => {

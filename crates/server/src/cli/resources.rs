@@ -19,6 +19,9 @@ pub enum ResourceCommand {
         /// Only those of this domain
         #[arg(long, value_name = "DOMAIN")]
         domain: Option<String>,
+        /// Only those with this text in an address or the name
+        #[arg(long, value_name = "TEXT")]
+        text: Option<String>,
     },
     /// Show a room or a thing
     Get {
@@ -76,6 +79,9 @@ pub struct ResourceOptions {
     /// A further address (repeatable; replaces all, '' removes all)
     #[arg(long = "alias", value_name = "ADDRESS")]
     aliases: Vec<String>,
+    /// The organisational unit, as a path: sales/north ('' is none)
+    #[arg(long, value_name = "PATH")]
+    unit: Option<String>,
     /// What it is
     #[arg(long, value_parser = ["room", "equipment"])]
     kind: Option<String>,
@@ -122,14 +128,15 @@ impl ResourceOptions {
         Fields::default()
             .add("display_name", self.name.as_deref())
             .list("aliases", &self.aliases)
+            .add("unit", self.unit.as_deref())
             .add("resource", (!rules.is_empty()).then_some(Value::Object(rules)))
     }
 }
 
 pub(super) async fn run(session: &Session<'_>, command: ResourceCommand) -> Result<Exit, CliError> {
     match command {
-        ResourceCommand::List { domain } => {
-            session.list(&["resources"], &[("domain", domain.as_deref())], COLUMNS).await
+        ResourceCommand::List { domain, text } => {
+            session.list(&["resources"], &[("domain", domain.as_deref()), ("text", text.as_deref())], COLUMNS).await
         }
         ResourceCommand::Get { resource } => session.get(&["resources", &resource]).await,
         ResourceCommand::Create { address, server, options, create } => {

@@ -38,6 +38,9 @@ pub enum UserCommand {
         /// Only those of this domain
         #[arg(long, value_name = "DOMAIN")]
         domain: Option<String>,
+        /// Only those with this text in an address or the name
+        #[arg(long, value_name = "TEXT")]
+        text: Option<String>,
     },
     /// Show a user
     Get {
@@ -126,6 +129,9 @@ pub struct UserOptions {
     /// A further address (repeatable; replaces all, '' removes all)
     #[arg(long = "alias", value_name = "ADDRESS")]
     aliases: Vec<String>,
+    /// The organisational unit, as a path: sales/north ('' is none)
+    #[arg(long, value_name = "PATH")]
+    unit: Option<String>,
     /// A name to log in with besides the addresses ('' removes it)
     #[arg(long, value_name = "LOGIN")]
     login: Option<String>,
@@ -164,6 +170,7 @@ impl UserOptions {
         Fields::default()
             .add("display_name", self.name.as_deref())
             .list("aliases", &self.aliases)
+            .add("unit", self.unit.as_deref())
             .clearable("login", self.login.as_deref())
             .add("admin", self.admin)
             .list("senders", &self.senders)
@@ -182,7 +189,9 @@ impl UserOptions {
 
 pub(super) async fn run(session: &Session<'_>, command: UserCommand) -> Result<Exit, CliError> {
     match command {
-        UserCommand::List { domain } => session.list(&["users"], &[("domain", domain.as_deref())], COLUMNS).await,
+        UserCommand::List { domain, text } => {
+            session.list(&["users"], &[("domain", domain.as_deref()), ("text", text.as_deref())], COLUMNS).await
+        }
         UserCommand::Get { user } => session.get(&["users", &user]).await,
         UserCommand::Create { address, server, options, create } => {
             let mut fields = options.fields().add("address", Some(address)).add("server", server);
