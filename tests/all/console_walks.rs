@@ -1,7 +1,7 @@
 //! More walks through the console in a browser: people and domains, two administrators at once, the mail flow, servers
 //! (`ui/walk/`).
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -9,14 +9,19 @@ use std::time::Duration;
 use sterna_testkit::binary::have;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Doors, Installation, PASSWORD, Place};
+use sterna_testkit::network::Network;
 use sterna_testkit::wait::until;
 
+use crate::updates::{NEW, Programs};
 use crate::walks;
 
 const ADA: &str = "ada@tern.test";
 
 /// How long something may take that a walk waits for.
 const WAIT: Duration = Duration::from_secs(60);
+
+/// How long a stranger's knock may take; rules drop, so that nobody answers.
+const KNOCK: Duration = Duration::from_millis(700);
 
 /// Whether there is what a walk needs; says what is missing.
 fn can_walk() -> bool {
@@ -207,6 +212,92 @@ fn an_administrator_looks_after_rooms_certificates_and_versions() {
     let installation = one_machine();
     walk("rules.mjs", installation.node("main").at, |words| match words {
         ["closed"] => nobody_there(),
+        other => panic!("what is {other:?}?"),
+    });
+}
+
+/// Whether a stranger gets to the port at which a server talks with others.
+fn knock(network: &Network, installation: &Installation, name: &str) -> &'static str {
+    let at = installation.node(name).at.cluster;
+    match network.inside("stranger", || TcpStream::connect_timeout(&at, KNOCK).is_ok()) {
+        true => "let in",
+        false => "kept out",
+    }
+}
+
+#[test]
+fn an_administrator_guards_the_ports_between_machines() {
+    if !can_walk() || !have(&["nft"]) {
+        return;
+    }
+    let Some(network) = Network::new(&["main", "alpha", "stranger"]) else { return };
+    // An address that comes by itself is a change of the network for browsers, which break off what they load.
+    let quiet = network.run("main", &["sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1"]);
+    assert!(quiet.status.success(), "{quiet:?}");
+    let mut installation = Installation::new();
+    installation.start_main("main", network.place("main"));
+    installation.join_and_serve("alpha", "data", network.place("alpha"));
+    installation.admin_ok("main", &["domain", "create", "tern.test"]);
+    installation.create_user(ADA, "alpha");
+    installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
+    let at = installation.node("main").at;
+    network.inside("main", || {
+        walk("firewall.mjs", at, |words| match words {
+            ["knock"] => knock(&network, &installation, "alpha").to_owned(),
+            ["stranger"] => network.address("stranger").to_string(),
+            ["stop", name] => {
+                installation.stop(name);
+                "stopped".to_owned()
+            }
+            ["start", name] => {
+                installation.serve(name);
+                "started".to_owned()
+            }
+            other => panic!("what is {other:?}?"),
+        });
+    });
+}
+
+#[test]
+fn an_administrator_updates_the_servers() {
+    if !can_walk() {
+        return;
+    }
+    let programs = Programs::new();
+    let mut installation = Installation::new();
+    installation.start_main("main,edge", programs.place());
+    installation.join_and_serve("alpha", "data", programs.place());
+    installation.admin_ok("main", &["domain", "create", "tern.test"]);
+    for user in [ADA, "one@tern.test"] {
+        installation.create_user(user, "alpha");
+    }
+    installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
+    // The first version that starts in a folder is the latest that is there.
+    programs.install(NEW);
+    let at = installation.node("main").at;
+    let mut client: Option<Imap> = None;
+    let mut messages = 0;
+    walk("updates.mjs", at, |words| match words {
+        ["connect", address] => {
+            client = Some(walks::connect(&installation, address));
+            "connected".to_owned()
+        }
+        ["told"] => {
+            let farewell = client.take().unwrap().command("NOOP").map(|answer| answer.status);
+            assert!(farewell.is_err() || farewell.as_ref().is_ok_and(|said| said.contains("BYE")), "{farewell:?}");
+            "it was told so".to_owned()
+        }
+        ["arrives", address] => {
+            messages += 1;
+            send(at, address, 21);
+            let expected = format!("MESSAGES {messages}");
+            let mut imap = walks::connect(&installation, address);
+            until("the message", WAIT, || {
+                let said = imap.command("STATUS INBOX (MESSAGES)").unwrap();
+                said.lines.iter().any(|line| line.contains(&expected)).then_some(())
+            });
+            "arrived".to_owned()
+        }
         other => panic!("what is {other:?}?"),
     });
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sterna_base::Modseq;
@@ -26,7 +26,7 @@ const ROWS_AT_ONCE: usize = 1000;
 const GATHERED: Duration = Duration::from_millis(200);
 
 /// How often a quiet connection shows that it is alive.
-pub(super) const ALIVE: Duration = Duration::from_secs(15);
+const ALIVE: Duration = Duration::from_secs(15);
 
 /// How long one stream goes on; the page begins another, and is asked again who it is.
 pub(super) const STREAM_MAX: Duration = Duration::from_secs(10 * 60);
@@ -75,7 +75,7 @@ pub(super) async fn stream(
         params.topics.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let mut watch = state.directory.watch();
     let since = *watch.borrow_and_update();
-    let end = tokio::time::Instant::now() + STREAM_MAX;
+    let (end, ending) = (tokio::time::Instant::now() + STREAM_MAX, state.clone());
     let stream = stream::unfold(
         (state, watch, since, wanted, open),
         move |(state, mut watch, since, wanted, open)| async move {
@@ -89,8 +89,26 @@ pub(super) async fn stream(
             Some((event, (state, watch, now, wanted, open)))
         },
     );
-    let stream = futures_util::StreamExt::filter_map(stream, |event| async move { event });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE)))
+    let stream = stream.filter_map(|event| async move { event });
+    Ok(until_the_end(&ending, stream))
+}
+
+/// Events until the node ends: a connection that waits for the next one would keep it, and the program that takes over.
+pub(super) fn until_the_end<S>(
+    state: &AdminState,
+    events: S,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<S>>
+where
+    S: Stream<Item = Result<Event, Infallible>> + Send + 'static,
+{
+    let ending = state.vitals.as_ref().map(|vitals| vitals.ending());
+    let ended = async move {
+        match ending {
+            Some(ending) => ending.await,
+            None => std::future::pending().await,
+        }
+    };
+    Sse::new(events.take_until(ended)).keep_alive(KeepAlive::new().interval(ALIVE))
 }
 
 /// Counts one more stream of whoever asks.

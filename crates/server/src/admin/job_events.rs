@@ -5,13 +5,13 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use futures_util::{Stream, StreamExt, stream};
 use sterna_base::JobId;
 use tokio::time::Instant;
 
 use super::doors::AdminState;
-use super::events::{ALIVE, STREAM_MAX, open_stream};
+use super::events::{STREAM_MAX, open_stream, until_the_end};
 use super::job_view::JobProgress;
 use super::jobs::job_id;
 use super::principal::Principal;
@@ -30,12 +30,12 @@ pub(super) async fn stream(
     // Who asks for none is told so at once, by a problem and not by a stream that ends.
     let first = state.progress(id).await?;
     let open = open_stream(&state, &principal)?;
-    let events = follow(state, id, first, LOOK).map(move |told| {
+    let events = follow(state.clone(), id, first, LOOK).map(move |told| {
         let _open = &open;
         let name = if told.is_over { "end" } else { "progress" };
         Ok(Event::default().event(name).data(told.text))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)))
+    Ok(until_the_end(&state, events))
 }
 
 /// How far it is at one time.

@@ -39,6 +39,11 @@ impl Vitals {
         self.serves.store(true, Ordering::Release);
     }
 
+    /// Waits until the node ends: what would go on for ever has to end before it.
+    pub fn ending(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.stop.clone().cancelled_owned()
+    }
+
     /// Where the node is.
     pub fn phase(&self) -> Phase {
         match self.serves.load(Ordering::Acquire) {
