@@ -2,6 +2,7 @@
 //! exposition format 0.0.4.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -140,4 +141,38 @@ fn the_doctor_names_the_server_that_is_gone_and_nothing_of_it_before() {
     let [problem] = &of_alpha[..] else { panic!("{found}") };
     assert!(problem["what"].as_str().unwrap().contains("does not answer"), "{problem}");
     assert!(!problem["remedy"].as_str().unwrap().is_empty(), "{problem}");
+}
+
+/// An hour that has begun today, by this machine's clock, and isn't the one at which reports are made by default.
+fn an_hour_before() -> u32 {
+    let output = Command::new("date").arg("+%-H").output().unwrap();
+    let hour: u32 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+    if hour == 7 { 6 } else { hour }
+}
+
+#[test]
+fn the_morning_mail_tells_administrators_what_is_wrong() {
+    let mut installation = Installation::new();
+    installation.start_main("main,data,edge", Place::default());
+    installation.join_and_serve("alpha", "data", Place::default());
+    installation.admin_ok("main", &["domain", "create", "tern.test"]);
+    for user in ["ada@tern.test", "ben@tern.test"] {
+        installation.create_user(user, "main");
+    }
+    installation.admin_ok("main", &["user", "set", "ada@tern.test", "--admin", "yes"]);
+    installation.kill("alpha");
+    installation.admin_ok("main", &["config", "set", "reports.health-hour", &an_hour_before().to_string()]);
+    let at = installation.node("main").at;
+    let mail_of = |user: &str| {
+        let mut imap = at.login(user).unwrap();
+        imap.command("SELECT INBOX").unwrap();
+        let found = imap.command("UID FETCH 1:* BODY.PEEK[]").unwrap();
+        found.literals.iter().map(|message| String::from_utf8_lossy(message)).collect::<String>()
+    };
+    let (mail, _) =
+        wait::until("the mail", PATIENCE, || Some(mail_of("ada@tern.test")).filter(|mail| mail.contains("alpha")));
+    for text in ["Auto-Submitted: auto-generated", "To: <ada@tern.test>", "alpha: ", "New:"] {
+        assert!(mail.contains(text), "{text}: {mail}");
+    }
+    assert!(!mail_of("ben@tern.test").contains("alpha"), "who administrates nothing is told nothing");
 }

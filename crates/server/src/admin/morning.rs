@@ -21,8 +21,10 @@ use super::findings::Finding;
 use super::problem::Problem;
 use crate::letter::{self, Letter};
 
-/// How often it is looked whether it is time, in milliseconds.
-const LOOK_MS: u64 = 5 * 60 * 1000;
+/// How often it is looked whether it is time.
+const LOOK: Duration = Duration::from_secs(5 * 60);
+/// For how long changes of the directory are gathered before it is looked whether one is about this.
+const GATHERED: Duration = Duration::from_secs(1);
 /// Administrators that are written to.
 const ADMINISTRATORS_MAX: usize = 50;
 /// The file with what was last told, in the node's folder.
@@ -120,23 +122,30 @@ fn unwritten(error: std::io::Error) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "store", title, error.to_string(), remedy)
 }
 
-/// The administrators, each with the language of their domain; and those whom a setting names instead. Who is named may
-/// be anywhere, and reads the installation's language.
-#[allow(clippy::type_complexity)] // two lists that are taken apart at once
-fn readers(reader: &Reader<'_>) -> Result<(Vec<(AccountId, String, Lang)>, Vec<(String, Lang)>), StorageError> {
-    let language = |domain: Option<&Domain>| {
-        let set = reader.setting_for(domain, settings::LANGUAGE)?;
-        Ok::<_, StorageError>(set.as_deref().and_then(Lang::from_tag).unwrap_or_default())
-    };
-    let mut administrators = Vec::new();
-    for id in reader.admins(ADMINISTRATORS_MAX)? {
-        let Some(user) = reader.user(id)?.filter(|user| !user.value.entry.suspended) else { continue };
-        let Some(address) = reader.address_text(&user.value.entry.address)? else { continue };
-        administrators.push((id, address, language(reader.domain_of(id)?.as_ref())?));
+/// Who reads it.
+struct Readers {
+    /// The administrators: account, address, language of their domain.
+    administrators: Vec<(AccountId, String, Lang)>,
+    /// Those whom a setting names instead. They may be anywhere, and read the installation's language.
+    named: Vec<(String, Lang)>,
+}
+
+impl Readers {
+    fn read(reader: &Reader<'_>) -> Result<Self, StorageError> {
+        let language = |domain: Option<&Domain>| {
+            let set = reader.setting_for(domain, settings::LANGUAGE)?;
+            Ok::<_, StorageError>(set.as_deref().and_then(Lang::from_tag).unwrap_or_default())
+        };
+        let mut administrators = Vec::new();
+        for id in reader.admins(ADMINISTRATORS_MAX)? {
+            let Some(user) = reader.user(id)?.filter(|user| !user.value.entry.suspended) else { continue };
+            let Some(address) = reader.address_text(&user.value.entry.address)? else { continue };
+            administrators.push((id, address, language(reader.domain_of(id)?.as_ref())?));
+        }
+        let (named, lang) = (reader.setting_for(None, settings::REPORTS_HEALTH_TO)?, language(None)?);
+        let named = named.iter().flat_map(|list| list.split_whitespace()).map(|address| (address.to_owned(), lang));
+        Ok(Readers { administrators, named: named.collect() })
     }
-    let (named, lang) = (reader.setting_for(None, settings::REPORTS_HEALTH_TO)?, language(None)?);
-    let named = named.iter().flat_map(|list| list.split_whitespace()).map(|address| (address.to_owned(), lang));
-    Ok((administrators, named.collect()))
 }
 
 /// What it needs.
@@ -160,24 +169,53 @@ impl Morning {
 
     /// Goes on for as long as the node runs; only on the main node is there anything to do.
     pub async fn run(self) {
+        let mut changes = self.state.directory.watch();
+        // A node that has just begun doesn't know yet who answers.
+        let mut look = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
+        let mut known = self.settings().await.ok();
         loop {
-            tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
-            if self.state.directory.is_main()
-                && let Err(problem) = self.round(&TimeZone::system()).await
-            {
-                tracing::warn!(cause = problem.detail, "the health report could not be made; it is tried again");
+            let is_look = tokio::select! {
+                _ = look.tick() => true,
+                _ = changes.changed() => false,
+            };
+            if !self.state.directory.is_main() {
+                continue;
             }
+            match self.settings().await {
+                Ok(settings) => {
+                    // Who wants it at another hour, or wants it again, need not wait.
+                    let is_other = known.is_some_and(|known| known != settings);
+                    known = Some(settings);
+                    if (is_look || is_other)
+                        && let Err(problem) = self.round(&TimeZone::system()).await
+                    {
+                        tracing::warn!(
+                            cause = problem.detail,
+                            "the health report could not be made; it is tried again"
+                        );
+                    }
+                }
+                Err(problem) => {
+                    tracing::warn!(cause = problem.detail, "the settings of the health report can't be read")
+                }
+            }
+            tokio::time::sleep(GATHERED).await;
         }
     }
 
-    pub(in crate::admin) async fn round(&self, zone: &TimeZone) -> Result<(), Problem> {
+    /// Whether it is wanted, and at which hour.
+    async fn settings(&self) -> Result<(bool, i8), Problem> {
         let read = |reader: &Reader<'_>| {
             let is_on = reader.setting_for(None, settings::REPORTS_HEALTH)?.is_none_or(|value| value != "off");
             Ok::<_, StorageError>((is_on, reader.number_setting(settings::REPORTS_HEALTH_HOUR)?))
         };
         let (is_on, hour) = self.state.directory.read(read).await?;
+        Ok((is_on, i8::try_from(hour).unwrap_or(0)))
+    }
+
+    pub(in crate::admin) async fn round(&self, zone: &TimeZone) -> Result<(), Problem> {
+        let (is_on, hour) = self.settings().await?;
         let (mut told, now) = (Told::read(&self.file), self.state.directory.now());
-        let hour = i8::try_from(hour).unwrap_or(0);
         if !is_on || !is_due(Timestamp(told.looked_at_ms), now, hour, zone) {
             return Ok(());
         }
@@ -198,7 +236,7 @@ impl Morning {
             tracing::warn!("the health report can't be sent: no mail goes out from the main node; see sterna doctor");
             return Ok(false);
         };
-        let (administrators, named) = self.state.directory.read(readers).await?;
+        let Readers { administrators, named } = self.state.directory.read(Readers::read).await?;
         let Some((account, from, _)) = administrators.first().cloned() else { return Ok(false) };
         let to: Vec<(String, Lang)> = match named.is_empty() {
             true => administrators.into_iter().map(|(_, address, lang)| (address, lang)).collect(),
