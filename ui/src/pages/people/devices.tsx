@@ -13,7 +13,6 @@ import { done } from "../../widgets/toast.tsx";
 import { PasskeysOf } from "./passkeys.tsx";
 import { nameOf } from "./paths.ts";
 import { Connections, Sessions } from "./sessions.tsx";
-import { SudoOf } from "./sudo.tsx";
 
 const PROTOCOLS = ["imap", "pop3", "smtp", "managesieve", "dav"];
 
@@ -50,7 +49,6 @@ export function Devices({ user }: { user: Entry }) {
       <PasskeysOf user={user} />
       <Sessions user={user.address} />
       <Connections user={user.id} />
-      <SudoOf user={user} />
       {adds && (
         <NewDialog
           title={t("devices.new")}

@@ -22,6 +22,7 @@ import { type Collection, COLLECTIONS, apiPath, nameOf } from "./paths.ts";
 import { Placement } from "./placement.tsx";
 import { Rights } from "./rights.tsx";
 import { Scripts } from "./scripts.tsx";
+import { SudoOf } from "./sudo.tsx";
 
 interface Props {
   collection: Exclude<Collection, "groups">;
@@ -57,6 +58,7 @@ export function PersonPage({ collection, id }: Props) {
               </Section>
               {data.kind === "user" && <Password entry={data} path={path} etag={read.etag} />}
               {data.kind === "user" && <Devices user={data} />}
+              {data.kind === "user" && <SudoOf user={data} />}
             </div>
             <div>
               <Section title={t("people.room")}>
