@@ -38,3 +38,15 @@ pub const REMOVED_MESSAGES_FREE: usize = 100;
 pub const REMOVED_FOLDERS_FREE: usize = 5;
 /// Messages by whose lengths a mailbox is known that has another name.
 pub const SAMPLE_MESSAGES: usize = 200;
+/// Times that a source may send on to another address, one after the other.
+pub const REDIRECTIONS_MAX: usize = 5;
+/// Calendars and address books of one user.
+pub const COLLECTIONS_MAX: usize = 1000;
+/// Objects of calendars and address books that are fetched at once.
+pub const BATCH_OBJECTS: usize = 50;
+/// Objects after which it is noted that they have come. What isn't noted is fetched once more, and found to be here.
+pub const NOTED_OBJECTS: usize = 2000;
+/// Longest object, in bytes.
+pub const OBJECT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Objects that may go from a collection at once, though they are more than half of it.
+pub const REMOVED_OBJECTS_FREE: usize = 100;

@@ -3,6 +3,7 @@
 
 pub mod headers;
 pub mod href;
+pub mod multistatus;
 pub mod name;
 pub mod report;
 pub mod request;

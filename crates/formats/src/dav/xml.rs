@@ -66,38 +66,16 @@ impl Element {
     /// # Errors
     /// [`XmlError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
-        if bytes.len() > BODY_BYTES_MAX {
-            return Err(XmlError::TooMany("bytes"));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
-        // XML 1.0 section 2.2.
-        if text.chars().any(|c| !is_character(c)) {
-            return Err(malformed("it has characters that XML has not"));
-        }
-        let mut reader = Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-        reader.config_mut().check_end_names = true;
-        let mut builder = Builder::default();
-        loop {
-            let event = reader.read_event().map_err(|error| XmlError::Malformed(error.to_string().into()))?;
-            match event {
-                Event::Start(start) => builder.open(&start)?,
-                Event::Empty(start) => {
-                    builder.open(&start)?;
-                    builder.close()?;
-                }
-                Event::End(_) => builder.close()?,
-                Event::Text(text) => builder.text(&text.replace("\r\n", "\n"))?,
-                Event::CData(text) => builder.text(&text)?,
-                Event::GeneralRef(name) => {
-                    let c = entity(&name).ok_or(XmlError::Entities)?;
-                    builder.text(c.encode_utf8(&mut [0; 4]))?;
-                }
-                Event::DocType(_) => return Err(XmlError::Entities),
-                Event::Eof => break,
-                Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
-            }
-        }
-        builder.finish()
+        read(bytes, BODY_BYTES_MAX, &mut None)
+    }
+
+    /// The root of a document that is long because its root has many children: each of them is given to `each`, and is
+    /// not in the root that is returned. The limits hold for each child.
+    ///
+    /// # Errors
+    /// [`XmlError`]; children may have been given before.
+    pub fn parse_long(bytes: &[u8], bytes_max: usize, each: &mut dyn FnMut(Element)) -> Result<Self, XmlError> {
+        read(bytes, bytes_max, &mut Some(each))
     }
 
     /// The elements in it.
@@ -191,6 +169,48 @@ impl Element {
     }
 }
 
+/// Called with each child of a root.
+type Each<'a> = Option<&'a mut dyn FnMut(Element)>;
+
+fn read(bytes: &[u8], bytes_max: usize, each: &mut Each<'_>) -> Result<Element, XmlError> {
+    if bytes.len() > bytes_max {
+        return Err(XmlError::TooMany("bytes"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+    // XML 1.0 section 2.2.
+    if text.chars().any(|c| !is_character(c)) {
+        return Err(malformed("it has characters that XML has not"));
+    }
+    let mut reader = Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    reader.config_mut().check_end_names = true;
+    let mut builder = Builder::default();
+    loop {
+        let event = reader.read_event().map_err(|error| XmlError::Malformed(error.to_string().into()))?;
+        match event {
+            Event::Start(start) => builder.open(&start)?,
+            Event::Empty(start) => {
+                builder.open(&start)?;
+                builder.close()?;
+                builder.give(each);
+            }
+            Event::End(_) => {
+                builder.close()?;
+                builder.give(each);
+            }
+            Event::Text(text) => builder.text(&text.replace("\r\n", "\n"))?,
+            Event::CData(text) => builder.text(&text)?,
+            Event::GeneralRef(name) => {
+                let c = entity(&name).ok_or(XmlError::Entities)?;
+                builder.text(c.encode_utf8(&mut [0; 4]))?;
+            }
+            Event::DocType(_) => return Err(XmlError::Entities),
+            Event::Eof => break,
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+        }
+    }
+    builder.finish()
+}
+
 /// Elements that are open, with the namespaces that they declare.
 #[derive(Default)]
 struct Builder {
@@ -260,6 +280,16 @@ impl Builder {
             None => self.root = Some(element),
         }
         Ok(())
+    }
+
+    /// Gives the child away that was just closed, if somebody takes those.
+    fn give(&mut self, each: &mut Each<'_>) {
+        if let (Some(each), [(root, _)]) = (each, &mut self.open[..])
+            && let Some(Node::Element(child)) = root.children.pop()
+        {
+            self.elements = 1;
+            each(child);
+        }
     }
 
     fn text(&mut self, text: &str) -> Result<(), XmlError> {
@@ -347,6 +377,22 @@ mod tests {
         assert_eq!(Element::parse(wide.as_bytes()), Err(XmlError::TooMany("elements")));
         let long = vec![b' '; BODY_BYTES_MAX + 1];
         assert_eq!(Element::parse(&long), Err(XmlError::TooMany("bytes")));
+    }
+
+    #[test]
+    fn children_of_a_long_document_are_given_one_by_one() {
+        let long = format!("<a xmlns='DAV:'>\n{}<c>x</c></a>", "<b><d/></b>\n".repeat(ELEMENTS_MAX));
+        let (mut names, mut texts) = (0, Vec::new());
+        let mut each = |child: Element| {
+            names += usize::from(child.name.is(DAV, "b"));
+            texts.extend(Some(child.text()).filter(|text| !text.is_empty()));
+        };
+        let root = Element::parse_long(long.as_bytes(), long.len(), &mut each).unwrap();
+        assert_eq!((root.elements().count(), names, texts), (0, ELEMENTS_MAX, vec!["x".to_owned()]));
+        let too_long = Element::parse_long(long.as_bytes(), long.len() - 1, &mut |_| {});
+        assert_eq!(too_long, Err(XmlError::TooMany("bytes")));
+        let wide = format!("<a><b>{}</b></a>", "<c/>".repeat(ELEMENTS_MAX));
+        assert_eq!(Element::parse_long(wide.as_bytes(), wide.len(), &mut |_| {}), Err(XmlError::TooMany("elements")));
     }
 
     #[test]

@@ -20,13 +20,11 @@ pub mod folder;
 pub mod maildir;
 pub mod manifest;
 pub mod mbox;
-mod objects;
 mod read;
 mod tar;
 mod write;
 
 pub use manifest::{Manifest, Summary};
-pub use objects::{Objects, Put};
 pub use read::{TakeError, Taken, take};
 pub use write::{WriteError, write};
 

@@ -19,7 +19,7 @@ use sterna_base::{BlobHash, ContainerId, OperationId, Timestamp};
 use tokio::runtime::Handle;
 
 use super::manifest::{Collection, FORMAT, MANIFEST_BYTES_MAX, Manifest, Summary, kind_of};
-use super::objects::{Objects, Put};
+use crate::objects::{Objects, Put};
 use super::{CALENDARS, CONTACTS, FILES, MAIL, MANIFEST, SCRIPT_ENDING, SCRIPTS, SUMMARY};
 use crate::limits::{LITERAL_MEMORY_BYTES_MAX, MESSAGE_BYTES_MAX, NOTES_MAX};
 use crate::target::message::{self, Body};

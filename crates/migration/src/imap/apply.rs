@@ -7,7 +7,7 @@ use sterna_account::{Account, AccountError, CommitError, FlagAction, FlagSet, Mu
 use sterna_base::{Modseq, OperationId, Uid, UidValidity};
 
 use super::fetch::Fetched;
-use super::report::{ImportError, Report};
+use crate::run::report::{ImportError, Report};
 use super::state::{FolderState, States};
 use crate::target::{flags, message};
 

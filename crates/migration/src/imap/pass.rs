@@ -11,7 +11,7 @@ use super::apply;
 use super::client::{Session, SourceError};
 use super::fetch::{self, Fetched};
 use super::folders::SourceFolder;
-use super::report::{ImportError, Mode, Report};
+use crate::run::report::{ImportError, Mode, Report};
 use super::state::{FolderState, States};
 use crate::limits::{BATCH_BYTES, BATCH_MESSAGES, REMOVED_MESSAGES_FREE};
 use crate::target::folders::Folders;

@@ -11,7 +11,7 @@ use super::client::Session;
 use super::fetch::{self, Fetched};
 use super::folders::SourceFolder;
 use super::pass::{open, shown_flags};
-use super::report::{ImportError, Report};
+use crate::run::report::{ImportError, Report};
 use super::state::FolderState;
 use crate::target::flags::key;
 

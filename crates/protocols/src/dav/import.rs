@@ -22,6 +22,92 @@ pub enum Imported {
     Refused(String),
 }
 
+/// What became of an object that another server has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Brought {
+    /// It is here, under this name and with this content.
+    Here {
+        /// Its name.
+        name: String,
+        /// Its content.
+        blob: BlobHash,
+        /// Whether that wrote anything.
+        is_new: bool,
+        /// Whether something else was written over than what the other server had before.
+        is_over: bool,
+    },
+    /// Another content of its UID is here, and stays.
+    Kept,
+    /// It can't be stored; why, for people.
+    Refused(String),
+}
+
+/// How often a name is looked for under which an object can be here.
+const NAMES_TRIED_MAX: usize = 4;
+
+/// Puts one object of another server into a collection of this kind: under its name there if that is free, in the place
+/// of what it was before (`known`: name and content here), and, where `replace` says so, of whatever else is here of
+/// its UID.
+///
+/// # Errors
+/// When the account can't be read or written, or is full.
+pub async fn bring(
+    account: &dyn Account,
+    (container, kind): (ContainerId, ContainerKind),
+    (name, text): (&str, Bytes),
+    known: Option<(&str, BlobHash)>,
+    replace: bool,
+) -> Result<Brought, AccountError> {
+    let Some(space) = Space::of(kind) else { return Ok(Brought::Refused("nothing is put there".to_owned())) };
+    let prepared = match read(account, space, text).await? {
+        Ok(prepared) => prepared,
+        Err(why) => return Ok(Brought::Refused(why)),
+    };
+    let blob = prepared.hash;
+    let (mut name, mut expect) = match known {
+        Some((name, blob)) => (name.to_owned(), Expect::Content(blob)),
+        None => (name.to_owned(), Expect::Absent),
+    };
+    let mut is_over = false;
+    for _ in 0..NAMES_TRIED_MAX {
+        let item = prepared.item(name.clone());
+        let found = match account.commit(OperationId::random(), vec![Mutation::Put { container, item, expect }]).await {
+            Ok(_) => return Ok(Brought::Here { name, blob, is_new: true, is_over }),
+            Err(AccountError::Refused(CommitError::ObjectUidTaken { name: other })) if !other.is_empty() => {
+                name = other;
+                account.item_named(container, &name, ItemParts::default()).await?
+            }
+            Err(AccountError::Refused(CommitError::Unexpected)) => {
+                account.item_named(container, &name, ItemParts::default()).await?
+            }
+            Err(AccountError::Refused(CommitError::InvalidName)) => {
+                (name, expect) = (own_name(space, &prepared), Expect::Absent);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        expect = match found {
+            Some(found) if found.blob == blob => {
+                return Ok(Brought::Here { name, blob, is_new: false, is_over: false });
+            }
+            Some(found) if found.object_uid == prepared.object_uid => {
+                if !replace {
+                    return Ok(Brought::Kept);
+                }
+                is_over = true;
+                Expect::Content(found.blob)
+            }
+            // Another object is called so.
+            Some(_) => {
+                name = own_name(space, &prepared);
+                Expect::Absent
+            }
+            None => Expect::Absent,
+        };
+    }
+    Ok(Brought::Kept)
+}
+
 /// Puts one object into a collection of this kind.
 ///
 /// # Errors

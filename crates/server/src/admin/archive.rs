@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::io;
 
-use async_trait::async_trait;
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, Path, Request, State};
@@ -12,14 +11,13 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use sterna_account::{Account, AccountError, CommitError, ContainerKind};
-use sterna_base::ContainerId;
+use sterna_account::{Account, AccountError, CommitError};
 use sterna_directory::Reader;
-use sterna_migration::archive::{self, Objects, Put, TakeError, Taken};
+use sterna_migration::archive::{self, TakeError, Taken};
 use sterna_migration::limits::SILENCE_MAX;
-use sterna_protocols::dav::import::{Imported, restore};
 use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
+use super::dav_objects::DavObjects;
 use super::doors::AdminState;
 use super::problem::Problem;
 use super::{address_of, files, resolve};
@@ -128,24 +126,4 @@ fn full() -> Problem {
     let detail = "the quota of the account is used up; what came in before stays";
     let remedy = "Give it more (sterna user set ADDRESS --quota SIZE), and do it again: it goes on where it was.";
     Problem::new(StatusCode::CONFLICT, "over-quota", "The account is full", detail, remedy)
-}
-
-/// Calendars and address books, as DAV keeps them.
-struct DavObjects;
-
-#[async_trait]
-impl Objects for DavObjects {
-    async fn put(
-        &self,
-        account: &dyn Account,
-        container: (ContainerId, ContainerKind),
-        name: &str,
-        text: Bytes,
-    ) -> Result<Put, AccountError> {
-        Ok(match restore(account, container, name, text).await? {
-            Imported::Created | Imported::Changed => Put::Done,
-            Imported::Unchanged => Put::Unchanged,
-            Imported::Refused(why) => Put::Refused(why),
-        })
-    }
 }

@@ -25,6 +25,7 @@ mod connections;
 mod contacts;
 mod copies;
 mod create;
+mod dav_objects;
 mod described;
 pub mod dkim;
 mod dns;

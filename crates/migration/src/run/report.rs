@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sterna_account::AccountError;
 
-use super::client::SourceError;
+use super::error::SourceError;
 use crate::limits::NOTES_MAX;
 
 /// What a run is for.

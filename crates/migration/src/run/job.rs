@@ -11,10 +11,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::account::{AccountImport, Choices, Identities};
-use super::client::{Credentials, Source};
 use super::report::{AccountReport, ImportError, Mode, Report, Stage};
+use crate::dav::account::DavImport;
+use crate::dav::client::DavSource;
+use crate::imap::account::{AccountImport, Choices, Identities};
+use crate::imap::client::{Credentials, Source};
 use crate::limits::PARALLEL_MAX;
+use crate::objects::Objects;
 
 /// Imports that are remembered after their end.
 const ENDED_MAX: usize = 20;
@@ -32,12 +35,29 @@ pub struct Wanted {
     pub account: AccountId,
 }
 
+/// From where, and how.
+#[derive(Clone)]
+pub enum Way {
+    /// Mail by IMAP.
+    Imap {
+        /// The server.
+        source: Source,
+        /// Who logs in for all, and the password, if somebody does.
+        master: Option<(String, Secret)>,
+    },
+    /// Calendars and address books by CalDAV and CardDAV.
+    Dav {
+        /// The server.
+        source: DavSource,
+        /// Who knows objects.
+        objects: Arc<dyn Objects>,
+    },
+}
+
 /// What is to be imported.
 pub struct Import {
     /// From where.
-    pub source: Source,
-    /// Who logs in for all, and the password, if somebody does.
-    pub master: Option<(String, Secret)>,
+    pub way: Way,
     /// The accounts.
     pub accounts: Vec<Wanted>,
     /// How many are read at the same time.
@@ -116,16 +136,8 @@ impl Imports {
             let prefix = format!("{}/", wanted.login);
             let own = import.set_aside.iter().filter_map(|name| name.strip_prefix(&prefix));
             let one = One {
-                source: import.source.clone(),
-                who: match &import.master {
-                    Some((master, password)) => Credentials {
-                        login: wanted.login.clone(),
-                        master: Some(master.clone()),
-                        password: password.clone(),
-                    },
-                    None => Credentials { login: wanted.login, master: None, password: wanted.password },
-                },
-                account: wanted.account,
+                way: import.way.clone(),
+                wanted,
                 choices: import.choices.clone(),
                 mode: import.mode,
                 set_aside: Arc::new(own.map(str::to_owned).collect()),
@@ -177,9 +189,8 @@ impl Drop for Busy {
 }
 
 struct One {
-    source: Source,
-    who: Credentials,
-    account: AccountId,
+    way: Way,
+    wanted: Wanted,
     choices: Choices,
     mode: Mode,
     set_aside: Arc<HashSet<String>>,
@@ -192,7 +203,7 @@ struct One {
 impl One {
     async fn run(self) {
         let report = self.report.clone();
-        let Some(_busy) = Busy::take(self.account, &self.busy) else {
+        let Some(_busy) = Busy::take(self.wanted.account, &self.busy) else {
             report.with(|report| {
                 report.stage = Stage::Failed;
                 report.error = Some("another import into this account is running; wait for its end".to_owned());
@@ -215,17 +226,57 @@ impl One {
     }
 
     async fn import(self) -> Result<(), ImportError> {
-        let account = self.targets.open(self.account).await;
+        let account = self.targets.open(self.wanted.account).await;
         let account = account.map_err(|cause| ImportError::Account(AccountError::Unavailable(cause)))?;
+        match self.way.clone() {
+            Way::Imap { source, master } => self.mail(account, source, master).await,
+            Way::Dav { source, objects } => self.collections(account, source, objects).await,
+        }
+    }
+
+    async fn mail(
+        self,
+        account: Arc<dyn Account>,
+        source: Source,
+        master: Option<(String, Secret)>,
+    ) -> Result<(), ImportError> {
+        let (master, password) = match master {
+            Some((master, password)) => (Some(master), password),
+            None => (None, self.wanted.password),
+        };
         let identities: Arc<dyn Identities> = self.targets;
         AccountImport {
-            source: self.source,
-            who: self.who,
+            source,
+            who: Credentials { login: self.wanted.login, master, password },
             account,
             mode: self.mode,
             choices: self.choices,
             set_aside: self.set_aside,
             identities,
+            report: self.report,
+            stop: self.stop,
+        }
+        .run()
+        .await
+    }
+
+    async fn collections(
+        self,
+        account: Arc<dyn Account>,
+        source: DavSource,
+        objects: Arc<dyn Objects>,
+    ) -> Result<(), ImportError> {
+        let Choices { source_name, another_source, allow_removals, rights: _ } = self.choices;
+        DavImport {
+            source,
+            source_name,
+            another_source,
+            allow_removals,
+            login: self.wanted.login,
+            password: self.wanted.password,
+            account,
+            objects,
+            mode: self.mode,
             report: self.report,
             stop: self.stop,
         }
