@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod moving;
 pub mod network;
 pub mod postfix;
+pub mod radicale;
 pub mod raw;
 pub mod slapd;
 pub mod smtp;

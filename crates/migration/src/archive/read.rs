@@ -19,9 +19,9 @@ use sterna_base::{BlobHash, ContainerId, OperationId, Timestamp};
 use tokio::runtime::Handle;
 
 use super::manifest::{Collection, FORMAT, MANIFEST_BYTES_MAX, Manifest, Summary, kind_of};
-use crate::objects::{Objects, Put};
 use super::{CALENDARS, CONTACTS, FILES, MAIL, MANIFEST, SCRIPT_ENDING, SCRIPTS, SUMMARY};
 use crate::limits::{LITERAL_MEMORY_BYTES_MAX, MESSAGE_BYTES_MAX, NOTES_MAX};
+use crate::objects::{Objects, Put};
 use crate::target::message::{self, Body};
 
 mod mail;

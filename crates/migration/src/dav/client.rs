@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use sterna_base::Secret;
+use sterna_formats::dav::href;
 use sterna_formats::dav::multistatus::ANSWER_BYTES_MAX;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -25,9 +26,14 @@ use crate::run::error::SourceError;
 /// Bytes of an answer that nobody understands, for people.
 const SHOWN_MAX: usize = 100;
 
+/// What stands in a URL for the login of each account.
+const LOGIN: &str = "{login}";
+
 /// A server that calendars and address books come from.
 #[derive(Clone)]
 pub struct DavSource {
+    /// As it was given.
+    text: String,
     /// Where it begins: a server, a user's home, or one collection.
     pub url: Uri,
     /// Whom to trust.
@@ -35,15 +41,30 @@ pub struct DavSource {
 }
 
 impl DavSource {
-    /// From a URL.
+    /// From a URL, in which `{login}` stands for the login of each account.
     ///
     /// # Errors
     /// Why it is none that can be asked, for people.
-    pub fn parse(url: &str, tls: Arc<ClientConfig>) -> Result<Self, String> {
-        let url: Uri = url.parse().map_err(|error| format!("the URL can't be read: {error}"))?;
+    pub fn parse(text: &str, tls: Arc<ClientConfig>) -> Result<Self, String> {
+        DavSource::with(text, "login", tls)
+    }
+
+    /// The same for one login.
+    ///
+    /// # Errors
+    /// Why there is no such URL, for people.
+    pub fn of(&self, login: &str) -> Result<Self, SourceError> {
+        DavSource::with(&self.text, login, self.tls.clone()).map_err(SourceError::Protocol)
+    }
+
+    fn with(text: &str, login: &str, tls: Arc<ClientConfig>) -> Result<Self, String> {
+        let mut encoded = String::new();
+        href::encode(login, &mut encoded);
+        let url = text.replace(LOGIN, &encoded).parse::<Uri>();
+        let (text, url) = (text.to_owned(), url.map_err(|error| format!("the URL can't be read: {error}"))?);
         match (url.scheme_str(), url.authority()) {
             (Some("https" | "http"), Some(authority)) if !authority.as_str().contains('@') => {
-                Ok(DavSource { url, tls })
+                Ok(DavSource { text, url, tls })
             }
             (Some("https" | "http"), Some(_)) => Err("the URL has a login in it; give it beside the URL".to_owned()),
             _ => Err("the URL begins with https:// or http://".to_owned()),
@@ -168,7 +189,6 @@ impl Client {
             match self.once(question, path).await {
                 Err(error) if error.is_temporary() && tries < TRIES_MAX => {
                     tracing::info!(path, %error, "an import goes on");
-                    self.connection = None;
                     tokio::time::sleep(wait).await;
                 }
                 Ok((answer, _)) if is_busy(answer.status) && tries < TRIES_MAX => tokio::time::sleep(wait).await,
@@ -180,23 +200,27 @@ impl Client {
 
     async fn once(&mut self, question: &Question<'_>, path: &str) -> Result<(Answer, Option<String>), SourceError> {
         let request = self.request(question, path)?;
-        let connection = match self.connection.take().filter(|open| !open.is_closed()) {
+        let mut connection = match ready(self.connection.take()).await {
             Some(open) => open,
             None => connect(&self.source).await?,
         };
-        let connection = self.connection.insert(connection);
         let lost = |error: &dyn std::fmt::Display| SourceError::Lost(error.to_string());
-        timeout(SILENCE_MAX, connection.ready()).await.map_err(|_| SourceError::Silent)?.map_err(|error| lost(&error))?;
         let answered = timeout(SILENCE_MAX, connection.send_request(request)).await;
         let (head, body) = answered.map_err(|_| SourceError::Silent)?.map_err(|error| lost(&error))?.into_parts();
         let read = timeout(SILENCE_MAX, Limited::new(body, ANSWER_BYTES_MAX).collect()).await;
-        let body = read.map_err(|_| SourceError::Silent)?.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-            Some(_) => SourceError::Protocol(format!("an answer has more than {ANSWER_BYTES_MAX} bytes")),
-            None => lost(&error),
-        })?;
+        let body =
+            read.map_err(|_| SourceError::Silent)?.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => SourceError::Protocol(format!("an answer has more than {ANSWER_BYTES_MAX} bytes")),
+                None => lost(&error),
+            })?;
+        self.connection = Some(connection);
         let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let answer =
-            Answer { status: head.status, body: body.to_bytes(), path: path.to_owned(), etag: text(http::header::ETAG) };
+        let answer = Answer {
+            status: head.status,
+            body: body.to_bytes(),
+            path: path.to_owned(),
+            etag: text(http::header::ETAG),
+        };
         Ok((answer, text(LOCATION)))
     }
 
@@ -224,6 +248,13 @@ impl Client {
 /// A server that will answer soon (RFC 9110 section 15.6.4, RFC 6585 section 4).
 fn is_busy(status: StatusCode) -> bool {
     matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS | StatusCode::BAD_GATEWAY)
+}
+
+/// A connection that is still open: servers end them after an answer, or when nothing was asked for a while.
+async fn ready(connection: Option<SendRequest<Full<Bytes>>>) -> Option<SendRequest<Full<Bytes>>> {
+    let mut open = connection?;
+    let is_ready = timeout(SILENCE_MAX, open.ready()).await.is_ok_and(|ready| ready.is_ok());
+    is_ready.then_some(open)
 }
 
 async fn connect(source: &DavSource) -> Result<SendRequest<Full<Bytes>>, SourceError> {
@@ -267,6 +298,9 @@ mod tests {
     fn a_password_goes_to_the_server_that_it_was_given_for() {
         let one = source("https://dav.old.test/user/").unwrap();
         assert_eq!((one.host(), one.port()), ("dav.old.test", 443));
+        let each = source("https://dav.old.test/dav/{login}/").unwrap();
+        assert_eq!(each.of("ana@old.test").unwrap().url.path(), "/dav/ana@old.test/");
+        assert_eq!(each.of("a b/c").unwrap().url.path(), "/dav/a%20b%2Fc/");
         for (place, path) in [
             ("/principals/ana/", Some("/principals/ana/")),
             ("https://DAV.old.test/x%20y?z", Some("/x%20y?z")),

@@ -175,7 +175,9 @@ async fn look_into(client: &mut Client, home: &str, found: &mut Found) -> Result
                 if let (Some(whose), Some(owner)) = (&whose, &owner)
                     && with_slash(whose) != with_slash(owner)
                 {
-                    found.passed_over.push(format!("{name}: it belongs to {whose}; share it again when that one is here"));
+                    found
+                        .passed_over
+                        .push(format!("{name}: it belongs to {whose}; share it again when that one is here"));
                     continue;
                 }
                 found.collections.push(collection(response, path, name, kind));

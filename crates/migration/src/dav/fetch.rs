@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::StatusCode;
 use sterna_account::ContainerKind;
+use sterna_formats::dav::href;
 use sterna_formats::dav::multistatus;
 use sterna_formats::dav::name::{CALDAV, CARDDAV, DAV};
-use sterna_formats::dav::href;
 use sterna_formats::dav::write::escape;
 
 use super::client::{Answer, Client, Question};
@@ -51,7 +51,8 @@ pub async fn list(client: &mut Client, there: &SourceCollection) -> Result<BTree
     let own = href::parts(&there.path).map(|(parts, _)| parts).unwrap_or_default();
     let mut found = BTreeMap::new();
     let read = multistatus::read(&answer.body, |response| {
-        let is_collection = response.property(DAV, "resourcetype").is_some_and(|kinds| kinds.dav("collection").is_some());
+        let is_collection =
+            response.property(DAV, "resourcetype").is_some_and(|kinds| kinds.dav("collection").is_some());
         let Some(path) = href::path_of(&response.href).filter(|_| !is_collection) else { return };
         let Ok((parts, _)) = href::parts(path) else { return };
         let Some((name, above)) = parts.split_last() else { return };

@@ -46,6 +46,11 @@ impl Pass<'_> {
         }
         let listed = list(client, there).await?;
         self.refuse_shrunk(there, &note, &listed)?;
+        if self.mode == Mode::Final {
+            // What was deleted here comes once more; what was changed here is told, and stays.
+            let here = self.contents(here).await?;
+            note.objects.retain(|name, known| here.contains_key(known.name.as_deref().unwrap_or(name)));
+        }
         let is_whole = self.bring(client, notes, there, here, &mut note, &listed).await?;
         if self.mode != Mode::Sweep {
             self.remove(here, &mut note, &listed).await?;
@@ -179,7 +184,8 @@ impl Pass<'_> {
             match self.account.item_named(here.id, &own, ItemParts::default()).await? {
                 None => {}
                 Some(item) if item.blob != known.blob => {
-                    self.report.note(format!("{}/{own}: it is gone at the source and was changed here; it stays", here.name));
+                    self.report
+                        .note(format!("{}/{own}: it is gone at the source and was changed here; it stays", here.name));
                 }
                 Some(_) => {
                     let step = Mutation::Remove { container: here.id, name: own };
@@ -199,18 +205,26 @@ impl Pass<'_> {
         note: &Note,
         listed: &BTreeMap<String, Listed>,
     ) -> Result<(), ImportError> {
-        let found = items(self.account, here.id, ItemParts::default()).await?;
-        let found: HashMap<String, BlobHash> = found.into_iter().filter_map(|item| Some((item.name?, item.blob))).collect();
+        let found = self.contents(here).await?;
         for name in listed.keys() {
             self.report.with(|report| report.compared += 1);
-            let is_here = note.objects.get(name).is_some_and(|known| {
-                let own = known.name.as_deref().unwrap_or(name);
-                found.get(own) == Some(&known.blob)
-            });
-            if !is_here {
-                self.report.difference(format!("{}/{name}", there.name));
+            let known = note.objects.get(name);
+            let here = known.and_then(|known| found.get(known.name.as_deref().unwrap_or(name)));
+            match (known, here) {
+                (Some(known), Some(here)) if known.blob == *here => {}
+                (_, None) => self.report.difference(format!("{}/{name}: it is not here", there.name)),
+                _ => {
+                    let remedy = "delete it here and run the import again to have it as it is there";
+                    self.report.difference(format!("{}/{name}: it was changed here; {remedy}", there.name));
+                }
             }
         }
         Ok(())
+    }
+
+    /// What is in a collection here, by name.
+    async fn contents(&self, here: &Container) -> Result<HashMap<String, BlobHash>, ImportError> {
+        let found = items(self.account, here.id, ItemParts::default()).await?;
+        Ok(found.into_iter().filter_map(|item| Some((item.name?, item.blob))).collect())
     }
 }

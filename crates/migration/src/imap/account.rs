@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Credentials, Session, Source, SourceError};
 use super::folders::{SourceFolder, list};
 use super::pass::{Opened, Pass, is_only};
-use crate::run::report::{ImportError, Mode, Report};
 use super::state::{FolderState, States};
 use super::verify::verify;
 use crate::limits::{REMOVED_FOLDERS_FREE, RETRY_WAIT, SAMPLE_MESSAGES, TRIES_MAX};
+use crate::run::report::{ImportError, Mode, Report};
 use crate::target::folders::Folders;
 
 /// Who somebody at a source is here.

@@ -7,8 +7,8 @@ use sterna_account::{Account, AccountError, CommitError, FlagAction, FlagSet, Mu
 use sterna_base::{Modseq, OperationId, Uid, UidValidity};
 
 use super::fetch::Fetched;
-use crate::run::report::{ImportError, Report};
 use super::state::{FolderState, States};
+use crate::run::report::{ImportError, Report};
 use crate::target::{flags, message};
 
 /// Mutations of one commit of flags.

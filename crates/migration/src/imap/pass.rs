@@ -11,9 +11,9 @@ use super::apply;
 use super::client::{Session, SourceError};
 use super::fetch::{self, Fetched};
 use super::folders::SourceFolder;
-use crate::run::report::{ImportError, Mode, Report};
 use super::state::{FolderState, States};
 use crate::limits::{BATCH_BYTES, BATCH_MESSAGES, REMOVED_MESSAGES_FREE};
+use crate::run::report::{ImportError, Mode, Report};
 use crate::target::folders::Folders;
 
 /// What a mailbox was when it was opened.

@@ -11,8 +11,8 @@ use super::client::Session;
 use super::fetch::{self, Fetched};
 use super::folders::SourceFolder;
 use super::pass::{open, shown_flags};
-use crate::run::report::{ImportError, Report};
 use super::state::FolderState;
+use crate::run::report::{ImportError, Report};
 use crate::target::flags::key;
 
 /// Compares, and reports each difference.

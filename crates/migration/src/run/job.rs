@@ -268,7 +268,7 @@ impl One {
     ) -> Result<(), ImportError> {
         let Choices { source_name, another_source, allow_removals, rights: _ } = self.choices;
         DavImport {
-            source,
+            source: source.of(&self.wanted.login)?,
             source_name,
             another_source,
             allow_removals,

@@ -164,6 +164,15 @@ fn of_accounts() -> Vec<Endpoint> {
         change(("POST", IMPORTS), post(imports::create), People, System, "Bring mail from another server by IMAP")
             .large()
             .never_dry(),
+        change(
+            ("POST", "/api/v1/imports/dav"),
+            post(imports::create_dav),
+            People,
+            System,
+            "Bring calendars and address books from another server by CalDAV and CardDAV",
+        )
+        .large()
+        .never_dry(),
         look(IMPORT, get(imports::get), People, System, "One import, with all its accounts"),
         look("/api/v1/replication", get(replication::list), People, System, "Users that a Cyrus server brings"),
         look("/api/v1/replication/{user}", get(replication::get), People, System, "One of them, compared"),

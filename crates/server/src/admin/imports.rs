@@ -1,4 +1,4 @@
-//! `/api/v1/imports`: mail of other servers into accounts, by IMAP.
+//! `/api/v1/imports`: what other servers have, into accounts: mail by IMAP, calendars and address books by DAV.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,20 +7,23 @@ use async_trait::async_trait;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_account::{Account, Identifier};
 use sterna_base::{AccountId, Secret};
 use sterna_directory::rights::{Area, Permission, Rights};
 use sterna_directory::{AnyEntry, Reader};
+use sterna_migration::dav::client::DavSource;
 use sterna_migration::imap::account::{Choices, Identities};
 use sterna_migration::imap::client::{Encryption, Source};
-use sterna_migration::imap::job::{Import, Running, Targets, Wanted};
-use sterna_migration::imap::report::{AccountReport, Mode};
 use sterna_migration::limits::ACCOUNTS_MAX;
+use sterna_migration::run::job::{Import, Running, Targets, Wanted, Way};
+use sterna_migration::run::report::{AccountReport, Mode};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Made;
+use super::dav_objects::DavObjects;
 use super::doors::AdminState;
 use super::input::Body;
 use super::policy::above;
@@ -76,7 +79,7 @@ struct MasterBody {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ImportedAccount")]
-struct WantedBody {
+pub(super) struct WantedBody {
     login: String,
     #[serde(default)]
     password: String,
@@ -182,36 +185,60 @@ fn find(state: &AdminState, text: &str) -> Result<(u64, Arc<Running>), Problem> 
     found.ok_or_else(|| Problem::no_such("import since this node started", text))
 }
 
-pub(super) async fn create(
-    State(state): State<AdminState>,
-    principal: Principal,
-    Body(body): Body<ImportBody>,
-) -> Result<Made<ImportView>, Problem> {
-    if body.accounts.is_empty() || body.accounts.len() > ACCOUNTS_MAX {
+/// The accounts of an import, which whoever asks may fill. Before anything is begun: a wrong address in line 700 is
+/// found at once.
+pub(super) async fn wanted(
+    state: &AdminState,
+    rights: Rights,
+    accounts: Vec<WantedBody>,
+) -> Result<Vec<Wanted>, Problem> {
+    if accounts.is_empty() || accounts.len() > ACCOUNTS_MAX {
         return Err(Problem::malformed(format!("an import has at least one account, and at most {ACCOUNTS_MAX}")));
     }
-    // Before anything is begun: a wrong address in line 700 is found at once.
-    let addresses: Vec<String> = body.accounts.iter().map(|wanted| wanted.target.clone()).collect();
-    let rights = principal.rights;
+    let addresses: Vec<String> = accounts.iter().map(|wanted| wanted.target.clone()).collect();
     let resolve = move |reader: &Reader<'_>| -> Result<Vec<AccountId>, Problem> {
         addresses.iter().map(|address| target(reader, &rights, address)).collect()
     };
     let targets = state.directory.read(resolve).await?;
-    let ca = body.ca.clone();
-    let roots = tokio::task::spawn_blocking(move || trusted_roots(ca.as_deref())).await;
-    let roots = roots.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
-    let tls = roots.map_err(|cause| Problem::malformed(format!("the certificates to trust can't be read: {cause}")))?;
-    let port = body.port.unwrap_or(if body.encryption == Encryption::Tls { 993 } else { 143 });
-    let wanted = |(one, account): (WantedBody, AccountId)| Wanted {
+    let one = |(one, account): (WantedBody, AccountId)| Wanted {
         login: one.login,
         password: Secret::new(one.password),
         target: one.target,
         account,
     };
+    Ok(accounts.into_iter().zip(targets).map(one).collect())
+}
+
+/// Whom to trust besides those whom the system trusts.
+pub(super) async fn trusted(ca: Option<PathBuf>) -> Result<Arc<ClientConfig>, Problem> {
+    let roots = tokio::task::spawn_blocking(move || trusted_roots(ca.as_deref())).await;
+    let roots = roots.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
+    roots.map_err(|cause| Problem::malformed(format!("the certificates to trust can't be read: {cause}")))
+}
+
+/// Begins it.
+pub(super) fn begin(state: &AdminState, import: Import) -> Result<Made<ImportView>, Problem> {
+    let targets = Arc::new(NodeTargets(state.clone()));
+    let id = state.memory.imports.begin(import, targets, &CancellationToken::new());
+    let (id, running) = find(state, &id.to_string())?;
+    let (body, location) = (ImportView::of(id, &running), Some(format!("/api/v1/imports/{id}")));
+    Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location, body }.into())
+}
+
+pub(super) async fn create(
+    State(state): State<AdminState>,
+    principal: Principal,
+    Body(body): Body<ImportBody>,
+) -> Result<Made<ImportView>, Problem> {
+    let accounts = wanted(&state, principal.rights, body.accounts).await?;
+    let tls = trusted(body.ca).await?;
+    let port = body.port.unwrap_or(if body.encryption == Encryption::Tls { 993 } else { 143 });
     let import = Import {
-        source: Source { host: body.host, port, encryption: body.encryption, tls },
-        master: body.master.map(|master| (master.login, Secret::new(master.password))),
-        accounts: body.accounts.into_iter().zip(targets).map(wanted).collect(),
+        way: Way::Imap {
+            source: Source { host: body.host, port, encryption: body.encryption, tls },
+            master: body.master.map(|master| (master.login, Secret::new(master.password))),
+        },
+        accounts,
         parallel: body.parallel.unwrap_or(PARALLEL_DEFAULT),
         mode: body.mode,
         choices: Choices {
@@ -222,9 +249,48 @@ pub(super) async fn create(
         },
         set_aside: body.set_aside,
     };
-    let targets = Arc::new(NodeTargets(state.clone()));
-    let id = state.memory.imports.begin(import, targets, &CancellationToken::new());
-    let (id, running) = find(&state, &id.to_string())?;
-    let (body, location) = (ImportView::of(id, &running), Some(format!("/api/v1/imports/{id}")));
-    Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location, body }.into())
+    begin(&state, import)
+}
+
+/// The body of POST for calendars and address books.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewDavImport")]
+pub(super) struct DavImportBody {
+    /// Where the source begins: `https://old.example.org/`, a user's home, or one collection; `{login}` in it is the
+    /// login of each account.
+    url: String,
+    /// A PEM file of this node with certificates to trust besides those of the system.
+    #[serde(default)]
+    ca: Option<PathBuf>,
+    accounts: Vec<WantedBody>,
+    #[serde(default)]
+    parallel: Option<usize>,
+    mode: Mode,
+    /// What the source is called, so that it is known again at another address.
+    #[serde(default)]
+    source_name: Option<String>,
+    #[serde(default)]
+    another_source: bool,
+    #[serde(default)]
+    allow_removals: bool,
+}
+
+pub(super) async fn create_dav(
+    State(state): State<AdminState>,
+    principal: Principal,
+    Body(body): Body<DavImportBody>,
+) -> Result<Made<ImportView>, Problem> {
+    let accounts = wanted(&state, principal.rights, body.accounts).await?;
+    let source = DavSource::parse(&body.url, trusted(body.ca).await?).map_err(Problem::malformed)?;
+    let (source_name, another_source, allow_removals) = (body.source_name, body.another_source, body.allow_removals);
+    let import = Import {
+        way: Way::Dav { source, objects: Arc::new(DavObjects) },
+        accounts,
+        parallel: body.parallel.unwrap_or(PARALLEL_DEFAULT),
+        mode: body.mode,
+        choices: Choices { source_name, another_source, rights: false, allow_removals },
+        set_aside: Vec::new(),
+    };
+    begin(&state, import)
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use sterna_account::turns::AccountTurns;
 use sterna_base::{AccountId, JobId, NodeId, Timestamp};
 use sterna_migration::cyrus::mirror::Mirror;
-use sterna_migration::imap::job::Imports;
+use sterna_migration::run::job::Imports;
 use tokio::sync::Semaphore;
 
 use super::doors::{AdminState, ProvisionError};

@@ -1,21 +1,23 @@
-//! `sterna import imap`: the list of accounts, the run on the node, and what became of it.
+//! `sterna import imap`: mail of another server.
 
-use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use hyper::Method;
 use serde_json::{Value, json};
 
-use super::client::{CliError, path};
+use super::client::CliError;
 use super::exit::Exit;
-use super::output;
+use super::import_run::{Words, accounts_in, follow, mode};
 use super::prompt;
 use super::resource::Session;
 
-/// How often a run is asked how it is.
-const ASK: Duration = Duration::from_millis(500);
+/// How what comes is called.
+const WORDS: Words = Words {
+    collections: "mailboxes",
+    objects: "messages",
+    object: "message",
+    remedy: "; what is damaged is left out only with --set-aside",
+};
 
 /// How connections to the source are encrypted.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -96,12 +98,7 @@ impl ImapArgs {
             accounts.push(json!({ "login": login, "password": own, "target": self.to }));
         }
         if let Some(file) = &self.accounts {
-            let unreadable = |source| CliError::Io { what: format!("{} can't be read", file.display()), source };
-            let text = match file.as_os_str() == "-" {
-                true => std::io::read_to_string(std::io::stdin()).map_err(unreadable)?,
-                false => fs::read_to_string(file).map_err(unreadable)?,
-            };
-            accounts = accounts_of(&text).map_err(CliError::Usage)?;
+            accounts = accounts_in(file)?;
         }
         Ok(json!({
             "host": self.host,
@@ -115,11 +112,7 @@ impl ImapArgs {
             "master": master,
             "accounts": accounts,
             "parallel": self.parallel,
-            "mode": match (self.is_final, self.sweep) {
-                (true, _) => "final",
-                (_, true) => "sweep",
-                _ => "pass",
-            },
+            "mode": mode(self.is_final, self.sweep),
             "set_aside": self.set_aside,
             "source_name": self.source_name,
             "another_source": self.another_source,
@@ -129,111 +122,6 @@ impl ImapArgs {
     }
 }
 
-/// The accounts of a file. A password may have semicolons in it; logins and addresses have none.
-fn accounts_of(text: &str) -> Result<Vec<Value>, String> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-    let one = |(at, line): (usize, &str)| {
-        let parts = line.trim_end().split_once(';').and_then(|(login, rest)| Some((login, rest.rsplit_once(';')?)));
-        let Some((login, (password, target))) = parts else {
-            return Err(format!("line {}: expected LOGIN;PASSWORD;ADDRESS", at + 1));
-        };
-        Ok(json!({ "login": login.trim(), "password": password, "target": target.trim() }))
-    };
-    lines.map(one).collect()
-}
-
 pub(super) async fn run(session: &Session<'_>, args: ImapArgs) -> Result<Exit, CliError> {
-    let body = args.body()?;
-    let begun = session.client.send(Method::POST, "/api/v1/imports", Some(&body)).await?.body;
-    let id = begun["id"].to_string();
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
-    let mut told = String::new();
-    loop {
-        let view = session.client.get(&path(&["imports", &id], &[])).await?;
-        if view["is_over"] == true {
-            return end(session, &view);
-        }
-        let line = progress(&view);
-        if line != told {
-            output::note(&format!("{line}\n"));
-            told = line;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(ASK) => {}
-            _ = &mut interrupted => {
-                session.client.send(Method::DELETE, &path(&["imports", &id], &[]), None).await?;
-                output::note("stopped; run it again to go on from here\n");
-                return Ok(Exit::Interrupted);
-            }
-        }
-    }
-}
-
-fn accounts(view: &Value) -> &[Value] {
-    view["accounts"].as_array().map_or(&[], Vec::as_slice)
-}
-
-fn progress(view: &Value) -> String {
-    let is = |stage: &str| accounts(view).iter().filter(|one| one["stage"] == stage).count();
-    let over = accounts(view).len() - is("waiting") - is("running");
-    let sum = |name: &str| accounts(view).iter().filter_map(|one| one[name].as_u64()).sum::<u64>();
-    format!(
-        "{over} of {} accounts, {} running: {} of {} mailboxes, {} messages, {} MB",
-        accounts(view).len(),
-        is("running"),
-        sum("folders_done"),
-        sum("folders"),
-        sum("messages"),
-        sum("bytes") / 1_000_000
-    )
-}
-
-/// What became of it: people are told what each account needs; programs get all of it.
-fn end(session: &Session<'_>, view: &Value) -> Result<Exit, CliError> {
-    for one in accounts(view) {
-        let login = one["login"].as_str().unwrap_or_default();
-        let lists = [
-            ("damaged", "can't be read"),
-            ("set_aside", "set aside"),
-            ("differences", "differs"),
-            ("renumbered", "has other UIDs here"),
-            ("notes", "note"),
-        ];
-        for (field, what) in lists {
-            for text in one[field].as_array().into_iter().flatten() {
-                output::note(&format!("{login}: {what}: {}\n", text.as_str().unwrap_or_default()));
-            }
-        }
-        if let Some(error) = one["error"].as_str() {
-            output::note(&format!("{login}: {error}\n"));
-        }
-    }
-    let all_done = accounts(view).iter().all(|one| one["stage"] == "done");
-    output::note(match (view["mode"].as_str(), all_done) {
-        (Some("final"), true) => {
-            "That was the final pass: every message here is the one there. Users can be switched.\n"
-        }
-        (Some("sweep"), true) => {
-            "That was a sweep after the switch: what was new there is here; nothing else changed.\n"
-        }
-        (_, true) => "That was a pass while the source is in use. Run it again; the last time with --final.\n",
-        (_, false) => "Not all of it is here. See above; what is damaged is left out only with --set-aside.\n",
-    });
-    session.show(view)?;
-    Ok(if all_done { Exit::Done } else { Exit::Failed })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn accounts_are_lines_and_passwords_may_have_semicolons() {
-        let text = "# who\n\nana;s;e;cret;ana@x.test\nben;;ben@x.test\n";
-        let accounts = accounts_of(text).unwrap();
-        assert_eq!(accounts[0], json!({ "login": "ana", "password": "s;e;cret", "target": "ana@x.test" }));
-        assert_eq!(accounts[1]["password"], "");
-        assert_eq!(accounts_of("ana;ana@x.test"), Err("line 1: expected LOGIN;PASSWORD;ADDRESS".to_owned()));
-    }
+    follow(session, "/api/v1/imports", &args.body()?, WORDS).await
 }

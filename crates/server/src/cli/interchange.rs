@@ -13,6 +13,7 @@ use super::archive::{self, ExportAccountArgs, ImportAccountArgs, MaildirArgs, Mb
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::import_cyrus::{self, CyrusCommand};
+use super::import_dav::{self, DavArgs};
 use super::import_imap::{self, ImapArgs};
 use super::output;
 use super::resource::Session;
@@ -41,6 +42,8 @@ pub struct ImportArgs {
 pub enum ImportCommand {
     /// Mail of one account or many from an IMAP server, with UIDs, flags, dates and rights; again and again
     Imap(Box<ImapArgs>),
+    /// Calendars, task lists and address books of one account or many from a CalDAV and CardDAV server; again and again
+    Dav(Box<DavArgs>),
     /// Watch users that a Cyrus server brings by its own replication, and switch them
     #[command(subcommand)]
     Cyrus(CyrusCommand),
@@ -106,6 +109,7 @@ pub(super) async fn import(session: &Session<'_>, command: ImportCommand) -> Res
     match command {
         ImportCommand::Cyrus(command) => import_cyrus::run(session, command).await,
         ImportCommand::Imap(args) => import_imap::run(session, *args).await,
+        ImportCommand::Dav(args) => import_dav::run(session, *args).await,
         ImportCommand::Account(args) => archive::import(session, args).await,
         ImportCommand::Maildir(args) => archive::maildir(session, args).await,
         ImportCommand::Mbox(args) => archive::mbox(session, args).await,
