@@ -2,8 +2,13 @@
 //! source loses isn't lost here too.
 
 use std::fs;
+use std::net::Ipv4Addr;
 
 use serde_json::Value;
+use sterna_testkit::binary;
+use sterna_testkit::cyrus::{ADMIN, Cyrus};
+use sterna_testkit::http::Http;
+use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, errors};
 use sterna_testkit::radicale::{PASSWORD, Radicale};
 
@@ -205,4 +210,47 @@ fn a_source_that_fails_is_named_and_loses_nothing_here() {
     refused(&radicale.url(), &[], "can't be reached");
     let bad = installation.admin("main", &["import", "dav", "--url", "ftp://x/", "--login", "a", "--to", ANA]);
     assert!(!bad.status.success(), "{bad:?}");
+}
+
+#[test]
+fn they_come_from_cyrus_too() {
+    if !binary::have_root() {
+        return;
+    }
+    let cyrus = Cyrus::start(1, ("nobody", "x"));
+    let mut admin = Imap::login("127.0.0.1", cyrus.port, ADMIN, "x").unwrap();
+    assert!(admin.command("CREATE user/ana").unwrap().ok());
+    let ask = |method: &str, path: &str, body: &str| {
+        let mut http = Http::connect(Ipv4Addr::LOCALHOST.into(), cyrus.http, Some(("ana", "x"))).unwrap();
+        let kind = if path.ends_with(".vcf") { "text/vcard" } else { "text/calendar" };
+        let kind = if body.starts_with('<') { "application/xml" } else { kind };
+        let answer = http.request(method, path, &[("Content-Type", kind), ("Depth", "0")], body).unwrap();
+        assert!(answer.status < 300, "{method} {path}: {answer:?}");
+        answer
+    };
+    // Cyrus makes both when somebody looks for the first time.
+    let principal = "<propfind xmlns=\"DAV:\"><prop><displayname/></prop></propfind>";
+    for home in ["/dav/calendars/user/ana/", "/dav/addressbooks/user/ana/"] {
+        ask("PROPFIND", home, principal);
+    }
+    for n in 0..60 {
+        ask("PUT", &format!("/dav/calendars/user/ana/Default/e{n}.ics"), &event(&format!("event-{n}"), "Terns"));
+    }
+    ask("PUT", "/dav/addressbooks/user/ana/Default/c.vcf", &card("card"));
+    let installation = Installation::standard();
+    let url = format!("http://127.0.0.1:{}/", cyrus.http);
+    let (code, done, said) = import(&installation, &url, &[]);
+    assert_eq!((code, &done["messages"]), (Some(0), &Value::from(61)), "{done} {said}");
+    let mut ana = Dav::of(&installation, ANA);
+    assert_eq!(names(&mut ana, &format!("{HERE}/Calendar/")).len(), 60);
+    let there = ask("GET", "/dav/calendars/user/ana/Default/e7.ics", "").body;
+    assert_eq!(text(&mut ana, &format!("{HERE}/Calendar/e7.ics")), there);
+    assert_eq!(names(&mut ana, &format!("{BOOKS}/Contacts/")), ["c.vcf"]);
+    ask("DELETE", "/dav/calendars/user/ana/Default/e7.ics", "");
+    let (code, done, said) = import(&installation, &url, &["--final"]);
+    assert_eq!(
+        (code, &done["expunged"], &done["compared"]),
+        (Some(0), &Value::from(1), &Value::from(60)),
+        "{done} {said}"
+    );
 }

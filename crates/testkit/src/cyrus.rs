@@ -29,6 +29,8 @@ pub const ADMIN: &str = "admin";
 pub struct Cyrus {
     /// Where it speaks IMAP, on loopback.
     pub port: u16,
+    /// Where it speaks CalDAV and CardDAV, without TLS.
+    pub http: u16,
     daemon: Daemon,
     sync_port: u16,
 }
@@ -39,7 +41,10 @@ impl Cyrus {
     /// # Panics
     /// When it doesn't start.
     pub fn start(sync_port: u16, (login, password): (&str, &str)) -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (imap, dav) = (free(), free());
+        let [port, http] = [&imap, &dav].map(|listener| listener.local_addr().unwrap().port());
+        drop((imap, dav));
         let mut daemon = Daemon::new("Cyrus");
         let folder = daemon.folder().to_owned();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
@@ -49,7 +54,7 @@ impl Cyrus {
         fs::create_dir_all(folder.join("spool")).unwrap();
         fs::create_dir_all(folder.join("archive")).unwrap();
         fs::write(folder.join("imapd.conf"), configuration(&folder, sync_port, login, password)).unwrap();
-        fs::write(folder.join("cyrus.conf"), services(&folder, port)).unwrap();
+        fs::write(folder.join("cyrus.conf"), services(&folder, port, http)).unwrap();
         for (file, entry) in [
             ("passwd", format!("{USER}:x:{USER_ID}:{USER_ID}::/:/bin/false")),
             ("group", format!("{USER}:x:{USER_ID}:\nmail:x:8:")),
@@ -67,7 +72,7 @@ impl Cyrus {
         command.arg("-D").arg("-C").arg(folder.join("imapd.conf")).arg("-M").arg(folder.join("cyrus.conf"));
         command.arg("-p").arg(folder.join("conf/master.pid"));
         daemon.start(&mut command, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
-        Cyrus { port, daemon, sync_port }
+        Cyrus { port, http, daemon, sync_port }
     }
 
     /// A session of IMAP.
@@ -174,6 +179,7 @@ allowplaintext: yes
 sasl_pwcheck_method: alwaystrue
 sasl_mech_list: PLAIN
 servername: localhost
+httpmodules: caldav carddav
 delete_mode: delayed
 expunge_mode: delayed
 sync_log: yes
@@ -188,7 +194,7 @@ idlesocket: {folder}/conf/socket/idle
     )
 }
 
-fn services(folder: &Path, port: u16) -> String {
+fn services(folder: &Path, port: u16, http: u16) -> String {
     let (folder, bin) = (folder.display(), unpacked().join("usr/lib/cyrus/bin"));
     let bin = bin.display();
     format!(
@@ -197,6 +203,7 @@ fn services(folder: &Path, port: u16) -> String {
 }}
 SERVICES {{
   imap cmd=\"{bin}/imapd -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{port}\" prefork=1
+  http cmd=\"{bin}/httpd -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{http}\" prefork=0
 }}
 EVENTS {{
 }}
