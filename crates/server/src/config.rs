@@ -201,7 +201,10 @@ pub struct ClientCertificates {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// There is none.
-    #[error("{0} does not exist. Run `sterna init` first, or name the node's folder with --dir")]
+    #[error(
+        "{0} does not exist. Name the node's folder with --dir; for a new installation, make an empty folder and run \
+         `sterna serve`, or run `sterna init`"
+    )]
     Missing(PathBuf),
     /// It can't be read or written.
     #[error("{path}: {cause}")]

@@ -77,7 +77,8 @@ fn main() -> ExitCode {
 /// What a service sets up that other commands need not: its log, its open files, and its end.
 fn prepare_service(verbose: u8) {
     let usual = match verbose {
-        0 => "info",
+        // What the resolver warns of is told with what to do about it, where it matters.
+        0 => "info,hickory_net=error,hickory_resolver=error,hickory_proto=error",
         1 => "debug",
         _ => "trace",
     };
