@@ -44,6 +44,7 @@ mod full_disk;
 mod guarded;
 mod import_dav;
 mod import_imap;
+mod import_sieve;
 mod interchange;
 mod ipv6;
 mod jobs;

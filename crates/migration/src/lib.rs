@@ -1,4 +1,4 @@
-//! Accounts that come from other servers: by IMAP, CalDAV and CardDAV, as an administrator asks for it, by the
+//! Accounts that come from other servers: by IMAP, CalDAV, CardDAV and ManageSieve, as an administrator asks for it, by the
 //! replication of a Cyrus server, which brings them itself, or as files; and accounts as files, for whoever leaves.
 //!
 //! Whatever the source, the same holds. What is done is noted in the account, in the commit that does it, so that an
@@ -13,4 +13,5 @@ pub mod imap;
 pub mod limits;
 pub mod objects;
 pub mod run;
+pub mod sieve;
 pub mod target;

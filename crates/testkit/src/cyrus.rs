@@ -31,6 +31,8 @@ pub struct Cyrus {
     pub port: u16,
     /// Where it speaks CalDAV and CardDAV, without TLS.
     pub http: u16,
+    /// Where it speaks ManageSieve, without TLS.
+    pub managesieve: u16,
     daemon: Daemon,
     sync_port: u16,
 }
@@ -42,9 +44,10 @@ impl Cyrus {
     /// When it doesn't start.
     pub fn start(sync_port: u16, (login, password): (&str, &str)) -> Self {
         let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let (imap, dav) = (free(), free());
-        let [port, http] = [&imap, &dav].map(|listener| listener.local_addr().unwrap().port());
-        drop((imap, dav));
+        // All at once, so that none gets another's.
+        let listeners = [free(), free(), free()];
+        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
+        let [port, http, managesieve] = ports;
         let mut daemon = Daemon::new("Cyrus");
         let folder = daemon.folder().to_owned();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
@@ -54,7 +57,7 @@ impl Cyrus {
         fs::create_dir_all(folder.join("spool")).unwrap();
         fs::create_dir_all(folder.join("archive")).unwrap();
         fs::write(folder.join("imapd.conf"), configuration(&folder, sync_port, login, password)).unwrap();
-        fs::write(folder.join("cyrus.conf"), services(&folder, port, http)).unwrap();
+        fs::write(folder.join("cyrus.conf"), services(&folder, ports)).unwrap();
         for (file, entry) in [
             ("passwd", format!("{USER}:x:{USER_ID}:{USER_ID}::/:/bin/false")),
             ("group", format!("{USER}:x:{USER_ID}:\nmail:x:8:")),
@@ -72,7 +75,7 @@ impl Cyrus {
         command.arg("-D").arg("-C").arg(folder.join("imapd.conf")).arg("-M").arg(folder.join("cyrus.conf"));
         command.arg("-p").arg(folder.join("conf/master.pid"));
         daemon.start(&mut command, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
-        Cyrus { port, http, daemon, sync_port }
+        Cyrus { port, http, managesieve, daemon, sync_port }
     }
 
     /// A session of IMAP.
@@ -194,7 +197,7 @@ idlesocket: {folder}/conf/socket/idle
     )
 }
 
-fn services(folder: &Path, port: u16, http: u16) -> String {
+fn services(folder: &Path, [port, http, managesieve]: [u16; 3]) -> String {
     let (folder, bin) = (folder.display(), unpacked().join("usr/lib/cyrus/bin"));
     let bin = bin.display();
     format!(
@@ -204,6 +207,7 @@ fn services(folder: &Path, port: u16, http: u16) -> String {
 SERVICES {{
   imap cmd=\"{bin}/imapd -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{port}\" prefork=1
   http cmd=\"{bin}/httpd -C {folder}/imapd.conf -U 1000\" listen=\"127.0.0.1:{http}\" prefork=0
+  sieve cmd=\"{bin}/timsieved -C {folder}/imapd.conf\" listen=\"127.0.0.1:{managesieve}\" prefork=0
 }}
 EVENTS {{
 }}

@@ -87,7 +87,8 @@ impl DavSource {
     /// What a place leads to that the server names: a path of the same server, else `None`. A password isn't told to
     /// another one, and never without TLS to one that was asked with it.
     fn path_within(&self, place: &str) -> Option<String> {
-        let place: Uri = place.trim().parse().ok()?;
+        // A network-path reference (RFC 3986 section 4.2) names another server.
+        let place: Uri = Some(place.trim()).filter(|place| !place.starts_with("//"))?.parse().ok()?;
         let is_same = match (place.host(), place.scheme_str()) {
             (None, _) => true,
             (Some(host), Some(scheme)) => {

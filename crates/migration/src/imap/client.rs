@@ -97,17 +97,7 @@ impl Session {
     }
 
     async fn connect(source: &Source) -> Result<Self, SourceError> {
-        let address = format!("{}:{}", source.host, source.port);
-        let unreachable = |cause: String| SourceError::Unreachable { address: address.clone(), cause };
-        let connecting = TcpStream::connect((source.host.as_str(), source.port));
-        let stream = timeout(CONNECT_MAX, connecting).await.map_err(|_| unreachable("no answer".to_owned()))?;
-        let stream = stream.map_err(|error| unreachable(error.to_string()))?;
-        let _ = stream.set_nodelay(true);
-        let mut stream: Box<dyn Stream> = Box::new(stream);
-        if source.encryption == Encryption::Tls {
-            stream = encrypted(source, stream).await?;
-        }
-        let mut session = Session { wire: Wire::new(stream), tag: 0, capabilities: HashSet::new() };
+        let mut session = Session { wire: connect(source).await?, tag: 0, capabilities: HashSet::new() };
         match session.wire.answer().await? {
             Answer::Status(status) if status.word == "OK" || status.word == "PREAUTH" => session.note(&status),
             Answer::Status(status) => return Err(SourceError::Lost(status.text)),
@@ -254,7 +244,29 @@ pub fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-async fn encrypted(source: &Source, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, SourceError> {
+/// Connects; over TLS where that is from the first byte.
+///
+/// # Errors
+/// [`SourceError`]
+pub async fn connect(source: &Source) -> Result<Wire, SourceError> {
+    let address = format!("{}:{}", source.host, source.port);
+    let unreachable = |cause: String| SourceError::Unreachable { address: address.clone(), cause };
+    let connecting = TcpStream::connect((source.host.as_str(), source.port));
+    let stream = timeout(CONNECT_MAX, connecting).await.map_err(|_| unreachable("no answer".to_owned()))?;
+    let stream = stream.map_err(|error| unreachable(error.to_string()))?;
+    let _ = stream.set_nodelay(true);
+    let mut stream: Box<dyn Stream> = Box::new(stream);
+    if source.encryption == Encryption::Tls {
+        stream = encrypted(source, stream).await?;
+    }
+    Ok(Wire::new(stream))
+}
+
+/// The same stream with TLS.
+///
+/// # Errors
+/// [`SourceError::Tls`]
+pub async fn encrypted(source: &Source, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, SourceError> {
     let name = ServerName::try_from(source.host.clone()).map_err(|error| SourceError::Tls(error.to_string()))?;
     let connecting = TlsConnector::from(source.tls.clone()).connect(name, stream);
     let stream = timeout(CONNECT_MAX, connecting).await.map_err(|_| SourceError::Silent)?;

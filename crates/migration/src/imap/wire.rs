@@ -130,7 +130,7 @@ impl Wire {
     }
 
     /// A line without its end.
-    async fn line(&mut self) -> Result<Vec<u8>, SourceError> {
+    pub async fn line(&mut self) -> Result<Vec<u8>, SourceError> {
         let mut line = Vec::new();
         loop {
             let filled = timeout(SILENCE_MAX, self.stream.fill_buf()).await.map_err(|_| SourceError::Silent)?;
@@ -153,7 +153,8 @@ impl Wire {
         }
     }
 
-    async fn literal(&mut self, length: u64) -> Result<Body, SourceError> {
+    /// So many bytes, a lot of them through a temporary file.
+    pub async fn literal(&mut self, length: u64) -> Result<Body, SourceError> {
         if length > MESSAGE_BYTES_MAX {
             return Err(SourceError::Protocol(format!("a message of {length} bytes")));
         }
@@ -184,7 +185,7 @@ impl Wire {
 
 /// Where the announcement of a literal begins at the end of a line, and how long the literal is (`~{n}` of RFC 3516
 /// too).
-fn announced(line: &[u8]) -> Option<(usize, u64)> {
+pub fn announced(line: &[u8]) -> Option<(usize, u64)> {
     let inner = line.strip_suffix(b"}")?;
     let open = inner.iter().rposition(|byte| *byte == b'{')?;
     let digits = std::str::from_utf8(&inner[open + 1..]).ok()?;

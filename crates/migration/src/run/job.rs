@@ -18,6 +18,7 @@ use crate::imap::account::{AccountImport, Choices, Identities};
 use crate::imap::client::{Credentials, Source};
 use crate::limits::PARALLEL_MAX;
 use crate::objects::Objects;
+use crate::sieve::account::{ScriptCheck, SieveImport};
 
 /// Imports that are remembered after their end.
 const ENDED_MAX: usize = 20;
@@ -44,6 +45,15 @@ pub enum Way {
         source: Source,
         /// Who logs in for all, and the password, if somebody does.
         master: Option<(String, Secret)>,
+    },
+    /// Scripts by ManageSieve.
+    Sieve {
+        /// The server.
+        source: Source,
+        /// Who logs in for all, and the password, if somebody does.
+        master: Option<(String, Secret)>,
+        /// Who knows what runs here.
+        check: ScriptCheck,
     },
     /// Calendars and address books by CalDAV and CardDAV.
     Dav {
@@ -230,6 +240,7 @@ impl One {
         let account = account.map_err(|cause| ImportError::Account(AccountError::Unavailable(cause)))?;
         match self.way.clone() {
             Way::Imap { source, master } => self.mail(account, source, master).await,
+            Way::Sieve { source, master, check } => self.scripts(account, source, master, check).await,
             Way::Dav { source, objects } => self.collections(account, source, objects).await,
         }
     }
@@ -240,14 +251,11 @@ impl One {
         source: Source,
         master: Option<(String, Secret)>,
     ) -> Result<(), ImportError> {
-        let (master, password) = match master {
-            Some((master, password)) => (Some(master), password),
-            None => (None, self.wanted.password),
-        };
+        let who = self.who(master);
         let identities: Arc<dyn Identities> = self.targets;
         AccountImport {
             source,
-            who: Credentials { login: self.wanted.login, master, password },
+            who,
             account,
             mode: self.mode,
             choices: self.choices,
@@ -258,6 +266,26 @@ impl One {
         }
         .run()
         .await
+    }
+
+    /// Who logs in at the source.
+    fn who(&self, master: Option<(String, Secret)>) -> Credentials {
+        let (master, password) = match master {
+            Some((master, password)) => (Some(master), password),
+            None => (None, self.wanted.password.clone()),
+        };
+        Credentials { login: self.wanted.login.clone(), master, password }
+    }
+
+    async fn scripts(
+        self,
+        account: Arc<dyn Account>,
+        source: Source,
+        master: Option<(String, Secret)>,
+        check: ScriptCheck,
+    ) -> Result<(), ImportError> {
+        let who = self.who(master);
+        SieveImport { source, who, account, check, mode: self.mode, report: self.report, stop: self.stop }.run().await
     }
 
     async fn collections(

@@ -173,6 +173,15 @@ fn of_accounts() -> Vec<Endpoint> {
         )
         .large()
         .never_dry(),
+        change(
+            ("POST", "/api/v1/imports/sieve"),
+            post(imports::create_sieve),
+            People,
+            System,
+            "Bring scripts from another server by ManageSieve",
+        )
+        .large()
+        .never_dry(),
         look(IMPORT, get(imports::get), People, System, "One import, with all its accounts"),
         look("/api/v1/replication", get(replication::list), People, System, "Users that a Cyrus server brings"),
         look("/api/v1/replication/{user}", get(replication::get), People, System, "One of them, compared"),

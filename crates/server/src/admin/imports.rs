@@ -1,4 +1,5 @@
-//! `/api/v1/imports`: what other servers have, into accounts: mail by IMAP, calendars and address books by DAV.
+//! `/api/v1/imports`: what other servers have, into accounts: mail by IMAP, calendars and address books by DAV,
+//! scripts by ManageSieve.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use sterna_account::{Account, Identifier};
 use sterna_base::{AccountId, Secret};
 use sterna_directory::rights::{Area, Permission, Rights};
 use sterna_directory::{AnyEntry, Reader};
+use sterna_mailflow::sieve;
 use sterna_migration::dav::client::DavSource;
 use sterna_migration::imap::account::{Choices, Identities};
 use sterna_migration::imap::client::{Encryption, Source};
@@ -33,6 +35,8 @@ use super::resolve;
 use super::view::{Page, Resource};
 use crate::node::trusted_roots;
 
+/// Where ManageSieve is spoken (RFC 5804 section 1.8).
+const MANAGESIEVE_PORT: u16 = 4190;
 /// Accounts read at the same time when nobody says how many.
 const PARALLEL_DEFAULT: usize = 8;
 
@@ -74,6 +78,12 @@ pub(super) struct ImportBody {
 struct MasterBody {
     login: String,
     password: String,
+}
+
+impl MasterBody {
+    fn known(self) -> (String, Secret) {
+        (self.login, Secret::new(self.password))
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -236,7 +246,7 @@ pub(super) async fn create(
     let import = Import {
         way: Way::Imap {
             source: Source { host: body.host, port, encryption: body.encryption, tls },
-            master: body.master.map(|master| (master.login, Secret::new(master.password))),
+            master: body.master.map(MasterBody::known),
         },
         accounts,
         parallel: body.parallel.unwrap_or(PARALLEL_DEFAULT),
@@ -290,6 +300,50 @@ pub(super) async fn create_dav(
         parallel: body.parallel.unwrap_or(PARALLEL_DEFAULT),
         mode: body.mode,
         choices: Choices { source_name, another_source, rights: false, allow_removals },
+        set_aside: Vec::new(),
+    };
+    begin(&state, import)
+}
+
+/// The body of POST for scripts.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewSieveImport")]
+pub(super) struct SieveImportBody {
+    host: String,
+    #[serde(default)]
+    port: Option<u16>,
+    encryption: Encryption,
+    /// A PEM file of this node with certificates to trust besides those of the system.
+    #[serde(default)]
+    ca: Option<PathBuf>,
+    /// Who logs in for all.
+    #[serde(default)]
+    master: Option<MasterBody>,
+    accounts: Vec<WantedBody>,
+    #[serde(default)]
+    parallel: Option<usize>,
+    mode: Mode,
+}
+
+pub(super) async fn create_sieve(
+    State(state): State<AdminState>,
+    principal: Principal,
+    Body(body): Body<SieveImportBody>,
+) -> Result<Made<ImportView>, Problem> {
+    let accounts = wanted(&state, principal.rights, body.accounts).await?;
+    let tls = trusted(body.ca).await?;
+    let port = body.port.unwrap_or(MANAGESIEVE_PORT);
+    let import = Import {
+        way: Way::Sieve {
+            source: Source { host: body.host, port, encryption: body.encryption, tls },
+            master: body.master.map(MasterBody::known),
+            check: Arc::new(|text| sieve::check(text).map_err(|fault| fault.to_string())),
+        },
+        accounts,
+        parallel: body.parallel.unwrap_or(PARALLEL_DEFAULT),
+        mode: body.mode,
+        choices: Choices::default(),
         set_aside: Vec::new(),
     };
     begin(&state, import)

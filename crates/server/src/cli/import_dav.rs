@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::CliError;
 use super::exit::Exit;
-use super::import_run::{Words, accounts_in, follow, mode};
-use super::prompt;
+use super::import_run::{AccountsArgs, Words, follow, mode};
 use super::resource::Session;
 
 /// How what comes is called.
@@ -25,21 +24,8 @@ pub struct DavArgs {
     /// A PEM file, on the node, with certificates to trust besides those that the system trusts
     #[arg(long, value_name = "FILE")]
     source_ca: Option<PathBuf>,
-    /// A file with one account a line: LOGIN;PASSWORD;ADDRESS, the address being the one here; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["login", "to"], required_unless_present = "login")]
-    accounts: Option<PathBuf>,
-    /// One account: whose collections are read there
-    #[arg(long, value_name = "LOGIN", requires = "to")]
-    login: Option<String>,
-    /// One account: whose it is here
-    #[arg(long, value_name = "ADDRESS")]
-    to: Option<String>,
-    /// A file with the password of the one account; it is asked for when left out
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Accounts read at the same time
-    #[arg(long, value_name = "NUMBER")]
-    parallel: Option<usize>,
+    #[command(flatten)]
+    who: AccountsArgs,
     /// The final pass, after nobody writes at the source any more: what is here is compared afterwards
     #[arg(long = "final", conflicts_with = "sweep")]
     is_final: bool,
@@ -59,18 +45,12 @@ pub struct DavArgs {
 
 impl DavArgs {
     fn body(&self) -> Result<Value, CliError> {
-        let accounts = match (&self.accounts, &self.login) {
-            (Some(file), _) => accounts_in(file)?,
-            (None, login) => {
-                let password = prompt::known_password(self.password_file.as_deref())?;
-                vec![json!({ "login": login, "password": password.expose(), "target": self.to })]
-            }
-        };
+        let (accounts, _) = self.who.read(None)?;
         Ok(json!({
             "url": self.url,
             "ca": self.source_ca,
             "accounts": accounts,
-            "parallel": self.parallel,
+            "parallel": self.who.parallel,
             "mode": mode(self.is_final, self.sweep),
             "source_name": self.source_name,
             "another_source": self.another_source,

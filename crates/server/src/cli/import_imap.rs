@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::CliError;
 use super::exit::Exit;
-use super::import_run::{Words, accounts_in, follow, mode};
-use super::prompt;
+use super::import_run::{AccountsArgs, Encryption, Words, follow, mode};
 use super::resource::Session;
 
 /// How what comes is called.
@@ -18,17 +17,6 @@ const WORDS: Words = Words {
     object: "message",
     remedy: "; what is damaged is left out only with --set-aside",
 };
-
-/// How connections to the source are encrypted.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Encryption {
-    /// TLS from the first byte, on port 993
-    Tls,
-    /// STARTTLS, on port 143
-    Starttls,
-    /// None, on port 143: passwords and mail travel in the clear
-    None,
-}
 
 /// Where from, and which accounts.
 #[derive(Clone, Debug, Args)]
@@ -45,24 +33,11 @@ pub struct ImapArgs {
     /// A PEM file, on the node, with certificates to trust besides those that the system trusts
     #[arg(long, value_name = "FILE")]
     source_ca: Option<PathBuf>,
-    /// A file with one account a line: LOGIN;PASSWORD;ADDRESS, the address being the one here; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["login", "to"], required_unless_present = "login")]
-    accounts: Option<PathBuf>,
-    /// One account: whose mail is read there
-    #[arg(long, value_name = "LOGIN", requires = "to")]
-    login: Option<String>,
-    /// One account: whose it is here
-    #[arg(long, value_name = "ADDRESS")]
-    to: Option<String>,
+    #[command(flatten)]
+    who: AccountsArgs,
     /// Who logs in for all accounts (SASL PLAIN with another authorization identity)
     #[arg(long, value_name = "LOGIN")]
     master: Option<String>,
-    /// A file with the password, of the master or of the one account; it is asked for when left out
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Accounts read at the same time
-    #[arg(long, value_name = "NUMBER")]
-    parallel: Option<usize>,
     /// The final pass, after nobody writes at the source any more: every message is compared afterwards
     #[arg(long = "final", conflicts_with = "sweep")]
     is_final: bool,
@@ -88,30 +63,15 @@ pub struct ImapArgs {
 
 impl ImapArgs {
     fn body(&self) -> Result<Value, CliError> {
-        let password = || prompt::known_password(self.password_file.as_deref());
-        let (mut master, mut accounts) = (None, Vec::new());
-        if let Some(login) = &self.master {
-            master = Some(json!({ "login": login, "password": password()?.expose() }));
-        }
-        if let Some(login) = &self.login {
-            let own = if master.is_none() { password()?.expose().to_owned() } else { String::new() };
-            accounts.push(json!({ "login": login, "password": own, "target": self.to }));
-        }
-        if let Some(file) = &self.accounts {
-            accounts = accounts_in(file)?;
-        }
+        let (accounts, master) = self.who.read(self.master.as_deref())?;
         Ok(json!({
             "host": self.host,
             "port": self.port,
-            "encryption": match self.encryption {
-                Encryption::Tls => "tls",
-                Encryption::Starttls => "starttls",
-                Encryption::None => "none",
-            },
+            "encryption": self.encryption.name(),
             "ca": self.source_ca,
             "master": master,
             "accounts": accounts,
-            "parallel": self.parallel,
+            "parallel": self.who.parallel,
             "mode": mode(self.is_final, self.sweep),
             "set_aside": self.set_aside,
             "source_name": self.source_name,

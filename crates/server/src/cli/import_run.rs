@@ -1,15 +1,17 @@
 //! Imports from other servers: the list of accounts, the run on the node, and what became of it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::{Args, ValueEnum};
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output;
+use super::prompt;
 use super::resource::Session;
 
 /// How often a run is asked how it is.
@@ -28,6 +30,67 @@ pub(super) struct Words {
     pub remedy: &'static str,
 }
 
+/// How connections to the source are encrypted.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Encryption {
+    /// TLS from the first byte
+    Tls,
+    /// STARTTLS
+    Starttls,
+    /// None: passwords and what comes travel in the clear
+    None,
+}
+
+impl Encryption {
+    /// As the API calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encryption::Tls => "tls",
+            Encryption::Starttls => "starttls",
+            Encryption::None => "none",
+        }
+    }
+}
+
+/// Which accounts.
+#[derive(Clone, Debug, Args)]
+pub(super) struct AccountsArgs {
+    /// A file with one account a line: LOGIN;PASSWORD;ADDRESS, the address being the one here; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["login", "to"], required_unless_present = "login")]
+    accounts: Option<PathBuf>,
+    /// One account: who it is there
+    #[arg(long, value_name = "LOGIN", requires = "to")]
+    login: Option<String>,
+    /// One account: whose it is here
+    #[arg(long, value_name = "ADDRESS")]
+    to: Option<String>,
+    /// A file with the password, of the master or of the one account; it is asked for when left out
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Accounts read at the same time
+    #[arg(long, value_name = "NUMBER")]
+    pub parallel: Option<usize>,
+}
+
+impl AccountsArgs {
+    /// The accounts and, where somebody logs in for all, that one, as the API wants them.
+    ///
+    /// # Errors
+    /// A file that can't be read, or a line that names no account.
+    pub fn read(&self, master: Option<&str>) -> Result<(Vec<Value>, Option<Value>), CliError> {
+        let password = || prompt::known_password(self.password_file.as_deref());
+        let master = match master {
+            Some(login) => Some(json!({ "login": login, "password": password()?.expose() })),
+            None => None,
+        };
+        if let Some(file) = &self.accounts {
+            return Ok((accounts_in(file)?, master));
+        }
+        let own = if master.is_none() { password()?.expose().to_owned() } else { String::new() };
+        Ok((vec![json!({ "login": self.login, "password": own, "target": self.to })], master))
+    }
+}
+
 /// What a run is for.
 pub(super) fn mode(is_final: bool, is_sweep: bool) -> &'static str {
     match (is_final, is_sweep) {
@@ -41,7 +104,7 @@ pub(super) fn mode(is_final: bool, is_sweep: bool) -> &'static str {
 ///
 /// # Errors
 /// A file that can't be read, or a line that names no account.
-pub(super) fn accounts_in(file: &Path) -> Result<Vec<Value>, CliError> {
+fn accounts_in(file: &Path) -> Result<Vec<Value>, CliError> {
     let unreadable = |source| CliError::Io { what: format!("{} can't be read", file.display()), source };
     let text = match file.as_os_str() == "-" {
         true => std::io::read_to_string(std::io::stdin()).map_err(unreadable)?,

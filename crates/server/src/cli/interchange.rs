@@ -15,6 +15,7 @@ use super::exit::Exit;
 use super::import_cyrus::{self, CyrusCommand};
 use super::import_dav::{self, DavArgs};
 use super::import_imap::{self, ImapArgs};
+use super::import_sieve::{self, SieveArgs};
 use super::output;
 use super::resource::Session;
 
@@ -44,6 +45,8 @@ pub enum ImportCommand {
     Imap(Box<ImapArgs>),
     /// Calendars, task lists and address books of one account or many from a CalDAV and CardDAV server; again and again
     Dav(Box<DavArgs>),
+    /// Sieve scripts of one account or many from a ManageSieve server, with the one that runs
+    Sieve(Box<SieveArgs>),
     /// Watch users that a Cyrus server brings by its own replication, and switch them
     #[command(subcommand)]
     Cyrus(CyrusCommand),
@@ -110,6 +113,7 @@ pub(super) async fn import(session: &Session<'_>, command: ImportCommand) -> Res
         ImportCommand::Cyrus(command) => import_cyrus::run(session, command).await,
         ImportCommand::Imap(args) => import_imap::run(session, *args).await,
         ImportCommand::Dav(args) => import_dav::run(session, *args).await,
+        ImportCommand::Sieve(args) => import_sieve::run(session, *args).await,
         ImportCommand::Account(args) => archive::import(session, args).await,
         ImportCommand::Maildir(args) => archive::maildir(session, args).await,
         ImportCommand::Mbox(args) => archive::mbox(session, args).await,

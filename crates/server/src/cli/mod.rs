@@ -30,6 +30,7 @@ mod import_cyrus;
 mod import_dav;
 mod import_imap;
 mod import_run;
+mod import_sieve;
 mod interchange;
 mod job;
 mod link;
