@@ -38,6 +38,9 @@ pub const REMOVED_MESSAGES_FREE: usize = 100;
 pub const REMOVED_FOLDERS_FREE: usize = 5;
 /// Messages by whose lengths a mailbox is known that has another name.
 pub const SAMPLE_MESSAGES: usize = 200;
+/// How long a source of calendars and address books may think before it answers: Radicale needs more than a minute to
+/// list 20,000 cards.
+pub const THINKING_MAX: Duration = Duration::from_secs(1800);
 /// Times that a source may send on to another address, one after the other.
 pub const REDIRECTIONS_MAX: usize = 5;
 /// Calendars and address books of one user.

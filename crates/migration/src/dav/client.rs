@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use http::{Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -20,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::limits::{CONNECT_MAX, REDIRECTIONS_MAX, RETRY_WAIT, SILENCE_MAX, TRIES_MAX};
+use crate::limits::{CONNECT_MAX, REDIRECTIONS_MAX, RETRY_WAIT, SILENCE_MAX, THINKING_MAX, TRIES_MAX};
 use crate::run::error::SourceError;
 
 /// Bytes of an answer that nobody understands, for people.
@@ -206,22 +207,13 @@ impl Client {
             None => connect(&self.source).await?,
         };
         let lost = |error: &dyn std::fmt::Display| SourceError::Lost(error.to_string());
-        let answered = timeout(SILENCE_MAX, connection.send_request(request)).await;
+        // Some make a list of all objects before they say a word.
+        let answered = timeout(THINKING_MAX, connection.send_request(request)).await;
         let (head, body) = answered.map_err(|_| SourceError::Silent)?.map_err(|error| lost(&error))?.into_parts();
-        let read = timeout(SILENCE_MAX, Limited::new(body, ANSWER_BYTES_MAX).collect()).await;
-        let body =
-            read.map_err(|_| SourceError::Silent)?.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => SourceError::Protocol(format!("an answer has more than {ANSWER_BYTES_MAX} bytes")),
-                None => lost(&error),
-            })?;
+        let body = whole(body).await?;
         self.connection = Some(connection);
         let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let answer = Answer {
-            status: head.status,
-            body: body.to_bytes(),
-            path: path.to_owned(),
-            etag: text(http::header::ETAG),
-        };
+        let answer = Answer { status: head.status, body, path: path.to_owned(), etag: text(http::header::ETAG) };
         Ok((answer, text(LOCATION)))
     }
 
@@ -249,6 +241,20 @@ impl Client {
 /// A server that will answer soon (RFC 9110 section 15.6.4, RFC 6585 section 4).
 fn is_busy(status: StatusCode) -> bool {
     matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS | StatusCode::BAD_GATEWAY)
+}
+
+/// All of an answer, as long as something comes.
+async fn whole(mut body: Incoming) -> Result<Bytes, SourceError> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = timeout(SILENCE_MAX, body.frame()).await.map_err(|_| SourceError::Silent)? {
+        let frame = frame.map_err(|error| SourceError::Lost(error.to_string()))?;
+        let Some(data) = frame.data_ref() else { continue };
+        if bytes.len() + data.len() > ANSWER_BYTES_MAX {
+            return Err(SourceError::Protocol(format!("an answer has more than {ANSWER_BYTES_MAX} bytes")));
+        }
+        bytes.extend_from_slice(data);
+    }
+    Ok(bytes.freeze())
 }
 
 /// A connection that is still open: servers end them after an answer, or when nothing was asked for a while.

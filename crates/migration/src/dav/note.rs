@@ -6,10 +6,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sterna_account::commit::Expect;
 use sterna_account::{
-    Account, AccountError, ContainerKind, Content, Item, ItemParts, Mutation, NewItem, UidSet, container_named,
+    Account, AccountError, ContainerKind, Item, ItemParts, Mutation, NewItem, UidSet, container_named,
 };
-use sterna_base::limits::{INLINE_BLOB_BYTES_MAX, PAGE_ITEMS_MAX};
+use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{BlobHash, ContainerId, OperationId, Uid};
+
+use crate::target::content;
 
 /// The name of the container with these notes.
 const CONTAINER: &str = "dav-imports";
@@ -64,10 +66,7 @@ impl Notes {
         let (host, login) = (host.to_lowercase(), login.to_owned());
         let (mut all, mut others) = (BTreeMap::new(), BTreeSet::new());
         for item in items(account, container, ItemParts { body: true, ..ItemParts::default() }).await? {
-            let bytes = match item.body {
-                Some(body) => body,
-                None => read_all(account, item.blob, item.size).await?,
-            };
+            let bytes = content::of(account, &item).await?;
             // What a later version writes is not ours.
             let Ok(note) = serde_json::from_slice::<Note>(&bytes) else { continue };
             if note.host == host && note.login == login {
@@ -93,14 +92,7 @@ impl Notes {
     /// Notes how far a collection is.
     pub async fn keep(&mut self, account: &dyn Account, note: Note) -> Result<(), AccountError> {
         let bytes = Bytes::from(serde_json::to_vec(&note).unwrap_or_default());
-        let content = if bytes.len() <= INLINE_BLOB_BYTES_MAX {
-            Content::Inline(bytes)
-        } else {
-            let mut upload = account.stage_blob().await?;
-            upload.write(bytes).await?;
-            Content::Stored(upload.finish().await?.0)
-        };
-        let item = NewItem::named(name_of(&note), content);
+        let item = NewItem::named(name_of(&note), content::stored(account, bytes).await?);
         // One import at a time fills an account.
         let step = Mutation::Put { container: self.container, item, expect: Expect::Any };
         account.commit(OperationId::random(), vec![step]).await?;
@@ -125,16 +117,4 @@ pub async fn items(account: &dyn Account, container: ContainerId, parts: ItemPar
         all.extend(page);
         after = last;
     }
-}
-
-async fn read_all(account: &dyn Account, blob: BlobHash, size: u64) -> Result<Bytes, AccountError> {
-    let mut bytes = Vec::new();
-    while (bytes.len() as u64) < size {
-        let piece = account.blob(blob, bytes.len() as u64..size).await?;
-        if piece.is_empty() {
-            break;
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes.into())
 }

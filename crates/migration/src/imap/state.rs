@@ -7,11 +7,13 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sterna_account::commit::Expect;
 use sterna_account::{
-    Account, AccountError, CommitError, Committed, Container, ContainerKind, Content, Identifier, ItemParts, Mutation,
-    NewItem, UidSet, container_named,
+    Account, AccountError, CommitError, Committed, Container, ContainerKind, Identifier, ItemParts, Mutation, NewItem,
+    UidSet, container_named,
 };
-use sterna_base::limits::{INLINE_BLOB_BYTES_MAX, PAGE_ITEMS_MAX};
+use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{BlobHash, ContainerId, OperationId, Uid};
+
+use crate::target::content;
 
 /// The name of the container with these notes.
 pub const CONTAINER: &str = "imports";
@@ -121,10 +123,7 @@ impl States {
             let page = account.items(container.id, &uids, parts, PAGE_ITEMS_MAX).await?;
             let Some(last) = page.last().map(|item| item.uid) else { break };
             for item in page {
-                let bytes = match item.body {
-                    Some(body) => body,
-                    None => read_all(account, item.blob, item.size).await?,
-                };
+                let bytes = content::of(account, &item).await?;
                 // What a later version writes is not ours.
                 let Ok(state) = serde_json::from_slice::<FolderState>(&bytes) else { continue };
                 if state.host != host || state.login != login {
@@ -170,14 +169,7 @@ impl States {
         after: &FolderState,
     ) -> Result<Committed, AccountError> {
         let bytes = Bytes::from(serde_json::to_vec(after).unwrap_or_default());
-        let (hash, content) = if bytes.len() <= INLINE_BLOB_BYTES_MAX {
-            (BlobHash::of(&bytes), Content::Inline(bytes))
-        } else {
-            let mut upload = account.stage_blob().await?;
-            upload.write(bytes).await?;
-            let (hash, _) = upload.finish().await?;
-            (hash, Content::Stored(hash))
-        };
+        let (hash, content) = (BlobHash::of(&bytes), content::stored(account, bytes).await?);
         let (container, name) = (self.container.id, name_of(after));
         let known = self.written.lock().get(&name).copied();
         let expect = known.map_or(Expect::Absent, Expect::Content);
@@ -209,18 +201,6 @@ fn name_of(state: &FolderState) -> String {
     let mut key = format!("{}\0{}\0", state.host, state.login).into_bytes();
     key.extend_from_slice(&state.raw);
     BlobHash::of(&key).to_string()
-}
-
-async fn read_all(account: &dyn Account, blob: BlobHash, size: u64) -> Result<Bytes, AccountError> {
-    let mut bytes = Vec::new();
-    while (bytes.len() as u64) < size {
-        let piece = account.blob(blob, bytes.len() as u64..size).await?;
-        if piece.is_empty() {
-            break;
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes.into())
 }
 
 #[cfg(test)]

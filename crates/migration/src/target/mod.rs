@@ -1,5 +1,6 @@
 //! The account that something comes into.
 
+pub mod content;
 pub mod flags;
 pub mod folders;
 pub mod message;
