@@ -176,6 +176,30 @@ fn a_server_that_sleeps_is_left_out_and_follows() {
 }
 
 #[test]
+fn a_server_that_hangs_while_it_is_checked_is_named_and_must_be_looked_at_before_it_changes() {
+    let programs = Programs::new();
+    let installation = fleet(&programs);
+    installation.admin_ok("main", &["update", "prepare"]);
+    installation.freeze("alpha");
+    // It ends although alpha says nothing, and says so.
+    let checked = installation.admin("main", &["--json", "update", "check"]);
+    let state: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let servers = state["check"]["servers"].as_array().unwrap_or_else(|| panic!("{state}"));
+    let alpha = servers.iter().find(|part| part["server"] == "alpha").unwrap_or_else(|| panic!("{state}"));
+    assert_eq!((&alpha["state"], &state["check"]["is_over"]), (&Value::from("away"), &Value::from(true)), "{state}");
+    installation.thaw("alpha");
+    installation.admin_ok("main", &["update", "download"]);
+    until("alpha answers, and was not looked at", PATIENCE, || {
+        let refused = errors(&installation.admin("main", &["update", "apply", "--yes"]));
+        refused.contains("alpha answers now and did not when the plan was checked").then_some(())
+    });
+    all_run(&installation, OLD);
+    ready(&installation);
+    installation.admin_ok("main", &["update", "apply", "--yes"]);
+    all_run(&installation, NEW);
+}
+
+#[test]
 fn a_pause_holds_and_a_second_update_is_refused() {
     let programs = Programs::new();
     let mut installation = fleet(&programs);

@@ -45,6 +45,8 @@ pub const THINKING_MAX: Duration = Duration::from_secs(1800);
 pub const REDIRECTIONS_MAX: usize = 5;
 /// Calendars and address books of one user.
 pub const COLLECTIONS_MAX: usize = 1000;
+/// Longest property of a collection that comes along, in bytes of XML; a client could set no longer one, either.
+pub const PROPERTY_BYTES_MAX: usize = 64 * 1024;
 /// Objects of calendars and address books that are fetched at once.
 pub const BATCH_OBJECTS: usize = 50;
 /// Objects after which it is noted that they have come. What isn't noted is fetched once more, and found to be here.

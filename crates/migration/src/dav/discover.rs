@@ -8,7 +8,7 @@ use sterna_formats::dav::name::{APPLE, CALDAV, CALENDARSERVER, CARDDAV, DAV};
 use sterna_formats::dav::{Element, href};
 
 use super::client::{Client, Question};
-use crate::limits::COLLECTIONS_MAX;
+use crate::limits::{COLLECTIONS_MAX, PROPERTY_BYTES_MAX};
 use crate::run::error::SourceError;
 
 /// Where clients ask a server of which they only know the name (RFC 6764 section 5).
@@ -232,7 +232,9 @@ fn collection(response: &Response, path: String, name: String, kind: ContainerKi
     let mut keep = |element: &Element| {
         let mut xml = String::new();
         element.write(&mut xml);
-        properties.insert(element.name.clark(), xml);
+        if xml.len() <= PROPERTY_BYTES_MAX {
+            properties.insert(element.name.clark(), xml);
+        }
     };
     for (namespace, local) in KEPT {
         if let Some(found) = response.property(namespace, local).filter(|found| !found.text().trim().is_empty()) {
