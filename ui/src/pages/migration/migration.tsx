@@ -170,6 +170,7 @@ function WaysIn() {
   const ways = [
     [t("migration.imap"), t("migration.imap-lead"), "sterna import imap --host OLD --accounts FILE"],
     [t("migration.dav"), t("migration.dav-lead"), "sterna import dav --url https://OLD/ --accounts FILE"],
+    [t("migration.sieve"), t("migration.sieve-lead"), "sterna import sieve --host OLD --accounts FILE"],
     [t("migration.cyrus"), t("migration.cyrus-lead"), "sterna import cyrus status"],
     [t("migration.files"), t("migration.files-lead"), "sterna import ics FILE --to ADDRESS"],
   ] as const;
