@@ -35,6 +35,7 @@ fn knows(installation: &Installation, at: &str, of: &str, address: &str) {
 #[test]
 fn the_others_learn_the_new_address_of_a_node() {
     let mut installation = Installation::standard();
+    installation.ignore_disk();
     let deliver = |installation: &Installation| {
         let at = installation.node("main").at;
         until("mail for ana", LEARN_TIMEOUT, || {

@@ -13,6 +13,7 @@ const FIRST_ITEMS: u64 = 6;
 fn one_machine() -> Installation {
     let mut installation = Installation::new();
     installation.start_main("main,data,edge", Place::default());
+    installation.ignore_disk();
     installation.admin_ok("main", &["domain", "create", "tern.test"]);
     installation
 }

@@ -236,6 +236,7 @@ fn an_administrator_guards_the_ports_between_machines() {
     assert!(quiet.status.success(), "{quiet:?}");
     let mut installation = Installation::new();
     installation.start_main("main", network.place("main"));
+    installation.ignore_disk();
     installation.join_and_serve("alpha", "data", network.place("alpha"));
     installation.admin_ok("main", &["domain", "create", "tern.test"]);
     installation.create_user(ADA, "alpha");

@@ -59,6 +59,7 @@ fn the_api_answers_as_it_is_described() {
     assert!(output.status.success(), "{said}{errors}");
     assert!(said.contains("Test cases"), "nothing was asked: {said}");
     // It is still there, and well.
+    installation.ignore_disk();
     installation.admin_ok("main", &["status"]);
 }
 

@@ -121,6 +121,7 @@ fn a_node_tells_that_it_serves_and_counts_what_it_does() {
 fn the_doctor_names_the_server_that_is_gone_and_nothing_of_it_before() {
     let mut installation = Installation::new();
     installation.start_main("main,data,edge", Place::default());
+    installation.ignore_disk();
     installation.join_and_serve("alpha", "data", Place::default());
     let doctor = |installation: &Installation| {
         let output = installation.admin("main", &["--json", "doctor"]);
@@ -154,6 +155,7 @@ fn an_hour_before() -> u32 {
 fn the_morning_mail_tells_administrators_what_is_wrong() {
     let mut installation = Installation::new();
     installation.start_main("main,data,edge", Place::default());
+    installation.ignore_disk();
     installation.join_and_serve("alpha", "data", Place::default());
     installation.admin_ok("main", &["domain", "create", "tern.test"]);
     for user in ["ada@tern.test", "ben@tern.test"] {

@@ -27,6 +27,7 @@ const TINY_DISK_BYTES: usize = 64 * 1024 * 1024;
 fn installation() -> Installation {
     let mut installation = Installation::new();
     installation.start_main("main,edge", Place::default());
+    installation.ignore_disk();
     installation.join_and_serve("alpha", "data", Place::default());
     installation.join_and_serve("beta", "data", Place::default());
     installation.admin_ok("main", &["domain", "create", "tern.test"]);

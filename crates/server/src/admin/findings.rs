@@ -32,8 +32,6 @@ const REFUSALS_NAMED_MAX: usize = 10;
 const AUTOMATIC_TOLD_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Jobs among which automatic failovers are looked for.
 const JOBS_LOOKED_AT: usize = 50;
-/// Less free space than this part of the disk is too little.
-const FREE_PART_MIN: u64 = 20;
 
 /// A problem, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -71,13 +69,17 @@ impl Finding {
     }
 }
 
+/// What servers are measured by.
+pub(super) struct Measure {
+    /// The modseq of the directory here.
+    pub(super) head: u64,
+    /// Percent of a disk that should be free ([`settings::DISK_FREE_PERCENT`]).
+    pub(super) disk_free_percent: u64,
+    pub(super) now: Timestamp,
+}
+
 /// The problems, those of servers that don't answer first.
-pub(super) fn of(
-    servers: &[Candidate],
-    answers: &[Result<NodeStatus, String>],
-    head: u64,
-    now: Timestamp,
-) -> Vec<Finding> {
+pub(super) fn of(servers: &[Candidate], answers: &[Result<NodeStatus, String>], measure: &Measure) -> Vec<Finding> {
     let pairs = || servers.iter().map(|candidate| &candidate.server).zip(answers);
     let mut found = Vec::new();
     for (server, answer) in pairs() {
@@ -95,10 +97,10 @@ pub(super) fn of(
     }
     for (server, answer) in pairs() {
         if let Ok(answer) = answer {
-            disk(&mut found, server, answer);
-            certificates(&mut found, server, answer, now);
-            following(&mut found, server, answer, head, now);
-            copies(&mut found, server, &answer.copies, now);
+            disk(&mut found, server, answer, measure.disk_free_percent);
+            certificates(&mut found, server, answer, measure.now);
+            following(&mut found, server, answer, measure);
+            copies(&mut found, server, &answer.copies, measure.now);
             waiting(&mut found, server, answer, servers);
             asides(&mut found, server, answer);
             over_limits(&mut found, server, answer);
@@ -176,7 +178,7 @@ fn finding(server: &Server, what: String, remedy: impl Into<String>) -> Finding 
     Finding { server: Some(server.name.clone()), what, remedy: remedy.into() }
 }
 
-fn disk(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus) {
+fn disk(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, free_percent: u64) {
     let (free, all) = (answer.disk_free_bytes, answer.disk_bytes);
     if !server.roles.data || all == 0 {
         return;
@@ -185,9 +187,11 @@ fn disk(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus) {
     if free < placement_policy::FREE_BYTES_MIN {
         let what = format!("has only {mebibytes} MiB free and gets no new accounts");
         found.push(finding(server, what, "Free space on the disk of its folder, or make it larger."));
-    } else if free < all / FREE_PART_MIN {
-        let what = format!("has only {mebibytes} MiB free, less than {}% of its disk", 100 / FREE_PART_MIN);
-        found.push(finding(server, what, "Free space on the disk of its folder, or make it larger."));
+    } else if free < all / 100 * free_percent {
+        let what = format!("has only {mebibytes} MiB free, less than {free_percent}% of its disk");
+        let remedy = "Free space on the disk of its folder, or make it larger. Of how little you are told: \
+                      sterna setting set reports.disk-free-percent NUMBER";
+        found.push(finding(server, what, remedy));
     }
 }
 
@@ -297,8 +301,8 @@ fn filters(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus) {
     }
 }
 
-fn following(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, head: u64, now: Timestamp) {
-    let difference_ms = answer.now.0 - now.0;
+fn following(found: &mut Vec<Finding>, server: &Server, answer: &NodeStatus, measure: &Measure) {
+    let (head, difference_ms) = (measure.head, answer.now.0 - measure.now.0);
     if difference_ms.abs() > CLOCK_DIFFERENCE_MS_MAX {
         let what = format!("its clock differs from this node's by {} s", difference_ms / 1000);
         found.push(finding(server, what, "Set the clocks of both by NTP (timedatectl set-ntp true)."));
@@ -405,8 +409,10 @@ mod tests {
         assert!(found.iter().any(|what| what.starts_with("its filter clamav can't be asked since")), "{found:?}");
     }
 
+    const MEASURE: Measure = Measure { head: 9, disk_free_percent: 5, now: NOW };
+
     fn whats(answer: Result<NodeStatus, String>) -> Vec<String> {
-        of(&[candidate("alpha")], &[answer], 9, NOW).into_iter().map(|finding| finding.what).collect()
+        of(&[candidate("alpha")], &[answer], &MEASURE).into_iter().map(|finding| finding.what).collect()
     }
 
     #[test]
@@ -424,6 +430,9 @@ mod tests {
         };
         assert!(with(|answer| answer.disk_free_bytes = GIB / 2).contains("512 MiB free and gets no new accounts"));
         assert!(with(|answer| answer.disk_free_bytes = 4 * GIB).contains("less than 5%"));
+        let nearly_full = NodeStatus { disk_free_bytes: 4 * GIB, ..answer() };
+        let measure = Measure { disk_free_percent: 0, ..MEASURE };
+        assert!(of(&[candidate("alpha")], &[Ok(nearly_full)], &measure).is_empty(), "nobody wants to be told");
         assert!(with(|answer| answer.now = NOW.plus_ms(-3_600_000)).contains("differs from this node's by -3600 s"));
         assert!(with(|answer| answer.directory_modseq = 4).contains("5 changes of the directory behind"));
         let differed = |answer: &mut NodeStatus| {
@@ -454,7 +463,7 @@ mod tests {
         assert!(with(soon).contains("between nodes ends at"));
         let copy = NodeId([1; 16]);
         let waits = WaitingFor { copy, accounts: 3, since: NOW, refused: 17 };
-        let found = of(&[candidate("alpha")], &[Ok(NodeStatus { waiting_for: vec![waits], ..answer() })], 9, NOW);
+        let found = of(&[candidate("alpha")], &[Ok(NodeStatus { waiting_for: vec![waits], ..answer() })], &MEASURE);
         assert!(found[0].what.starts_with("3 accounts take no changes since 2001-09-09T01:46:40Z"), "{found:?}");
         assert!(found[0].what.contains("17 were refused"), "{found:?}");
         assert!(found[0].remedy.contains("standby alpha --on alpha --durability 1"), "{found:?}");
@@ -464,7 +473,7 @@ mod tests {
     fn an_installation_that_is_closed_says_so() {
         let mut closed = candidate("alpha");
         closed.server.accepts_new_accounts = false;
-        let found = of(&[closed], &[Ok(answer())], 9, NOW);
+        let found = of(&[closed], &[Ok(answer())], &MEASURE);
         assert_eq!(found[0].what, "no server takes new accounts");
         assert_eq!(found[0].server, None);
     }

@@ -10,11 +10,11 @@ use sterna_account::Digest;
 use sterna_base::{InstallationId, Modseq, NodeId};
 use sterna_cluster::NodeStatus;
 use sterna_directory::placement_policy::Candidate;
-use sterna_directory::{Reader, RowKind};
+use sterna_directory::{Reader, RowKind, settings};
 
 use super::certificates;
 use super::doors::{AdminState, NodeInfo};
-use super::findings::{self, Finding};
+use super::findings::{self, Finding, Measure};
 use super::problem::Problem;
 use super::view;
 
@@ -97,9 +97,10 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusVi
         };
         let (servers, mut work) = (reader.candidates()?, findings::of_work(reader, now)?);
         work.extend(certificates::findings(reader, now)?);
-        Ok::<_, Problem>((directory, servers, work))
+        let disk_free_percent = reader.number_setting(settings::DISK_FREE_PERCENT)?;
+        Ok::<_, Problem>((directory, servers, work, disk_free_percent))
     };
-    let (directory, candidates, work) = state.directory.read(read).await?;
+    let (directory, candidates, work, disk_free_percent) = state.directory.read(read).await?;
     let mut asked = tokio::task::JoinSet::new();
     for (at, candidate) in candidates.iter().enumerate() {
         let (state, server, head) = (state.clone(), candidate.server.id, directory.modseq.0);
@@ -111,7 +112,8 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Json<StatusVi
             answers[at] = answer;
         }
     }
-    let mut problems = findings::of(&candidates, &answers, directory.modseq.0, state.directory.now());
+    let measure = Measure { head: directory.modseq.0, disk_free_percent, now: state.directory.now() };
+    let mut problems = findings::of(&candidates, &answers, &measure);
     problems.extend(findings::of_refusals(&candidates, &state.memory.refusals()));
     problems.extend(work);
     problems.extend(state.memory.left_alone().map(findings::of_left_alone));

@@ -221,8 +221,12 @@ impl Control {
     fn disk(&self) -> (u64, u64) {
         let folder =
             if self.folder.exists() { self.folder.as_path() } else { self.folder.parent().unwrap_or(&self.folder) };
-        rustix::fs::statvfs(folder)
-            .map_or((0, 0), |disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
+        // What is reserved for others, by the file system or by a quota of the machine's, is no part of either: it
+        // would look like space in use.
+        rustix::fs::statvfs(folder).map_or((0, 0), |disk| {
+            let usable = disk.f_blocks.saturating_sub(disk.f_bfree).saturating_add(disk.f_bavail);
+            (disk.f_bavail * disk.f_frsize, usable * disk.f_frsize)
+        })
     }
 }
 

@@ -1,17 +1,15 @@
 //! The settings that the directory itself reads. What a domain doesn't set is looked up for the system, then here.
 
+mod check;
+mod read;
+
 use std::borrow::Cow;
 
-use sterna_base::AccountId;
-use sterna_base::limits::PAGE_ITEMS_MAX;
-use sterna_base::session_limits::{self, SessionLimits};
-use sterna_formats::dnsbl::ListSpec;
-use sterna_formats::passage::Passage;
+use sterna_base::session_limits;
 
-use crate::model::{Domain, Scope};
-use crate::names;
-use crate::read::Reader;
-use crate::{RequestError, StorageError, filter_settings};
+pub(crate) use self::check::check;
+pub(crate) use self::read::rollback_ms;
+use crate::filter_settings;
 
 /// Characters that separate an address from its detail (RFC 5233); empty switches plus-addressing off. "+" when not
 /// set.
@@ -170,6 +168,8 @@ pub const DANE: &str = "sending.dane";
 pub const REPORTS_DMARC: &str = "reports.dmarc";
 /// Whether TLS reports (RFC 8460) are: the same words.
 pub const REPORTS_TLS: &str = "reports.tls";
+/// Of how little free space administrators are told, in percent of what a server's disk can hold; 0 is never.
+pub const DISK_FREE_PERCENT: &str = "reports.disk-free-percent";
 /// Whether administrators are written to in the morning when something in the installation changed for better or worse:
 /// "on" or "off"; "on" when not set.
 pub const REPORTS_HEALTH: &str = "reports.health";
@@ -265,6 +265,7 @@ const NUMBERS: &[(&str, u64, u64, u64)] = &[
     (MOVE_PARALLEL, 4, 1, 64),
     (MOVE_ROLLBACK_HOURS, 24, 0, 24 * 90),
     (POSTFIX_LMTP_PORT, 24, 1, 65_535),
+    (DISK_FREE_PERCENT, 5, 0, 90),
     (REPORTS_HEALTH_HOUR, 7, 0, 23),
     (QUEUE_LIFETIME_HOURS, 120, 1, 24 * 30),
     (QUEUE_PARALLEL, 200, 1, 10_000),
@@ -354,6 +355,7 @@ pub const KNOWN: &[(&str, Option<&str>)] = &[
     (REPORTS_CONTACT, None),
     (REPORTS_DMARC, Some("off")),
     (REPORTS_HEALTH, Some("on")),
+    (DISK_FREE_PERCENT, Some("5")),
     (REPORTS_HEALTH_HOUR, Some("7")),
     (REPORTS_HEALTH_TO, None),
     (REPORTS_ORGANIZATION, None),
@@ -421,19 +423,11 @@ pub const OF_DOMAINS: &[&str] = &[
     UNKNOWN_RECIPIENTS_CHECK,
 ];
 
-/// Days of retention when nobody says otherwise.
-const RETENTION_DAYS_DEFAULT: u32 = 7;
 /// Longest retention, in days: ten years.
 pub const RETENTION_DAYS_MAX: u32 = 3650;
 
-/// Milliseconds of an hour.
-const MS_PER_HOUR: i64 = 60 * 60 * 1000;
-
 /// DNS block lists that one client is looked up in.
 pub const BLOCK_LISTS_MAX: usize = 20;
-
-/// Names that a certificate is for besides those of the services.
-const ACME_NAMES_MAX: usize = 50;
 
 /// Mail exchangers of one domain.
 pub const EXCHANGERS_MAX: usize = 20;
@@ -442,214 +436,6 @@ pub const EXCHANGERS_MAX: usize = 20;
 pub const VALUE_BYTES_MAX: usize = 16 * 1024;
 /// Longest name, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
-
-/// Checks a setting and gives its value in the stored form. Names that the directory doesn't know are other crates' and
-/// are kept as they are.
-pub(crate) fn check(name: &str, value: &str) -> Result<String, RequestError> {
-    let good_name = !name.is_empty()
-        && name.len() <= NAME_BYTES_MAX
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-./".contains(&b));
-    if !good_name {
-        return Err(names::invalid("name", "small letters, digits, and - . / only"));
-    }
-    if value.len() > VALUE_BYTES_MAX {
-        return Err(names::invalid("value", "it is longer than 16 KiB"));
-    }
-    match name {
-        PLUS_SEPARATORS => {
-            let value = if value == "none" { "" } else { value };
-            let good = value.len() <= 4 && value.chars().all(|c| "+-=._#".contains(c));
-            good.then(|| value.to_owned())
-                .ok_or_else(|| names::invalid("value", "at most four of + - = . _ #, or none"))
-        }
-        ACME_DIRECTORY => acme_directory(value),
-        ACME_TERMS => {
-            let good = value == "agreed";
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be agreed"))
-        }
-        ACME_NAMES => {
-            let found: Option<Vec<String>> = value.split_whitespace().map(names::domain).collect();
-            let found = found.filter(|found| found.len() <= ACME_NAMES_MAX);
-            let invalid = || names::invalid("value", format!("at most {ACME_NAMES_MAX} names of hosts, with spaces"));
-            found.map(|found| found.join(" ")).ok_or_else(invalid)
-        }
-        ACME_CHALLENGES => {
-            let kinds: Vec<&str> = value.split_whitespace().collect();
-            let good = !kinds.is_empty() && kinds.iter().all(|kind| matches!(*kind, "tls-alpn-01" | "http-01"));
-            let invalid = || names::invalid("value", "tls-alpn-01, http-01 or both, with a space");
-            good.then(|| kinds.join(" ")).ok_or_else(invalid)
-        }
-        ACME_CONTACT | REPORTS_CONTACT => names::address(value)
-            .map(|(local, domain)| format!("{local}@{domain}"))
-            .ok_or_else(|| names::invalid("value", "it must be an address")),
-        REPORTS_ORGANIZATION => {
-            let good = !value.is_empty() && value.len() <= 200 && !value.chars().any(char::is_control);
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "a name of at most 200 bytes"))
-        }
-        CATCH_ALL => names::external(value).ok_or_else(|| names::invalid("value", "it must be an address")),
-        POSTMASTER => names::address(value)
-            .map(|(local, domain)| format!("{local}@{domain}"))
-            .ok_or_else(|| names::invalid("value", "it must be an address")),
-        DEFAULT_DOMAIN => names::domain(value).ok_or_else(|| names::invalid("value", "it must be a domain name")),
-        RETENTION_DAYS => {
-            let days = value.trim().parse::<u32>().ok().filter(|days| *days <= RETENTION_DAYS_MAX);
-            let invalid = || names::invalid("value", "it must be a number of days, at most 3650");
-            days.map(|days| days.to_string()).ok_or_else(invalid)
-        }
-        FULL_MAILBOX => {
-            let good = matches!(value, "defer" | "refuse");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be defer or refuse"))
-        }
-        UNKNOWN_RECIPIENTS_CHECK => {
-            let good = matches!(value, "ask" | "accept");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be ask or accept"))
-        }
-        CALENDAR_MAIL => {
-            let good = matches!(value, "add" | "update" | "off");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be add, update or off"))
-        }
-        OAUTH_URL | OPENID_ISSUER | EXTERNAL_URL => {
-            let is_url = value.starts_with("https://") || value.starts_with("http://");
-            let good = is_url && value.bytes().all(|byte| byte.is_ascii_graphic());
-            good.then(|| value.to_owned())
-                .ok_or_else(|| names::invalid("value", "it must begin with https:// or http://"))
-        }
-        DMARC => {
-            let good = matches!(value, "enforce" | "mark" | "off");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be enforce, mark or off"))
-        }
-        BLOCK_LISTS => block_lists(value),
-        GREYLIST_ALLOW => {
-            let parsed: Result<Vec<Passage>, _> = value.split_whitespace().map(str::parse).collect();
-            let parsed = parsed.map_err(|error| names::invalid("value", error.to_string()))?;
-            Ok(parsed.iter().map(Passage::to_string).collect::<Vec<_>>().join(" "))
-        }
-        BLOCK_LISTS_ACTION => {
-            let good = matches!(value, "refuse" | "mark");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be refuse or mark"))
-        }
-        COLLECT | GREYLIST => {
-            let good = matches!(value, "on" | "off");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be on or off"))
-        }
-        MTA_STS_MODE => {
-            let good = matches!(value, "enforce" | "testing" | "none" | "off");
-            good.then(|| value.to_owned())
-                .ok_or_else(|| names::invalid("value", "it must be enforce, testing, none or off"))
-        }
-        DISCOVERY_EXCHANGERS => {
-            let hosts: Option<Vec<String>> = value.split_whitespace().map(names::domain).collect();
-            let hosts = hosts.filter(|hosts| !hosts.is_empty() && hosts.len() <= EXCHANGERS_MAX);
-            let invalid = || names::invalid("value", format!("at most {EXCHANGERS_MAX} names of hosts, with spaces"));
-            hosts.map(|hosts| hosts.join(" ")).ok_or_else(invalid)
-        }
-        DISCOVERY_HOST => names::domain(value).ok_or_else(|| names::invalid("value", "it must be the name of a host")),
-        AUTHSERV_ID => names::domain(value).ok_or_else(|| names::invalid("value", "it must be a domain name")),
-        ARC_TRUSTED => {
-            let domains: Option<Vec<String>> = value.split_whitespace().map(names::domain).collect();
-            let invalid = || names::invalid("value", "it must be domain names, with spaces");
-            domains.map(|domains| domains.join(" ")).ok_or_else(invalid)
-        }
-        RELAY_TLS | SENDING_TLS => {
-            let good = matches!(value, "never" | "opportunistic" | "encrypt" | "verify");
-            let invalid = || names::invalid("value", "it must be never, opportunistic, encrypt or verify");
-            good.then(|| value.to_owned()).ok_or_else(invalid)
-        }
-        DANE | MTA_STS | REPORTS_DMARC | REPORTS_HEALTH | REPORTS_TLS => {
-            let good = matches!(value, "on" | "off");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be on or off"))
-        }
-        REPORTS_HEALTH_TO => {
-            let addresses: Option<Vec<String>> = value.split_whitespace().map(names::external).collect();
-            let invalid = || names::invalid("value", "it must be addresses, with spaces");
-            addresses.filter(|to| !to.is_empty()).map(|to| to.join(" ")).ok_or_else(invalid)
-        }
-        RELAY_HOST | UNKNOWN_RECIPIENTS => {
-            host(value).ok_or_else(|| names::invalid("value", "it must be HOST or HOST:PORT"))
-        }
-        ROUTES => routes(value).ok_or_else(|| names::invalid("value", "DOMAIN=HOST or DOMAIN=HOST:PORT, with spaces")),
-        NETWORKS | EXTERNAL_NETWORKS => {
-            networks(value).ok_or_else(|| names::invalid("value", "networks such as 192.0.2.0/24, with spaces"))
-        }
-        LANGUAGE => {
-            let good = matches!(value, "en" | "fr" | "de");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be en, fr or de"))
-        }
-        OAUTH_TOKENS => {
-            let good = matches!(value, "ask" | "verify");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be ask or verify"))
-        }
-        PASSKEYS => {
-            let good = matches!(value, "off" | "second-factor" | "instead-of-password");
-            let invalid = || names::invalid("value", "it must be off, second-factor or instead-of-password");
-            good.then(|| value.to_owned()).ok_or_else(invalid)
-        }
-        SCRAM => {
-            let good = matches!(value, "off" | "keep" | "offer");
-            good.then(|| value.to_owned()).ok_or_else(|| names::invalid("value", "it must be off, keep or offer"))
-        }
-        name => match bounds(name) {
-            Some((least, most)) => {
-                let number = value.trim().parse::<u64>().ok().filter(|number| (least..=most).contains(number));
-                let invalid = || names::invalid("value", format!("it must be a number from {least} to {most}"));
-                number.map(|number| number.to_string()).ok_or_else(invalid)
-            }
-            None => filter_settings::check(name, value).unwrap_or_else(|| Ok(value.to_owned())),
-        },
-    }
-}
-
-/// An authority's name, or the URL of its directory.
-fn acme_directory(value: &str) -> Result<String, RequestError> {
-    let is_named = matches!(value, "letsencrypt" | "letsencrypt-staging");
-    let is_url = value.len() > "https://".len()
-        && value.starts_with("https://")
-        && value.bytes().all(|byte| byte.is_ascii_graphic());
-    (is_named || is_url).then(|| value.to_owned()).ok_or_else(|| {
-        names::invalid("value", "it must be letsencrypt, letsencrypt-staging or the https:// URL of an ACME directory")
-    })
-}
-
-/// A host with or without a port, in small letters.
-fn host(value: &str) -> Option<String> {
-    let good = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"[]:.-_".contains(&b));
-    good.then(|| value.to_ascii_lowercase())
-}
-
-/// Lists with single spaces between them.
-fn block_lists(value: &str) -> Result<String, RequestError> {
-    let lists: Vec<&str> = value.split_whitespace().collect();
-    if lists.len() > BLOCK_LISTS_MAX {
-        return Err(names::invalid("value", format!("at most {BLOCK_LISTS_MAX} lists")));
-    }
-    let parsed = lists.into_iter().map(|list| list.parse::<ListSpec>().map(|list| list.to_string()));
-    let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(|error| names::invalid("value", error.to_string()))?;
-    Ok(parsed.join(" "))
-}
-
-/// Routes with single spaces between them; `None` when one is none.
-fn routes(value: &str) -> Option<String> {
-    let route = |route: &str| {
-        let (domain, hop) = route.split_once('=')?;
-        let name = names::domain(domain.strip_prefix('.').unwrap_or(domain))?;
-        let dot = if domain.starts_with('.') { "." } else { "" };
-        Some(format!("{dot}{name}={}", host(hop)?))
-    };
-    let routes: Option<Vec<String>> = value.split_whitespace().map(route).collect();
-    routes.map(|routes| routes.join(" "))
-}
-
-/// Networks with single spaces between them; `None` when one is none.
-fn networks(value: &str) -> Option<String> {
-    let good = |network: &&str| {
-        let (address, bits) = network.split_once('/').unwrap_or((network, ""));
-        let Ok(address) = address.parse::<std::net::IpAddr>() else { return false };
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        bits.is_empty() || bits.parse::<u8>().is_ok_and(|bits| bits <= most)
-    };
-    let networks: Vec<&str> = value.split_whitespace().collect();
-    networks.iter().all(good).then(|| networks.join(" "))
-}
 
 /// A setting that is a number: its name, what holds when it isn't set, smallest, largest.
 fn number(name: &str) -> Option<(&'static str, u64, u64, u64)> {
@@ -670,130 +456,4 @@ pub fn all() -> Vec<(&'static str, Option<Cow<'static, str>>)> {
     let mut all: Vec<_> = known.chain(limits).collect();
     all.sort_unstable_by_key(|(name, _)| *name);
     all
-}
-
-/// How long copies are kept for the way back, in milliseconds.
-pub(crate) fn rollback_ms(reader: &Reader<'_>) -> Result<i64, StorageError> {
-    let hours = reader.number_setting(MOVE_ROLLBACK_HOURS)?;
-    Ok(i64::try_from(hours).unwrap_or(i64::MAX).saturating_mul(MS_PER_HOUR))
-}
-
-impl Reader<'_> {
-    /// What holds for a domain: its own setting, or the system's.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn setting_for(&self, domain: Option<&Domain>, name: &str) -> Result<Option<String>, StorageError> {
-        if let Some(domain) = domain
-            && let Some(found) = self.setting(Scope::Domain(domain.id), name)?
-        {
-            return Ok(Some(found.value.value));
-        }
-        Ok(self.setting(Scope::System, name)?.map(|found| found.value.value))
-    }
-
-    /// The domains for which a setting holds, with its value: their own, or all of them if it is set for the system.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn domains_with(&self, name: &str) -> Result<Vec<(Domain, String)>, StorageError> {
-        let mut found = Vec::new();
-        if self.setting(Scope::System, name)?.is_none() {
-            for setting in self.domain_settings(name)? {
-                let Scope::Domain(id) = setting.scope else { continue };
-                found.extend(self.domain(id)?.map(|domain| (domain.value, setting.value)));
-            }
-            return Ok(found);
-        }
-        let mut after = String::new();
-        loop {
-            let page = self.domains(&after, PAGE_ITEMS_MAX)?;
-            let Some(last) = page.last() else { return Ok(found) };
-            after.clone_from(&last.value.name);
-            for domain in page {
-                let value = self.setting_for(Some(&domain.value), name)?;
-                found.extend(value.map(|value| (domain.value, value)));
-            }
-        }
-    }
-
-    /// Days for which expunged items are kept in a domain.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn retention_days(&self, domain: Option<&Domain>) -> Result<u32, StorageError> {
-        let set = self.setting_for(domain, RETENTION_DAYS)?;
-        Ok(set.and_then(|days| days.parse().ok()).unwrap_or(RETENTION_DAYS_DEFAULT))
-    }
-
-    /// One of the system's settings that are numbers, such as [`MOVE_PARALLEL`]; zero for a name that is none of them.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn number_setting(&self, name: &str) -> Result<u64, StorageError> {
-        self.number_setting_for(None, name)
-    }
-
-    /// The same for a domain: its own setting, or the system's.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn number_setting_for(&self, domain: Option<&Domain>, name: &str) -> Result<u64, StorageError> {
-        let default = number(name).map_or(0, |(_, default, ..)| default);
-        Ok(self.setting_for(domain, name)?.and_then(|value| value.parse().ok()).unwrap_or(default))
-    }
-
-    /// The limits of sessions that hold for the installation.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn session_limits(&self) -> Result<SessionLimits, StorageError> {
-        SessionLimits::read(|name| Ok(self.setting_for(None, name)?.and_then(|value| value.parse().ok())))
-    }
-
-    /// Whether senders to a mailbox of a domain that is over its quota are refused for good at once.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn refuses_when_full(&self, domain: Option<&Domain>) -> Result<bool, StorageError> {
-        Ok(self.setting_for(domain, FULL_MAILBOX)?.as_deref() == Some("refuse"))
-    }
-
-    /// For how long senders to a mailbox of a domain that is over its quota are asked to try again, in milliseconds,
-    /// before they are refused; `None` is for ever.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn deferred_when_full_ms(&self, domain: Option<&Domain>) -> Result<Option<i64>, StorageError> {
-        if self.refuses_when_full(domain)? {
-            return Ok(Some(0));
-        }
-        let hours = self.number_setting_for(domain, FULL_MAILBOX_HOURS)?;
-        Ok((hours > 0).then(|| i64::try_from(hours).unwrap_or(i64::MAX).saturating_mul(MS_PER_HOUR)))
-    }
-
-    /// The domain of an account's main address.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn domain_of(&self, account: AccountId) -> Result<Option<Domain>, StorageError> {
-        let Some(entry) = self.entry(account)? else { return Ok(None) };
-        Ok(self.domain(entry.value.entry().address.domain)?.map(|found| found.value))
-    }
-
-    /// Whether some domain, or the installation, has Sieve scripts of its own.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn has_domain_scripts(&self) -> Result<bool, StorageError> {
-        self.is_any_set(&[SIEVE_BEFORE, SIEVE_AFTER])
-    }
-
-    /// The separators of plus-addressing for a domain.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn plus_separators(&self, domain: &Domain) -> Result<String, StorageError> {
-        Ok(self.setting_for(Some(domain), PLUS_SEPARATORS)?.unwrap_or_else(|| "+".to_owned()))
-    }
 }
