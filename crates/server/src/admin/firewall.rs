@@ -158,7 +158,7 @@ async fn view(state: &AdminState, said: &Said, before: Option<&FirewallRules>, n
         servers.push(GuardedServerView {
             name: server.name.clone(),
             address: server.address.clone(),
-            state: state_of(&answer, said.modseq),
+            state: state_of(&answer, said.modseq, trial.is_some()),
             ports,
             failure,
             remedy,
@@ -178,11 +178,12 @@ async fn view(state: &AdminState, said: &Said, before: Option<&FirewallRules>, n
     }
 }
 
-fn state_of(answer: &Result<FirewallStatus, String>, modseq: Modseq) -> &'static str {
+fn state_of(answer: &Result<FirewallStatus, String>, modseq: Modseq, is_on_trial: bool) -> &'static str {
     match answer {
         Err(_) => "silent",
         Ok(status) if status.failure.is_some() => "failed",
-        Ok(status) if status.modseq < modseq.0 => "following",
+        // The end of a trial is no change of the directory: each node looks at its clock for it.
+        Ok(status) if status.modseq < modseq.0 || status.is_on_trial && !is_on_trial => "following",
         Ok(status) if status.is_on => "on",
         Ok(_) => "off",
     }
@@ -259,7 +260,7 @@ async fn prove(state: &AdminState, said: Said) -> Result<Said, Problem> {
             let state = match answer {
                 // A clock that is ahead: the rules of before hold there already.
                 Ok(status) if status.failure.is_none() && status.modseq >= modseq.0 && !status.is_on_trial => "clock",
-                _ => state_of(answer, modseq),
+                _ => state_of(answer, modseq, true),
             };
             let has_them = matches!((state, said.firewall.rules.is_on), ("on", true) | ("off", false));
             (!has_them).then(|| format!("{} ({state})", server.name))
