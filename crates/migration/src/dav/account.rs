@@ -74,24 +74,20 @@ impl DavImport {
             match self.collection(&mut client, &mut notes, there).await {
                 Ok(()) => {}
                 Err(ImportError::Source(SourceError::Refused { command, text })) => {
-                    self.damaged(format!("{}: the source refuses {command}: {text}", there.name));
+                    self.report.damaged(format!("{}: the source refuses {command}: {text}", there.name));
                 }
                 // One odd collection doesn't keep the others away.
                 Err(ImportError::Source(SourceError::Protocol(text))) => {
-                    self.damaged(format!("{}: {text}; repair it at the source", there.name));
+                    self.report.damaged(format!("{}: {text}; repair it at the source", there.name));
                 }
                 Err(ImportError::Account(AccountError::Refused(why))) if why != CommitError::OverQuota => {
-                    self.damaged(format!("{}: it can't be kept here: {why}", there.name));
+                    self.report.damaged(format!("{}: it can't be kept here: {why}", there.name));
                 }
                 Err(error) => return Err(error),
             }
             self.report.with(|report| report.folders_done += 1);
         }
         Ok(())
-    }
-
-    fn damaged(&self, text: String) {
-        self.report.with(|report| report.damaged.push(text));
     }
 
     async fn notes(&self) -> Result<Notes, ImportError> {

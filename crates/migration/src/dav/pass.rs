@@ -132,7 +132,7 @@ impl Pass<'_> {
             Fetched::Object { etag, text } => (if etag.is_empty() { listed.etag.clone() } else { etag }, text),
             Fetched::Gone => return Ok(true),
             Fetched::Damaged(why) => {
-                self.damaged(format!("{shown}: {why}"));
+                self.report.damaged(format!("{shown}: {why}"));
                 return Ok(false);
             }
         };
@@ -160,14 +160,10 @@ impl Pass<'_> {
                 Ok(true)
             }
             Brought::Refused(why) => {
-                self.damaged(format!("{shown}: it can't be kept here: {why}"));
+                self.report.damaged(format!("{shown}: it can't be kept here: {why}"));
                 Ok(false)
             }
         }
-    }
-
-    fn damaged(&self, text: String) {
-        self.report.with(|report| report.damaged.push(text));
     }
 
     /// Removes what is gone there, unless it was changed here.

@@ -79,9 +79,8 @@ impl AccountImport {
         let account = self.account.as_ref();
         let (mut session, listed) = self.listed().await?;
         for name in &listed.nameless {
-            let text = format!("{name}: it can't be called so here; rename it at the source");
             if !self.set_aside.contains(name) {
-                self.report.with(|report| report.damaged.push(text));
+                self.report.damaged(format!("{name}: it can't be called so here; rename it at the source"));
             }
         }
         let mut states = self.states().await?;
@@ -102,18 +101,17 @@ impl AccountImport {
                 // Told in the report; the others go on.
                 Err(ImportError::Damaged(_)) => {}
                 Err(ImportError::Source(SourceError::Refused { command, text })) => {
-                    let text = format!("{}: the source refuses {command}: {text}", folder.shown);
-                    self.report.with(|report| report.damaged.push(text));
+                    self.report.damaged(format!("{}: the source refuses {command}: {text}", folder.shown));
                 }
                 // One odd mailbox doesn't keep the others away; what came after it on this connection can't be trusted.
                 Err(ImportError::Source(SourceError::Protocol(text))) => {
-                    let text = format!("{}: {text}; repair it at the source, or --set-aside it", folder.shown);
-                    self.report.with(|report| report.damaged.push(text));
+                    let remedy = "repair it at the source, or --set-aside it";
+                    self.report.damaged(format!("{}: {text}; {remedy}", folder.shown));
                     session = self.open().await?;
                 }
                 Err(ImportError::Account(AccountError::Refused(why))) if why != CommitError::OverQuota => {
-                    let text = format!("{}: it can't be kept here: {why}; rename or --set-aside it", folder.shown);
-                    self.report.with(|report| report.damaged.push(text));
+                    let remedy = "rename or --set-aside it";
+                    self.report.damaged(format!("{}: it can't be kept here: {why}; {remedy}", folder.shown));
                 }
                 Err(error) => return Err(error),
             }
@@ -194,7 +192,7 @@ impl AccountImport {
                     tracing::info!(login = self.who.login, folder = folder.shown, %error, "an import goes on");
                     if tries >= TRIES_MAX {
                         let text = format!("{}: the source fails each time it is read: {error}", folder.shown);
-                        self.report.with(|report| report.damaged.push(text.clone()));
+                        self.report.damaged(text.clone());
                         // If it is gone altogether, that is not this mailbox's fault.
                         *session = self.open().await?;
                         return Err(ImportError::Damaged(text));

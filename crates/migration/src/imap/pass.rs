@@ -181,7 +181,7 @@ impl Pass<'_> {
              import with --allow-removals",
             folder.shown
         );
-        self.report.with(|report| report.damaged.push(text.clone()));
+        self.report.damaged(text.clone());
         Err(ImportError::Damaged(text))
     }
 
@@ -262,7 +262,7 @@ impl Pass<'_> {
                 self.report.with(|report| report.set_aside.push(name));
             } else {
                 let text = format!("{name} can't be read at the source: {why}");
-                self.report.with(|report| report.damaged.push(text.clone()));
+                self.report.damaged(text.clone());
                 return Err(ImportError::Damaged(text));
             }
         }

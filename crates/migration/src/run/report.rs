@@ -117,6 +117,11 @@ impl Report {
         });
     }
 
+    /// Something that the source has, and that can't be had from there or kept here.
+    pub fn damaged(&self, text: String) {
+        self.with(|report| report.damaged.push(text));
+    }
+
     /// A message, or a mailbox, that differs.
     pub fn difference(&self, text: String) {
         self.with(|report| {

@@ -100,7 +100,7 @@ impl SieveImport {
                 Ok(()) => {}
                 Err(ScriptError::Account(error)) => return Err(error.into()),
                 Err(error) => {
-                    self.damaged(format!("{name}: it can't be kept here: {error}"));
+                    self.report.damaged(format!("{name}: it can't be kept here: {error}"));
                     return Ok(false);
                 }
             }
@@ -111,13 +111,9 @@ impl SieveImport {
         }
         self.report.with(|report| report.compared += 1);
         if let Some(fault) = &fault {
-            self.damaged(format!("{name}: it is kept, and can't run here: {fault}"));
+            self.report.damaged(format!("{name}: it is kept, and can't run here: {fault}"));
         }
         Ok(fault.is_none())
-    }
-
-    fn damaged(&self, text: String) {
-        self.report.with(|report| report.damaged.push(text));
     }
 
     /// Lets that one run which runs there. One that only is here goes on where nothing runs there.
