@@ -10,7 +10,6 @@ use sterna_account::{
 };
 use sterna_base::{OperationId, Secret};
 use sterna_formats::calendar::facts::Kind;
-use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, DavSource};
 use super::discover::{SourceCollection, discover};
@@ -46,8 +45,6 @@ pub struct DavImport {
     pub mode: Mode,
     /// Where people are told.
     pub report: Report,
-    /// Whether to stop.
-    pub stop: CancellationToken,
 }
 
 impl DavImport {
@@ -56,11 +53,6 @@ impl DavImport {
     /// # Errors
     /// [`ImportError`]; what was done stays, and is not done again.
     pub async fn run(&self) -> Result<(), ImportError> {
-        let stop = self.stop.clone();
-        stop.run_until_cancelled(self.all()).await.unwrap_or(Err(ImportError::Stopped))
-    }
-
-    async fn all(&self) -> Result<(), ImportError> {
         let mut client = Client::new(self.source.clone(), &self.login, &self.password);
         let found = discover(&mut client, self.source.url.path()).await?;
         let mut notes = self.notes().await?;

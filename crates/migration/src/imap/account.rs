@@ -10,7 +10,6 @@ use sterna_account::{
 };
 use sterna_base::limits::PAGE_ITEMS_MAX;
 use sterna_base::{AccountId, OperationId};
-use tokio_util::sync::CancellationToken;
 
 use super::client::{Credentials, Session, Source, SourceError};
 use super::folders::{SourceFolder, list};
@@ -61,8 +60,6 @@ pub struct AccountImport {
     pub identities: Arc<dyn Identities>,
     /// Where people are told.
     pub report: Report,
-    /// Whether to stop.
-    pub stop: CancellationToken,
 }
 
 impl AccountImport {
@@ -71,11 +68,6 @@ impl AccountImport {
     /// # Errors
     /// [`ImportError`]; what was done stays, and is not done again.
     pub async fn run(&self) -> Result<(), ImportError> {
-        let stop = self.stop.clone();
-        stop.run_until_cancelled(self.all()).await.unwrap_or(Err(ImportError::Stopped))
-    }
-
-    async fn all(&self) -> Result<(), ImportError> {
         let account = self.account.as_ref();
         let (mut session, listed) = self.listed().await?;
         for name in &listed.nameless {

@@ -221,7 +221,8 @@ impl One {
             return;
         };
         report.with(|report| report.stage = Stage::Running);
-        let done = self.import().await;
+        let stop = self.stop.clone();
+        let done = stop.run_until_cancelled(self.import()).await.unwrap_or(Err(ImportError::Stopped));
         report.with(|report| {
             report.folder = None;
             let is_whole = report.damaged.is_empty() && report.differences.is_empty();
@@ -262,7 +263,6 @@ impl One {
             set_aside: self.set_aside,
             identities,
             report: self.report,
-            stop: self.stop,
         }
         .run()
         .await
@@ -285,7 +285,7 @@ impl One {
         check: ScriptCheck,
     ) -> Result<(), ImportError> {
         let who = self.who(master);
-        SieveImport { source, who, account, check, mode: self.mode, report: self.report, stop: self.stop }.run().await
+        SieveImport { source, who, account, check, mode: self.mode, report: self.report }.run().await
     }
 
     async fn collections(
@@ -306,7 +306,6 @@ impl One {
             objects,
             mode: self.mode,
             report: self.report,
-            stop: self.stop,
         }
         .run()
         .await

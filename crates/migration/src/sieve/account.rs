@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sterna_account::scripts::{self, SCRIPT_BYTES_MAX, SCRIPTS_MAX, ScriptError, ScriptLimits, Scripts};
 use sterna_account::{Account, AccountError};
-use tokio_util::sync::CancellationToken;
 
 use super::client::{Listed, Session};
 use crate::imap::client::{Credentials, Source};
@@ -33,8 +32,6 @@ pub struct SieveImport {
     pub mode: Mode,
     /// Where people are told.
     pub report: Report,
-    /// Whether to stop.
-    pub stop: CancellationToken,
 }
 
 impl SieveImport {
@@ -43,12 +40,7 @@ impl SieveImport {
     /// # Errors
     /// [`ImportError`]; what came before stays.
     pub async fn run(&self) -> Result<(), ImportError> {
-        let stop = self.stop.clone();
-        stop.run_until_cancelled(self.patiently()).await.unwrap_or(Err(ImportError::Stopped))
-    }
-
-    /// Scripts are few and small: a connection that breaks begins anew.
-    async fn patiently(&self) -> Result<(), ImportError> {
+        // Scripts are few and small: a connection that breaks begins anew.
         let (mut tries, mut wait) = (1, RETRY_WAIT);
         loop {
             match self.all().await {
