@@ -15,6 +15,7 @@ use super::client::{Client, DavSource};
 use super::discover::{SourceCollection, discover};
 use super::note::Notes;
 use super::pass::Pass;
+use crate::imap::account::Choices;
 use crate::objects::Objects;
 use crate::run::error::SourceError;
 use crate::run::report::{ImportError, Mode, Report};
@@ -27,12 +28,6 @@ const NAMES_TRIED_MAX: usize = 100;
 pub struct DavImport {
     /// From where.
     pub source: DavSource,
-    /// What the source is called, so that it is known again at another address; its host when left out.
-    pub source_name: Option<String>,
-    /// That it is another one than what came into the account before.
-    pub another_source: bool,
-    /// That most of a collection may go at once.
-    pub allow_removals: bool,
     /// As whom.
     pub login: String,
     /// That one's password.
@@ -43,6 +38,8 @@ pub struct DavImport {
     pub objects: Arc<dyn Objects>,
     /// What for.
     pub mode: Mode,
+    /// What is chosen.
+    pub choices: Choices,
     /// Where people are told.
     pub report: Report,
 }
@@ -83,9 +80,9 @@ impl DavImport {
     }
 
     async fn notes(&self) -> Result<Notes, ImportError> {
-        let name = self.source_name.as_deref().unwrap_or(self.source.host());
+        let name = self.choices.source_name.as_deref().unwrap_or(self.source.host());
         let notes = Notes::read(self.account.as_ref(), name, &self.login).await?;
-        if notes.all.is_empty() && !notes.others.is_empty() && !self.another_source {
+        if notes.all.is_empty() && !notes.others.is_empty() && !self.choices.another_source {
             let others: Vec<&str> = notes.others.iter().map(String::as_str).collect();
             return Err(ImportError::OtherSource(others.join(", ")));
         }
@@ -103,7 +100,7 @@ impl DavImport {
             account: self.account.as_ref(),
             objects: self.objects.as_ref(),
             mode: self.mode,
-            allow_removals: self.allow_removals,
+            allow_removals: self.choices.allow_removals,
             report: &self.report,
         };
         pass.run(client, notes, there, &here).await

@@ -35,7 +35,7 @@ pub struct Choices {
     pub source_name: Option<String>,
     /// That it is another one than what came into the account before.
     pub another_source: bool,
-    /// That rights of others come too.
+    /// That rights of others to mailboxes come too.
     pub rights: bool,
     /// That most of an account may go at once.
     pub allow_removals: bool,

@@ -294,17 +294,14 @@ impl One {
         source: DavSource,
         objects: Arc<dyn Objects>,
     ) -> Result<(), ImportError> {
-        let Choices { source_name, another_source, allow_removals, rights: _ } = self.choices;
         DavImport {
             source: source.of(&self.wanted.login)?,
-            source_name,
-            another_source,
-            allow_removals,
             login: self.wanted.login,
             password: self.wanted.password,
             account,
             objects,
             mode: self.mode,
+            choices: self.choices,
             report: self.report,
         }
         .run()
