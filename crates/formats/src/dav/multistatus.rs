@@ -11,8 +11,6 @@ pub const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub struct Response {
     /// Which one, as the server writes it.
     pub href: String,
-    /// The status that holds for all of it, where there is one.
-    pub status: Option<u16>,
     /// The properties that it has.
     pub properties: Vec<Element>,
 }
@@ -23,15 +21,14 @@ impl Response {
         self.properties.iter().find(|property| property.name.is(namespace, local))
     }
 
-    fn of(element: &Element) -> Option<Self> {
+    fn of(element: Element) -> Option<Self> {
         let href = element.dav("href")?.text().trim().to_owned();
-        let status = element.dav("status").and_then(|status| code(&status.text()));
-        let found = element.elements().filter(|part| part.name.is(DAV, "propstat")).filter(|part| {
+        let found = element.into_elements().filter(|part| part.name.is(DAV, "propstat")).filter(|part| {
             // Without a status it is what was asked for.
             part.dav("status").is_none_or(|status| code(&status.text()).is_some_and(|code| (200..300).contains(&code)))
         });
-        let properties = found.filter_map(|part| part.dav("prop")).flat_map(Element::elements).cloned().collect();
-        Some(Response { href, status, properties })
+        let props = found.filter_map(|part| part.into_elements().find(|inner| inner.name.is(DAV, "prop")));
+        Some(Response { href, properties: props.flat_map(Element::into_elements).collect() })
     }
 }
 
@@ -47,7 +44,7 @@ fn code(line: &str) -> Option<u16> {
 pub fn read(bytes: &[u8], mut each: impl FnMut(Response)) -> Result<(), XmlError> {
     let root = Element::parse_long(bytes, ANSWER_BYTES_MAX, &mut |child| {
         if child.name.is(DAV, "response")
-            && let Some(response) = Response::of(&child)
+            && let Some(response) = Response::of(child)
         {
             each(response);
         }
@@ -72,10 +69,10 @@ mod tests {
         let mut found = Vec::new();
         read(text, |response| found.push(response)).unwrap();
         let [first, gone] = &found[..] else { panic!("{found:?}") };
-        assert_eq!((first.href.as_str(), first.status), ("/a%20b/", None));
+        assert_eq!(first.href, "/a%20b/");
         assert_eq!(first.property(DAV, "getetag").map(Element::text).as_deref(), Some("\"1\""));
         assert!(first.property(DAV, "owner").is_none());
-        assert_eq!((gone.href.as_str(), gone.status), ("/gone", Some(404)));
+        assert_eq!((gone.href.as_str(), &gone.properties[..]), ("/gone", &[][..]));
     }
 
     #[test]

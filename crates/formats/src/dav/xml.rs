@@ -86,6 +86,14 @@ impl Element {
         })
     }
 
+    /// The elements in it, for whoever needs nothing else of it.
+    pub fn into_elements(self) -> impl Iterator<Item = Element> {
+        self.children.into_iter().filter_map(|child| match child {
+            Node::Element(element) => Some(element),
+            Node::Text(_) => None,
+        })
+    }
+
     /// The first element in it of this name.
     pub fn find(&self, namespace: &str, local: &str) -> Option<&Element> {
         self.elements().find(|element| element.name.is(namespace, local))

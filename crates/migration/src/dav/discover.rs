@@ -91,21 +91,26 @@ pub async fn discover(client: &mut Client, path: &str) -> Result<Found, SourceEr
     Ok(found)
 }
 
-/// A question for properties.
-pub(super) fn propfind(inner: &str) -> String {
-    format!(
+/// Asks for properties, and gives each response to `each`.
+pub(super) async fn propfind(
+    client: &mut Client,
+    (path, depth): (&str, &str),
+    inner: &str,
+    each: impl FnMut(Response),
+) -> Result<(), SourceError> {
+    let body = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?><D:propfind xmlns:D=\"{DAV}\" xmlns:C=\"{CALDAV}\" \
          xmlns:A=\"{CARDDAV}\" xmlns:S=\"{CALENDARSERVER}\" xmlns:I=\"{APPLE}\"><D:prop>{inner}</D:prop></D:propfind>"
-    )
+    );
+    let question = Question { method: "PROPFIND", path, depth: Some(depth), body };
+    let answer = client.ask(&question).await?.well("PROPFIND")?;
+    let read = multistatus::read(&answer.body, each);
+    read.map_err(|error| SourceError::Protocol(format!("{}: {error}", answer.path)))
 }
 
-/// Asks for properties; each response, with the path that answered in the end.
 async fn ask(client: &mut Client, path: &str, depth: &str, inner: &str) -> Result<Vec<Response>, SourceError> {
-    let question = Question { method: "PROPFIND", path, depth: Some(depth), body: propfind(inner) };
-    let answer = client.ask(&question).await?.well("PROPFIND")?;
     let mut found = Vec::new();
-    let read = multistatus::read(&answer.body, |response| found.push(response));
-    read.map_err(|error| SourceError::Protocol(format!("{}: {error}", answer.path)))?;
+    propfind(client, (path, depth), inner, |response| found.push(response)).await?;
     Ok(found)
 }
 
@@ -135,7 +140,7 @@ async fn homes_from(client: &mut Client, place: &str, homes: &mut Vec<String>) -
     Ok(())
 }
 
-fn is_collection(response: &Response) -> bool {
+pub(super) fn is_collection(response: &Response) -> bool {
     response.property(DAV, "resourcetype").is_some_and(|kinds| kinds.dav("collection").is_some())
 }
 

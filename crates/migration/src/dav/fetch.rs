@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::StatusCode;
 use sterna_account::ContainerKind;
 use sterna_formats::dav::href;
-use sterna_formats::dav::multistatus;
+use sterna_formats::dav::multistatus::{self, Response};
 use sterna_formats::dav::name::{CALDAV, CARDDAV, DAV};
 use sterna_formats::dav::write::escape;
 
 use super::client::{Answer, Client, Question};
-use super::discover::{SourceCollection, propfind};
+use super::discover::{SourceCollection, is_collection, propfind};
 use crate::limits::OBJECT_BYTES_MAX;
 use crate::run::error::SourceError;
 
@@ -45,28 +45,28 @@ pub enum Fetched {
 /// # Errors
 /// [`SourceError`]
 pub async fn list(client: &mut Client, there: &SourceCollection) -> Result<BTreeMap<String, Listed>, SourceError> {
-    let body = propfind("<D:resourcetype/><D:getetag/>");
-    let question = Question { method: "PROPFIND", path: &there.path, depth: Some("1"), body };
-    let answer = client.ask(&question).await?.well("PROPFIND")?;
     let own = href::parts(&there.path).map(|(parts, _)| parts).unwrap_or_default();
     let mut found = BTreeMap::new();
-    let read = multistatus::read(&answer.body, |response| {
-        let is_collection =
-            response.property(DAV, "resourcetype").is_some_and(|kinds| kinds.dav("collection").is_some());
-        let Some(path) = href::path_of(&response.href).filter(|_| !is_collection) else { return };
+    let asked = propfind(client, (&there.path, "1"), "<D:resourcetype/><D:getetag/>", |response| {
+        let Some(path) = href::path_of(&response.href).filter(|_| !is_collection(&response)) else { return };
         let Ok((parts, _)) = href::parts(path) else { return };
         let Some((name, above)) = parts.split_last() else { return };
         if above == own {
-            let etag = response.property(DAV, "getetag").map(|etag| etag.text().trim().to_owned()).unwrap_or_default();
-            found.insert(name.clone(), Listed { path: path.to_owned(), etag });
+            found.insert(name.clone(), Listed { path: path.to_owned(), etag: etag_of(&response) });
         }
     });
-    read.map_err(|error| SourceError::Protocol(format!("{}: {error}", answer.path)))?;
+    asked.await?;
     Ok(found)
 }
 
+/// The entity tag of an object; empty where the server has none.
+fn etag_of(response: &Response) -> String {
+    response.property(DAV, "getetag").map(|etag| etag.text().trim().to_owned()).unwrap_or_default()
+}
+
 /// These objects, in their order: together (calendar-multiget, RFC 4791 section 7.9; addressbook-multiget, RFC 6352
-/// section 8.7), and each that doesn't come so alone.
+/// section 8.7), and each that doesn't come so alone. So does what is said to be gone: some servers find nothing
+/// there under a name with percent signs that they gave themselves.
 ///
 /// # Errors
 /// [`SourceError`] that holds for all of them.
@@ -117,8 +117,7 @@ async fn multiget(
     let read = multistatus::read(&answer.body, |response| {
         let Some(Ok((parts, _))) = href::path_of(&response.href).map(href::parts) else { return };
         if let Some(text) = response.property(namespace, data) {
-            let etag = response.property(DAV, "getetag").map(|etag| etag.text().trim().to_owned()).unwrap_or_default();
-            found.insert(parts, Fetched::Object { etag, text: with_crlf(&text.text()) });
+            found.insert(parts, Fetched::Object { etag: etag_of(&response), text: with_crlf(&text.text()) });
         }
     });
     Ok(if read.is_ok() { found } else { BTreeMap::new() })
