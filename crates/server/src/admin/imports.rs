@@ -89,7 +89,7 @@ impl MasterBody {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ImportedAccount")]
-pub(super) struct WantedBody {
+struct WantedBody {
     login: String,
     #[serde(default)]
     password: String,
@@ -197,11 +197,7 @@ fn find(state: &AdminState, text: &str) -> Result<(u64, Arc<Running>), Problem> 
 
 /// The accounts of an import, which whoever asks may fill. Before anything is begun: a wrong address in line 700 is
 /// found at once.
-pub(super) async fn wanted(
-    state: &AdminState,
-    rights: Rights,
-    accounts: Vec<WantedBody>,
-) -> Result<Vec<Wanted>, Problem> {
+async fn wanted(state: &AdminState, rights: Rights, accounts: Vec<WantedBody>) -> Result<Vec<Wanted>, Problem> {
     if accounts.is_empty() || accounts.len() > ACCOUNTS_MAX {
         return Err(Problem::malformed(format!("an import has at least one account, and at most {ACCOUNTS_MAX}")));
     }
@@ -220,14 +216,14 @@ pub(super) async fn wanted(
 }
 
 /// Whom to trust besides those whom the system trusts.
-pub(super) async fn trusted(ca: Option<PathBuf>) -> Result<Arc<ClientConfig>, Problem> {
+async fn trusted(ca: Option<PathBuf>) -> Result<Arc<ClientConfig>, Problem> {
     let roots = tokio::task::spawn_blocking(move || trusted_roots(ca.as_deref())).await;
     let roots = roots.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
     roots.map_err(|cause| Problem::malformed(format!("the certificates to trust can't be read: {cause}")))
 }
 
 /// Begins it.
-pub(super) fn begin(state: &AdminState, import: Import) -> Result<Made<ImportView>, Problem> {
+fn begin(state: &AdminState, import: Import) -> Result<Made<ImportView>, Problem> {
     let targets = Arc::new(NodeTargets(state.clone()));
     let id = state.memory.imports.begin(import, targets, &CancellationToken::new());
     let (id, running) = find(state, &id.to_string())?;
