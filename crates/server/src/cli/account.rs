@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::link::{self, LinkCommand};
 use super::moving;
 use super::output::Column;
-use super::resource::{BinArgs, CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
+use super::resource::{BinArgs, CreateArgs, DeleteArgs, Fields, Filters, Session, WriteArgs, quota, yes_or_no};
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
@@ -26,14 +26,11 @@ const COLUMNS: &[Column] = &[
 pub enum AccountCommand {
     /// List the shared mailboxes, or all accounts of a server
     List {
-        /// Only those of this domain
-        #[arg(long, value_name = "DOMAIN", conflicts_with = "server")]
-        domain: Option<String>,
-        /// Only those with this text in an address or the name
-        #[arg(long, value_name = "TEXT", conflicts_with = "server")]
-        text: Option<String>,
+        /// See [`Filters`].
+        #[command(flatten)]
+        filters: Filters,
         /// All accounts, of users too, that live on this server
-        #[arg(long, value_name = "SERVER")]
+        #[arg(long, value_name = "SERVER", conflicts_with_all = ["domain", "text"])]
         server: Option<String>,
     },
     /// Show an account, whoever's it is
@@ -172,9 +169,8 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Acc
         AccountCommand::Release { accounts, on, delete } => {
             moving::release(session, &accounts, &on, delete.yes, delete.write).await
         }
-        AccountCommand::List { domain, text, server } => {
-            let (domain, text, server) = (domain.as_deref(), text.as_deref(), server.as_deref());
-            let filters = [("domain", domain), ("text", text), ("server", server)];
+        AccountCommand::List { filters, server } => {
+            let filters = [&filters.parameters()[..], &[("server", server.as_deref())]].concat();
             session.list(&["accounts"], &filters, COLUMNS).await
         }
         AccountCommand::Get { account } => session.get(&["accounts", &account]).await,

@@ -7,7 +7,7 @@ use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output::Column;
 use super::prompt;
-use super::resource::{CreateArgs, DeleteArgs, Fields, Session, WriteArgs};
+use super::resource::{CreateArgs, DeleteArgs, Fields, Filters, Session, WriteArgs};
 
 const COLUMNS: &[Column] = &[
     ("ADDRESS", "address"),
@@ -21,13 +21,13 @@ const COLUMNS: &[Column] = &[
 #[derive(Debug, Subcommand)]
 pub enum ContactCommand {
     /// List the external contacts
+    #[command(mut_arg("text", |text| {
+        text.help("Only those whose name, address, organisation or telephone number has this")
+    }))]
     List {
-        /// Only those of this domain
-        #[arg(long, value_name = "DOMAIN")]
-        domain: Option<String>,
-        /// Only those whose name, address, organisation or telephone number has this
-        #[arg(long, value_name = "TEXT")]
-        text: Option<String>,
+        /// See [`Filters`].
+        #[command(flatten)]
+        filters: Filters,
     },
     /// Show an external contact, and the groups that have it
     #[command(visible_alias = "show")]
@@ -125,9 +125,7 @@ impl ContactOptions {
 
 pub(super) async fn run(session: &Session<'_>, command: ContactCommand) -> Result<Exit, CliError> {
     match command {
-        ContactCommand::List { domain, text } => {
-            session.list(&["contacts"], &[("domain", domain.as_deref()), ("text", text.as_deref())], COLUMNS).await
-        }
+        ContactCommand::List { filters } => session.list(&["contacts"], &filters.parameters(), COLUMNS).await,
         ContactCommand::Get { which } => {
             let found = session.client.get(&path(&["contacts", &which.contact], &[which.domain()])).await?;
             session.show(&found)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output::Column;
-use super::resource::{BinArgs, CreateArgs, Fields, Session, WriteArgs, yes_or_no};
+use super::resource::{BinArgs, CreateArgs, Fields, Filters, Session, WriteArgs, yes_or_no};
 
 const COLUMNS: &[Column] =
     &[("ADDRESS", "address"), ("NAME", "display_name"), ("MEMBERS", "member_count"), ("EXTERNAL", "external_members")];
@@ -18,12 +18,9 @@ const MEMBER_COLUMNS: &[Column] = &[("ADDRESS", "address"), ("KIND", "kind")];
 pub enum GroupCommand {
     /// List the groups
     List {
-        /// Only those of this domain
-        #[arg(long, value_name = "DOMAIN")]
-        domain: Option<String>,
-        /// Only those with this text in an address or the name
-        #[arg(long, value_name = "TEXT")]
-        text: Option<String>,
+        /// See [`Filters`].
+        #[command(flatten)]
+        filters: Filters,
     },
     /// Show a group
     Get {
@@ -122,9 +119,7 @@ impl GroupOptions {
 
 pub(super) async fn run(session: &Session<'_>, command: GroupCommand) -> Result<Exit, CliError> {
     match command {
-        GroupCommand::List { domain, text } => {
-            session.list(&["groups"], &[("domain", domain.as_deref()), ("text", text.as_deref())], COLUMNS).await
-        }
+        GroupCommand::List { filters } => session.list(&["groups"], &filters.parameters(), COLUMNS).await,
         GroupCommand::Get { group } => session.get(&["groups", &group]).await,
         GroupCommand::Members { group } => session.list(&["groups", &group, "members"], &[], MEMBER_COLUMNS).await,
         GroupCommand::Create { address, members, options, create } => {

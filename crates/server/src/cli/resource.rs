@@ -20,6 +20,24 @@ pub(super) fn silent_of(answer: &Value) -> BTreeSet<String> {
     names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
+/// Options of `list` for what has an address.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Filters {
+    /// Only those of this domain
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<String>,
+    /// Only those with this text in an address or the name
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+}
+
+impl Filters {
+    /// The parameters of the request.
+    pub(super) fn parameters(&self) -> [(&'static str, Option<&str>); 2] {
+        [("domain", self.domain.as_deref()), ("text", self.text.as_deref())]
+    }
+}
+
 /// Options of every command that changes something.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct WriteArgs {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::client::CliError;
 use super::exit::Exit;
 use super::output::Column;
-use super::resource::{BinArgs, CreateArgs, Fields, Session, WriteArgs, yes_or_no};
+use super::resource::{BinArgs, CreateArgs, Fields, Filters, Session, WriteArgs, yes_or_no};
 
 const COLUMNS: &[Column] =
     &[("ADDRESS", "address"), ("NAME", "display_name"), ("SERVER", "server"), ("SUSPENDED", "suspended")];
@@ -16,12 +16,9 @@ const COLUMNS: &[Column] =
 pub enum ResourceCommand {
     /// List the rooms and things
     List {
-        /// Only those of this domain
-        #[arg(long, value_name = "DOMAIN")]
-        domain: Option<String>,
-        /// Only those with this text in an address or the name
-        #[arg(long, value_name = "TEXT")]
-        text: Option<String>,
+        /// See [`Filters`].
+        #[command(flatten)]
+        filters: Filters,
     },
     /// Show a room or a thing
     Get {
@@ -135,9 +132,7 @@ impl ResourceOptions {
 
 pub(super) async fn run(session: &Session<'_>, command: ResourceCommand) -> Result<Exit, CliError> {
     match command {
-        ResourceCommand::List { domain, text } => {
-            session.list(&["resources"], &[("domain", domain.as_deref()), ("text", text.as_deref())], COLUMNS).await
-        }
+        ResourceCommand::List { filters } => session.list(&["resources"], &filters.parameters(), COLUMNS).await,
         ResourceCommand::Get { resource } => session.get(&["resources", &resource]).await,
         ResourceCommand::Create { address, server, options, create } => {
             let fields = options.fields().add("address", Some(address)).add("server", server);

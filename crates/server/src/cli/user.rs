@@ -9,7 +9,7 @@ use super::client::CliError;
 use super::exit::Exit;
 use super::output::Column;
 use super::prompt;
-use super::resource::{BinArgs, CreateArgs, DeleteArgs, Fields, Session, WriteArgs, quota, yes_or_no};
+use super::resource::{BinArgs, CreateArgs, DeleteArgs, Fields, Filters, Session, WriteArgs, quota, yes_or_no};
 use super::user_import::{self, ImportArgs};
 
 const COLUMNS: &[Column] = &[
@@ -35,12 +35,9 @@ const CONNECTION_COLUMNS: &[Column] = &[
 pub enum UserCommand {
     /// List the users
     List {
-        /// Only those of this domain
-        #[arg(long, value_name = "DOMAIN")]
-        domain: Option<String>,
-        /// Only those with this text in an address or the name
-        #[arg(long, value_name = "TEXT")]
-        text: Option<String>,
+        /// See [`Filters`].
+        #[command(flatten)]
+        filters: Filters,
     },
     /// Show a user
     Get {
@@ -189,9 +186,7 @@ impl UserOptions {
 
 pub(super) async fn run(session: &Session<'_>, command: UserCommand) -> Result<Exit, CliError> {
     match command {
-        UserCommand::List { domain, text } => {
-            session.list(&["users"], &[("domain", domain.as_deref()), ("text", text.as_deref())], COLUMNS).await
-        }
+        UserCommand::List { filters } => session.list(&["users"], &filters.parameters(), COLUMNS).await,
         UserCommand::Get { user } => session.get(&["users", &user]).await,
         UserCommand::Create { address, server, options, create } => {
             let mut fields = options.fields().add("address", Some(address)).add("server", server);
