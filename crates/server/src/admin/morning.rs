@@ -172,7 +172,7 @@ impl Morning {
         let mut changes = self.state.directory.watch();
         // A node that has just begun doesn't know yet who answers.
         let mut look = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
-        let mut known = self.settings().await.ok();
+        let mut known = self.hour().await.ok();
         loop {
             let is_look = tokio::select! {
                 _ = look.tick() => true,
@@ -181,13 +181,13 @@ impl Morning {
             if !self.state.directory.is_main() {
                 continue;
             }
-            match self.settings().await {
-                Ok(settings) => {
+            match self.hour().await {
+                Ok(hour) => {
                     // Who wants it at another hour, or wants it again, need not wait.
-                    let is_other = known.is_some_and(|known| known != settings);
-                    known = Some(settings);
+                    let is_other = known.is_some_and(|known| known != hour);
+                    known = Some(hour);
                     if (is_look || is_other)
-                        && let Err(problem) = self.round(&TimeZone::system()).await
+                        && let Err(problem) = self.round(hour, &TimeZone::system()).await
                     {
                         tracing::warn!(
                             cause = problem.detail,
@@ -203,20 +203,20 @@ impl Morning {
         }
     }
 
-    /// Whether it is wanted, and at which hour.
-    async fn settings(&self) -> Result<(bool, i8), Problem> {
+    /// At which hour it is wanted, if it is.
+    pub(in crate::admin) async fn hour(&self) -> Result<Option<i8>, Problem> {
         let read = |reader: &Reader<'_>| {
             let is_on = reader.setting_for(None, settings::REPORTS_HEALTH)?.is_none_or(|value| value != "off");
-            Ok::<_, StorageError>((is_on, reader.number_setting(settings::REPORTS_HEALTH_HOUR)?))
+            let hour = i8::try_from(reader.number_setting(settings::REPORTS_HEALTH_HOUR)?).unwrap_or(0);
+            Ok::<_, StorageError>(is_on.then_some(hour))
         };
-        let (is_on, hour) = self.state.directory.read(read).await?;
-        Ok((is_on, i8::try_from(hour).unwrap_or(0)))
+        Ok(self.state.directory.read(read).await?)
     }
 
-    pub(in crate::admin) async fn round(&self, zone: &TimeZone) -> Result<(), Problem> {
-        let (is_on, hour) = self.settings().await?;
+    /// Looks and tells, if it is wanted at this hour and due.
+    pub(in crate::admin) async fn round(&self, hour: Option<i8>, zone: &TimeZone) -> Result<(), Problem> {
         let (mut told, now) = (Told::read(&self.file), self.state.directory.now());
-        if !is_on || !is_due(Timestamp(told.looked_at_ms), now, hour, zone) {
+        if !hour.is_some_and(|hour| is_due(Timestamp(told.looked_at_ms), now, hour, zone)) {
             return Ok(());
         }
         let found = doctor::look(&self.state).await?;

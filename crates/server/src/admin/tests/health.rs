@@ -41,6 +41,12 @@ impl Reception for Letters {
     }
 }
 
+/// Looks once, as at present it is wanted.
+async fn look(morning: &Morning) {
+    let hour = morning.hour().await.unwrap();
+    morning.round(hour, &jiff::tz::TimeZone::UTC).await.unwrap();
+}
+
 #[tokio::test]
 async fn administrators_hear_in_the_morning_of_what_changed_and_of_nothing_else() {
     const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -50,40 +56,39 @@ async fn administrators_hear_in_the_morning_of_what_changed_and_of_nothing_else(
     let reception: Arc<dyn Reception> = letters.clone();
     let taken = Arc::new(move || Some(reception.clone()));
     let morning = Morning::new(node.state.clone(), taken, "mail.demo.test".to_owned(), node.folder.path());
-    let utc = jiff::tz::TimeZone::UTC;
     let told = || std::mem::take(&mut *letters.0.lock().unwrap());
     node.clock.advance_ms(8 * 3600 * 1000);
-    morning.round(&utc).await.unwrap();
+    look(&morning).await;
     // What a new installation has to look at is told, if anything.
     told();
     node.clock.advance_ms(DAY_MS);
-    morning.round(&utc).await.unwrap();
+    look(&morning).await;
     assert_eq!(told(), [], "nothing changed");
 
     *node.servers.beta_is_down.lock().unwrap() = true;
     node.clock.advance_ms(3600 * 1000);
-    morning.round(&utc).await.unwrap();
+    look(&morning).await;
     assert!(told().is_empty(), "it was looked at this morning");
     node.clock.advance_ms(DAY_MS);
-    morning.round(&utc).await.unwrap();
+    look(&morning).await;
     let [(to, text)] = &told()[..] else { panic!("one letter") };
     assert_eq!(to, &["ana@demo.test"]);
     assert!(text.contains("Auto-Submitted: auto-generated") && text.contains("beta: does not answer"), "{text}");
     node.clock.advance_ms(DAY_MS);
-    morning.round(&utc).await.unwrap();
+    look(&morning).await;
     assert!(told().is_empty(), "it is told once");
 
     *node.servers.beta_is_down.lock().unwrap() = false;
     node.run(&["config", "set", "reports.health-to", "ops@far.test eva@far.test"]).await;
     node.clock.advance_ms(DAY_MS);
-    morning.round(&utc).await.unwrap();
+    look(&morning).await;
     let [(first, text), (second, _)] = &told()[..] else { panic!("one letter for each") };
     assert_eq!((&first[..], &second[..]), (&["ops@far.test".to_owned()][..], &["eva@far.test".to_owned()][..]));
     assert!(text.contains("Mended:"), "{text}");
     node.run(&["config", "set", "reports.health", "off"]).await;
     *node.servers.beta_is_down.lock().unwrap() = true;
     node.clock.advance_ms(DAY_MS);
-    morning.round(&utc).await.unwrap();
+    look(&morning).await;
     assert!(told().is_empty());
 }
 
@@ -102,7 +107,7 @@ async fn everybody_is_told_in_their_language() {
     let morning = Morning::new(node.state.clone(), taken, "mail.demo.test".to_owned(), node.folder.path());
     *node.servers.beta_is_down.lock().unwrap() = true;
     node.clock.advance_ms(8 * 3600 * 1000);
-    morning.round(&jiff::tz::TimeZone::UTC).await.unwrap();
+    look(&morning).await;
     let told = letters.0.lock().unwrap();
     let text_to = |address: &str| {
         let found = told.iter().find(|(to, _)| to == &[address.to_owned()]);
