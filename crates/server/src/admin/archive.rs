@@ -110,7 +110,8 @@ pub(super) async fn put(
     }
 }
 
-/// A body as it comes; who says nothing for long has gone, and a thread waits for it.
+/// A body as it comes; who says nothing for long has gone, and a thread waits for it. Over https no body may pause for
+/// as long; at the socket only this one is watched.
 fn in_time(body: BodyDataStream) -> impl Stream<Item = io::Result<Bytes>> {
     stream::unfold(body, |mut body| async move {
         let silent = || io::Error::new(io::ErrorKind::TimedOut, "nothing came for too long");
