@@ -1,10 +1,10 @@
 //! Nodes whose address changes: only their own configuration is told, the others learn it.
 
 use std::fs;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::Value;
+use sterna_testkit::addresses::free;
 use sterna_testkit::installation::Installation;
 use sterna_testkit::wait::until;
 
@@ -15,7 +15,7 @@ const LEARN_TIMEOUT: Duration = Duration::from_secs(40);
 fn move_to_another_port(installation: &Installation, name: &str) -> String {
     let node = installation.node(name);
     let old = node.at.cluster.to_string();
-    let new = TcpListener::bind((node.at.cluster.ip(), 0)).unwrap().local_addr().unwrap().to_string();
+    let [new] = free(node.at.cluster.ip()).map(|free| free.to_string());
     let path = installation.folder().join(name).join("sterna.toml");
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(&old), "{text}");

@@ -1,10 +1,11 @@
 //! Certificates from an authority, by themselves (ACME): with Pebble, which looks at names as a real one does.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sterna_testkit::addresses;
 use sterna_testkit::authority::{CUSTOMER, Pebble, PebbleConfig};
 use sterna_testkit::binary::have;
 use sterna_testkit::installation::{Doors, Installation, Place};
@@ -99,7 +100,7 @@ fn every_edge_answers_the_authority_and_shows_what_it_issued() {
     let IpAddr::V4(host) = main.host else { panic!("{}", main.host) };
     let [a, b, c, d] = host.octets();
     let host = IpAddr::V4(Ipv4Addr::new(a, b, c ^ 1, d));
-    let cluster = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
+    let [cluster] = addresses::free(host);
     let outer = Doors { host, ports: main.ports, cluster };
     installation.join_and_serve("outer", "edge", Place { at: Some(outer), ..Place::default() });
     for (name, address) in [("shop.tern.test", host), ("autoconfig.tern.test", host)] {
@@ -184,12 +185,11 @@ fn failures_are_told_with_what_to_do_and_nothing_is_lost_by_them() {
         status
     };
     // Nobody answers there.
-    let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let [gone] = addresses::free(Ipv4Addr::LOCALHOST);
     enable(&installation, &format!("https://{gone}/dir"), "", &[]);
     is_told("can't be reached");
     // Somebody who is no authority, with a certificate that is trusted.
-    let address: SocketAddr = gone;
-    let web = Web::start(address, "127.0.0.1");
+    let web = Web::start(gone, "127.0.0.1");
     web.says("<html>It works!</html>");
     let roots = std::fs::read_to_string(web.certificate()).unwrap();
     enable(&installation, &format!("https://{gone}/directory"), &roots, &[]);
@@ -254,7 +254,7 @@ fn what_the_authority_wants_renewed_is_renewed_once_and_its_absence_costs_nothin
     let at = installation.node("main").at;
     let mut pebble = pebble(&installation, false);
     // Pebble says nothing of renewal; a directory in front of it does, and wants everything back at once (RFC 9773).
-    let place = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let [place] = addresses::free(Ipv4Addr::LOCALHOST);
     let web = Web::start(place, "127.0.0.1");
     let roots = std::fs::read_to_string(web.certificate()).unwrap() + &pebble.roots();
     let mut page = pebble.urls();

@@ -1,11 +1,12 @@
 //! More walks through the console in a browser: people and domains, two administrators at once, the mail flow, servers
 //! (`ui/walk/`).
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use sterna_testkit::addresses;
 use sterna_testkit::binary::have;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Doors, Installation, PASSWORD, Place};
@@ -19,9 +20,6 @@ const ADA: &str = "ada@tern.test";
 
 /// How long something may take that a walk waits for.
 const WAIT: Duration = Duration::from_secs(60);
-
-/// How long a stranger's knock may take; rules drop, so that nobody answers.
-const KNOCK: Duration = Duration::from_millis(700);
 
 /// Whether there is what a walk needs; says what is missing.
 fn can_walk() -> bool {
@@ -91,7 +89,8 @@ fn has_mail(at: Doors, user: &str) -> bool {
 
 /// An address at which nobody is: the port was free a moment ago, and nobody else is told of it.
 fn nobody_there() -> String {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().to_string()
+    let [free] = addresses::free(Ipv4Addr::LOCALHOST);
+    free.to_string()
 }
 
 #[test]
@@ -216,15 +215,6 @@ fn an_administrator_looks_after_rooms_certificates_and_versions() {
     });
 }
 
-/// Whether a stranger gets to the port at which a server talks with others.
-fn knock(network: &Network, installation: &Installation, name: &str) -> &'static str {
-    let at = installation.node(name).at.cluster;
-    match network.inside("stranger", || TcpStream::connect_timeout(&at, KNOCK).is_ok()) {
-        true => "let in",
-        false => "kept out",
-    }
-}
-
 #[test]
 fn an_administrator_guards_the_ports_between_machines() {
     if !can_walk() || !have(&["nft"]) {
@@ -244,7 +234,10 @@ fn an_administrator_guards_the_ports_between_machines() {
     let at = installation.node("main").at;
     network.inside("main", || {
         walk("firewall.mjs", at, |words| match words {
-            ["knock"] => knock(&network, &installation, "alpha").to_owned(),
+            ["knock"] => {
+                let is_let_in = network.reaches("stranger", installation.node("alpha").at.cluster);
+                if is_let_in { "let in" } else { "kept out" }.to_owned()
+            }
             ["stranger"] => network.address("stranger").to_string(),
             ["stop", name] => {
                 installation.stop(name);

@@ -1,9 +1,10 @@
 //! Mail for servers that never answer: its sender is told that it waits, and told once more when it is given up.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde_json::Value;
+use sterna_testkit::addresses;
 use sterna_testkit::installation::{Installation, Place};
 use sterna_testkit::smtp::Smtp;
 use sterna_testkit::time::off_by;
@@ -54,7 +55,7 @@ fn mail_that_nobody_takes_is_told_of_when_it_is_late_and_given_up_after_its_time
     installation.start_main("main,edge,data", Place::default());
     installation.admin_ok("main", &["domain", "create", "tern.test"]);
     installation.create_user(ANA, "main");
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let [closed] = addresses::free(Ipv4Addr::LOCALHOST);
     installation.admin_ok("main", &["config", "set", "relay.host", &closed.to_string()]);
     installation.admin_ok("main", &["config", "set", "language", "fr", "--domain", "tern.test"]);
     let mut smtp = installation.node("main").at.submission(ANA).unwrap();

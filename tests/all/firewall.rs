@@ -1,7 +1,6 @@
 //! The ports between the machines, guarded by nftables in networks of their own: who is let in, and what happens to
 //! rules that nobody confirms.
 
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,8 +9,6 @@ use sterna_testkit::installation::Installation;
 use sterna_testkit::network::Network;
 use sterna_testkit::wait::until;
 
-/// How long a knock may take; rules drop, so that nobody answers a stranger.
-const KNOCK: Duration = Duration::from_millis(700);
 /// How long nodes may take to follow, on busy machines.
 const FOLLOW: Duration = Duration::from_secs(60);
 
@@ -33,8 +30,7 @@ impl Scene {
     }
 
     fn reaches(&self, from: &str, to: &str) -> bool {
-        let at: SocketAddr = self.installation.node(to).at.cluster;
-        self.network.inside(from, || TcpStream::connect_timeout(&at, KNOCK).is_ok())
+        self.network.reaches(from, self.installation.node(to).at.cluster)
     }
 
     fn wait_until_reached(&self, from: &str, to: &str, expected: bool) {

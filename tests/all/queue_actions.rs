@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use serde_json::Value;
+use sterna_testkit::addresses;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, PASSWORD, Place};
 use sterna_testkit::wait::until;
@@ -56,7 +57,7 @@ fn what_waits_is_held_rerouted_and_let_go_by_a_relay_host_with_a_password() {
     let relay = format!("{}:{}", at.host, at.ports.submission);
 
     // Nobody is there.
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let [closed] = addresses::free(Ipv4Addr::LOCALHOST);
     set(&near, "relay.host", &closed.to_string());
     until("the relay host in force", PATIENCE, || {
         send(&near, ZOE);

@@ -1,10 +1,11 @@
 //! The queues of all edges, seen and worked on from the main node, and what the servers measure of themselves.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde_json::Value;
+use sterna_testkit::addresses;
 use sterna_testkit::http::Http;
 use sterna_testkit::installation::{Installation, Place, errors};
 use sterna_testkit::wait::until;
@@ -34,7 +35,7 @@ fn what_waits_on_any_edge_is_seen_and_held_from_the_main_node_and_a_silent_edge_
     }
     installation.admin_ok("main", &["domain", "create", "near.test"]);
     installation.create_user(ANA, "main");
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let [closed] = addresses::free(Ipv4Addr::LOCALHOST);
     installation.admin_ok("main", &["config", "set", "relay.host", &closed.to_string()]);
     for edge in ["east", "west"] {
         let to = format!("{edge}@far.test");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use sterna_testkit::addresses;
 use sterna_testkit::disk::Disk;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, Place, errors};
@@ -241,7 +242,7 @@ fn a_server_changes_its_name_roles_and_address_while_it_serves() {
     // The machine gets another address, and its configuration says so only to itself.
     installation.stop("alpha");
     let (config, old) = (installation.node("alpha").dir.join("sterna.toml"), installation.node("alpha").at.cluster);
-    let free = std::net::TcpListener::bind((old.ip(), 0)).unwrap().local_addr().unwrap();
+    let [free] = addresses::free(old.ip());
     let text = fs::read_to_string(&config).unwrap();
     let moved = text.replace(&format!("listen = \"{old}\""), &format!("listen = \"{free}\""));
     assert_ne!(moved, text, "{text}");

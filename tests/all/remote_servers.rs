@@ -1,11 +1,12 @@
 //! Other programs of the mail world, both ways: Exim, the test programs of Postfix, msmtp.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use sterna_testkit::addresses;
 use sterna_testkit::binary::{have, have_root};
 use sterna_testkit::exim::Exim;
 use sterna_testkit::imap::Imap;
@@ -115,10 +116,10 @@ fn smtp_source_fills_and_smtp_sink_takes() {
     source(&["-d", "-t", BEN]);
     assert_eq!(count(&mut at.login(BEN).unwrap()), MESSAGES, "also on one connection for many");
 
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let [relay] = addresses::free(Ipv4Addr::LOCALHOST);
     let folder = tempfile::tempdir().unwrap();
     let sink = Command::new("smtp-sink")
-        .args(["-c", "-u", "nobody", "-d", "message-", &format!("127.0.0.1:{port}"), "100"])
+        .args(["-c", "-u", "nobody", "-d", "message-", &relay.to_string(), "100"])
         .current_dir({
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
             folder.path()
@@ -128,8 +129,8 @@ fn smtp_source_fills_and_smtp_sink_takes() {
         .spawn()
         .unwrap();
     let _sink = Ended(sink);
-    until("smtp-sink", PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok());
-    installation.admin_ok("main", &["config", "set", "relay.host", &format!("127.0.0.1:{port}")]);
+    until("smtp-sink", PATIENCE, || TcpStream::connect(relay).ok());
+    installation.admin_ok("main", &["config", "set", "relay.host", &relay.to_string()]);
     installation.admin_ok("main", &["config", "set", "mail.networks", "127.0.0.0/8"]);
     let taken = || {
         let reply = at.smtp().unwrap().deliver("zoe@far.test", &["sam@sink.test"], &message("zoe@far.test", "x"));

@@ -2,9 +2,10 @@
 //! one does, refuses some good nonces, and trusts nobody.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 
+use crate::addresses;
 use crate::daemon::Daemon;
 
 /// The id and key by which it knows its customers, where it knows them.
@@ -36,17 +37,15 @@ impl Pebble {
     /// When it doesn't start.
     pub fn start(config: &PebbleConfig) -> Self {
         let daemon = Daemon::new("pebble");
-        let held: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-        let ports: Vec<SocketAddr> = held.iter().map(|one| one.local_addr().unwrap()).collect();
-        drop(held);
+        let [address, management] = addresses::free(Ipv4Addr::LOCALHOST);
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let folder = daemon.folder().to_owned();
         fs::write(folder.join("certificate.pem"), made.cert.pem()).unwrap();
         fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
         let (id, key) = CUSTOMER;
         let text = serde_json::json!({ "pebble": {
-            "listenAddress": ports[0].to_string(),
-            "managementListenAddress": ports[1].to_string(),
+            "listenAddress": address.to_string(),
+            "managementListenAddress": management.to_string(),
             "certificate": folder.join("certificate.pem"),
             "privateKey": folder.join("key.pem"),
             "httpPort": config.http_port,
@@ -56,7 +55,7 @@ impl Pebble {
             "externalAccountMACKeys": { id: key },
         }});
         fs::write(folder.join("config.json"), text.to_string()).unwrap();
-        let mut pebble = Pebble { daemon, address: ports[0], dns: config.dns };
+        let mut pebble = Pebble { daemon, address, dns: config.dns };
         pebble.serve();
         pebble
     }

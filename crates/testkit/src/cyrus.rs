@@ -2,7 +2,7 @@
 //! and that is Dovecot: Cyrus is unpacked into a folder.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::addresses;
 use crate::daemon::Daemon;
 use crate::imap::Imap;
 use crate::wait::until;
@@ -43,10 +44,7 @@ impl Cyrus {
     /// # Panics
     /// When it doesn't start.
     pub fn start(sync_port: u16, (login, password): (&str, &str)) -> Self {
-        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        // All at once, so that none gets another's.
-        let listeners = [free(), free(), free()];
-        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
+        let ports = addresses::free(Ipv4Addr::LOCALHOST).map(|free| free.port());
         let [port, http, managesieve] = ports;
         let mut daemon = Daemon::new("Cyrus");
         let folder = daemon.folder().to_owned();

@@ -1,14 +1,14 @@
 //! Debian's Dovecot, for what is held against it: small mailboxes, any user, any password, no flushes.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{binary, wait};
+use crate::{addresses, binary, wait};
 
 /// How long it may take to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ impl Dovecot {
             return None;
         }
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a folder: {error}"));
-        let port = free_port();
+        let [port] = addresses::free(Ipv4Addr::LOCALHOST).map(|free| free.port());
         let path = folder.path().join("dovecot.conf");
         let written = fs::create_dir(folder.path().join("mail"))
             .and_then(|()| fs::write(&path, configuration(folder.path(), port, format)));
@@ -103,13 +103,6 @@ impl Drop for Dovecot {
         let _ = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
         let _ = self.process.wait();
     }
-}
-
-/// A port that is free now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.unwrap_or_else(|error| panic!("a free port: {error}")).port()
 }
 
 /// Bodies and indexes of its own format: a Maildir is looked at no more than once a second. The names are those that an

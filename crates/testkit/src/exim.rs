@@ -5,7 +5,7 @@
 //! user in /etc/passwd, so it runs in a mount namespace that has one with it.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::addresses;
 use crate::wait::until;
 
 /// Its domain.
@@ -42,8 +43,8 @@ impl Exim {
     /// When it doesn't start.
     pub fn start(next_hop: SocketAddr) -> Self {
         let folder = tempfile::Builder::new().prefix("sterna-exim").tempdir_in("/var/tmp").unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut exim = Exim { folder, address: (Ipv4Addr::LOCALHOST, port).into(), process: None };
+        let [address] = addresses::free(Ipv4Addr::LOCALHOST);
+        let mut exim = Exim { folder, address, process: None };
         exim.configure(next_hop);
         exim.serve();
         exim

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
+use crate::addresses;
 use crate::daemon::Daemon;
 
 /// What ClamAV is taught to find.
@@ -88,10 +89,8 @@ impl Rspamd {
     /// When it doesn't start.
     pub fn start() -> Self {
         let daemon = Daemon::new("rspamd");
-        let held: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-        let ports: Vec<SocketAddr> = held.iter().map(|one| one.local_addr().unwrap()).collect();
-        drop(held);
-        let (http, milter, folder) = (ports[0], ports[1], daemon.folder().to_owned());
+        let [http, milter] = addresses::free(Ipv4Addr::LOCALHOST);
+        let folder = daemon.folder().to_owned();
         fs::write(folder.join("rspamd.conf"), rspamd_conf(&folder, http, milter)).unwrap();
         fs::write(folder.join("rules.lua"), RSPAMD_RULES).unwrap();
         // The whole list takes it many seconds to learn.

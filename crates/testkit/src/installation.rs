@@ -2,7 +2,7 @@
 //! behind another program (a network namespace, a false clock) and started again.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::addresses;
 use crate::binary;
 use crate::dns::DnsServer;
 use crate::imap::Imap;
@@ -93,14 +94,8 @@ pub struct Ports {
 impl Doors {
     /// Ports that nobody has on this address.
     fn free(host: IpAddr) -> Self {
-        // All are held until all are known, so that none comes twice.
-        let held: Vec<TcpListener> = (0..13).filter_map(|_| TcpListener::bind((host, 0)).ok()).collect();
-        let ports: Vec<u16> = held.iter().filter_map(|one| Some(one.local_addr().ok()?.port())).collect();
         let [cluster, imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport, cyrus] =
-            ports[..]
-        else {
-            panic!("no free ports on {host}")
-        };
+            addresses::free(host).map(|free| free.port());
         let ports =
             Ports { imap, imaps, pop3, managesieve, https, http, smtp, submission, lmtp, socketmap, transport, cyrus };
         Doors { host, ports, cluster: (host, cluster).into() }

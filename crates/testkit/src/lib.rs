@@ -2,6 +2,7 @@
 //!
 //! Nothing here is part of a release.
 
+pub mod addresses;
 pub mod authority;
 pub mod binary;
 pub mod cyrus;

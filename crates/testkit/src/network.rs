@@ -1,9 +1,10 @@
 //! Nodes in networks of their own (network namespaces on one switch), whose cables can be pulled.
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -31,6 +32,9 @@ const PORTS: Ports = Ports {
 
 /// The port for other nodes.
 const CLUSTER_PORT: u16 = 7700;
+
+/// How long a knock may take: who drops packets doesn't answer.
+const KNOCK: Duration = Duration::from_millis(700);
 
 /// The hardware address of no node.
 const NOBODY: &str = "02:00:00:00:00:01";
@@ -93,6 +97,14 @@ impl Network {
             });
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// Whether a node gets to this address.
+    ///
+    /// # Panics
+    /// See [`Network::inside`].
+    pub fn reaches(&self, from: &str, to: SocketAddr) -> bool {
+        self.inside(from, || TcpStream::connect_timeout(&to, KNOCK).is_ok())
     }
 
     /// Runs a program in the node's network.

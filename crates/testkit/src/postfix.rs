@@ -2,13 +2,14 @@
 //! sends all other mail to one host.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::addresses;
 use crate::wait::until;
 
 /// Its domain.
@@ -65,8 +66,8 @@ impl Postfix {
     /// When it doesn't start.
     pub fn start_with(next_hop: SocketAddr, more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("sterna-postfix").tempdir_in("/var/tmp").unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut postfix = Postfix { folder, address: (Ipv4Addr::LOCALHOST, port).into(), runs: false };
+        let [address] = addresses::free(Ipv4Addr::LOCALHOST);
+        let mut postfix = Postfix { folder, address, runs: false };
         postfix.configure(next_hop, more);
         postfix.serve();
         postfix

@@ -1,9 +1,10 @@
 //! Debian's Radicale, for calendars and address books that come from elsewhere: users with a password each.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 
+use crate::addresses;
 use crate::binary;
 use crate::daemon::Daemon;
 use crate::http::{Answer, Http};
@@ -27,9 +28,7 @@ impl Radicale {
         if !binary::have(&["radicale"]) {
             return None;
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let [port] = addresses::free(Ipv4Addr::LOCALHOST).map(|free| free.port());
         let mut daemon = Daemon::new("radicale");
         let folder = daemon.folder().to_owned();
         let users: String = users.iter().map(|user| format!("{user}:{PASSWORD}\n")).collect();

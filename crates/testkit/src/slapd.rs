@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Stdio};
 
+use crate::addresses;
 use crate::daemon::Daemon;
 use crate::installation::PASSWORD;
 
@@ -52,10 +53,7 @@ impl Slapd {
 
     fn new(is_active_directory: bool) -> Self {
         let daemon = Daemon::new("slapd");
-        // Both at once, so that they are two.
-        let (one, other) = (free(), free());
-        let (port, tls_port) = (one.local_addr().unwrap().port(), other.local_addr().unwrap().port());
-        drop((one, other));
+        let [port, tls_port] = addresses::free(Ipv4Addr::LOCALHOST).map(|free| free.port());
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = made.cert.pem();
         let folder = daemon.folder();
@@ -166,8 +164,4 @@ impl Slapd {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{program}: {}\n{input}", String::from_utf8_lossy(&output.stderr));
     }
-}
-
-fn free() -> TcpListener {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
 }
