@@ -6,11 +6,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sterna_testkit::binary::have;
-use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, PASSWORD};
 use sterna_testkit::wait::until;
 
-use crate::walks;
+use crate::walks::{self, Hands};
 
 const ADA: &str = "ada@tern.test";
 
@@ -25,12 +24,12 @@ fn an_administrator_does_in_a_browser_what_the_command_line_does() {
     if !have(&["node", "chromium", &driver.to_string_lossy()]) {
         return;
     }
-    let mut installation = Installation::standard();
+    let installation = Installation::standard();
     installation.create_user(ADA, "alpha");
     installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
     let at = installation.node("main").at;
     let shots = std::env::var("STERNA_SHOTS").unwrap_or_default();
-    let mut client: Option<Imap> = None;
+    let mut hands = Hands::of(installation);
     let mut node = Command::new("node");
     node.arg(folder.join("walk/walk.mjs"))
         .env("TOOLS", &folder)
@@ -38,20 +37,12 @@ fn an_administrator_does_in_a_browser_what_the_command_line_does() {
         .env("BASE", format!("https://{}:{}", at.host, at.ports.https))
         .envs([("LOGIN", ADA), ("PASSWORD", PASSWORD), ("DOMAIN", "tern.test"), ("FROM", "alpha"), ("TO", "beta")]);
     walks::run(&mut node, |words| match words {
-        ["join", name, command @ ..] => {
-            walks::join(&mut installation, name, command);
-            "joined".to_owned()
-        }
-        ["connect", address] => {
-            client = Some(walks::connect(&installation, address));
-            "connected".to_owned()
-        }
         ["goes-on", address] => {
             let said = at.smtp().unwrap().deliver("zoe@far.test", &[address], b"Subject: moved\r\n\r\nx\r\n").unwrap();
             assert!(said.starts_with("250"), "{said}");
 
             // The session that began on the other server sees it arrive on this one.
-            let imap = client.as_mut().unwrap();
+            let imap = hands.client.as_mut().unwrap();
             let start = Instant::now();
             loop {
                 let noop = imap.command("NOOP").unwrap();
@@ -62,13 +53,13 @@ fn an_administrator_does_in_a_browser_what_the_command_line_does() {
                 if uids.is_some() || junk.lines.iter().any(|line| line.contains("MESSAGES 1")) {
                     break;
                 }
-                let trace = installation.admin("main", &["trace", address]);
+                let trace = hands.installation.admin("main", &["trace", address]);
                 assert!(start.elapsed() < WAIT, "{noop:?} {found:?} {}", String::from_utf8_lossy(&trace.stdout));
             }
             "the session lives".to_owned()
         }
         ["is-over", _] => {
-            let imap = client.as_mut().unwrap();
+            let imap = hands.client.as_mut().unwrap();
             until("the session has ended", Duration::from_secs(60), || {
                 let said = imap.command("NOOP");
                 let is_over =
@@ -77,6 +68,6 @@ fn an_administrator_does_in_a_browser_what_the_command_line_does() {
             });
             "over".to_owned()
         }
-        other => panic!("what is {other:?}?"),
+        other => hands.answer(other),
     });
 }

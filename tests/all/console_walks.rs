@@ -1,20 +1,17 @@
 //! More walks through the console in a browser: people and domains, two administrators at once, the mail flow, servers
 //! (`ui/walk/`).
 
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use sterna_testkit::addresses;
 use sterna_testkit::binary::have;
-use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Doors, Installation, PASSWORD, Place};
 use sterna_testkit::network::Network;
 use sterna_testkit::wait::until;
 
 use crate::updates::{NEW, Programs};
-use crate::walks;
+use crate::walks::{self, Hands};
 
 const ADA: &str = "ada@tern.test";
 
@@ -87,19 +84,13 @@ fn has_mail(at: Doors, user: &str) -> bool {
     lines.iter().chain(&junk).any(|line| line.contains("STATUS") && !line.contains("MESSAGES 0"))
 }
 
-/// An address at which nobody is: the port was free a moment ago, and nobody else is told of it.
-fn nobody_there() -> String {
-    let [free] = addresses::free(Ipv4Addr::LOCALHOST);
-    free.to_string()
-}
-
 #[test]
 fn an_administrator_looks_after_the_mail_flow() {
     if !can_walk() {
         return;
     }
-    let installation = one_machine();
-    let at = installation.node("main").at;
+    let mut hands = Hands::of(one_machine());
+    let at = hands.installation.node("main").at;
     let mut far = Installation::new();
     far.start_main("main,edge,data", Place::default());
     far.admin_ok("main", &["domain", "create", "far.test"]);
@@ -108,7 +99,6 @@ fn an_administrator_looks_after_the_mail_flow() {
     }
     let there = far.node("main").at;
     walk("mail.mjs", at, |words| match words {
-        ["closed"] => nobody_there(),
         ["far"] => format!("{}:{}", there.host, there.ports.smtp),
         ["send", to] => {
             let said = send(at, to, 21);
@@ -123,15 +113,8 @@ fn an_administrator_looks_after_the_mail_flow() {
                 until("the limit", WAIT, || Some(send(at, to, 2_000_000)).filter(|said| !said.starts_with("250")));
             said.0.chars().take(3).collect()
         }
-        other => panic!("what is {other:?}?"),
+        other => hands.answer(other),
     });
-}
-
-/// Whether the session of a mail program takes one more message.
-fn goes_on(client: &mut Imap) -> String {
-    let appended = client.append("INBOX", b"Subject: goes on\r\n\r\nx\r\n");
-    assert!(appended.as_ref().is_ok_and(|answer| answer.ok()), "{appended:?}");
-    "the session lives".to_owned()
 }
 
 #[test]
@@ -139,27 +122,12 @@ fn an_administrator_looks_after_servers() {
     if !can_walk() {
         return;
     }
-    let mut installation = Installation::standard();
+    let installation = Installation::standard();
     installation.create_user(ADA, "beta");
     installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
     let at = installation.node("main").at;
-    let mut client: Option<Imap> = None;
-    walk("servers.mjs", at, |words| match words {
-        ["connect", address] => {
-            client = Some(walks::connect(&installation, address));
-            "connected".to_owned()
-        }
-        ["goes-on"] => goes_on(client.as_mut().unwrap()),
-        ["stop", name] => {
-            installation.stop(name);
-            "stopped".to_owned()
-        }
-        ["start", name] => {
-            installation.serve(name);
-            "started".to_owned()
-        }
-        other => panic!("what is {other:?}?"),
-    });
+    let mut hands = Hands::of(installation);
+    walk("servers.mjs", at, |words| hands.answer(words));
 }
 
 #[test]
@@ -167,23 +135,12 @@ fn an_administrator_changes_a_machine() {
     if !can_walk() {
         return;
     }
-    let mut installation = Installation::standard();
+    let installation = Installation::standard();
     installation.create_user(ADA, "beta");
     installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
     let at = installation.node("main").at;
-    let mut client: Option<Imap> = None;
-    walk("migration.mjs", at, |words| match words {
-        ["connect", address] => {
-            client = Some(walks::connect(&installation, address));
-            "connected".to_owned()
-        }
-        ["goes-on"] => goes_on(client.as_mut().unwrap()),
-        ["succeed", name, command @ ..] => {
-            walks::succeed(&mut installation, name, command);
-            "prepared".to_owned()
-        }
-        other => panic!("what is {other:?}?"),
-    });
+    let mut hands = Hands::of(installation);
+    walk("migration.mjs", at, |words| hands.answer(words));
 }
 
 #[test]
@@ -191,15 +148,11 @@ fn an_administrator_changes_the_main_node() {
     if !can_walk() {
         return;
     }
-    let mut installation = one_machine();
-    let at = installation.node("main").at;
+    let mut hands = Hands::of(one_machine());
+    let at = hands.installation.node("main").at;
     walk("successor.mjs", at, |words| match words {
-        ["succeed", name, command @ ..] => {
-            walks::succeed(&mut installation, name, command);
-            "prepared".to_owned()
-        }
-        ["where", name] => base(installation.node(name).at),
-        other => panic!("what is {other:?}?"),
+        ["where", name] => base(hands.installation.node(name).at),
+        other => hands.answer(other),
     });
 }
 
@@ -208,11 +161,9 @@ fn an_administrator_looks_after_rooms_certificates_and_versions() {
     if !can_walk() {
         return;
     }
-    let installation = one_machine();
-    walk("rules.mjs", installation.node("main").at, |words| match words {
-        ["closed"] => nobody_there(),
-        other => panic!("what is {other:?}?"),
-    });
+    let mut hands = Hands::of(one_machine());
+    let at = hands.installation.node("main").at;
+    walk("rules.mjs", at, |words| hands.answer(words));
 }
 
 #[test]
@@ -232,22 +183,15 @@ fn an_administrator_guards_the_ports_between_machines() {
     installation.create_user(ADA, "alpha");
     installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
     let at = installation.node("main").at;
+    let mut hands = Hands::of(installation);
     network.inside("main", || {
         walk("firewall.mjs", at, |words| match words {
             ["knock"] => {
-                let is_let_in = network.reaches("stranger", installation.node("alpha").at.cluster);
+                let is_let_in = network.reaches("stranger", hands.installation.node("alpha").at.cluster);
                 if is_let_in { "let in" } else { "kept out" }.to_owned()
             }
             ["stranger"] => network.address("stranger").to_string(),
-            ["stop", name] => {
-                installation.stop(name);
-                "stopped".to_owned()
-            }
-            ["start", name] => {
-                installation.serve(name);
-                "started".to_owned()
-            }
-            other => panic!("what is {other:?}?"),
+            other => hands.answer(other),
         });
     });
 }
@@ -269,15 +213,11 @@ fn an_administrator_updates_the_servers() {
     // The first version that starts in a folder is the latest that is there.
     programs.install(NEW);
     let at = installation.node("main").at;
-    let mut client: Option<Imap> = None;
+    let mut hands = Hands::of(installation);
     let mut messages = 0;
     walk("updates.mjs", at, |words| match words {
-        ["connect", address] => {
-            client = Some(walks::connect(&installation, address));
-            "connected".to_owned()
-        }
         ["told"] => {
-            let farewell = client.take().unwrap().command("NOOP").map(|answer| answer.status);
+            let farewell = hands.client.take().unwrap().command("NOOP").map(|answer| answer.status);
             assert!(farewell.is_err() || farewell.as_ref().is_ok_and(|said| said.contains("BYE")), "{farewell:?}");
             "it was told so".to_owned()
         }
@@ -285,13 +225,13 @@ fn an_administrator_updates_the_servers() {
             messages += 1;
             send(at, address, 21);
             let expected = format!("MESSAGES {messages}");
-            let mut imap = walks::connect(&installation, address);
+            let mut imap = walks::connect(&hands.installation, address);
             until("the message", WAIT, || {
                 let said = imap.command("STATUS INBOX (MESSAGES)").unwrap();
                 said.lines.iter().any(|line| line.contains(&expected)).then_some(())
             });
             "arrived".to_owned()
         }
-        other => panic!("what is {other:?}?"),
+        other => hands.answer(other),
     });
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use sterna_testkit::binary::have;
 use sterna_testkit::installation::Installation;
 
-use crate::walks;
+use crate::walks::{self, Hands};
 
 /// Walks all of it; the browser's findings end up in the panic.
 fn walk(mode: &str) {
@@ -24,21 +24,18 @@ fn walk(mode: &str) {
     let mut node = Command::new("node");
     node.arg(folder.join("browser/setup.mjs")).args([link, mode]).env("TOOLS", &tools);
     node.args(std::env::var_os("STERNA_SHOTS"));
+    let mut hands = Hands::of(installation);
     walks::run(&mut node, |words| match words {
         ["link"] => {
-            let text = installation.admin_ok("main", &["setup", "link"]);
+            let text = hands.installation.admin_ok("main", &["setup", "link"]);
             text.split_whitespace().find(|word| word.contains("/setup#")).unwrap_or_default().to_owned()
         }
-        ["join", name, command @ ..] => {
-            walks::join(&mut installation, name, command);
-            "joined".to_owned()
-        }
         ["where", address] => {
-            let place = installation.admin_ok("main", &["--json", "account", "where", address]);
+            let place = hands.installation.admin_ok("main", &["--json", "account", "where", address]);
             let place: serde_json::Value = serde_json::from_str(&place).unwrap();
             place["server"].as_str().unwrap_or_default().to_owned()
         }
-        other => panic!("what is {other:?}?"),
+        other => hands.answer(other),
     });
 }
 

@@ -1,10 +1,12 @@
 //! Walks through pages in a real browser: programs of Node that say what they did, and ask for what a browser can't do.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::thread;
 
 use serde_json::Value;
+use sterna_testkit::addresses;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, Place};
 
@@ -37,6 +39,64 @@ pub fn run(command: &mut Command, mut answer: impl FnMut(&[&str]) -> String) {
     assert!(walk.wait().is_ok_and(|status| status.success()), "{said}{errors}");
 }
 
+/// Does what walks ask for, whatever they are about.
+pub struct Hands {
+    /// Where they walk.
+    pub installation: Installation,
+    /// The mail program that was connected last.
+    pub client: Option<Imap>,
+}
+
+impl Hands {
+    /// Of this installation.
+    pub fn of(installation: Installation) -> Self {
+        Hands { installation, client: None }
+    }
+
+    /// Does what the words say, and tells what became of it.
+    ///
+    /// # Panics
+    /// When it fails, or nobody knows what it is.
+    pub fn answer(&mut self, words: &[&str]) -> String {
+        let done = match words {
+            ["closed"] => return nobody_there(),
+            ["connect", address] => {
+                self.client = Some(connect(&self.installation, address));
+                "connected"
+            }
+            ["goes-on"] => {
+                let appended = self.client.as_mut().unwrap().append("INBOX", b"Subject: goes on\r\n\r\nx\r\n");
+                assert!(appended.as_ref().is_ok_and(|answer| answer.ok()), "{appended:?}");
+                "the session lives"
+            }
+            ["join", name, command @ ..] => {
+                join(&mut self.installation, name, command);
+                "joined"
+            }
+            ["succeed", name, command @ ..] => {
+                succeed(&mut self.installation, name, command);
+                "prepared"
+            }
+            ["stop", name] => {
+                self.installation.stop(name);
+                "stopped"
+            }
+            ["start", name] => {
+                self.installation.serve(name);
+                "started"
+            }
+            other => panic!("what is {other:?}?"),
+        };
+        done.to_owned()
+    }
+}
+
+/// An address at which nobody is: the port was free a moment ago, and nobody else is told of it.
+fn nobody_there() -> String {
+    let [free] = addresses::free(Ipv4Addr::LOCALHOST);
+    free.to_string()
+}
+
 /// A mail program of a user who walks nowhere, connected to the main node and looking at the inbox.
 ///
 /// # Panics
@@ -55,7 +115,7 @@ pub fn connect(installation: &Installation, address: &str) -> Imap {
 ///
 /// # Panics
 /// When it is kept out.
-pub fn join(installation: &mut Installation, name: &str, command: &[&str]) {
+fn join(installation: &mut Installation, name: &str, command: &[&str]) {
     let (main, token) = invitation(command);
     let joined = installation.init(name, "data", Place::default(), &["--join", &main, "--token", &token]);
     assert!(joined.status.success(), "{joined:?}");
@@ -66,7 +126,7 @@ pub fn join(installation: &mut Installation, name: &str, command: &[&str]) {
 ///
 /// # Panics
 /// When it is kept out.
-pub fn succeed(installation: &mut Installation, name: &str, command: &[&str]) {
+fn succeed(installation: &mut Installation, name: &str, command: &[&str]) {
     let (main, token) = (after(command, "from"), after(command, "--token"));
     assert_eq!(main, installation.node("main").at.cluster.to_string());
     let prepared = installation.migrate_from(name, "main", &token, Place::default());
