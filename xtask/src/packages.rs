@@ -61,6 +61,7 @@ pub const TESTS: &[&str] = &[
     "pebble",
     "chromium",
     "slapd",
+    "postgresql-15 | postgresql-17",
     "ldap-utils",
     "debootstrap",
     "apt-utils",

@@ -7,6 +7,7 @@
 //! somebody has said so.
 
 pub mod archive;
+pub mod bluemind;
 pub mod cyrus;
 pub mod dav;
 pub mod imap;

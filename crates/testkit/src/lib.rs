@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod moving;
 pub mod network;
 pub mod postfix;
+pub mod postgres;
 pub mod radicale;
 pub mod raw;
 pub mod slapd;

@@ -27,6 +27,7 @@ mod write;
 pub use manifest::{Manifest, Summary};
 pub use read::{TakeError, Taken, take};
 pub use write::{WriteError, write};
+pub(crate) use write::{file_name, unique};
 
 /// The file that says what is there: the first.
 pub const MANIFEST: &str = "manifest.json";

@@ -136,7 +136,7 @@ fn path_of(all: &[Container], container: &Container) -> Vec<String> {
 }
 
 /// A name that no other one of the archive has.
-fn unique(taken: &mut HashSet<String>, wanted: String) -> String {
+pub(crate) fn unique(taken: &mut HashSet<String>, wanted: String) -> String {
     let mut name = wanted.clone();
     for number in 2.. {
         if taken.insert(name.to_lowercase()) {
@@ -148,7 +148,7 @@ fn unique(taken: &mut HashSet<String>, wanted: String) -> String {
 }
 
 /// A name as a file can be called: without what separates, and never one that leads elsewhere.
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     let name: String = name.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect();
     match name.as_str() {
         "" | "." | ".." => format!("_{name}"),

@@ -1,0 +1,121 @@
+//! Domains and people as `sterna apply` takes them.
+
+use serde::Serialize;
+
+/// The file.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Declaration {
+    /// The domains.
+    pub domains: Vec<Domain>,
+    /// Who logs in.
+    pub users: Vec<Person>,
+    /// Shared mailboxes.
+    pub mailboxes: Vec<Person>,
+    /// Rooms and things.
+    pub resources: Vec<Person>,
+    /// People elsewhere.
+    pub contacts: Vec<Contact>,
+    /// Groups.
+    pub groups: Vec<Group>,
+}
+
+/// A domain.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Domain {
+    /// Its name.
+    pub name: String,
+    /// Its other names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A user, a shared mailbox or a resource.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Person {
+    /// The main address.
+    pub address: String,
+    /// Others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// A log-in that is no address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+    /// For people.
+    pub display_name: String,
+    /// The organisational unit, as a path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// In bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota_bytes: Option<u64>,
+    /// As the directory here keeps them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
+    /// Whether nobody logs in, and no mail is taken.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+    /// Whether the address book of the domain doesn't show it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+    /// Who may send as this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub senders: Vec<String>,
+    /// Where mail goes on to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forward_to: Vec<String>,
+    /// Without a copy here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub forward_only: bool,
+    /// What a resource has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
+}
+
+/// The rules of a resource.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Resource {
+    /// `room` or `equipment`.
+    pub kind: &'static str,
+    /// Who answers: `auto`, `managers`, `nobody`.
+    pub answers: &'static str,
+    /// People that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u32>,
+    /// Who decides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub managers: Vec<String>,
+}
+
+/// Somebody elsewhere.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Contact {
+    /// The address.
+    pub address: String,
+    /// Which domain knows them.
+    pub domain: String,
+    /// For people.
+    pub display_name: String,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Group {
+    /// The main address.
+    pub address: String,
+    /// Others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// For people.
+    pub display_name: String,
+    /// Whether the address book of the domain doesn't show it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+    /// Whether addresses elsewhere may be among the members.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub external_members: bool,
+    /// Users, shared mailboxes, groups, and addresses elsewhere.
+    pub members: Vec<String>,
+}
