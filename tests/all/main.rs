@@ -42,6 +42,7 @@ mod floods;
 mod frozen;
 mod full_disk;
 mod guarded;
+mod import_bluemind;
 mod import_dav;
 mod import_imap;
 mod import_sieve;

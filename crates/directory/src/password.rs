@@ -1,5 +1,7 @@
 //! Hashing passwords with argon2id. Blocking and slow on purpose; [`crate::auth`] bounds how many run at once.
 
+mod foreign;
+
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -9,6 +11,7 @@ use sterna_base::ids::random_bytes;
 use sterna_formats::sasl::saslprep;
 
 use crate::model::{PasswordHash, Scram};
+use foreign::Foreign;
 
 /// Longest password, in bytes: hashing takes the whole input, and nobody types a megabyte.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
@@ -97,6 +100,9 @@ pub fn verify(password: &Secret, hash: &PasswordHash) -> bool {
     if password.expose().len() > PASSWORD_BYTES_MAX {
         return false;
     }
+    if let Some(foreign) = Foreign::parse(&hash.0) {
+        return foreign.verify(password.expose().as_bytes());
+    }
     Phc::new(&hash.0).is_ok_and(|phc| {
         is_affordable(&phc) && Argon2::default().verify_password(password.expose().as_bytes(), &phc).is_ok()
     })
@@ -118,8 +124,8 @@ pub fn is_outdated(hash: &PasswordHash, cost: PasswordCost) -> bool {
 
 /// Whether this is a hash that [`verify`] can read, at a cost that can be afforded.
 pub(crate) fn is_hash(hash: &PasswordHash) -> bool {
-    Phc::new(&hash.0)
-        .is_ok_and(|phc| phc.algorithm.as_str().starts_with("argon2") && phc.hash.is_some() && is_affordable(&phc))
+    let is_own = |phc: Phc| phc.algorithm.as_str().starts_with("argon2") && phc.hash.is_some() && is_affordable(&phc);
+    Foreign::parse(&hash.0).is_some() || Phc::new(&hash.0).is_ok_and(is_own)
 }
 
 #[cfg(test)]
@@ -146,6 +152,13 @@ mod tests {
         let hash = hash(&Secret::new("x"), PasswordCost::TEST).unwrap();
         assert!(!is_outdated(&hash, PasswordCost::TEST));
         assert!(is_outdated(&hash, PasswordCost::DEFAULT));
+    }
+
+    #[test]
+    fn a_hash_of_another_system_is_believed_until_it_is_made_again() {
+        let hash = PasswordHash("{SSHA}LhKrkM9Fy+zlstjdD7Kv2s6QvhBzYWx0".to_owned());
+        assert!(is_hash(&hash) && verify(&Secret::new("correct horse"), &hash));
+        assert!(!verify(&Secret::new("correct horsf"), &hash) && is_outdated(&hash, PasswordCost::TEST));
     }
 
     #[test]

@@ -158,19 +158,19 @@ fn told(taken: &Value) -> Value {
     told
 }
 
-fn not_sent(error: SendError) -> CliError {
+pub(super) fn not_sent(error: SendError) -> CliError {
     match error {
         SendError::Io { path, source } => cant("sent", &path)(source),
         error => CliError::Usage(error.to_string()),
     }
 }
 
-/// Sends what `fill` writes, and shows what became of it.
-async fn send(
+/// Sends what `fill` writes, and gives what became of it.
+pub(super) async fn upload(
     session: &Session<'_>,
     to: &str,
     fill: impl FnOnce(Box<dyn Write + Send>) -> Result<(), CliError> + Send + 'static,
-) -> Result<Exit, CliError> {
+) -> Result<Value, CliError> {
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
     let sink = SyncIoBridge::new(writer);
     let filling = tokio::task::spawn_blocking(move || fill(Box::new(sink)));
@@ -186,6 +186,16 @@ async fn send(
     for line in taken["refused"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         output::note(&format!("{line}\n"));
     }
+    Ok(taken)
+}
+
+/// Sends what `fill` writes, and shows what became of it.
+async fn send(
+    session: &Session<'_>,
+    to: &str,
+    fill: impl FnOnce(Box<dyn Write + Send>) -> Result<(), CliError> + Send + 'static,
+) -> Result<Exit, CliError> {
+    let taken = upload(session, to, fill).await?;
     session.show(&told(&taken))?;
     let added = ["messages", "objects", "files", "scripts"].map(|what| taken["added"][what].as_u64().unwrap_or(0));
     Ok(match (taken["refused_count"].as_u64().unwrap_or(0), added.iter().sum::<u64>()) {

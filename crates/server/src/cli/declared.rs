@@ -4,6 +4,7 @@
 //! who isn't in it nor a field that isn't there is touched, so that several files, and people at the console, can each
 //! look after a part.
 
+mod kinds;
 mod tokens;
 
 use std::collections::{BTreeSet, HashSet};
@@ -20,6 +21,7 @@ use sterna_directory::settings::is_secret;
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::resource::{Session, WriteArgs};
+use kinds::{KINDS, Kind};
 use tokens::{declared_tokens, is_good};
 
 /// Largest file, in bytes.
@@ -30,168 +32,6 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Items asked for at once.
 const PAGE_ITEMS: &str = "1000";
-
-/// One kind of thing that files declare.
-struct Kind {
-    /// Its section of the file.
-    section: &'static str,
-    /// Its collection in the API.
-    collection: &'static str,
-    /// The field that names one.
-    name: &'static str,
-    /// What it is called in messages.
-    word: &'static str,
-    /// Fields that snapshots have.
-    fields: &'static [&'static str],
-    /// Fields that are said when one is made, and never changed by a file: others may have changed them since.
-    only_new: &'static [&'static str],
-    /// Fields that can be set only when there is one.
-    afterwards: &'static [&'static str],
-}
-
-/// In the order in which they need each other.
-const KINDS: [Kind; 7] = [
-    Kind {
-        section: "domains",
-        collection: "domains",
-        name: "name",
-        word: "domain",
-        fields: &[
-            "name",
-            "aliases",
-            "description",
-            "servers",
-            "suspended",
-            "postmaster",
-            "plus_separators",
-            "retention_days",
-            "full_mailbox",
-        ],
-        only_new: &[],
-        afterwards: &["suspended"],
-    },
-    Kind {
-        section: "users",
-        collection: "users",
-        name: "address",
-        word: "user",
-        fields: &[
-            "address",
-            "aliases",
-            "login",
-            "display_name",
-            "unit",
-            "admin",
-            "quota_bytes",
-            "suspended",
-            "hidden",
-            "senders",
-            "forward_to",
-            "forward_only",
-            "server",
-        ],
-        only_new: &["password", "password_hash", "server"],
-        afterwards: &["suspended", "hidden", "senders", "forward_to", "forward_only"],
-    },
-    Kind {
-        section: "mailboxes",
-        collection: "accounts",
-        name: "address",
-        word: "shared mailbox",
-        fields: &[
-            "address",
-            "aliases",
-            "display_name",
-            "unit",
-            "quota_bytes",
-            "suspended",
-            "hidden",
-            "senders",
-            "forward_to",
-            "forward_only",
-            "server",
-        ],
-        only_new: &["server"],
-        afterwards: &["suspended", "hidden", "senders", "forward_to", "forward_only"],
-    },
-    Kind {
-        section: "resources",
-        collection: "resources",
-        name: "address",
-        word: "resource",
-        fields: &[
-            "address",
-            "aliases",
-            "display_name",
-            "unit",
-            "quota_bytes",
-            "suspended",
-            "hidden",
-            "resource",
-            "server",
-        ],
-        only_new: &["server"],
-        afterwards: &["suspended", "hidden"],
-    },
-    Kind {
-        section: "contacts",
-        collection: "contacts",
-        name: "address",
-        word: "external contact",
-        fields: &["address", "domain", "display_name", "organisation", "phone", "note", "unit"],
-        only_new: &["domain"],
-        afterwards: &[],
-    },
-    Kind {
-        section: "groups",
-        collection: "groups",
-        name: "address",
-        word: "group",
-        fields: &[
-            "address",
-            "aliases",
-            "display_name",
-            "unit",
-            "external_members",
-            "internal_senders_only",
-            "suspended",
-            "hidden",
-            "senders",
-            "members",
-        ],
-        only_new: &[],
-        afterwards: &["suspended", "hidden", "senders", "members"],
-    },
-    Kind {
-        section: "sources",
-        collection: "sources",
-        name: "name",
-        word: "source",
-        fields: &[
-            "name",
-            "kind",
-            "domain",
-            "urls",
-            "start_tls",
-            "ca",
-            "bind_dn",
-            "base",
-            "user_filter",
-            "group_base",
-            "group_filter",
-            "mapping",
-            "logins",
-            "outage_minutes",
-            "adopt",
-            "every_minutes",
-            "full_every_hours",
-            "removals_percent_max",
-            "enabled",
-        ],
-        only_new: &["kind", "domain"],
-        afterwards: &[],
-    },
-];
 
 /// The sections that are no [`Kind`].
 const OTHER_SECTIONS: [&str; 4] = ["settings", "roles", "grants", "tokens"];
@@ -204,6 +44,13 @@ pub struct ApplyArgs {
     /// See [`WriteArgs`].
     #[command(flatten)]
     write: WriteArgs,
+}
+
+impl ApplyArgs {
+    /// A file that another command wrote.
+    pub(super) fn of(file: PathBuf, write: WriteArgs) -> Self {
+        ApplyArgs { file, write }
+    }
 }
 
 /// The domain that an address is looked up in: that of an external contact, whom several domains may know.
@@ -228,8 +75,14 @@ pub async fn apply(session: &Session<'_>, args: ApplyArgs) -> Result<Exit, CliEr
         return Err(CliError::Usage(format!("there is no section {unknown:?}; the sections are {}", known.join(", "))));
     }
     let beside = args.file.parent().filter(|_| args.file.as_os_str() != "-").map(Path::to_owned).unwrap_or_default();
-    let mut applying =
-        Applying { session, dry_run: args.write.dry_run, beside, files: HashSet::new(), tally: Tally::default() };
+    let mut applying = Applying {
+        session,
+        dry_run: args.write.dry_run,
+        beside,
+        files: HashSet::new(),
+        references: Vec::new(),
+        tally: Tally::default(),
+    };
     for role in items(&declared, "roles")? {
         applying.role(role).await?;
     }
@@ -237,6 +90,9 @@ pub async fn apply(session: &Session<'_>, args: ApplyArgs) -> Result<Exit, CliEr
         for item in items(&declared, kind.section)? {
             applying.item(kind, item).await?;
         }
+    }
+    for left in std::mem::take(&mut applying.references) {
+        applying.refer(left).await?;
     }
     // Settings name people.
     applying.settings(None, declared.get("settings")).await?;
@@ -288,7 +144,22 @@ struct Applying<'s, 'g> {
     beside: PathBuf,
     /// Files that tokens were written into.
     files: HashSet<PathBuf>,
+    /// What is left to be done when everybody is there.
+    references: Vec<References>,
     tally: Tally,
+}
+
+/// Whom something names.
+struct References {
+    kind: &'static Kind,
+    name: String,
+    domain: Option<String>,
+    /// Fields that name others.
+    fields: Map<String, Value>,
+    /// Members of a group.
+    members: Option<BTreeSet<String>>,
+    /// Whether it was as it is to be, but for these.
+    was_same: bool,
 }
 
 impl Applying<'_, '_> {
@@ -315,24 +186,49 @@ impl Applying<'_, '_> {
         self.session.client.send(method, &path, Some(&Value::Object(body))).await.map(drop)
     }
 
-    async fn item(&mut self, kind: &Kind, declared: &Map<String, Value>) -> Result<(), CliError> {
+    async fn item(&mut self, kind: &'static Kind, declared: &Map<String, Value>) -> Result<(), CliError> {
         let name = declared.get(kind.name).and_then(Value::as_str);
         let name = name.ok_or_else(|| CliError::Usage(format!("each of [[{}]] needs {}", kind.section, kind.name)))?;
         let mut wanted = declared.clone();
-        let members = wanted.remove("members");
+        let members = wanted.remove("members").map(|members| texts(&members));
         wanted.remove("settings");
-        let current = self.current_within(&[kind.collection, name], within(kind, declared)).await?;
+        let references: Map<String, Value> =
+            kind.references.iter().filter_map(|field| wanted.remove_entry(*field)).collect();
+        let domain = within(kind, declared);
+        let current = self.current_within(&[kind.collection, name], domain).await?;
         if kind.section == "sources" {
             self.bind_password(name, &mut wanted, current.as_ref())?;
         }
-        match current {
-            None => self.make(kind, name, wanted).await?,
-            Some(current) => self.change(kind, name, wanted, &current).await?,
-        }
-        if let Some(members) = members {
-            self.members(name, &texts(&members)).await?;
+        let was_same = match current {
+            None => self.make(kind, name, wanted).await.map(|()| false)?,
+            Some(current) => !self.change(kind, name, wanted, &current).await?,
+        };
+        self.tally.same += usize::from(was_same);
+        if members.is_some() || !references.is_empty() {
+            let (name, domain) = (name.to_owned(), domain.map(str::to_owned));
+            self.references.push(References { kind, name, domain, fields: references, members, was_same });
         }
         Ok(())
+    }
+
+    /// Sets whom something names.
+    async fn refer(&mut self, left: References) -> Result<(), CliError> {
+        let References { kind, name, domain, fields, members, was_same } = left;
+        let current = self.current_within(&[kind.collection, &name], domain.as_deref()).await?;
+        // Without one, it would only be made.
+        if let Some(current) = current {
+            let before = self.tally.changed;
+            // It is counted once, as what became of it in the end.
+            if self.change(kind, &name, fields, &current).await? && was_same {
+                self.tally.same -= 1;
+            } else if !was_same {
+                self.tally.changed = before;
+            }
+        }
+        match members {
+            Some(members) => self.members(&name, &members).await,
+            None => Ok(()),
+        }
     }
 
     async fn make(&mut self, kind: &Kind, name: &str, mut wanted: Map<String, Value>) -> Result<(), CliError> {
@@ -355,13 +251,14 @@ impl Applying<'_, '_> {
         Ok(())
     }
 
+    /// Whether anything had to be changed.
     async fn change(
         &mut self,
         kind: &Kind,
         name: &str,
         wanted: Map<String, Value>,
         current: &Value,
-    ) -> Result<(), CliError> {
+    ) -> Result<bool, CliError> {
         let domain = within(kind, &wanted).map(str::to_owned);
         let differing: Map<String, Value> = wanted
             .into_iter()
@@ -370,8 +267,7 @@ impl Applying<'_, '_> {
             })
             .collect();
         if differing.is_empty() {
-            self.tally.same += 1;
-            return Ok(());
+            return Ok(false);
         }
         let told: Vec<String> =
             differing.iter().map(|(field, value)| format!("{field}: {} -> {value}", current[field])).collect();
@@ -379,7 +275,7 @@ impl Applying<'_, '_> {
         let path = path(&[kind.collection, name], &[("domain", domain.as_deref()), self.parameters()[0]]);
         self.session.client.send(Method::PATCH, &path, Some(&Value::Object(differing))).await?;
         self.tally.changed += 1;
-        Ok(())
+        Ok(true)
     }
 
     /// The content of a file that has a secret; `None` when there is no such file.

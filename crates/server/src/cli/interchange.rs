@@ -12,6 +12,7 @@ use sterna_formats::interchange::{Fault, OBJECTS_MAX, Object, ics, ldif, vcf};
 use super::archive::{self, ExportAccountArgs, ImportAccountArgs, MaildirArgs, MboxArgs};
 use super::client::{CliError, path};
 use super::exit::Exit;
+use super::import_bluemind::{self, BluemindCommand};
 use super::import_cyrus::{self, CyrusCommand};
 use super::import_dav::{self, DavArgs};
 use super::import_imap::{self, ImapArgs};
@@ -50,6 +51,9 @@ pub enum ImportCommand {
     /// Watch users that a Cyrus server brings by its own replication, and switch them
     #[command(subcommand)]
     Cyrus(CyrusCommand),
+    /// People, calendars, contacts, tasks, filters and shares from the databases of BlueMind 4
+    #[command(subcommand)]
+    Bluemind(BluemindCommand),
     /// Bring a whole account back that `sterna export account` wrote: what is missing comes, what is there stays
     Account(ImportAccountArgs),
     /// Mail from a Maildir with the folders in it, with the UIDs, keywords and dates that Dovecot gave it
@@ -111,6 +115,7 @@ fn open(path: &Path) -> Result<File, CliError> {
 pub(super) async fn import(session: &Session<'_>, command: ImportCommand) -> Result<Exit, CliError> {
     match command {
         ImportCommand::Cyrus(command) => import_cyrus::run(session, command).await,
+        ImportCommand::Bluemind(command) => import_bluemind::run(session, command).await,
         ImportCommand::Imap(args) => import_imap::run(session, *args).await,
         ImportCommand::Dav(args) => import_dav::run(session, *args).await,
         ImportCommand::Sieve(args) => import_sieve::run(session, *args).await,

@@ -26,6 +26,7 @@ mod generate;
 mod graphs;
 mod greylist;
 mod group;
+mod import_bluemind;
 mod import_cyrus;
 mod import_dav;
 mod import_imap;
