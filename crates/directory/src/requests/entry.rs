@@ -352,7 +352,10 @@ pub(super) fn checked_user(write: &Write<'_>, mut user: User) -> Result<User, Re
     if let Some(hash) = &user.password_hash
         && !crate::password::is_hash(hash)
     {
-        return Err(invalid("password_hash", "it is not an argon2 hash in PHC form ($argon2id$...)"));
+        return Err(invalid(
+            "password_hash",
+            "it is no hash that is known: $argon2id$.., $pbkdf2-sha256$.., {SSHA512}..",
+        ));
     }
     if user.scram.as_ref().is_some_and(|scram| scram.0.parse::<ScramVerifier>().is_err()) {
         return Err(invalid("scram", "it is not a verifier (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey)"));

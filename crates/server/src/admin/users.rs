@@ -41,7 +41,7 @@ pub(super) struct UserBody {
     /// The password itself; null forbids log-in by password.
     #[serde(deserialize_with = "present")]
     password: Option<Option<String>>,
-    /// Or its hash, from another system (`$argon2id$...`).
+    /// Or its hash, from another system: argon2 or PBKDF2 as a PHC string, or a scheme of LDAP (`{SSHA512}...`).
     password_hash: Option<String>,
     admin: Option<bool>,
     #[serde(deserialize_with = "present")]

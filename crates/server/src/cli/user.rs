@@ -153,7 +153,7 @@ pub struct UserOptions {
     /// No log-in by password
     #[arg(long, conflicts_with = "password_hash")]
     no_password: bool,
-    /// A hash from another system ($argon2id$...)
+    /// A hash from another system: $argon2..$, $pbkdf2..$ (PHC), {SSHA}, {SSHA256}, {SSHA512}
     #[arg(long, value_name = "HASH")]
     password_hash: Option<String>,
 }

@@ -9,7 +9,7 @@ mod plain;
 pub mod value;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -21,7 +21,7 @@ const CUSTOM: &[u8] = b"PGDMP";
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// Longest row, in bytes: a picture may stand in a card.
-pub(super) const ROW_BYTES_MAX: usize = 256 * 1024 * 1024;
+const ROW_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Why a dump can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -60,16 +60,20 @@ pub trait Rows {
 /// # Errors
 /// [`DumpError`]
 pub fn read(path: &Path, rows: &mut dyn Rows) -> Result<(), DumpError> {
-    let mut file = File::open(path)?;
-    let mut start = Vec::new();
-    (&mut file).take(CUSTOM.len() as u64).read_to_end(&mut start)?;
-    file.rewind()?;
-    if start.starts_with(GZIP) {
-        return plain::read(BufReader::new(MultiGzDecoder::new(BufReader::new(file))), rows);
-    }
-    match start == CUSTOM {
-        true => custom::read(BufReader::new(file), rows),
-        false => plain::read(BufReader::new(file), rows),
+    read_from(BufReader::new(File::open(path)?), rows)
+}
+
+/// The same, from a source whose first buffer has the first few bytes.
+///
+/// # Errors
+/// [`DumpError`]
+pub fn read_from(mut source: impl BufRead, rows: &mut dyn Rows) -> Result<(), DumpError> {
+    let start = source.fill_buf()?;
+    let (is_custom, is_compressed) = (start.starts_with(CUSTOM), start.starts_with(GZIP));
+    match (is_custom, is_compressed) {
+        (true, _) => custom::read(source, rows),
+        (false, true) => plain::read(BufReader::new(MultiGzDecoder::new(source)), rows),
+        (false, false) => plain::read(source, rows),
     }
 }
 
