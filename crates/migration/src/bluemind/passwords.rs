@@ -27,7 +27,7 @@ fn octets(hexadecimal: &str) -> Option<Vec<u8>> {
         .chars()
         .map(|digit| digit.to_digit(16).and_then(|digit| digit.try_into().ok()))
         .collect::<Option<_>>()?;
-    let is_good = digits.len() % 2 == 0 && (1..=OCTETS_MAX * 2).contains(&digits.len());
+    let is_good = digits.len().is_multiple_of(2) && (1..=OCTETS_MAX * 2).contains(&digits.len());
     is_good.then(|| digits.chunks(2).map(|pair| pair.iter().fold(0, |octet, digit| octet << 4 | digit)).collect())
 }
 

@@ -1,7 +1,7 @@
 //! Forwards, absences and filters: rows in the old system, fields and Sieve scripts (RFC 5228) here.
 //!
-//! BlueMind 4 has a table for each; later all are rules, whose conditions and actions are JSON. What is active is brought
-//! active; an absence that isn't is kept as a script that doesn't run.
+//! BlueMind 4 has a table for each; later all are rules, whose conditions and actions are JSON. What is active is
+//! brought active; an absence that isn't is kept as a script that doesn't run.
 
 use jiff::civil::DateTime;
 use serde_json::{Value, json};

@@ -152,7 +152,7 @@ impl Tables {
         }
         let store = |error| E::from(TablesError::Store(error));
         let mut statement = self.store.prepare_cached(query).map_err(store)?;
-        let names = statement.column_names().into_iter().enumerate().map(|(n, name)| (name.to_owned(), n));
+        let names = statement.column_names().enumerate().map(|(n, name)| (name.to_owned(), n));
         let names: Rc<HashMap<String, usize>> = Rc::new(names.collect());
         let mut rows = statement.query(params_from_iter(values)).map_err(store)?;
         while let Some(row) = rows.next().map_err(store)? {
