@@ -84,6 +84,14 @@ fn an_account_goes_out_as_files_that_others_read_and_comes_back() {
     fs::write(&script, "keep;\r\n").unwrap();
     installation.admin_ok("main", &["sieve", "put", ANA, "mine", &script.to_string_lossy(), "--activate"]);
 
+    let share =
+        |arguments: &[&str]| installation.admin_ok("main", &[&["account", "acl", "set", ANA], arguments].concat());
+    share(&["@tern.test", "freebusy", "--calendar", "Calendar"]);
+    share(&["ben@tern.test", "lr", "--mailbox", "Projects"]);
+    share(&["ben@tern.test", "read", "--folder", "reports"]);
+    let published = ["https://tern.invalid/holidays.ics", "--name", "Holidays", "--refresh", "720"];
+    installation.admin_ok("main", &[&["calendar", "subscribe", ANA], &published[..]].concat());
+
     let folder = installation.folder().join("ana");
     let to = folder.to_string_lossy().into_owned();
     let (code, said, errors) = run(&installation, &["export", "account", ANA, "--to", &to]);
@@ -129,8 +137,33 @@ fn an_account_goes_out_as_files_that_others_read_and_comes_back() {
     let scripts = installation.admin_ok("main", &["sieve", "list", CARL]);
     assert!(scripts.contains("mine"), "{scripts}");
 
+    let calendars = || installation.admin_ok("main", &["--json", "calendar", "list", CARL]);
+    assert!(
+        calendars().contains("https://tern.invalid/holidays.ics") && calendars().contains("720"),
+        "{}",
+        calendars()
+    );
+    // Rights come back only when somebody says so.
+    let rights = || installation.admin_ok("main", &["--json", "account", "acl", "list", CARL]);
+    assert_eq!(serde_json::from_str::<Value>(&rights()).unwrap(), json!([]));
+    let with_rights = run(&installation, &["import", "account", &to, "--to", CARL, "--rights"]);
+    assert_eq!(with_rights.0, Some(0), "{with_rights:?}");
+    let given: Value = serde_json::from_str(&rights()).unwrap();
+    let given: Vec<[&str; 3]> = given
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| ["mailbox", "identifier", "rights"].map(|name| entry[name].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ["Calendar", "@tern.test", "9"],
+        ["files/reports", "ben@tern.test", "lr"],
+        ["Projects", "ben@tern.test", "lr"],
+    ];
+    assert_eq!(given, expected);
+
     // Once more nothing is done; what is gone comes back, and what was changed since stays.
-    assert_eq!(run(&installation, &["import", "account", &to, "--to", CARL]).0, Some(3), "nothing to do");
+    assert_eq!(run(&installation, &["import", "account", &to, "--to", CARL, "--rights"]).0, Some(3), "nothing to do");
     assert_eq!(pictures(&mut carl), before);
     done(&mut carl, "SELECT INBOX");
     done(&mut carl, "UID STORE 5 +FLAGS (\\Deleted)");

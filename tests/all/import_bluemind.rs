@@ -66,6 +66,8 @@ fn a_bluemind_comes_by_its_dumps() {
     people(&installation);
     contents(&installation);
     shares(&installation);
+    // Nobody is invited, and nothing is answered: that was done there.
+    assert_eq!(json(&installation, &["queue", "list"]), Value::Array(Vec::new()));
     // A second time there is nothing to do.
     let again = installation.admin("main", &bring);
     assert_eq!(again.status.code(), Some(3), "{} {}", String::from_utf8_lossy(&again.stdout), errors(&again));
@@ -100,6 +102,8 @@ fn contents(installation: &Installation) {
     assert!(projects.contains("DTSTART;VALUE=DATE:19870501"), "{projects}");
     let cards = installation.admin_ok("main", &["export", "vcf", "ana@tern.test"]);
     assert!(cards.contains("FN:Dr. Zoë Łuczak") && cards.contains("X-ADDRESSBOOKSERVER-KIND:group"), "{cards}");
+    let published = installation.admin_ok("main", &["--json", "calendar", "list", "ana@tern.test"]);
+    assert!(published.contains("https://example.net/f.ics"), "{published}");
     let scripts = json(installation, &["sieve", "list", "ana@tern.test"]);
     let active: Vec<&Value> = scripts.as_array().unwrap().iter().filter(|one| one["active"] == true).collect();
     assert_eq!((scripts.as_array().unwrap().len(), &active[0]["name"]), (2, &Value::from("vacation")), "{scripts}");

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use sterna_account::{Account, AccountError, ContainerKind};
 use sterna_base::{BlobHash, ContainerId};
 
+use crate::archive::manifest::Published;
+
 /// What became of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
@@ -76,4 +78,10 @@ pub trait Objects: Send + Sync {
         container: (ContainerId, ContainerKind),
         there: There<'_>,
     ) -> Result<Brought, AccountError>;
+
+    /// Subscribes to a calendar that others publish; one of the same address stays as it is.
+    ///
+    /// # Errors
+    /// When the account can't be read or written.
+    async fn subscribe(&self, account: &dyn Account, published: &Published) -> Result<Put, AccountError>;
 }

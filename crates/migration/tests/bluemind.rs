@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sterna_migration::bluemind::{ACCOUNTS, DECLARATION, Kind, REPORT, ReadError, Report, SHARES, read};
+use sterna_migration::archive::Manifest;
+use sterna_migration::bluemind::{ACCOUNTS, DECLARATION, Kind, REPORT, ReadError, Report, read};
 use sterna_testkit::binary;
 use sterna_testkit::postgres::Postgres;
 
@@ -72,7 +73,7 @@ fn every_form_of_dump_says_the_same() {
     }
     let found = before.unwrap();
     people(&found[DECLARATION]);
-    shares(&found[SHARES]);
+    shares(&found);
     objects(&found);
     report(&serde_json::from_str(&found[REPORT]).unwrap());
 }
@@ -118,25 +119,25 @@ fn people(declaration: &str) {
     assert_eq!(named("contacts", "eve@elsewhere.test")["domain"].as_str(), Some("tern.test"));
 }
 
-fn shares(text: &str) {
-    let shares: Vec<serde_json::Value> = serde_json::from_str(text).unwrap();
-    let told: Vec<String> = shares
-        .iter()
-        .map(|share| {
-            let text = |name: &str| share[name].as_str().unwrap_or("-").to_owned();
-            [text("account"), text("of"), text("name"), text("identifier"), text("rights")].join(" ")
-        })
-        .collect();
+fn shares(files: &BTreeMap<String, String>) {
+    let mut told: Vec<String> = Vec::new();
+    for (_, text) in files.iter().filter(|(name, _)| name.ends_with("/manifest.json")) {
+        let manifest: Manifest = serde_json::from_str(text).unwrap();
+        told.extend(manifest.shares.into_iter().map(|share| {
+            let name = share.name.unwrap_or_else(|| "-".to_owned());
+            [manifest.address.clone(), share.kind, name, share.identifier, share.rights].join(" ")
+        }));
+    }
     let holidays = told.iter().find(|line| line.starts_with("holidays")).unwrap();
     assert!(holidays.ends_with(" calendar Calendar @tern.test read"), "{holidays}");
     for expected in [
         "ana@tern.test calendar Calendar ben@tern.test write",
         "ana@tern.test calendar Calendar @tern.test freebusy",
         "ana@tern.test address-book Contacts team@tern.test read",
-        "ana@tern.test mail - ben@tern.test lr",
-        "info@tern.test mail - ben@tern.test lrswipkte",
-        "info@tern.test mail - cleo@tern.test lrswipkte",
-        "info@tern.test mail - team@tern.test lr",
+        "ana@tern.test mailbox - ben@tern.test lr",
+        "info@tern.test mailbox - ben@tern.test lrswipkte",
+        "info@tern.test mailbox - cleo@tern.test lrswipkte",
+        "info@tern.test mailbox - team@tern.test lr",
         "blue@tern.test calendar Calendar ben@tern.test manage",
     ] {
         assert!(told.iter().any(|line| line == expected), "{expected}: {told:#?}");
@@ -231,6 +232,7 @@ fn objects(files: &BTreeMap<String, String>) {
     has(&vacation, &["include :personal :optional \"filters\";"]);
     let manifest = files[&format!("{ACCOUNTS}/ana@tern.test/manifest.json")].clone();
     assert!(manifest.contains("\"active_script\": \"vacation\""), "{manifest}");
+    assert!(manifest.contains("\"url\": \"https://example.net/f.ics\""), "{manifest}");
     let manifest = files[&format!("{ACCOUNTS}/cleo@tern.test/manifest.json")].clone();
     assert!(manifest.contains("\"active_script\": null"), "{manifest}");
 }
@@ -249,7 +251,7 @@ fn report(report: &Report) {
         (Kind::Vacations, 2, 2, 0, ""),
         (Kind::Filters, 3, 2, 1, "SOUNDSLIKE"),
         (Kind::Passwords, 2, 1, 1, "ben@tern.test"),
-        (Kind::Calendars, 7, 5, 2, "sterna calendar subscribe ana@tern.test https://example.net/f.ics"),
+        (Kind::Calendars, 7, 6, 1, "u-gone"),
         (Kind::Events, 4, 3, 1, "broken: it has no start"),
         (Kind::TaskLists, 1, 1, 0, ""),
         (Kind::Tasks, 1, 1, 0, ""),

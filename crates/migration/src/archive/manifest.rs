@@ -25,12 +25,14 @@ pub struct Manifest {
     pub folders: Vec<Folder>,
     /// Calendars, task lists, journals and address books.
     pub collections: Vec<Collection>,
+    /// Calendars that others publish: they are fetched anew.
+    pub published: Vec<Published>,
+    /// Who else may do what. It is given again only when somebody says so: elsewhere an address is somebody else.
+    pub shares: Vec<Share>,
     /// Mailbox names that the owner subscribed to.
     pub subscriptions: Vec<String>,
     /// The script that ran.
     pub active_script: Option<String>,
-    /// What of the account is not in here, in words for people.
-    pub left_out: Vec<String>,
 }
 
 /// A mail folder.
@@ -69,6 +71,33 @@ pub struct Collection {
     pub name: String,
     /// What was set about it (dead properties of WebDAV), by name.
     pub notes: BTreeMap<String, String>,
+}
+
+/// A calendar that somebody publishes as a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Published {
+    /// Where.
+    pub url: String,
+    /// What programs show, when the owner said so.
+    pub name: Option<String>,
+    /// How often it is fetched, in minutes, when the owner said so.
+    pub refresh_minutes: Option<i64>,
+}
+
+/// A right that somebody else has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Share {
+    /// "mailbox", "calendar", "address-book" or "folder": what it is of.
+    pub kind: String,
+    /// The full name; nothing for all mailboxes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// To whom: an address, `@` and a domain, `anyone`; with `-` before it, it is taken away.
+    pub identifier: String,
+    /// Letters of RFC 4314, or a level.
+    pub rights: String,
 }
 
 /// The last file of an archive: how much there was.

@@ -274,6 +274,13 @@ impl<'a> Taker<'a> {
 
     fn end(mut self) -> Result<Taken, TakeError> {
         self.handle.block_on(self.mail.end(&self.manifest, &mut self.taken))?;
+        for published in std::mem::take(&mut self.manifest.published) {
+            match self.handle.block_on(self.objects.subscribe(self.account, &published))? {
+                Put::Done => self.taken.added.objects += 1,
+                Put::Unchanged => self.taken.unchanged += 1,
+                Put::Refused(why) => self.refuse(&published.url, why),
+            }
+        }
         // A script that runs already is the user's choice of today.
         if let Some(active) = self.manifest.active_script.clone() {
             let done = self.handle.block_on(async {

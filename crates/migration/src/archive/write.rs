@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 use bytes::Bytes;
+use sterna_account::calendars::{external, shown_name};
 use sterna_account::{
     Account, AccountError, Container, ContainerKind, FlagSet, Flags, Item, ItemParts, UidSet, files, scripts,
 };
@@ -11,7 +12,7 @@ use sterna_base::limits::{BLOB_CHUNK_BYTES, PAGE_ITEMS_MAX};
 use sterna_base::{BlobHash, ContainerId, Timestamp, Uid};
 use tokio::io::AsyncWrite;
 
-use super::manifest::{Collection, FORMAT, Folder, Manifest, Summary, word_of};
+use super::manifest::{Collection, FORMAT, Folder, Manifest, Published, Share, Summary, word_of};
 use super::tar::TarWriter;
 use super::{CALENDARS, CONTACTS, FILES, MAIL, MANIFEST, SCRIPT_ENDING, SCRIPTS, SUMMARY, maildir};
 
@@ -35,18 +36,19 @@ pub enum WriteError {
     Json(#[from] serde_json::Error),
 }
 
-/// Writes an account, whose address this is. What changes meanwhile is in it or not, message by message.
+/// Writes an account, whose address this is, with what others may do there. What changes meanwhile is in it or not, message by message.
 ///
 /// # Errors
 /// [`WriteError`]; the stream has no end then.
 pub async fn write(
     account: &dyn Account,
-    address: &str,
+    (address, shares): (&str, Vec<Share>),
     now: Timestamp,
     sink: impl AsyncWrite + Unpin,
 ) -> Result<Summary, WriteError> {
     let all = account.containers().await?;
-    let (manifest, places) = plan(account, &all, address, now).await?;
+    let (mut manifest, places) = plan(account, &all, address, now).await?;
+    manifest.shares = shares;
     let mut writer = Writer { account, tar: TarWriter::new(sink), summary: Summary::default(), now: now.seconds() };
     writer.tar.file(MANIFEST, &serde_json::to_vec_pretty(&manifest)?, writer.now).await?;
     for (folder, container) in manifest.folders.iter().zip(&places.folders) {
@@ -114,12 +116,10 @@ async fn plan(
         manifest.subscriptions = names(account, found.id).await?;
     }
     manifest.active_script = scripts::Scripts::read(account).await?.active().map(|script| script.name.clone());
-    for external in all.iter().filter(|container| container.kind == ContainerKind::DerivedCalendar) {
-        manifest.left_out.push(format!("the calendar “{}”, which is made of something else", external.name));
-    }
-    let acl = all.iter().any(|container| !container.acl.is_empty());
-    if acl {
-        manifest.left_out.push("who else may see what: those people belong to this installation".to_owned());
+    for (calendar, external) in external::list(account).await? {
+        let refresh_minutes = external.refresh_s.map(|refresh_s| refresh_s / 60);
+        let name = shown_name(account, calendar.id).await?;
+        manifest.published.push(Published { url: external.url, name, refresh_minutes });
     }
     Ok((manifest, places))
 }

@@ -12,10 +12,10 @@ use super::dump::value;
 use super::people::{Entry, People};
 use super::report::{Kind, Report};
 use super::rules;
-use super::shares::{Of, Share, of_container};
+use super::shares::{MAIL, of_container};
 use super::tables::{Row, Tables, TablesError};
 use super::{ReadError, calendars, cant_write, cards, put_json};
-use crate::archive::manifest::{Collection, FORMAT, Manifest, Summary};
+use crate::archive::manifest::{Collection, FORMAT, Manifest, Published, Summary};
 use crate::archive::{CALENDARS, CONTACTS, MANIFEST, SCRIPT_ENDING, SCRIPTS, SUMMARY, file_name, unique};
 
 /// Longest name of a file without its ending, in bytes.
@@ -62,25 +62,25 @@ const SORTS: [Sort; 4] = [
     },
 ];
 
-/// Writes all accounts; gives who may do what with them.
+/// Writes all accounts.
 pub(super) fn write(
     directory: &Tables,
     data: &[Tables],
     people: &People,
     folder: &Path,
     report: &mut Report,
-) -> Result<Vec<Share>, ReadError> {
+) -> Result<(), ReadError> {
     let all: Vec<&Tables> = data.iter().chain([directory]).collect();
     let labels = labels(&all)?;
     let mut entries: Vec<&Entry> = people.accounts().collect();
     entries.sort_by(|one, other| one.addresses.cmp(&other.addresses));
-    let mut writing = Writing { directory, all, people, labels, folder, shares: Vec::new(), brought: HashSet::new() };
+    let mut writing = Writing { directory, all, people, labels, folder, brought: HashSet::new() };
     for entry in &entries {
         writing.account(entry, report)?;
     }
     writing.unowned(&entries, report)?;
     writing.subscriptions(report)?;
-    Ok(writing.shares)
+    Ok(())
 }
 
 /// The words of all tags, by the names of their items.
@@ -102,7 +102,6 @@ struct Writing<'a> {
     people: &'a People,
     labels: HashMap<String, String>,
     folder: &'a Path,
-    shares: Vec<Share>,
     /// Containers that are in here, by the old system's names.
     brought: HashSet<String>,
 }
@@ -142,7 +141,7 @@ impl Writing<'_> {
         let acl = format!("mailbox:acls-{}", entry.uid);
         for tables in self.all.clone() {
             let owner = (address, entry.uid.as_str());
-            self.shares.extend(of_container(tables, &acl, owner, (Of::Mail, None), self.people, report)?);
+            account.manifest.shares.extend(of_container(tables, &acl, owner, (MAIL, None), self.people, report)?);
         }
         put_json(&account.dir.join(MANIFEST), &account.manifest)?;
         put_json(&account.dir.join(SUMMARY), &account.summary)
@@ -162,8 +161,8 @@ impl Writing<'_> {
         }
         let name = self.name(sort, container, account);
         if let Some(url) = published(tables, container)? {
-            let command = format!("sterna calendar subscribe {} {url} --name “{name}”", account.address);
-            report.left_out(sort.kinds.0, format!("{}: “{name}” is published elsewhere: {command}", account.address));
+            account.manifest.published.push(Published { url, name: Some(name), refresh_minutes: None });
+            report.written(sort.kinds.0);
             return Ok(());
         }
         let top = if sort.word == "contacts" { CONTACTS } else { CALENDARS };
@@ -174,9 +173,10 @@ impl Writing<'_> {
         let kind = sort.word.to_owned();
         account.manifest.collections.push(Collection { dir, kind, name: name.clone(), ..Collection::default() });
         report.written(sort.kinds.0);
-        let of = if sort.word == "contacts" { Of::AddressBook } else { Of::Calendar };
+        let kind = if sort.word == "contacts" { "address-book" } else { "calendar" };
         let owner = (account.address, account.entry.uid.as_str());
-        self.shares.extend(of_container(tables, uid, owner, (of, Some(&name)), self.people, report)?);
+        let shares = of_container(tables, uid, owner, (kind, Some(&name)), self.people, report)?;
+        account.manifest.shares.extend(shares);
         Ok(())
     }
 

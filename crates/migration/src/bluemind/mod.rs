@@ -5,8 +5,7 @@
 //!
 //! ```text
 //! declaration.toml        domains and people, for `sterna apply`
-//! accounts/ADDRESS/...    calendars, tasks, address books and scripts, for `sterna import account`
-//! shares.json             who may do what with them
+//! accounts/ADDRESS/...    calendars, tasks, address books, scripts and rights, for `sterna import account`
 //! report.json             what was read, what was written, and what could not be, and why
 //! ```
 //!
@@ -35,7 +34,6 @@ use sterna_base::atomic_file;
 
 pub use declaration::Declaration;
 pub use report::{Kind, Report, Tally};
-pub use shares::{Of, Share};
 pub use tables::TablesError;
 
 use people::People;
@@ -46,9 +44,6 @@ pub const DECLARATION: &str = "declaration.toml";
 
 /// The folder with the accounts.
 pub const ACCOUNTS: &str = "accounts";
-
-/// The file with rights.
-pub const SHARES: &str = "shares.json";
 
 /// The file that says what became of everything: the last one, without which the folder is not whole.
 pub const REPORT: &str = "report.json";
@@ -104,8 +99,7 @@ pub fn read(directory: &Path, data: &[PathBuf], folder: &Path, mut say: impl FnM
     let text = toml::to_string_pretty(&declaration).map_err(io::Error::other);
     put(&folder.join(DECLARATION), text.map_err(cant_write(folder))?.as_bytes())?;
     say("writing the accounts\n");
-    let shares = accounts::write(&directory, &data, &people, &folder.join(ACCOUNTS), &mut report)?;
-    put_json(&folder.join(SHARES), &shares)?;
+    accounts::write(&directory, &data, &people, &folder.join(ACCOUNTS), &mut report)?;
     settings(&directory, &mut report)?;
     put_json(&folder.join(REPORT), &report)?;
     Ok(report)

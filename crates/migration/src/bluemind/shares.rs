@@ -1,10 +1,9 @@
 //! Who may do what with somebody's calendars, address books and mail.
 
-use serde::{Deserialize, Serialize};
-
 use super::people::People;
 use super::report::{Kind, Report};
 use super::tables::{Tables, TablesError};
+use crate::archive::manifest::Share;
 
 /// What somebody may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,32 +64,6 @@ impl Verb {
     }
 }
 
-/// What a share is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Of {
-    Mail,
-    Calendar,
-    AddressBook,
-}
-
-/// A right that is given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
-    /// Whose it is, by address.
-    pub account: String,
-    /// What kind of thing.
-    pub of: Of,
-    /// Its name; nothing for all mailboxes.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub name: Option<String>,
-    /// To whom: an address, or `@` and a domain.
-    pub identifier: String,
-    /// A level, or letters of RFC 4314.
-    pub rights: String,
-}
-
 /// The rights on a container, by its name; a verb that isn't known is none.
 ///
 /// # Errors
@@ -101,7 +74,10 @@ pub fn acl_of(tables: &Tables, container: &str) -> Result<Vec<(String, Option<Ve
     Ok(rows.iter().map(|row| (row.required("subject").to_owned(), Verb::of(row.required("verb")))).collect())
 }
 
-/// What somebody shares of a thing here, as that container says.
+/// The word for all mailboxes of an account.
+pub const MAIL: &str = "mailbox";
+
+/// What somebody shares of a thing of this kind and name, as that container says.
 ///
 /// # Errors
 /// [`TablesError`]
@@ -109,7 +85,7 @@ pub fn of_container(
     tables: &Tables,
     container: &str,
     (account, owner): (&str, &str),
-    (of, name): (Of, Option<&str>),
+    (kind, name): (&str, Option<&str>),
     people: &People,
     report: &mut Report,
 ) -> Result<Vec<Share>, TablesError> {
@@ -119,10 +95,7 @@ pub fn of_container(
             continue;
         }
         let what = name.unwrap_or("mail");
-        let rights = verb.and_then(|verb| match of {
-            Of::Mail => verb.of_mail(),
-            Of::Calendar | Of::AddressBook => verb.of_collection(),
-        });
+        let rights = verb.and_then(|verb| if kind == MAIL { verb.of_mail() } else { verb.of_collection() });
         let (Some(verb), Some(rights)) = (verb, rights) else {
             // What is given without being asked for here, or goes with the sender's rights, is nothing that is missing.
             if verb.is_none() {
@@ -138,12 +111,12 @@ pub fn of_container(
             );
         }
         for identifier in identifiers.into_iter().filter(|identifier| identifier != account) {
-            let (account, name, rights) = (account.to_owned(), name.map(str::to_owned), rights.to_owned());
+            let (name, rights) = (name.map(str::to_owned), rights.to_owned());
             // Several verbs for the same one: the most that was given holds.
             match found.iter_mut().find(|(share, _)| share.identifier == identifier) {
                 Some((share, known)) if *known < verb => (share.rights, *known) = (rights, verb),
                 Some(_) => {}
-                None => found.push((Share { account, of, name, identifier, rights }, verb)),
+                None => found.push((Share { kind: kind.to_owned(), name, identifier, rights }, verb)),
             }
         }
     }

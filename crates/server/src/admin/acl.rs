@@ -17,6 +17,7 @@ use sterna_account::{
 };
 use sterna_base::{AccountId, ContainerId, OperationId};
 use sterna_directory::{AnyEntry, Reader, Request, RequestError, Share};
+use sterna_migration::archive::manifest as archive;
 
 use super::doors::AdminState;
 use super::input::{Body, Params};
@@ -281,6 +282,19 @@ async fn view(state: &AdminState, containers: &[Container]) -> Result<Page<Entry
     }
     items.sort_by(|a, b| (a.kind, &a.mailbox, &a.identifier).cmp(&(b.kind, &b.mailbox, &b.identifier)));
     Ok(Page { items, next: None })
+}
+
+/// The same, as archives have it.
+pub(super) async fn shares(state: &AdminState, containers: &[Container]) -> Result<Vec<archive::Share>, Problem> {
+    let kind = |word: &str| match word {
+        "tasks" | "notes" => "calendar".to_owned(),
+        word => word.to_owned(),
+    };
+    let share = |entry: EntryView| {
+        let (identifier, rights) = (entry.identifier, entry.rights);
+        archive::Share { kind: kind(entry.kind), name: Some(entry.mailbox), identifier, rights }
+    };
+    Ok(view(state, containers).await?.items.into_iter().filter(|entry| entry.kind != "other").map(share).collect())
 }
 
 /// Full names of containers.

@@ -20,7 +20,7 @@ use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 use super::dav_objects::DavObjects;
 use super::doors::AdminState;
 use super::problem::Problem;
-use super::{address_of, files, resolve};
+use super::{acl, address_of, files, resolve};
 
 /// What the path of an archive ends with: whoever asks for one is recorded, and no body is read for the record.
 pub(super) const PATH_END: &str = "/archive";
@@ -69,10 +69,12 @@ async fn open(state: &AdminState, name: String) -> Result<Opened, Problem> {
 /// All of an account. When it can't be read to its end the stream breaks off.
 pub(super) async fn get(State(state): State<AdminState>, Path(name): Path<String>) -> Result<TarStream, Problem> {
     let (account, address) = open(&state, name).await?;
+    let containers = account.containers().await.map_err(files::unavailable)?;
+    let shares = acl::shares(&state, &containers).await?;
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
     let (now, file) = (state.directory.now(), format!("attachment; filename=\"{}.tar\"", address.replace('"', "_")));
     let writing = tokio::spawn(async move {
-        let done = archive::write(account.as_ref(), &address, now, writer).await;
+        let done = archive::write(account.as_ref(), (&address, shares), now, writer).await;
         done.map(drop).map_err(|error| {
             tracing::warn!(%error, address, "the archive of an account broke off");
             io::Error::other(error.to_string())

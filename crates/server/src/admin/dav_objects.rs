@@ -4,8 +4,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sterna_account::{Account, AccountError, ContainerKind};
 use sterna_base::ContainerId;
+use sterna_migration::archive::manifest::Published;
 use sterna_migration::objects::{self, Objects, Put, There};
 use sterna_protocols::dav::import::{Brought, Imported, bring, restore};
+
+use super::external;
 
 /// See the module.
 pub(super) struct DavObjects;
@@ -38,5 +41,9 @@ impl Objects for DavObjects {
             Brought::Kept => objects::Brought::Kept,
             Brought::Refused(why) => objects::Brought::Refused(why),
         })
+    }
+
+    async fn subscribe(&self, account: &dyn Account, published: &Published) -> Result<Put, AccountError> {
+        external::ensure(account, published).await
     }
 }

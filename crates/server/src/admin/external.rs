@@ -14,6 +14,8 @@ use sterna_account::calendars::{birthdays, shown_name};
 use sterna_account::{Account, AccountError, CommitError, Container};
 use sterna_base::{BlobHash, OperationId};
 use sterna_directory::{AnyEntry, Reader};
+use sterna_migration::archive::manifest::Published;
+use sterna_migration::objects::Put;
 
 use super::acl;
 use super::answer::Begun;
@@ -128,6 +130,27 @@ pub(super) async fn create(
     let found = find(account, &path).await?.ok_or_else(|| Problem::no_such("calendar", &path))?;
     let body = view(account, &found.0, &found.1).await?;
     Ok(Resource { status: StatusCode::CREATED, modseq: None, changed: Some(true), location: None, body }.into())
+}
+
+/// Subscribes as an archive says, unless the account has a calendar of this address.
+pub(super) async fn ensure(account: &dyn Account, published: &Published) -> Result<Put, AccountError> {
+    if let Err(error) = FileUrl::parse(&published.url) {
+        return Ok(Put::Refused(error.to_string()));
+    }
+    let url = published.url.trim().to_owned();
+    if external::list(account).await?.iter().any(|(_, known)| known.url == url) {
+        return Ok(Put::Unchanged);
+    }
+    let refresh_s = published.refresh_minutes.map(|minutes| minutes.saturating_mul(60));
+    let external = External::new(url, refresh_s.map(|refresh_s| refresh_s.clamp(REFRESH_S_MIN, REFRESH_S_MAX)));
+    let shown = published.name.as_deref().map(str::trim).filter(|name| (1..=NAME_BYTES_MAX).contains(&name.len()));
+    match external::subscribe(account, &path_of(&external.url), shown, &external).await {
+        Ok(_) => Ok(Put::Done),
+        Err(AccountError::Refused(error @ (CommitError::Limit(_) | CommitError::NameTaken))) => {
+            Ok(Put::Refused(error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Fetches a calendar now, and tells how that went.

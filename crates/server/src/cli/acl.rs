@@ -1,10 +1,13 @@
 //! `sterna account acl`
 
 use clap::{Args, Subcommand};
+use hyper::Method;
+use serde_json::json;
+use sterna_migration::archive::manifest::Share;
 
-use super::client::CliError;
+use super::client::{CliError, path};
 use super::exit::Exit;
-use super::output::Column;
+use super::output::{self, Column};
 use super::resource::{Fields, Session, WriteArgs};
 
 const COLUMNS: &[Column] = &[("KIND", "kind"), ("NAME", "mailbox"), ("IDENTIFIER", "identifier"), ("RIGHTS", "rights")];
@@ -90,4 +93,40 @@ pub(super) async fn run(session: &Session<'_>, command: AclCommand) -> Result<Ex
     };
     let fields = Fields::default().add("identifier", Some(identifier)).add("rights", Some(rights));
     session.change_list(&["accounts", &account, "acl"], target.add_to(fields).0, COLUMNS, &write).await
+}
+
+/// Gives the rights of an archive again; how many were not there, and how many could not be given, each of which is
+/// told.
+pub(super) async fn give(session: &Session<'_>, account: &str, shares: &[Share]) -> Result<(u64, u64), CliError> {
+    let (mut given, mut failed) = (0, 0);
+    for share in shares {
+        match give_one(session, account, share).await {
+            Ok(is_new) => given += u64::from(is_new),
+            Err(CliError::Refused(problem)) => {
+                failed += 1;
+                let what = share.name.as_deref().unwrap_or("all mailboxes");
+                output::note(&format!("{account}, {what}, for {}: {}\n", share.identifier, problem.detail));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((given, failed))
+}
+
+/// Gives a right; whether it was not there.
+async fn give_one(session: &Session<'_>, account: &str, share: &Share) -> Result<bool, CliError> {
+    let path = path(&["accounts", account, "acl"], &[]);
+    let before = session.client.get(&path).await?;
+    let mut body = json!({"identifier": share.identifier, "rights": share.rights});
+    if let Some(name) = &share.name {
+        // A folder is shared with all below it, which an archive lists as well.
+        let (kind, name) = match share.kind.as_str() {
+            "address-book" => ("address_book", name.as_str()),
+            "folder" => ("folder", name.split_once('/').map_or("/", |(_, below)| below)),
+            kind => (kind, name.as_str()),
+        };
+        body[kind] = json!(name);
+    }
+    let after = session.client.send(Method::PATCH, &path, Some(&body)).await?;
+    Ok(before["items"] != after.body["items"])
 }

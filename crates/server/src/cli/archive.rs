@@ -1,7 +1,7 @@
 //! `sterna export account`, and `sterna import account|maildir|mbox`: whole accounts and mailboxes as files.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,9 +10,11 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde_json::Value;
 use sterna_migration::archive::folder::{self, SendError};
-use sterna_migration::archive::{SUMMARY, mbox};
+use sterna_migration::archive::manifest::{MANIFEST_BYTES_MAX, Manifest, Share};
+use sterna_migration::archive::{MANIFEST, SUMMARY, mbox};
 use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
+use super::acl;
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output;
@@ -42,6 +44,9 @@ pub struct ImportAccountArgs {
     /// Whose: an address
     #[arg(long, value_name = "ADDRESS")]
     to: String,
+    /// Give others the rights again that they had, by their addresses: only where those are the same people
+    #[arg(long)]
+    rights: bool,
 }
 
 /// A Maildir.
@@ -116,8 +121,9 @@ pub(super) async fn export(session: &Session<'_>, args: ExportAccountArgs) -> Re
 }
 
 pub(super) async fn import(session: &Session<'_>, args: ImportAccountArgs) -> Result<Exit, CliError> {
-    let ImportAccountArgs { from, to } = args;
-    send(session, &to, move |mut sink| {
+    let ImportAccountArgs { from, to, rights } = args;
+    let shares = if rights { shares_of(&from)? } else { Vec::new() };
+    let done = send(session, &to, move |mut sink| {
         if is_standard(&from) {
             return io::copy(&mut io::stdin().lock(), &mut sink).map(drop).map_err(cant("read", &from));
         }
@@ -127,7 +133,31 @@ pub(super) async fn import(session: &Session<'_>, args: ImportAccountArgs) -> Re
         }
         folder::send_export(&from, sink).map_err(not_sent)
     })
-    .await
+    .await?;
+    let (given, failed) = acl::give(session, &to, &shares).await?;
+    Ok(match (failed, given) {
+        (1.., _) => Exit::Failed,
+        (0, 1..) if done == Exit::NothingToDo => Exit::Done,
+        _ => done,
+    })
+}
+
+/// The rights that an archive tells of.
+fn shares_of(from: &Path) -> Result<Vec<Share>, CliError> {
+    let unreadable = |error: String| CliError::Usage(format!("{}: {error}", from.display()));
+    if is_standard(from) {
+        return Err(CliError::Usage("--rights needs the archive as a folder or as a file".to_owned()));
+    }
+    let manifest: Manifest = if from.is_dir() {
+        let text = fs::read(from.join(MANIFEST)).map_err(cant("read", from))?;
+        serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?
+    } else {
+        let mut archive = tar::Archive::new(File::open(from).map_err(cant("read", from))?);
+        let mut entries = archive.entries().map_err(cant("read", from))?;
+        let first = entries.next().ok_or_else(|| unreadable("it is empty".to_owned()))?.map_err(cant("read", from))?;
+        serde_json::from_reader(first.take(MANIFEST_BYTES_MAX)).map_err(|error| unreadable(error.to_string()))?
+    };
+    Ok(manifest.shares)
 }
 
 pub(super) async fn maildir(session: &Session<'_>, args: MaildirArgs) -> Result<Exit, CliError> {

@@ -5,14 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use hyper::Method;
 use serde_json::{Value, json};
 use sterna_migration::archive::manifest::Manifest;
 use sterna_migration::archive::{MANIFEST, folder};
-use sterna_migration::bluemind::{self, ACCOUNTS, DECLARATION, Of, REPORT, Report, SHARES, Share};
+use sterna_migration::bluemind::{self, ACCOUNTS, DECLARATION, REPORT, Report};
 
+use super::acl;
 use super::archive::{not_sent, upload};
-use super::client::{CliError, path};
+use super::client::CliError;
 use super::declared::{self, ApplyArgs};
 use super::exit::Exit;
 use super::output::{self, Column};
@@ -118,17 +118,20 @@ impl Bringing<'_, '_> {
         })
     }
 
+    /// The folders of accounts, by address.
+    fn places(&self) -> Result<Vec<PathBuf>, CliError> {
+        let accounts = self.folder.join(ACCOUNTS);
+        let listed = fs::read_dir(&accounts).and_then(|found| found.map(|entry| Ok(entry?.path())).collect());
+        let mut places: Vec<PathBuf> = listed.map_err(cant_read(&accounts))?;
+        places.retain(|place| place.is_dir());
+        places.sort();
+        Ok(places)
+    }
+
     /// Brings what is inside of accounts; how much that was, and how much was refused.
     async fn accounts(&self) -> Result<(u64, u64), CliError> {
-        let accounts = self.folder.join(ACCOUNTS);
-        let listed = fs::read_dir(&accounts).map_err(cant_read(&accounts))?;
-        let mut folders: Vec<PathBuf> = listed
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<_, _>>()
-            .map_err(cant_read(&accounts))?;
-        folders.sort();
         let (mut brought, mut refused, mut told) = (0, 0, Vec::new());
-        for place in folders.into_iter().filter(|place| place.is_dir()) {
+        for place in self.places()? {
             let manifest: Manifest = json_of(&place.join(MANIFEST))?;
             let address = manifest.address;
             let sending = move |sink| folder::send_export(&place, sink).map_err(not_sent);
@@ -152,42 +155,17 @@ impl Bringing<'_, '_> {
         Ok((brought, refused))
     }
 
-    /// Gives rights; how many were given, and how many could not be.
+    /// Gives rights, once everybody is there; how many were given, and how many could not be.
     async fn shares(&self) -> Result<(u64, u64), CliError> {
-        let shares: Vec<Share> = json_of(&self.folder.join(SHARES))?;
-        let (mut given, mut failed) = (0, 0);
-        for share in &shares {
-            match self.share(share).await {
-                Ok(true) => given += 1,
-                Ok(false) => {}
-                Err(CliError::Refused(problem)) => {
-                    failed += 1;
-                    let what = share.name.as_deref().unwrap_or("mail");
-                    let to = &share.identifier;
-                    output::note(&format!("{}, {what}, for {to}: {}\n", share.account, problem.detail));
-                }
-                Err(error) => return Err(error),
-            }
+        let (mut given, mut failed, mut all) = (0, 0, 0);
+        for place in self.places()? {
+            let manifest: Manifest = json_of(&place.join(MANIFEST))?;
+            all += manifest.shares.len() as u64;
+            let (more, refused) = acl::give(self.session, &manifest.address, &manifest.shares).await?;
+            (given, failed) = (given + more, failed + refused);
         }
-        self.session.say(&format!("{given} rights were given, {} were there, {failed} could not be\n", {
-            shares.len() as u64 - given - failed
-        }));
+        let there = all - given - failed;
+        self.session.say(&format!("{given} rights were given, {there} were there, {failed} could not be given\n"));
         Ok((given, failed))
-    }
-
-    /// Gives a right; whether it was not there.
-    async fn share(&self, share: &Share) -> Result<bool, CliError> {
-        let segments = ["accounts", &*share.account, "acl"];
-        let before = self.session.client.get(&path(&segments, &[])).await?;
-        let mut body = json!({"identifier": share.identifier, "rights": share.rights});
-        if let Some(name) = &share.name {
-            body[match share.of {
-                Of::Calendar => "calendar",
-                Of::AddressBook => "address_book",
-                Of::Mail => "mailbox",
-            }] = json!(name);
-        }
-        let after = self.session.client.send(Method::PATCH, &path(&segments, &[]), Some(&body)).await?;
-        Ok(before["items"] != after.body["items"])
     }
 }
