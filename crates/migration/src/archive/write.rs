@@ -36,7 +36,8 @@ pub enum WriteError {
     Json(#[from] serde_json::Error),
 }
 
-/// Writes an account, whose address this is, with what others may do there. What changes meanwhile is in it or not, message by message.
+/// Writes an account, whose address this is, with what others may do there. What changes meanwhile is in it or not,
+/// message by message.
 ///
 /// # Errors
 /// [`WriteError`]; the stream has no end then.
