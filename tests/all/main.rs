@@ -58,6 +58,7 @@ mod mail_settings;
 mod managed_attachments;
 mod meetings_moved;
 mod migration;
+mod migration_fleet;
 mod migration_proof;
 mod monitoring;
 mod moves;
