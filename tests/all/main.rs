@@ -57,6 +57,7 @@ mod mail_maintenance;
 mod mail_settings;
 mod managed_attachments;
 mod meetings_moved;
+mod migrating;
 mod migration;
 mod migration_fleet;
 mod migration_proof;

@@ -1,7 +1,5 @@
 //! A new machine takes the place of one that is everything, while that is used.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sterna_testkit::failpoints::Strike;
 use sterna_testkit::imap::Imap;
@@ -10,16 +8,13 @@ use sterna_testkit::ledger::{Ledger, uid_status};
 use sterna_testkit::moving::ShowLogs;
 use sterna_testkit::wait::until;
 
+use super::migrating::{ENDS, NEW, OLD, WITHIN, is_so, is_taken, state};
+
 const ANA: &str = "ana@tern.test";
 const BEN: &str = "ben@tern.test";
-const OLD: &str = "main";
-const NEW: &str = "fresh";
 
 /// Acknowledgements before, between and after the steps.
 const ACKNOWLEDGED: usize = 20;
-
-/// How long a step of a migration may take, on a machine that does other things as well.
-const WITHIN: Duration = Duration::from_secs(150);
 
 /// A machine that is everything, with two users.
 fn single() -> Installation {
@@ -48,25 +43,15 @@ fn pair(installation: &mut Installation) {
     installation.serve(NEW);
 }
 
-fn state(installation: &Installation, node: &str) -> Option<Value> {
-    let output = installation.admin(node, &["--json", "migrate", "status"]);
-    output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
-}
-
 /// Waits until the main node, whichever it is, says that the migration is there.
 fn is_at(installation: &Installation, phase: &str) {
-    let _show = ShowLogs(installation);
-    until(&format!("the migration is {phase}"), WITHIN, || {
-        let said = [OLD, NEW].into_iter().filter_map(|node| state(installation, node));
-        said.into_iter().any(|state| state["phase"] == phase).then_some(())
-    });
+    let what = format!("the migration is {phase}");
+    is_so(installation, (&what, WITHIN), &[OLD, NEW], |state| state["phase"] == phase);
 }
 
 fn is_synced(installation: &Installation) {
-    let _show = ShowLogs(installation);
-    until("everything is equal", WITHIN, || {
-        let state = state(installation, OLD)?;
-        (state["copies"]["accounts"] == 2 && state["copies"]["equal"] == 2).then_some(())
+    is_so(installation, ("everything is equal", WITHIN), &[OLD], |state| {
+        state["copies"]["accounts"] == 2 && state["copies"]["equal"] == 2
     });
 }
 
@@ -229,20 +214,9 @@ fn whoever_ends_in_the_middle_goes_on_there() {
         ledger.grows_by(ACKNOWLEDGED);
         pair(&mut installation);
         is_synced(&installation);
-        // Who has the main role at the start of the way, and who gets it; who ends where.
-        let there = [
-            (OLD, "migration-fetching"),
-            (NEW, "migration-fetched-one"),
-            (OLD, "migration-handing-over"),
-            (OLD, "migration-handed-over"),
-            (NEW, "migration-installed-one"),
-            (NEW, "migration-planned"),
-            (NEW, "main-committing"),
-            (NEW, "migration-entered"),
-        ];
-        for (number, (node, failpoint)) in there.into_iter().enumerate() {
+        for (number, (node, failpoint)) in ENDS.into_iter().enumerate() {
             installation.arm(node, failpoint, Strike::End);
-            is_taken(&installation, OLD, "switch", Some((node, failpoint)));
+            is_taken(&installation, (OLD, "switch"), WITHIN, Some((node, failpoint)));
             installation.ends_at(node, failpoint);
             installation.serve(node);
             is_at(&installation, "switched");
@@ -252,7 +226,7 @@ fn whoever_ends_in_the_middle_goes_on_there() {
             if let Some((node, failpoint)) = back {
                 installation.arm(node, failpoint, Strike::End);
             }
-            is_taken(&installation, NEW, "back", back.copied());
+            is_taken(&installation, (NEW, "back"), WITHIN, back.copied());
             if let Some((node, failpoint)) = back {
                 installation.ends_at(node, failpoint);
                 installation.serve(node);
@@ -271,27 +245,9 @@ fn grows(installation: &Installation, ledger: &Ledger) {
     ledger.grows_by(2);
 }
 
-/// Asks for a step until it is taken: while mail comes, an account may lack more than a moment's changes just now, and
-/// it is refused for that. Who ends there may not live to answer.
-fn is_taken(installation: &Installation, node: &str, action: &str, end: Option<(&str, &str)>) {
-    let _show = ShowLogs(installation);
-    until(&format!("{node} takes {action}"), WITHIN, || {
-        let asked = installation.admin(node, &["migrate", action, "--yes", "--detach"]);
-        let is_over = || end.is_some_and(|(node, failpoint)| installation.is_reached(node, failpoint));
-        if asked.status.success() || is_over() {
-            return Some(());
-        }
-        let said = errors(&asked);
-        assert!(said.contains("equal") || said.contains("answer"), "{said}");
-        None
-    });
-}
-
 /// Everything is on the old machine again, which is the main node.
 fn is_home(installation: &Installation) {
-    let _show = ShowLogs(installation);
-    until("everything is back", WITHIN, || {
-        let state = state(installation, OLD)?;
-        (state["phase"] == "syncing" && state["main"] == OLD && state["copies"]["equal"] == 2).then_some(())
+    is_so(installation, ("everything is back", WITHIN), &[OLD], |state| {
+        state["phase"] == "syncing" && state["main"] == OLD && state["copies"]["equal"] == 2
     });
 }

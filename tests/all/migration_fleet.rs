@@ -1,48 +1,18 @@
 //! All machines of an installation of several are replaced, one after the other, while mail comes: data servers first,
 //! then the one that is the main node and the door.
 
-use std::time::Duration;
-
 use serde_json::Value;
-use sterna_testkit::installation::{Installation, Place, errors, succeeded};
+use sterna_testkit::installation::{Installation, Place, succeeded};
 use sterna_testkit::ledger::{Ledger, uid_status};
-use sterna_testkit::moving::ShowLogs;
 use sterna_testkit::wait::until;
+
+use super::migrating::{WITHIN, is_so, is_taken};
 
 const ANA: &str = "ana@tern.test";
 const BEN: &str = "ben@tern.test";
 
 /// Acknowledgements between two steps.
 const ACKNOWLEDGED: usize = 5;
-
-/// How long a step may take, on a machine that does other things as well.
-const WITHIN: Duration = Duration::from_secs(150);
-
-/// The state of the migration, by the main node; `None` while that is changing.
-fn state(installation: &Installation, main: &str) -> Option<Value> {
-    let output = installation.admin(main, &["--json", "migrate", "status"]);
-    output.status.success().then(|| serde_json::from_slice(&output.stdout).ok()).flatten()
-}
-
-/// Waits for a state that one of these nodes tells of.
-fn is_so(installation: &Installation, what: &str, nodes: &[&str], is: impl Fn(&Value) -> bool) {
-    let _show = ShowLogs(installation);
-    until(what, WITHIN, || {
-        let said = nodes.iter().filter_map(|node| state(installation, node));
-        said.into_iter().any(|state| is(&state)).then_some(())
-    });
-}
-
-/// Asks until it is taken: while mail comes, an account may lack more than a moment's changes just now.
-fn is_taken(installation: &Installation, main: &str, action: &str) {
-    let _show = ShowLogs(installation);
-    until(&format!("{main} takes {action}"), WITHIN, || {
-        let asked = installation.admin(main, &["migrate", action, "--yes", "--detach"]);
-        let said = errors(&asked);
-        assert!(asked.status.success() || said.contains("equal") || said.contains("answer"), "{said}");
-        asked.status.success().then_some(())
-    });
-}
 
 /// A new machine takes the place of an old one, which is let go and ends; who is the main node afterwards.
 fn replace<'n>(installation: &mut Installation, ledger: &Ledger, main: &'n str, old: &str, new: &'n str) -> &'n str {
@@ -51,14 +21,14 @@ fn replace<'n>(installation: &mut Installation, ledger: &Ledger, main: &'n str, 
     let paired = installation.migrate_from(new, main, token["token"].as_str().unwrap(), Place::default());
     succeeded("migrate from", &paired);
     installation.serve(new);
-    is_so(installation, "everything is equal", &[main], |state| {
+    is_so(installation, ("everything is equal", WITHIN), &[main], |state| {
         state["phase"] == "syncing" && state["copies"]["accounts"] == state["copies"]["equal"]
     });
-    is_taken(installation, main, "switch");
-    is_so(installation, "the migration is switched", &[main, new], |state| state["phase"] == "switched");
+    is_taken(installation, (main, "switch"), WITHIN, None);
+    is_so(installation, ("it is switched", WITHIN), &[main, new], |state| state["phase"] == "switched");
     let main = if main == old { new } else { main };
     ledger.grows_by(ACKNOWLEDGED);
-    is_taken(installation, main, "finish");
+    is_taken(installation, (main, "finish"), WITHIN, None);
     installation.wait_for_end(old);
     until(&format!("{old} is no server any more"), WITHIN, || {
         let listed = installation.admin(main, &["--json", "server", "list"]);

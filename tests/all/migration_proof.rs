@@ -13,14 +13,12 @@ use serde_json::{Value, json};
 use sterna_testkit::failpoints::Strike;
 use sterna_testkit::http::Http;
 use sterna_testkit::imap::Imap;
-use sterna_testkit::installation::{Doors, Installation, errors, succeeded};
+use sterna_testkit::installation::{Doors, Installation, succeeded};
 use sterna_testkit::ledger::messages;
-use sterna_testkit::moving::ShowLogs;
 use sterna_testkit::network::Network;
 use sterna_testkit::wait::{pass, until};
 
-const OLD: &str = "main";
-const NEW: &str = "fresh";
+use super::migrating::{ENDS, NEW, OLD, WITHIN, is_so, is_taken};
 
 /// How many accounts there are, unless the environment says so.
 const ACCOUNTS: usize = 16;
@@ -36,21 +34,8 @@ const SENDERS: usize = 4;
 /// Between two messages of one sender.
 const PACE: Duration = Duration::from_millis(20);
 
-/// How long a step may take for each account, and at least.
+/// How long a step may take for each account.
 const WITHIN_EACH: Duration = Duration::from_millis(1_500);
-const WITHIN: Duration = Duration::from_secs(150);
-
-/// Who ends where: the way there, and the way back before the next one.
-const ENDS: [(&str, &str); 8] = [
-    (OLD, "migration-fetching"),
-    (NEW, "migration-fetched-one"),
-    (OLD, "migration-handing-over"),
-    (OLD, "migration-handed-over"),
-    (NEW, "migration-installed-one"),
-    (NEW, "migration-planned"),
-    (NEW, "main-committing"),
-    (NEW, "migration-entered"),
-];
 
 /// The password of everybody, as another system would have hashed it: hundreds are set up in a moment.
 const HASH: &str =
@@ -108,17 +93,8 @@ impl<'n> Scene<'n> {
         self.network.inside(node, || doors.dav(account)).unwrap()
     }
 
-    fn state(&self, node: &str) -> Option<Value> {
-        let output = self.installation.admin(node, &["--json", "migrate", "status"]);
-        output.status.success().then(|| serde_json::from_slice(&output.stdout).ok()).flatten()
-    }
-
-    fn waits_until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
-        let _show = ShowLogs(&self.installation);
-        until(what, self.within, || {
-            let said = [OLD, NEW].into_iter().filter_map(|node| self.state(node));
-            said.into_iter().any(|state| is_so(&state)).then_some(())
-        });
+    fn waits_until(&self, what: &str, is: impl Fn(&Value) -> bool) {
+        is_so(&self.installation, (what, self.within), &[OLD, NEW], is);
     }
 
     fn is_synced(&self) {
@@ -128,18 +104,8 @@ impl<'n> Scene<'n> {
         });
     }
 
-    /// Asks for a step until it is taken: while mail comes, an account may lack more than a moment's changes just now.
     fn takes(&self, node: &str, action: &str, end: Option<(&str, &str)>) {
-        let _show = ShowLogs(&self.installation);
-        until(&format!("{node} takes {action}"), self.within, || {
-            let asked = self.installation.admin(node, &["migrate", action, "--yes", "--detach"]);
-            if asked.status.success() || end.is_some_and(|(node, at)| self.installation.is_reached(node, at)) {
-                return Some(());
-            }
-            let said = errors(&asked);
-            assert!(said.contains("equal") || said.contains("answer"), "{said}");
-            None
-        });
+        is_taken(&self.installation, (node, action), self.within, end);
     }
 
     /// The switch; somebody ends in its middle, and is started again.
