@@ -176,6 +176,15 @@ fn an_account_goes_out_as_files_that_others_read_and_comes_back() {
     assert_eq!(kept.body, changed);
     let status = carl.command("STATUS INBOX (MESSAGES)").unwrap().lines.concat();
     assert!(status.contains("MESSAGES 27"), "{status}");
+
+    // Who says so has it as it is in the archive: what was changed is changed back, and what is not in it goes.
+    dav.request("PUT", "/dav/calendars/carl@tern.test/work/later.ics", &[], &event("two", "since then")).unwrap();
+    let (code, said, _) = run(&installation, &["import", "account", &to, "--to", CARL, "--follow"]);
+    assert_eq!((code, &said["changed"], &said["removed"]), (Some(0), &json!(1), &json!(1)), "{said}");
+    let mut get = |path: &str| dav.request("GET", path, &[], "").unwrap();
+    assert_eq!(get("/dav/calendars/carl@tern.test/work/mine.ics").body, event("one", "first"));
+    assert_eq!(get("/dav/calendars/carl@tern.test/work/later.ics").status, 404);
+    assert_eq!(run(&installation, &["import", "account", &to, "--to", CARL, "--follow"]).0, Some(3), "nothing to do");
 }
 
 #[test]

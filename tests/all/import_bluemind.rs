@@ -16,10 +16,14 @@ const DATA: &str = include_str!("../../crates/migration/tests/bluemind/data.sql"
 /// What Ana's password was there.
 const PASSWORD: &str = "correct horse";
 
-fn dumps(folder: &Path) -> (PathBuf, PathBuf) {
-    let postgres = Postgres::start();
-    postgres.create("bj", &format!("{CONTAINERS}{DIRECTORY}"));
-    postgres.create("bj-data", &format!("{CONTAINERS}{DATA}"));
+/// What happens there after the first dumps.
+const LATER: &str = "
+    UPDATE t_calendar_vevent SET summary = 'Moved' WHERE recurid_timestamp IS NULL AND summary LIKE 'Stand-up%';
+    DELETE FROM t_addressbook_vcard WHERE formated_name = 'Friends';
+    DELETE FROM t_container_item WHERE uid = 'card-2';
+";
+
+fn dumps(postgres: &Postgres, folder: &Path) -> (PathBuf, PathBuf) {
     let (directory, data) = (folder.join("bj.dump"), folder.join("bj-data.dump"));
     postgres.dump("bj", &["-Fc"], &directory);
     postgres.dump("bj-data", &[], &data);
@@ -43,7 +47,10 @@ fn a_bluemind_comes_by_its_dumps() {
     }
     let mut installation = Installation::new();
     installation.start_main("main,edge,data", Place::default());
-    let (directory, data) = dumps(installation.folder());
+    let postgres = Postgres::start();
+    postgres.create("bj", &format!("{CONTAINERS}{DIRECTORY}"));
+    postgres.create("bj-data", &format!("{CONTAINERS}{DATA}"));
+    let (directory, data) = dumps(&postgres, installation.folder());
     let folder = installation.folder().join("bluemind");
     let [directory, data, folder] = [&directory, &data, &folder].map(|path| path.to_string_lossy().into_owned());
 
@@ -71,6 +78,18 @@ fn a_bluemind_comes_by_its_dumps() {
     // A second time there is nothing to do.
     let again = installation.admin("main", &bring);
     assert_eq!(again.status.code(), Some(3), "{} {}", String::from_utf8_lossy(&again.stdout), errors(&again));
+
+    // The last time, after nobody writes there any more: what changed there changes here.
+    postgres.execute("bj-data", LATER);
+    dumps(&postgres, installation.folder());
+    let last = format!("{folder}-last");
+    installation.admin_ok("main", &["import", "bluemind", "read", "--directory", &directory, "--data", &data, &last]);
+    let output = installation.admin("main", &["--json", "import", "bluemind", "bring", &last, "--follow"]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let calendar = installation.admin_ok("main", &["export", "ics", "ana@tern.test"]);
+    assert!(calendar.contains("SUMMARY:Moved") && calendar.contains("SUMMARY:Stand-up\\, later"), "{calendar}");
+    let cards = installation.admin_ok("main", &["export", "vcf", "ana@tern.test"]);
+    assert!(cards.contains("FN:Dr. Zoë Łuczak") && !cards.contains("FN:Friends"), "{cards}");
 }
 
 fn people(installation: &Installation) {

@@ -91,6 +91,14 @@ impl Postgres {
     /// When it refuses one.
     pub fn create(&self, database: &str, statements: &str) {
         self.run("createdb", &[database], "");
+        self.execute(database, statements);
+    }
+
+    /// Gives a database these statements.
+    ///
+    /// # Panics
+    /// When it refuses one.
+    pub fn execute(&self, database: &str, statements: &str) {
         self.run("psql", &["-q", "-v", "ON_ERROR_STOP=1", "-d", database], statements);
     }
 

@@ -25,7 +25,7 @@ mod tar;
 mod write;
 
 pub use manifest::{Manifest, Summary};
-pub use read::{TakeError, Taken, take};
+pub use read::{Existing, TakeError, Taken, take};
 pub use write::{WriteError, write};
 pub(crate) use write::{file_name, unique};
 

@@ -1,5 +1,5 @@
 //! An archive into an account. Whatever is there already stays as it is, and what is missing comes back; so doing it
-//! again changes nothing.
+//! again changes nothing. Who wants it can have objects and scripts as they are in the archive instead.
 //!
 //! Reading a tar stream blocks, so this runs on a thread of its own and waits there for the account.
 
@@ -24,6 +24,7 @@ use crate::limits::{LITERAL_MEMORY_BYTES_MAX, MESSAGE_BYTES_MAX, NOTES_MAX};
 use crate::objects::{Objects, Put};
 use crate::target::message::{self, Body};
 
+mod follow;
 mod mail;
 
 /// Longest object of a calendar or an address book, in bytes: what DAV takes is less.
@@ -37,6 +38,10 @@ pub struct Taken {
     pub added: Summary,
     /// What was there already.
     pub unchanged: u64,
+    /// Objects and scripts that were other ones, and are those of the archive now.
+    pub changed: u64,
+    /// Objects that are not in the archive, and went.
+    pub removed: u64,
     /// Folders whose messages got other UIDs than they had.
     pub renumbered: Vec<String>,
     /// What could not be taken in, and why: the first few.
@@ -62,6 +67,16 @@ pub enum TakeError {
     NewerFormat(u32),
 }
 
+/// What becomes of objects and scripts that are there and differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// They stay: somebody may have changed them since.
+    #[default]
+    Stay,
+    /// They become those of the archive; and what is not in it goes, from the collections that it has.
+    Follow,
+}
+
 /// Takes an archive into an account. Blocks; `handle` is the runtime that the account works on.
 ///
 /// # Errors
@@ -70,6 +85,7 @@ pub fn take(
     handle: &Handle,
     account: &Arc<dyn Account>,
     objects: &dyn Objects,
+    existing: Existing,
     source: impl Read,
 ) -> Result<Taken, TakeError> {
     let mut archive = tar::Archive::new(source);
@@ -78,7 +94,7 @@ pub fn take(
         Some(first) => manifest(&mut first?)?,
         None => return Err(TakeError::Manifest("it is empty".to_owned())),
     };
-    let mut taker = Taker::new(handle, account.as_ref(), objects, manifest)?;
+    let mut taker = Taker::new(handle, account.as_ref(), objects, (existing, manifest))?;
     for entry in entries {
         let mut entry = entry?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -106,10 +122,13 @@ struct Taker<'a> {
     handle: &'a Handle,
     account: &'a dyn Account,
     objects: &'a dyn Objects,
+    existing: Existing,
     manifest: Manifest,
     mail: mail::Mail<'a>,
     /// Collections by their place in the archive.
     collections: HashMap<String, Container>,
+    /// What collections have of the archive.
+    follows: follow::Follows,
     /// Folders of the file space by their place in the archive.
     folders: HashMap<String, ContainerId>,
     taken: Taken,
@@ -120,11 +139,12 @@ impl<'a> Taker<'a> {
         handle: &'a Handle,
         account: &'a dyn Account,
         objects: &'a dyn Objects,
-        manifest: Manifest,
+        (existing, manifest): (Existing, Manifest),
     ) -> Result<Self, TakeError> {
         let mail = handle.block_on(mail::Mail::of(account, &manifest))?;
         let (collections, folders, taken) = (HashMap::new(), HashMap::new(), Taken::default());
-        Ok(Taker { handle, account, objects, manifest, mail, collections, folders, taken })
+        let follows = follow::Follows::default();
+        Ok(Taker { handle, account, objects, existing, manifest, mail, collections, follows, folders, taken })
     }
 
     fn file(&mut self, name: &str, changed_at: i64, content: &mut impl Read) -> Result<(), TakeError> {
@@ -174,6 +194,9 @@ impl<'a> Taker<'a> {
         let container = self.collection(dir)?;
         let length = text.len() as u64;
         let place = (container.id, container.kind);
+        if self.existing == Existing::Follow {
+            return self.follow_object(place, name, file, text);
+        }
         match self.handle.block_on(self.objects.put(self.account, place, file, text))? {
             Put::Done => {
                 self.taken.added.objects += 1;
@@ -255,17 +278,18 @@ impl<'a> Taker<'a> {
         };
         let limits = ScriptLimits { script_bytes: scripts::SCRIPT_BYTES_MAX, scripts: scripts::SCRIPTS_MAX as u64 };
         let done = self.handle.block_on(async {
-            if scripts::text(self.account, name).await?.is_some() {
-                return Ok(false);
+            match scripts::text(self.account, name).await? {
+                Some(known) if self.existing == Existing::Stay || known == text => return Ok(None),
+                known => scripts::put(self.account, name, text.clone(), limits).await.map(|()| Some(known.is_none())),
             }
-            scripts::put(self.account, name, text.clone(), limits).await.map(|()| true)
         });
         match done {
-            Ok(true) => {
+            Ok(Some(false)) => self.taken.changed += 1,
+            Ok(Some(true)) => {
                 self.taken.added.scripts += 1;
                 self.taken.added.bytes += text.len() as u64;
             }
-            Ok(false) => self.taken.unchanged += 1,
+            Ok(None) => self.taken.unchanged += 1,
             Err(ScriptError::Account(error)) => return Err(error.into()),
             Err(error) => self.refuse(name, error),
         }
@@ -274,6 +298,9 @@ impl<'a> Taker<'a> {
 
     fn end(mut self) -> Result<Taken, TakeError> {
         self.handle.block_on(self.mail.end(&self.manifest, &mut self.taken))?;
+        if self.existing == Existing::Follow {
+            self.remove_others()?;
+        }
         for published in std::mem::take(&mut self.manifest.published) {
             match self.handle.block_on(self.objects.subscribe(self.account, &published))? {
                 Put::Done => self.taken.added.objects += 1,
@@ -285,7 +312,8 @@ impl<'a> Taker<'a> {
         if let Some(active) = self.manifest.active_script.clone() {
             let done = self.handle.block_on(async {
                 let found = scripts::Scripts::read(self.account).await?;
-                match found.active().is_none() && found.named(&active).is_some() {
+                let is_free = found.active().is_none() || self.existing == Existing::Follow;
+                match is_free && found.named(&active).is_some() {
                     true => scripts::activate(self.account, Some(&active)).await,
                     false => Ok(()),
                 }

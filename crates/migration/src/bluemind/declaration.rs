@@ -32,13 +32,13 @@ pub struct Domain {
     pub description: Option<String>,
 }
 
-/// A user, a shared mailbox or a resource.
+/// A user, a shared mailbox or a resource. What is nothing is written too, so that it becomes nothing here when that is
+/// brought again; but nobody whose log-in waits for the mail is let in by it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Person {
     /// The main address.
     pub address: String,
     /// Others.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     /// A log-in that is no address.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,17 +58,16 @@ pub struct Person {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
     /// Whether the address book of the domain doesn't show it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
-    /// Who may send as this one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub senders: Vec<String>,
-    /// Where mail goes on to.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub forward_to: Vec<String>,
-    /// Without a copy here.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub forward_only: bool,
+    /// Who may send as this one; nothing for a resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub senders: Option<Vec<String>>,
+    /// Where mail goes on to; nothing for a resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_to: Option<Vec<String>>,
+    /// Without a copy here; nothing for a resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_only: Option<bool>,
     /// What a resource has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<Resource>,
@@ -106,12 +105,10 @@ pub struct Group {
     /// The main address.
     pub address: String,
     /// Others.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     /// For people.
     pub display_name: String,
     /// Whether the address book of the domain doesn't show it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
     /// Whether addresses elsewhere may be among the members.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

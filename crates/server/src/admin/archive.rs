@@ -11,14 +11,17 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use sterna_account::{Account, AccountError, CommitError};
 use sterna_directory::Reader;
-use sterna_migration::archive::{self, TakeError, Taken};
+use sterna_migration::archive::{self, Existing, TakeError, Taken};
 use sterna_migration::limits::SILENCE_MAX;
 use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
 use super::dav_objects::DavObjects;
 use super::doors::AdminState;
+use super::input::Asked;
 use super::problem::Problem;
 use super::{acl, address_of, files, resolve};
 
@@ -52,6 +55,15 @@ impl<S: Send + Sync> FromRequest<S> for TarBody {
     async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
         Ok(TarBody(request.into_body()))
     }
+}
+
+/// What is said of an archive that comes.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(rename = "ArchiveWanted")]
+pub(super) struct Wanted {
+    /// Events, tasks, cards and scripts become those of the archive; what its collections don't have there goes.
+    follow: bool,
 }
 
 type Opened = (std::sync::Arc<dyn Account>, String);
@@ -95,13 +107,15 @@ pub(super) async fn get(State(state): State<AdminState>, Path(name): Path<String
 pub(super) async fn put(
     State(state): State<AdminState>,
     Path(name): Path<String>,
+    Asked(wanted): Asked<Wanted>,
     TarBody(body): TarBody,
 ) -> Result<Json<Taken>, Problem> {
     let (account, _) = open(&state, name).await?;
     let source = SyncIoBridge::new(StreamReader::new(Box::pin(in_time(body.into_data_stream()))));
     let handle = tokio::runtime::Handle::current();
+    let existing = if wanted.follow { Existing::Follow } else { Existing::Stay };
     // Reading a tar stream blocks.
-    let taking = tokio::task::spawn_blocking(move || archive::take(&handle, &account, &DavObjects, source));
+    let taking = tokio::task::spawn_blocking(move || archive::take(&handle, &account, &DavObjects, existing, source));
     match taking.await {
         Ok(Ok(taken)) => Ok(Json(taken)),
         Ok(Err(TakeError::Account(AccountError::Refused(CommitError::OverQuota)))) => Err(full()),

@@ -47,6 +47,10 @@ pub struct ImportAccountArgs {
     /// Give others the rights again that they had, by their addresses: only where those are the same people
     #[arg(long)]
     rights: bool,
+    /// Make events, tasks, cards and scripts those of the archive, whatever they are here, and delete from its calendars and
+    /// address books what it doesn't have
+    #[arg(long)]
+    follow: bool,
 }
 
 /// A Maildir.
@@ -121,9 +125,9 @@ pub(super) async fn export(session: &Session<'_>, args: ExportAccountArgs) -> Re
 }
 
 pub(super) async fn import(session: &Session<'_>, args: ImportAccountArgs) -> Result<Exit, CliError> {
-    let ImportAccountArgs { from, to, rights } = args;
+    let ImportAccountArgs { from, to, rights, follow } = args;
     let shares = if rights { shares_of(&from)? } else { Vec::new() };
-    let done = send(session, &to, move |mut sink| {
+    let done = send(session, (&to, follow), move |mut sink| {
         if is_standard(&from) {
             return io::copy(&mut io::stdin().lock(), &mut sink).map(drop).map_err(cant("read", &from));
         }
@@ -163,13 +167,13 @@ fn shares_of(from: &Path) -> Result<Vec<Share>, CliError> {
 pub(super) async fn maildir(session: &Session<'_>, args: MaildirArgs) -> Result<Exit, CliError> {
     let MaildirArgs { folder, to } = args;
     let sending = move |sink| folder::send_maildir(&folder, sink).map_err(not_sent);
-    send(session, &to, sending).await
+    send(session, (&to, false), sending).await
 }
 
 pub(super) async fn mbox(session: &Session<'_>, args: MboxArgs) -> Result<Exit, CliError> {
     let MboxArgs { file, to, folder } = args;
     let path: Vec<String> = folder.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    send(session, &to, move |sink| {
+    send(session, (&to, false), move |sink| {
         let sent = match is_standard(&file) {
             true => mbox::send_mbox(io::stdin().lock(), path, sink),
             false => File::open(&file).and_then(|open| mbox::send_mbox(BufReader::new(open), path, sink)),
@@ -182,7 +186,7 @@ pub(super) async fn mbox(session: &Session<'_>, args: MboxArgs) -> Result<Exit, 
 /// What became of an archive, on one level.
 fn told(taken: &Value) -> Value {
     let mut told = taken["added"].clone();
-    for name in ["unchanged", "refused_count", "renumbered"] {
+    for name in ["changed", "removed", "unchanged", "refused_count", "renumbered"] {
         told[name] = taken[name].clone();
     }
     told
@@ -198,14 +202,15 @@ pub(super) fn not_sent(error: SendError) -> CliError {
 /// Sends what `fill` writes, and gives what became of it.
 pub(super) async fn upload(
     session: &Session<'_>,
-    to: &str,
+    (to, follow): (&str, bool),
     fill: impl FnOnce(Box<dyn Write + Send>) -> Result<(), CliError> + Send + 'static,
 ) -> Result<Value, CliError> {
+    let path = path(&["accounts", to, "archive"], &[("follow", follow.then_some("true"))]);
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
     let sink = SyncIoBridge::new(writer);
     let filling = tokio::task::spawn_blocking(move || fill(Box::new(sink)));
     let body = StreamBody::new(ReaderStream::with_capacity(reader, PIPE_BYTES).map_ok(Frame::data)).boxed();
-    let answer = session.client.upload(&path(&["accounts", to, "archive"], &[]), TAR, body).await;
+    let answer = session.client.upload(&path, TAR, body).await;
     let filled = filling.await.unwrap_or_else(|error| Err(CliError::Usage(error.to_string())));
     let taken = match filled {
         // A node that refuses stops reading: why it does says more than that nobody read on.
@@ -219,16 +224,22 @@ pub(super) async fn upload(
     Ok(taken)
 }
 
+/// How much an archive changed.
+pub(super) fn done_of(taken: &Value) -> u64 {
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let added = ["messages", "objects", "files", "scripts"].map(|what| number(&taken["added"][what]));
+    added.into_iter().sum::<u64>() + number(&taken["changed"]) + number(&taken["removed"])
+}
+
 /// Sends what `fill` writes, and shows what became of it.
 async fn send(
     session: &Session<'_>,
-    to: &str,
+    (to, follow): (&str, bool),
     fill: impl FnOnce(Box<dyn Write + Send>) -> Result<(), CliError> + Send + 'static,
 ) -> Result<Exit, CliError> {
-    let taken = upload(session, to, fill).await?;
+    let taken = upload(session, (to, follow), fill).await?;
     session.show(&told(&taken))?;
-    let added = ["messages", "objects", "files", "scripts"].map(|what| taken["added"][what].as_u64().unwrap_or(0));
-    Ok(match (taken["refused_count"].as_u64().unwrap_or(0), added.iter().sum::<u64>()) {
+    Ok(match (taken["refused_count"].as_u64().unwrap_or(0), done_of(&taken)) {
         (1.., _) => Exit::Failed,
         (0, 0) => Exit::NothingToDo,
         _ => Exit::Done,

@@ -11,7 +11,7 @@ use sterna_migration::archive::{MANIFEST, folder};
 use sterna_migration::bluemind::{self, ACCOUNTS, DECLARATION, REPORT, Report};
 
 use super::acl;
-use super::archive::{not_sent, upload};
+use super::archive::{done_of, not_sent, upload};
 use super::client::CliError;
 use super::declared::{self, ApplyArgs};
 use super::exit::Exit;
@@ -20,8 +20,14 @@ use super::resource::{Session, WriteArgs};
 
 const COLUMNS: &[Column] = &[("KIND", "kind"), ("READ", "read"), ("WRITTEN", "written"), ("LEFT OUT", "left_out")];
 
-const BROUGHT: &[Column] =
-    &[("ACCOUNT", "account"), ("EVENTS, CARDS, TASKS", "objects"), ("SCRIPTS", "scripts"), ("REFUSED", "refused")];
+const BROUGHT: &[Column] = &[
+    ("ACCOUNT", "account"),
+    ("NEW", "objects"),
+    ("CHANGED", "changed"),
+    ("REMOVED", "removed"),
+    ("SCRIPTS", "scripts"),
+    ("REFUSED", "refused"),
+];
 
 /// Read the dumps of BlueMind 4 into a folder, and bring what is in it
 #[derive(Debug, Subcommand)]
@@ -32,6 +38,9 @@ pub enum BluemindCommand {
     Bring {
         /// The folder that was read into
         folder: PathBuf,
+        /// For another time: what came before becomes what it is in the dumps now, and what is gone there goes
+        #[arg(long)]
+        follow: bool,
         /// See [`WriteArgs`].
         #[command(flatten)]
         write: WriteArgs,
@@ -54,7 +63,7 @@ pub struct ReadArgs {
 pub(super) async fn run(session: &Session<'_>, command: BluemindCommand) -> Result<Exit, CliError> {
     match command {
         BluemindCommand::Read(args) => read(session, args).await,
-        BluemindCommand::Bring { folder, write } => Bringing { session, folder, write }.run().await,
+        BluemindCommand::Bring { folder, follow, write } => Bringing { session, folder, follow, write }.run().await,
     }
 }
 
@@ -86,6 +95,7 @@ fn rows(report: &Report) -> Vec<Value> {
 struct Bringing<'s, 'g> {
     session: &'s Session<'g>,
     folder: PathBuf,
+    follow: bool,
     write: WriteArgs,
 }
 
@@ -135,7 +145,7 @@ impl Bringing<'_, '_> {
             let manifest: Manifest = json_of(&place.join(MANIFEST))?;
             let address = manifest.address;
             let sending = move |sink| folder::send_export(&place, sink).map_err(not_sent);
-            let taken = match upload(self.session, &address, sending).await {
+            let taken = match upload(self.session, (&address, self.follow), sending).await {
                 Ok(taken) => taken,
                 // Somebody who was taken out of the declaration.
                 Err(CliError::Refused(problem)) if problem.code == "no-such" => {
@@ -148,8 +158,12 @@ impl Bringing<'_, '_> {
             let number = |value: &Value| value.as_u64().unwrap_or_default();
             let (objects, scripts) = (number(&taken["added"]["objects"]), number(&taken["added"]["scripts"]));
             let refusals = number(&taken["refused_count"]);
-            (brought, refused) = (brought + objects + scripts, refused + refusals);
-            told.push(json!({"account": address, "objects": objects, "scripts": scripts, "refused": refusals}));
+            (brought, refused) = (brought + done_of(&taken), refused + refusals);
+            let (changed, removed) = (number(&taken["changed"]), number(&taken["removed"]));
+            told.push(json!({
+                "account": address, "objects": objects, "scripts": scripts, "changed": changed, "removed": removed,
+                "refused": refusals,
+            }));
         }
         self.session.items(&told, BROUGHT)?;
         Ok((brought, refused))

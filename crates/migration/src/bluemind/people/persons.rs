@@ -113,11 +113,12 @@ impl<'d> Reading<'d> {
                 _ => {}
             }
         }
-        if let Some(forwarding) = forwarding(self.directory, &entry.item)? {
-            person.forward_to = forwarding.to;
-            person.forward_only = !forwarding.keeps_copy;
+        let forwarding = forwarding(self.directory, &entry.item)?;
+        if forwarding.is_some() {
             report.written(Kind::Forwards);
         }
+        person.forward_only = Some(forwarding.as_ref().is_some_and(|forwarding| !forwarding.keeps_copy));
+        person.forward_to = Some(forwarding.map(|forwarding| forwarding.to).unwrap_or_default());
         let mut senders = Vec::new();
         for (subject, verb) in acl_of(self.directory, &format!("mailbox:acls-{}", entry.uid))? {
             if verb.is_some_and(Verb::sends) && subject != entry.uid {
@@ -127,7 +128,7 @@ impl<'d> Reading<'d> {
         senders.sort();
         senders.dedup();
         // Everybody in a domain can't be named as a sender.
-        person.senders = senders.into_iter().filter(|sender| !sender.starts_with('@')).collect();
+        person.senders = Some(senders.into_iter().filter(|sender| !sender.starts_with('@')).collect());
         Ok(())
     }
 
