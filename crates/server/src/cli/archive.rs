@@ -47,8 +47,8 @@ pub struct ImportAccountArgs {
     /// Give others the rights again that they had, by their addresses: only where those are the same people
     #[arg(long)]
     rights: bool,
-    /// Make events, tasks, cards and scripts those of the archive, whatever they are here, and delete from its calendars and
-    /// address books what it doesn't have
+    /// Make events, tasks, cards and scripts those of the archive, whatever they are here, and delete from its
+    /// calendars and address books what it doesn't have
     #[arg(long)]
     follow: bool,
 }
