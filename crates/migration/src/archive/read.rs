@@ -279,7 +279,7 @@ impl<'a> Taker<'a> {
         let limits = ScriptLimits { script_bytes: scripts::SCRIPT_BYTES_MAX, scripts: scripts::SCRIPTS_MAX as u64 };
         let done = self.handle.block_on(async {
             match scripts::text(self.account, name).await? {
-                Some(known) if self.existing == Existing::Stay || known == text => return Ok(None),
+                Some(known) if self.existing == Existing::Stay || known == text => Ok(None),
                 known => scripts::put(self.account, name, text.clone(), limits).await.map(|()| Some(known.is_none())),
             }
         });
