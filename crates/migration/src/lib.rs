@@ -15,4 +15,5 @@ pub mod limits;
 pub mod objects;
 pub mod run;
 pub mod sieve;
+pub mod spool;
 pub mod target;

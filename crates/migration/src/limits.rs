@@ -55,3 +55,19 @@ pub const NOTED_OBJECTS: usize = 2000;
 pub const OBJECT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Objects that may go from a collection at once, though they are more than half of it.
 pub const REMOVED_OBJECTS_FREE: usize = 100;
+/// Largest key-value database of a Cyrus spool, in bytes: the list of mailboxes has some 500 for each mailbox.
+pub const DATABASE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// Largest `cyrus.index`, in bytes: some 112 for each message, expunged ones too.
+pub const INDEX_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Largest other file of a Cyrus spool that is held in memory: headers of mailboxes, quotas, settings.
+pub const SMALL_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Files that one setting of Cyrus may include, one in the other.
+pub const INCLUDES_MAX: usize = 8;
+/// Records of a Cyrus mailbox that are told at once, and whose messages are sent before.
+pub const BATCH_RECORDS: usize = 1000;
+/// Bytes of messages sent before their records are told, unless one alone has more.
+pub const BATCH_SENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Longest value that a replica answers with, in bytes.
+pub const REPLICA_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Scripts of one user of a Cyrus spool.
+pub const SPOOL_SCRIPTS_MAX: usize = 1000;
