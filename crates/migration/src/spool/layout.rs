@@ -16,8 +16,16 @@ pub fn letter(name: &str, is_full: bool) -> char {
         return if first.is_ascii_lowercase() { char::from(first) } else { 'q' };
     }
     let bytes = name.bytes().take_while(|byte| *byte != b'.');
-    let sum = bytes.fold(0_u32, |sum, byte| (((sum << 3) ^ (sum >> 5)) ^ u32::from(byte)) % 23);
-    char::from(b'A' + u8::try_from(sum).unwrap_or_default())
+    let sum = bytes.fold(0_u32, |sum, byte| ((sum << 3) ^ (sum >> 5)) ^ u32::from(byte));
+    char::from(b'A' + (sum % 23) as u8)
+}
+
+/// The letters that a name can have, the likelier one first: some versions take a caret for a dot.
+fn letters(name: &str, is_full: bool) -> Vec<char> {
+    let first = name.split('^').next().unwrap_or_default();
+    let mut found = vec![letter(first, is_full), letter(name, is_full)];
+    found.dedup();
+    found
 }
 
 /// Whether a name or an id may become part of a path.
@@ -35,29 +43,27 @@ pub fn by_id(unique_id: &str) -> Option<PathBuf> {
     is_plain.then(|| Path::new("uuid").join(&unique_id[..1]).join(&unique_id[1..2]).join(unique_id))
 }
 
-/// The folder of a mailbox below its partition, by its internal name.
-pub fn by_name(config: &Config, name: &str) -> Option<PathBuf> {
+/// Where the folder of a mailbox can be below its partition, by its internal name; nowhere when the name is none.
+pub fn by_name(config: &Config, name: &str) -> Vec<PathBuf> {
     let (domain, local) = split(name);
-    let is_full = config.is_on("fulldirhash");
-    let mut path = PathBuf::new();
+    if !local.split('.').all(is_safe) || !domain.is_none_or(is_safe) {
+        return Vec::new();
+    }
+    let (is_hashed, is_full) = (config.is_on("hashimapspool"), config.is_on("fulldirhash"));
+    let mut root = PathBuf::new();
     if let Some(domain) = domain {
-        path.push("domain");
-        if config.is_on("hashimapspool") {
-            path.push(letter(domain, is_full).to_string());
+        root.push("domain");
+        if is_hashed {
+            root.push(letter(domain, is_full).to_string());
         }
-        path.push(domain);
+        root.push(domain);
     }
-    if config.is_on("hashimapspool") {
-        let hashed = local.split_once('.').map_or(local, |(_, rest)| rest);
-        path.push(letter(hashed, is_full).to_string());
+    let path: PathBuf = local.split('.').collect();
+    if !is_hashed {
+        return vec![root.join(path)];
     }
-    for part in local.split('.') {
-        if !is_safe(part) {
-            return None;
-        }
-        path.push(part);
-    }
-    is_safe(domain.unwrap_or("-")).then_some(path)
+    let hashed = local.split_once('.').map_or(local, |(_, rest)| rest);
+    letters(hashed, is_full).into_iter().map(|letter| root.join(letter.to_string()).join(&path)).collect()
 }
 
 /// The domain of an internal name, and the rest.
@@ -113,20 +119,23 @@ impl Person {
         names.dedup();
         let is_known = self.domain.as_deref().is_none_or(is_safe);
         names.retain(|name| is_known && is_safe(name));
-        names.into_iter().map(move |name| Path::new(&letter(&name, is_full).to_string()).join(name))
+        names.into_iter().flat_map(move |name| {
+            let letters = letters(&name, is_full);
+            letters.into_iter().map(move |letter| Path::new(&letter.to_string()).join(&name))
+        })
     }
 }
 
 /// Where the file of a quota root can be.
-pub fn quota_file(config: &Config, root: &str) -> Option<PathBuf> {
-    let folder = config.path("configdirectory")?;
+pub fn quota_files(config: &Config, root: &str) -> Vec<PathBuf> {
     let (domain, local) = split(root);
-    if !is_safe(local) || !domain.is_none_or(is_safe) {
-        return None;
-    }
+    let Some(folder) = config.path("configdirectory").filter(|_| is_safe(local) && domain.is_none_or(is_safe)) else {
+        return Vec::new();
+    };
     let hashed = local.split_once('.').map_or(local, |(_, rest)| rest);
-    let letter = letter(hashed, config.is_on("fulldirhash")).to_string();
-    Some(domain_folder(config, &folder, domain).join("quota").join(letter).join(local))
+    let quotas = domain_folder(config, &folder, domain).join("quota");
+    let letters = letters(hashed, config.is_on("fulldirhash")).into_iter();
+    letters.map(|letter| quotas.join(letter.to_string()).join(local)).collect()
 }
 
 #[cfg(test)]
@@ -144,16 +153,20 @@ mod tests {
     #[test]
     fn mailboxes_have_folders_by_name_or_by_id() {
         let plain = config(&[]);
-        assert_eq!(by_name(&plain, "user.joe^smith.a b"), Some("user/joe^smith/a b".into()));
+        assert_eq!(by_name(&plain, "user.joe^smith.a b"), [PathBuf::from("user/joe^smith/a b")]);
         let hashed = config(&[("hashimapspool", "yes")]);
-        assert_eq!(by_name(&hashed, "x.test!user.ana.Sent"), Some("domain/x/x.test/a/user/ana/Sent".into()));
-        assert_eq!(by_name(&hashed, "DELETED.user.ana.x"), Some("u/DELETED/user/ana/x".into()));
-        assert_eq!(by_name(&hashed, "shared"), Some("s/shared".into()));
+        assert_eq!(by_name(&hashed, "x.test!user.ana.Sent"), [PathBuf::from("domain/x/x.test/a/user/ana/Sent")]);
+        assert_eq!(by_name(&hashed, "DELETED.user.ana.x"), [PathBuf::from("u/DELETED/user/ana/x")]);
+        assert_eq!(by_name(&hashed, "shared"), [PathBuf::from("s/shared")]);
         for bad in ["user../etc", "user.a/b", "", "../x!user.a", "a/b!user.c"] {
-            assert_eq!(by_name(&hashed, bad), None, "{bad}");
+            assert!(by_name(&hashed, bad).is_empty(), "{bad}");
         }
         assert_eq!(by_id("fq4cmv"), Some("uuid/f/q/fq4cmv".into()));
         assert_eq!((by_id("a/../b"), by_id("\u{fc}\u{fc}\u{fc}"), by_id("a")), (None, None, None));
+        // As Debian's Cyrus 3.6.1 made them with `fulldirhash`.
+        for (name, wanted) in [("ana", 'C'), ("user.ana", 'C'), ("shared", 'T'), ("joe^smith", 'B'), ("*U*ben", 'H')] {
+            assert_eq!(letters(name, true)[0], wanted, "{name}");
+        }
         assert_eq!((letter("Ana", false), letter("7", false), letter("", false)), ('a', 'q', 'q'));
     }
 
@@ -167,10 +180,8 @@ mod tests {
         assert_eq!(joe.files(&config, "seen"), wanted.iter().map(PathBuf::from).collect::<Vec<_>>());
         let ana = Person { local: "ana".into(), domain: None, inbox_id: None };
         assert_eq!(ana.script_folders(&config), [PathBuf::from("/s/a/ana")]);
-        assert_eq!(
-            quota_file(&config, "x.test!user.joe^smith"),
-            Some("/c/domain/x/x.test/quota/j/user.joe^smith".into())
-        );
-        assert_eq!(quota_file(&config, "user.a/../../x"), None);
+        let wanted = [PathBuf::from("/c/domain/x/x.test/quota/j/user.joe^smith")];
+        assert_eq!(quota_files(&config, "x.test!user.joe^smith"), wanted);
+        assert!(quota_files(&config, "user.a/../../x").is_empty());
     }
 }

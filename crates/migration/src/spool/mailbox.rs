@@ -38,17 +38,20 @@ pub struct Opened {
 /// [`SpoolError`] when one of its files is missing, or not what it should be.
 pub fn open(spool: &Spool, listed: &Listed) -> Result<Opened, SpoolError> {
     let nowhere = |cause: &str| SpoolError::damaged(&PathBuf::from(&listed.name), cause);
-    let relative = match (&listed.unique_id, listed.is_by_id) {
-        (Some(id), true) => layout::by_id(id),
-        _ => layout::by_name(&spool.config, &listed.name),
-    };
-    let relative = relative.ok_or_else(|| nowhere("it can't have a folder"))?;
     let Some(partition) = spool.config.partition(&listed.partition) else {
         return Err(nowhere(&format!("nobody says where the partition {} is", listed.partition)));
     };
-    let data = partition.join(&relative);
-    let meta = spool.config.meta_partition(&listed.partition).map(|root| root.join(&relative));
-    let archive = spool.config.archive_partition(&listed.partition).map(|root| root.join(&relative));
+    let roots = [Some(partition.clone()), spool.config.meta_partition(&listed.partition)];
+    let is_there = |path: &&PathBuf| roots.iter().flatten().any(|root| root.join(path).is_dir());
+    let candidates = match (&listed.unique_id, listed.is_by_id) {
+        (Some(id), true) => layout::by_id(id).into_iter().collect(),
+        _ => layout::by_name(&spool.config, &listed.name),
+    };
+    let relative =
+        candidates.iter().find(is_there).or(candidates.first()).ok_or_else(|| nowhere("it can't have a folder"))?;
+    let [data, meta] = roots.map(|root| root.map(|root| root.join(relative)));
+    let data = data.unwrap_or_default();
+    let archive = spool.config.archive_partition(&listed.partition).map(|root| root.join(relative));
     let file = |name: &str| {
         let meta = meta.as_ref().map(|folder| folder.join(name)).filter(|path| path.exists());
         meta.unwrap_or_else(|| data.join(name))

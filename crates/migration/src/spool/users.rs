@@ -88,10 +88,10 @@ fn one_seen(unique_id: &str, value: &str) -> Option<Seen> {
 /// # Errors
 /// [`SpoolError`].
 pub fn quota(config: &Config, root: &str) -> Result<Vec<(&'static str, u32)>, SpoolError> {
-    if let Some(path) = layout::quota_file(config, root)
-        && let Some(bytes) = read_file(&path, SMALL_FILE_BYTES_MAX)?
-    {
-        return limits(&bytes).map_err(|cause| SpoolError::damaged(&path, cause));
+    for path in layout::quota_files(config, root) {
+        if let Some(bytes) = read_file(&path, SMALL_FILE_BYTES_MAX)? {
+            return limits(&bytes).map_err(|cause| SpoolError::damaged(&path, cause));
+        }
     }
     let path = config.path("configdirectory").unwrap_or_default().join("quotas.db");
     let (path, mut value) = (config.path("quota_db_path").unwrap_or(path), None);
