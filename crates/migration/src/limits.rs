@@ -67,7 +67,5 @@ pub const INCLUDES_MAX: usize = 8;
 pub const BATCH_RECORDS: usize = 1000;
 /// Bytes of messages sent before their records are told, unless one alone has more.
 pub const BATCH_SENT_BYTES: u64 = 64 * 1024 * 1024;
-/// Longest value that a replica answers with, in bytes.
-pub const REPLICA_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Scripts of one user of a Cyrus spool.
 pub const SPOOL_SCRIPTS_MAX: usize = 1000;

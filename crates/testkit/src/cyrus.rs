@@ -43,7 +43,15 @@ impl Cyrus {
     ///
     /// # Panics
     /// When it doesn't start.
-    pub fn start(sync_port: u16, (login, password): (&str, &str)) -> Self {
+    pub fn start(sync_port: u16, who: (&str, &str)) -> Self {
+        Cyrus::start_with(sync_port, who, "")
+    }
+
+    /// The same with more lines in its `imapd.conf`; `FOLDER` is its folder there.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub fn start_with(sync_port: u16, (login, password): (&str, &str), settings: &str) -> Self {
         let ports = addresses::free(Ipv4Addr::LOCALHOST).map(|free| free.port());
         let [port, http, managesieve] = ports;
         let mut daemon = Daemon::new("Cyrus");
@@ -54,7 +62,10 @@ impl Cyrus {
         }
         fs::create_dir_all(folder.join("spool")).unwrap();
         fs::create_dir_all(folder.join("archive")).unwrap();
-        fs::write(folder.join("imapd.conf"), configuration(&folder, sync_port, login, password)).unwrap();
+        fs::create_dir_all(folder.join("meta")).unwrap();
+        let settings = settings.replace("FOLDER", &folder.to_string_lossy());
+        let configuration = configuration(&folder, sync_port, login, password) + &settings;
+        fs::write(folder.join("imapd.conf"), configuration).unwrap();
         fs::write(folder.join("cyrus.conf"), services(&folder, ports)).unwrap();
         for (file, entry) in [
             ("passwd", format!("{USER}:x:{USER_ID}:{USER_ID}::/:/bin/false")),
@@ -65,7 +76,7 @@ impl Cyrus {
             let text: String = others.chain([&*entry]).flat_map(|line| [line, "\n"]).collect();
             fs::write(folder.join(file), text).unwrap();
         }
-        for part in ["conf", "spool", "archive"] {
+        for part in ["conf", "spool", "archive", "meta"] {
             let owner = format!("{USER_ID}:{USER_ID}");
             assert!(Command::new("chown").args(["-R", &owner]).arg(folder.join(part)).status().unwrap().success());
         }
@@ -117,6 +128,11 @@ impl Cyrus {
         // The first one brings what is there already.
         self.replicate(&["-A"]);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Ends it, as a power cut would; its files stay.
+    pub fn kill(&mut self) {
+        self.daemon.stop();
     }
 
     /// Its folder.

@@ -129,6 +129,17 @@ impl Wire {
         Ok(Answer::Data(values))
     }
 
+    /// What has come, at least a byte.
+    pub async fn piece(&mut self) -> Result<Bytes, SourceError> {
+        let filled = timeout(SILENCE_MAX, self.stream.fill_buf()).await.map_err(|_| SourceError::Silent)?;
+        let piece = Bytes::copy_from_slice(filled.map_err(SourceError::lost)?);
+        if piece.is_empty() {
+            return Err(SourceError::Lost("it closed the connection".to_owned()));
+        }
+        self.stream.consume(piece.len());
+        Ok(piece)
+    }
+
     /// A line without its end.
     pub async fn line(&mut self) -> Result<Vec<u8>, SourceError> {
         let mut line = Vec::new();

@@ -1,13 +1,12 @@
 //! A spool as a whole: its settings, its mailboxes and whose they are.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::annotations::{self, Annotations};
 use super::config::Config;
 use super::layout::Person;
 use super::list::{self, Listed};
-use super::{SpoolError, layout};
+use super::{SpoolError, scripts};
 use crate::cyrus::names;
 
 /// See the module.
@@ -41,6 +40,12 @@ impl Spool {
         Ok(Spool { config, annotations, owners, damaged })
     }
 
+    /// The mailboxes of an owner that are told.
+    pub fn told(&self, owner: &str) -> impl Iterator<Item = &Listed> {
+        let all = self.owners.get(owner).map_or(&[][..], Vec::as_slice);
+        all.iter().filter(|listed| !scripts::are_in(&listed.name))
+    }
+
     /// Where files of somebody are looked for; `None` of a shared mailbox.
     pub fn person(&self, owner: &str) -> Option<Person> {
         let [inbox, _] = names::prefixes(owner);
@@ -57,10 +62,5 @@ impl Spool {
         unknown.sort_unstable();
         unknown.dedup();
         unknown
-    }
-
-    /// Where the scripts of somebody are looked for.
-    pub fn script_folders(&self, person: &Person) -> Vec<PathBuf> {
-        layout::Person::script_folders(person, &self.config)
     }
 }

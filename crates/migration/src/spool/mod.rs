@@ -5,6 +5,7 @@
 //! Nothing is written into the spool, and nothing of it is trusted: each file can be torn or foreign, and is named then.
 
 pub mod annotations;
+pub mod client;
 pub mod config;
 pub mod database;
 pub mod disk;
@@ -15,7 +16,11 @@ pub mod layout;
 pub mod list;
 pub mod mailbox;
 pub mod message;
+pub mod records;
+mod rest;
 pub mod scripts;
+pub mod send;
+pub mod survey;
 pub mod users;
 
 use std::fs::File;

@@ -15,6 +15,9 @@ use crate::cyrus::dlist::LITERAL_BYTES_MAX;
 use crate::cyrus::names;
 use crate::limits::SPOOL_SCRIPTS_MAX;
 
+/// The mailbox with scripts: scripts are told one by one, and it never is.
+const MAILBOX: &str = "#sieve";
+
 /// What file names of scripts end with.
 pub const ENDING: &str = ".script";
 
@@ -40,10 +43,15 @@ pub struct Scripts {
     pub damaged: Vec<String>,
 }
 
+/// Whether a mailbox has scripts in it.
+pub fn are_in(name: &str) -> bool {
+    names::read(name).is_some_and(|name| name.path.first().is_some_and(|first| first == MAILBOX))
+}
+
 /// Reads them.
 pub fn read(spool: &Spool, owner: &str, person: &Person) -> Scripts {
     let mut found = Scripts::default();
-    if let Some(folder) = spool.script_folders(person).into_iter().find(|folder| folder.is_dir()) {
+    if let Some(folder) = person.script_folders(&spool.config).into_iter().find(|folder| folder.is_dir()) {
         found.active = active(&folder);
         if let Err(error) = files(&folder, &mut found) {
             found.damaged.push(error.to_string());
@@ -80,7 +88,7 @@ fn files(folder: &Path, found: &mut Scripts) -> Result<(), SpoolError> {
 }
 
 fn messages(spool: &Spool, owner: &str, found: &mut Scripts) -> Result<(), SpoolError> {
-    let wanted = format!("{}.#sieve", names::prefixes(owner)[0]);
+    let wanted = format!("{}.{MAILBOX}", names::prefixes(owner)[0]);
     let Some(listed) = spool.owners.get(owner).and_then(|all| all.iter().find(|listed| listed.name == wanted)) else {
         return Ok(());
     };
