@@ -46,6 +46,7 @@ mod import_bluemind;
 mod import_dav;
 mod import_imap;
 mod import_sieve;
+mod import_spool;
 mod interchange;
 mod ipv6;
 mod jobs;

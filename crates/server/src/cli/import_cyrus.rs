@@ -5,14 +5,17 @@ use hyper::Method;
 
 use super::client::{CliError, path};
 use super::exit::Exit;
+use super::import_spool::{self, SendArgs};
 use super::output::{self, Column};
 use super::resource::{Session, WriteArgs};
 
 const USERS: &[Column] = &[("USER", "user"), ("ADDRESS", "address"), ("STATE", "state"), ("ERROR", "error")];
 
-/// Watch users that a Cyrus server brings by its own replication, and switch them
+/// Watch users that a Cyrus server brings by its own replication, and switch them; send them from its files
 #[derive(Debug, Subcommand)]
 pub enum CyrusCommand {
+    /// Send the users out of the files of a Cyrus server that doesn't run any more, as its replication would have
+    Send(Box<SendArgs>),
     /// List the users that were told; with a name, compare the account with what was told
     Status {
         /// The user, as the old server calls it
@@ -34,6 +37,7 @@ pub enum CyrusCommand {
 
 pub(super) async fn run(session: &Session<'_>, command: CyrusCommand) -> Result<Exit, CliError> {
     match command {
+        CyrusCommand::Send(args) => import_spool::send(session, *args).await,
         CyrusCommand::Status { user: None } => session.list(&["replication"], &[], USERS).await,
         CyrusCommand::Status { user: Some(user) } => {
             let view = session.client.get(&path(&["replication", &user], &[])).await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use hyper::Method;
 use serde_json::{Value, json};
+use sterna_migration::imap;
 
 use super::client::{CliError, path};
 use super::exit::Exit;
@@ -48,6 +49,15 @@ impl Encryption {
             Encryption::Tls => "tls",
             Encryption::Starttls => "starttls",
             Encryption::None => "none",
+        }
+    }
+
+    /// For who connects from here.
+    pub fn known(self) -> imap::client::Encryption {
+        match self {
+            Encryption::Tls => imap::client::Encryption::Tls,
+            Encryption::Starttls => imap::client::Encryption::Starttls,
+            Encryption::None => imap::client::Encryption::None,
         }
     }
 }

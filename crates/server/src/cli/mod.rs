@@ -32,6 +32,7 @@ mod import_dav;
 mod import_imap;
 mod import_run;
 mod import_sieve;
+mod import_spool;
 mod interchange;
 mod job;
 mod link;
