@@ -1,9 +1,9 @@
-//! Annotations. Keys are what they are about, the entry and the user, each with a zero behind it: `annotations.db` has the
-//! ids of mailboxes (before 3.4 their names), `cyrus.annotations` in the folder of a mailbox has UIDs.
+//! Annotations. Keys are what they are about, the entry and the user, each with a zero behind it: `annotations.db` has
+//! the ids of mailboxes (before 3.4 their names), `cyrus.annotations` in the folder of a mailbox has UIDs.
 //!
-//! A value is the length (32 bits), filled up to the length of a `long` of the machine (4 or 8 bytes), the text and a zero,
-//! its type and a zero, a time as long as a `long`, and from 2.5 on a modseq (64 bits) and flags (8 bits, 1 of a deleted
-//! one).
+//! A value is the length (32 bits), filled up to the length of a `long` of the machine (4 or 8 bytes), the text and a
+//! zero, its type and a zero, a time as long as a `long`, and from 2.5 on a modseq (64 bits) and flags (8 bits, 1 of a
+//! deleted one).
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! `imapd.conf`: where Cyrus keeps what. Lines of `name: value`; names in any case; `@include: FILE`; a backslash at the
-//! end of a line goes on with the next one.
+//! `imapd.conf`: where Cyrus keeps what. Lines of `name: value`; names in any case; `@include: FILE`; a backslash at
+//! the end of a line goes on with the next one.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

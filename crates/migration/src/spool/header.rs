@@ -1,6 +1,6 @@
-//! `cyrus.header`: what a mailbox has once. After the magic, versions from 3.6 on write key-value lists (`N` name, `I` id,
-//! `Q` quota root, `A` rights, `U` keywords, `T` type), earlier ones three lines: quota root and id with a tab between
-//! them, keywords with blanks, rights. A keyword that was removed leaves its place empty.
+//! `cyrus.header`: what a mailbox has once. After the magic, versions from 3.6 on write key-value lists (`N` name, `I`
+//! id, `Q` quota root, `A` rights, `U` keywords, `T` type), earlier ones three lines: quota root and id with a tab
+//! between them, keywords with blanks, rights. A keyword that was removed leaves its place empty.
 
 use super::{Bad, list};
 use crate::cyrus::dlist::Value;

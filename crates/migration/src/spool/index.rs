@@ -1,5 +1,5 @@
-//! `cyrus.index`: a header and a record of fixed length for each message, in the order of UIDs, expunged ones among them
-//! as long as they are remembered. All numbers have 32 bits unless said otherwise.
+//! `cyrus.index`: a header and a record of fixed length for each message, in the order of UIDs, expunged ones among
+//! them as long as they are remembered. All numbers have 32 bits unless said otherwise.
 //!
 //! Header: 8 minor version, 12 where records begin, 16 their length, 20 how many, 24 last append, 28 last UID,
 //! 40 last POP3 log-in, 44 UIDVALIDITY, 60 options, 68 highest modseq (64 bits), 100 sum of the records,

@@ -1,9 +1,9 @@
-//! Where files are. Mailboxes of Cyrus 3.6 and later have folders named by their ids, `uuid/f/q/fq4c..`; those of earlier
-//! ones, and those that were never moved, folders named as they are: `user/ana/Sent`, with a letter before the name where
-//! `hashimapspool` is on (`a/user/ana/Sent`), below `domain/x/x.test` where the name begins with a domain.
+//! Where files are. Mailboxes of Cyrus 3.6 and later have folders named by their ids, `uuid/f/q/fq4c..`; those of
+//! earlier ones, and those that were never moved, folders named as they are: `user/ana/Sent`, with a letter before the
+//! name where `hashimapspool` is on (`a/user/ana/Sent`), below `domain/x/x.test` where the name begins with a domain.
 //!
-//! What users have besides mailboxes is named by the id of their INBOX (`user/uuid/f/q/fq4c../seen.db`) or by themselves
-//! (`user/a/ana.seen`), always with that letter.
+//! What users have besides mailboxes is named by the id of their INBOX (`user/uuid/f/q/fq4c../seen.db`) or by
+//! themselves (`user/a/ana.seen`), always with that letter.
 
 use std::path::{Path, PathBuf};
 

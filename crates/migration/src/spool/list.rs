@@ -1,7 +1,7 @@
-//! The list of mailboxes, `mailboxes.db`. From 3.6 on keys are `N` and the name with control characters as separators (0x1f
-//! between parts, 0x1d behind the domain), and there is another row by id (`I`); before, keys are internal names. Values
-//! are key-value lists (`T` type, `I` id, `P` partition, `A` rights, `F` and `C` modseqs), or the number of the type, the
-//! partition and the rights as text, before 2.5.
+//! The list of mailboxes, `mailboxes.db`. From 3.6 on keys are `N` and the name with control characters as separators
+//! (0x1f between parts, 0x1d behind the domain), and there is another row by id (`I`); before, keys are internal names.
+//! Values are key-value lists (`T` type, `I` id, `P` partition, `A` rights, `F` and `C` modseqs), or the number of the
+//! type, the partition and the rights as text, before 2.5.
 
 use bytes::BytesMut;
 

@@ -1,5 +1,5 @@
-//! Message files: `423.` holds the message with UID 423, as it went over the wire. From some size on they are never whole
-//! in memory: they are read once for their sum, and once more when they are sent.
+//! Message files: `423.` holds the message with UID 423, as it went over the wire. From some size on they are never
+//! whole in memory: they are read once for their sum, and once more when they are sent.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};

@@ -2,7 +2,8 @@
 //! would have told them, so that the receiving side ([`crate::cyrus`]) checks and keeps them as any other replication.
 //!
 //! Facts of the formats are those of the published source of cyrus-imapd (2.4 to 3.8) and of what Debian's 3.6 writes.
-//! Nothing is written into the spool, and nothing of it is trusted: each file can be torn or foreign, and is named then.
+//! Nothing is written into the spool, and nothing of it is trusted: each file can be torn or foreign, and is named
+//! then.
 
 pub mod annotations;
 pub mod client;

@@ -192,7 +192,8 @@ impl Batch {
     }
 }
 
-/// Whether nothing needs to be told. Where a mailbox is, and when somebody was there last, is of no use at the other side.
+/// Whether nothing needs to be told. Where a mailbox is, and when somebody was there last, is of no use at the other
+/// side.
 fn is_same(one: &Mailbox, other: &Mailbox) -> bool {
     let plain = |mailbox: &Mailbox| Mailbox { numbers: Vec::new(), partition: String::new(), ..mailbox.clone() };
     plain(one) == plain(other)

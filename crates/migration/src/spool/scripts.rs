@@ -1,6 +1,6 @@
-//! Sieve scripts: files `NAME.script` in a folder of the user, where the link `defaultbc` (`default` before 2.3) says which
-//! one runs; from 3.6 on messages of the mailbox `#sieve`, whose subjects are the names, and only that link is in the
-//! folder.
+//! Sieve scripts: files `NAME.script` in a folder of the user, where the link `defaultbc` (`default` before 2.3) says
+//! which one runs; from 3.6 on messages of the mailbox `#sieve`, whose subjects are the names, and only that link is in
+//! the folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Telling a replica of an owner: mailboxes, then what else belongs to the owner. What it has already isn't told again; so
-//! a run that was interrupted goes on where it was.
+//! Telling a replica of an owner: mailboxes, then what else belongs to the owner. What it has already isn't told again;
+//! so a run that was interrupted goes on where it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 

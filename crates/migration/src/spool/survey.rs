@@ -65,8 +65,8 @@ impl Survey {
     }
 }
 
-/// Whether the other side keeps messages of this mailbox: of calendars, scripts and what only waits for its end it notes
-/// that they are there.
+/// Whether the other side keeps messages of this mailbox: of calendars, scripts and what only waits for its end it
+/// notes that they are there.
 pub fn has_messages(name: &str) -> bool {
     names::read(name).is_some_and(|name| !name.is_deleted && !name.is_special())
 }

@@ -1,6 +1,6 @@
-//! `sterna import cyrus send`: the files of a Cyrus server that doesn't run any more, told to an installation as its own
-//! replication would have told them. It needs no node on this machine. Files are read where they are needed: there is
-//! nobody else whom that keeps waiting.
+//! `sterna import cyrus send`: the files of a Cyrus server that doesn't run any more, told to an installation as its
+//! own replication would have told them. It needs no node on this machine. Files are read where they are needed: there
+//! is nobody else whom that keeps waiting.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Flat files: a pair on each line, a tab between key and value. A byte of 255 announces one that could not stand there:
-//! itself, or a tab, an end of line or a zero with the highest bit set.
+//! Flat files: a pair on each line, a tab between key and value. A byte of 255 announces one that could not stand
+//! there: itself, or a tab, an end of line or a zero with the highest bit set.
 
 use super::Visit;
 use crate::spool::Bad;

@@ -1,12 +1,14 @@
 //! Skiplist files. A header of 48 bytes: magic of 20, version, minor version, highest level, current level, records,
-//! where the log begins, last recovery (4 bytes each). Then records; keys and values are filled up to multiples of four:
+//! where the log begins, last recovery (4 bytes each). Then records; keys and values are filled up to multiples of
+//! four:
 //!
 //! - `INORDER` (1), `ADD` (2), `DUMMY` (257): type, key length, key, value length, value, pointers, and -1;
 //! - `DELETE` (4): type, and where the record is that is deleted;
 //! - `COMMIT` (255): what came since the last one holds.
 //!
 //! Up to the beginning of the log is what the last checkpoint wrote; the rest is done again here, and what no `COMMIT`
-//! follows is left out, as recovery does it. Pointers are never followed: so they can neither lead astray nor in circles.
+//! follows is left out, as recovery does it. Pointers are never followed: so they can neither lead astray nor in
+//! circles.
 
 use std::collections::BTreeMap;
 

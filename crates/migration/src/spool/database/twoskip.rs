@@ -2,11 +2,11 @@
 //! the last commit (8 each), flags (4), CRC-32 of all that (4). Then records, each at a multiple of eight:
 //!
 //! type (`=` the first one, `+` a pair, `-` the ghost of a deleted one, `$` a commit), level (1), key length (2), value
-//! length (4), both again in 8 bytes where they are all ones, pointers (8 each, one more than the level), CRC-32 of what
-//! came so far, CRC-32 of what follows, key, value, filled up with zeros.
+//! length (4), both again in 8 bytes where they are all ones, pointers (8 each, one more than the level), CRC-32 of
+//! what came so far, CRC-32 of what follows, key, value, filled up with zeros.
 //!
-//! The lowest level has two pointers, and the higher one holds, unless it leads behind the last commit: so a transaction
-//! that never ended is left out. Only this level is followed, and no further than a file can have records.
+//! The lowest level has two pointers, and the higher one holds, unless it leads behind the last commit: so a
+//! transaction that never ended is left out. Only this level is followed, and no further than a file can have records.
 
 use super::Visit;
 use crate::spool::Bad;
