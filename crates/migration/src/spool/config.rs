@@ -45,6 +45,16 @@ impl Config {
         self.values.insert(name.to_ascii_lowercase(), value.to_owned());
     }
 
+    /// Takes all paths for paths below this folder: where the disk of the old server is.
+    pub fn rebase(&mut self, root: &Path) {
+        let is_path = |name: &str| {
+            name.contains("partition-") || name.ends_with("_db_path") || ["configdirectory", "sievedir"].contains(&name)
+        };
+        for (_, value) in self.values.iter_mut().filter(|(name, _)| is_path(name)) {
+            *value = root.join(value.trim_start_matches('/')).to_string_lossy().into_owned();
+        }
+    }
+
     /// A value, if there is one.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
@@ -116,6 +126,10 @@ mod tests {
         assert_eq!(config.partition("Default"), Some("/spool".into()));
         assert_eq!((config.path("sievedir"), config.meta_partition("default")), (Some("/a/b".into()), None));
         assert!(config.is_on("hashimapspool") && !config.is_on("fulldirhash") && config.has_domains());
+        let mut elsewhere = config.clone();
+        elsewhere.rebase(Path::new("/mnt/old"));
+        assert_eq!(elsewhere.partition("default"), Some("/mnt/old/spool".into()));
+        assert_eq!(elsewhere.path("virtdomains"), config.path("virtdomains"));
         std::fs::write(&second, format!("@include: {}\n", first.display())).unwrap();
         assert!(Config::read(&first).is_err() && Config::read(&folder.path().join("none")).is_err());
     }

@@ -5,7 +5,7 @@ use hyper::Method;
 
 use super::client::{CliError, path};
 use super::exit::Exit;
-use super::import_spool::{self, SendArgs};
+use super::import_cyrus_send::{self, SendArgs};
 use super::output::{self, Column};
 use super::resource::{Session, WriteArgs};
 
@@ -37,7 +37,7 @@ pub enum CyrusCommand {
 
 pub(super) async fn run(session: &Session<'_>, command: CyrusCommand) -> Result<Exit, CliError> {
     match command {
-        CyrusCommand::Send(args) => import_spool::send(session, *args).await,
+        CyrusCommand::Send(args) => import_cyrus_send::run(session, *args).await,
         CyrusCommand::Status { user: None } => session.list(&["replication"], &[], USERS).await,
         CyrusCommand::Status { user: Some(user) } => {
             let view = session.client.get(&path(&["replication", &user], &[])).await?;

@@ -48,7 +48,8 @@ pub enum ImportCommand {
     Dav(Box<DavArgs>),
     /// Sieve scripts of one account or many from a ManageSieve server, with the one that runs
     Sieve(Box<SieveArgs>),
-    /// Watch users that a Cyrus server brings by its own replication, and switch them
+    /// Bring users from the files of a Cyrus server, watch users that one brings by its own replication, and switch
+    /// them
     #[command(subcommand)]
     Cyrus(CyrusCommand),
     /// People, calendars, contacts, tasks, filters and shares from the databases of BlueMind 4
