@@ -14,6 +14,10 @@ const MAX_SECONDS: &str = "75";
 /// What is drawn: a change is judged by what it changes.
 const SEED: &str = "1";
 
+/// One: Python before 3.13 fails now and then when two threads parse Python's own syntax at once (`AST constructor
+/// recursion depth mismatch`), as the tool does to describe what it draws.
+const WORKERS: &str = "1";
+
 /// What has to hold. `positive_data_acceptance` is left out: a schema can't say which domains there are, so that most
 /// of what fits it names nothing that exists. `negative_data_rejection` is, too: parameters that an endpoint doesn't
 /// know are ignored.
@@ -45,7 +49,7 @@ fn the_api_answers_as_it_is_described() {
     command
         .arg("run")
         .arg(format!("https://{}:{}/api", at.host, at.ports.https))
-        .args(["--tls-verify", "false", "--workers", "2", "--no-color", "--continue-on-failure"])
+        .args(["--tls-verify", "false", "--workers", WORKERS, "--no-color", "--continue-on-failure"])
         .args(["--max-time", MAX_SECONDS, "--seed", SEED, "--checks", CHECKS, "--no-shrink"])
         .args(["--suppress-health-check", "all", "--request-timeout", "20"])
         .args(["-H", &format!("Authorization: Bearer {token}")])

@@ -6,9 +6,14 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::addresses;
 use crate::daemon::Daemon;
+use crate::wait::until;
+
+/// How long rspamd may take to make the databases of what it learns.
+const DATABASES_MADE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What ClamAV is taught to find.
 pub const INFECTED: &str = "sterna-test-signature-7f3a9c-not-a-virus";
@@ -91,11 +96,21 @@ impl Rspamd {
         let daemon = Daemon::new("rspamd");
         let [http, milter] = addresses::free(Ipv4Addr::LOCALHOST);
         let folder = daemon.folder().to_owned();
-        fs::write(folder.join("rspamd.conf"), rspamd_conf(&folder, http, milter)).unwrap();
         fs::write(folder.join("rules.lua"), RSPAMD_RULES).unwrap();
         // The whole list takes it many seconds to learn.
         fs::write(folder.join("tld.dat"), "com\norg\ntest\n").unwrap();
+        // Two workers that open databases which aren't there yet come in each other's way, and one of them then does
+        // without (`no such table: tokens`): one of them makes these alone.
+        let (controller, proxy) = rspamd_conf(&folder, http, milter);
+        fs::write(folder.join("rspamd.conf"), &controller).unwrap();
         let mut rspamd = Rspamd { daemon, http, milter };
+        rspamd.run(|| true);
+        until("databases of what it learns", DATABASES_MADE_WITHIN, || {
+            let made = ["ham", "spam"].iter().all(|name| folder.join(format!("{name}.sqlite")).exists());
+            (made && rspamd.statistics().is_some()).then_some(())
+        });
+        rspamd.stop();
+        fs::write(folder.join("rspamd.conf"), controller + &proxy).unwrap();
         rspamd.serve();
         rspamd
     }
@@ -110,7 +125,13 @@ impl Rspamd {
     /// # Panics
     /// When it doesn't start.
     pub fn serve(&mut self) {
-        let (http, milter) = (self.http, self.milter);
+        let milter = self.milter;
+        self.run(move || TcpStream::connect(milter).is_ok());
+    }
+
+    /// Starts it with the configuration that there is; it is there when its controller answers and this is true.
+    fn run(&mut self, also: impl Fn() -> bool) {
+        let http = self.http;
         let mut command = Command::new("rspamd");
         // It asks who it is; as root it must be told that this is meant.
         let command = command.args(["-f", "-i", "-u", "root", "-g", "root", "-c"]);
@@ -119,7 +140,7 @@ impl Rspamd {
             stream.write_all(b"GET /ping HTTP/1.0\r\n\r\n").ok()?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).ok()?;
-            (answer.contains("pong") && TcpStream::connect(milter).is_ok()).then_some(())
+            (answer.contains("pong") && also()).then_some(())
         });
     }
 
@@ -128,19 +149,26 @@ impl Rspamd {
     /// # Panics
     /// When it can't say.
     pub fn learned(&self) -> (u64, u64) {
+        self.statistics().unwrap_or_else(|| panic!("it doesn't learn: {}", self.stat()))
+    }
+
+    /// The same, if it has both databases.
+    fn statistics(&self) -> Option<(u64, u64)> {
+        let answer = self.stat();
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        let stat: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        let files = stat["statfiles"].as_array()?;
+        let of = |symbol: &str| files.iter().find(|file| file["symbol"] == symbol)?["revision"].as_u64();
+        Some((of("BAYES_SPAM")?, of("BAYES_HAM")?))
+    }
+
+    fn stat(&self) -> String {
         let mut stream = TcpStream::connect(self.http).unwrap();
         let request = format!("GET /stat HTTP/1.0\r\nPassword: {}\r\n\r\n", Rspamd::PASSWORD);
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let stat: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
-        let files = stat["statfiles"].as_array().cloned().unwrap_or_default();
-        let of = |symbol: &str| {
-            let file = files.iter().find(|file| file["symbol"] == symbol);
-            file.and_then(|file| file["revision"].as_u64()).unwrap_or_else(|| panic!("{answer}"))
-        };
-        (of("BAYES_SPAM"), of("BAYES_HAM"))
+        answer
     }
 }
 
@@ -174,9 +202,10 @@ rspamd_config:register_symbol({
 })
 "#;
 
-fn rspamd_conf(folder: &Path, http: SocketAddr, milter: SocketAddr) -> String {
+/// Its configuration with a controller alone, and what adds the proxy to it.
+fn rspamd_conf(folder: &Path, http: SocketAddr, milter: SocketAddr) -> (String, String) {
     let (place, password) = (folder.display(), Rspamd::PASSWORD);
-    format!(
+    let controller = format!(
         r#"
 options {{
   filters = "";
@@ -208,6 +237,10 @@ classifier "bayes" {{
   statfile {{ symbol = "BAYES_HAM"; path = "{place}/ham.sqlite"; spam = false; }}
   statfile {{ symbol = "BAYES_SPAM"; path = "{place}/spam.sqlite"; spam = true; }}
 }}
+"#
+    );
+    let proxy = format!(
+        r#"
 worker "rspamd_proxy" {{
   bind_socket = "{milter}";
   milter = yes;
@@ -216,7 +249,8 @@ worker "rspamd_proxy" {{
   upstream "local" {{ default = yes; self_scan = yes; }}
 }}
 "#
-    )
+    );
+    (controller, proxy)
 }
 
 /// A milter in Python, with libmilter under it.
