@@ -40,7 +40,7 @@ test("plurals have at least one and other", () => {
 
 /** Prefixes whose keys are made of names that the server gives. */
 const BY_NAME = [
-  "problem", "remedy", "acl-kind", "acme-state", "dkim-dns", "dns-found", "dkim-state", "dns-need", "firewall-state", "full-mailbox", "openid-outcome", "run-outcome", "source-action", "source-kind", "source-meaning", "job-done", "job-event", "job-kind", "job-state",
+  "afterwards-name", "problem", "remedy", "acl-kind", "acme-state", "dkim-dns", "dns-found", "dkim-state", "dns-need", "firewall-state", "full-mailbox", "openid-outcome", "run-outcome", "source-action", "source-kind", "source-meaning", "job-done", "job-event", "job-kind", "job-state",
   "migration-action", "migration-asked", "migration-copy", "migration-pace", "migration-phase",
   "phase", "purpose", "role", "role-hint", "role-name", "setting", "setting-group", "setting-value", "traced", "kind", "source", "join", "queue", "area", "area-right",
   "graph", "greylist-state", "update-action", "update-asked", "update-event", "update-phase", "update-policy", "update-step", "update-work",

@@ -57,3 +57,23 @@ export interface SuccessorToken {
   address: string;
   expires_at: string;
 }
+
+/** One name in DNS. */
+export interface AfterwardsName {
+  name: string;
+  type: "A" | "MX";
+  found: string[];
+  wanted: string[];
+  state: "done" | "old" | "neither" | "missing" | "unknown";
+  cause: string | null;
+}
+
+/** What still names the machine that is left, as `/migration/afterwards` answers. */
+export interface Afterwards {
+  from: string;
+  to: string;
+  is_time: boolean;
+  changes: { id: string; name: string; domain: string | null; before: string; after: string }[];
+  names: AfterwardsName[];
+  problems: string[];
+}

@@ -1,5 +1,6 @@
 //! Control calls: what the main node asks of the others. JSON; every call may be repeated.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -316,6 +317,9 @@ pub struct NodeStatus {
     /// Messages that wait in its queue; `None` while it has not looked yet.
     #[serde(default)]
     pub waiting_mail: Option<u64>,
+    /// Its own addresses, but for those that only it, or its neighbours, can use; some of them when it has many.
+    #[serde(default)]
+    pub addresses: Vec<IpAddr>,
     /// How it guards the ports between the machines.
     #[serde(default)]
     pub firewall: FirewallStatus,

@@ -1,6 +1,6 @@
 //! `\Recent` (RFC 3501 section 2.3.2): who is told first of a message.
 
-use sterna_base::{ManualClock, SystemClock};
+use sterna_base::{Clock, ManualClock, SystemClock};
 
 use crate::dialog::Server;
 
@@ -8,7 +8,10 @@ use crate::dialog::Server;
 async fn what_came_since_the_start_is_recent_for_whoever_sees_it_first() {
     let mut server = Server::start().await;
     server.login().await.say("C: a APPEND INBOX {3+}\nC: abc\nS: a OK *").await;
-    server.restart_at(ManualClock::at(sterna_base::Clock::now(&SystemClock)));
+    // Times are in milliseconds, and what came in that of the start is recent: it is the next one.
+    let saved = SystemClock.now();
+    let began = std::iter::repeat_with(|| SystemClock.now()).find(|now| *now > saved).unwrap();
+    server.restart_at(ManualClock::at(began));
     let mut client = server.login().await;
     for _ in 0..200 {
         client.say("C: a APPEND INBOX {3+}\nC: abc\nS: a OK *").await;
@@ -62,6 +65,6 @@ async fn what_came_since_the_start_is_recent_for_whoever_sees_it_first() {
         )
         .await;
     // After the next start nobody's mail is recent again.
-    server.restart_at(ManualClock::at(sterna_base::Clock::now(&SystemClock).plus_ms(1000)));
+    server.restart_at(ManualClock::at(SystemClock.now().plus_ms(1000)));
     server.login().await.say("C: a SELECT INBOX\nS: ...\nS: * 202 EXISTS\nS: * 0 RECENT\nS: ...\nS: a OK *").await;
 }

@@ -19,7 +19,7 @@ use crate::setup::records::compared;
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Look {
-    look: bool,
+    pub look: bool,
 }
 
 /// All records of one domain, under each of its names.

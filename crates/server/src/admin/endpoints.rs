@@ -311,6 +311,7 @@ fn of_servers() -> Vec<Endpoint> {
     const ACME: &str = "/api/v1/acme";
     const FIREWALL: &str = "/api/v1/firewall";
     const MIGRATION: &str = "/api/v1/migration";
+    const AFTERWARDS: &str = "/api/v1/migration/afterwards";
     vec![
         look("/api/v1/status", get(status::get), Servers, System, "How the installation is"),
         look("/api/v1/graphs", get(graphs::get), Servers, System, "Numbers of the servers over a day or a month"),
@@ -382,6 +383,8 @@ fn of_servers() -> Vec<Endpoint> {
             System,
             "How far the copy of each account is",
         ),
+        look(AFTERWARDS, get(migration::afterwards::get), Servers, System, "What still names the machine that is left"),
+        change(("POST", AFTERWARDS), post(migration::afterwards::accept), Servers, System, "Let it name the new one"),
         look("/api/v1/search", get(search::list), Servers, System, "Search indexes"),
         look(INDEX, get(search::get), Servers, System, "The search index of an account"),
         change(("DELETE", INDEX), delete(search::delete), Servers, System, "Make a search index again"),

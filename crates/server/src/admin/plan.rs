@@ -342,6 +342,7 @@ mod tests {
             installed: Vec::new(),
             version_failed: None,
             waiting_mail: Some(0),
+            addresses: Vec::new(),
             firewall: sterna_cluster::FirewallStatus::default(),
         }
     }

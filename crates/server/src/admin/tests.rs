@@ -125,6 +125,7 @@ impl Provision for Servers {
             installed: Vec::new(),
             version_failed: None,
             waiting_mail: Some(0),
+            addresses: Vec::new(),
             firewall: sterna_cluster::FirewallStatus::default(),
         })
     }

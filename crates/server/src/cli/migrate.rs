@@ -11,7 +11,7 @@ use super::client::{CliError, path};
 use super::exit::Exit;
 use super::output::Column;
 use super::resource::{Session, WriteArgs};
-use super::{GlobalArgs, Output, output, prompt};
+use super::{GlobalArgs, Output, migrate_afterwards, output, prompt};
 use crate::node::init;
 
 /// How often the state is looked at while a command waits for it.
@@ -55,6 +55,8 @@ pub enum MigrateCommand {
     Switch(GoArgs),
     /// Let the old machine have all of it back; nothing is lost
     Back(GoArgs),
+    /// Show what still names the old machine after the switch (networks, routes, rules, DNS), and let it name the new one
+    Afterwards(AfterwardsArgs),
     /// Let the old machine go, when mail no longer reaches it; from then on there is no way back
     Finish {
         /// Don't ask
@@ -114,6 +116,23 @@ pub struct GoArgs {
     write: WriteArgs,
 }
 
+/// Options of `afterwards`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct AfterwardsArgs {
+    /// Accept the changes that are shown
+    #[arg(long)]
+    accept: bool,
+    /// Look again and again, until every name in DNS leads to the new machine
+    #[arg(long)]
+    watch: bool,
+    /// Don't ask
+    #[arg(short, long)]
+    yes: bool,
+    /// See [`WriteArgs`].
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
 pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: MigrateCommand) -> Result<Exit, CliError> {
     match command {
         MigrateCommand::Token { server, minutes } => token(session, global, server, minutes).await,
@@ -129,6 +148,10 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Mig
         MigrateCommand::Switch(args) => go(session, global, "switch", "Let the new machine take over?", args).await,
         MigrateCommand::Back(args) => {
             go(session, global, "back", "Let the old machine have all of it back?", args).await
+        }
+        MigrateCommand::Afterwards(args) => {
+            let AfterwardsArgs { accept, watch, yes, write } = args;
+            migrate_afterwards::run(session, global, (accept, watch, yes), &write).await
         }
         MigrateCommand::Finish { yes, detach, write } => {
             let question = "Is nothing sent to the old machine any more? After this there is no way back. Let it go?";

@@ -38,6 +38,7 @@ use super::directory_nodes::DirectoryNodes;
 use super::edge_check::EdgeCheck;
 use super::migration::{self, files};
 use super::orphans::Orphans;
+use super::own_addresses::own_addresses;
 use super::questions::Answers;
 use super::served::Served;
 use super::sudo::SudoDesk;
@@ -391,6 +392,7 @@ impl NodeControl for Control {
                 self.answers.queue.get().map(|queue| queue.len()),
                 self.config.has(Role::Edge),
             ),
+            addresses: own_addresses(),
             firewall: self.firewall.read().clone(),
         }
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sterna_base::{Clock, NodeId, Timestamp};
 use sterna_cluster::ControlClient;
-use sterna_directory::{Directory, DkimState, Domain, Reader, Server, StorageError, settings};
+use sterna_directory::{Directory, DkimState, Domain, MigrationPhase, Reader, Server, StorageError, settings};
 use sterna_formats::discovery::mta_sts::Mode;
 use sterna_formats::discovery::{DomainFacts, Endpoint, Service};
 use sterna_mailflow::auth::keys::{self, KeyAlgorithm};
@@ -163,9 +163,8 @@ fn said(reader: &Reader<'_>, name: &str) -> Result<Option<Said>, StorageError> {
             dkim.push((name, keys::record(algorithm, &key.public)));
         }
     }
-    let servers = reader.servers()?.into_iter().map(|found| found.value);
     Ok(Some(Said {
-        edges: servers.filter(|server| server.roles.edge).collect(),
+        edges: edges(reader)?,
         host: setting(settings::DISCOVERY_HOST)?.map(|host| ascii(&host)),
         exchangers: words(setting(settings::DISCOVERY_EXCHANGERS)?),
         external: reader.setting_for(None, settings::EXTERNAL_URL)?.and_then(|url| host_and_port(&url)),
@@ -174,6 +173,20 @@ fn said(reader: &Reader<'_>, name: &str) -> Result<Option<Said>, StorageError> {
         dkim,
         domain,
     }))
+}
+
+/// Those that the world is to know. A machine whose place is taken still serves who knows it, and nobody is sent there
+/// any more.
+fn edges(reader: &Reader<'_>) -> Result<Vec<Server>, StorageError> {
+    let servers = reader.servers()?.into_iter().map(|found| found.value);
+    let mut edges: Vec<Server> = servers.filter(|server| server.roles.edge).collect();
+    if let Some(migration) = reader.migration()?.map(|found| found.value)
+        && matches!(migration.phase, MigrationPhase::Switched | MigrationPhase::Finishing)
+        && edges.iter().any(|edge| edge.id != migration.from)
+    {
+        edges.retain(|edge| edge.id != migration.from);
+    }
+    Ok(edges)
 }
 
 /// What is published of a domain whose edges listen there.

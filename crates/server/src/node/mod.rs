@@ -26,6 +26,7 @@ pub(crate) mod mail_tables;
 pub(crate) mod migration;
 pub mod notify;
 mod orphans;
+mod own_addresses;
 mod owner;
 mod process;
 mod provision;

@@ -11,6 +11,7 @@ import { Link } from "../../widgets/link.tsx";
 import { Badge, Copyable, Facts, Loaded, Page, Progress, Section, type Tone } from "../../widgets/parts.tsx";
 import { More, Table } from "../../widgets/table.tsx";
 import { Actions } from "./actions.tsx";
+import { Afterwards } from "./afterwards.tsx";
 import { Begin } from "./begin.tsx";
 
 /** How often it is looked while something goes on, in milliseconds: every copy is asked for it. */
@@ -138,28 +139,6 @@ function Checks({ migration }: { migration: Migration }) {
             </span>
           </li>
         ))}
-      </ul>
-    </Section>
-  );
-}
-
-/** What people look after when everything is on the new machine: the world finds it, and nothing stands in the way. */
-function Afterwards() {
-  return (
-    <Section title={t("migration.afterwards")} lead={t("migration.afterwards-lead")}>
-      <ul>
-        <li>
-          <Link to="/domains">{t("migration.dns")}</Link>
-        </li>
-        <li>
-          <Link to="/firewall">{t("migration.firewall")}</Link>
-        </li>
-        <li>
-          <Link to="/mail/maintenance">{t("migration.routing")}</Link>
-        </li>
-        <li>
-          <Link to="/mail/networks">{t("migration.networks")}</Link>
-        </li>
       </ul>
     </Section>
   );

@@ -4,8 +4,11 @@
 //! says how far it is, in the same words for the command line and the console; PATCH switches, goes back, finishes,
 //! gives up.
 
+pub(super) mod afterwards;
 mod checks;
 mod lag;
+mod names;
+mod readdress;
 mod words;
 
 use axum::Json;

@@ -40,8 +40,8 @@ pub(super) fn says(
         MigrationPhase::Switching => going(from, to, waits),
         MigrationPhase::Returning => going(to, from, waits),
         MigrationPhase::Switched => format!(
-            "everything is on {to}. {from} follows, and passes on what still reaches it. Change the names in DNS, then \
-             sterna migrate finish; or all of it back: sterna migrate back"
+            "everything is on {to}. {from} follows, and passes on what still reaches it. Look at what still names {from} \
+             (sterna migrate afterwards), then sterna migrate finish; or all of it back: sterna migrate back"
         ),
         MigrationPhase::Finishing => match waits {
             Some(Waits::Mail { left: Some(left) }) => {
