@@ -60,6 +60,7 @@ mod managed_attachments;
 mod meetings_moved;
 mod migrating;
 mod migration;
+mod migration_afterwards;
 mod migration_fleet;
 mod migration_proof;
 mod monitoring;

@@ -130,6 +130,7 @@ impl NodeControl for Control {
             installed: Vec::new(),
             version_failed: None,
             waiting_mail: Some(0),
+            addresses: Vec::new(),
             firewall: Default::default(),
         }
     }

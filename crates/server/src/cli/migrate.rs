@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::args::InitArgs;
 use super::client::{CliError, path};
 use super::exit::Exit;
+use super::migrate_address::AddressArgs;
 use super::output::Column;
 use super::resource::{Session, WriteArgs};
-use super::{GlobalArgs, Output, migrate_afterwards, output, prompt};
+use super::{GlobalArgs, Output, migrate_address, migrate_afterwards, output, prompt};
 use crate::node::init;
 
 /// How often the state is looked at while a command waits for it.
@@ -55,8 +56,13 @@ pub enum MigrateCommand {
     Switch(GoArgs),
     /// Let the old machine have all of it back; nothing is lost
     Back(GoArgs),
-    /// Show what still names the old machine after the switch (networks, routes, rules, DNS), and let it name the new one
+    /// Show what still names the old machine after the switch (networks, routes, rules, DNS), and let it name the new
+    /// one
     Afterwards(AfterwardsArgs),
+    /// On the old machine, as root: take an IP address away from it, which the new one is to have
+    ReleaseAddress(AddressArgs),
+    /// On the new machine, as root: give it an IP address that the old one had, and tell everybody on the network
+    TakeAddress(AddressArgs),
     /// Let the old machine go, when mail no longer reaches it; from then on there is no way back
     Finish {
         /// Don't ask
@@ -153,6 +159,8 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Mig
             let AfterwardsArgs { accept, watch, yes, write } = args;
             migrate_afterwards::run(session, global, (accept, watch, yes), &write).await
         }
+        MigrateCommand::ReleaseAddress(args) => migrate_address::release(session, args).await,
+        MigrateCommand::TakeAddress(args) => migrate_address::take(session, args).await,
         MigrateCommand::Finish { yes, detach, write } => {
             let question = "Is nothing sent to the old machine any more? After this there is no way back. Let it go?";
             go(session, global, "finish", question, GoArgs { at_once: false, yes, detach, write }).await

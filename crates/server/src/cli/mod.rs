@@ -39,6 +39,7 @@ mod link;
 mod mail;
 mod mail_files;
 mod migrate;
+mod migrate_address;
 mod migrate_afterwards;
 mod moving;
 pub mod output;

@@ -1,6 +1,6 @@
-//! `/api/v1/migration/afterwards`: what still names the machine that is left. Settings and rules of the firewall that do
-//! are shown as they are and as they should be, and are changed when somebody accepts that; names in DNS, which others
-//! change, are looked up until they lead to the new machine.
+//! `/api/v1/migration/afterwards`: what still names the machine that is left. Settings and rules of the firewall that
+//! do are shown as they are and as they should be, and are changed when somebody accepts that; names in DNS, which
+//! others change, are looked up until they lead to the new machine.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -130,9 +130,12 @@ async fn machine(
 ) -> Known {
     let address = address.unwrap_or_default();
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']).to_owned();
-    let found = tokio::time::timeout(NAME_WAIT, tokio::net::lookup_host((host.as_str(), 0))).await;
-    let reached_at: BTreeSet<IpAddr> = match found {
-        Ok(Ok(found)) => found.map(|at| at.ip().to_canonical()).collect(),
+    let found = async {
+        let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+        Ok::<_, std::io::Error>(found.map(|at| at.ip().to_canonical()).collect())
+    };
+    let reached_at: BTreeSet<IpAddr> = match tokio::time::timeout(NAME_WAIT, found).await {
+        Ok(Ok(found)) => found,
         Ok(Err(error)) => {
             problems.push(format!("the address of {name} is not known ({host}: {error}); see that DNS has it"));
             BTreeSet::new()
@@ -161,11 +164,7 @@ fn served_names(status: &NodeStatus) -> BTreeSet<String> {
 }
 
 /// What the directory has that names the old machine.
-fn changes(
-    reader: &Reader<'_>,
-    readdress: &Readdress,
-    now: sterna_base::Timestamp,
-) -> Result<Vec<Planned>, Problem> {
+fn changes(reader: &Reader<'_>, readdress: &Readdress, now: sterna_base::Timestamp) -> Result<Vec<Planned>, Problem> {
     let mut found = Vec::new();
     of_scope(reader, readdress, (Scope::System, None), &mut found)?;
     let mut after = String::new();
@@ -186,8 +185,7 @@ fn changes(
             // No trial: the servers themselves are let in by any rules, so that nobody is shut out by these.
             let rules = FirewallRules { is_on: rules.is_on, networks: after };
             let firewall = Firewall { rules, trial: None, ..value };
-            let view =
-                ChangeView { id: FIREWALL.to_owned(), name: FIREWALL, domain: None, before, after: shown };
+            let view = ChangeView { id: FIREWALL.to_owned(), name: FIREWALL, domain: None, before, after: shown };
             found.push(Planned { view, write: Write::Firewall(Box::new(firewall)), modseq });
         }
     }

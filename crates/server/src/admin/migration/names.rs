@@ -34,8 +34,8 @@ pub(super) struct NameView {
     found: Vec<String>,
     /// What it should say.
     wanted: Vec<String>,
-    /// "done", "old" (it leads to the machine that is left), "neither" (leads to none of the two: a proxy or router perhaps, which has to
-    /// lead on to the new machine), "missing" or "unknown".
+    /// "done", "old" (it leads to the machine that is left), "neither" (leads to none of the two: a proxy or router
+    /// perhaps, which has to lead on to the new machine), "missing" or "unknown".
     state: &'static str,
     /// Why it is unknown.
     cause: Option<String>,
@@ -71,7 +71,8 @@ pub(super) async fn looked_up(
         }
     }
     if domains.len() > DOMAINS_MAX {
-        problems.push(format!("names of the first {DOMAINS_MAX} domains were looked up; for others: sterna domain dns"));
+        problems
+            .push(format!("names of the first {DOMAINS_MAX} domains were looked up; for others: sterna domain dns"));
     }
     let questions: Vec<Question> = questions.into_iter().take(NAMES_MAX).collect();
     let asked = questions.into_iter().map(|question| ask(&tools.dns, readdress, question));
@@ -98,7 +99,8 @@ fn of_addresses(name: String, answer: Result<Vec<IpAddr>, DnsError>, readdress: 
     let (old, new) = (&readdress.old.addresses, &readdress.new);
     let wanted = if new.reached_at.is_empty() { &new.addresses } else { &new.reached_at };
     let judged = answer.map(|found| {
-        let is_in = |addresses: &BTreeSet<IpAddr>| found.iter().any(|address| addresses.contains(&address.to_canonical()));
+        let is_in =
+            |addresses: &BTreeSet<IpAddr>| found.iter().any(|address| addresses.contains(&address.to_canonical()));
         let state = match found.is_empty() {
             true => "missing",
             false if is_in(old) => "old",

@@ -69,8 +69,8 @@ impl Readdress {
         (!is_same).then_some(other)
     }
 
-    /// Networks with the new machine in them where the old one was: its own ones (`/32`, `/128`) in the place of the old
-    /// one's, or behind those that the old one lies in and the new one doesn't.
+    /// Networks with the new machine in them where the old one was: its own ones (`/32`, `/128`) in the place of the
+    /// old one's, or behind those that the old one lies in and the new one doesn't.
     pub fn networks(&self, networks: &[&str]) -> Vec<String> {
         let mut kept: Vec<String> = Vec::with_capacity(networks.len() + 1);
         let mut wanted = BTreeSet::new();
@@ -198,9 +198,23 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(hosts("mail1.test"), some("mail2.test"));
         assert_eq!(hosts("MX.tern.test:2525"), some("mail2.test:2525"));
-        assert_eq!(hosts("far.test=192.0.2.1:25 .near.test=elsewhere"), some("far.test=198.51.100.2:25 .near.test=elsewhere"));
-        assert_eq!(hosts("inet:192.0.2.9:8891 unix:/run/milter.sock"), some("inet:198.51.100.2:8891 unix:/run/milter.sock"));
-        for stays in ["notmail1.test", "mail1.test.example", "mail1.test=far", "192.0.2.10", "shared.tern.test:25", "127.0.0.1:11333", ""] {
+        assert_eq!(
+            hosts("far.test=192.0.2.1:25 .near.test=elsewhere"),
+            some("far.test=198.51.100.2:25 .near.test=elsewhere")
+        );
+        assert_eq!(
+            hosts("inet:192.0.2.9:8891 unix:/run/milter.sock"),
+            some("inet:198.51.100.2:8891 unix:/run/milter.sock")
+        );
+        for stays in [
+            "notmail1.test",
+            "mail1.test.example",
+            "mail1.test=far",
+            "192.0.2.10",
+            "shared.tern.test:25",
+            "127.0.0.1:11333",
+            "",
+        ] {
             assert_eq!(hosts(stays), None, "{stays}");
         }
     }
