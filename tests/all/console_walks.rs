@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use sterna_testkit::binary::have;
-use sterna_testkit::installation::{Doors, Installation, PASSWORD, Place};
+use sterna_testkit::installation::{Doors, Installation, PASSWORD, Place, succeeded};
 use sterna_testkit::network::Network;
 use sterna_testkit::wait::until;
 
@@ -157,6 +157,40 @@ fn an_administrator_changes_the_main_node() {
 }
 
 #[test]
+fn an_administrator_accepts_what_names_the_new_machine() {
+    if !can_walk() {
+        return;
+    }
+    let Some(network) = Network::new(&["main", "alpha", "fresh"]) else { return };
+    quiet(&network);
+    let mut installation = Installation::new();
+    installation.start_main("main,edge", network.place("main"));
+    installation.join_and_serve("alpha", "data", network.place("alpha"));
+    installation.admin_ok("main", &["domain", "create", "tern.test"]);
+    installation.create_user(ADA, "alpha");
+    installation.admin_ok("main", &["user", "set", ADA, "--admin", "yes"]);
+    let networks = format!("198.51.100.0/24 {}", network.address("alpha"));
+    installation.admin_ok("main", &["config", "set", "mail.networks", &networks]);
+    installation.admin_ok("main", &["config", "set", "external-url", "https://mail.tern.test"]);
+    let made = installation.admin_ok("main", &["--json", "migrate", "token", "--server", "alpha"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let token = made["token"].as_str().unwrap();
+    succeeded("from", &installation.migrate_from("fresh", "main", token, network.place("fresh")));
+    installation.serve("fresh");
+    installation.admin_ok("main", &["migrate", "status", "--wait"]);
+    until("it is switched", WAIT, || {
+        installation.admin("main", &["migrate", "switch", "--yes"]).status.success().then_some(())
+    });
+    let at = installation.node("main").at;
+    network.inside("main", || {
+        walk("afterwards.mjs", at, |words| match words {
+            ["address", name] => network.address(name).to_string(),
+            other => panic!("nobody knows {other:?}"),
+        });
+    });
+}
+
+#[test]
 fn an_administrator_looks_after_rooms_certificates_and_versions() {
     if !can_walk() {
         return;
@@ -166,15 +200,19 @@ fn an_administrator_looks_after_rooms_certificates_and_versions() {
     walk("rules.mjs", at, |words| hands.answer(words));
 }
 
+/// An address that comes by itself is a change of the network for browsers, which break off what they load.
+fn quiet(network: &Network) {
+    let quiet = network.run("main", &["sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1"]);
+    assert!(quiet.status.success(), "{quiet:?}");
+}
+
 #[test]
 fn an_administrator_guards_the_ports_between_machines() {
     if !can_walk() || !have(&["nft"]) {
         return;
     }
     let Some(network) = Network::new(&["main", "alpha", "stranger"]) else { return };
-    // An address that comes by itself is a change of the network for browsers, which break off what they load.
-    let quiet = network.run("main", &["sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1"]);
-    assert!(quiet.status.success(), "{quiet:?}");
+    quiet(&network);
     let mut installation = Installation::new();
     installation.start_main("main", network.place("main"));
     installation.ignore_disk();
