@@ -3,12 +3,18 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use sterna_testkit::addresses;
 use sterna_testkit::imap::Imap;
 use sterna_testkit::installation::{Installation, Place};
+
+/// How long a walk may take. One that forgets to say that it asks no more would otherwise never end.
+const WALK_WITHIN: Duration = Duration::from_secs(600);
 
 /// Runs a walk. For each line `? WORDS` of its output `answer` does what the words say, and its text goes back.
 ///
@@ -24,6 +30,15 @@ pub fn run(command: &mut Command, mut answer: impl FnMut(&[&str]) -> String) {
         let _ = errors.read_to_string(&mut said);
         said
     });
+    let (over, is_over) = mpsc::channel::<()>();
+    let walk = Arc::new(Mutex::new(walk));
+    let late = walk.clone();
+    let watch = thread::spawn(move || {
+        let is_late = is_over.recv_timeout(WALK_WITHIN) == Err(mpsc::RecvTimeoutError::Timeout);
+        // It may have ended just now.
+        let _ = is_late.then(|| late.lock().kill());
+        is_late
+    });
     let mut said = String::new();
     for line in from.lines() {
         let line = line.unwrap_or_else(|error| panic!("{said}: {error}"));
@@ -36,7 +51,9 @@ pub fn run(command: &mut Command, mut answer: impl FnMut(&[&str]) -> String) {
         }
     }
     let errors = errors.join().unwrap();
-    assert!(walk.wait().is_ok_and(|status| status.success()), "{said}{errors}");
+    drop(over);
+    assert!(!watch.join().unwrap(), "it did not end within {WALK_WITHIN:?}: {said}{errors}");
+    assert!(walk.lock().wait().is_ok_and(|status| status.success()), "{said}{errors}");
 }
 
 /// Does what walks ask for, whatever they are about.
