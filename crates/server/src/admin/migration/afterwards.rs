@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sterna_base::{Modseq, NodeId};
@@ -245,8 +246,9 @@ pub(in crate::admin) async fn accept(
         return Err(state.not_main().await);
     }
     if !principal.rights.may(Permission::write(Area::Settings), Within::System) {
-        let detail = "who changes settings needs the right to";
-        return Err(conflict("not-permitted", detail, "Ask an administrator who may change settings."));
+        let (title, detail) = ("Not permitted", "this changes settings of the installation, which you may not");
+        let remedy = "Ask an administrator who may change settings.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "not-permitted", title, detail, remedy));
     }
     let found = plan(&state).await?;
     if !is_time(&state, found.facts.row.phase) {
