@@ -1,8 +1,9 @@
 //! How long users wait for this node's stores: what work in the background must not make worse.
 //!
-//! Only what sessions and deliveries ask is measured, never what copies, checks and purges do. Noting costs two
-//! readings of the clock and two atomic additions.
+//! Only what sessions and deliveries ask is measured, never what copies, checks and purges do, nor what is done
+//! [`in_background`]. Noting costs two readings of the clock and two atomic additions.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,17 @@ const PER_OCTAVE: usize = 8;
 const OCTAVES: usize = 25;
 /// Buckets in all.
 const BUCKETS: usize = PER_OCTAVE * OCTAVES;
+
+tokio::task_local! {
+    /// Set in tasks that nobody waits for.
+    static BACKGROUND: ();
+}
+
+/// Does work that nobody waits for, by the handles that sessions use: how long it takes is not how long users wait.
+/// Tasks that it spawns don't inherit that.
+pub async fn in_background<F: Future>(work: F) -> F::Output {
+    BACKGROUND.scope((), work).await
+}
 
 /// What users wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +49,11 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// Notes that somebody waited so long.
+    /// Notes that somebody waited so long, unless this is done [`in_background`].
     pub fn note(&self, what: Waited, time: Duration) {
+        if BACKGROUND.try_with(|()| ()).is_ok() {
+            return;
+        }
         let counts = match what {
             Waited::Read => &self.reads,
             Waited::Commit => &self.commits,
@@ -167,5 +182,20 @@ mod tests {
         let mut added = Times::default();
         added.add(&times);
         assert!(added.quantile(0.8) < Duration::from_millis(2) && added.quantile(0.95) > Duration::from_millis(90));
+    }
+
+    #[tokio::test]
+    async fn what_is_done_in_the_background_is_not_waited_for() {
+        let latency = Latency::default();
+        in_background(async {
+            latency.note(Waited::Commit, Duration::from_millis(10));
+            tokio::task::yield_now().await;
+            latency.note(Waited::Read, Duration::from_millis(10));
+        })
+        .await;
+        let (reads, commits) = latency.take();
+        assert_eq!((latency.noted(), reads.count() as u32, commits.count() as u32), (0, 0, 0));
+        latency.note(Waited::Read, Duration::from_millis(10));
+        assert_eq!(latency.noted(), 1);
     }
 }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use sterna_account::calendars::birthdays;
 use sterna_account::calendars::external::{self, External, Keep};
 use sterna_account::local::LocalAccounts;
+use sterna_account::local::latency::in_background;
 use sterna_account::service::Accounts;
 use sterna_account::{Account, AccountError, CommitError};
 use sterna_base::{AccountId, Clock, ContainerId, Timestamp};
@@ -138,7 +139,7 @@ impl Derived {
             tokio::spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = own.look_and_note(account, &stop) => {}
+                    () = in_background(own.look_and_note(account, &stop)) => {}
                 }
                 drop((busy, turn));
             });
@@ -183,7 +184,7 @@ impl Derived {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = fetching => {}
+                () = in_background(fetching) => {}
             }
         });
     }
