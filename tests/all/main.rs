@@ -63,6 +63,7 @@ mod migration;
 mod migration_afterwards;
 mod migration_fleet;
 mod migration_proof;
+mod migration_rehearsal;
 mod monitoring;
 mod moves;
 mod moves_cut;

@@ -21,6 +21,7 @@ pub const TESTS: &[&str] = &[
     "thunderbird",
     "procps",
     "iproute2",
+    "util-linux",
     "iputils-arping",
     "nftables",
     "faketime",

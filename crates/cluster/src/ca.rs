@@ -71,11 +71,7 @@ impl Authority {
     ///
     /// # Errors
     /// [`CertificateError::Exists`] when there is one.
-    pub(crate) fn create(
-        folder: &Path,
-        installation: InstallationId,
-        clock: &dyn Clock,
-    ) -> Result<Self, CertificateError> {
+    pub fn create(folder: &Path, installation: InstallationId, clock: &dyn Clock) -> Result<Self, CertificateError> {
         let path = folder.join(AUTHORITY_FILE);
         if path.exists() {
             return Err(CertificateError::Exists(path));

@@ -32,6 +32,7 @@ pub mod names;
 pub mod password;
 pub mod placement_policy;
 pub mod read;
+mod rehearsal;
 pub mod request;
 mod requests;
 pub mod rights;

@@ -2,6 +2,7 @@
 
 mod acme;
 mod admin;
+mod child;
 mod cli;
 mod config;
 mod demo;
@@ -14,6 +15,7 @@ mod node;
 mod openid;
 mod pdf;
 mod people_csv;
+mod rehearsal;
 mod setup;
 mod sources;
 mod update;

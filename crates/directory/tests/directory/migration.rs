@@ -122,3 +122,33 @@ fn a_directory_that_was_handed_over_takes_nothing_any_more_and_its_copy_takes_ov
     assert!(old.apply(&page).unwrap().at_head);
     assert_eq!(old.reader().head().unwrap().digest, next.reader().head().unwrap().digest);
 }
+
+/// What a rehearsal works with is what the copy would be after the switch; accounts that are not tried stay away.
+#[test]
+fn a_rehearsal_is_what_the_copy_would_be_after_the_switch() {
+    let mut main = begun();
+    let (ana, ben) = (main.core.reader().entry_at("ana@tern.test").unwrap().unwrap(), main.user("ben@tern.test", &[]));
+    let ana = ana.value.entry().id;
+    main.submit(Request::FollowMigration).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.sqlite");
+    let mut copy = Core::open(&path, Mode::Copy).unwrap();
+    copied(&main, &mut copy);
+    drop(copy);
+    let nobody = AccountId(999);
+    let placed = Core::rehearse(&path, BETA, &[ana, nobody], &main.clock).unwrap();
+    assert_eq!(placed.iter().map(|(account, _)| *account).collect::<Vec<_>>(), [ana]);
+
+    let standing = Core::take_over(&path, BETA).unwrap();
+    assert_eq!(standing.is_main, Some(true));
+    assert_eq!(standing.migration.unwrap().phase, MigrationPhase::Switched);
+    let rehearsed = Core::open(&path, Mode::Main(INSTALLATION)).unwrap();
+    let reader = rehearsed.reader();
+    let placement = |account| reader.placement(account).unwrap().unwrap().value;
+    assert_eq!((placement(ana).server, placement(ana).epoch), (BETA, placed[0].1));
+    assert_eq!(placement(ben).server, ALPHA);
+    assert!(reader.copy(ana, BETA).unwrap().is_none());
+    assert_eq!(reader.servers().unwrap().iter().filter(|server| server.value.roles.main).count(), 1);
+    assert_eq!(reader.check().unwrap(), [""; 0]);
+    assert!(main.core.reader().placement(ana).unwrap().unwrap().value.epoch < placed[0].1);
+}

@@ -9,6 +9,7 @@ mod blob_files;
 mod connection;
 mod containers;
 mod contents;
+mod duplicate;
 mod error;
 mod filling;
 mod follow;

@@ -10,9 +10,10 @@ use super::args::InitArgs;
 use super::client::{CliError, path};
 use super::exit::Exit;
 use super::migrate_address::AddressArgs;
+use super::migrate_rehearse::RehearseArgs;
 use super::output::Column;
 use super::resource::{Session, WriteArgs};
-use super::{GlobalArgs, Output, migrate_address, migrate_afterwards, output, prompt};
+use super::{GlobalArgs, Output, migrate_address, migrate_afterwards, migrate_rehearse, output, prompt};
 use crate::node::init;
 
 /// How often the state is looked at while a command waits for it.
@@ -52,6 +53,8 @@ pub enum MigrateCommand {
         #[arg(long, conflicts_with = "accounts")]
         wait: bool,
     },
+    /// On the new machine: check all copies, and try log-ins and deliveries on copies of them, which are thrown away
+    Rehearse(RehearseArgs),
     /// Let the new machine take over: the main role, then the accounts
     Switch(GoArgs),
     /// Let the old machine have all of it back; nothing is lost
@@ -151,6 +154,7 @@ pub(super) async fn run(session: &Session<'_>, global: &GlobalArgs, command: Mig
             };
             show(global, &state)
         }
+        MigrateCommand::Rehearse(args) => migrate_rehearse::run(global, args).await,
         MigrateCommand::Switch(args) => go(session, global, "switch", "Let the new machine take over?", args).await,
         MigrateCommand::Back(args) => {
             go(session, global, "back", "Let the old machine have all of it back?", args).await

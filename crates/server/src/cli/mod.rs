@@ -41,6 +41,7 @@ mod mail_files;
 mod migrate;
 mod migrate_address;
 mod migrate_afterwards;
+mod migrate_rehearse;
 mod moving;
 pub mod output;
 mod plan;

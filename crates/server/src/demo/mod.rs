@@ -8,7 +8,6 @@ mod corpus;
 mod corpus_tests;
 mod fill;
 mod ports;
-mod process;
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::child::{self, Node};
 use crate::cli::{DemoArgs, Exit, GlobalArgs, Output};
 use crate::config::{Config, PlaintextLogin};
 use ports::Ports;
-use process::Node;
 
 const DOMAIN: &str = "demo.test";
 
@@ -167,18 +166,18 @@ async fn init_main(folder: &Path, ports: &Ports) -> Result<()> {
     let address = ports.at(Service::Main as u16).to_string();
     let folder = folder.to_string_lossy();
     let arguments = ["init", "--dir", &folder, "--name", "main", "--roles", "main,edge", "--address", &address];
-    process::run(&[&arguments[..], &["--cluster-listen", &address]].concat()).await.map(drop)
+    child::run(&[&arguments[..], &["--cluster-listen", &address]].concat()).await.map(drop)
 }
 
 async fn join(socket: &Path, folder: &Path, name: &str, ports: &Ports, service: Service) -> Result<()> {
     let socket = socket.to_string_lossy();
-    let invitation = process::run(&["--socket", &socket, "--json", "server", "invite", "--roles", "data"]).await?;
+    let invitation = child::run(&["--socket", &socket, "--json", "server", "invite", "--roles", "data"]).await?;
     let invitation: serde_json::Value = serde_json::from_str(&invitation)?;
     let token = invitation["token"].as_str().context("the invitation has a token")?;
     let (main, own) = (ports.at(Service::Main as u16).to_string(), ports.at(service as u16).to_string());
     let folder = folder.to_string_lossy();
     let arguments = ["init", "--dir", &folder, "--name", name, "--roles", "data", "--join", &main, "--token", token];
-    process::run(&[&arguments[..], &["--address", &own, "--cluster-listen", &own]].concat()).await.map(drop)
+    child::run(&[&arguments[..], &["--address", &own, "--cluster-listen", &own]].concat()).await.map(drop)
 }
 
 /// Gives a node this run's ports. Everything listens on loopback only, which is why it may take plain log-ins.
@@ -206,7 +205,7 @@ fn configure(folder: &Path, ports: &Ports, service: Service) -> Result<()> {
 /// The domain, and ana on alpha, ben on beta.
 async fn people(socket: &Path) -> Result<Vec<User>> {
     let socket = socket.to_string_lossy();
-    process::run(&["--socket", &socket, "domain", "create", DOMAIN]).await?;
+    child::run(&["--socket", &socket, "domain", "create", DOMAIN]).await?;
     let mut users = Vec::new();
     for (name, full_name, server) in [("ana", "Ana Tavares", "alpha"), ("ben", "Ben Okoye", "beta")] {
         let address = format!("{name}@{DOMAIN}");
@@ -215,11 +214,11 @@ async fn people(socket: &Path) -> Result<Vec<User>> {
         std::fs::write(file.path(), &password)?;
         let password_file = file.path().to_string_lossy();
         let arguments = ["--socket", &socket, "user", "create", &address, "--name", full_name, "--server", server];
-        process::run(&[&arguments[..], &["--password-file", &password_file]].concat()).await?;
+        child::run(&[&arguments[..], &["--password-file", &password_file]].concat()).await?;
         users.push(User { address, password, server: server.to_owned() });
     }
     let first = &users[0].address;
-    process::run(&["--socket", &socket, "admin", "grant", first, "platform-administrator"]).await?;
+    child::run(&["--socket", &socket, "admin", "grant", first, "platform-administrator"]).await?;
     Ok(users)
 }
 

@@ -79,7 +79,7 @@ async fn look(folder: &Path, config: &Config, arguments: &CheckArgs) -> Result<(
 }
 
 /// The directory as it is, whether the node runs or not; `None` when it has none, because it never ran.
-pub(super) fn open_directory(folder: &Path) -> Result<Option<Directory>> {
+pub(crate) fn open_directory(folder: &Path) -> Result<Option<Directory>> {
     let file = directory_file(folder);
     if !file.exists() {
         return Ok(None);

@@ -27,7 +27,7 @@ pub(crate) mod migration;
 pub mod notify;
 mod orphans;
 mod own_addresses;
-mod owner;
+pub mod owner;
 mod process;
 mod provision;
 pub(crate) mod questions;

@@ -2,6 +2,7 @@
 //! must do is in the conformance suite.
 
 mod cost;
+mod duplicate;
 mod failed_sync;
 mod follow;
 mod formats;

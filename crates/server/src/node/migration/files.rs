@@ -46,7 +46,7 @@ pub enum Fate {
 }
 
 /// Whole files, and those that SQLite keeps with their logs.
-const FATES: [(&str, Fate); 37] = [
+const FATES: [(&str, Fate); 38] = [
     ("accounts", Fate::Follows),
     ("directory.sqlite", Fate::Follows),
     ("cluster/authority.pem", Fate::Travels),
@@ -79,6 +79,7 @@ const FATES: [(&str, Fate); 37] = [
     ("distribution", Fate::Own),
     ("update-trial", Fate::Own),
     ("migration", Fate::Own),
+    ("rehearsal", Fate::Own),
     ("version", Fate::Own),
     ("version.trial", Fate::Own),
     ("version.tried", Fate::Own),

@@ -1,4 +1,4 @@
-//! One node of a demonstration: a child process of this same program.
+//! A node as a child process of this same program: those of a demonstration, and the one of a rehearsal.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
