@@ -7,6 +7,7 @@
 mod client;
 mod dav;
 mod flow;
+mod migrate;
 mod moves;
 mod peers;
 mod report;
@@ -31,12 +32,16 @@ pub struct Options {
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (moves, flow, dav) = (moves::arguments(&arguments)?, flow::arguments(&arguments)?, dav::arguments(&arguments)?);
-    let is_other = moves.is_some() || flow.is_some() || dav.is_some();
+    let migrate = migrate::arguments(&arguments)?;
+    let is_other = moves.is_some() || flow.is_some() || dav.is_some() || migrate.is_some();
     let options = if is_other { parse(std::iter::empty())? } else { parse(arguments.into_iter())? };
     let folder = tempfile::Builder::new().prefix("sterna-bench").tempdir_in(bench_disk())?;
     report::print_machine(folder.path());
     if let Some(moves) = moves {
         return moves::run(folder.path(), &moves);
+    }
+    if let Some(migrate) = migrate {
+        return migrate::run(folder.path(), &migrate);
     }
     if let Some(flow) = flow {
         return flow::run(folder.path(), &flow);

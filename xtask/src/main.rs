@@ -27,7 +27,8 @@ const USAGE: &str = "cargo xtask TASK
   tidy           rules of the house that no lint knows; also part of `test`
   imap-table     write the tables of IMAP's and POP3's RFCs (docs/internals/imap.md), which tidy keeps true
   bench [ARGS]   the same work on Sterna, Dovecot and Cyrus, in one run (installs the peers; needs root);
-                 bench move: what moves cost, and how fast they are; bench flow: mail; bench dav: calendars
+                 bench move: what moves cost, and how fast they are; bench flow: mail; bench dav: calendars;
+                 bench migrate: a change of the machine, beside rsync and pg_dump
   soak [ROUNDS]  new seeds for what the tests draw and simulate, and moves under faults again
   package [ARGS] packages for Debian, in target/packages (--binary FILE, --version X.Y.Z, --out DIR)
   repository DIR --key FINGERPRINT [DEB...]

@@ -104,6 +104,7 @@ pub const PEERS: &[&str] = &[
     "radicale",
     "libeatmydata1",
     "rsync",
+    "postgresql-15 | postgresql-17",
 ];
 
 /// Installs what is missing. Without root it says what is missing and returns false; with CI=true that is an error.

@@ -177,13 +177,14 @@ fn fill(server: &mut dyn Server, messages: u32) -> Result<()> {
     server.restart(false)
 }
 
-fn sync() -> Result<()> {
+/// Everything that was written is on the disk.
+pub fn sync() -> Result<()> {
     ensure!(Command::new("sync").status()?.success(), "sync failed");
     Ok(())
 }
 
 /// Everything is read from the disk afterwards.
-fn empty_caches() -> Result<()> {
+pub fn empty_caches() -> Result<()> {
     sync()?;
     let status = Command::new("sysctl").args(["-q", "vm.drop_caches=3"]).stdout(Stdio::null()).status()?;
     if !status.success() {

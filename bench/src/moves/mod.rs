@@ -1,6 +1,6 @@
 //! `cargo xtask bench move`: what moves cost those who are moved and those who are not, and how fast data is carried.
 
-mod copy;
+pub mod copy;
 mod pause;
 
 use std::path::Path;
@@ -57,7 +57,7 @@ pub fn run(folder: &Path, options: &Options) -> Result<()> {
 }
 
 /// Prints the median, the 99th percentile and the largest of these, and returns them in milliseconds.
-fn percentiles(what: &str, mut values: Vec<Duration>) -> [f64; 3] {
+pub fn percentiles(what: &str, mut values: Vec<Duration>) -> [f64; 3] {
     values.sort_unstable();
     let at = |share: f64| {
         let place = ((values.len() as f64 * share) as usize).min(values.len().saturating_sub(1));

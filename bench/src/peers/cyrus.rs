@@ -55,6 +55,26 @@ impl Cyrus {
         }
         Ok(cyrus)
     }
+
+    /// Makes the mailboxes of further users.
+    pub fn make(&self, users: std::ops::Range<u32>) -> Result<()> {
+        let mut admin = Imap::login(loopback(self.imap), "admin", "x")?;
+        users.into_iter().try_for_each(|user| admin.command(&format!("CREATE user/u{user}")).map(drop))
+    }
+
+    /// Starts another one with the files that lie there, as a copy of this one's brought them.
+    pub fn moved_to(&self, folder: &Path) -> Result<Self> {
+        let (imap, imaps, lmtp) = (free_port()?, free_port()?, free_port()?);
+        let programs = self.programs.clone();
+        fs::create_dir_all(folder.join("run"))?;
+        fs::write(folder.join("imapd.conf"), imapd_conf(folder))?;
+        fs::write(folder.join("cyrus.conf"), cyrus_conf(folder, &programs, [imap, imaps, lmtp], None))?;
+        Command::new("chown").arg("cyrus").arg(folder).arg(folder.join("run")).status()?;
+        let process = spawn(folder, &programs, false)?;
+        let mut cyrus = Cyrus { folder: folder.to_owned(), programs, imap, imaps, lmtp, http: None, process };
+        wait_for(loopback(imap), &mut cyrus.process)?;
+        Ok(cyrus)
+    }
 }
 
 /// The folder of the unpacked packages.

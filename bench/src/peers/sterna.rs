@@ -81,10 +81,15 @@ impl Sterna {
 
     fn people(&self) -> Result<()> {
         self.admin(&["domain", "create", DOMAIN])?;
+        self.make(0..USERS)
+    }
+
+    /// Makes users.
+    pub fn make(&self, users: std::ops::Range<u32>) -> Result<()> {
         let password_file = self.nodes[0].0.join("bench-password");
         fs::write(&password_file, PASSWORD)?;
         let password_file = password_file.to_string_lossy();
-        for user in 0..USERS {
+        for user in users {
             let address = format!("u{user}@{DOMAIN}");
             let mut create = vec!["user", "create", &address, "--password-file", &password_file];
             match self.layout {
@@ -95,6 +100,41 @@ impl Sterna {
             self.admin(&create)?;
         }
         Ok(())
+    }
+
+    /// A new machine that is paired with this one and follows it, in a folder beside. It is stopped with the others.
+    pub fn successor(&mut self, name: &str) -> Result<PathBuf> {
+        let main = self.nodes[0].0.clone();
+        let folder = main.with_file_name(name);
+        let token: serde_json::Value = serde_json::from_str(&self.admin(&["--json", "migrate", "token"])?)?;
+        let (token, address) = (token["token"].as_str(), token["address"].as_str());
+        let (token, address) = (token.context("a token")?, address.context("an address")?);
+        let (cluster, imap) = (format!("127.0.0.1:{}", free_port()?), free_port()?);
+        let mut command = Command::new(program()?);
+        command.arg("--dir").arg(&folder).args(["migrate", "from", address, "--token", token, "--name", name]);
+        run(command.args(["--address", &cluster, "--cluster-listen", &cluster]))?;
+        let services = ["imaps", "lmtp", "smtp", "http"].map(|service| free_port().map(|port| (service, port)));
+        let services = services.into_iter().chain([Ok(("imap", imap))]).collect::<Result<Vec<_>>>()?;
+        configure(&folder.join("sterna.toml"), &services)?;
+        let mut process = spawn(&folder, false)?;
+        wait_for(loopback(imap), &mut process)?;
+        self.processes.push(process);
+        Ok(folder)
+    }
+
+    /// Runs an administration command at the node of this folder; what it printed.
+    pub fn admin_at(folder: &Path, arguments: &[&str]) -> Result<String> {
+        run(Command::new(program()?).arg("--socket").arg(folder.join("admin.sock")).args(arguments))
+    }
+
+    /// Runs a command about the folder of a node; what it printed.
+    pub fn about(folder: &Path, arguments: &[&str]) -> Result<String> {
+        run(Command::new(program()?).arg("--dir").arg(folder).args(arguments))
+    }
+
+    /// The folder of the main node.
+    pub fn folder(&self) -> &Path {
+        &self.nodes[0].0
     }
 
     /// Where it takes mail from other servers.

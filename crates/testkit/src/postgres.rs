@@ -110,4 +110,14 @@ impl Postgres {
         let dump = self.run("pg_dump", &[options, &["-d", database]].concat(), "");
         fs::write(file, dump.stdout).unwrap();
     }
+
+    /// Makes a database out of a plain dump.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn restore(&self, database: &str, file: &Path) {
+        let dump = fs::read_to_string(file).unwrap();
+        self.run("createdb", &[database], "");
+        self.run("psql", &["-q", "-v", "ON_ERROR_STOP=1", "-d", database], &dump);
+    }
 }
