@@ -157,6 +157,7 @@ fn a_script_comes_by_managesieve() {
     say(&mut sieve, format!("PUTSCRIPT \"mine\" {{{}+}}\r\n{script}", script.len()), "OK");
     say(&mut sieve, "SETACTIVE \"mine\"".to_owned(), "OK");
     say(&mut sieve, "LISTSCRIPTS".to_owned(), "\"mine\" ACTIVE");
+    sieve.expect("OK").unwrap();
     let mut lmtp = at.lmtp().unwrap();
     let far = "zoe@far.test";
     assert!(lmtp.deliver(far, &[BEN], &message(far, BEN, "x")).unwrap().starts_with("250"));
