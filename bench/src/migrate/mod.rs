@@ -6,24 +6,17 @@ mod ours;
 mod probe;
 mod procedure;
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 
-use crate::client::Lmtp;
+use crate::moves::copy::MESSAGE_BYTES;
 use crate::peers::Server;
-use crate::work::message_of;
 
-/// Bytes of a message.
-const MESSAGE_BYTES: usize = 15_000;
 /// Bytes of a calendar object: a long description, as forwarded invitations have.
 const OBJECT_BYTES: u32 = 20_000;
 /// Of so many messages one comes between the hot and the cold synchronisation.
 const CHANGED_OF: u32 = 100;
-/// Connections that fill mailboxes.
-const SENDERS: u64 = 8;
 
 /// What the command line asked for.
 #[derive(Clone, Debug)]
@@ -98,29 +91,6 @@ pub fn run(folder: &Path, options: &Options) -> Result<()> {
         println!("outage, theirs : ours (rolling, p99)  {:>8.0} (goal 20)", theirs.outage / took.outage);
     }
     Ok(())
-}
-
-/// Delivers messages to users in turn, over several connections.
-fn deliver(lmtp: SocketAddr, addresses: &[String], numbers: std::ops::Range<u64>) -> Result<()> {
-    let next = AtomicU64::new(numbers.start);
-    std::thread::scope(|scope| {
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|_| {
-                scope.spawn(|| -> Result<()> {
-                    let mut lmtp = Lmtp::connect(lmtp)?;
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= numbers.end {
-                            return Ok(());
-                        }
-                        let recipient = &addresses[(number % addresses.len() as u64) as usize];
-                        lmtp.deliver(recipient, &message_of(number, MESSAGE_BYTES))?;
-                    }
-                })
-            })
-            .collect();
-        senders.into_iter().try_for_each(|sender| sender.join().unwrap_or_else(|_| bail!("a sender panicked")))
-    })
 }
 
 fn addresses(server: &dyn Server, users: u32) -> Vec<String> {

@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::probe::beside;
-use super::{OBJECT_BYTES, Options, SENDERS, Took, addresses, deliver};
+use super::{OBJECT_BYTES, Options, Took, addresses};
 use crate::dav::DavServer;
 use crate::dav::client::Client;
 use crate::eprint_progress;
-use crate::moves::copy::{empty_caches, sync};
+use crate::moves::copy::{SENDERS, deliver, empty_caches, sync};
 use crate::moves::percentiles;
 use crate::peers::sterna::{Layout, Sterna};
 use crate::peers::{Server, USERS};

@@ -7,10 +7,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use sterna_testkit::postgres::Postgres;
 
-use super::{OBJECT_BYTES, Options, Took, addresses, deliver};
+use super::{OBJECT_BYTES, Options, Took, addresses};
 use crate::client::Imap;
 use crate::eprint_progress;
-use crate::moves::copy::{empty_caches, sync};
+use crate::moves::copy::{deliver, empty_caches, sync};
 use crate::peers::cyrus::Cyrus;
 use crate::peers::{Server, USERS};
 

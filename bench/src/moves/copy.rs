@@ -4,6 +4,8 @@
 //! Both read what no cache holds and write to the same disk; rsync's time includes the flush that Sterna's copy did on
 //! its way.
 
+use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -19,13 +21,13 @@ use crate::peers::{self, Server, sterna};
 use crate::work::message_of;
 
 /// Bytes of each message: 200,000 of them are three gigabytes.
-const MESSAGE_BYTES: usize = 15_000;
+pub const MESSAGE_BYTES: usize = 15_000;
 /// Connections that fill a mailbox.
-const SENDERS: u64 = 8;
+pub const SENDERS: u64 = 8;
 /// How often each is measured; the median counts.
 const ROUNDS: usize = 3;
 /// Users who are not moved and write ten times a second.
-const OTHERS: std::ops::Range<u32> = 1..5;
+const OTHERS: Range<u32> = 1..5;
 /// How long the others are watched while nothing is moved.
 const QUIET: Duration = Duration::from_secs(30);
 /// How often each of the others writes.
@@ -156,7 +158,13 @@ fn write(server: &sterna::Sterna, user: u32, ended: &AtomicBool, latencies: &Mut
 /// Puts so many messages into the INBOX of the first user, with flushes switched off.
 fn fill(server: &mut dyn Server, messages: u32) -> Result<()> {
     server.restart(true)?;
-    let (next, recipient, lmtp) = (AtomicU64::new(0), server.address(0), server.lmtp());
+    deliver(server.lmtp(), &[server.address(0)], 0..u64::from(messages))?;
+    server.restart(false)
+}
+
+/// Delivers messages of [`MESSAGE_BYTES`] to these addresses in turn, over several connections.
+pub fn deliver(lmtp: SocketAddr, addresses: &[String], numbers: Range<u64>) -> Result<()> {
+    let next = AtomicU64::new(numbers.start);
     std::thread::scope(|scope| {
         let senders: Vec<_> = (0..SENDERS)
             .map(|_| {
@@ -164,17 +172,17 @@ fn fill(server: &mut dyn Server, messages: u32) -> Result<()> {
                     let mut lmtp = Lmtp::connect(lmtp)?;
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= u64::from(messages) {
+                        if number >= numbers.end {
                             return Ok(());
                         }
-                        lmtp.deliver(&recipient, &message_of(number, MESSAGE_BYTES))?;
+                        let recipient = &addresses[(number % addresses.len() as u64) as usize];
+                        lmtp.deliver(recipient, &message_of(number, MESSAGE_BYTES))?;
                     }
                 })
             })
             .collect();
         senders.into_iter().try_for_each(|sender| sender.join().unwrap_or_else(|_| anyhow::bail!("a sender panicked")))
-    })?;
-    server.restart(false)
+    })
 }
 
 /// Everything that was written is on the disk.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use sterna_account::{Engine, Role, Store};
-use sterna_base::{AccountId, Clock, NodeId, SystemClock};
+use sterna_base::{AccountId, Clock, SystemClock};
 use sterna_cluster::Identity;
 use sterna_cluster::ca::Authority;
 use sterna_directory::Core;
@@ -26,7 +26,12 @@ const IDENTITY: [&str; 3] = ["node.json", "node.pem", "ca.pem"];
 ///
 /// # Errors
 /// When it can't be made.
-pub fn make(folder: &Path, fork: &Path, node: NodeId, chosen: &[Followed]) -> Result<Vec<(AccountId, String)>> {
+pub fn make(
+    folder: &Path,
+    fork: &Path,
+    (config, identity): (&Config, &Identity),
+    chosen: &[Followed],
+) -> Result<Vec<(AccountId, String)>> {
     let cluster = fork.join("cluster");
     fs::DirBuilder::new()
         .recursive(true)
@@ -38,17 +43,15 @@ pub fn make(folder: &Path, fork: &Path, node: NodeId, chosen: &[Followed]) -> Re
         fs::copy(&file, cluster.join(name)).with_context(|| file.display().to_string())?;
     }
     // The installation's own stays where it is: this one signs nothing that anybody else believes.
-    let identity = Identity::load(folder)?;
     Authority::create(&cluster, identity.facts().installation, &SystemClock)?;
-    let config = Config::read(folder)?;
-    fs::write(fork.join(FILE_NAME), configuration(&config)).context("the configuration of the rehearsal")?;
+    fs::write(fork.join(FILE_NAME), configuration(config)).context("the configuration of the rehearsal")?;
 
     let conn = rusqlite::Connection::open(directory_file(folder)).context("the directory")?;
     conn.busy_timeout(BUSY).context("the directory")?;
     let target = directory_file(fork);
     conn.execute("VACUUM INTO ?1", [target.to_string_lossy()]).context("the directory")?;
     let accounts: Vec<AccountId> = chosen.iter().map(|one| one.account).collect();
-    let placed = Core::rehearse(&target, node, &accounts, &SystemClock).context("the directory")?;
+    let placed = Core::rehearse(&target, identity.node(), &accounts, &SystemClock).context("the directory")?;
 
     let (engine, copies) = (SqliteEngine::new(accounts_folder(folder)), SqliteEngine::new(accounts_folder(fork)));
     let mut failed = Vec::new();

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::Followed;
-use super::trial::{Inside, Tried};
+use super::trial::Tried;
 
 /// How long all trials may take: each of those within has a shorter limit.
 const TRIAL_WAIT: Duration = Duration::from_secs(600);
@@ -56,11 +56,11 @@ pub async fn is_possible() -> Result<()> {
 pub async fn try_out(fork: &Path, chosen: &[Followed], failed: &[(AccountId, String)]) -> Result<Vec<Tried>> {
     let cause_of = |one: &Followed| failed.iter().find(|(account, _)| *account == one.account);
     let mut tried: Vec<Tried> = Vec::new();
-    let mut inside = Inside { addresses: Vec::new() };
+    let mut inside = Vec::new();
     for one in chosen {
         match cause_of(one) {
             Some((_, cause)) => tried.push(Tried::failed(&one.address, format!("its copy can't serve: {cause}"))),
-            None => inside.addresses.push(one.address.clone()),
+            None => inside.push(&one.address),
         }
     }
     let wanted = serde_json::to_string(&inside)?;

@@ -81,10 +81,10 @@ struct Followed {
 /// Why it can't be rehearsed, and what to do; what a rehearsal finds is in its report.
 pub async fn run(folder: &Path, wanted: &Wanted) -> Result<Report> {
     let began = Instant::now();
-    Config::read(folder)?;
+    let config = Config::read(folder)?;
     owner::is_ours(folder)?;
-    let node = Identity::load(folder)?.node();
-    let followed = followed(folder, node).await?;
+    let identity = Identity::load(folder)?;
+    let followed = followed(folder, identity.node()).await?;
     let chosen = chosen(&followed, wanted)?;
     isolated::is_possible().await?;
     let (root, all) = (folder.to_owned(), followed.clone());
@@ -93,7 +93,7 @@ pub async fn run(folder: &Path, wanted: &Wanted) -> Result<Report> {
     throw_away(&fork)?;
     let made = {
         let (folder, fork, chosen) = (folder.to_owned(), fork.clone(), chosen.clone());
-        tokio::task::spawn_blocking(move || fork::make(&folder, &fork, node, &chosen)).await?
+        tokio::task::spawn_blocking(move || fork::make(&folder, &fork, (&config, &identity), &chosen)).await?
     };
     let tried = match made {
         Ok(unequal) => isolated::try_out(&fork, &chosen, &unequal).await,
@@ -126,10 +126,7 @@ fn list(reader: &Reader<'_>, node: NodeId) -> Result<Vec<Followed>, StorageError
         after = last.account;
         for copy in &page {
             let Some(entry) = reader.entry(copy.account)?.map(|found| found.value) else { continue };
-            let address = match entry.entry().addresses().next() {
-                Some(address) => reader.address_text(address)?,
-                None => None,
-            };
+            let address = reader.address_text(&entry.entry().address)?;
             let address = address.unwrap_or_else(|| copy.account.to_string());
             all.push(Followed { account: copy.account, address, is_user: matches!(entry, AnyEntry::User(_)) });
         }

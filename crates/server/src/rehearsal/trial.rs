@@ -14,13 +14,6 @@ pub const IMAP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// Where it takes mail.
 pub const LMTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 24);
 
-/// What is tried.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Inside {
-    /// The users.
-    pub addresses: Vec<String>,
-}
-
 /// What came of it for one user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tried {
@@ -43,15 +36,15 @@ impl Tried {
     }
 }
 
-/// Starts the node of this folder, tries each user, ends it.
+/// Starts the node of this folder, tries each of these users (a JSON list of addresses), ends it.
 ///
 /// # Errors
 /// When it doesn't come to serve.
 pub async fn run(folder: &Path, inside: &str) -> Result<Vec<Tried>> {
-    let inside: Inside = serde_json::from_str(inside)?;
+    let addresses: Vec<String> = serde_json::from_str(inside)?;
     let node = Node::start(folder).await?;
     let mut tried = Vec::new();
-    for address in &inside.addresses {
+    for address in &addresses {
         tried.push(match one(folder, address).await {
             Ok(tried) => tried,
             Err(error) => Tried::failed(address, format!("{error:#}")),
